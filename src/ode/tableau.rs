@@ -1,0 +1,47 @@
+//! Explicit Runge-Kutta methods as data: Butcher tableaus.
+
+/// The Butcher tableau of an explicit Runge-Kutta method.
+///
+/// For dz/dt = f(t, z) a step of size h is k_i = f(t + c_i h, z + h sum_j a_ij k_j) and
+/// z' = z + h sum_i b_i k_i (Hairer, Norsett, Wanner, *Solving ODEs I*, II.1).
+#[derive(Debug)]
+pub struct ButcherTableau {
+    /// The name in definitions, tables and charts.
+    pub name: &'static str,
+    /// Other names of the same method.
+    pub aliases: &'static [&'static str],
+    /// Where the coefficients come from.
+    pub source: &'static str,
+    /// Order of convergence of the solution `b`.
+    pub order: usize,
+    /// Row i holds a_i0 .. a_i(i-1); as many rows as stages, the first one empty.
+    pub a: &'static [&'static [f64]],
+    /// Weights of the solution.
+    pub b: &'static [f64],
+    /// Nodes.
+    pub c: &'static [f64],
+    /// The embedded solution that estimates the local error, for adaptive steps.
+    pub embedded: Option<Embedded>,
+}
+
+/// The second solution of an embedded pair.
+#[derive(Debug)]
+pub struct Embedded {
+    /// Order of the embedded solution.
+    pub order: usize,
+    /// Its weights.
+    pub b: &'static [f64],
+}
+
+impl ButcherTableau {
+    /// Number of stages.
+    pub fn stages(&self) -> usize {
+        self.b.len()
+    }
+
+    /// Whether the last stage is the first of the next step (FSAL): a_s = b and c_s = 1.
+    pub fn first_same_as_last(&self) -> bool {
+        let s = self.stages();
+        s > 1 && self.c[s - 1] == 1.0 && self.b[s - 1] == 0.0 && self.a[s - 1] == &self.b[..s - 1]
+    }
+}
