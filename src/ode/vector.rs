@@ -91,7 +91,7 @@ pub trait Vector: Sized {
 /// Euclidean distance of two vectors, accumulated in `f64`.
 pub fn distance<V: Vector>(a: &V, b: &V) -> f64 {
     let mut d = a.duplicate();
-    d.axpy(-V::Real::one(), b);
+    d.axpy(V::Real::of(-1.0), b);
     d.norm()
 }
 
