@@ -1,5 +1,8 @@
 //! Reproduces, checks and extends two papers on neural ODEs: ANODE (arXiv 1902.10298) and
 //! ANODEV2 (arXiv 1906.04596).
 
+pub mod definition;
 pub mod gradient;
 pub mod ode;
+pub mod record;
+pub mod study;

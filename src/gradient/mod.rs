@@ -4,5 +4,7 @@
 //! This room knows fields and solvers. It knows nothing of networks or experiments.
 
 mod ledger;
+mod method;
 
 pub use ledger::{Cost, Ledger};
+pub use method::{Method, UnknownMethod};

@@ -1,0 +1,78 @@
+//! Names that other rooms register, checked where a definition is read.
+
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Serialize};
+
+use crate::{gradient, ode};
+
+macro_rules! name {
+    ($(#[$doc:meta])* $type:ident, $what:literal, $known:expr, $allowed:expr, $schema:expr) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $type(String);
+
+        impl $type {
+            /// The name as written.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl TryFrom<String> for $type {
+            type Error = String;
+            fn try_from(name: String) -> Result<Self, String> {
+                let known: fn(&str) -> bool = $known;
+                if known(&name) {
+                    Ok(Self(name))
+                } else {
+                    Err(format!("unknown {} `{name}`; allowed: {}", $what, $allowed))
+                }
+            }
+        }
+
+        impl From<$type> for String {
+            fn from(name: $type) -> String {
+                name.0
+            }
+        }
+
+        impl JsonSchema for $type {
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($type).into()
+            }
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                $schema
+            }
+        }
+    };
+}
+
+name!(
+    /// A registered solver.
+    SolverName,
+    "solver",
+    |name| ode::SOLVERS.iter().any(|t| t.name == name),
+    ode::solver_names().join(", "),
+    json_schema!({ "type": "string", "enum": ode::solver_names() })
+);
+
+name!(
+    /// A gradient method, with its number of snapshots where it takes one: `revolve:3`.
+    MethodName,
+    "gradient method",
+    |name| name == "dfdx-tape" || name.parse::<gradient::Method>().is_ok(),
+    format!("{}, dfdx-tape", gradient::Method::PATTERNS.join(", ")),
+    json_schema!({ "type": "string", "pattern": gradient::Method::REGEX })
+);
+
+name!(
+    /// A registered network.
+    NetName,
+    "network",
+    |name| ["resnet4"].contains(&name),
+    "resnet4",
+    json_schema!({ "type": "string", "enum": ["resnet4"] })
+);

@@ -1,0 +1,126 @@
+//! Settings of the reversibility study (ANODE, section 3).
+
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Activation, Dtype, SolverName};
+
+/// Integrate `problem` from t = 0 to 1 and back.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ReversibilitySettings {
+    /// The vector field and its initial value.
+    pub problem: Problem,
+    /// The solver.
+    pub solver: SolverName,
+    /// How steps are chosen.
+    pub stepping: Stepping,
+    /// Floating-point type.
+    pub dtype: Dtype,
+}
+
+/// A vector field with an initial value.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Problem {
+    /// dz/dt = rate z, z(0) = 1.
+    ScalarLinear {
+        /// The rate.
+        rate: f64,
+    },
+    /// dz/dt = -max(0, c z), z(0) = 1.
+    ScalarRelu {
+        /// The constant c.
+        c: f64,
+    },
+    /// dz/dt = sign max(0, W z), W with independent N(0, 1) entries times `scale`, z(0) with independent N(0, 1) entries.
+    MatrixRelu {
+        /// Rows and columns of W.
+        n: usize,
+        /// +1 or -1.
+        sign: i8,
+        /// What W is divided by.
+        normalise: Normalise,
+        /// Factor on W after normalising.
+        #[serde(default = "one")]
+        scale: f64,
+    },
+    /// dz/dt = activation(K * z): one convolution, one channel in and out, zero padding, kernel with
+    /// independent N(0, std^2) entries, z(0) an image with pixels in [0, 1].
+    Convolution {
+        /// The activation.
+        activation: Activation,
+        /// Standard deviation of the kernel's entries.
+        std: f64,
+        /// Kernel height and width, odd.
+        kernel: usize,
+        /// The image.
+        picture: Picture,
+    },
+}
+
+fn one() -> f64 {
+    1.0
+}
+
+/// What a random matrix is divided by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Normalise {
+    /// Nothing.
+    None,
+    /// Its spectral norm.
+    Spectral,
+}
+
+/// Where an image comes from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Picture {
+    /// The MNIST test image of this index where MNIST is present, else the drawn digit.
+    Mnist(usize),
+    /// A digit drawn by the program.
+    Drawn,
+    /// A matrix from a CSV or NPY file, relative to the definition.
+    File(PathBuf),
+}
+
+/// How steps are chosen.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Stepping {
+    /// Equal steps; one row for each count.
+    Fixed {
+        /// Step counts.
+        steps: Vec<usize>,
+    },
+    /// Finds the smallest count of equal steps for which the forward error, and for which rho, is at most `target`,
+    /// and stays there for every larger count that is probed.
+    Search {
+        /// Relative error to reach.
+        target: f64,
+        /// Where to give up.
+        max_steps: usize,
+    },
+    /// Adaptive steps with the embedded error estimate.
+    Adaptive {
+        /// Relative tolerance.
+        rtol: f64,
+        /// Absolute tolerance.
+        atol: f64,
+        /// The norm of the error.
+        norm: ErrorNorm,
+    },
+}
+
+/// How an adaptive solver measures its local error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ErrorNorm {
+    /// MATLAB's ode45: max_i |e_i| / max(|z_i|, |z'_i|, atol / rtol) <= rtol, and no step above a tenth of the interval.
+    Matlab,
+    /// torchdiffeq: root mean square of e_i / (atol + rtol max(|z_i|, |z'_i|)) <= 1, steps unbounded.
+    Torchdiffeq,
+}

@@ -1,0 +1,364 @@
+//! The serde types of an experiment file.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// One experiment of a paper: `experiments/<paper>/<id>.json`.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Definition {
+    /// Path or address of the JSON schema, for editors. Not interpreted.
+    #[serde(rename = "$schema", default, skip_serializing_if = "Option::is_none")]
+    pub schema: Option<String>,
+    /// The experiment's name; equals the file's name without `.json`.
+    pub id: String,
+    /// One line for tables and headings.
+    pub title: String,
+    /// The paper the claim is from.
+    pub paper: Paper,
+    /// Why this experiment exists and what to look for in its results; printed above the numbers.
+    pub analysis: String,
+    /// What the paper claims.
+    pub claim: Claim,
+    /// What kind of computation a run is.
+    pub study: StudyKind,
+    /// The runs: the union of these grids, each the product of its axes.
+    pub grid: Vec<Grid>,
+    /// Settings that all runs share.
+    #[serde(default)]
+    pub fixed: Map<String, Value>,
+    /// Master seeds; every point of the grid runs once with each.
+    pub seeds: Vec<u64>,
+    /// What each profile changes. A profile that is missing here has no runs.
+    pub profiles: BTreeMap<Profile, Override>,
+    /// The columns of the study's rows that the report's table shows, in order.
+    pub metrics: Vec<Metric>,
+    /// Charts.
+    #[serde(default)]
+    pub figures: Vec<Figure>,
+    /// What makes the claim hold.
+    pub expectation: Expectation,
+}
+
+/// The axes of a grid: setting name -> the values it takes.
+pub type Grid = BTreeMap<String, Vec<Value>>;
+
+/// The paper an experiment belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Paper {
+    /// Gholami, Keutzer, Biros 2019, arXiv 1902.10298.
+    Anode,
+    /// Zhang et al. 2019, arXiv 1906.04596.
+    Anodev2,
+}
+
+/// How well a statement about a paper is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum SourceTag {
+    /// A source that was read says it.
+    S,
+    /// Read off the pixels of a published figure.
+    F,
+    /// Remembered, not confirmed in any text that could be read.
+    M,
+    /// Derived mathematically.
+    D,
+    /// Computed independently.
+    C,
+    /// Inferred.
+    I,
+    /// Unknown.
+    U,
+}
+
+/// What a paper claims.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Claim {
+    /// The claim in one or two sentences.
+    pub text: String,
+    /// How sure it is that the paper says so.
+    pub source: SourceTag,
+    /// Numbers that the paper gives. Only those tagged S or F are ever printed as the paper's.
+    #[serde(default)]
+    pub reported: Vec<Reported>,
+}
+
+/// A number that a paper gives.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Reported {
+    /// What the number is, for the reader.
+    pub label: String,
+    /// The metric it stands beside.
+    pub metric: String,
+    /// The rows it stands beside: column -> value.
+    #[serde(default, rename = "where")]
+    pub filter: Filter,
+    /// The number, in the metric's unit.
+    pub value: f64,
+    /// `S` (printed as "reported") or `F` (printed as "digitised from the figure").
+    pub source: SourceTag,
+}
+
+/// The kinds of study. Each has its own settings type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum StudyKind {
+    /// Integrate forward, then back, and see whether the start is found again.
+    Reversibility,
+    /// Gradient methods against the exact discrete gradient and a tight reference.
+    GradientError,
+    /// Train a network with different gradient methods.
+    Training,
+}
+
+/// How much is run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Profile {
+    /// Minutes on two cores, embedded data.
+    Quick,
+    /// Hours on a CPU, real data.
+    Standard,
+    /// The papers' full settings, for a GPU.
+    Paper,
+}
+
+/// What a profile changes in the definition.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Override {
+    /// Replaces the whole grid.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grid: Option<Vec<Grid>>,
+    /// Replaces or adds these fixed settings.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub fixed: Map<String, Value>,
+    /// Replaces the seeds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seeds: Option<Vec<u64>>,
+}
+
+/// A column that the report shows.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Metric {
+    /// Name of the column in the study's rows.
+    pub column: String,
+    /// Heading for the reader.
+    pub label: String,
+    /// Unit; absent for pure numbers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unit: Option<String>,
+}
+
+/// Column -> a value, or a list of values any of which will do.
+pub type Filter = BTreeMap<String, Value>;
+
+/// Where a figure's points come from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Source {
+    /// The rows a run ends with.
+    #[default]
+    Rows,
+    /// The metrics of every step of a run, each with the run's settings beside it.
+    Steps,
+}
+
+/// A chart.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Figure {
+    /// Ends the file name: `<experiment>-<id>.<profile>.svg`.
+    pub id: String,
+    /// Heading; says what is seen.
+    pub title: String,
+    /// What is drawn.
+    #[serde(flatten)]
+    pub kind: FigureKind,
+}
+
+/// What a figure draws.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum FigureKind {
+    /// Lines with markers; seeds become a mean with error bars (min to max).
+    Lines(Lines),
+    /// Grey images in a table: a run a row, the named images as columns.
+    Images(Images),
+}
+
+/// A line chart.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Lines {
+    /// Where the points come from.
+    #[serde(default)]
+    pub source: Source,
+    /// Horizontal axis.
+    pub x: Axis,
+    /// Vertical axis.
+    pub y: Axis,
+    /// Columns whose values together name a line.
+    pub series: Vec<String>,
+    /// Column whose values each get a panel of their own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub panel: Option<String>,
+    /// Only rows with these values.
+    #[serde(default, rename = "where")]
+    pub filter: Filter,
+    /// Print the slope of a log-log fit beside each line's name, over x in this closed range.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slope_over: Option<[f64; 2]>,
+}
+
+/// An axis of a chart.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Axis {
+    /// Column of the rows.
+    pub column: String,
+    /// Label with unit.
+    pub label: String,
+    /// Scale.
+    #[serde(default)]
+    pub scale: Scale,
+}
+
+/// Scale of an axis.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Scale {
+    /// Linear.
+    #[default]
+    Linear,
+    /// Logarithmic, base 10. Points at or below zero are drawn at the lower edge, and counted in a note.
+    Log,
+}
+
+/// A table of images.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Images {
+    /// Names of the images a run leaves, as columns from left to right.
+    pub columns: Vec<ImageColumn>,
+    /// Columns whose values together name a row.
+    pub series: Vec<String>,
+    /// Columns printed beside each row.
+    #[serde(default)]
+    pub notes: Vec<String>,
+    /// Only runs with these values.
+    #[serde(default, rename = "where")]
+    pub filter: Filter,
+}
+
+/// A column of images.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ImageColumn {
+    /// Name of the image in the record.
+    pub image: String,
+    /// Heading.
+    pub label: String,
+}
+
+/// What makes a claim hold: all checks must.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Expectation {
+    /// The rule in words, for the reader.
+    pub text: String,
+    /// The rule for the program.
+    pub checks: Vec<Check>,
+}
+
+/// One condition on the rows.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Check {
+    /// What holds when the check passes.
+    pub name: String,
+    /// Only rows with these values.
+    #[serde(default, rename = "where")]
+    pub filter: Filter,
+    /// The condition.
+    pub rule: Rule,
+    /// The verdict when it does not hold.
+    #[serde(default)]
+    pub otherwise: Otherwise,
+}
+
+/// The verdict of a check that does not hold.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Otherwise {
+    /// The claim is wrong here.
+    #[default]
+    Contradicted,
+    /// Nothing can be said.
+    Inconclusive,
+}
+
+/// A condition on the selected rows. Empty cells never satisfy a rule.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Rule {
+    /// Every selected row has `column` in the closed interval.
+    Within {
+        /// The column.
+        column: String,
+        /// Lower end; absent: no bound.
+        min: Option<f64>,
+        /// Upper end; absent: no bound.
+        max: Option<f64>,
+    },
+    /// Every selected row has exactly this value in `column`.
+    Equals {
+        /// The column.
+        column: String,
+        /// The value.
+        value: Value,
+    },
+    /// The log-log slope of y against x, fitted to the rows of each `series` by least squares, lies in the interval.
+    Slope {
+        /// Column of x.
+        x: String,
+        /// Column of y.
+        y: String,
+        /// Closed range of x that the fit uses.
+        over: [f64; 2],
+        /// Columns that separate one fit from another.
+        #[serde(default)]
+        series: Vec<String>,
+        /// Expected interval.
+        min: f64,
+        /// Expected interval.
+        max: f64,
+    },
+    /// The mean of `column` over rows with `greater` exceeds the mean over rows with `than` by at least `by`,
+    /// for every group of rows that agree in the columns `per`.
+    Exceeds {
+        /// The column.
+        column: String,
+        /// Selects the rows that should be greater.
+        greater: Filter,
+        /// Selects the rows that should be smaller.
+        than: Filter,
+        /// The least difference.
+        by: f64,
+        /// Columns that pair the groups.
+        #[serde(default)]
+        per: Vec<String>,
+    },
+    /// Rows that agree in the columns `per` have identical values in `columns`: bit for bit.
+    Identical {
+        /// The columns compared.
+        columns: Vec<String>,
+        /// Columns that pair the rows.
+        per: Vec<String>,
+    },
+}

@@ -1,0 +1,78 @@
+//! The gradient methods by name.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// How the gradient of an ODE block is computed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Method {
+    /// Discretize-then-optimize; every step's tape is stored in the forward sweep. O(Nt) memory a block.
+    Full,
+    /// Discretize-then-optimize; the block input is stored, the block replayed once with tapes (ANODE, section 5).
+    Anode,
+    /// Discretize-then-optimize with this many equidistant snapshots.
+    Uniform(usize),
+    /// Discretize-then-optimize with this many snapshots, placed binomially (Griewank & Walther 2000).
+    Revolve(usize),
+    /// Optimize-then-discretize: state and adjoint integrated backwards together from z(1) (Chen et al. 2018).
+    ReverseTime,
+    /// Optimize-then-discretize: the adjoint integrated backwards along the stored forward states.
+    StoredAdjoint,
+}
+
+impl Method {
+    /// How each method is written; `M` is a number of snapshots, at least 1.
+    pub const PATTERNS: &'static [&'static str] =
+        &["full", "anode", "uniform:M", "revolve:M", "reverse-time", "stored-adjoint"];
+
+    /// The same as a regular expression, for the schema.
+    pub const REGEX: &'static str =
+        "^(full|anode|uniform:[1-9][0-9]*|revolve:[1-9][0-9]*|reverse-time|stored-adjoint|dfdx-tape)$";
+
+    /// Whether the result is the exact gradient of the discrete steps.
+    pub fn is_exact(self) -> bool {
+        !matches!(self, Self::ReverseTime | Self::StoredAdjoint)
+    }
+}
+
+/// A name that is no gradient method.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("unknown gradient method `{0}`; allowed: {list}", list = Method::PATTERNS.join(", "))]
+pub struct UnknownMethod(String);
+
+impl FromStr for Method {
+    type Err = UnknownMethod;
+
+    fn from_str(name: &str) -> Result<Self, UnknownMethod> {
+        // No sign and no leading zero: one spelling a method, since names go into run ids.
+        let snapshots = |text: &str| match text.parse::<usize>() {
+            Ok(m) if m > 0 && m.to_string() == text => Ok(m),
+            _ => Err(UnknownMethod(name.to_owned())),
+        };
+        match name.split_once(':') {
+            None => match name {
+                "full" => Ok(Self::Full),
+                "anode" => Ok(Self::Anode),
+                "reverse-time" => Ok(Self::ReverseTime),
+                "stored-adjoint" => Ok(Self::StoredAdjoint),
+                _ => Err(UnknownMethod(name.to_owned())),
+            },
+            Some(("uniform", m)) => snapshots(m).map(Self::Uniform),
+            Some(("revolve", m)) => snapshots(m).map(Self::Revolve),
+            Some(_) => Err(UnknownMethod(name.to_owned())),
+        }
+    }
+}
+
+impl fmt::Display for Method {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Full => f.write_str("full"),
+            Self::Anode => f.write_str("anode"),
+            Self::Uniform(m) => write!(f, "uniform:{m}"),
+            Self::Revolve(m) => write!(f, "revolve:{m}"),
+            Self::ReverseTime => f.write_str("reverse-time"),
+            Self::StoredAdjoint => f.write_str("stored-adjoint"),
+        }
+    }
+}

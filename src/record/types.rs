@@ -1,0 +1,111 @@
+//! The shapes of what a run leaves.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::definition::{Profile, StudyKind};
+
+/// `run.json`: which run this is, where it ran and how it ended. Written last, atomically, so that a
+/// folder without it is an unfinished run.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Record {
+    /// Version of this file's format.
+    pub format: u32,
+    /// The run's id: a hash of everything that decides its numbers.
+    pub run: String,
+    /// The experiment's id.
+    pub experiment: String,
+    /// The profile it was planned for.
+    pub profile: Profile,
+    /// The kind of study.
+    pub study: StudyKind,
+    /// All settings, resolved: defaults filled in.
+    pub settings: Map<String, Value>,
+    /// The master seed.
+    pub seed: u64,
+    /// SHA-256 of the input data, by name. Empty where the run reads none.
+    pub inputs: Map<String, Value>,
+    /// How it ended.
+    pub status: Status,
+    /// Where it ran.
+    pub environment: Environment,
+    /// SHA-256 of each other file of the folder, by file name.
+    pub files: Map<String, Value>,
+}
+
+/// How a run ended.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "kind", deny_unknown_fields)]
+pub enum Status {
+    /// All its numbers are there.
+    Finished,
+    /// The training loss left the finite or grew past ten times its first value: a result.
+    Diverged {
+        /// The step at which it was seen.
+        step: u64,
+        /// The loss there, in words because it may be NaN.
+        loss: String,
+        /// The gradient norm there, likewise.
+        gradient_norm: String,
+    },
+    /// It could not be computed.
+    Failed {
+        /// Where in the run.
+        at: String,
+        /// Why.
+        why: String,
+    },
+}
+
+/// Where and when a run was computed. None of it decides the numbers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Environment {
+    /// `cpu` or `cuda`.
+    pub device: String,
+    /// Model of the processor.
+    pub processor: String,
+    /// Threads of the program.
+    pub threads: usize,
+    /// Version of this program.
+    pub version: String,
+    /// Git commit the program was built from, where known.
+    pub commit: Option<String>,
+    /// Whether the tree had uncommitted changes.
+    pub dirty: Option<bool>,
+    /// Compiler.
+    pub rustc: String,
+    /// Operating system and architecture.
+    pub system: String,
+    /// When the run ended, UTC, RFC 3339.
+    pub finished_at: String,
+    /// Seconds of wall-clock time, over all its parts.
+    pub seconds: f64,
+}
+
+/// One row of a table: column -> number, text, boolean or null.
+pub type Row = Map<String, Value>;
+
+/// A grey image that a run leaves for the charts.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Image {
+    /// Name, unique within the run.
+    pub name: String,
+    /// Rows of pixels.
+    pub height: usize,
+    /// Columns of pixels.
+    pub width: usize,
+    /// Pixels, row by row. NaN and infinity are written as null.
+    pub pixels: Vec<Option<f64>>,
+}
+
+/// What a study hands to the runner when it ends.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Outcome {
+    /// `rows.csv`: the results; settings are added by the reader from [`Record::settings`].
+    pub rows: Vec<Row>,
+    /// `images.json`.
+    pub images: Vec<Image>,
+}

@@ -1,0 +1,120 @@
+//! The kinds of computation a run can be: one file a study, one line in [`STUDIES`].
+//!
+//! A study turns settings and a seed into rows. It knows nothing of the runner or the report: what it
+//! needs of its surroundings is in [`Context`].
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use serde_json::{Map, Value};
+
+use crate::definition::StudyKind;
+use crate::record::Outcome;
+
+/// Every registered study.
+pub static STUDIES: &[&dyn Study] = &[];
+
+/// A kind of computation.
+pub trait Study: Sync {
+    /// Its name in definitions.
+    fn kind(&self) -> StudyKind;
+
+    /// SHA-256 of every input that decides the numbers, by name: part of the run's id. Refuses settings whose
+    /// inputs are missing or broken.
+    fn inputs(&self, place: &Place, settings: &Map<String, Value>) -> Result<Map<String, Value>, StudyError>;
+
+    /// Computes one run. Called again with the same folder after an interruption.
+    fn run(&self, context: &Context<'_>) -> Result<Ending, StudyError>;
+}
+
+/// Where a run finds its files.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// Folder of the definition; paths in settings are relative to it.
+    pub definition: PathBuf,
+    /// Folder of real data sets, where there is one.
+    pub data: Option<PathBuf>,
+}
+
+/// What a run is given.
+pub struct Context<'a> {
+    /// Resolved settings.
+    pub settings: &'a Map<String, Value>,
+    /// Master seed; every use takes a stream of its own.
+    pub seed: u64,
+    /// Where files are found.
+    pub place: &'a Place,
+    /// The run's own folder: checkpoints and `steps.csv` go there.
+    pub folder: &'a Path,
+    /// Set when the run should stop at the next safe point.
+    pub stop: &'a AtomicBool,
+    /// Tells how far the run is.
+    pub progress: &'a (dyn Fn(Progress) + Sync),
+}
+
+impl Context<'_> {
+    /// `Err(Interrupted)` once a stop was asked for; to be called where work can be taken up again.
+    pub fn check_stop(&self) -> Result<(), StudyError> {
+        if self.stop.load(Ordering::Relaxed) { Err(StudyError::Interrupted) } else { Ok(()) }
+    }
+}
+
+/// How far a run is.
+#[derive(Clone, Debug)]
+pub struct Progress {
+    /// Units done.
+    pub done: u64,
+    /// Units in all.
+    pub total: u64,
+    /// What is seen now, in a few words: `epoch 3/8 loss 0.41`.
+    pub message: String,
+}
+
+/// How a run ended, with what it found.
+#[derive(Clone, Debug)]
+pub enum Ending {
+    /// With all its numbers.
+    Finished(Outcome),
+    /// Training left the finite: a result.
+    Diverged {
+        /// What was found up to there.
+        outcome: Outcome,
+        /// Step.
+        step: u64,
+        /// Loss at that step.
+        loss: f64,
+        /// Gradient norm at that step.
+        gradient_norm: f64,
+    },
+}
+
+/// Why a run gave no result.
+#[derive(Debug, thiserror::Error)]
+pub enum StudyError {
+    /// A stop was asked for; the run can be taken up again.
+    #[error("interrupted")]
+    Interrupted,
+    /// The computation failed: recorded, and the next run goes on.
+    #[error("{at}: {why}")]
+    Failed {
+        /// Where in the run.
+        at: String,
+        /// Why, and what to do.
+        why: String,
+    },
+    /// The run's own files could not be read or written: not recorded, since the fault is not the run's.
+    #[error("{path}: {source}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        source: std::io::Error,
+    },
+}
+
+impl StudyError {
+    /// A failure at a named place.
+    pub fn failed(at: impl Into<String>, why: impl ToString) -> Self {
+        Self::Failed { at: at.into(), why: why.to_string() }
+    }
+}
