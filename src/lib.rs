@@ -3,6 +3,8 @@
 
 pub mod definition;
 pub mod gradient;
+pub mod kernels;
 pub mod ode;
+pub mod problems;
 pub mod record;
 pub mod study;

@@ -3,8 +3,16 @@
 //!
 //! This room knows fields and solvers. It knows nothing of networks or experiments.
 
+mod block;
+mod continuous;
+mod executor;
 mod ledger;
 mod method;
+mod schedule;
+mod solve;
 
+pub use block::Block;
 pub use ledger::{Cost, Ledger};
 pub use method::{Method, UnknownMethod};
+pub use schedule::{Action, binomial, revolve_optimum, schedule};
+pub use solve::Trajectory;

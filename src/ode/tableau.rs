@@ -39,6 +39,12 @@ impl ButcherTableau {
         self.b.len()
     }
 
+    /// Number of leading stages that the solution needs: a trailing stage that only the error estimate
+    /// uses is not evaluated on a fixed grid.
+    pub fn solution_stages(&self) -> usize {
+        self.b.iter().rposition(|&b| b != 0.0).map_or(0, |last| last + 1)
+    }
+
     /// Whether the last stage is the first of the next step (FSAL): a_s = b and c_s = 1.
     pub fn first_same_as_last(&self) -> bool {
         let s = self.stages();

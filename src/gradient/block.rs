@@ -1,0 +1,117 @@
+//! An ODE block: a field, a solver and a time grid.
+
+use crate::ode::{ButcherTableau, DifferentiableField, FieldError, Grid, SolveError, Step, Vector, Workspace, step};
+
+use super::Ledger;
+
+/// z(t1) from z(t0) under dz/dt = f(t, z, theta), with a solver on a grid.
+pub struct Block<'a, F> {
+    /// The vector field f.
+    pub field: &'a F,
+    /// The solver.
+    pub tableau: &'static ButcherTableau,
+    /// The times between which steps are taken: uniform, or as an adaptive solver accepted them.
+    pub grid: Grid,
+}
+
+/// The tapes of one step, a stage each.
+pub(super) struct StepTape<T> {
+    pub stages: Vec<T>,
+    pub step: Step,
+    pub bytes: usize,
+}
+
+impl<F: DifferentiableField> Block<'_, F> {
+    /// A workspace for steps of this block.
+    pub(super) fn workspace(&self, z: &F::Vector) -> Workspace<F::Vector> {
+        Workspace::new(self.tableau.solution_stages(), z)
+    }
+
+    /// One step without tape.
+    pub(super) fn plain_step(
+        &self,
+        at: Step,
+        workspace: &mut Workspace<F::Vector>,
+        z: &mut F::Vector,
+        theta: &F::Vector,
+        ledger: &Ledger,
+    ) -> Result<(), SolveError> {
+        step(self.tableau, at, workspace, z, |at, z, dz| {
+            ledger.evaluation();
+            self.field.eval(at, z, theta, dz)
+        })
+    }
+
+    /// The same step, same bits, with the tapes of its stages.
+    pub(super) fn taped_step(
+        &self,
+        at: Step,
+        workspace: &mut Workspace<F::Vector>,
+        z: &mut F::Vector,
+        theta: &F::Vector,
+        ledger: &Ledger,
+    ) -> Result<StepTape<F::Tape>, SolveError> {
+        let mut stages = Vec::with_capacity(self.tableau.solution_stages());
+        step(self.tableau, at, workspace, z, |at, z, dz| {
+            ledger.evaluation();
+            stages.push(self.field.eval_taped(at, z, theta, dz)?);
+            Ok::<(), FieldError>(())
+        })?;
+        let bytes = stages.iter().map(|tape| self.field.tape_bytes(tape)).sum();
+        ledger.keep(bytes);
+        Ok(StepTape { stages, step: at, bytes })
+    }
+}
+
+/// Vectors that the vjp of a step needs. Reused by all steps of a backward sweep.
+pub(super) struct Adjoints<V> {
+    /// (df/dz)^T k_bar of each stage.
+    stage_bars: Vec<V>,
+    k_bar: V,
+}
+
+impl<V: Vector> Adjoints<V> {
+    pub(super) fn new(stages: usize, z: &V) -> Self {
+        Self { stage_bars: (0..stages).map(|_| z.zeros_like()).collect(), k_bar: z.zeros_like() }
+    }
+}
+
+impl<F: DifferentiableField> Block<'_, F> {
+    /// The vjp of one step: turns the cotangent `z_bar` of z_{n+1} into that of z_n and adds to `theta_bar`.
+    ///
+    /// From z' = z + h sum_i b_i k_i and k_i = f(Z_i), Z_i = z + h sum_j a_ij k_j, backwards over the stages:
+    /// k_bar_i = h b_i z'_bar + h sum_{j>i} a_ji Z_bar_j, Z_bar_i = (df/dz)^T k_bar_i, z_bar = z'_bar + sum_i Z_bar_i.
+    pub(super) fn step_vjp(
+        &self,
+        tape: &StepTape<F::Tape>,
+        adjoints: &mut Adjoints<F::Vector>,
+        z_bar: &mut F::Vector,
+        theta: &F::Vector,
+        theta_bar: &mut F::Vector,
+        ledger: &Ledger,
+    ) -> Result<(), SolveError> {
+        let h = tape.step.h;
+        for i in (0..tape.stages.len()).rev() {
+            let (earlier, later) = adjoints.stage_bars.split_at_mut(i + 1);
+            let this = &mut earlier[i];
+            adjoints.k_bar.set_zero();
+            crate::ode::combine(&[self.tableau.b[i]], h, std::slice::from_ref(z_bar), &mut adjoints.k_bar);
+            for (j, bar) in (i + 1..).zip(later.iter().take(tape.stages.len() - i - 1)) {
+                crate::ode::combine(&[self.tableau.a[j][i]], h, std::slice::from_ref(bar), &mut adjoints.k_bar);
+            }
+            this.set_zero();
+            ledger.vjp();
+            crate::ode::guarded(tape.step.at(self.tableau, i), || {
+                self.field.vjp(&tape.stages[i], theta, &adjoints.k_bar, this, theta_bar)
+            })?;
+        }
+        for bar in &adjoints.stage_bars[..tape.stages.len()] {
+            crate::ode::combine(&[1.0], 1.0, std::slice::from_ref(bar), z_bar);
+        }
+        if z_bar.is_finite() {
+            Ok(())
+        } else {
+            Err(SolveError::NotFinite { step: tape.step.index, stage: 0, t: tape.step.t })
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! The front door: forward sweep and gradient of a block by any method.
+
+use crate::ode::{DifferentiableField, SolveError};
+
+use super::{Block, Ledger, Method, continuous, executor, schedule};
+
+/// The forward sweep of a block, with what its method keeps for the backward sweep.
+///
+/// ```
+/// use anode::gradient::{Block, Ledger, Method};
+/// use anode::ode::{solver, Grid};
+/// use anode::problems::Dense;
+///
+/// // dz/dt = tanh(W z), J = |z(1)|^2 / 2, four Heun steps.
+/// let field = Dense::<f64>::tanh(2);
+/// let block = Block { field: &field, tableau: solver("heun").unwrap(), grid: Grid::unit(4) };
+/// let (z0, w) = (vec![1.0, -0.5], vec![0.0, 1.0, -1.0, 0.2]);
+/// let ledger = Ledger::new();
+/// let forward = Method::Revolve(2).forward(&block, &z0, &w, &ledger).unwrap();
+/// let cotangent = forward.end().clone();
+/// let mut w_bar = vec![0.0; 4];
+/// let z0_bar = forward.backward(&block, &w, &cotangent, &mut w_bar, &ledger).unwrap();
+/// assert_eq!(z0_bar.len(), 2);
+/// ```
+pub struct Trajectory<F: DifferentiableField> {
+    end: F::Vector,
+    kept: Kept<F>,
+}
+
+enum Kept<F: DifferentiableField> {
+    Schedule(executor::Paused<F>),
+    Continuous(continuous::Kept<F::Vector>),
+}
+
+impl Method {
+    /// Integrates `block` from `z0` and keeps what this method's backward sweep needs.
+    ///
+    /// Costs Nt s evaluations of f for a solver of s stages.
+    ///
+    /// # Errors
+    /// See [`SolveError`].
+    pub fn forward<F: DifferentiableField>(
+        self,
+        block: &Block<F>,
+        z0: &F::Vector,
+        theta: &F::Vector,
+        ledger: &Ledger,
+    ) -> Result<Trajectory<F>, SolveError> {
+        match schedule::schedule(self, block.grid.steps()) {
+            Some(actions) => {
+                let (end, paused) = executor::forward(block, actions, z0, theta, ledger)?;
+                Ok(Trajectory { end, kept: Kept::Schedule(paused) })
+            }
+            None => {
+                let (end, kept) = continuous::forward(block, self == Method::StoredAdjoint, z0, theta, ledger)?;
+                Ok(Trajectory { end, kept: Kept::Continuous(kept) })
+            }
+        }
+    }
+}
+
+impl<F: DifferentiableField> Trajectory<F> {
+    /// z at the end of the block.
+    pub fn end(&self) -> &F::Vector {
+        &self.end
+    }
+
+    /// From `cotangent` = dJ/dz(t1): adds dJ/dtheta to `theta_bar` and returns dJ/dz(t0).
+    ///
+    /// # Errors
+    /// See [`SolveError`]; `theta_bar` then holds a part of the sum.
+    pub fn backward(
+        self,
+        block: &Block<F>,
+        theta: &F::Vector,
+        cotangent: &F::Vector,
+        theta_bar: &mut F::Vector,
+        ledger: &Ledger,
+    ) -> Result<F::Vector, SolveError> {
+        match self.kept {
+            Kept::Schedule(paused) => paused.backward(block, theta, cotangent, theta_bar, ledger),
+            Kept::Continuous(kept) => continuous::backward(kept, block, theta, cotangent, theta_bar, ledger),
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! Why a solve stopped.
+
+use super::FieldError;
+
+/// A solve that could not be finished.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum SolveError {
+    /// The field refused.
+    #[error("step {step}, stage {stage} (t = {t}): {source}")]
+    Field {
+        /// Step, from 0.
+        step: usize,
+        /// Stage, from 0.
+        stage: usize,
+        /// Time of the stage.
+        t: f64,
+        /// Why.
+        source: FieldError,
+    },
+    /// The state left the finite numbers.
+    #[error(
+        "step {step}, stage {stage} (t = {t}): the state is no longer finite; take more steps, or a field of smaller norm"
+    )]
+    NotFinite {
+        /// Step, from 0.
+        step: usize,
+        /// First stage whose derivative is not finite.
+        stage: usize,
+        /// Time at the start of the step.
+        t: f64,
+    },
+    /// The error control asks for steps below the resolution of time.
+    #[error("step {step} (t = {t}): the tolerance asks for a step of {h:e}, below the resolution of time; loosen it")]
+    StepUnderflow {
+        /// Step, from 0.
+        step: usize,
+        /// Time.
+        t: f64,
+        /// The step that was asked for.
+        h: f64,
+    },
+    /// The limit on steps was reached.
+    #[error("{limit} steps were taken and t = {t} reached; allow more steps or loosen the tolerance")]
+    TooManySteps {
+        /// The limit on attempted steps.
+        limit: usize,
+        /// Time reached.
+        t: f64,
+    },
+    /// The solver has no embedded error estimate.
+    #[error("solver `{0}` has no embedded error estimate, so it cannot choose its steps; use a fixed step")]
+    NoEmbedded(&'static str),
+    /// A checkpoint schedule asked for the impossible.
+    #[error("the checkpoint schedule is wrong at action {action}: {why}")]
+    Schedule {
+        /// Index of the action.
+        action: usize,
+        /// What is wrong.
+        why: String,
+    },
+}
+
+impl SolveError {
+    /// Whether the numbers overflowed, rather than the call being wrong.
+    pub fn is_divergence(&self) -> bool {
+        matches!(self, Self::NotFinite { .. } | Self::StepUnderflow { .. })
+    }
+}

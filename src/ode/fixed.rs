@@ -1,0 +1,128 @@
+//! Solves on a given time grid.
+
+use super::{ButcherTableau, FieldError};
+use super::{Pass, Real, SolveError, Step, Vector, VectorField, Workspace, step};
+
+/// The times between which steps are taken.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Grid {
+    /// `steps` equal steps from `t0` to `t1`.
+    Uniform {
+        /// Start.
+        t0: f64,
+        /// End.
+        t1: f64,
+        /// Number of steps, at least 1.
+        steps: usize,
+    },
+    /// Steps between these times, as an adaptive solver accepted them.
+    Times(Vec<f64>),
+}
+
+impl Grid {
+    /// `steps` equal steps on t in [0, 1], the interval of both papers.
+    pub fn unit(steps: usize) -> Self {
+        Self::Uniform { t0: 0.0, t1: 1.0, steps }
+    }
+
+    /// Number of steps.
+    pub fn steps(&self) -> usize {
+        match self {
+            Self::Uniform { steps, .. } => *steps,
+            Self::Times(times) => times.len().saturating_sub(1),
+        }
+    }
+
+    /// Step `index` in forward time.
+    pub fn forward(&self, index: usize, pass: Pass) -> Step {
+        let (t, h) = self.place(index);
+        Step { t, h, index, pass }
+    }
+
+    /// Step `index` from its end to its start.
+    pub fn backward(&self, index: usize) -> Step {
+        let (t, h) = self.place(index);
+        Step { t: t + h, h: -h, index, pass: Pass::Reverse }
+    }
+
+    fn place(&self, index: usize) -> (f64, f64) {
+        match self {
+            Self::Uniform { t0, t1, steps } => {
+                let h = (t1 - t0) / *steps as f64;
+                (t0 + index as f64 * h, h)
+            }
+            Self::Times(times) => (times[index], times[index + 1] - times[index]),
+        }
+    }
+}
+
+/// Integrates `z` forward over `grid`. Costs `grid.steps() * tableau.solution_stages()` function evaluations.
+///
+/// # Errors
+/// See [`SolveError`]; `z` then holds the state at which the solve stopped.
+pub fn integrate<F: VectorField>(
+    field: &F,
+    tableau: &ButcherTableau,
+    grid: &Grid,
+    z: &mut F::Vector,
+    theta: &F::Vector,
+) -> Result<(), SolveError> {
+    sweep(field, tableau, (0..grid.steps()).map(|n| grid.forward(n, Pass::Forward)), z, theta)
+}
+
+/// Integrates `z` from the end of `grid` back to its start with the same solver and the same steps: phi(., -s) in
+/// the reversibility error (ANODE, section 3).
+///
+/// # Errors
+/// See [`SolveError`].
+pub fn integrate_back<F: VectorField>(
+    field: &F,
+    tableau: &ButcherTableau,
+    grid: &Grid,
+    z: &mut F::Vector,
+    theta: &F::Vector,
+) -> Result<(), SolveError> {
+    sweep(field, tableau, (0..grid.steps()).rev().map(|n| grid.backward(n)), z, theta)
+}
+
+fn sweep<F: VectorField>(
+    field: &F,
+    tableau: &ButcherTableau,
+    steps: impl Iterator<Item = Step>,
+    z: &mut F::Vector,
+    theta: &F::Vector,
+) -> Result<(), SolveError> {
+    let mut workspace = Workspace::new(tableau.solution_stages(), z);
+    for s in steps {
+        step(tableau, s, &mut workspace, z, |at, z, dz| field.eval(at, z, theta, dz))?;
+    }
+    Ok(())
+}
+
+/// A field given by a closure f(t, z, dz), without parameters.
+///
+/// ```
+/// use anode::ode::{Closure, Grid, integrate, solver};
+/// let decay = Closure(|_t, z: &[f64], dz: &mut [f64]| dz[0] = -z[0]);
+/// let mut z = vec![1.0];
+/// integrate(&decay, solver("rk4").unwrap(), &Grid::unit(100), &mut z, &vec![]).unwrap();
+/// assert!((z[0] - (-1.0f64).exp()).abs() < 1e-10);
+/// ```
+pub struct Closure<C>(pub C);
+
+impl<C: Fn(f64, &[f64], &mut [f64])> VectorField for Closure<C> {
+    type Vector = Vec<f64>;
+
+    fn eval(&self, at: super::At, z: &Vec<f64>, _: &Vec<f64>, dz: &mut Vec<f64>) -> Result<(), FieldError> {
+        (self.0)(at.t, z, dz);
+        Ok(())
+    }
+}
+
+/// rho = |z0 - back| / |z0| (ANODE, section 3); infinite where `back` is not finite.
+pub fn reversal_error<V: Vector>(z0: &V, back: &V) -> f64 {
+    let mut difference = back.duplicate();
+    difference.axpy(V::Real::of(-1.0), z0);
+    let rho = difference.norm() / z0.norm();
+    if rho.is_nan() { f64::INFINITY } else { rho }
+}
