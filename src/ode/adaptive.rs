@@ -93,7 +93,9 @@ pub fn integrate_adaptive<F: VectorField>(
         size = control.limit(size, (t1 - t0).abs());
         // A last step a little longer than planned beats a sliver after it.
         let finishing = if control.norm == ErrorNorm::Matlab { 1.1 * size >= remaining } else { size >= remaining };
-        let h = direction * if finishing { remaining } else { size };
+        // h is the difference of representable times, so that a fixed solve over the accepted times repeats the bits.
+        let next_t = if finishing { t1 } else { t + direction * size };
+        let h = next_t - t;
         if h.abs() < smallest || h == 0.0 {
             return Err(SolveError::StepUnderflow { step: index, t, h });
         }
@@ -122,7 +124,7 @@ pub fn integrate_adaptive<F: VectorField>(
             solution.last.remove(0);
         }
         std::mem::swap(&mut z, &mut next);
-        t = if finishing { t1 } else { t + h };
+        t = next_t;
         solution.times.push(t);
         if finishing {
             break;
