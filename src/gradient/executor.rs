@@ -15,6 +15,9 @@ pub(super) struct Paused<F: DifferentiableField> {
     tapes: Vec<StepTape<F::Tape>>,
 }
 
+/// The cotangents of the state and of theta, with the workspace of a step's vjp.
+type Cotangents<'a, V> = (&'a mut V, &'a mut V, &'a mut Adjoints<V>);
+
 /// Runs `actions` up to the turn. Returns z_Nt and what is kept.
 pub(super) fn forward<F: DifferentiableField>(
     block: &Block<F>,
@@ -56,12 +59,12 @@ impl<F: DifferentiableField> Paused<F> {
         block: &Block<F>,
         theta: &F::Vector,
         ledger: &Ledger,
-        mut reverse: Option<(&mut F::Vector, &mut F::Vector, &mut Adjoints<F::Vector>)>,
+        mut reverse: Option<Cotangents<'_, F::Vector>>,
     ) -> Result<(), SolveError> {
         let mut workspace = block.workspace(&self.current.1);
         let pass = if reverse.is_none() { Pass::Forward } else { Pass::Replay };
         let (at, z) = (&mut self.current.0, &mut self.current.1);
-        while let Some(action) = self.actions.next() {
+        for action in self.actions.by_ref() {
             let number = self.done;
             let wrong = |why: String| SolveError::Schedule { action: number, why };
             self.done += 1;

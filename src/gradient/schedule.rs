@@ -150,9 +150,7 @@ mod tests {
     /// min_k [k + F(l - k, m - 1) + F(k, m)], F(1, m) = 0, F(l, 1) = l (l - 1) / 2.
     fn optimum_by_dynamic_programming(steps: usize, snapshots: usize) -> Vec<Vec<usize>> {
         let mut f = vec![vec![0; steps + 1]; snapshots + 1];
-        for l in 1..=steps {
-            f[1][l] = l * (l - 1) / 2;
-        }
+        f[1] = (0..=steps).map(|l| l * l.saturating_sub(1) / 2).collect();
         for m in 2..=snapshots {
             for l in 2..=steps {
                 f[m][l] = (1..l).map(|k| k + f[m - 1][l - k] + f[m][k]).min().unwrap_or(0);
