@@ -1,10 +1,12 @@
 //! Reproduces, checks and extends two papers on neural ODEs: ANODE (arXiv 1902.10298) and
 //! ANODEV2 (arXiv 1906.04596).
 
+pub mod data;
 pub mod definition;
 pub mod gradient;
 pub mod kernels;
 pub mod ode;
 pub mod problems;
+pub mod random;
 pub mod record;
 pub mod study;

@@ -1,5 +1,13 @@
-//! Numerical kernels, forward and vjp. This room knows nothing of networks or solvers.
+//! Numerical kernels on the CPU, forward and vjp, in `f32` and `f64`. This room knows nothing of networks or solvers.
+//!
+//! Images are NCHW; a batch of n images is one slice. Slices of the wrong length are a bug of the caller and panic.
 
 mod activation;
+mod conv;
+mod norm;
+mod pool;
 
 pub use activation::Activation;
+pub use conv::{ConvShape, conv, conv_vjp_input, conv_vjp_weights, linear, linear_vjp};
+pub use norm::{EPSILON, Moments, moments, norm_relu, norm_relu_vjp};
+pub use pool::{PoolShape, average_pool, average_pool_vjp};

@@ -2,10 +2,12 @@
 //!
 //! This room knows fields and kernels. It knows nothing of experiments.
 
+mod conv;
 mod dense;
 mod oracle;
 mod scalar;
 
+pub use conv::{ConvField, ConvTape};
 pub use dense::{Dense, spectral_norm};
 pub use oracle::{TapeGradient, dfdx_tape_gradient};
 pub use scalar::{ScalarLinear, ScalarRelu};

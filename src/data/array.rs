@@ -1,0 +1,84 @@
+//! Arrays from CSV and NPY files: a user's own matrices, initial values and images.
+
+use std::path::Path;
+
+use super::error::{DataError, read_bounded};
+
+/// Largest file that is read: 256 MiB.
+const LIMIT: u64 = 1 << 28;
+
+/// An array of finite numbers, row by row.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Array {
+    /// Lengths of the axes. A CSV file has two.
+    pub shape: Vec<usize>,
+    /// The numbers, last axis fastest.
+    pub numbers: Vec<f64>,
+}
+
+/// Reads a `.csv` (no header, a row a line) or `.npy` file (`f4` or `f8`, C order).
+///
+/// # Errors
+/// A file that is missing, malformed, ragged, empty, or holds a number that is not finite.
+pub fn read_array(path: &Path) -> Result<Array, DataError> {
+    let bytes = read_bounded(path, LIMIT)?;
+    let array = match path.extension().and_then(|e| e.to_str()) {
+        Some("csv") => from_csv(path, &bytes)?,
+        Some("npy") => from_npy(path, &bytes)?,
+        other => {
+            let found = other.map_or("no extension".into(), |e| format!("extension `.{e}`"));
+            return Err(DataError::format(path, found, "`.csv` or `.npy`"));
+        }
+    };
+    if array.numbers.is_empty() {
+        return Err(DataError::format(path, "no numbers", "at least one"));
+    }
+    match array.numbers.iter().position(|x| !x.is_finite()) {
+        None => Ok(array),
+        Some(i) => Err(DataError::format(path, format!("{} at place {i}", array.numbers[i]), "finite numbers")),
+    }
+}
+
+fn from_csv(path: &Path, bytes: &[u8]) -> Result<Array, DataError> {
+    let mut numbers = vec![];
+    let (mut rows, mut columns) = (0, 0);
+    let mut reader = csv::ReaderBuilder::new().has_headers(false).trim(csv::Trim::All).from_reader(bytes);
+    for record in reader.records() {
+        let record = record.map_err(|e| DataError::format(path, e.to_string(), "lines of equally many numbers"))?;
+        for field in &record {
+            let number = field.parse();
+            let line = rows + 1;
+            numbers.push(number.map_err(|_| DataError::format(path, format!("`{field}` in line {line}"), "a number"))?);
+        }
+        columns = record.len();
+        rows += 1;
+    }
+    Ok(Array { shape: vec![rows, columns], numbers })
+}
+
+fn from_npy(path: &Path, bytes: &[u8]) -> Result<Array, DataError> {
+    let wrong =
+        |what: &dyn std::fmt::Display| DataError::format(path, what.to_string(), "an NPY array of f4 or f8, C order");
+    let open = || npyz::NpyFile::new(bytes).map_err(|e| wrong(&e));
+    let file = open()?;
+    let shape: Vec<usize> = file.shape().iter().map(|&n| usize::try_from(n).unwrap_or(usize::MAX)).collect();
+    if file.order() != npyz::Order::C {
+        return Err(wrong(&"Fortran order"));
+    }
+    // The header is not trusted: an honest file has at least four bytes a number.
+    let count = shape.iter().try_fold(1usize, |a, &n| a.checked_mul(n)).unwrap_or(usize::MAX);
+    if count > bytes.len() / 4 {
+        return Err(wrong(&format!("a header of shape {shape:?} over {} bytes", bytes.len())));
+    }
+    let numbers = match file.try_data::<f64>() {
+        Ok(data) => data.collect::<Result<Vec<f64>, _>>().map_err(|e| wrong(&e))?,
+        Err(file) => {
+            let data = file.try_data::<f32>().map_err(|file| wrong(&format!("type {:?}", file.dtype())))?;
+            data.map(|x| x.map(f64::from)).collect::<Result<_, _>>().map_err(|e| wrong(&e))?
+        }
+    };
+    if numbers.len() != count {
+        return Err(wrong(&format!("{} numbers under a header of shape {shape:?}", numbers.len())));
+    }
+    Ok(Array { shape, numbers })
+}

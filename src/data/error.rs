@@ -1,0 +1,66 @@
+//! What can be wrong with data.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Data that could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum DataError {
+    /// The file cannot be read.
+    #[error("{path}: {source}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        source: io::Error,
+    },
+    /// The file is not what it should be.
+    #[error("{path}: {found}; expected {expected}")]
+    Format {
+        /// The file.
+        path: PathBuf,
+        /// What is there.
+        found: String,
+        /// What should be there.
+        expected: String,
+    },
+    /// There is no such data here.
+    #[error("{what} was not found; looked in {}", looked.iter().map(|p| p.display().to_string()).collect::<Vec<_>>().join(", "))]
+    Missing {
+        /// The data.
+        what: String,
+        /// Where it was looked for.
+        looked: Vec<PathBuf>,
+    },
+}
+
+impl DataError {
+    /// A file that is not what it should be.
+    pub fn format(path: &Path, found: impl Into<String>, expected: impl Into<String>) -> Self {
+        Self::Format { path: path.to_owned(), found: found.into(), expected: expected.into() }
+    }
+}
+
+/// Reads a file whole, but not more than `limit` bytes.
+pub fn read_bounded(path: &Path, limit: u64) -> Result<Vec<u8>, DataError> {
+    let io = |source| DataError::Io { path: path.to_owned(), source };
+    let file = std::fs::File::open(path).map_err(io)?;
+    bounded(path, file, limit)
+}
+
+/// Reads a stream to its end, but not more than `limit` bytes: a compressed file may hide any number of them.
+pub fn bounded(path: &Path, reader: impl io::Read, limit: u64) -> Result<Vec<u8>, DataError> {
+    let mut bytes = vec![];
+    io::Read::read_to_end(&mut io::Read::take(reader, limit + 1), &mut bytes)
+        .map_err(|source| DataError::Io { path: path.to_owned(), source })?;
+    if bytes.len() as u64 > limit {
+        return Err(DataError::format(path, format!("more than {limit} bytes"), format!("at most {limit}")));
+    }
+    Ok(bytes)
+}
+
+/// SHA-256 in hexadecimal digits.
+pub fn digest(bytes: &[u8]) -> String {
+    use sha2::{Digest, Sha256};
+    Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect()
+}

@@ -1,0 +1,25 @@
+//! Where real data sets are looked for.
+
+use std::path::{Path, PathBuf};
+
+/// The data folder: the one named by the caller or by `ANODE_DATA`, else `data`, else `../shared/data`.
+pub fn data_folder(named: Option<&Path>) -> Option<PathBuf> {
+    let from_environment = || std::env::var_os("ANODE_DATA").map(PathBuf::from);
+    match named.map(Path::to_owned).or_else(from_environment) {
+        Some(folder) => Some(folder),
+        None => ["data", "../shared/data"].map(PathBuf::from).into_iter().find(|folder| folder.is_dir()),
+    }
+}
+
+/// The file of MNIST's test images in a data folder, where there is one.
+pub fn mnist_images(data: &Path) -> Option<PathBuf> {
+    [
+        "mnist/t10k-images-idx3-ubyte.gz",
+        "mnist/t10k-images-idx3-ubyte",
+        "t10k-images-idx3-ubyte.gz",
+        "t10k-images-idx3-ubyte",
+    ]
+    .map(|name| data.join(name))
+    .into_iter()
+    .find(|path| path.is_file())
+}
