@@ -109,3 +109,13 @@ pub struct Outcome {
     /// `images.json`.
     pub images: Vec<Image>,
 }
+
+/// A number as a cell of a [`Row`]: NaN and infinity, which JSON lacks, become the texts `NaN`, `inf` and `-inf`.
+pub fn number(x: f64) -> Value {
+    serde_json::Number::from_f64(x).map_or_else(|| Value::String(x.to_string()), Value::Number)
+}
+
+/// A row from its cells.
+pub fn row<const N: usize>(cells: [(&str, Value); N]) -> Row {
+    cells.into_iter().map(|(column, value)| (column.to_owned(), value)).collect()
+}

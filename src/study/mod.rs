@@ -3,6 +3,10 @@
 //! A study turns settings and a seed into rows. It knows nothing of the runner or the report: what it
 //! needs of its surroundings is in [`Context`].
 
+mod gradient_error;
+mod parts;
+mod reversibility;
+
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -12,7 +16,7 @@ use crate::definition::StudyKind;
 use crate::record::Outcome;
 
 /// Every registered study.
-pub static STUDIES: &[&dyn Study] = &[];
+pub static STUDIES: &[&dyn Study] = &[&reversibility::Reversibility, &gradient_error::GradientError];
 
 /// A kind of computation.
 pub trait Study: Sync {

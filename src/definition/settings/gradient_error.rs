@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Activation, Dtype, MethodName, SolverName};
 
-/// Gradient methods against the exact discrete gradient and against a tight reference, loss = |z(1) - target|^2 / 2.
+/// Gradient methods against the exact discrete gradient and against a tight reference, for J = |z(1)|^2 / 2.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GradientErrorSettings {

@@ -1,0 +1,180 @@
+//! Gradient error: every gradient method against the exact discrete gradient and a tight reference (ANODE, section 4).
+
+use serde_json::{Map, Value};
+
+use crate::definition::StudyKind;
+use crate::definition::settings::{Dense, Dtype, Field, GradientErrorSettings, Numbers};
+use crate::gradient::{Block, Cost, Ledger, Method};
+use crate::kernels::Activation;
+use crate::ode::{
+    Adaptive, ButcherTableau, DifferentiableField, ErrorNorm, Grid, Real, SolveError, Vector, integrate_adaptive,
+};
+use crate::ode::{relative_distance, solver as named_solver};
+use crate::problems::{ConvField, Dense as DenseField, dfdx_tape_gradient};
+use crate::random::{Stream, normal, stream};
+use crate::record::{Outcome, Row, number, row};
+
+use super::parts::{activation, array_digest, named_array, solver, typed};
+use super::{Context, Ending, Place, Progress, Study, StudyError};
+
+/// The gradient-error study: J = |z(1)|^2 / 2, gradients for z(0) and the weights.
+pub struct GradientError;
+
+impl Study for GradientError {
+    fn kind(&self) -> StudyKind {
+        StudyKind::GradientError
+    }
+
+    fn inputs(&self, place: &Place, settings: &Map<String, Value>) -> Result<Map<String, Value>, StudyError> {
+        let settings: GradientErrorSettings = typed(settings)?;
+        let (weights, initial) = match &settings.field {
+            Field::Dense(Dense { weights, initial, .. }) | Field::Convolution { weights, initial, .. } => {
+                (weights, initial)
+            }
+        };
+        let mut inputs = Map::new();
+        for (name, numbers) in [("weights", weights), ("initial", initial)] {
+            if let Numbers::File(file) = numbers {
+                inputs.insert(name.into(), array_digest(&named_array(place, file)?));
+            }
+        }
+        Ok(inputs)
+    }
+
+    fn run(&self, context: &Context<'_>) -> Result<Ending, StudyError> {
+        let settings: GradientErrorSettings = typed(context.settings)?;
+        let rows = match settings.dtype {
+            Dtype::F32 => run::<f32>(context, &settings),
+            Dtype::F64 => run::<f64>(context, &settings),
+        }?;
+        Ok(Ending::Finished(Outcome { rows, images: vec![] }))
+    }
+}
+
+fn numbers(context: &Context<'_>, of: &Numbers, use_: Stream, shape: &[usize]) -> Result<Vec<f64>, StudyError> {
+    let count = shape.iter().product();
+    match of {
+        Numbers::Normal { std } => Ok(normal(&mut stream(context.seed, use_), count, *std)),
+        Numbers::File(file) => {
+            let array = named_array(context.place, file)?;
+            // A CSV file has two axes whatever it holds, so only the count must fit.
+            if array.numbers.len() == count {
+                Ok(array.numbers)
+            } else {
+                let why = format!("{} holds {} numbers; {shape:?} needs {count}", file.display(), array.numbers.len());
+                Err(StudyError::failed("inputs", why))
+            }
+        }
+    }
+}
+
+fn run<R: Real>(context: &Context<'_>, settings: &GradientErrorSettings) -> Result<Vec<Row>, StudyError> {
+    let real = |x: Vec<f64>| x.into_iter().map(R::of).collect::<Vec<R>>();
+    let act = activation(settings.activation);
+    match &settings.field {
+        Field::Dense(Dense { n, weights, initial }) => {
+            let w = real(numbers(context, weights, Stream::Weights, &[*n, *n])?);
+            let z0 = real(numbers(context, initial, Stream::Initial, &[*n])?);
+            measure(context, settings, &DenseField::<R>::new(*n, act, 1.0), &z0, &w, Some(act))
+        }
+        Field::Convolution { channels, kernel, size, weights, initial } => {
+            let w = real(numbers(context, weights, Stream::Weights, &[*channels, *channels, *kernel, *kernel])?);
+            let z0 = real(numbers(context, initial, Stream::Initial, &[*channels, *size, *size])?);
+            measure(context, settings, &ConvField::<R>::new([*channels, *size, *size], *kernel, act), &z0, &w, None)
+        }
+    }
+}
+
+/// Loss and gradients of one method.
+struct Gradient<R> {
+    loss: f64,
+    z0: Vec<R>,
+    w: Vec<R>,
+    cost: Cost,
+}
+
+fn gradient<R: Real, F: DifferentiableField<Vector = Vec<R>>>(
+    method: Method,
+    block: &Block<F>,
+    z0: &Vec<R>,
+    w: &Vec<R>,
+) -> Result<Gradient<R>, SolveError> {
+    let ledger = Ledger::new();
+    let forward = method.forward(block, z0, w, &ledger)?;
+    let cotangent = forward.end().clone();
+    let mut w_bar = w.zeros_like();
+    let z0_bar = forward.backward(block, w, &cotangent, &mut w_bar, &ledger)?;
+    Ok(Gradient { loss: cotangent.dot(&cotangent) / 2.0, z0: z0_bar, w: w_bar, cost: ledger.cost() })
+}
+
+/// The gradient of the ODE itself: Dormand-Prince at a tight tolerance, differentiated over its accepted steps.
+fn reference<R: Real, F: DifferentiableField<Vector = Vec<R>>>(
+    field: &F,
+    tolerance: f64,
+    z0: &Vec<R>,
+    w: &Vec<R>,
+) -> Result<Gradient<R>, SolveError> {
+    let tableau = named_solver("dormand-prince").ok_or(SolveError::NoEmbedded("dormand-prince"))?;
+    let control = Adaptive { rtol: tolerance, atol: tolerance, norm: ErrorNorm::Torchdiffeq, max_steps: 1_000_000 };
+    let solution = integrate_adaptive(field, tableau, control, (0.0, 1.0), z0, w)?;
+    gradient(Method::Anode, &Block { field, tableau, grid: Grid::Times(solution.times) }, z0, w)
+}
+
+fn tape<R: Real>(
+    act: Option<Activation>,
+    tableau: &'static ButcherTableau,
+    steps: usize,
+    z0: &Vec<R>,
+    w: &Vec<R>,
+) -> Result<Gradient<R>, StudyError> {
+    let act = act.ok_or_else(|| StudyError::failed("dfdx-tape", "only dense fields are written in dfdx ops"))?;
+    let found = dfdx_tape_gradient(act, tableau, steps, &z0.to_f64(), &w.to_f64(), &vec![0.0; z0.len()])
+        .map_err(|e| StudyError::failed("dfdx-tape", e))?;
+    let real = |x: Vec<f64>| x.into_iter().map(R::of).collect();
+    Ok(Gradient { loss: found.loss, z0: real(found.z0), w: real(found.w), cost: Cost::default() })
+}
+
+fn measure<R: Real, F: DifferentiableField<Vector = Vec<R>>>(
+    context: &Context<'_>,
+    settings: &GradientErrorSettings,
+    field: &F,
+    z0: &Vec<R>,
+    w: &Vec<R>,
+    act: Option<Activation>,
+) -> Result<Vec<Row>, StudyError> {
+    let failed = |at: String| move |e: SolveError| StudyError::failed(at, e);
+    let tableau = solver(&settings.solver)?;
+    let truth = reference(field, settings.reference_tolerance, z0, w).map_err(failed("reference".into()))?;
+    let mut rows = vec![];
+    for (done, &steps) in settings.steps.iter().enumerate() {
+        context.check_stop()?;
+        (context.progress)(Progress {
+            done: done as u64,
+            total: settings.steps.len() as u64,
+            message: format!("Nt = {steps}"),
+        });
+        let block = Block { field, tableau, grid: Grid::unit(steps) };
+        let exact = gradient(Method::Full, &block, z0, w).map_err(failed(format!("full, Nt = {steps}")))?;
+        for name in &settings.methods {
+            let found = match name.as_str().parse::<Method>() {
+                Ok(method) => gradient(method, &block, z0, w).map_err(failed(format!("{method}, Nt = {steps}")))?,
+                Err(_) => tape(act, tableau, steps, z0, w)?,
+            };
+            rows.push(row([
+                ("Nt", steps.into()),
+                ("method", name.as_str().into()),
+                ("loss", number(found.loss)),
+                ("norm_z0", number(found.z0.norm())),
+                ("norm_W", number(found.w.norm())),
+                ("error_z0", number(relative_distance(&found.z0, &exact.z0))),
+                ("error_W", number(relative_distance(&found.w, &exact.w))),
+                ("reference_error_z0", number(relative_distance(&found.z0, &truth.z0))),
+                ("reference_error_W", number(relative_distance(&found.w, &truth.w))),
+                ("evaluations", found.cost.function_evaluations.into()),
+                ("vjps", found.cost.vjps.into()),
+                ("peak_bytes", found.cost.peak_bytes.into()),
+            ]));
+        }
+    }
+    Ok(rows)
+}

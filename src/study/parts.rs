@@ -1,0 +1,46 @@
+//! What several studies need: typed settings, and the names of definitions turned into the things they name.
+
+use std::path::Path;
+
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use crate::data;
+use crate::definition::settings;
+use crate::kernels;
+use crate::ode::{self, ButcherTableau};
+
+use super::{Place, StudyError};
+
+/// The settings of a run in the type of its study.
+pub fn typed<S: DeserializeOwned>(settings: &Map<String, Value>) -> Result<S, StudyError> {
+    serde_json::from_value(Value::Object(settings.clone())).map_err(|e| StudyError::failed("settings", e))
+}
+
+/// The solver of this name.
+pub fn solver(name: &settings::SolverName) -> Result<&'static ButcherTableau, StudyError> {
+    ode::solver(name.as_str()).ok_or_else(|| StudyError::failed("settings", format!("no solver `{}`", name.as_str())))
+}
+
+/// The activation of this name.
+pub fn activation(name: settings::Activation) -> kernels::Activation {
+    match name {
+        settings::Activation::None => kernels::Activation::None,
+        settings::Activation::Relu => kernels::Activation::Relu,
+        settings::Activation::LeakyRelu => kernels::Activation::LeakyRelu,
+        settings::Activation::Softplus => kernels::Activation::Softplus,
+        settings::Activation::Tanh => kernels::Activation::Tanh,
+    }
+}
+
+/// Digest of a file that a definition names, and the file's array.
+pub fn named_array(place: &Place, file: &Path) -> Result<data::Array, StudyError> {
+    data::read_array(&place.definition.join(file)).map_err(|e| StudyError::failed("inputs", e))
+}
+
+/// Digest of an array: of its shape and its numbers.
+pub fn array_digest(array: &data::Array) -> Value {
+    let numbers = array.numbers.iter().flat_map(|x| x.to_le_bytes());
+    let bytes: Vec<u8> = array.shape.iter().flat_map(|n| n.to_le_bytes()).chain(numbers).collect();
+    Value::String(data::digest(&bytes))
+}

@@ -1,0 +1,351 @@
+//! Reversibility: integrate forward, integrate back, report rho = |z0 - back(forward(z0))| / |z0| (ANODE, section 3).
+
+use std::cell::Cell;
+
+use serde_json::{Map, Value};
+
+use crate::data;
+use crate::definition::StudyKind;
+use crate::definition::settings::{Dtype, ErrorNorm, Normalise, Picture, Problem, ReversibilitySettings, Stepping};
+use crate::ode::{
+    self, Adaptive, At, ButcherTableau, FieldError, Grid, Real, Solution, SolveError, VectorField, integrate,
+    integrate_adaptive, integrate_back, reversal_error,
+};
+use crate::problems::{ConvField, Dense, ScalarLinear, ScalarRelu, spectral_norm};
+use crate::random::{Stream, normal, stream};
+use crate::record::{Image, Outcome, Row, number, row};
+
+use super::parts::{activation, array_digest, named_array, solver, typed};
+use super::{Context, Ending, Place, Study, StudyError};
+
+/// Attempted steps after which an adaptive solve gives up.
+const MAX_STEPS: usize = 1_000_000;
+
+/// The reversibility study.
+pub struct Reversibility;
+
+impl Study for Reversibility {
+    fn kind(&self) -> StudyKind {
+        StudyKind::Reversibility
+    }
+
+    fn inputs(&self, place: &Place, settings: &Map<String, Value>) -> Result<Map<String, Value>, StudyError> {
+        let settings: ReversibilitySettings = typed(settings)?;
+        let Problem::Convolution { picture, .. } = &settings.problem else { return Ok(Map::new()) };
+        let image = load_picture(place, picture)?;
+        Ok(Map::from_iter([(image.name.to_owned(), array_digest(&image.array))]))
+    }
+
+    fn run(&self, context: &Context<'_>) -> Result<Ending, StudyError> {
+        let settings: ReversibilitySettings = typed(context.settings)?;
+        let outcome = match settings.dtype {
+            Dtype::F32 => run::<f32>(context, &settings),
+            Dtype::F64 => run::<f64>(context, &settings),
+        }?;
+        Ok(Ending::Finished(outcome))
+    }
+}
+
+/// An image with pixels in [0, 1], and what it is called.
+struct Loaded {
+    name: &'static str,
+    array: data::Array,
+}
+
+fn load_picture(place: &Place, picture: &Picture) -> Result<Loaded, StudyError> {
+    let drawn = || Loaded {
+        name: "drawn digit",
+        array: data::Array { shape: vec![data::SIDE; 2], numbers: data::drawn_digit() },
+    };
+    match picture {
+        Picture::Drawn => Ok(drawn()),
+        Picture::File(file) => {
+            let array = named_array(place, file)?;
+            match array.shape[..] {
+                [_, _] => Ok(Loaded { name: "image file", array }),
+                _ => Err(StudyError::failed(
+                    "picture",
+                    format!("{} has shape {:?}; an image has two axes", file.display(), array.shape),
+                )),
+            }
+        }
+        Picture::Mnist(index) => {
+            let Some(path) = place.data.as_deref().and_then(data::mnist_images) else { return Ok(drawn()) };
+            let images = data::read_idx_images(&path).map_err(|e| StudyError::failed("picture", e))?;
+            let pixels = images.get(*index).ok_or_else(|| {
+                StudyError::failed(
+                    "picture",
+                    format!("{} has {} images, not one with index {index}", path.display(), images.len()),
+                )
+            })?;
+            let array = data::Array { shape: vec![images.height, images.width], numbers: pixels };
+            Ok(Loaded { name: "MNIST test digit", array })
+        }
+    }
+}
+
+/// A field with its initial value and parameters, and z(1) where it is known.
+struct Start<R> {
+    z0: Vec<R>,
+    theta: Vec<R>,
+    end: Option<f64>,
+}
+
+fn run<R: Real>(context: &Context<'_>, settings: &ReversibilitySettings) -> Result<Outcome, StudyError> {
+    let real = |x: Vec<f64>| x.into_iter().map(R::of).collect::<Vec<R>>();
+    match &settings.problem {
+        Problem::ScalarLinear { rate } => {
+            let field = ScalarLinear::<R>::new(*rate);
+            let start = Start { z0: vec![R::one()], theta: vec![], end: Some(field.end()) };
+            solve(context, settings, &field, start, None)
+        }
+        Problem::ScalarRelu { c } => {
+            let field = ScalarRelu::<R>::new(*c);
+            let start = Start { z0: vec![R::one()], theta: vec![], end: Some(field.end()) };
+            solve(context, settings, &field, start, None)
+        }
+        Problem::MatrixRelu { n, sign, normalise, scale } => {
+            let mut w = normal(&mut stream(context.seed, Stream::Weights), n * n, 1.0);
+            let z0 = normal(&mut stream(context.seed, Stream::Initial), *n, 1.0);
+            let factor = match normalise {
+                Normalise::None => *scale,
+                Normalise::Spectral => scale / spectral_norm(&w, *n),
+            };
+            w.iter_mut().for_each(|w| *w *= factor);
+            let field = Dense::<R>::new(*n, crate::kernels::Activation::Relu, f64::from(*sign));
+            let norm = spectral_norm(&w, *n);
+            let mut outcome =
+                solve(context, settings, &field, Start { z0: real(z0), theta: real(w), end: None }, None)?;
+            outcome.rows.iter_mut().for_each(|row| {
+                row.insert("spectral_norm".into(), number(norm));
+            });
+            Ok(outcome)
+        }
+        Problem::Convolution { activation: name, std, kernel, picture } => {
+            let image = load_picture(context.place, picture)?;
+            let size = [image.array.shape[0], image.array.shape[1]];
+            let field = ConvField::<R>::new([1, size[0], size[1]], *kernel, activation(*name));
+            let weights = normal(&mut stream(context.seed, Stream::Weights), kernel * kernel, *std);
+            let start = Start { z0: real(image.array.numbers), theta: real(weights), end: None };
+            let mut outcome = solve(context, settings, &field, start, Some(size))?;
+            outcome.rows.iter_mut().for_each(|row| {
+                row.insert("image".into(), image.name.into());
+            });
+            Ok(outcome)
+        }
+    }
+}
+
+/// Counts evaluations of a field.
+struct Counted<'a, F> {
+    field: &'a F,
+    evaluations: Cell<u64>,
+}
+
+impl<F: VectorField> VectorField for Counted<'_, F> {
+    type Vector = F::Vector;
+
+    fn eval(&self, at: At, z: &F::Vector, theta: &F::Vector, dz: &mut F::Vector) -> Result<(), FieldError> {
+        self.evaluations.set(self.evaluations.get() + 1);
+        self.field.eval(at, z, theta, dz)
+    }
+}
+
+fn solve<R: Real, F: VectorField<Vector = Vec<R>>>(
+    context: &Context<'_>,
+    settings: &ReversibilitySettings,
+    field: &F,
+    start: Start<R>,
+    size: Option<[usize; 2]>,
+) -> Result<Outcome, StudyError> {
+    let tableau = solver(&settings.solver)?;
+    let mut outcome = Outcome::default();
+    match &settings.stepping {
+        Stepping::Fixed { steps } => {
+            for &n in steps {
+                context.check_stop()?;
+                let trip = fixed_trip(field, tableau, n, &start);
+                outcome.images = pictures(size, &start.z0, &trip);
+                outcome.rows.push(trip.row(&start));
+            }
+        }
+        Stepping::Search { target, max_steps } => {
+            let reached = |error: fn(&Trip<R>, &Start<R>) -> Option<f64>| {
+                smallest_steps(*max_steps, |n| {
+                    context.check_stop()?;
+                    Ok(error(&fixed_trip(field, tableau, n, &start), &start).is_some_and(|e| e <= *target))
+                })
+            };
+            let forward = if start.end.is_some() { reached(|trip, start| trip.forward_error(start))? } else { None };
+            let round = reached(|trip, start| Some(trip.rho(start)))?;
+            let cell = |n: Option<usize>| n.map_or(Value::Null, Value::from);
+            outcome.rows.push(row([
+                ("forward_steps", cell(forward)),
+                ("round_trip_steps", cell(round)),
+                ("forward_reached", forward.is_some().into()),
+                ("round_trip_reached", round.is_some().into()),
+            ]));
+        }
+        Stepping::Adaptive { rtol, atol, norm } => {
+            let norm = match norm {
+                ErrorNorm::Matlab => ode::ErrorNorm::Matlab,
+                ErrorNorm::Torchdiffeq => ode::ErrorNorm::Torchdiffeq,
+            };
+            let control = Adaptive { rtol: *rtol, atol: *atol, norm, max_steps: MAX_STEPS };
+            let trip = adaptive_trip(field, tableau, control, &start);
+            outcome.images = pictures(size, &start.z0, &trip);
+            outcome.rows.push(trip.row(&start));
+        }
+    }
+    Ok(outcome)
+}
+
+/// The smallest step count for which `reached` holds, and holds for every larger count that is probed: all counts up
+/// to 512, then each a twentieth above the last.
+fn smallest_steps(
+    max_steps: usize,
+    mut reached: impl FnMut(usize) -> Result<bool, StudyError>,
+) -> Result<Option<usize>, StudyError> {
+    let (mut last_failing, mut first_after) = (0, None);
+    let mut n = 1;
+    while n <= max_steps {
+        if reached(n)? {
+            first_after.get_or_insert(n);
+        } else {
+            (last_failing, first_after) = (n, None);
+        }
+        n = if n < 512 { n + 1 } else { n + n / 20 };
+    }
+    let Some(mut good) = first_after else { return Ok(None) };
+    while good - last_failing > 1 {
+        let middle = last_failing + (good - last_failing) / 2;
+        if reached(middle)? {
+            good = middle;
+        } else {
+            last_failing = middle;
+        }
+    }
+    Ok(Some(good))
+}
+
+/// One way of a trip: where it ended and what it took.
+struct Way<R> {
+    /// The state at the end, or how far it got.
+    end: Result<Vec<R>, SolveError>,
+    steps: usize,
+    rejected: usize,
+    evaluations: u64,
+    /// The last accepted states before the end, with their times.
+    last: Vec<(f64, Vec<R>)>,
+}
+
+/// There and back.
+struct Trip<R> {
+    there: Way<R>,
+    back: Option<Way<R>>,
+}
+
+fn fixed_trip<R: Real, F: VectorField<Vector = Vec<R>>>(
+    field: &F,
+    tableau: &'static ButcherTableau,
+    steps: usize,
+    start: &Start<R>,
+) -> Trip<R> {
+    let grid = Grid::unit(steps);
+    let way = |from: &Vec<R>, forward: bool| {
+        let counted = Counted { field, evaluations: Cell::new(0) };
+        let mut z = from.clone();
+        let sweep = if forward { integrate } else { integrate_back };
+        let end = sweep(&counted, tableau, &grid, &mut z, &start.theta).map(|()| z);
+        Way { end, steps, rejected: 0, evaluations: counted.evaluations.get(), last: vec![] }
+    };
+    let there = way(&start.z0, true);
+    let back = there.end.as_ref().ok().map(|z| way(z, false));
+    Trip { there, back }
+}
+
+fn adaptive_trip<R: Real, F: VectorField<Vector = Vec<R>>>(
+    field: &F,
+    tableau: &'static ButcherTableau,
+    control: Adaptive,
+    start: &Start<R>,
+) -> Trip<R> {
+    let way = |from: &Vec<R>, span: (f64, f64)| {
+        let counted = Counted { field, evaluations: Cell::new(0) };
+        let solved = integrate_adaptive(&counted, tableau, control, span, from, &start.theta);
+        let evaluations = counted.evaluations.get();
+        match solved {
+            Ok(Solution { end, times, last, rejected, .. }) => {
+                Way { end: Ok(end), steps: times.len() - 1, rejected, evaluations, last }
+            }
+            Err(error) => Way { end: Err(error), steps: 0, rejected: 0, evaluations, last: vec![] },
+        }
+    };
+    let there = way(&start.z0, (0.0, 1.0));
+    let back = there.end.as_ref().ok().map(|z| way(z, (1.0, 0.0)));
+    Trip { there, back }
+}
+
+impl<R: Real> Trip<R> {
+    /// Relative error of z(1) where z(1) is known and not zero.
+    fn forward_error(&self, start: &Start<R>) -> Option<f64> {
+        let exact = start.end.filter(|&end| end != 0.0)?;
+        let error = self.there.end.as_ref().map_or(f64::INFINITY, |z| (z[0].f64() - exact).abs() / exact.abs());
+        Some(if error.is_nan() { f64::INFINITY } else { error })
+    }
+
+    /// The reversal error; infinite where a way did not end.
+    fn rho(&self, start: &Start<R>) -> f64 {
+        let back = self.back.as_ref().and_then(|way| way.end.as_ref().ok());
+        back.map_or(f64::INFINITY, |back| reversal_error(&start.z0, back))
+    }
+
+    fn row(&self, start: &Start<R>) -> Row {
+        let mut row = row([
+            ("steps", self.there.steps.into()),
+            ("rejected", self.there.rejected.into()),
+            ("evaluations", self.there.evaluations.into()),
+            ("back_steps", self.back.as_ref().map_or(Value::Null, |w| w.steps.into())),
+            ("back_rejected", self.back.as_ref().map_or(Value::Null, |w| w.rejected.into())),
+            ("back_evaluations", self.back.as_ref().map_or(Value::Null, |w| w.evaluations.into())),
+            ("forward_error", self.forward_error(start).map_or(Value::Null, number)),
+            ("rho", number(self.rho(start))),
+            ("ended", self.ended().into()),
+        ]);
+        if start.z0.len() == 1 {
+            let end = self.there.end.as_ref().map_or(f64::NAN, |z| z[0].f64());
+            let sign = if end < 0.0 {
+                "negative"
+            } else if end > 0.0 {
+                "positive"
+            } else {
+                "zero or none"
+            };
+            row.insert("z1".into(), number(end));
+            row.insert("z1_sign".into(), sign.into());
+            let last = self.there.last.iter().map(|(t, z)| format!("z({t:.4}) = {:e}", z[0])).collect::<Vec<_>>();
+            row.insert("last_states".into(), last.join("; ").into());
+        }
+        row
+    }
+
+    fn ended(&self) -> String {
+        let ways = [Some(&self.there), self.back.as_ref()];
+        let failed =
+            ["forward", "reverse"].iter().zip(ways).find_map(|(name, way)| Some((name, way?.end.as_ref().err()?)));
+        failed.map_or_else(|| "both ways".to_owned(), |(name, error)| format!("{name}: {error}"))
+    }
+}
+
+fn pictures<R: Real>(size: Option<[usize; 2]>, z0: &[R], trip: &Trip<R>) -> Vec<Image> {
+    let Some([height, width]) = size else { return vec![] };
+    let image = |name: &str, z: Option<&[R]>| {
+        let pixels = match z {
+            Some(z) => z.iter().map(|x| Some(x.f64()).filter(|x| x.is_finite())).collect(),
+            None => vec![None; height * width],
+        };
+        Image { name: name.into(), height, width, pixels }
+    };
+    let back = trip.back.as_ref().and_then(|way| way.end.as_deref().ok());
+    vec![image("input", Some(z0)), image("output", trip.there.end.as_deref().ok()), image("recovered", back)]
+}
