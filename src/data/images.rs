@@ -1,0 +1,127 @@
+//! Labelled colour images, 3 x 32 x 32, and batches of them.
+
+use rand::Rng;
+use rand::seq::SliceRandom;
+use rayon::prelude::*;
+
+use crate::random::{Stream, numbered};
+
+/// Channels, height and width of every image.
+pub const IMAGE: [usize; 3] = [3, 32, 32];
+/// Bytes of an image.
+pub const IMAGE_LEN: usize = 3 * 32 * 32;
+/// Zeros around an image before a random crop.
+const PADDING: usize = 4;
+
+/// Images with their labels.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Images {
+    /// Bytes, image by image, NCHW.
+    pub pixels: Vec<u8>,
+    /// Labels from 0.
+    pub labels: Vec<u8>,
+}
+
+impl Images {
+    /// Number of images.
+    pub fn len(&self) -> usize {
+        self.labels.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.labels.is_empty()
+    }
+
+    /// Keeps the first `n`.
+    pub fn truncate(&mut self, n: usize) {
+        self.pixels.truncate(n * IMAGE_LEN);
+        self.labels.truncate(n);
+    }
+
+    fn image(&self, index: usize) -> &[u8] {
+        &self.pixels[index * IMAGE_LEN..][..IMAGE_LEN]
+    }
+}
+
+/// A data set with a name, a training and a test part.
+#[derive(Clone, Debug)]
+pub struct DataSet {
+    /// Its name in tables. Never the name of another set: altered pixels get a name of their own.
+    pub name: String,
+    /// SHA-256 of both parts.
+    pub digest: String,
+    /// Number of classes.
+    pub classes: usize,
+    /// Mean of each channel, in [0, 1].
+    pub mean: [f64; 3],
+    /// Standard deviation of each channel, in [0, 1].
+    pub deviation: [f64; 3],
+    /// Training images.
+    pub train: Images,
+    /// Test images.
+    pub test: Images,
+}
+
+/// The order in which epoch `epoch` visits `n` training images.
+pub fn shuffled(seed: u64, epoch: u64, n: usize) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..n).collect();
+    order.shuffle(&mut numbered(seed, Stream::Shuffle, epoch));
+    order
+}
+
+/// How a training image is altered: where a crop of the padded image starts, and whether it is mirrored.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Alteration {
+    top: usize,
+    left: usize,
+    mirrored: bool,
+}
+
+impl Alteration {
+    /// The image as it is.
+    pub const NONE: Self = Self { top: PADDING, left: PADDING, mirrored: false };
+
+    /// Decided by seed, epoch and image alone, so that it does not depend on the order of the images.
+    pub fn random(seed: u64, epoch: u64, index: usize) -> Self {
+        let mut rng = numbered(seed, Stream::Augment, (epoch << 24) + index as u64);
+        Self { top: rng.gen_range(0..=2 * PADDING), left: rng.gen_range(0..=2 * PADDING), mirrored: rng.r#gen() }
+    }
+}
+
+impl DataSet {
+    /// The named images of `part`, normalised: `[indices.len(), 3, 32, 32]`, and their labels.
+    pub fn batch(
+        &self,
+        part: &Images,
+        indices: &[usize],
+        alter: impl Fn(usize) -> Alteration + Sync,
+    ) -> (Vec<f32>, Vec<u8>) {
+        let mut x = vec![0.0; indices.len() * IMAGE_LEN];
+        x.par_chunks_exact_mut(IMAGE_LEN).zip(indices).for_each(|(x, &index)| {
+            self.fill(x, part.image(index), alter(index));
+        });
+        (x, indices.iter().map(|&i| part.labels[i]).collect())
+    }
+
+    fn fill(&self, x: &mut [f32], image: &[u8], alteration: Alteration) {
+        let [channels, height, width] = IMAGE;
+        for c in 0..channels {
+            // The padding is black before normalising, as in the released driver (torchvision pads, then normalises).
+            let value = |byte: u8| ((f64::from(byte) / 255.0 - self.mean[c]) / self.deviation[c]) as f32;
+            let black = value(0);
+            for row in 0..height {
+                let from_row = (row + alteration.top).checked_sub(PADDING).filter(|&r| r < height);
+                for column in 0..width {
+                    let seen = if alteration.mirrored { width - 1 - column } else { column };
+                    let from_column = (seen + alteration.left).checked_sub(PADDING).filter(|&c| c < width);
+                    let to = (c * height + row) * width + column;
+                    x[to] = match (from_row, from_column) {
+                        (Some(r), Some(k)) => value(image[(c * height + r) * width + k]),
+                        _ => black,
+                    };
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! The embedded data set: ten classes of textures, made by the program.
+//!
+//! Phase, place, colour, contrast sign and brightness are random, so that the mean image of every class is the same
+//! grey: a linear classifier learns next to nothing, while a small convolutional network sees the texture.
+
+use std::f64::consts::PI;
+
+use rand::Rng;
+use rand_chacha::ChaCha8Rng;
+use rand_distr::{Distribution, StandardNormal};
+use rayon::prelude::*;
+
+use crate::random::{Stream, numbered};
+
+use super::error::digest;
+use super::images::{DataSet, IMAGE, IMAGE_LEN, Images};
+
+/// The seed of the data, the same for every run.
+const SEED: u64 = 20_190_227;
+/// Training images, 400 a class.
+const TRAIN: usize = 4000;
+/// Test images, 100 a class.
+const TEST: usize = 1000;
+/// Standard deviation of the pixel noise, on the scale of [0, 1].
+const NOISE: f64 = 0.10;
+
+/// Generates the data set: 4,000 training and 1,000 test images.
+pub fn synthetic() -> DataSet {
+    let (train, test) = (images(0, TRAIN), images(TRAIN, TEST));
+    let digest = digest(&[&train.pixels[..], &train.labels, &test.pixels, &test.labels].concat());
+    DataSet { name: "synthetic".into(), digest, classes: 10, mean: [0.5; 3], deviation: [0.2; 3], train, test }
+}
+
+fn images(first: usize, count: usize) -> Images {
+    let mut pixels = vec![0; count * IMAGE_LEN];
+    pixels.par_chunks_exact_mut(IMAGE_LEN).enumerate().for_each(|(i, image)| {
+        draw(image, i % 10, &mut numbered(SEED, Stream::Data, (first + i) as u64));
+    });
+    Images { pixels, labels: (0..count).map(|i| (i % 10) as u8).collect() }
+}
+
+fn draw(image: &mut [u8], class: usize, rng: &mut ChaCha8Rng) {
+    let [channels, height, width] = IMAGE;
+    let phase = [rng.gen_range(0.0..2.0 * PI), rng.gen_range(0.0..2.0 * PI)];
+    let sign = if rng.r#gen() { 1.0 } else { -1.0 };
+    let contrast: f64 = sign * rng.gen_range(0.12..0.3);
+    let colour: [f64; 3] = [0; 3].map(|_| rng.gen_range(0.3..1.0));
+    let grey: [f64; 3] = [0; 3].map(|_| rng.gen_range(0.35..0.65));
+    let centre = [rng.gen_range(8.0..24.0), rng.gen_range(8.0..24.0)];
+    for c in 0..channels {
+        for y in 0..height {
+            for x in 0..width {
+                let noise: f64 = StandardNormal.sample(rng);
+                let texture = texture(class, [x as f64, y as f64], phase, centre);
+                let value = grey[c] + contrast * colour[c] * texture + NOISE * noise;
+                image[(c * height + y) * width + x] = (255.0 * value).clamp(0.0, 255.0).round() as u8;
+            }
+        }
+    }
+}
+
+/// The texture of a class at a pixel, in [-1, 1]: gratings in four directions at two wavelengths, a checkerboard of
+/// waves, and rings.
+fn texture(class: usize, [x, y]: [f64; 2], phase: [f64; 2], centre: [f64; 2]) -> f64 {
+    let wave =
+        |length: f64, angle: f64, phase: f64| (2.0 * PI / length * (x * angle.cos() + y * angle.sin()) + phase).sin();
+    match class {
+        0..4 => wave(4.0, PI / 4.0 * class as f64, phase[0]),
+        4..8 => wave(8.0, PI / 4.0 * (class - 4) as f64, phase[0]),
+        8 => wave(6.0, 0.0, phase[0]) * wave(6.0, PI / 2.0, phase[1]),
+        _ => (2.0 * PI / 5.0 * (x - centre[0]).hypot(y - centre[1]) + phase[0]).sin(),
+    }
+}

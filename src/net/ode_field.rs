@@ -1,0 +1,81 @@
+//! The function of an ODE block as a vector field.
+
+use std::marker::PhantomData;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::ode::{At, DifferentiableField, FieldError, Pass, Real, VectorField, expect_len};
+
+use super::chain::{Chain, ChainTape, Statistics};
+
+/// f(z, theta) of an ODE block on a batch of images; does not depend on t.
+///
+/// Batch norm normalises with the statistics of each evaluation's own batch. The running ones are updated once for
+/// each evaluation of the forward sweep; a replay repeats the numbers and updates nothing, and neither does a
+/// reverse-time solve. (The authors' code updates them in the replay as well.)
+pub struct OdeField<R> {
+    chain: Arc<Chain>,
+    running: Arc<Mutex<Vec<f64>>>,
+    training: bool,
+    real: PhantomData<R>,
+}
+
+impl<R: Real> OdeField<R> {
+    /// The field of a chain whose output has the shape of its input.
+    pub fn new(chain: Arc<Chain>, running: Arc<Mutex<Vec<f64>>>, training: bool) -> Self {
+        Self { chain, running, training, real: PhantomData }
+    }
+
+    fn check(&self, z: &[R], theta: &[R]) -> Result<(), FieldError> {
+        expect_len("state", z.len() % self.chain.input_len.max(1), 0)?;
+        expect_len("parameters", theta.len(), self.chain.parameters.len())
+    }
+
+    fn statistics(&self, pass: Pass) -> Statistics {
+        match (self.training, pass) {
+            (false, _) => Statistics::Running,
+            (true, Pass::Forward) => Statistics::BatchUpdating,
+            (true, Pass::Replay | Pass::Reverse) => Statistics::Batch,
+        }
+    }
+}
+
+impl<R: Real> VectorField for OdeField<R> {
+    type Vector = Vec<R>;
+
+    fn eval(&self, at: At, z: &Vec<R>, theta: &Vec<R>, dz: &mut Vec<R>) -> Result<(), FieldError> {
+        self.check(z, theta)?;
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        *dz = self.chain.forward(z, theta, self.statistics(at.pass), &mut running);
+        Ok(())
+    }
+}
+
+impl<R: Real> DifferentiableField for OdeField<R> {
+    type Tape = ChainTape<R>;
+
+    fn eval_taped(&self, at: At, z: &Vec<R>, theta: &Vec<R>, dz: &mut Vec<R>) -> Result<ChainTape<R>, FieldError> {
+        self.check(z, theta)?;
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        let (y, tape) = self.chain.forward_taped(z, theta, self.statistics(at.pass), &mut running);
+        *dz = y;
+        Ok(tape)
+    }
+
+    fn vjp(
+        &self,
+        tape: &ChainTape<R>,
+        theta: &Vec<R>,
+        cotangent: &Vec<R>,
+        z_bar: &mut Vec<R>,
+        theta_bar: &mut Vec<R>,
+    ) -> Result<(), FieldError> {
+        if let Some(bar) = self.chain.vjp(tape, theta, cotangent, theta_bar, true) {
+            z_bar.iter_mut().zip(bar).for_each(|(z, b)| *z = *z + b);
+        }
+        Ok(())
+    }
+
+    fn tape_bytes(&self, tape: &ChainTape<R>) -> usize {
+        tape.bytes()
+    }
+}

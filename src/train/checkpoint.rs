@@ -1,0 +1,176 @@
+//! Checkpoints of training: safetensors files, written atomically, two generations, refused when damaged.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use sha2::{Digest, Sha256};
+
+use super::border::StepError;
+use super::trainer::Trainer;
+
+/// A checkpoint that cannot be written or taken up.
+#[derive(Debug, thiserror::Error)]
+pub enum CheckpointError {
+    /// The file cannot be read or written.
+    #[error("{path}: {source}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        source: std::io::Error,
+    },
+    /// The file is damaged, or from another run.
+    #[error("{path}: {why}")]
+    Unusable {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        why: String,
+    },
+    /// dfdx refused the numbers.
+    #[error(transparent)]
+    Step(#[from] StepError),
+}
+
+const NEWEST: &str = "checkpoint.safetensors";
+const PREVIOUS: &str = "checkpoint.previous.safetensors";
+
+/// Everything a trainer needs to go on with the same bits.
+struct State {
+    theta: Vec<f32>,
+    velocity: Vec<f32>,
+    statistics: Vec<f64>,
+    /// Next step; bits of the initial loss; nanoseconds of work so far.
+    counters: [u64; 3],
+}
+
+/// Saves a trainer into `folder` under the fingerprint of its run, and what it took so far in seconds.
+///
+/// The file before stays as a second generation. Nothing is lost if this is cut off anywhere.
+///
+/// # Errors
+/// The folder cannot be written, or is full.
+pub fn save(trainer: &Trainer, folder: &Path, fingerprint: &str, seconds: f64) -> Result<(), CheckpointError> {
+    let state = State {
+        theta: trainer.learner.theta(),
+        velocity: trainer.learner.velocity(),
+        statistics: trainer.network.statistics(),
+        counters: [trainer.step, trainer.initial_loss.unwrap_or(f64::NAN).to_bits(), (seconds * 1e9) as u64],
+    };
+    let bytes =
+        encode(&state, fingerprint).map_err(|why| CheckpointError::Unusable { path: folder.join(NEWEST), why })?;
+    let io = |path: &Path| {
+        let path = path.to_owned();
+        move |source| CheckpointError::Io { path, source }
+    };
+    let newest = folder.join(NEWEST);
+    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(io(folder))?;
+    std::io::Write::write_all(&mut file, &bytes).map_err(io(&newest))?;
+    file.as_file().sync_all().map_err(io(&newest))?;
+    if newest.exists() {
+        std::fs::rename(&newest, folder.join(PREVIOUS)).map_err(io(&newest))?;
+    }
+    file.persist(&newest).map_err(|e| CheckpointError::Io { path: newest.clone(), source: e.error })?;
+    Ok(())
+}
+
+/// Takes up the newest usable checkpoint in `folder` for which `accept(next step)` holds. Returns the seconds of work
+/// behind it, `None` where there is no usable one: then the trainer is as it was.
+///
+/// # Errors
+/// Only dfdx's own. A damaged checkpoint is passed over: an older one, or a start from nothing, gives the same bits.
+pub fn resume(
+    trainer: &mut Trainer,
+    folder: &Path,
+    fingerprint: &str,
+    accept: impl Fn(u64) -> bool,
+) -> Result<Option<f64>, CheckpointError> {
+    for name in [NEWEST, PREVIOUS] {
+        let Ok(bytes) = std::fs::read(folder.join(name)) else { continue };
+        let Ok(state) = decode(&bytes, fingerprint) else { continue };
+        let fits = state.theta.len() == trainer.network.parameter_count()
+            && state.velocity.len() == state.theta.len()
+            && state.statistics.len() == trainer.network.statistics().len();
+        if !fits || !accept(state.counters[0]) {
+            continue;
+        }
+        trainer.learner.set_theta(&state.theta);
+        trainer.learner.set_velocity(&state.velocity)?;
+        trainer.network.set_statistics(&state.statistics);
+        trainer.step = state.counters[0];
+        trainer.initial_loss = Some(f64::from_bits(state.counters[1])).filter(|x| !x.is_nan());
+        return Ok(Some(state.counters[2] as f64 / 1e9));
+    }
+    Ok(None)
+}
+
+/// Removes the checkpoints of a run that has ended.
+///
+/// # Errors
+/// A file that is there and cannot be removed.
+pub fn remove(folder: &Path) -> Result<(), CheckpointError> {
+    for path in [NEWEST, PREVIOUS].map(|name| folder.join(name)) {
+        match std::fs::remove_file(&path) {
+            Ok(()) => {}
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
+            Err(source) => return Err(CheckpointError::Io { path, source }),
+        }
+    }
+    Ok(())
+}
+
+fn bytes_of<const N: usize>(numbers: impl Iterator<Item = [u8; N]>) -> Vec<u8> {
+    numbers.flatten().collect()
+}
+
+fn encode(state: &State, fingerprint: &str) -> Result<Vec<u8>, String> {
+    let parts = [
+        ("theta", Dtype::F32, bytes_of(state.theta.iter().map(|x| x.to_le_bytes()))),
+        ("velocity", Dtype::F32, bytes_of(state.velocity.iter().map(|x| x.to_le_bytes()))),
+        ("statistics", Dtype::F64, bytes_of(state.statistics.iter().map(|x| x.to_le_bytes()))),
+        ("counters", Dtype::U64, bytes_of(state.counters.iter().map(|x| x.to_le_bytes()))),
+    ];
+    let digest = digest(parts.iter().map(|(name, _, bytes)| (*name, &bytes[..])));
+    let views = parts.iter().map(|(name, dtype, bytes)| {
+        let size = if *dtype == Dtype::F32 { 4 } else { 8 };
+        TensorView::new(*dtype, vec![bytes.len() / size], bytes).map(|view| (*name, view)).map_err(|e| e.to_string())
+    });
+    let views = views.collect::<Result<Vec<_>, _>>()?;
+    let metadata = HashMap::from([("run".to_owned(), fingerprint.to_owned()), ("sha256".to_owned(), digest)]);
+    safetensors::serialize(views, Some(metadata)).map_err(|e| e.to_string())
+}
+
+fn decode(bytes: &[u8], fingerprint: &str) -> Result<State, String> {
+    let (_, header) = SafeTensors::read_metadata(bytes).map_err(|e| e.to_string())?;
+    let metadata = header.metadata().clone().unwrap_or_default();
+    if metadata.get("run").map(String::as_str) != Some(fingerprint) {
+        return Err("the checkpoint of another run".into());
+    }
+    let tensors = SafeTensors::deserialize(bytes).map_err(|e| e.to_string())?;
+    let names = ["theta", "velocity", "statistics", "counters"];
+    let parts = names.map(|name| tensors.tensor(name).map(|t| t.data().to_vec()).unwrap_or_default());
+    let found = digest(names.into_iter().zip(parts.iter().map(Vec::as_slice)));
+    if metadata.get("sha256") != Some(&found) {
+        return Err("its numbers do not have the digest that was saved with them".into());
+    }
+    let [theta, velocity, statistics, counters] = parts;
+    let singles = |bytes: &[u8]| bytes.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect();
+    let counters: Vec<u64> = counters.as_chunks().0.iter().map(|b| u64::from_le_bytes(*b)).collect();
+    Ok(State {
+        theta: singles(&theta),
+        velocity: singles(&velocity),
+        statistics: statistics.as_chunks().0.iter().map(|b| f64::from_le_bytes(*b)).collect(),
+        counters: counters.try_into().map_err(|_| "it has no counters".to_owned())?,
+    })
+}
+
+fn digest<'a>(parts: impl Iterator<Item = (&'a str, &'a [u8])>) -> String {
+    let mut hasher = Sha256::new();
+    for (name, bytes) in parts {
+        hasher.update(name);
+        hasher.update((bytes.len() as u64).to_le_bytes());
+        hasher.update(bytes);
+    }
+    hasher.finalize().iter().map(|b| format!("{b:02x}")).collect()
+}

@@ -1,0 +1,240 @@
+//! The training loop, one step at a time.
+
+use std::sync::{Arc, Mutex};
+
+use crate::data::{Alteration, DataSet, shuffled};
+use crate::gradient::{Cost, Ledger};
+use crate::net::{Network, Solve};
+
+use super::border::{Learner, StepError, lock};
+
+/// Images of one evaluation batch; decides no bits, since evaluation treats images one by one.
+const EVALUATION_BATCH: usize = 250;
+/// A loss above this multiple of the first one counts as divergence.
+const DIVERGED: f64 = 10.0;
+
+/// How a network is trained (ANODE, section 8).
+#[derive(Clone, Debug)]
+pub struct Recipe {
+    /// How the ODE blocks are solved and differentiated.
+    pub solve: Solve,
+    /// Passes over the training images.
+    pub epochs: usize,
+    /// Images a step; a last, smaller batch is kept.
+    pub batch: usize,
+    /// Learning rate at the start.
+    pub learning_rate: f64,
+    /// Fractions of the epochs after which the learning rate falls to a tenth.
+    pub drops: Vec<f64>,
+    /// Momentum.
+    pub momentum: f64,
+    /// Weight decay on every parameter.
+    pub weight_decay: f64,
+    /// Whether the velocity is set to zero at the start of each epoch.
+    pub momentum_restart: bool,
+    /// Random crop with padding 4 and random flip.
+    pub augment: bool,
+    /// Master seed.
+    pub seed: u64,
+}
+
+/// What one step measured, before its update.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct StepMetrics {
+    /// Step, from 0.
+    pub step: u64,
+    /// Epoch, from 0.
+    pub epoch: u64,
+    /// Mean cross-entropy of the batch.
+    pub loss: f64,
+    /// Share of the batch that was classified rightly.
+    pub accuracy: f64,
+    /// Euclidean norm of the gradient.
+    pub gradient_norm: f64,
+    /// Learning rate of the update.
+    pub learning_rate: f64,
+    /// What the gradient cost.
+    pub cost: Cost,
+    /// Whether this was the last step of its epoch.
+    pub ends_epoch: bool,
+}
+
+/// Why training stopped early.
+#[derive(Debug, thiserror::Error)]
+pub enum TrainError {
+    /// The loss or the gradient left the finite, or the loss grew past ten times its first value: a result.
+    #[error("diverged at step {step}: loss {loss}, gradient norm {gradient_norm}")]
+    Diverged {
+        /// Step.
+        step: u64,
+        /// Loss; NaN where the forward sweep already failed.
+        loss: f64,
+        /// Gradient norm; NaN where the backward sweep failed.
+        gradient_norm: f64,
+    },
+    /// The step could not be computed.
+    #[error(transparent)]
+    Step(#[from] StepError),
+    /// The training part of the data set is empty, or the batch is.
+    #[error("there is nothing to train on: {images} images in batches of {batch}")]
+    Empty {
+        /// Training images.
+        images: usize,
+        /// Images a batch.
+        batch: usize,
+    },
+}
+
+/// A network in training.
+pub struct Trainer {
+    pub(super) network: Arc<Network>,
+    data: Arc<DataSet>,
+    recipe: Recipe,
+    pub(super) learner: Learner,
+    pub(super) step: u64,
+    pub(super) initial_loss: Option<f64>,
+    order: Option<(u64, Vec<usize>)>,
+}
+
+impl Trainer {
+    /// A fresh start: parameters from the recipe's seed.
+    ///
+    /// # Errors
+    /// Nothing to train on.
+    pub fn new(network: Network, data: Arc<DataSet>, recipe: Recipe) -> Result<Self, TrainError> {
+        if data.train.is_empty() || recipe.batch == 0 {
+            return Err(TrainError::Empty { images: data.train.len(), batch: recipe.batch });
+        }
+        let learner = Learner::new(network.initial(recipe.seed), recipe.momentum, recipe.weight_decay)?;
+        Ok(Self { network: Arc::new(network), data, recipe, learner, step: 0, initial_loss: None, order: None })
+    }
+
+    /// Steps of one epoch.
+    pub fn steps_per_epoch(&self) -> u64 {
+        self.data.train.len().div_ceil(self.recipe.batch) as u64
+    }
+
+    /// Steps of the whole recipe.
+    pub fn total_steps(&self) -> u64 {
+        self.steps_per_epoch() * self.recipe.epochs as u64
+    }
+
+    /// The next step, from 0.
+    pub fn next_step(&self) -> u64 {
+        self.step
+    }
+
+    /// The parameters.
+    pub fn theta(&self) -> Vec<f32> {
+        self.learner.theta()
+    }
+
+    /// The learning rate of an epoch.
+    pub fn learning_rate(&self, epoch: u64) -> f64 {
+        let passed = epoch as f64 / self.recipe.epochs as f64;
+        let drops = self.recipe.drops.iter().filter(|&&d| passed >= d).count();
+        self.recipe.learning_rate * 0.1f64.powi(drops as i32)
+    }
+
+    /// Takes the next step.
+    ///
+    /// # Errors
+    /// See [`TrainError`]. After a divergence the parameters are those before the step.
+    pub fn step(&mut self) -> Result<StepMetrics, TrainError> {
+        let (epoch, place) = (self.step / self.steps_per_epoch(), self.step % self.steps_per_epoch());
+        if self.recipe.momentum_restart && place == 0 && self.step > 0 {
+            let zeros = vec![0.0; self.network.parameter_count()];
+            self.learner.set_velocity(&zeros)?;
+        }
+        let (images, labels) = self.batch(epoch, place);
+        let ledger = Arc::new(Mutex::new(Ledger::new()));
+        let gradient = self.learner.gradient(&self.network, &images, &labels, self.recipe.solve, &ledger);
+        let gradient = match gradient {
+            Ok(gradient) => gradient,
+            Err(StepError::Forward(e)) if e.is_divergence() => return Err(self.diverged(f64::NAN, f64::NAN)),
+            Err(StepError::Backward { loss, source }) if source.is_divergence() => {
+                return Err(self.diverged(loss, f64::NAN));
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let gradient_norm = gradient.theta.iter().map(|&g| f64::from(g).powi(2)).sum::<f64>().sqrt();
+        let limit = DIVERGED * *self.initial_loss.get_or_insert(gradient.loss);
+        if !gradient.loss.is_finite() || !gradient_norm.is_finite() || gradient.loss > limit {
+            return Err(self.diverged(gradient.loss, gradient_norm));
+        }
+        let learning_rate = self.learning_rate(epoch);
+        self.learner.update(learning_rate, &gradient.theta)?;
+        let cost = lock(&ledger).cost();
+        let metrics = StepMetrics {
+            step: self.step,
+            epoch,
+            loss: gradient.loss,
+            accuracy: accuracy(&gradient.logits, &labels),
+            gradient_norm,
+            learning_rate,
+            cost,
+            ends_epoch: place + 1 == self.steps_per_epoch(),
+        };
+        self.step += 1;
+        Ok(metrics)
+    }
+
+    fn diverged(&self, loss: f64, gradient_norm: f64) -> TrainError {
+        TrainError::Diverged { step: self.step, loss, gradient_norm }
+    }
+
+    fn batch(&mut self, epoch: u64, place: u64) -> (Vec<f32>, Vec<u8>) {
+        if self.order.as_ref().is_none_or(|(e, _)| *e != epoch) {
+            self.order = Some((epoch, shuffled(self.recipe.seed, epoch, self.data.train.len())));
+        }
+        let order = self.order.as_ref().map_or(&[][..], |(_, order)| order);
+        let from = place as usize * self.recipe.batch;
+        let indices = &order[from..(from + self.recipe.batch).min(order.len())];
+        let (seed, augment) = (self.recipe.seed, self.recipe.augment);
+        let alter = |i| if augment { Alteration::random(seed, epoch, i) } else { Alteration::NONE };
+        self.data.batch(&self.data.train, indices, alter)
+    }
+
+    /// Mean cross-entropy and accuracy on the test images, batch norm with the running statistics. An image whose
+    /// logits are not finite counts as wrong.
+    ///
+    /// # Errors
+    /// Only a broken field: a state that overflows counts as wrong too.
+    pub fn evaluate(&self) -> Result<(f64, f64), TrainError> {
+        let theta = self.learner.theta();
+        let indices: Vec<usize> = (0..self.data.test.len()).collect();
+        let (mut loss, mut right) = (0.0, 0.0);
+        for indices in indices.chunks(EVALUATION_BATCH) {
+            let (images, labels) = self.data.batch(&self.data.test, indices, |_| Alteration::NONE);
+            match self.network.evaluate(&images, &theta, self.recipe.solve) {
+                Ok(logits) => {
+                    loss += cross_entropy_sum(&logits, &labels);
+                    right += accuracy(&logits, &labels) * labels.len() as f64;
+                }
+                Err(error) if error.is_divergence() => loss = f64::NAN,
+                Err(error) => return Err(StepError::from(error).into()),
+            }
+        }
+        let n = self.data.test.len().max(1) as f64;
+        Ok((loss / n, right / n))
+    }
+}
+
+fn accuracy(logits: &[f32], labels: &[u8]) -> f64 {
+    let classes = logits.len() / labels.len().max(1);
+    let right = logits.chunks_exact(classes.max(1)).zip(labels).filter(|(row, label)| {
+        let own = row[usize::from(**label)];
+        own.is_finite() && row.iter().enumerate().all(|(i, &x)| i == usize::from(**label) || x < own)
+    });
+    right.count() as f64 / labels.len().max(1) as f64
+}
+
+fn cross_entropy_sum(logits: &[f32], labels: &[u8]) -> f64 {
+    let classes = logits.len() / labels.len().max(1);
+    let of = |(row, &label): (&[f32], &u8)| {
+        let largest = f64::from(row.iter().copied().fold(f32::NEG_INFINITY, f32::max));
+        let sum: f64 = row.iter().map(|&x| (f64::from(x) - largest).exp()).sum();
+        largest + sum.ln() - f64::from(row[usize::from(label)])
+    };
+    logits.chunks_exact(classes.max(1)).zip(labels).map(of).sum()
+}
