@@ -22,7 +22,7 @@ const TRAIN: usize = 4000;
 /// Test images, 100 a class.
 const TEST: usize = 1000;
 /// Standard deviation of the pixel noise, on the scale of [0, 1].
-const NOISE: f64 = 0.10;
+const NOISE: f64 = 0.22;
 
 /// Generates the data set: 4,000 training and 1,000 test images.
 pub fn synthetic() -> DataSet {

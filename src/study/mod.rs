@@ -6,6 +6,7 @@
 mod gradient_error;
 mod parts;
 mod reversibility;
+mod training;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,7 +17,8 @@ use crate::definition::StudyKind;
 use crate::record::Outcome;
 
 /// Every registered study.
-pub static STUDIES: &[&dyn Study] = &[&reversibility::Reversibility, &gradient_error::GradientError];
+pub static STUDIES: &[&dyn Study] =
+    &[&reversibility::Reversibility, &gradient_error::GradientError, &training::Training];
 
 /// A kind of computation.
 pub trait Study: Sync {
@@ -29,6 +31,11 @@ pub trait Study: Sync {
 
     /// Computes one run. Called again with the same folder after an interruption.
     fn run(&self, context: &Context<'_>) -> Result<Ending, StudyError>;
+
+    /// Removes what a run needed only while it was unfinished; called once its record is written.
+    fn tidy(&self, _folder: &Path) -> Result<(), StudyError> {
+        Ok(())
+    }
 }
 
 /// Where a run finds its files.

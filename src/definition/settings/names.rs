@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
-use crate::{gradient, ode};
+use crate::{gradient, net, ode};
 
 macro_rules! name {
     ($(#[$doc:meta])* $type:ident, $what:literal, $known:expr, $allowed:expr, $schema:expr) => {
@@ -72,7 +72,7 @@ name!(
     /// A registered network.
     NetName,
     "network",
-    |name| ["resnet4"].contains(&name),
-    "resnet4",
-    json_schema!({ "type": "string", "enum": ["resnet4"] })
+    |name| net::network(name).is_some(),
+    net::network_names().join(", "),
+    json_schema!({ "type": "string", "enum": net::network_names() })
 );

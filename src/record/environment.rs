@@ -1,0 +1,66 @@
+//! Where a run was computed.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use super::Environment;
+
+/// The environment now, for a run that took `seconds`.
+pub fn environment(device: &str, threads: usize, seconds: f64) -> Environment {
+    let known = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+    Environment {
+        device: device.into(),
+        processor: processor(),
+        threads,
+        version: env!("CARGO_PKG_VERSION").into(),
+        commit: known(env!("ANODE_COMMIT")),
+        dirty: known(env!("ANODE_DIRTY")).map(|d| d == "true"),
+        rustc: env!("ANODE_RUSTC").into(),
+        system: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
+        finished_at: utc(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs())),
+        seconds,
+    }
+}
+
+/// The processor's model, with the vector instructions that decide which kernels run.
+fn processor() -> String {
+    let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let field =
+        |name: &str| text.lines().find(|l| l.starts_with(name)).and_then(|l| l.split_once(": ")).map(|(_, v)| v);
+    let flags = field("flags").unwrap_or_default();
+    let has = |flag: &str| flags.split(' ').any(|f| f == flag);
+    let vectors = if has("avx512f") {
+        "AVX-512"
+    } else if has("avx2") {
+        "AVX2"
+    } else {
+        "no AVX2"
+    };
+    match field("model name") {
+        Some(model) => format!("{} ({vectors})", model.trim()),
+        None => std::env::consts::ARCH.into(),
+    }
+}
+
+/// RFC 3339 in UTC of seconds since 1970 (civil date from days: Howard Hinnant's algorithm).
+fn utc(seconds: u64) -> String {
+    let (days, rest) = (seconds / 86_400, seconds % 86_400);
+    let z = days + 719_468;
+    let (era, day_of_era) = (z / 146_097, z % 146_097);
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted = (5 * day_of_year + 2) / 153;
+    let (day, month) =
+        (day_of_year - (153 * shifted + 2) / 5 + 1, if shifted < 10 { shifted + 3 } else { shifted - 9 });
+    let year = year_of_era + era * 400 + u64::from(month <= 2);
+    format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", rest / 3600, rest / 60 % 60, rest % 60)
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn seconds_become_dates() {
+        assert_eq!(super::utc(0), "1970-01-01T00:00:00Z");
+        assert_eq!(super::utc(951_782_400), "2000-02-29T00:00:00Z");
+        assert_eq!(super::utc(1_550_000_000), "2019-02-12T19:33:20Z");
+    }
+}

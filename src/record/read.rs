@@ -1,0 +1,84 @@
+//! Reading a run's folder back, with every digest checked.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::write::{FORMAT, IMAGES, ROWS, RUN, RecordError, STEPS, sha256};
+use super::{Image, Record, Row};
+
+/// A record with its rows and images.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// `run.json`.
+    pub record: Record,
+    /// `rows.csv`.
+    pub rows: Vec<Row>,
+    /// `steps.csv`, where there is one.
+    pub steps: Vec<Row>,
+    /// `images.json`, where there is one.
+    pub images: Vec<Image>,
+}
+
+/// Reads a run's folder; `None` where it holds no `run.json`, so that the run is unfinished.
+///
+/// # Errors
+/// A file that is missing, cut or changed since it was written.
+pub fn read_record(folder: &Path) -> Result<Option<Loaded>, RecordError> {
+    let path = folder.join(RUN);
+    let bytes = match std::fs::read(&path) {
+        Ok(bytes) => bytes,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(RecordError::io(&path)(e)),
+    };
+    let damaged = |path: &Path, why: String| RecordError::Damaged { path: path.to_owned(), why };
+    let record: Record = serde_json::from_slice(&bytes).map_err(|e| damaged(&path, e.to_string()))?;
+    if record.format != FORMAT {
+        return Err(damaged(&path, format!("format {}; this version reads {FORMAT}", record.format)));
+    }
+    let file = |name: &str| -> Result<Option<Vec<u8>>, RecordError> {
+        let Some(expected) = record.files.get(name) else { return Ok(None) };
+        let path = folder.join(name);
+        let bytes = std::fs::read(&path).map_err(RecordError::io(&path))?;
+        if *expected == sha256(&bytes) {
+            Ok(Some(bytes))
+        } else {
+            Err(damaged(&path, "its digest is not the one in run.json: the file was cut or changed".into()))
+        }
+    };
+    let table = |name: &str| -> Result<Vec<Row>, RecordError> {
+        let Some(bytes) = file(name)? else { return Ok(vec![]) };
+        csv_to_rows(&bytes).map_err(|why| damaged(&folder.join(name), why))
+    };
+    let (rows, steps) = (table(ROWS)?, table(STEPS)?);
+    let images = match file(IMAGES)? {
+        Some(bytes) => serde_json::from_slice(&bytes).map_err(|e| damaged(&folder.join(IMAGES), e.to_string()))?,
+        None => vec![],
+    };
+    Ok(Some(Loaded { record, rows, steps, images }))
+}
+
+/// CSV as rows: numbers and booleans where a cell reads as one, null where it is empty.
+pub fn csv_to_rows(bytes: &[u8]) -> Result<Vec<Row>, String> {
+    let mut reader = csv::Reader::from_reader(bytes);
+    let columns = reader.headers().map_err(|e| e.to_string())?.clone();
+    let mut rows = vec![];
+    for record in reader.records() {
+        let record = record.map_err(|e| e.to_string())?;
+        rows.push(columns.iter().map(str::to_owned).zip(record.iter().map(value)).collect());
+    }
+    Ok(rows)
+}
+
+fn value(cell: &str) -> Value {
+    match cell {
+        "" => Value::Null,
+        "true" => Value::Bool(true),
+        "false" => Value::Bool(false),
+        _ => match serde_json::from_str(cell) {
+            // A text such as 0012 or [1] is a text, not a number or a list.
+            Ok(Value::Number(number)) => Value::Number(number),
+            _ => Value::String(cell.to_owned()),
+        },
+    }
+}
