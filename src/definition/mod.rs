@@ -3,7 +3,17 @@
 //! This room knows the names that other rooms register (solvers, gradient methods, networks); it knows
 //! nothing of running.
 
+mod error;
+mod load;
+mod points;
+mod schema;
 pub mod settings;
 mod types;
+mod validate;
 
+pub use error::DefinitionError;
+pub use load::{Loaded, SCHEMA, load, load_all};
+pub use points::{Point, Resolved};
+pub use schema::schema;
 pub use types::*;
+pub use validate::{settings as check_settings, typed as typed_settings};

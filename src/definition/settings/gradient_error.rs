@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Activation, Dtype, MethodName, SolverName};
+use super::{Activation, Dtype, MethodName, SolverName, check_positive, check_steps};
 
 /// Gradient methods against the exact discrete gradient and against a tight reference, for J = |z(1)|^2 / 2.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -71,4 +71,41 @@ pub enum Numbers {
     },
     /// A CSV (a row a line) or NPY file, relative to the definition.
     File(PathBuf),
+}
+
+impl GradientErrorSettings {
+    /// Checks what types cannot say. The error names the setting.
+    pub fn check(&self) -> Result<(), (&'static str, String)> {
+        let (weights, initial) = match &self.field {
+            Field::Dense(Dense { n, weights, initial }) => {
+                check_steps("field.dense.n", &[*n])?;
+                (weights, initial)
+            }
+            Field::Convolution { channels, kernel, size, weights, initial } => {
+                check_steps("field.channels", &[*channels, *size])?;
+                if kernel % 2 == 0 || *kernel > 31 {
+                    return Err(("field.kernel", format!("{kernel}; allowed: odd numbers from 1 to 31")));
+                }
+                (weights, initial)
+            }
+        };
+        for numbers in [weights, initial] {
+            if let Numbers::Normal { std } = numbers {
+                check_positive("field", *std)?;
+            }
+        }
+        check_steps("steps", &self.steps)?;
+        check_positive("reference_tolerance", self.reference_tolerance)?;
+        if self.methods.is_empty() {
+            return Err(("methods", "empty; name at least one gradient method".into()));
+        }
+        let tape = self.methods.iter().any(|m| m.as_str() == MethodName::TAPE);
+        match (tape, &self.field, self.activation) {
+            (true, Field::Convolution { .. }, _) => {
+                Err(("methods", "dfdx-tape; it is written for dense fields only".into()))
+            }
+            (true, _, Activation::LeakyRelu) => Err(("methods", "dfdx-tape; it has no leaky ReLU".into())),
+            _ => Ok(()),
+        }
+    }
 }

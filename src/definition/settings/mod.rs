@@ -41,3 +41,18 @@ pub enum Activation {
     /// Hyperbolic tangent.
     Tanh,
 }
+
+/// Refuses an empty list, and counts below 1 or above 10^7.
+fn check_steps(at: &'static str, counts: &[usize]) -> Result<(), (&'static str, String)> {
+    const MOST: usize = 10_000_000;
+    match counts.iter().find(|&&n| !(1..=MOST).contains(&n)) {
+        Some(n) => Err((at, format!("{n}; allowed: 1 to {MOST}"))),
+        None if counts.is_empty() => Err((at, "empty; name at least one count".into())),
+        None => Ok(()),
+    }
+}
+
+/// Refuses what is not a finite number above 0.
+fn check_positive(at: &'static str, x: f64) -> Result<(), (&'static str, String)> {
+    if x.is_finite() && x > 0.0 { Ok(()) } else { Err((at, format!("{x}; allowed: finite numbers above 0"))) }
+}

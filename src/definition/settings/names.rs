@@ -59,11 +59,16 @@ name!(
     json_schema!({ "type": "string", "enum": ode::solver_names() })
 );
 
+impl MethodName {
+    /// dfdx's own full tape, an oracle for dense fields.
+    pub const TAPE: &'static str = "dfdx-tape";
+}
+
 name!(
     /// A gradient method, with its number of snapshots where it takes one: `revolve:3`.
     MethodName,
     "gradient method",
-    |name| name == "dfdx-tape" || name.parse::<gradient::Method>().is_ok(),
+    |name| name == MethodName::TAPE || name.parse::<gradient::Method>().is_ok(),
     format!("{}, dfdx-tape", gradient::Method::PATTERNS.join(", ")),
     json_schema!({ "type": "string", "pattern": gradient::Method::REGEX })
 );

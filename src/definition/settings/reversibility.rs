@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Activation, Dtype, SolverName};
+use crate::ode;
+
+use super::{Activation, Dtype, SolverName, check_positive, check_steps};
 
 /// Integrate `problem` from t = 0 to 1 and back.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -123,4 +125,54 @@ pub enum ErrorNorm {
     Matlab,
     /// torchdiffeq: root mean square of e_i / (atol + rtol max(|z_i|, |z'_i|)) <= 1, steps unbounded.
     Torchdiffeq,
+}
+
+impl ReversibilitySettings {
+    /// Checks what types cannot say. The error names the setting.
+    pub fn check(&self) -> Result<(), (&'static str, String)> {
+        match &self.problem {
+            Problem::ScalarLinear { rate: x } | Problem::ScalarRelu { c: x } if !x.is_finite() => {
+                return Err(("problem", format!("{x}; the rate must be finite")));
+            }
+            Problem::MatrixRelu { n, .. } if !(1..=4096).contains(n) => {
+                return Err(("problem.n", format!("{n}; allowed: 1 to 4096")));
+            }
+            Problem::MatrixRelu { sign, .. } if sign.abs() != 1 => {
+                return Err(("problem.sign", format!("{sign}; allowed: 1, -1")));
+            }
+            Problem::MatrixRelu { scale: x, .. } | Problem::Convolution { std: x, .. }
+                if !(x.is_finite() && *x > 0.0) =>
+            {
+                return Err(("problem", format!("{x}; scale and std must be finite and above 0")));
+            }
+            Problem::Convolution { kernel, .. } if kernel % 2 == 0 || *kernel > 31 => {
+                return Err(("problem.kernel", format!("{kernel}; allowed: odd numbers from 1 to 31")));
+            }
+            _ => {}
+        }
+        match &self.stepping {
+            Stepping::Fixed { steps } => check_steps("stepping.steps", steps),
+            Stepping::Search { target, max_steps } => {
+                check_positive("stepping.target", *target)?;
+                check_steps("stepping.max_steps", &[*max_steps])
+            }
+            Stepping::Adaptive { rtol, atol, .. } => {
+                check_positive("stepping.rtol", *rtol)?;
+                check_positive("stepping.atol", *atol)?;
+                match ode::solver(self.solver.as_str()) {
+                    Some(t) if t.embedded.is_none() => {
+                        let able =
+                            ode::SOLVERS.iter().filter(|t| t.embedded.is_some()).map(|t| t.name).collect::<Vec<_>>();
+                        let why = format!(
+                            "`{}` has no error estimate; adaptive steps need one of {}",
+                            t.name,
+                            able.join(", ")
+                        );
+                        Err(("solver", why))
+                    }
+                    _ => Ok(()),
+                }
+            }
+        }
+    }
 }

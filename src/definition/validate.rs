@@ -1,0 +1,206 @@
+//! Whether a definition makes sense: every fault with its place, what was found and what is allowed.
+
+use std::collections::HashSet;
+use std::path::Path;
+
+use serde_json::{Map, Value};
+
+use super::points::Point;
+use super::settings::{GradientErrorSettings, ReversibilitySettings, TrainingSettings};
+use super::{Check, Definition, DefinitionError, FigureKind, Rule, SourceTag, StudyKind};
+
+/// More points than this are refused: an axis too many is a mistake, not an experiment.
+const MOST_POINTS: usize = 100_000;
+
+/// Every fault of a definition that was read from `file`.
+pub(super) fn faults(definition: &Definition, file: &Path) -> Vec<DefinitionError> {
+    let mut faults = Faults { file, found: vec![] };
+    head(definition, file, &mut faults);
+    reported(definition, &mut faults);
+    expectation(&definition.expectation.checks, &mut faults);
+    figures(definition, &mut faults);
+    for profile in definition.profiles.keys() {
+        runs(definition, *profile, &mut faults);
+    }
+    faults.found
+}
+
+struct Faults<'a> {
+    file: &'a Path,
+    found: Vec<DefinitionError>,
+}
+
+impl Faults<'_> {
+    fn add(&mut self, at: impl Into<String>, why: impl Into<String>) {
+        let fault = DefinitionError { file: self.file.to_owned(), at: at.into(), why: why.into() };
+        // A bad value of an axis stands in many points; it is one fault.
+        if !self.found.contains(&fault) {
+            self.found.push(fault);
+        }
+    }
+}
+
+fn is_name(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+}
+
+fn head(definition: &Definition, file: &Path, faults: &mut Faults) {
+    let id = &definition.id;
+    if !is_name(id) {
+        faults.add("id", format!("`{id}`; allowed: lower-case letters, digits and `-`"));
+    }
+    let stem = file.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
+    if *id != stem {
+        faults.add("id", format!("`{id}`, but the file is called `{stem}.json`; the two must agree"));
+    }
+    for (field, text) in [
+        ("title", &definition.title),
+        ("analysis", &definition.analysis),
+        ("claim.text", &definition.claim.text),
+        ("expectation.text", &definition.expectation.text),
+    ] {
+        if text.trim().is_empty() {
+            faults.add(field, "empty; a reader needs it");
+        }
+    }
+    if definition.profiles.is_empty() {
+        faults.add("profiles", "empty; name at least one of quick, standard, paper");
+    }
+    if definition.metrics.is_empty() {
+        faults.add("metrics", "empty; name at least one column to show");
+    }
+}
+
+fn reported(definition: &Definition, faults: &mut Faults) {
+    for (i, number) in definition.claim.reported.iter().enumerate() {
+        if !matches!(number.source, SourceTag::S | SourceTag::F) {
+            let why =
+                format!("{:?}; a reported number comes from a source that was read (S) or a figure (F)", number.source);
+            faults.add(format!("claim.reported[{i}].source"), why);
+        }
+    }
+}
+
+fn expectation(checks: &[Check], faults: &mut Faults) {
+    if checks.is_empty() {
+        faults.add("expectation.checks", "empty; a claim needs at least one check");
+    }
+    for (i, check) in checks.iter().enumerate() {
+        let at = format!("expectation.checks[{i}].rule");
+        match &check.rule {
+            Rule::Within { min: None, max: None, .. } => faults.add(at, "neither `min` nor `max`; name at least one"),
+            Rule::Within { min: Some(min), max: Some(max), .. } | Rule::Slope { min, max, .. } if min > max => {
+                faults.add(at, format!("min {min} is above max {max}"));
+            }
+            Rule::Slope { over: [from, to], .. } if !(0.0 < *from && from < to) => {
+                faults.add(at, format!("over [{from}, {to}]; a log-log fit needs 0 < from < to"));
+            }
+            _ => {}
+        }
+    }
+}
+
+fn figures(definition: &Definition, faults: &mut Faults) {
+    let mut seen = HashSet::new();
+    for (i, figure) in definition.figures.iter().enumerate() {
+        if !is_name(&figure.id) || !seen.insert(&figure.id) {
+            let why = format!("`{}`; allowed: lower-case letters, digits and `-`, each id once", figure.id);
+            faults.add(format!("figures[{i}].id"), why);
+        }
+        if let FigureKind::Images(images) = &figure.kind
+            && images.columns.is_empty()
+        {
+            faults.add(format!("figures[{i}].columns"), "empty; name at least one image");
+        }
+    }
+}
+
+fn runs(definition: &Definition, profile: super::Profile, faults: &mut Faults) {
+    let Some(resolved) = definition.resolve(profile) else { return };
+    if resolved.grid.is_empty() {
+        faults.add(&resolved.grid_path, "empty; name at least one grid, `[{}]` for a single run");
+    }
+    let mut points: usize = 0;
+    for (number, grid) in resolved.grid.iter().enumerate() {
+        for (axis, values) in grid {
+            let at = format!("{}[{number}].{axis}", resolved.grid_path);
+            if values.is_empty() {
+                faults.add(&at, "empty; an axis needs at least one value");
+            }
+            if let Some((_, _, path)) = resolved.fixed.iter().find(|(key, ..)| *key == axis) {
+                faults.add(&at, format!("the setting is fixed at `{path}` too; name it once"));
+            }
+        }
+        let size = grid.values().try_fold(1usize, |n, values| n.checked_mul(values.len()));
+        points = points.saturating_add(size.unwrap_or(usize::MAX));
+    }
+    if resolved.seeds.is_empty() {
+        faults.add("seeds", "empty; name at least one seed");
+    }
+    if points > MOST_POINTS {
+        faults.add(&resolved.grid_path, format!("{points} points; at most {MOST_POINTS}"));
+        return;
+    }
+    for point in resolved.points() {
+        if let Err((setting, why)) = settings(definition.study, &point.settings) {
+            faults.add(place(&point, &setting, &resolved.grid_path), why);
+        }
+    }
+}
+
+/// JSON path of a setting named like `stepping.steps` at a point.
+fn place(point: &Point, setting: &str, grid_path: &str) -> String {
+    let head = setting.split(['.', '[']).next().unwrap_or_default();
+    match point.origin.get(head).and_then(Value::as_str) {
+        Some(origin) => format!("{origin}{}", &setting[head.len()..]),
+        None => grid_path.to_owned(),
+    }
+}
+
+/// Checks the settings of one run of a study.
+///
+/// # Errors
+/// The setting at fault, by its path inside the settings, and why.
+pub fn settings(study: StudyKind, settings: &Map<String, Value>) -> Result<(), (String, String)> {
+    typed(study, settings).map(|_| ())
+}
+
+/// The settings of one run with every default filled in, in the order of the type's fields.
+///
+/// # Errors
+/// As [`settings`].
+pub fn typed(study: StudyKind, settings: &Map<String, Value>) -> Result<Map<String, Value>, (String, String)> {
+    match study {
+        StudyKind::Reversibility => read(settings, ReversibilitySettings::check),
+        StudyKind::GradientError => read(settings, GradientErrorSettings::check),
+        StudyKind::Training => read(settings, TrainingSettings::check),
+    }
+}
+
+fn read<S: serde::de::DeserializeOwned + serde::Serialize>(
+    settings: &Map<String, Value>,
+    check: fn(&S) -> Result<(), (&'static str, String)>,
+) -> Result<Map<String, Value>, (String, String)> {
+    let value = Value::Object(settings.clone());
+    let typed: S = serde_path_to_error::deserialize(value).map_err(|e| {
+        let at = e.path().to_string();
+        let found = lookup(settings, &at).map(|v| format!("`{v}`: ")).unwrap_or_default();
+        (at, format!("{found}{}", e.inner()))
+    })?;
+    check(&typed).map_err(|(at, why)| (at.to_owned(), why))?;
+    match serde_json::to_value(&typed) {
+        Ok(Value::Object(map)) => Ok(map),
+        Ok(_) | Err(_) => Err((".".into(), "settings that are not an object".into())),
+    }
+}
+
+fn lookup<'a>(settings: &'a Map<String, Value>, path: &str) -> Option<&'a Value> {
+    let pointer = path.replace('[', ".").replace(']', "");
+    let mut parts = pointer.split('.');
+    let first = settings.get(parts.next()?)?;
+    parts.try_fold(first, |value, part| match value {
+        Value::Object(map) => map.get(part),
+        Value::Array(list) => list.get(part.parse::<usize>().ok()?),
+        _ => None,
+    })
+}
