@@ -1,14 +1,18 @@
 //! Reproduces, checks and extends two papers on neural ODEs: ANODE (arXiv 1902.10298) and
 //! ANODEV2 (arXiv 1906.04596).
 
+pub mod cli;
 pub mod data;
 pub mod definition;
 pub mod gradient;
 pub mod kernels;
 pub mod net;
 pub mod ode;
+pub mod plan;
 pub mod problems;
 pub mod random;
 pub mod record;
+pub mod report;
+pub mod runner;
 pub mod study;
 pub mod train;

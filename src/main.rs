@@ -1,1 +1,5 @@
-fn main() {}
+//! The program `anode`.
+
+fn main() -> std::process::ExitCode {
+    anode::cli::main()
+}

@@ -180,13 +180,12 @@ pub struct Figure {
     /// Heading; says what is seen.
     pub title: String,
     /// What is drawn.
-    #[serde(flatten)]
-    pub kind: FigureKind,
+    pub draw: FigureKind,
 }
 
 /// What a figure draws.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "kind", rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case")]
 pub enum FigureKind {
     /// Lines with markers; seeds become a mean with error bars (min to max).
     Lines(Lines),
@@ -196,6 +195,7 @@ pub enum FigureKind {
 
 /// A line chart.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Lines {
     /// Where the points come from.
     #[serde(default)]
@@ -243,6 +243,7 @@ pub enum Scale {
 
 /// A table of images.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Images {
     /// Names of the images a run leaves, as columns from left to right.
     pub columns: Vec<ImageColumn>,
@@ -305,7 +306,7 @@ pub enum Otherwise {
 
 /// A condition on the selected rows. Empty cells never satisfy a rule.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Rule {
     /// Every selected row has `column` in the closed interval.
     Within {

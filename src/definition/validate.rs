@@ -107,10 +107,10 @@ fn figures(definition: &Definition, faults: &mut Faults) {
             let why = format!("`{}`; allowed: lower-case letters, digits and `-`, each id once", figure.id);
             faults.add(format!("figures[{i}].id"), why);
         }
-        if let FigureKind::Images(images) = &figure.kind
+        if let FigureKind::Images(images) = &figure.draw
             && images.columns.is_empty()
         {
-            faults.add(format!("figures[{i}].columns"), "empty; name at least one image");
+            faults.add(format!("figures[{i}].draw.images.columns"), "empty; name at least one image");
         }
     }
 }

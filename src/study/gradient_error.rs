@@ -162,6 +162,7 @@ fn measure<R: Real, F: DifferentiableField<Vector = Vec<R>>>(
             };
             rows.push(row([
                 ("Nt", steps.into()),
+                ("dt", number(1.0 / steps as f64)),
                 ("method", name.as_str().into()),
                 ("loss", number(found.loss)),
                 ("norm_z0", number(found.z0.norm())),

@@ -1,0 +1,161 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::definition::Profile;
+
+/// How the program ends; stands in the help and in the man page.
+pub const EXIT_CODES: &str = "Exit codes:
+  0    all is well
+  1    a run failed, a definition is wrong, or a check of `anode check` failed
+  2    the command line is wrong, or asks for what this build does not have
+  3    results or figures could not be read or written
+  130  stopped by Ctrl-C; the same call goes on where it stopped";
+
+/// Reproduces, checks and extends ANODE (arXiv 1902.10298) and ANODEV2 (arXiv 1906.04596).
+#[derive(Debug, Parser)]
+#[command(name = "anode", version, after_help = EXIT_CODES, max_term_width = 100)]
+pub struct Cli {
+    /// What all commands share.
+    #[command(flatten)]
+    pub common: Common,
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+/// Options of all commands.
+#[derive(Debug, Args)]
+pub struct Common {
+    /// Folder of experiment definitions
+    #[arg(long, global = true, default_value = "experiments", value_name = "DIR")]
+    pub experiments: PathBuf,
+    /// Folder of results
+    #[arg(long, global = true, default_value = "results", value_name = "DIR")]
+    pub results: PathBuf,
+    /// Folder of charts
+    #[arg(long, global = true, default_value = "figures", value_name = "DIR")]
+    pub figures: PathBuf,
+    /// Folder of real data sets [default: ANODE_DATA, else data, else ../shared/data]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// Threads of the program; results do not depend on it [default: all cores]
+    #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub threads: Option<u16>,
+    /// Show nothing but errors
+    #[arg(long, short, global = true)]
+    pub quiet: bool,
+    /// Print the result as JSON on standard output
+    #[arg(long, global = true)]
+    pub json: bool,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// List the experiments: their claim, runs per profile, state of the results
+    List,
+    /// Show the runs of a profile
+    Plan(Selection),
+    /// Run experiments, without writing the report
+    Run {
+        /// Ids of experiments
+        #[arg(required = true, value_name = "ID")]
+        ids: Vec<String>,
+        /// How it is run
+        #[command(flatten)]
+        how: How,
+    },
+    /// Run every experiment of a profile, then write tables, charts and the report
+    Reproduce {
+        /// Only experiments whose id matches, `*` and `?` allowed
+        #[arg(long, value_name = "GLOB")]
+        only: Option<String>,
+        /// How it is run
+        #[command(flatten)]
+        how: How,
+    },
+    /// Draw the charts again from the records
+    Figures(Selection),
+    /// Write tables, charts and the report again from the records
+    Report(Selection),
+    /// Check all definitions, and the JSON schema
+    Check {
+        /// Write the schema instead of comparing it
+        #[arg(long)]
+        write_schema: bool,
+    },
+    /// Remove the records of a profile; asks first
+    Clean {
+        /// The selection
+        #[command(flatten)]
+        selection: Selection,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Print shell completions
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the man page
+    Man,
+}
+
+/// Which experiments of which profile.
+#[derive(Debug, Args)]
+pub struct Selection {
+    /// How much is run
+    #[arg(long, value_enum, default_value_t = ProfileName::Quick)]
+    pub profile: ProfileName,
+    /// Only experiments whose id matches, `*` and `?` allowed
+    #[arg(long, value_name = "GLOB")]
+    pub only: Option<String>,
+}
+
+/// How runs are made.
+#[derive(Debug, Args)]
+pub struct How {
+    /// How much is run
+    #[arg(long, value_enum, default_value_t = ProfileName::Quick)]
+    pub profile: ProfileName,
+    /// Where it is computed
+    #[arg(long, value_enum, default_value_t = Device::Cpu)]
+    pub device: Device,
+    /// Runs at a time; results do not depend on it [default: the number of threads]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub jobs: Option<u16>,
+}
+
+/// A profile on the command line.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum ProfileName {
+    /// Minutes on two cores, embedded data
+    Quick,
+    /// Hours on a CPU, real data
+    Standard,
+    /// The papers' full settings, for a GPU
+    Paper,
+}
+
+impl From<ProfileName> for Profile {
+    fn from(name: ProfileName) -> Self {
+        match name {
+            ProfileName::Quick => Profile::Quick,
+            ProfileName::Standard => Profile::Standard,
+            ProfileName::Paper => Profile::Paper,
+        }
+    }
+}
+
+/// A device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Device {
+    /// The processor
+    Cpu,
+    /// An NVIDIA GPU
+    Cuda,
+}

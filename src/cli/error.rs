@@ -1,0 +1,57 @@
+//! Errors of the program, each with its exit code.
+
+use std::path::PathBuf;
+
+use crate::definition::DefinitionError;
+use crate::report::ReportError;
+use crate::runner::RunnerError;
+
+/// Why a command did not end well.
+#[derive(Debug, thiserror::Error)]
+pub enum CliError {
+    /// Definitions are wrong.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Definitions(Vec<DefinitionError>),
+    /// Some runs failed; they are recorded.
+    #[error("{} runs failed; they are recorded and tried again by the next call:\n{}", .0.len(), lines(.0))]
+    Failed(Vec<(String, String)>),
+    /// The committed schema is not the generated one.
+    #[error("{0}: differs from the schema of this version; write it with `anode check --write-schema`")]
+    Schema(PathBuf),
+    /// The call is wrong.
+    #[error("{0}")]
+    Usage(String),
+    /// Results cannot be written.
+    #[error(transparent)]
+    Runner(#[from] RunnerError),
+    /// The report cannot be written.
+    #[error(transparent)]
+    Report(#[from] ReportError),
+    /// A file cannot be read or written.
+    #[error("{path}: {source}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        source: std::io::Error,
+    },
+    /// Ctrl-C.
+    #[error("stopped with {0} runs to go; the same call goes on from here")]
+    Interrupted(usize),
+}
+
+fn lines(failed: &[(String, String)]) -> String {
+    failed.iter().map(|(run, why)| format!("  {run}: {why}")).collect::<Vec<_>>().join("\n")
+}
+
+impl CliError {
+    /// The exit code.
+    pub fn code(&self) -> u8 {
+        match self {
+            Self::Definitions(_) | Self::Failed(_) | Self::Schema(_) => 1,
+            Self::Usage(_) => 2,
+            Self::Runner(_) | Self::Report(_) | Self::Io { .. } => 3,
+            Self::Interrupted(_) => 130,
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! The program: one function a command, errors with exit codes.
+
+mod arguments;
+mod error;
+mod keep;
+mod look;
+mod output;
+mod run;
+mod select;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+
+pub use arguments::{Cli, Common, EXIT_CODES, Verb};
+pub use error::CliError;
+
+/// Runs the program with the arguments of the process.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match dispatch(&cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("anode: {error}");
+            ExitCode::from(error.code())
+        }
+    }
+}
+
+fn dispatch(cli: &Cli) -> Result<(), CliError> {
+    let common = &cli.common;
+    if let Some(threads) = common.threads {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.into()).build_global();
+        pool.map_err(|e| CliError::Usage(format!("--threads {threads}: {e}")))?;
+    }
+    match &cli.verb {
+        Verb::List => look::list(common),
+        Verb::Plan(selection) => look::show_plan(common, selection),
+        Verb::Run { ids, how } => run::run(common, ids, how),
+        Verb::Reproduce { only, how } => run::reproduce(common, only.as_deref(), how),
+        Verb::Figures(selection) => keep::figures(common, selection),
+        Verb::Report(selection) => keep::report(common, selection),
+        Verb::Check { write_schema } => keep::check(common, *write_schema),
+        Verb::Clean { selection, yes } => keep::clean(common, selection, *yes),
+        Verb::Completions { shell } => {
+            let mut text = vec![];
+            clap_complete::generate(*shell, &mut Cli::command(), "anode", &mut text);
+            output::print(String::from_utf8_lossy(&text).trim_end());
+            Ok(())
+        }
+        Verb::Man => {
+            let mut text = vec![];
+            let rendered = clap_mangen::Man::new(Cli::command()).render(&mut text);
+            rendered.map_err(|source| CliError::Io { path: "man page".into(), source })?;
+            output::print(String::from_utf8_lossy(&text).trim_end());
+            Ok(())
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! `anode run` and `anode reproduce`.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use serde::Serialize;
+
+use crate::data::data_folder;
+use crate::definition::Loaded;
+use crate::plan::{Run, Skipped, plan};
+use crate::report::{Summary, SummaryRow};
+use crate::runner::{Options, Tally, run_all};
+use crate::study::STUDIES;
+
+use super::arguments::{Common, Device, How};
+use super::error::CliError;
+use super::output::{print, print_json, print_table};
+use super::select;
+
+/// Set by Ctrl-C and by a polite kill.
+static STOP: AtomicBool = AtomicBool::new(false);
+
+/// What `--json` prints.
+#[derive(Serialize)]
+struct Printed {
+    finished: usize,
+    diverged: usize,
+    before: usize,
+    interrupted: usize,
+    failed: Vec<(String, String)>,
+    skipped: Vec<(String, String)>,
+    experiments: Vec<SummaryRow>,
+    written: Vec<PathBuf>,
+}
+
+/// `anode run ID...`
+///
+/// # Errors
+/// See [`CliError`].
+pub fn run(common: &Common, ids: &[String], how: &How) -> Result<(), CliError> {
+    let loaded = select::named(common, ids)?;
+    let (tally, skipped) = walk(common, &loaded, how)?;
+    tell(common, &tally, &skipped, &Summary::default());
+    finish(tally)
+}
+
+/// `anode reproduce`
+///
+/// # Errors
+/// See [`CliError`].
+pub fn reproduce(common: &Common, only: Option<&str>, how: &How) -> Result<(), CliError> {
+    let loaded = select::matching(common, only)?;
+    let (tally, skipped) = walk(common, &loaded, how)?;
+    // The report covers all experiments, also those that ran before.
+    let all = select::definitions(&select::all(common)?);
+    let summary = crate::report::write_all(&all, &common.results, &common.figures, how.profile.into())?;
+    tell(common, &tally, &skipped, &summary);
+    finish(tally)
+}
+
+fn walk(common: &Common, loaded: &[Loaded], how: &How) -> Result<(Tally, Vec<Skipped>), CliError> {
+    if how.device == Device::Cuda {
+        let what = if cfg!(feature = "cuda") { "has no CUDA runs yet" } else { "was built without the feature `cuda`" };
+        return Err(CliError::Usage(format!("--device cuda: this program {what}; use --device cpu")));
+    }
+    let data = data_folder(common.data.as_deref());
+    if let Some(named) = common.data.as_deref().filter(|d| !d.is_dir()) {
+        return Err(CliError::Usage(format!("--data {}: no such folder", named.display())));
+    }
+    let (runs, skipped): (Vec<Run>, _) = plan(loaded, how.profile.into(), "cpu", data.as_deref(), STUDIES);
+    // A second handler is refused, which matters only where a test calls this twice in one process.
+    let _ = ctrlc::set_handler(|| STOP.store(true, Ordering::Relaxed));
+    let threads = rayon::current_num_threads();
+    let options = Options {
+        results: common.results.clone(),
+        jobs: how.jobs.map_or(threads, usize::from),
+        threads,
+        device: "cpu".into(),
+        quiet: common.quiet,
+    };
+    Ok((run_all(&runs, STUDIES, &options, &STOP)?, skipped))
+}
+
+fn tell(common: &Common, tally: &Tally, skipped: &[Skipped], summary: &Summary) {
+    let skipped_lines = skipped.iter().map(|s| (format!("{} {}", s.experiment, s.label), s.why.clone()));
+    if common.json {
+        print_json(&Printed {
+            finished: tally.finished,
+            diverged: tally.diverged,
+            before: tally.before,
+            interrupted: tally.interrupted,
+            failed: tally.failed.clone(),
+            skipped: skipped_lines.collect(),
+            experiments: summary.experiments.clone(),
+            written: summary.written.clone(),
+        });
+        return;
+    }
+    for (run, why) in skipped_lines {
+        eprintln!("not run: {run}: {why}");
+    }
+    if common.quiet {
+        return;
+    }
+    let rows: Vec<Vec<String>> =
+        summary.experiments.iter().map(|e| vec![e.id.clone(), e.verdict.clone(), e.measured.clone()]).collect();
+    if !rows.is_empty() {
+        print_table(&["experiment", "verdict", "measured"], &rows);
+        print("");
+    }
+    print(&format!(
+        "{} runs finished, {} diverged, {} were done before, {} failed",
+        tally.finished,
+        tally.diverged,
+        tally.before,
+        tally.failed.len()
+    ));
+    if !summary.written.is_empty() {
+        let results = common.results.display();
+        print(&format!(
+            "report: {results}/REPORT.md and {results}/report.html; tables: {results}/tables; charts: {}",
+            common.figures.display()
+        ));
+    }
+}
+
+fn finish(tally: Tally) -> Result<(), CliError> {
+    if tally.interrupted > 0 {
+        return Err(CliError::Interrupted(tally.interrupted));
+    }
+    if tally.failed.is_empty() { Ok(()) } else { Err(CliError::Failed(tally.failed)) }
+}

@@ -1,0 +1,92 @@
+//! Which definitions a command is about.
+
+use crate::definition::{Definition, Loaded, load_all};
+
+use super::arguments::Common;
+use super::error::CliError;
+
+/// All definitions.
+///
+/// # Errors
+/// Any that is wrong; a missing folder.
+pub fn all(common: &Common) -> Result<Vec<Loaded>, CliError> {
+    let (loaded, faults) = load_all(&common.experiments);
+    if !faults.is_empty() {
+        return Err(CliError::Definitions(faults));
+    }
+    if loaded.is_empty() {
+        return Err(CliError::Usage(format!("{}: no experiments in this folder", common.experiments.display())));
+    }
+    Ok(loaded)
+}
+
+/// The definitions whose id matches a pattern.
+///
+/// # Errors
+/// None matches; see [`all`].
+pub fn matching(common: &Common, pattern: Option<&str>) -> Result<Vec<Loaded>, CliError> {
+    let mut loaded = all(common)?;
+    let known = ids(&loaded);
+    if let Some(pattern) = pattern {
+        loaded.retain(|l| glob(pattern, &l.definition.id));
+        if loaded.is_empty() {
+            return Err(CliError::Usage(format!("no experiment matches `{pattern}`; there are {known}")));
+        }
+    }
+    Ok(loaded)
+}
+
+/// The definitions with these ids.
+///
+/// # Errors
+/// An id that is not there; see [`all`].
+pub fn named(common: &Common, wanted: &[String]) -> Result<Vec<Loaded>, CliError> {
+    let mut loaded = all(common)?;
+    if let Some(missing) = wanted.iter().find(|id| loaded.iter().all(|l| l.definition.id != **id)) {
+        return Err(CliError::Usage(format!("no experiment `{missing}`; there are {}", ids(&loaded))));
+    }
+    loaded.retain(|l| wanted.contains(&l.definition.id));
+    Ok(loaded)
+}
+
+fn ids(loaded: &[Loaded]) -> String {
+    loaded.iter().map(|l| l.definition.id.as_str()).collect::<Vec<_>>().join(", ")
+}
+
+/// The definitions without their files.
+pub fn definitions(loaded: &[Loaded]) -> Vec<Definition> {
+    loaded.iter().map(|l| l.definition.clone()).collect()
+}
+
+/// Whether `text` matches `pattern`, in which `*` stands for any characters and `?` for one.
+fn glob(pattern: &str, text: &str) -> bool {
+    match (pattern.chars().next(), text.chars().next()) {
+        (None, None) => true,
+        (Some('*'), _) => {
+            glob(&pattern[1..], text) || text.chars().next().is_some_and(|c| glob(pattern, &text[c.len_utf8()..]))
+        }
+        (Some('?'), Some(c)) => glob(&pattern[1..], &text[c.len_utf8()..]),
+        (Some(p), Some(c)) => p == c && glob(&pattern[p.len_utf8()..], &text[c.len_utf8()..]),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::glob;
+
+    #[test]
+    fn globs_match_whole_ids() {
+        for (pattern, text, expected) in [
+            ("anode-*", "anode-grad", true),
+            ("*grad", "anode-grad", true),
+            ("anode-?rad", "anode-grad", true),
+            ("anode", "anode-grad", false),
+            ("*", "", true),
+            ("?", "", false),
+            ("a*b*c", "a-b-b-c", true),
+        ] {
+            assert_eq!(glob(pattern, text), expected, "{pattern} {text}");
+        }
+    }
+}

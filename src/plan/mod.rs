@@ -1,0 +1,186 @@
+//! From definitions to runs: a plan is a list of independent runs, each with an id that hashes everything that decides
+//! its numbers.
+//!
+//! This room knows definitions, and asks a study for the digests of its inputs. It computes nothing.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
+
+use crate::definition::{Loaded, Profile, StudyKind, typed_settings};
+use crate::study::{Place, Study};
+
+/// Version of the numerics. Raised whenever the same settings would give other bits, so that old records are not
+/// taken for new ones.
+pub const NUMERICS: u32 = 1;
+
+/// One run: one point of a grid with one seed.
+#[derive(Clone, Debug)]
+pub struct Run {
+    /// Sixteen hexadecimal digits: the start of the hash of all that decides the numbers.
+    pub id: String,
+    /// Id of the experiment.
+    pub experiment: String,
+    /// The profile.
+    pub profile: Profile,
+    /// The kind of study.
+    pub study: StudyKind,
+    /// All settings, defaults filled in.
+    pub settings: Map<String, Value>,
+    /// Master seed.
+    pub seed: u64,
+    /// Digests of the inputs, by name.
+    pub inputs: Map<String, Value>,
+    /// Where files are found.
+    pub place: Place,
+    /// The settings that vary, for people.
+    pub label: String,
+}
+
+impl Run {
+    /// The run's folder inside the results folder.
+    pub fn folder(&self, results: &Path) -> PathBuf {
+        results.join("runs").join(self.profile.name()).join(&self.experiment).join(&self.id)
+    }
+}
+
+/// A run that cannot be planned, because its inputs are missing or broken.
+#[derive(Clone, Debug)]
+pub struct Skipped {
+    /// Id of the experiment.
+    pub experiment: String,
+    /// The settings that vary.
+    pub label: String,
+    /// Why.
+    pub why: String,
+}
+
+/// The runs of `definitions` under `profile`, in the order of the files, grids and seeds. Points that come twice are
+/// run once.
+pub fn plan(
+    definitions: &[Loaded],
+    profile: Profile,
+    device: &str,
+    data: Option<&Path>,
+    studies: &[&dyn Study],
+) -> (Vec<Run>, Vec<Skipped>) {
+    let (mut runs, mut skipped) = (vec![], vec![]);
+    for Loaded { file, definition } in definitions {
+        let Some(resolved) = definition.resolve(profile) else { continue };
+        let Some(study) = studies.iter().find(|s| s.kind() == definition.study) else { continue };
+        let folder = file.parent().unwrap_or(Path::new("."));
+        let place = Place { definition: folder.to_owned(), data: data.map(Path::to_owned) };
+        let points = resolved.points();
+        let axes: HashSet<&String> = resolved.grid.iter().flat_map(|g| g.keys()).collect();
+        let mut seen = HashSet::new();
+        for point in points {
+            let label = label(&point.settings, &axes);
+            let planned = typed_settings(definition.study, &point.settings)
+                .map_err(|(at, why)| format!("{at}: {why}"))
+                .and_then(|settings| Ok((study.inputs(&place, &settings).map_err(|e| e.to_string())?, settings)));
+            let (inputs, settings) = match planned {
+                Ok(found) => found,
+                Err(why) => {
+                    skipped.push(Skipped { experiment: definition.id.clone(), label, why });
+                    continue;
+                }
+            };
+            for &seed in resolved.seeds {
+                let id = run_id(definition.study, &settings, seed, &inputs, device);
+                if seen.insert(id.clone()) {
+                    runs.push(Run {
+                        id,
+                        experiment: definition.id.clone(),
+                        profile,
+                        study: definition.study,
+                        settings: settings.clone(),
+                        seed,
+                        inputs: inputs.clone(),
+                        place: place.clone(),
+                        label: if resolved.seeds.len() > 1 { format!("{label} seed={seed}") } else { label.clone() },
+                    });
+                }
+            }
+        }
+    }
+    (runs, skipped)
+}
+
+/// The id of a run. Neither threads, nor profile, nor the experiment's name decide numbers, so they are not in it.
+pub fn run_id(
+    study: StudyKind,
+    settings: &Map<String, Value>,
+    seed: u64,
+    inputs: &Map<String, Value>,
+    device: &str,
+) -> String {
+    let all = json!({
+        "numerics": NUMERICS, "study": study, "settings": settings, "seed": seed, "inputs": inputs, "device": device,
+    });
+    let digest = Sha256::digest(canonical(&all));
+    digest.iter().take(8).map(|b| format!("{b:02x}")).collect()
+}
+
+/// JSON with sorted keys and no spaces.
+fn canonical(value: &Value) -> String {
+    match value {
+        Value::Object(map) => {
+            let mut keys: Vec<&String> = map.keys().collect();
+            keys.sort();
+            let fields = keys.iter().map(|k| format!("{}:{}", Value::String((*k).clone()), canonical(&map[*k])));
+            format!("{{{}}}", fields.collect::<Vec<_>>().join(","))
+        }
+        Value::Array(list) => format!("[{}]", list.iter().map(canonical).collect::<Vec<_>>().join(",")),
+        other => other.to_string(),
+    }
+}
+
+/// The varying settings on one line: `solver=rk4 problem=scalar-relu(c=10)`.
+fn label(settings: &Map<String, Value>, axes: &HashSet<&String>) -> String {
+    let shown = settings.iter().filter(|(k, _)| axes.contains(k)).map(|(k, v)| format!("{k}={}", brief(v)));
+    shown.collect::<Vec<_>>().join(" ")
+}
+
+fn brief(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Object(map) => {
+            let kind = map.get("kind").map(brief).unwrap_or_default();
+            let rest = map.iter().filter(|(k, _)| *k != "kind").map(|(k, v)| format!("{k}={}", brief(v)));
+            format!("{kind}({})", rest.collect::<Vec<_>>().join(","))
+        }
+        Value::Array(list) if list.len() > 4 => format!("[{}..{}]", brief(&list[0]), brief(&list[list.len() - 1])),
+        Value::Array(list) => format!("[{}]", list.iter().map(brief).collect::<Vec<_>>().join(",")),
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(settings: &str) -> String {
+        let settings: Map<String, Value> = serde_json::from_str(settings).unwrap();
+        run_id(StudyKind::Training, &settings, 1, &Map::new(), "cpu")
+    }
+
+    #[test]
+    fn the_id_does_not_depend_on_the_order_of_keys_but_on_every_value() {
+        let first = id(r#"{"a": 1, "b": {"c": 2, "d": [3, 4]}}"#);
+        assert_eq!(first, id(r#"{"b": {"d": [3, 4], "c": 2}, "a": 1}"#));
+        for other in [
+            r#"{"a": 2, "b": {"c": 2, "d": [3, 4]}}"#,
+            r#"{"a": 1, "b": {"c": 2, "d": [4, 3]}}"#,
+            r#"{"a": 1, "b": {"c": 2}, "d": [3, 4]}"#,
+            r#"{"a": "1", "b": {"c": 2, "d": [3, 4]}}"#,
+        ] {
+            assert_ne!(first, id(other), "{other}");
+        }
+        let settings = Map::new();
+        let with = |seed, device| run_id(StudyKind::Training, &settings, seed, &Map::new(), device);
+        assert_ne!(with(1, "cpu"), with(2, "cpu"));
+        assert_ne!(with(1, "cpu"), with(1, "cuda"));
+    }
+}

@@ -1,0 +1,299 @@
+//! Line charts: a panel for each value of a column, a line for each series, error bars over seeds.
+
+use plotters::prelude::DrawingBackend;
+use plotters::style::RGBColor;
+
+use crate::definition::{Figure, Lines, Profile, Source};
+use crate::record::{Row, cell};
+use crate::report::ReportError;
+use crate::report::results::{Results, as_number, matches, short};
+use crate::report::verdict::log_slope;
+
+use super::canvas::{Anchor, COLOURS, Canvas, Drawing, GRID, INK, MARKERS, SOFT, text_width};
+use super::scale::AxisScale;
+
+const PANEL: (f64, f64) = (330.0, 250.0);
+const LEFT: f64 = 66.0;
+const BELOW: f64 = 50.0;
+const ABOVE: f64 = 26.0;
+const HEAD: f64 = 56.0;
+const LEGEND_LINE: f64 = 17.0;
+/// More points than this are drawn as a thin line without markers.
+const MOST_MARKERS: usize = 40;
+
+/// A line with its points: x, and the mean, least and greatest y over the seeds.
+struct Series {
+    name: String,
+    /// Place among all series of the figure: decides colour and marker.
+    style: usize,
+    points: Vec<(f64, [f64; 3])>,
+}
+
+struct Panel {
+    name: Option<String>,
+    series: Vec<Series>,
+}
+
+/// A chart ready to be drawn.
+pub struct LineChart {
+    title: String,
+    subtitle: String,
+    labels: [String; 2],
+    x: AxisScale,
+    y: AxisScale,
+    panels: Vec<Panel>,
+    /// A legend below each panel, with slopes, instead of one below the chart.
+    legend_per_panel: bool,
+    names: Vec<String>,
+    off: usize,
+}
+
+impl LineChart {
+    /// The chart of a figure over results.
+    pub fn new(figure: &Figure, lines: &Lines, results: &Results) -> Self {
+        let rows = match lines.source {
+            Source::Rows => results.rows(),
+            Source::Steps => results.steps(),
+        };
+        let rows: Vec<&Row> = rows.iter().filter(|row| matches(row, &lines.filter)).collect();
+        let text = |row: &Row, column: &String| row.get(column).map(cell).unwrap_or_default();
+        let key = |row: &Row| {
+            lines.series.iter().map(|c| text(row, c)).filter(|t| !t.is_empty()).collect::<Vec<_>>().join(", ")
+        };
+        let (mut names, mut panel_names) = (vec![], vec![]);
+        for row in &rows {
+            push_new(&mut names, key(row));
+            push_new(&mut panel_names, lines.panel.as_ref().map(|c| text(row, c)));
+        }
+        let panels: Vec<Panel> = panel_names
+            .into_iter()
+            .map(|name| {
+                let mine: Vec<&&Row> =
+                    rows.iter().filter(|r| lines.panel.as_ref().map(|c| text(r, c)) == name).collect();
+                let series = names.iter().enumerate().map(|(style, series)| {
+                    let own = mine.iter().filter(|r| key(r) == *series);
+                    let pairs = own
+                        .filter_map(|r| Some((as_number(r.get(&lines.x.column))?, as_number(r.get(&lines.y.column))?)));
+                    let points = over_seeds(pairs);
+                    let slope = lines.slope_over.and_then(|[from, to]| {
+                        let inside = points.iter().filter(|(x, _)| (from..=to).contains(x)).map(|(x, y)| (*x, y[0]));
+                        log_slope(&inside.collect::<Vec<_>>())
+                    });
+                    let name = slope.map_or(series.clone(), |s| format!("{series} (slope {s:.2})"));
+                    Series { name, style, points }
+                });
+                Panel { name, series: series.filter(|s| !s.points.is_empty()).collect() }
+            })
+            .collect();
+        let all = || panels.iter().flat_map(|p| &p.series).flat_map(|s| &s.points);
+        let x = AxisScale::new(lines.x.scale, all().map(|(x, _)| *x));
+        let y = AxisScale::new(lines.y.scale, all().flat_map(|(_, y)| *y));
+        let off = all().filter(|(px, py)| x.is_off(*px) || y.is_off(py[0])).count();
+        let seeds = results.runs.iter().map(|r| r.loaded.record.seed).collect::<std::collections::BTreeSet<_>>().len();
+        Self {
+            title: figure.title.clone(),
+            subtitle: subtitle(results.profile, lines.source, seeds),
+            labels: [lines.x.label.clone(), lines.y.label.clone()],
+            x,
+            y,
+            panels,
+            legend_per_panel: lines.slope_over.is_some(),
+            names,
+            off,
+        }
+    }
+
+    fn columns(&self) -> usize {
+        match self.panels.len() {
+            0 | 1 => 1,
+            2 | 4 => 2,
+            _ => 3,
+        }
+    }
+
+    fn panel_size(&self) -> (f64, f64) {
+        // A chart of one panel has room for a larger one.
+        if self.panels.len() <= 1 { (560.0, 320.0) } else { PANEL }
+    }
+
+    /// Lines of the legend below each panel.
+    fn panel_legend(&self) -> usize {
+        if self.legend_per_panel { self.panels.iter().map(|p| p.series.len()).max().unwrap_or(0) } else { 0 }
+    }
+
+    fn cell_size(&self) -> (f64, f64) {
+        let (w, h) = self.panel_size();
+        (LEFT + w + 16.0, ABOVE + h + BELOW + self.panel_legend() as f64 * LEGEND_LINE + 8.0)
+    }
+
+    /// The common legend as lines of entries that fit the width.
+    fn legend_lines(&self) -> Vec<Vec<(usize, f64)>> {
+        if self.legend_per_panel || self.names.iter().all(String::is_empty) {
+            return vec![];
+        }
+        let width = self.size().0 - LEFT;
+        let (mut lines, mut x) = (vec![vec![]], 0.0);
+        for (i, name) in self.names.iter().enumerate() {
+            let own = 44.0 + text_width(name, 12.0);
+            if x > 0.0 && x + own > width {
+                lines.push(vec![]);
+                x = 0.0;
+            }
+            if let Some(line) = lines.last_mut() {
+                line.push((i, x));
+            }
+            x += own;
+        }
+        lines
+    }
+
+    fn rows(&self) -> usize {
+        self.panels.len().max(1).div_ceil(self.columns())
+    }
+
+    fn note(&self) -> Option<String> {
+        (self.off > 0).then(|| format!("{} points are zero, negative or not finite and stand at the edge", self.off))
+    }
+}
+
+fn subtitle(profile: Profile, source: Source, seeds: usize) -> String {
+    let spread = match (source, seeds) {
+        (Source::Rows, 2..) => format!("; mean of {seeds} seeds, bars from least to greatest"),
+        (Source::Steps, 2..) => format!("; mean of {seeds} seeds"),
+        _ => String::new(),
+    };
+    format!("profile {}{spread}", profile.name())
+}
+
+fn push_new<T: PartialEq>(list: &mut Vec<T>, item: T) {
+    if !list.contains(&item) {
+        list.push(item);
+    }
+}
+
+/// Groups by x: mean, least and greatest y; in rising order of x.
+fn over_seeds(pairs: impl Iterator<Item = (f64, f64)>) -> Vec<(f64, [f64; 3])> {
+    let mut pairs: Vec<(f64, f64)> = pairs.collect();
+    pairs.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let groups = pairs.chunk_by(|a, b| a.0 == b.0);
+    groups
+        .map(|group| {
+            let ys = || group.iter().map(|p| p.1);
+            let mean = ys().sum::<f64>() / group.len() as f64;
+            (group[0].0, [mean, ys().fold(f64::INFINITY, f64::min), ys().fold(f64::NEG_INFINITY, f64::max)])
+        })
+        .collect()
+}
+
+impl Drawing for LineChart {
+    fn size(&self) -> (f64, f64) {
+        let (w, h) = self.cell_size();
+        let width = (w * self.columns() as f64 + 8.0).max(text_width(&self.title, 16.0) + 32.0);
+        // The legend's own height needs the width, so it is counted from names here.
+        let names: f64 = self.names.iter().map(|n| 44.0 + text_width(n, 12.0)).sum();
+        let legend = if self.legend_per_panel { 0.0 } else { (names / (width - LEFT - 120.0)).ceil() };
+        (width, HEAD + h * self.rows() as f64 + legend * LEGEND_LINE + 12.0 + if self.off > 0 { 18.0 } else { 0.0 })
+    }
+
+    fn draw<DB: DrawingBackend>(&self, canvas: &Canvas<DB>) -> Result<(), ReportError> {
+        canvas.text(&self.title, (16.0, 18.0), 16.0, INK, Anchor::Left, false)?;
+        canvas.text(&self.subtitle, (16.0, 39.0), 11.5, SOFT, Anchor::Left, false)?;
+        if self.panels.iter().all(|p| p.series.is_empty()) {
+            return canvas.text("No data for this chart yet", (LEFT, HEAD + 100.0), 14.0, SOFT, Anchor::Left, false);
+        }
+        let (w, h) = self.cell_size();
+        for (i, panel) in self.panels.iter().enumerate() {
+            let corner = (w * (i % self.columns()) as f64, HEAD + h * (i / self.columns()) as f64);
+            self.draw_panel(canvas, panel, corner)?;
+        }
+        let bottom = HEAD + h * self.rows() as f64;
+        let legend = self.legend_lines();
+        for (n, line) in legend.iter().enumerate() {
+            for (series, x) in line {
+                self.entry(canvas, &self.names[*series], *series, (LEFT + x, bottom + 8.0 + n as f64 * LEGEND_LINE))?;
+            }
+        }
+        if let Some(note) = self.note() {
+            let y = bottom + 12.0 + legend.len() as f64 * LEGEND_LINE;
+            canvas.text(&note, (LEFT, y), 11.0, SOFT, Anchor::Left, false)?;
+        }
+        Ok(())
+    }
+}
+
+impl LineChart {
+    fn draw_panel<DB: DrawingBackend>(
+        &self,
+        canvas: &Canvas<DB>,
+        panel: &Panel,
+        (x0, y0): (f64, f64),
+    ) -> Result<(), ReportError> {
+        let (w, h) = self.panel_size();
+        let (left, top) = (x0 + LEFT, y0 + ABOVE);
+        let at = |x: f64, y: f64| (left + w * self.x.place(x), top + h * (1.0 - self.y.place(y)));
+        if let Some(name) = &panel.name {
+            canvas.text(name, (left + w / 2.0, y0 + 4.0), 12.5, INK, Anchor::Top, false)?;
+        }
+        for (place, label) in self.y.ticks(6) {
+            let y = top + h * (1.0 - place);
+            canvas.line(&[(left, y), (left + w, y)], GRID, 1.0)?;
+            canvas.text(&label, (left - 7.0, y), 11.0, SOFT, Anchor::Right, false)?;
+        }
+        for (place, label) in self.x.ticks(7) {
+            let x = left + w * place;
+            canvas.line(&[(x, top), (x, top + h)], GRID, 1.0)?;
+            canvas.text(&label, (x, top + h + 7.0), 11.0, SOFT, Anchor::Top, false)?;
+        }
+        canvas.line(&[(left, top), (left, top + h), (left + w, top + h)], SOFT, 1.0)?;
+        canvas.text(&self.labels[0], (left + w / 2.0, top + h + 26.0), 12.0, INK, Anchor::Top, false)?;
+        canvas.text(&self.labels[1], (x0 + 14.0, top + h / 2.0), 12.0, INK, Anchor::Centre, true)?;
+        for (order, series) in panel.series.iter().enumerate() {
+            let colour = COLOURS[series.style % COLOURS.len()];
+            let line: Vec<_> = series.points.iter().map(|(x, y)| at(*x, y[0])).collect();
+            let many = line.len() > MOST_MARKERS;
+            canvas.line(&line, colour, if many { 1.2 } else { 1.8 })?;
+            for (x, [mean, low, high]) in series.points.iter().filter(|_| !many) {
+                if high > low {
+                    let (px, _) = at(*x, *mean);
+                    let (a, b) = (at(*x, *low).1, at(*x, *high).1);
+                    canvas.line(&[(px, a), (px, b)], colour, 1.2)?;
+                    canvas.line(&[(px - 3.0, a), (px + 3.0, a)], colour, 1.2)?;
+                    canvas.line(&[(px - 3.0, b), (px + 3.0, b)], colour, 1.2)?;
+                }
+                // Each later series has a smaller marker, so that coinciding lines all show.
+                let radius = (5.2 - 0.7 * order as f64).max(2.2);
+                canvas.marker(MARKERS[series.style % MARKERS.len()], at(*x, *mean), radius, colour, order % 2 == 0)?;
+            }
+            if self.legend_per_panel {
+                let y = top + h + BELOW + order as f64 * LEGEND_LINE;
+                self.entry(canvas, &series.name, series.style, (left, y))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn entry<DB: DrawingBackend>(
+        &self,
+        canvas: &Canvas<DB>,
+        name: &str,
+        style: usize,
+        (x, y): (f64, f64),
+    ) -> Result<(), ReportError> {
+        let colour: RGBColor = COLOURS[style % COLOURS.len()];
+        canvas.line(&[(x, y), (x + 22.0, y)], colour, 1.8)?;
+        canvas.marker(MARKERS[style % MARKERS.len()], (x + 11.0, y), 4.0, colour, style.is_multiple_of(2))?;
+        canvas.text(name, (x + 28.0, y), 12.0, INK, Anchor::Left, false)
+    }
+
+    /// A sentence for readers who do not see the chart.
+    pub fn description(&self) -> String {
+        let series = self.names.iter().filter(|n| !n.is_empty()).cloned().collect::<Vec<_>>().join("; ");
+        let range = |points: Vec<f64>| {
+            let (low, high) = points.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), &x| (l.min(x), h.max(x)));
+            if low > high { "nothing".to_owned() } else { format!("{} to {}", short(low), short(high)) }
+        };
+        let all = || self.panels.iter().flat_map(|p| &p.series).flat_map(|s| &s.points);
+        let (x, y) = (range(all().map(|p| p.0).collect()), range(all().map(|p| p.1[0]).collect()));
+        format!("{}: {} ({y}) against {} ({x}); lines: {series}", self.title, self.labels[1], self.labels[0])
+    }
+}

@@ -1,0 +1,108 @@
+//! Scales of axes: from numbers to places, with ticks for readers.
+
+use crate::definition::Scale;
+use crate::report::results::short;
+
+/// A scale over a range of numbers.
+#[derive(Clone, Debug)]
+pub struct AxisScale {
+    log: bool,
+    /// Ends, in the scale's own measure: decades where it is logarithmic.
+    low: f64,
+    high: f64,
+}
+
+impl AxisScale {
+    /// A scale that shows all of `numbers`. A logarithmic one leaves out what is not above zero.
+    pub fn new(scale: Scale, numbers: impl Iterator<Item = f64>) -> Self {
+        let log = scale == Scale::Log;
+        let measured = numbers.filter(|x| x.is_finite() && (!log || *x > 0.0)).map(|x| if log { x.log10() } else { x });
+        let (low, high) = measured.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), x| (l.min(x), h.max(x)));
+        let (low, high) = if low > high { (0.0, 1.0) } else { (low, high) };
+        let margin = if high > low {
+            0.06 * (high - low)
+        } else if log {
+            0.5
+        } else {
+            (0.1 * low.abs()).max(0.5)
+        };
+        // A share or a count starts at zero, not a little below.
+        let low = if !log && low >= 0.0 && low - margin < 0.0 { low.min(0.0) } else { low - margin };
+        Self { log, low, high: high + margin }
+    }
+
+    /// Place of a number, 0 at the low end and 1 at the high one; what a logarithmic scale cannot show stands at 0,
+    /// infinity at 1.
+    pub fn place(&self, x: f64) -> f64 {
+        if self.log && x <= 0.0 {
+            return 0.0;
+        }
+        let measured = if self.log { x.log10() } else { x };
+        ((measured - self.low) / (self.high - self.low)).clamp(0.0, 1.0)
+    }
+
+    /// Whether a number has no true place.
+    pub fn is_off(&self, x: f64) -> bool {
+        !x.is_finite() || (self.log && x <= 0.0)
+    }
+
+    /// Ticks: places with labels, at most about `most` of them.
+    pub fn ticks(&self, most: usize) -> Vec<(f64, String)> {
+        let place = |m: f64| (m - self.low) / (self.high - self.low);
+        if !self.log {
+            return self.linear_steps(most).into_iter().map(|x| (place(x), short(x))).collect();
+        }
+        let decades = self.high - self.low;
+        if decades < 1.6 {
+            // Less than two decades: 1, 2, 5 of each, as plain numbers.
+            let (from, to) = (self.low.floor() as i32, self.high.ceil() as i32);
+            let all = (from..=to).flat_map(|e| [1.0, 2.0, 5.0].map(|d| d * 10f64.powi(e)));
+            return all
+                .map(|x| (x.log10(), x))
+                .filter(|(m, _)| (self.low..=self.high).contains(m))
+                .map(|(m, x)| (place(m), short(x)))
+                .collect();
+        }
+        let every = (decades / most as f64).ceil().max(1.0) as i32;
+        let (from, to) = (self.low.ceil() as i32, self.high.floor() as i32);
+        (from..=to).filter(|e| e.rem_euclid(every) == 0).map(|e| (place(f64::from(e)), power(e))).collect()
+    }
+
+    fn linear_steps(&self, most: usize) -> Vec<f64> {
+        let rough = (self.high - self.low) / most.max(1) as f64;
+        let unit = 10f64.powf(rough.log10().floor());
+        let step = [1.0, 2.0, 5.0, 10.0].into_iter().map(|m| m * unit).find(|s| *s >= rough).unwrap_or(10.0 * unit);
+        let (from, to) = ((self.low / step).ceil() as i64, (self.high / step).floor() as i64);
+        // Dividing by the inverse step keeps 0.3 from becoming 0.30000000000000004.
+        (from..=to).map(|i| if step < 1.0 { i as f64 / (1.0 / step).round() } else { i as f64 * step }).collect()
+    }
+}
+
+/// 10 to an exponent; small ones as plain numbers.
+fn power(exponent: i32) -> String {
+    match exponent {
+        0 => "1".into(),
+        1 => "10".into(),
+        2 => "100".into(),
+        3 => "1000".into(),
+        -1 => "0.1".into(),
+        -2 => "0.01".into(),
+        _ => {
+            let digits = exponent.to_string();
+            let raised = digits.chars().map(|c| match c {
+                '-' => '⁻',
+                '1' => '¹',
+                '2' => '²',
+                '3' => '³',
+                '4' => '⁴',
+                '5' => '⁵',
+                '6' => '⁶',
+                '7' => '⁷',
+                '8' => '⁸',
+                '9' => '⁹',
+                _ => '⁰',
+            });
+            format!("10{}", raised.collect::<String>())
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! The report as a document: written once, rendered as Markdown and as HTML.
+
+/// A piece of the report. Texts are plain; the renderers escape them.
+pub enum Piece {
+    /// A heading of a level from 1, with an anchor.
+    Heading(usize, String, String),
+    /// A paragraph; its first part, if any, is set in bold.
+    Paragraph(String, String),
+    /// A list of short texts.
+    List(Vec<String>),
+    /// A table: caption, header, rows of cells.
+    Table(String, Vec<String>, Vec<Vec<Cell>>),
+    /// A chart: SVG text, path of the PNG relative to the report, description.
+    Figure {
+        /// SVG.
+        svg: String,
+        /// Relative path of the PNG.
+        png: String,
+        /// Description for readers who do not see it.
+        description: String,
+    },
+}
+
+/// A cell of a table.
+pub enum Cell {
+    /// Text.
+    Text(String),
+    /// Text that links to an anchor of the report.
+    Link(String, String),
+    /// A number: set to the right.
+    Number(String),
+    /// A verdict: its word decides its colour.
+    Verdict(String),
+}
+
+/// The mark before a verdict's word, so that colour is never the only sign.
+pub fn mark(verdict: &str) -> &'static str {
+    match verdict {
+        "confirmed" => "✓",
+        "contradicted" => "✗",
+        "inconclusive" => "?",
+        _ => "–",
+    }
+}

@@ -1,0 +1,111 @@
+//! The report as one self-contained page: no request leaves it, it reads on a phone, prints, and follows the reader's
+//! light or dark scheme.
+
+use super::document::{Cell, Piece, mark};
+
+const STYLE: &str = "
+:root { color-scheme: light dark; --ink: #202124; --soft: #5a5f66; --paper: #fff; --line: #d7dadf; --head: #f2f4f7; --link: #0b57a4;
+  --good: #0a6b3d; --bad: #a8260b; --open: #7a5200; }
+@media (prefers-color-scheme: dark) { :root { --ink: #e6e7ea; --soft: #adb2ba; --paper: #15171a; --line: #3a3e45; --head: #1f2226;
+  --link: #8ab8f5; --good: #6fd3a0; --bad: #ff9c85; --open: #f0c368; } }
+* { box-sizing: border-box; }
+body { margin: 0 auto; padding: 1.2rem 1rem 4rem; max-width: 62rem; font: 16px/1.55 system-ui, sans-serif; color: var(--ink);
+  background: var(--paper); }
+h1 { font-size: 1.7rem; line-height: 1.25; } h2 { font-size: 1.3rem; margin-top: 3rem; padding-top: 1rem; border-top: 1px solid var(--line); }
+h3 { font-size: 1.05rem; margin-top: 1.6rem; }
+a { color: var(--link); }
+.scroll { overflow-x: auto; margin: 1rem 0; }
+table { border-collapse: collapse; font-size: 0.9rem; }
+caption { text-align: left; color: var(--soft); padding-bottom: 0.3rem; }
+th, td { border-bottom: 1px solid var(--line); padding: 0.32rem 0.7rem; text-align: left; vertical-align: top; }
+th { background: var(--head); } td.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
+.verdict { white-space: nowrap; font-weight: 600; }
+.confirmed { color: var(--good); } .contradicted { color: var(--bad); } .inconclusive { color: var(--open); } .not-run { color: var(--soft); }
+figure { margin: 1.2rem 0; background: #fff; border: 1px solid var(--line); border-radius: 6px; padding: 0.4rem; overflow-x: auto; }
+figure svg { display: block; max-width: 100%; height: auto; min-width: 26rem; }
+@media print { body { max-width: none; } h2 { break-before: page; } figure, tr { break-inside: avoid; } }
+";
+
+/// Renders a document under a title.
+pub fn html(title: &str, pieces: &[Piece]) -> String {
+    let mut out = format!(
+        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>{}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<main>\n",
+        escape(title)
+    );
+    for piece in pieces {
+        out += &render(piece);
+    }
+    out += "</main>\n</body>\n</html>\n";
+    out
+}
+
+fn render(piece: &Piece) -> String {
+    match piece {
+        Piece::Heading(level, text, anchor) => {
+            format!("<h{level} id=\"{}\">{}</h{level}>\n", escape(anchor), escape(text))
+        }
+        Piece::Paragraph(lead, text) if lead.is_empty() => format!("<p>{}</p>\n", escape(text)),
+        Piece::Paragraph(lead, text) => format!("<p><strong>{}</strong> {}</p>\n", escape(lead), escape(text)),
+        Piece::List(items) => {
+            let items: String = items.iter().map(|i| format!("<li>{}</li>\n", escape(i))).collect();
+            format!("<ul>\n{items}</ul>\n")
+        }
+        Piece::Table(caption, head, rows) => table(caption, head, rows),
+        Piece::Figure { svg, description, .. } => {
+            // The chart has a size of its own; with a view box it shrinks on a phone.
+            let svg = responsive(svg);
+            let label = escape(description);
+            format!("<figure tabindex=\"0\"><div role=\"img\" aria-label=\"{label}\">{svg}</div></figure>\n")
+        }
+    }
+}
+
+fn table(caption: &str, head: &[String], rows: &[Vec<Cell>]) -> String {
+    let head: String = head.iter().map(|h| format!("<th scope=\"col\">{}</th>", escape(h))).collect();
+    let body: String = rows
+        .iter()
+        .map(|row| {
+            let cells: String = row.iter().map(cell).collect();
+            format!("<tr>{cells}</tr>\n")
+        })
+        .collect();
+    let caption_tag =
+        if caption.is_empty() { String::new() } else { format!("<caption>{}</caption>", escape(caption)) };
+    let label = if caption.is_empty() { "table".into() } else { escape(caption) };
+    format!(
+        "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"{label}\"><table>{caption_tag}<thead><tr>{head}</tr></thead>\n<tbody>\n{body}</tbody></table></div>\n"
+    )
+}
+
+fn cell(cell: &Cell) -> String {
+    match cell {
+        Cell::Text(text) => format!("<td>{}</td>", escape(text)),
+        Cell::Number(text) => format!("<td class=\"number\">{}</td>", escape(text)),
+        Cell::Link(text, anchor) => format!("<td><a href=\"#{}\">{}</a></td>", escape(anchor), escape(text)),
+        Cell::Verdict(word) => {
+            let class = word.replace(' ', "-");
+            format!("<td class=\"verdict {}\">{} {}</td>", escape(&class), mark(word), escape(word))
+        }
+    }
+}
+
+/// Keeps the drawing and drops the XML prolog, which has no place inside HTML.
+fn responsive(svg: &str) -> String {
+    svg.find("<svg").map_or_else(String::new, |start| svg[start..].replacen("<svg ", "<svg aria-hidden=\"true\" ", 1))
+}
+
+/// Escapes text for HTML.
+pub fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => out += "&amp;",
+            '<' => out += "&lt;",
+            '>' => out += "&gt;",
+            '"' => out += "&quot;",
+            '\'' => out += "&#39;",
+            _ => out.push(c),
+        }
+    }
+    out
+}

@@ -1,0 +1,62 @@
+//! The report as Markdown.
+
+use super::document::{Cell, Piece, mark};
+
+/// Renders a document.
+pub fn markdown(pieces: &[Piece]) -> String {
+    let mut out = String::new();
+    for piece in pieces {
+        match piece {
+            Piece::Heading(level, text, anchor) => {
+                // An explicit anchor, since renderers differ in how they make one from a heading.
+                out += &format!("<a id=\"{anchor}\"></a>\n\n{} {}\n\n", "#".repeat(*level), escape(text));
+            }
+            Piece::Paragraph(lead, text) if lead.is_empty() => out += &format!("{}\n\n", escape(text)),
+            Piece::Paragraph(lead, text) => out += &format!("**{}** {}\n\n", escape(lead), escape(text)),
+            Piece::List(items) => {
+                for item in items {
+                    out += &format!("- {}\n", escape(item));
+                }
+                out.push('\n');
+            }
+            Piece::Table(caption, head, rows) => {
+                if !caption.is_empty() {
+                    out += &format!("{}\n\n", escape(caption));
+                }
+                out += &format!("| {} |\n", head.iter().map(|h| escape(h)).collect::<Vec<_>>().join(" | "));
+                let right =
+                    |i: usize| rows.first().and_then(|r| r.get(i)).is_some_and(|c| matches!(c, Cell::Number(_)));
+                let rule = (0..head.len()).map(|i| if right(i) { "---:" } else { "---" });
+                out += &format!("| {} |\n", rule.collect::<Vec<_>>().join(" | "));
+                for row in rows {
+                    out += &format!("| {} |\n", row.iter().map(cell).collect::<Vec<_>>().join(" | "));
+                }
+                out.push('\n');
+            }
+            Piece::Figure { png, description, .. } => out += &format!("![{}]({png})\n\n", escape(description)),
+        }
+    }
+    out
+}
+
+fn cell(cell: &Cell) -> String {
+    match cell {
+        Cell::Text(text) | Cell::Number(text) => escape(text),
+        Cell::Link(text, anchor) => format!("[{}](#{anchor})", escape(text)),
+        Cell::Verdict(word) => format!("{} {}", mark(word), escape(word)),
+    }
+}
+
+/// Escapes what Markdown or a table would read as markup.
+fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '|' | '*' | '_' | '`' | '[' | ']' | '#' | '\\' => out.extend(['\\', c]),
+            '<' => out += "&lt;",
+            '\n' => out.push(' '),
+            _ => out.push(c),
+        }
+    }
+    out
+}

@@ -1,0 +1,177 @@
+//! The page of one experiment: claim, expectation, what was measured, verdict, charts, table, provenance.
+
+use crate::definition::{Paper, SourceTag};
+use crate::record::{Row, Status};
+
+use super::chart::Chart;
+use super::document::{Cell, Piece};
+use super::results::{Results, as_number, matches, short, shown};
+use super::verdict::{Checked, Verdict};
+
+/// Rows of a table in the report; the rest is in the CSV file.
+const MOST_ROWS: usize = 40;
+
+/// What a source tag means.
+pub fn meaning(tag: SourceTag) -> &'static str {
+    match tag {
+        SourceTag::S => "stated in a source that was read",
+        SourceTag::F => "digitised from a published figure",
+        SourceTag::M => "remembered of the paper, not confirmed in any text that could be read",
+        SourceTag::D => "derived mathematically",
+        SourceTag::C => "computed independently before",
+        SourceTag::I => "inferred",
+        SourceTag::U => "unknown",
+    }
+}
+
+/// Name of a paper with its number.
+pub fn paper(paper: Paper) -> &'static str {
+    match paper {
+        Paper::Anode => "ANODE (arXiv 1902.10298)",
+        Paper::Anodev2 => "ANODEV2 (arXiv 1906.04596)",
+    }
+}
+
+/// The anchor of an experiment under a profile.
+pub fn anchor(results: &Results) -> String {
+    format!("{}-{}", results.definition.id, results.profile.name())
+}
+
+/// The pieces of an experiment's page.
+pub fn page(results: &Results, verdict: Verdict, checks: &[Checked], charts: &[Chart]) -> Vec<Piece> {
+    let definition = results.definition;
+    let lead = |name: &str, text: String| Piece::Paragraph(format!("{name}:"), text);
+    let mut pieces = vec![
+        Piece::Heading(2, format!("{} ({})", definition.title, definition.id), anchor(results)),
+        Piece::Paragraph(String::new(), definition.analysis.clone()),
+        lead(
+            "Claim",
+            format!("{} [{}: {}]", definition.claim.text, paper(definition.paper), meaning(definition.claim.source)),
+        ),
+        lead("Expectation", definition.expectation.text.clone()),
+    ];
+    let counted = format!("{} of {} runs recorded", results.runs.len(), results.asked);
+    pieces.push(lead("Verdict", format!("{} (profile {}, {counted})", verdict.word(), results.profile.name())));
+    if !checks.is_empty() {
+        let row = |c: &Checked| {
+            let word = if c.verdict == Verdict::Confirmed { "confirmed" } else { c.verdict.word() };
+            vec![Cell::Verdict(word.into()), Cell::Text(c.name.clone()), Cell::Text(c.measured.clone())]
+        };
+        let head = ["Result", "Check", "Measured"].map(str::to_owned).to_vec();
+        pieces.push(Piece::Table("What was checked".into(), head, checks.iter().map(row).collect()));
+    }
+    pieces.extend(reported(results));
+    for chart in charts {
+        let png = chart.png.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+        let (svg, description) = (chart.text.clone(), chart.description.clone());
+        pieces.push(Piece::Figure { svg, png: format!("../figures/{png}"), description });
+    }
+    pieces.push(table(results));
+    pieces.extend(provenance(results));
+    pieces
+}
+
+/// The paper's numbers beside ours. Only what was read is printed as the paper's.
+fn reported(results: &Results) -> Option<Piece> {
+    let rows = results.rows();
+    let line = |number: &crate::definition::Reported| {
+        let own: Vec<f64> = rows
+            .iter()
+            .filter(|r| matches(r, &number.filter))
+            .filter_map(|r| as_number(r.get(&number.metric)))
+            .collect();
+        let mean = own.iter().sum::<f64>() / own.len().max(1) as f64;
+        let source = match number.source {
+            SourceTag::S => "reported",
+            SourceTag::F => "digitised from the figure",
+            _ => return None,
+        };
+        let measured = if own.is_empty() { "not available".into() } else { short(mean) };
+        let cells = [short(number.value), source.to_owned(), measured];
+        Some(std::iter::once(Cell::Text(number.label.clone())).chain(cells.map(Cell::Number)).collect())
+    };
+    let lines: Vec<Vec<Cell>> = results.definition.claim.reported.iter().filter_map(line).collect();
+    if lines.is_empty() {
+        let text = "the paper's own numbers for this experiment are not available".to_owned();
+        return Some(Piece::Paragraph("Paper's numbers:".into(), text));
+    }
+    let head = ["Number", "Paper", "Source", "Here"].map(str::to_owned).to_vec();
+    Some(Piece::Table("The paper's numbers beside ours".into(), head, lines))
+}
+
+fn table(results: &Results) -> Piece {
+    let definition = results.definition;
+    let rows = results.rows();
+    // A setting that a metric shows already, or that has a value in no row, is not repeated.
+    let settings: Vec<&String> = results
+        .varying
+        .iter()
+        .filter(|c| definition.metrics.iter().all(|m| m.column != **c) && rows.iter().any(|r| r.contains_key(*c)))
+        .collect();
+    let several_seeds = results.runs.iter().any(|r| r.loaded.record.seed != results.runs[0].loaded.record.seed);
+    let mut head: Vec<String> = settings.iter().map(|s| (*s).clone()).collect();
+    if several_seeds {
+        head.push("seed".into());
+    }
+    let title =
+        |m: &crate::definition::Metric| m.unit.as_ref().map_or(m.label.clone(), |u| format!("{} ({u})", m.label));
+    head.extend(definition.metrics.iter().map(title));
+    let line = |row: &Row| {
+        let number = |column: &str| {
+            let text = shown(row.get(column));
+            if as_number(row.get(column)).is_some() { Cell::Number(text) } else { Cell::Text(text) }
+        };
+        let seed = several_seeds.then(|| number("seed"));
+        settings
+            .iter()
+            .map(|s| number(s))
+            .chain(seed)
+            .chain(definition.metrics.iter().map(|m| number(&m.column)))
+            .collect()
+    };
+    let name = format!("tables/{}.{}.csv", definition.id, results.profile.name());
+    let caption = if rows.len() > MOST_ROWS {
+        format!("The first {MOST_ROWS} of {} rows; all of them, in full precision: {name}", rows.len())
+    } else {
+        format!("All rows; in full precision: {name}")
+    };
+    Piece::Table(caption, head, rows.iter().take(MOST_ROWS).map(line).collect())
+}
+
+/// Where the numbers come from: device, versions, commit; what diverged or failed.
+fn provenance(results: &Results) -> Vec<Piece> {
+    let mut places: Vec<String> = vec![];
+    for run in &results.runs {
+        let e = &run.loaded.record.environment;
+        let commit = e.commit.as_deref().map_or("unknown", |c| &c[..c.len().min(12)]);
+        let changed = if e.dirty == Some(true) { " with uncommitted changes" } else { "" };
+        let place = format!(
+            "{} on {}, {} threads, {}; anode {} at commit {commit}{changed}, {}",
+            e.device, e.processor, e.threads, e.system, e.version, e.rustc
+        );
+        if !places.contains(&place) {
+            places.push(place);
+        }
+    }
+    let mut pieces = vec![];
+    if !places.is_empty() {
+        pieces.push(Piece::Paragraph("Computed:".into(), places.join("; and ")));
+    }
+    let diverged: Vec<String> = results
+        .runs
+        .iter()
+        .filter_map(|run| match &run.loaded.record.status {
+            Status::Diverged { step, loss, gradient_norm } => {
+                Some(format!("{}: step {step}, loss {loss}, gradient norm {gradient_norm}", results.name(run)))
+            }
+            _ => None,
+        })
+        .collect();
+    for (title, lines) in [("Diverged runs (a result):", diverged), ("Failed runs:", results.failures())] {
+        if !lines.is_empty() {
+            pieces.push(Piece::Paragraph(title.into(), String::new()));
+            pieces.push(Piece::List(lines));
+        }
+    }
+    pieces
+}

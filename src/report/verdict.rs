@@ -1,0 +1,252 @@
+//! Verdicts: whether what was measured is what the definition expects.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::definition::{Check, Filter, Otherwise, Rule};
+use crate::record::{Row, cell};
+
+use super::results::{Results, as_number, matches, short};
+
+/// What became of a claim.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Every check holds.
+    Confirmed,
+    /// A check does not hold.
+    Contradicted,
+    /// Nothing can be said.
+    Inconclusive,
+    /// There are no records.
+    NotRun,
+}
+
+impl Verdict {
+    /// The word in tables.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Confirmed => "confirmed",
+            Self::Contradicted => "contradicted",
+            Self::Inconclusive => "inconclusive",
+            Self::NotRun => "not run",
+        }
+    }
+}
+
+/// One check with what was measured.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Checked {
+    /// What the check says.
+    pub name: String,
+    /// What became of it.
+    pub verdict: Verdict,
+    /// The numbers it was judged by.
+    pub measured: String,
+}
+
+/// Judges an experiment by its checks.
+pub fn judge(results: &Results) -> (Verdict, Vec<Checked>) {
+    if results.runs.is_empty() {
+        return (Verdict::NotRun, vec![]);
+    }
+    let rows = results.rows();
+    let checks: Vec<Checked> = results.definition.expectation.checks.iter().map(|c| judge_check(c, &rows)).collect();
+    let whole = results.runs.len() == results.asked && results.failures().is_empty();
+    let any = |v: Verdict| checks.iter().any(|c| c.verdict == v);
+    let verdict = if any(Verdict::Contradicted) {
+        Verdict::Contradicted
+    } else if any(Verdict::Inconclusive) || !whole {
+        Verdict::Inconclusive
+    } else {
+        Verdict::Confirmed
+    };
+    (verdict, checks)
+}
+
+/// Judges one check on rows.
+pub fn judge_check(check: &Check, rows: &[Row]) -> Checked {
+    let rows: Vec<&Row> = rows.iter().filter(|row| matches(row, &check.filter)).collect();
+    let judged = if rows.is_empty() { Err("no row to judge by".into()) } else { judge_rule(&check.rule, &rows) };
+    let (verdict, measured) = match judged {
+        Ok((true, measured)) => (Verdict::Confirmed, measured),
+        Ok((false, measured)) => match check.otherwise {
+            Otherwise::Contradicted => (Verdict::Contradicted, measured),
+            Otherwise::Inconclusive => (Verdict::Inconclusive, measured),
+        },
+        Err(why) => (Verdict::Inconclusive, why),
+    };
+    Checked { name: check.name.clone(), verdict, measured }
+}
+
+/// Whether a rule holds with the numbers behind it, or why it cannot be judged.
+type Judged = Result<(bool, String), String>;
+
+fn judge_rule(rule: &Rule, rows: &[&Row]) -> Judged {
+    match rule {
+        Rule::Within { column, min, max } => within(column, *min, *max, rows),
+        Rule::Equals { column, value } => equals(column, value, rows),
+        Rule::Slope { x, y, over, series, min, max } => slopes(x, y, *over, series, *min, *max, rows),
+        Rule::Exceeds { column, greater, than, by, per } => exceeds(column, greater, than, *by, per, rows),
+        Rule::Identical { columns, per } => identical(columns, per, rows),
+    }
+}
+
+fn within(column: &str, min: Option<f64>, max: Option<f64>, rows: &[&Row]) -> Judged {
+    let numbers: Vec<Option<f64>> = rows.iter().map(|row| as_number(row.get(column))).collect();
+    let inside = |x: f64| min.is_none_or(|m| x >= m) && max.is_none_or(|m| x <= m);
+    let empty = numbers.iter().filter(|x| x.is_none()).count();
+    let known = || numbers.iter().flatten().copied();
+    let (low, high) = known().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), x| (l.min(x), h.max(x)));
+    let range = if low == high { short(low) } else { format!("{} to {}", short(low), short(high)) };
+    let limits = match (min, max) {
+        (Some(min), Some(max)) => format!("in [{}, {}]", short(min), short(max)),
+        (Some(min), None) => format!("at least {}", short(min)),
+        (_, Some(max)) => format!("at most {}", short(max)),
+        (None, None) => "any".into(),
+    };
+    let gaps = if empty > 0 { format!(", {empty} without a value") } else { String::new() };
+    Ok((
+        empty == 0 && known().all(inside),
+        format!("{column} is {range} over {} rows{gaps} (expected {limits})", rows.len()),
+    ))
+}
+
+fn equals(column: &str, value: &Value, rows: &[&Row]) -> Judged {
+    let wanted = Filter::from([(column.to_owned(), value.clone())]);
+    let odd: Vec<String> = rows
+        .iter()
+        .filter(|row| !matches(row, &wanted))
+        .map(|row| row.get(column).map(cell).unwrap_or_default())
+        .collect();
+    let found = match odd.first() {
+        None => format!("{column} is {} in all {} rows", cell(value), rows.len()),
+        Some(first) => format!("{column} is not {} in {} of {} rows, but {first}", cell(value), odd.len(), rows.len()),
+    };
+    Ok((odd.is_empty(), found))
+}
+
+/// Rows grouped by what they have in some columns.
+fn groups<'a>(rows: &[&'a Row], columns: &[String]) -> BTreeMap<String, Vec<&'a Row>> {
+    let mut groups: BTreeMap<String, Vec<&Row>> = BTreeMap::new();
+    for row in rows {
+        let key = columns.iter().map(|c| row.get(c).map(cell).unwrap_or_default()).collect::<Vec<_>>().join(", ");
+        groups.entry(key).or_default().push(row);
+    }
+    groups
+}
+
+/// Slope of log y against log x by least squares; `None` with fewer than three points above zero.
+pub fn log_slope(points: &[(f64, f64)]) -> Option<f64> {
+    let logs: Vec<(f64, f64)> =
+        points.iter().filter(|(x, y)| *x > 0.0 && *y > 0.0 && y.is_finite()).map(|(x, y)| (x.ln(), y.ln())).collect();
+    if logs.len() < 3 {
+        return None;
+    }
+    let n = logs.len() as f64;
+    let (mx, my) = (logs.iter().map(|p| p.0).sum::<f64>() / n, logs.iter().map(|p| p.1).sum::<f64>() / n);
+    let (xy, xx) = logs.iter().fold((0.0, 0.0), |(xy, xx), (x, y)| (xy + (x - mx) * (y - my), xx + (x - mx).powi(2)));
+    (xx > 0.0).then(|| xy / xx)
+}
+
+fn slopes(x: &str, y: &str, over: [f64; 2], series: &[String], min: f64, max: f64, rows: &[&Row]) -> Judged {
+    let mut parts = vec![];
+    let mut all = true;
+    for (key, rows) in groups(rows, series) {
+        let points: Vec<(f64, f64)> = rows
+            .iter()
+            .filter_map(|row| Some((as_number(row.get(x))?, as_number(row.get(y))?)))
+            .filter(|(x, _)| (over[0]..=over[1]).contains(x))
+            .collect();
+        let slope = log_slope(&points).ok_or_else(|| format!("{key}: fewer than three points to fit"))?;
+        all &= (min..=max).contains(&slope);
+        parts.push(if key.is_empty() { format!("{slope:.2}") } else { format!("{key}: {slope:.2}") });
+    }
+    Ok((all, format!("slope of {y} against {x}: {} (expected {min} to {max})", parts.join("; "))))
+}
+
+fn exceeds(column: &str, greater: &Filter, than: &Filter, by: f64, per: &[String], rows: &[&Row]) -> Judged {
+    let mean = |rows: &[&Row], filter: &Filter| -> Option<f64> {
+        let numbers: Option<Vec<f64>> =
+            rows.iter().filter(|r| matches(r, filter)).map(|r| as_number(r.get(column))).collect();
+        let numbers = numbers.filter(|n| !n.is_empty())?;
+        Some(numbers.iter().sum::<f64>() / numbers.len() as f64)
+    };
+    let (mut parts, mut all) = (vec![], true);
+    for (key, rows) in groups(rows, per) {
+        let (Some(a), Some(b)) = (mean(&rows, greater), mean(&rows, than)) else {
+            return Err(format!("{key}: a side has no rows with a {column}"));
+        };
+        all &= a - b >= by;
+        let name = if key.is_empty() { String::new() } else { format!("{key}: ") };
+        parts.push(format!("{name}{} against {}", short(a), short(b)));
+    }
+    Ok((all, format!("mean {column}: {} (expected at least {} more)", parts.join("; "), short(by))))
+}
+
+fn identical(columns: &[String], per: &[String], rows: &[&Row]) -> Judged {
+    let (mut pairs, mut odd) = (0, vec![]);
+    for (key, rows) in groups(rows, per) {
+        pairs += rows.len() - 1;
+        let differs = |column: &String| rows.iter().any(|r| r.get(column).map(cell) != rows[0].get(column).map(cell));
+        odd.extend(columns.iter().filter(|c| differs(c)).map(|c| format!("{c} at {key}")));
+    }
+    if pairs == 0 {
+        return Err("no two rows to compare".into());
+    }
+    let what = columns.join(", ");
+    Ok(match odd.first() {
+        None => (true, format!("{what}: the same bits in all {pairs} comparisons")),
+        Some(first) => (false, format!("{} differences, the first in {first}", odd.len())),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::{number, row};
+    use serde_json::json;
+
+    fn table() -> Vec<Row> {
+        let line = |solver: &str, x: f64, y: f64| row([("solver", solver.into()), ("x", number(x)), ("y", number(y))]);
+        let square = [1.0, 2.0, 4.0, 8.0].map(|x| line("square", x, 3.0 * x * x));
+        let cube = [1.0, 2.0, 4.0, 8.0].map(|x| line("cube", x, x * x * x));
+        square.into_iter().chain(cube).collect()
+    }
+
+    fn verdict(rule: serde_json::Value, filter: serde_json::Value) -> Checked {
+        let check = json!({ "name": "check", "where": filter, "rule": rule });
+        judge_check(&serde_json::from_value(check).unwrap(), &table())
+    }
+
+    #[test]
+    fn rules_hold_where_the_numbers_do_and_fail_where_they_do_not() {
+        let square = json!({ "solver": "square" });
+        let slope =
+            |min: f64, max: f64| json!({ "slope": { "x": "x", "y": "y", "over": [1.0, 8.0], "min": min, "max": max } });
+        assert_eq!(verdict(slope(1.9, 2.1), square.clone()).verdict, Verdict::Confirmed);
+        assert_eq!(verdict(slope(2.9, 3.1), square.clone()).verdict, Verdict::Contradicted);
+        let within = |max: f64| json!({ "within": { "column": "y", "max": max } });
+        assert_eq!(verdict(within(192.0), square.clone()).verdict, Verdict::Confirmed);
+        assert_eq!(verdict(within(191.0), square.clone()).verdict, Verdict::Contradicted);
+        let exceeds = |by: f64| json!({ "exceeds": { "column": "y", "greater": { "solver": "cube" }, "than": { "solver": "square" }, "by": by, "per": ["x"] } });
+        assert_eq!(verdict(exceeds(100.0), json!({ "x": 8 })).verdict, Verdict::Confirmed);
+        assert_eq!(verdict(exceeds(100.0), json!({})).verdict, Verdict::Contradicted);
+        let identical = |column: &str| json!({ "identical": { "columns": [column], "per": ["x"] } });
+        assert_eq!(verdict(identical("x"), json!({})).verdict, Verdict::Confirmed);
+        assert_eq!(verdict(identical("y"), json!({})).verdict, Verdict::Contradicted);
+        let equals = |value: f64| json!({ "equals": { "column": "y", "value": value } });
+        assert_eq!(verdict(equals(3.0), json!({ "solver": "square", "x": 1 })).verdict, Verdict::Confirmed);
+        assert_eq!(verdict(equals(3.5), json!({ "solver": "square", "x": 1 })).verdict, Verdict::Contradicted);
+    }
+
+    #[test]
+    fn nothing_to_judge_by_is_never_a_pass() {
+        let nobody = json!({ "solver": "nobody" });
+        assert_eq!(verdict(json!({ "within": { "column": "y", "max": 1e9 } }), nobody).verdict, Verdict::Inconclusive);
+        let missing = json!({ "within": { "column": "z", "max": 1e9 } });
+        assert_eq!(verdict(missing, json!({})).verdict, Verdict::Contradicted);
+        let two = json!({ "slope": { "x": "x", "y": "y", "over": [1.0, 2.0], "min": 0.0, "max": 9.0 } });
+        assert_eq!(verdict(two, json!({ "solver": "cube" })).verdict, Verdict::Inconclusive);
+    }
+}

@@ -1,0 +1,158 @@
+//! Walks a plan: several runs at once, each in its own folder, recorded as it ends.
+//!
+//! This room knows plans, studies and records. It knows nothing of reports or of the command line.
+
+mod lock;
+mod one;
+mod progress;
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use crate::plan::Run;
+use crate::record::{RecordError, Status};
+use crate::study::{Progress, Study};
+
+pub use lock::{Lock, lock};
+pub use one::Came;
+use progress::Display;
+
+/// Why a plan could not be walked to its end. The records that are there stay.
+#[derive(Debug, thiserror::Error)]
+pub enum RunnerError {
+    /// The results folder cannot be read or written.
+    #[error("{path}: {source}; results are kept as they were: free the path or the disk and call again")]
+    Results {
+        /// The path.
+        path: PathBuf,
+        /// The cause.
+        source: std::io::Error,
+    },
+    /// Another process is writing the results folder.
+    #[error("{0}: another process is writing these results; wait for it, or name another folder with --results")]
+    Busy(PathBuf),
+    /// A record cannot be written or read.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+}
+
+/// How a plan is walked. None of it decides numbers.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Results folder.
+    pub results: PathBuf,
+    /// Runs at a time.
+    pub jobs: usize,
+    /// Threads of the process, for the records.
+    pub threads: usize,
+    /// Name of the device, for the records.
+    pub device: String,
+    /// Show nothing.
+    pub quiet: bool,
+}
+
+/// What came of a plan.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Tally {
+    /// Runs that finished now.
+    pub finished: usize,
+    /// Runs that diverged now: a result.
+    pub diverged: usize,
+    /// Runs that had a record before.
+    pub before: usize,
+    /// Runs that failed, with where and why.
+    pub failed: Vec<(String, String)>,
+    /// Runs that were stopped or not begun.
+    pub interrupted: usize,
+}
+
+/// Walks `runs`. A run that fails does not stop the rest; a results folder that cannot be written does.
+///
+/// # Errors
+/// See [`RunnerError`].
+pub fn run_all(
+    runs: &[Run],
+    studies: &[&dyn Study],
+    options: &Options,
+    stop: &AtomicBool,
+) -> Result<Tally, RunnerError> {
+    let _lock = lock(&options.results)?;
+    let display = Display::new(runs.len() as u64, options.quiet);
+    let (next, tally) = (AtomicUsize::new(0), Mutex::new(Tally::default()));
+    let fatal = Mutex::new(None);
+    std::thread::scope(|scope| {
+        for _ in 0..options.jobs.clamp(1, runs.len().max(1)) {
+            scope.spawn(|| {
+                while let Some(run) = runs.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    if stop.load(Ordering::Relaxed) || locked(&fatal).is_some() {
+                        locked(&tally).interrupted += 1;
+                        continue;
+                    }
+                    match show(run, studies, options, stop, &display) {
+                        Ok(came) => count(&mut locked(&tally), run, came),
+                        Err(error) => {
+                            locked(&tally).interrupted += 1;
+                            locked(&fatal).get_or_insert(error);
+                        }
+                    }
+                }
+            });
+        }
+    });
+    display.finish();
+    match fatal.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        Some(error) => Err(error),
+        None => Ok(tally.into_inner().unwrap_or_else(PoisonError::into_inner)),
+    }
+}
+
+fn show(
+    run: &Run,
+    studies: &[&dyn Study],
+    options: &Options,
+    stop: &AtomicBool,
+    display: &Display,
+) -> Result<Came, RunnerError> {
+    let name = format!("{} {}", run.experiment, run.label);
+    let bar = display.begin(&name);
+    let advance = |progress: Progress| Display::advance(&bar, &progress);
+    let Some(study) = studies.iter().find(|s| s.kind() == run.study) else {
+        let why = format!("no study `{:?}` is registered", run.study);
+        let status = Status::Failed { at: "plan".into(), why };
+        return Ok(Came::Recorded { status, before: false });
+    };
+    let came = one::one(run, &options.results, *study, &options.device, options.threads, stop, &advance);
+    let word = match &came {
+        Ok(Came::Recorded { before: true, .. }) => "was done".to_owned(),
+        Ok(Came::Recorded { status: Status::Finished, .. }) => "done".to_owned(),
+        Ok(Came::Recorded { status: Status::Diverged { step, .. }, .. }) => format!("diverged at step {step}"),
+        Ok(Came::Recorded { status: Status::Failed { at, why }, .. }) => format!("failed: {at}: {why}"),
+        Ok(Came::Interrupted) => "stopped, can be resumed".to_owned(),
+        Err(_) => "not recorded".to_owned(),
+    };
+    display.end(&bar, &format!("{name}: {word}"), matches!(came, Ok(Came::Recorded { .. })));
+    came
+}
+
+fn count(tally: &mut Tally, run: &Run, came: Came) {
+    match came {
+        Came::Recorded { before: true, .. } => tally.before += 1,
+        Came::Recorded { status: Status::Finished, .. } => tally.finished += 1,
+        Came::Recorded { status: Status::Diverged { .. }, .. } => tally.diverged += 1,
+        Came::Recorded { status: Status::Failed { at, why }, .. } => {
+            tally.failed.push((format!("{} {}", run.experiment, run.label), format!("{at}: {why}")));
+        }
+        Came::Interrupted => tally.interrupted += 1,
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Whether a run's record is there and sound.
+pub fn is_recorded(run: &Run, results: &Path) -> bool {
+    crate::record::read_record(&run.folder(results))
+        .is_ok_and(|r| r.is_some_and(|r| !matches!(r.record.status, Status::Failed { .. })))
+}

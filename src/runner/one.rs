@@ -1,0 +1,107 @@
+//! One run: from its folder as it is found to its record.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
+
+use crate::plan::Run;
+use crate::record::{FORMAT, Outcome, Record, RecordError, Status, environment, read_record, write_record};
+use crate::study::{Context, Ending, Progress, Study, StudyError};
+
+use super::RunnerError;
+
+/// How a run came out of a call.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Came {
+    /// It has a record, made now or before.
+    Recorded {
+        /// How it ended.
+        status: Status,
+        /// Whether the record was there already.
+        before: bool,
+    },
+    /// A stop was asked for; it can be taken up again.
+    Interrupted,
+}
+
+/// Runs `run` unless it has a sound record of an ended run. A damaged record is moved aside and the run done again.
+pub fn one(
+    run: &Run,
+    results: &Path,
+    study: &dyn Study,
+    device: &str,
+    threads: usize,
+    stop: &AtomicBool,
+    progress: &(dyn Fn(Progress) + Sync),
+) -> Result<Came, RunnerError> {
+    let folder = run.folder(results);
+    match read_record(&folder) {
+        Ok(Some(loaded)) if !matches!(loaded.record.status, Status::Failed { .. }) => {
+            return Ok(Came::Recorded { status: loaded.record.status, before: true });
+        }
+        Ok(_) => {}
+        Err(damage) => set_aside(&folder, &damage)?,
+    }
+    let io = |source| RunnerError::Results { path: folder.clone(), source };
+    std::fs::create_dir_all(&folder).map_err(io)?;
+    sweep(&folder).map_err(io)?;
+
+    let clock = Instant::now();
+    let context =
+        Context { settings: &run.settings, seed: run.seed, place: &run.place, folder: &folder, stop, progress };
+    let ended = catch_unwind(AssertUnwindSafe(|| study.run(&context))).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+        Err(StudyError::failed("study", format!("it panicked: {}", text.unwrap_or("no message"))))
+    });
+    let (status, outcome) = match ended {
+        Ok(Ending::Finished(outcome)) => (Status::Finished, outcome),
+        Ok(Ending::Diverged { outcome, step, loss, gradient_norm }) => {
+            let status = Status::Diverged { step, loss: loss.to_string(), gradient_norm: gradient_norm.to_string() };
+            (status, outcome)
+        }
+        Err(StudyError::Interrupted) => return Ok(Came::Interrupted),
+        Err(StudyError::Failed { at, why }) => (Status::Failed { at, why }, Outcome::default()),
+        Err(StudyError::Io { path, source }) => return Err(RunnerError::Results { path, source }),
+    };
+    let record = Record {
+        format: FORMAT,
+        run: run.id.clone(),
+        experiment: run.experiment.clone(),
+        profile: run.profile,
+        study: run.study,
+        settings: run.settings.clone(),
+        seed: run.seed,
+        inputs: run.inputs.clone(),
+        status: status.clone(),
+        environment: environment(device, threads, clock.elapsed().as_secs_f64()),
+        files: Default::default(),
+    };
+    write_record(&folder, &record, &outcome)?;
+    if !matches!(status, Status::Failed { .. })
+        && let Err(StudyError::Io { path, source }) = study.tidy(&folder)
+    {
+        return Err(RunnerError::Results { path, source });
+    }
+    Ok(Came::Recorded { status, before: false })
+}
+
+/// Moves a damaged run folder to `<id>.damaged-N`, so that nothing is lost.
+fn set_aside(folder: &Path, damage: &RecordError) -> Result<(), RunnerError> {
+    let name = folder.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+    let free = (1..).map(|n| folder.with_file_name(format!("{name}.damaged-{n}"))).find(|p| !p.exists());
+    let Some(to) = free else { return Ok(()) };
+    eprintln!("warning: {damage}; kept as {} and run again", to.display());
+    std::fs::rename(folder, &to).map_err(|source| RunnerError::Results { path: folder.to_owned(), source })
+}
+
+/// Removes temporary files that an interrupted write left.
+fn sweep(folder: &Path) -> std::io::Result<()> {
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_name().to_string_lossy().starts_with(".partial-") {
+            std::fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
