@@ -317,6 +317,17 @@ pub enum Rule {
         /// Upper end; absent: no bound.
         max: Option<f64>,
     },
+    /// At least a share of the selected rows has `column` in the closed interval.
+    Share {
+        /// The column.
+        column: String,
+        /// Lower end; absent: no bound.
+        min: Option<f64>,
+        /// Upper end; absent: no bound.
+        max: Option<f64>,
+        /// The least share, above 0 and at most 1.
+        at_least: f64,
+    },
     /// Every selected row has exactly this value in `column`.
     Equals {
         /// The column.

@@ -88,9 +88,14 @@ fn expectation(checks: &[Check], faults: &mut Faults) {
     for (i, check) in checks.iter().enumerate() {
         let at = format!("expectation.checks[{i}].rule");
         match &check.rule {
-            Rule::Within { min: None, max: None, .. } => faults.add(at, "neither `min` nor `max`; name at least one"),
+            Rule::Within { min: None, max: None, .. } | Rule::Share { min: None, max: None, .. } => {
+                faults.add(at, "neither `min` nor `max`; name at least one")
+            }
             Rule::Within { min: Some(min), max: Some(max), .. } | Rule::Slope { min, max, .. } if min > max => {
                 faults.add(at, format!("min {min} is above max {max}"));
+            }
+            Rule::Share { at_least, .. } if !(0.0 < *at_least && *at_least <= 1.0) => {
+                faults.add(at, format!("at_least {at_least}; allowed: above 0, at most 1"));
             }
             Rule::Slope { over: [from, to], .. } if !(0.0 < *from && from < to) => {
                 faults.add(at, format!("over [{from}, {to}]; a log-log fit needs 0 < from < to"));

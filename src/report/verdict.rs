@@ -85,6 +85,7 @@ type Judged = Result<(bool, String), String>;
 fn judge_rule(rule: &Rule, rows: &[&Row]) -> Judged {
     match rule {
         Rule::Within { column, min, max } => within(column, *min, *max, rows),
+        Rule::Share { column, min, max, at_least } => share(column, *min, *max, *at_least, rows),
         Rule::Equals { column, value } => equals(column, value, rows),
         Rule::Slope { x, y, over, series, min, max } => slopes(x, y, *over, series, *min, *max, rows),
         Rule::Exceeds { column, greater, than, by, per } => exceeds(column, greater, than, *by, per, rows),
@@ -92,24 +93,40 @@ fn judge_rule(rule: &Rule, rows: &[&Row]) -> Judged {
     }
 }
 
-fn within(column: &str, min: Option<f64>, max: Option<f64>, rows: &[&Row]) -> Judged {
+/// The numbers of a column with the range that holds them all, and how many rows lie between two ends.
+fn range(column: &str, min: Option<f64>, max: Option<f64>, rows: &[&Row]) -> (usize, String) {
     let numbers: Vec<Option<f64>> = rows.iter().map(|row| as_number(row.get(column))).collect();
     let inside = |x: f64| min.is_none_or(|m| x >= m) && max.is_none_or(|m| x <= m);
     let empty = numbers.iter().filter(|x| x.is_none()).count();
     let known = || numbers.iter().flatten().copied();
     let (low, high) = known().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), x| (l.min(x), h.max(x)));
-    let range = if low == high { short(low) } else { format!("{} to {}", short(low), short(high)) };
-    let limits = match (min, max) {
-        (Some(min), Some(max)) => format!("in [{}, {}]", short(min), short(max)),
+    let range = if short(low) == short(high) { short(low) } else { format!("{} to {}", short(low), short(high)) };
+    let gaps = if empty > 0 { format!(", {empty} without a value") } else { String::new() };
+    (known().filter(|&x| inside(x)).count(), format!("{column} is {range} over {} rows{gaps}", rows.len()))
+}
+
+fn limits(min: Option<f64>, max: Option<f64>) -> String {
+    match (min, max) {
+        (Some(min), Some(max)) => format!("in [{min}, {max}]"),
         (Some(min), None) => format!("at least {}", short(min)),
         (_, Some(max)) => format!("at most {}", short(max)),
         (None, None) => "any".into(),
-    };
-    let gaps = if empty > 0 { format!(", {empty} without a value") } else { String::new() };
-    Ok((
-        empty == 0 && known().all(inside),
-        format!("{column} is {range} over {} rows{gaps} (expected {limits})", rows.len()),
-    ))
+    }
+}
+
+fn within(column: &str, min: Option<f64>, max: Option<f64>, rows: &[&Row]) -> Judged {
+    let (inside, found) = range(column, min, max, rows);
+    Ok((inside == rows.len(), format!("{found} (expected {})", limits(min, max))))
+}
+
+fn share(column: &str, min: Option<f64>, max: Option<f64>, at_least: f64, rows: &[&Row]) -> Judged {
+    let (inside, found) = range(column, min, max, rows);
+    let text = format!(
+        "{inside} of {} rows have {column} {} (expected a share of {at_least}); {found}",
+        rows.len(),
+        limits(min, max)
+    );
+    Ok((inside as f64 >= at_least * rows.len() as f64, text))
 }
 
 fn equals(column: &str, value: &Value, rows: &[&Row]) -> Judged {

@@ -35,7 +35,11 @@ impl ImageChart {
                 run.loaded.rows.last().map(|row| run.settings.clone().into_iter().chain(row.clone()).collect());
             let Some(row) = joined.filter(|row| matches(row, &images.filter)) else { continue };
             let label = images.series.iter().filter_map(|c| row.get(c).map(cell)).collect::<Vec<_>>().join(", ");
-            let notes = images.notes.iter().map(|c| format!("{c} = {}", shown(row.get(c))));
+            let called = |column: &String| {
+                let metric = results.definition.metrics.iter().find(|m| m.column == *column);
+                metric.map_or(column.clone(), |m| m.label.clone())
+            };
+            let notes = images.notes.iter().map(|c| format!("{} = {}", called(c), shown(row.get(c))));
             let find = |name: &str| run.loaded.images.iter().find(|i| i.name == name).cloned();
             let found = images.columns.iter().map(|c| find(&c.image)).collect();
             rows.push((std::iter::once(label).chain(notes).collect(), found));

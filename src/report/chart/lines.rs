@@ -89,10 +89,11 @@ impl LineChart {
         let x = AxisScale::new(lines.x.scale, all().map(|(x, _)| *x));
         let y = AxisScale::new(lines.y.scale, all().flat_map(|(_, y)| *y));
         let off = all().filter(|(px, py)| x.is_off(*px) || y.is_off(py[0])).count();
+        let bars = panels.iter().flat_map(|p| &p.series).any(|s| s.points.len() <= MOST_MARKERS);
         let seeds = results.runs.iter().map(|r| r.loaded.record.seed).collect::<std::collections::BTreeSet<_>>().len();
         Self {
             title: figure.title.clone(),
-            subtitle: subtitle(results.profile, lines.source, seeds),
+            subtitle: subtitle(results.profile, seeds, bars),
             labels: [lines.x.label.clone(), lines.y.label.clone()],
             x,
             y,
@@ -156,10 +157,10 @@ impl LineChart {
     }
 }
 
-fn subtitle(profile: Profile, source: Source, seeds: usize) -> String {
-    let spread = match (source, seeds) {
-        (Source::Rows, 2..) => format!("; mean of {seeds} seeds, bars from least to greatest"),
-        (Source::Steps, 2..) => format!("; mean of {seeds} seeds"),
+fn subtitle(profile: Profile, seeds: usize, bars: bool) -> String {
+    let spread = match (seeds, bars) {
+        (2.., true) => format!("; mean of {seeds} seeds, bars from least to greatest"),
+        (2.., false) => format!("; mean of {seeds} seeds"),
         _ => String::new(),
     };
     format!("profile {}{spread}", profile.name())
@@ -251,7 +252,9 @@ impl LineChart {
             let colour = COLOURS[series.style % COLOURS.len()];
             let line: Vec<_> = series.points.iter().map(|(x, y)| at(*x, y[0])).collect();
             let many = line.len() > MOST_MARKERS;
-            canvas.line(&line, colour, if many { 1.2 } else { 1.8 })?;
+            // Each later series is thinner and has smaller markers, so that coinciding lines all show.
+            let under = (panel.series.len() - 1 - order) as f64;
+            canvas.line(&line, colour, if many { 1.2 } else { (1.6 + 1.1 * under).min(5.0) })?;
             for (x, [mean, low, high]) in series.points.iter().filter(|_| !many) {
                 if high > low {
                     let (px, _) = at(*x, *mean);
@@ -260,8 +263,7 @@ impl LineChart {
                     canvas.line(&[(px - 3.0, a), (px + 3.0, a)], colour, 1.2)?;
                     canvas.line(&[(px - 3.0, b), (px + 3.0, b)], colour, 1.2)?;
                 }
-                // Each later series has a smaller marker, so that coinciding lines all show.
-                let radius = (5.2 - 0.7 * order as f64).max(2.2);
+                let radius = (3.4 + 0.9 * under).min(7.0);
                 canvas.marker(MARKERS[series.style % MARKERS.len()], at(*x, *mean), radius, colour, order % 2 == 0)?;
             }
             if self.legend_per_panel {
