@@ -189,7 +189,11 @@ pub fn short(x: f64) -> String {
     }
     let size = x.abs();
     if !(1e-3..1e6).contains(&size) {
-        return format!("{x:.2e}");
+        let text = format!("{x:.2e}");
+        return match text.split_once('e') {
+            Some((digits, power)) => format!("{}e{power}", digits.trim_end_matches('0').trim_end_matches('.')),
+            None => text,
+        };
     }
     if x.fract() == 0.0 {
         return format!("{x}");

@@ -3,11 +3,12 @@
 use plotters::prelude::DrawingBackend;
 use plotters::style::RGBColor;
 
-use crate::definition::{Figure, Lines, Profile, Source};
+use crate::definition::{Figure, Lines, Profile, Scale, Source};
 use crate::record::{Row, cell};
 use crate::report::ReportError;
-use crate::report::results::{Results, as_number, matches, short};
+use crate::report::results::{Results, as_number, matches, short, shown};
 use crate::report::verdict::log_slope;
+use serde_json::Value;
 
 use super::canvas::{Anchor, COLOURS, Canvas, Drawing, GRID, INK, MARKERS, SOFT, text_width};
 use super::scale::AxisScale;
@@ -21,7 +22,7 @@ const LEGEND_LINE: f64 = 17.0;
 /// More points than this are drawn as a thin line without markers.
 const MOST_MARKERS: usize = 40;
 
-/// A line with its points: x, and the mean, least and greatest y over the seeds.
+/// A line with its points: x, and the centre, least and greatest y over the seeds.
 struct Series {
     name: String,
     /// Place among all series of the figure: decides colour and marker.
@@ -45,7 +46,8 @@ pub struct LineChart {
     /// A legend below each panel, with slopes, instead of one below the chart.
     legend_per_panel: bool,
     names: Vec<String>,
-    off: usize,
+    /// Points, and ends of bars, that have no true place.
+    off: [usize; 2],
 }
 
 impl LineChart {
@@ -57,24 +59,36 @@ impl LineChart {
         };
         let rows: Vec<&Row> = rows.iter().filter(|row| matches(row, &lines.filter)).collect();
         let text = |row: &Row, column: &String| row.get(column).map(cell).unwrap_or_default();
+        let log = lines.y.scale == Scale::Log;
+        // A number alone says nothing, and two texts may not tell what they are of.
+        let called = |row: &Row, column: &String, alone: bool| {
+            let label = results.definition.metrics.iter().find(|m| m.column == *column).map_or(column, |m| &m.label);
+            match row.get(column) {
+                None | Some(Value::Null) => String::new(),
+                Some(Value::String(text)) if alone => text.clone(),
+                Some(value) => format!("{label} {}", shown(Some(value))),
+            }
+        };
+        let several = lines.series.len() > 1;
         let key = |row: &Row| {
-            lines.series.iter().map(|c| text(row, c)).filter(|t| !t.is_empty()).collect::<Vec<_>>().join(", ")
+            let parts = lines.series.iter().map(|c| called(row, c, !several));
+            parts.filter(|t| !t.is_empty()).collect::<Vec<_>>().join(", ")
         };
         let (mut names, mut panel_names) = (vec![], vec![]);
         for row in &rows {
             push_new(&mut names, key(row));
-            push_new(&mut panel_names, lines.panel.as_ref().map(|c| text(row, c)));
+            push_new(&mut panel_names, lines.panel.as_ref().map(|c| (text(row, c), called(row, c, true))));
         }
         let panels: Vec<Panel> = panel_names
             .into_iter()
             .map(|name| {
-                let mine: Vec<&&Row> =
-                    rows.iter().filter(|r| lines.panel.as_ref().map(|c| text(r, c)) == name).collect();
+                let of = |r: &Row| lines.panel.as_ref().map(|c| text(r, c));
+                let mine: Vec<&&Row> = rows.iter().filter(|r| of(r) == name.as_ref().map(|n| n.0.clone())).collect();
                 let series = names.iter().enumerate().map(|(style, series)| {
                     let own = mine.iter().filter(|r| key(r) == *series);
                     let pairs = own
                         .filter_map(|r| Some((as_number(r.get(&lines.x.column))?, as_number(r.get(&lines.y.column))?)));
-                    let points = over_seeds(pairs);
+                    let points = over_seeds(pairs, log);
                     let slope = lines.slope_over.and_then(|[from, to]| {
                         let inside = points.iter().filter(|(x, _)| (from..=to).contains(x)).map(|(x, y)| (*x, y[0]));
                         log_slope(&inside.collect::<Vec<_>>())
@@ -82,18 +96,18 @@ impl LineChart {
                     let name = slope.map_or(series.clone(), |s| format!("{series} (slope {s:.2})"));
                     Series { name, style, points }
                 });
-                Panel { name, series: series.filter(|s| !s.points.is_empty()).collect() }
+                Panel { name: name.map(|n| n.1), series: series.filter(|s| !s.points.is_empty()).collect() }
             })
             .collect();
         let all = || panels.iter().flat_map(|p| &p.series).flat_map(|s| &s.points);
         let x = AxisScale::new(lines.x.scale, all().map(|(x, _)| *x));
         let y = AxisScale::new(lines.y.scale, all().flat_map(|(_, y)| *y));
-        let off = all().filter(|(px, py)| x.is_off(*px) || y.is_off(py[0])).count();
+        let off = [0, 1].map(|i| all().filter(|(px, py)| x.is_off(*px) || y.is_off(py[i])).count());
         let bars = panels.iter().flat_map(|p| &p.series).any(|s| s.points.len() <= MOST_MARKERS);
         let seeds = results.runs.iter().map(|r| r.loaded.record.seed).collect::<std::collections::BTreeSet<_>>().len();
         Self {
             title: figure.title.clone(),
-            subtitle: subtitle(results.profile, seeds, bars),
+            subtitle: subtitle(results.profile, seeds, bars, log),
             labels: [lines.x.label.clone(), lines.y.label.clone()],
             x,
             y,
@@ -153,14 +167,18 @@ impl LineChart {
     }
 
     fn note(&self) -> Option<String> {
-        (self.off > 0).then(|| format!("{} points are zero, negative or not finite and stand at the edge", self.off))
+        let [points, bars] = self.off;
+        let text =
+            format!("at the edge stand zero and what is not finite: {points} points, the lower ends of {bars} bars");
+        (points + bars > 0).then_some(text)
     }
 }
 
-fn subtitle(profile: Profile, seeds: usize, bars: bool) -> String {
+fn subtitle(profile: Profile, seeds: usize, bars: bool, log: bool) -> String {
+    let centre = if log { "median" } else { "mean" };
     let spread = match (seeds, bars) {
-        (2.., true) => format!("; mean of {seeds} seeds, bars from least to greatest"),
-        (2.., false) => format!("; mean of {seeds} seeds"),
+        (2.., true) => format!("; {centre} of {seeds} seeds, bars from least to greatest"),
+        (2.., false) => format!("; {centre} of {seeds} seeds"),
         _ => String::new(),
     };
     format!("profile {}{spread}", profile.name())
@@ -172,16 +190,19 @@ fn push_new<T: PartialEq>(list: &mut Vec<T>, item: T) {
     }
 }
 
-/// Groups by x: mean, least and greatest y; in rising order of x.
-fn over_seeds(pairs: impl Iterator<Item = (f64, f64)>) -> Vec<(f64, [f64; 3])> {
+/// Groups by x: mean (median where y is logarithmic), least and greatest y; in rising order of x.
+fn over_seeds(pairs: impl Iterator<Item = (f64, f64)>, log: bool) -> Vec<(f64, [f64; 3])> {
     let mut pairs: Vec<(f64, f64)> = pairs.collect();
     pairs.sort_by(|a, b| a.0.total_cmp(&b.0));
     let groups = pairs.chunk_by(|a, b| a.0 == b.0);
     groups
         .map(|group| {
-            let ys = || group.iter().map(|p| p.1);
-            let mean = ys().sum::<f64>() / group.len() as f64;
-            (group[0].0, [mean, ys().fold(f64::INFINITY, f64::min), ys().fold(f64::NEG_INFINITY, f64::max)])
+            let mut ys: Vec<f64> = group.iter().map(|p| p.1).collect();
+            ys.sort_by(f64::total_cmp);
+            let (n, low, high) = (ys.len(), ys[0], ys[ys.len() - 1]);
+            // On a logarithmic axis a mean would be the largest value and nothing else.
+            let centre = if log { (ys[(n - 1) / 2] + ys[n / 2]) / 2.0 } else { ys.iter().sum::<f64>() / n as f64 };
+            (group[0].0, [centre, low, high])
         })
         .collect()
 }
@@ -193,7 +214,13 @@ impl Drawing for LineChart {
         // The legend's own height needs the width, so it is counted from names here.
         let names: f64 = self.names.iter().map(|n| 44.0 + text_width(n, 12.0)).sum();
         let legend = if self.legend_per_panel { 0.0 } else { (names / (width - LEFT - 120.0)).ceil() };
-        (width, HEAD + h * self.rows() as f64 + legend * LEGEND_LINE + 12.0 + if self.off > 0 { 18.0 } else { 0.0 })
+        (
+            width,
+            HEAD + h * self.rows() as f64
+                + legend * LEGEND_LINE
+                + 12.0
+                + if self.note().is_some() { 18.0 } else { 0.0 },
+        )
     }
 
     fn draw<DB: DrawingBackend>(&self, canvas: &Canvas<DB>) -> Result<(), ReportError> {
@@ -254,7 +281,7 @@ impl LineChart {
             let many = line.len() > MOST_MARKERS;
             // Each later series is thinner and has smaller markers, so that coinciding lines all show.
             let under = (panel.series.len() - 1 - order) as f64;
-            canvas.line(&line, colour, if many { 1.2 } else { (1.6 + 1.1 * under).min(5.0) })?;
+            canvas.line(&line, colour, (if many { 1.1 } else { 1.6 }) + (0.8 * under).min(2.4))?;
             for (x, [mean, low, high]) in series.points.iter().filter(|_| !many) {
                 if high > low {
                     let (px, _) = at(*x, *mean);
@@ -263,7 +290,7 @@ impl LineChart {
                     canvas.line(&[(px - 3.0, a), (px + 3.0, a)], colour, 1.2)?;
                     canvas.line(&[(px - 3.0, b), (px + 3.0, b)], colour, 1.2)?;
                 }
-                let radius = (3.4 + 0.9 * under).min(7.0);
+                let radius = 3.4 + (0.8 * under).min(2.4);
                 canvas.marker(MARKERS[series.style % MARKERS.len()], at(*x, *mean), radius, colour, order % 2 == 0)?;
             }
             if self.legend_per_panel {
