@@ -1,5 +1,7 @@
 //! What the gradient engine costs beside the field it drives, as ratios within one run, and the speed of the kernels.
 
+#![allow(missing_docs, reason = "criterion makes public functions")]
+
 use std::hint::black_box;
 
 use anode::gradient::{Block, Ledger, Method};
