@@ -39,8 +39,10 @@ struct Printed {
 /// See [`CliError`].
 pub fn run(common: &Common, ids: &[String], how: &How) -> Result<(), CliError> {
     let loaded = select::named(common, ids)?;
-    let (tally, skipped) = walk(common, &loaded, how)?;
+    let (mut tally, skipped) = walk(common, &loaded, how)?;
     tell(common, &tally, &skipped, &Summary::default());
+    // Who names an experiment wants it run; `reproduce` runs what it can.
+    tally.failed.extend(skipped.into_iter().map(|s| (format!("{} {}", s.experiment, s.label), s.why)));
     finish(tally)
 }
 

@@ -59,9 +59,13 @@ impl<'a> Results<'a> {
         let flat: Vec<Row> = wanted.iter().map(|(settings, seed)| flatten(settings, *seed)).collect();
         found.varying = varying(&flat);
         for ((settings, seed), flat) in wanted.iter().zip(flat) {
-            let place = records.iter().position(|r| r.record.seed == *seed && r.record.settings == *settings);
-            if let Some(place) = place {
-                found.runs.push(RunResult { loaded: records.swap_remove(place), settings: flat });
+            // Files that a definition names may have changed since: of several records the latest sound one counts.
+            let age = |r: &Loaded| {
+                (!matches!(r.record.status, Status::Failed { .. }), r.record.environment.finished_at.clone())
+            };
+            let fitting = records.iter().filter(|r| r.record.seed == *seed && r.record.settings == *settings);
+            if let Some(loaded) = fitting.max_by_key(|r| age(r)) {
+                found.runs.push(RunResult { loaded: loaded.clone(), settings: flat });
             }
         }
         Ok(found)
