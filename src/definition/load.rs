@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
+use super::unique::Unique;
 use super::{Definition, DefinitionError, validate};
 
 /// Name of the JSON schema beside the experiments; not a definition.
@@ -32,26 +33,33 @@ pub fn load(file: &Path) -> Result<Definition, Vec<DefinitionError>> {
     let text = std::fs::read_to_string(file).map_err(|e| fault(".".into(), e.to_string()))?;
     let mut json = serde_json::Deserializer::from_str(&text);
     let definition: Definition = serde_path_to_error::deserialize(&mut json).map_err(|e| {
-        let (at, why) = (e.path().to_string(), e.inner().to_string());
-        fault(at, with_hint(&text, why))
+        let hint = no_number(&text, e.inner());
+        fault(e.path().to_string(), format!("{}{}", e.inner(), hint.unwrap_or_default()))
     })?;
     json.end().map_err(|e| fault(".".into(), e.to_string()))?;
+    let mut again = serde_json::Deserializer::from_str(&text);
+    serde_path_to_error::deserialize::<_, Unique>(&mut again)
+        .map_err(|e| fault(e.path().to_string(), e.inner().to_string()))?;
     let faults = validate::faults(&definition, file);
     if faults.is_empty() { Ok(definition) } else { Err(faults) }
 }
 
-fn with_hint(text: &str, why: String) -> String {
-    let not_json = ["NaN", "Infinity", "inf"].into_iter().find(|word| text.contains(word));
-    match not_json {
-        Some(word) if why.contains("expected") => format!("{why}; JSON has no `{word}`: write a finite number"),
-        _ => why,
-    }
+/// What to say where a syntax error stands at a word that other languages take for a number.
+fn no_number(text: &str, error: &serde_json::Error) -> Option<String> {
+    let line = text.lines().nth(error.line().checked_sub(1)?).filter(|_| error.is_syntax())?;
+    let is_word = |b: &u8| b.is_ascii_alphabetic() || *b == b'-';
+    let at = error.column().saturating_sub(1).min(line.len());
+    let from = at - line.as_bytes()[..at].iter().rev().take_while(|b| is_word(b)).count();
+    let to = at + line.as_bytes()[at..].iter().take_while(|b| is_word(b)).count();
+    let word = line.get(from..to)?;
+    let known = ["nan", "inf", "infinity"].contains(&word.trim_start_matches('-').to_ascii_lowercase().as_str());
+    known.then(|| format!("; JSON has no `{word}`: write a finite number"))
 }
 
 /// Reads all of `folder/<paper>/<id>.json`, sorted by path.
 ///
 /// # Errors
-/// Beside the good ones, the faults of the others; two files with one id are both at fault.
+/// Beside the good ones, the faults of the others; of two files with one id the second is at fault.
 pub fn load_all(folder: &Path) -> (Vec<Loaded>, Vec<DefinitionError>) {
     let (mut good, mut faults) = (vec![], vec![]);
     let mut files = vec![];

@@ -6,9 +6,11 @@
 mod error;
 mod load;
 mod points;
+mod probe;
 mod schema;
 pub mod settings;
 mod types;
+mod unique;
 mod validate;
 
 pub use error::DefinitionError;
@@ -16,4 +18,4 @@ pub use load::{Loaded, SCHEMA, load, load_all};
 pub use points::{Point, Resolved};
 pub use schema::schema;
 pub use types::*;
-pub use validate::{settings as check_settings, typed as typed_settings};
+pub use validate::typed as typed_settings;

@@ -11,6 +11,8 @@ pub struct Point {
     pub settings: Map<String, Value>,
     /// JSON path of each setting.
     pub origin: Map<String, Value>,
+    /// JSON path of its grid.
+    pub grid: String,
 }
 
 /// The grid, its path and the fixed settings that hold under a profile.
@@ -50,7 +52,7 @@ impl Resolved<'_> {
     pub fn points(&self) -> Vec<Point> {
         let mut points = vec![];
         for (number, grid) in self.grid.iter().enumerate() {
-            let mut found = vec![self.base()];
+            let mut found = vec![self.base(number)];
             for (axis, values) in grid {
                 let path = |i: usize| format!("{}[{number}].{axis}[{i}]", self.grid_path);
                 found = found
@@ -69,8 +71,9 @@ impl Resolved<'_> {
         points
     }
 
-    fn base(&self) -> Point {
+    fn base(&self, number: usize) -> Point {
         Point {
+            grid: format!("{}[{number}]", self.grid_path),
             settings: self.fixed.iter().map(|(k, v, _)| ((*k).clone(), (*v).clone())).collect(),
             origin: self.fixed.iter().map(|(k, _, path)| ((*k).clone(), path.clone().into())).collect(),
         }

@@ -3,10 +3,13 @@
 use std::collections::HashSet;
 use std::path::Path;
 
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::points::Point;
-use super::settings::{GradientErrorSettings, ReversibilitySettings, TrainingSettings};
+use super::probe;
+use super::settings::{Fault, GradientErrorSettings, ReversibilitySettings, TrainingSettings};
 use super::{Check, Definition, DefinitionError, FigureKind, Rule, SourceTag, StudyKind};
 
 /// More points than this are refused: an axis too many is a mistake, not an experiment.
@@ -140,41 +143,59 @@ fn runs(definition: &Definition, profile: super::Profile, faults: &mut Faults) {
         points = points.saturating_add(size.unwrap_or(usize::MAX));
     }
     if resolved.seeds.is_empty() {
-        faults.add("seeds", "empty; name at least one seed");
+        let own = definition.profiles.get(&profile).is_some_and(|over| over.seeds.is_some());
+        let at = if own { format!("profiles.{}.seeds", profile.name()) } else { "seeds".to_owned() };
+        faults.add(at, "empty; name at least one seed");
     }
     if points > MOST_POINTS {
         faults.add(&resolved.grid_path, format!("{points} points; at most {MOST_POINTS}"));
         return;
     }
+    let bad = alone(definition.study, &resolved, faults);
     for point in resolved.points() {
-        if let Err((setting, why)) = settings(definition.study, &point.settings) {
-            faults.add(place(&point, &setting, &resolved.grid_path), why);
+        // What is wrong alone was said; a point that has it says no more.
+        if point.origin.values().any(|origin| bad.contains(origin)) {
+            continue;
+        }
+        if let Err(found) = typed(definition.study, &point.settings) {
+            found.into_iter().for_each(|(setting, why)| faults.add(place(&point, &setting), why));
         }
     }
 }
 
-/// JSON path of a setting named like `stepping.steps` at a point.
-fn place(point: &Point, setting: &str, grid_path: &str) -> String {
+/// Faults of each setting alone. Returns the paths of those that have one.
+fn alone(study: StudyKind, resolved: &super::Resolved, faults: &mut Faults) -> HashSet<Value> {
+    let fixed = resolved.fixed.iter().map(|(key, value, path)| ((*key).as_str(), *value, path.clone()));
+    let axes = resolved.grid.iter().enumerate().flat_map(|(number, grid)| {
+        grid.iter().flat_map(move |(axis, values)| {
+            let path = move |i: usize| format!("{}[{number}].{axis}[{i}]", resolved.grid_path);
+            values.iter().enumerate().map(move |(i, value)| (axis.as_str(), value, path(i)))
+        })
+    });
+    let mut bad = HashSet::new();
+    for (key, value, path) in fixed.chain(axes) {
+        for (inside, why) in probe::faults(value, &|part| refusal(study, &probe::alone(key, part))) {
+            faults.add(format!("{path}{inside}"), why);
+            bad.insert(Value::String(path.clone()));
+        }
+    }
+    bad
+}
+
+/// JSON path of a setting named like `stepping.steps[0]` at a point.
+fn place(point: &Point, setting: &str) -> String {
     let head = setting.split(['.', '[']).next().unwrap_or_default();
     match point.origin.get(head).and_then(Value::as_str) {
         Some(origin) => format!("{origin}{}", &setting[head.len()..]),
-        None => grid_path.to_owned(),
+        None => point.grid.clone(),
     }
-}
-
-/// Checks the settings of one run of a study.
-///
-/// # Errors
-/// The setting at fault, by its path inside the settings, and why.
-pub fn settings(study: StudyKind, settings: &Map<String, Value>) -> Result<(), (String, String)> {
-    typed(study, settings).map(|_| ())
 }
 
 /// The settings of one run with every default filled in, in the order of the type's fields.
 ///
 /// # Errors
-/// As [`settings`].
-pub fn typed(study: StudyKind, settings: &Map<String, Value>) -> Result<Map<String, Value>, (String, String)> {
+/// Each setting at fault, by its path inside the settings, and why.
+pub fn typed(study: StudyKind, settings: &Map<String, Value>) -> Result<Map<String, Value>, Vec<Fault>> {
     match study {
         StudyKind::Reversibility => read(settings, ReversibilitySettings::check),
         StudyKind::GradientError => read(settings, GradientErrorSettings::check),
@@ -182,30 +203,32 @@ pub fn typed(study: StudyKind, settings: &Map<String, Value>) -> Result<Map<Stri
     }
 }
 
-fn read<S: serde::de::DeserializeOwned + serde::Serialize>(
-    settings: &Map<String, Value>,
-    check: fn(&S) -> Result<(), (&'static str, String)>,
-) -> Result<Map<String, Value>, (String, String)> {
-    let value = Value::Object(settings.clone());
-    let typed: S = serde_path_to_error::deserialize(value).map_err(|e| {
-        let at = e.path().to_string();
-        let found = lookup(settings, &at).map(|v| format!("`{v}`: ")).unwrap_or_default();
-        (at, format!("{found}{}", e.inner()))
-    })?;
-    check(&typed).map_err(|(at, why)| (at.to_owned(), why))?;
-    match serde_json::to_value(&typed) {
-        Ok(Value::Object(map)) => Ok(map),
-        Ok(_) | Err(_) => Err((".".into(), "settings that are not an object".into())),
+/// Why the settings type of a study refuses a value.
+fn refusal(study: StudyKind, settings: &Value) -> Option<String> {
+    match study {
+        StudyKind::Reversibility => ReversibilitySettings::deserialize(settings).err(),
+        StudyKind::GradientError => GradientErrorSettings::deserialize(settings).err(),
+        StudyKind::Training => TrainingSettings::deserialize(settings).err(),
     }
+    .map(|error| error.to_string())
 }
 
-fn lookup<'a>(settings: &'a Map<String, Value>, path: &str) -> Option<&'a Value> {
-    let pointer = path.replace('[', ".").replace(']', "");
-    let mut parts = pointer.split('.');
-    let first = settings.get(parts.next()?)?;
-    parts.try_fold(first, |value, part| match value {
-        Value::Object(map) => map.get(part),
-        Value::Array(list) => list.get(part.parse::<usize>().ok()?),
-        _ => None,
-    })
+fn read<S: DeserializeOwned + Serialize>(
+    settings: &Map<String, Value>,
+    check: fn(&S) -> Vec<Fault>,
+) -> Result<Map<String, Value>, Vec<Fault>> {
+    let typed: S = serde_path_to_error::deserialize(Value::Object(settings.clone())).map_err(|e| {
+        let why = e.inner().to_string();
+        let absent = probe::is_absence(&why) && e.path().iter().next().is_none();
+        let cure = if absent { "; name it in `fixed` or as an axis of the grid" } else { "" };
+        vec![(e.path().to_string(), why + cure)]
+    })?;
+    let faults = check(&typed);
+    if !faults.is_empty() {
+        return Err(faults);
+    }
+    match serde_json::to_value(&typed) {
+        Ok(Value::Object(map)) => Ok(map),
+        Ok(_) | Err(_) => Err(vec![(".".into(), "settings that are not an object".into())]),
+    }
 }

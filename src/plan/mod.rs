@@ -78,7 +78,7 @@ pub fn plan(
         for point in points {
             let label = label(&point.settings, &axes);
             let planned = typed_settings(definition.study, &point.settings)
-                .map_err(|(at, why)| format!("{at}: {why}"))
+                .map_err(|faults| faults.iter().map(|(at, why)| format!("{at}: {why}")).collect::<Vec<_>>().join("; "))
                 .and_then(|settings| Ok((study.inputs(&place, &settings).map_err(|e| e.to_string())?, settings)));
             let (inputs, settings) = match planned {
                 Ok(found) => found,

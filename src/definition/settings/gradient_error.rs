@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Activation, Dtype, MethodName, SolverName, check_positive, check_steps};
+use super::{Activation, Dtype, Fault, Faults, MethodName, SolverName};
 
 /// Gradient methods against the exact discrete gradient and against a tight reference, for J = |z(1)|^2 / 2.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -74,38 +74,36 @@ pub enum Numbers {
 }
 
 impl GradientErrorSettings {
-    /// Checks what types cannot say. The error names the setting.
-    pub fn check(&self) -> Result<(), (&'static str, String)> {
+    /// Checks what types cannot say.
+    pub fn check(&self) -> Vec<Fault> {
+        let mut faults = Faults::default();
         let (weights, initial) = match &self.field {
             Field::Dense(Dense { n, weights, initial }) => {
-                check_steps("field.dense.n", &[*n])?;
+                faults.count("field.n", *n);
                 (weights, initial)
             }
             Field::Convolution { channels, kernel, size, weights, initial } => {
-                check_steps("field.channels", &[*channels, *size])?;
-                if kernel % 2 == 0 || *kernel > 31 {
-                    return Err(("field.kernel", format!("{kernel}; allowed: odd numbers from 1 to 31")));
-                }
+                faults.count("field.channels", *channels);
+                faults.count("field.size", *size);
+                faults.kernel("field.kernel", *kernel);
                 (weights, initial)
             }
         };
-        for numbers in [weights, initial] {
+        for (name, numbers) in [("weights", weights), ("initial", initial)] {
             if let Numbers::Normal { std } = numbers {
-                check_positive("field", *std)?;
+                faults.positive(&format!("field.{name}.normal.std"), *std);
             }
         }
-        check_steps("steps", &self.steps)?;
-        check_positive("reference_tolerance", self.reference_tolerance)?;
-        if self.methods.is_empty() {
-            return Err(("methods", "empty; name at least one gradient method".into()));
+        faults.counts("steps", &self.steps);
+        faults.positive("reference_tolerance", self.reference_tolerance);
+        faults.some("methods", &self.methods);
+        for (i, method) in self.methods.iter().enumerate().filter(|(_, m)| m.as_str() == MethodName::TAPE) {
+            let (at, name) = (format!("methods[{i}]"), method.as_str());
+            let dense = matches!(self.field, Field::Dense(_));
+            faults.require(dense, &at, || format!("{name}; it is written for dense fields only"));
+            let written = self.activation != Activation::LeakyRelu;
+            faults.require(written, &at, || format!("{name}; it has no leaky ReLU"));
         }
-        let tape = self.methods.iter().any(|m| m.as_str() == MethodName::TAPE);
-        match (tape, &self.field, self.activation) {
-            (true, Field::Convolution { .. }, _) => {
-                Err(("methods", "dfdx-tape; it is written for dense fields only".into()))
-            }
-            (true, _, Activation::LeakyRelu) => Err(("methods", "dfdx-tape; it has no leaky ReLU".into())),
-            _ => Ok(()),
-        }
+        faults.0
     }
 }

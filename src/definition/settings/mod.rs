@@ -42,17 +42,50 @@ pub enum Activation {
     Tanh,
 }
 
-/// Refuses an empty list, and counts below 1 or above 10^7.
-fn check_steps(at: &'static str, counts: &[usize]) -> Result<(), (&'static str, String)> {
-    const MOST: usize = 10_000_000;
-    match counts.iter().find(|&&n| !(1..=MOST).contains(&n)) {
-        Some(n) => Err((at, format!("{n}; allowed: 1 to {MOST}"))),
-        None if counts.is_empty() => Err((at, "empty; name at least one count".into())),
-        None => Ok(()),
-    }
-}
+/// A fault of a setting: its path inside the settings (`stepping.rtol`), and what was found and is allowed.
+pub type Fault = (String, String);
 
-/// Refuses what is not a finite number above 0.
-fn check_positive(at: &'static str, x: f64) -> Result<(), (&'static str, String)> {
-    if x.is_finite() && x > 0.0 { Ok(()) } else { Err((at, format!("{x}; allowed: finite numbers above 0"))) }
+/// Collects the faults that types cannot rule out.
+#[derive(Default)]
+struct Faults(Vec<Fault>);
+
+impl Faults {
+    /// Adds a fault unless `holds`.
+    fn require(&mut self, holds: bool, at: &str, why: impl FnOnce() -> String) {
+        if !holds {
+            self.0.push((at.to_owned(), why()));
+        }
+    }
+
+    /// Counts from 1 to 10^7.
+    fn count(&mut self, at: &str, n: usize) {
+        const MOST: usize = 10_000_000;
+        self.require((1..=MOST).contains(&n), at, || format!("{n}; allowed: 1 to {MOST}"));
+    }
+
+    /// At least one count.
+    fn counts(&mut self, at: &str, counts: &[usize]) {
+        self.some(at, counts);
+        counts.iter().enumerate().for_each(|(i, &n)| self.count(&format!("{at}[{i}]"), n));
+    }
+
+    /// A list that is not empty.
+    fn some<T>(&mut self, at: &str, list: &[T]) {
+        self.require(!list.is_empty(), at, || "empty; name at least one value".into());
+    }
+
+    /// A finite number above 0.
+    fn positive(&mut self, at: &str, x: f64) {
+        self.require(x.is_finite() && x > 0.0, at, || format!("{x}; allowed: finite numbers above 0"));
+    }
+
+    /// A finite number.
+    fn finite(&mut self, at: &str, x: f64) {
+        self.require(x.is_finite(), at, || format!("{x}; allowed: finite numbers"));
+    }
+
+    /// The height and width of a kernel.
+    fn kernel(&mut self, at: &str, n: usize) {
+        self.require(n % 2 == 1 && n <= 31, at, || format!("{n}; allowed: odd numbers from 1 to 31"));
+    }
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ode;
 
-use super::{Activation, Dtype, SolverName, check_positive, check_steps};
+use super::{Activation, Dtype, Fault, Faults, SolverName};
 
 /// Integrate `problem` from t = 0 to 1 and back.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -128,51 +128,38 @@ pub enum ErrorNorm {
 }
 
 impl ReversibilitySettings {
-    /// Checks what types cannot say. The error names the setting.
-    pub fn check(&self) -> Result<(), (&'static str, String)> {
+    /// Checks what types cannot say.
+    pub fn check(&self) -> Vec<Fault> {
+        let mut faults = Faults::default();
         match &self.problem {
-            Problem::ScalarLinear { rate: x } | Problem::ScalarRelu { c: x } if !x.is_finite() => {
-                return Err(("problem", format!("{x}; the rate must be finite")));
+            Problem::ScalarLinear { rate } => faults.finite("problem.rate", *rate),
+            Problem::ScalarRelu { c } => faults.finite("problem.c", *c),
+            Problem::MatrixRelu { n, sign, normalise: _, scale } => {
+                faults.require((1..=4096).contains(n), "problem.n", || format!("{n}; allowed: 1 to 4096"));
+                faults.require([-1, 1].contains(sign), "problem.sign", || format!("{sign}; allowed: 1, -1"));
+                faults.positive("problem.scale", *scale);
             }
-            Problem::MatrixRelu { n, .. } if !(1..=4096).contains(n) => {
-                return Err(("problem.n", format!("{n}; allowed: 1 to 4096")));
+            Problem::Convolution { activation: _, std, kernel, picture: _ } => {
+                faults.positive("problem.std", *std);
+                faults.kernel("problem.kernel", *kernel);
             }
-            Problem::MatrixRelu { sign, .. } if sign.abs() != 1 => {
-                return Err(("problem.sign", format!("{sign}; allowed: 1, -1")));
-            }
-            Problem::MatrixRelu { scale: x, .. } | Problem::Convolution { std: x, .. }
-                if !(x.is_finite() && *x > 0.0) =>
-            {
-                return Err(("problem", format!("{x}; scale and std must be finite and above 0")));
-            }
-            Problem::Convolution { kernel, .. } if kernel % 2 == 0 || *kernel > 31 => {
-                return Err(("problem.kernel", format!("{kernel}; allowed: odd numbers from 1 to 31")));
-            }
-            _ => {}
         }
         match &self.stepping {
-            Stepping::Fixed { steps } => check_steps("stepping.steps", steps),
+            Stepping::Fixed { steps } => faults.counts("stepping.steps", steps),
             Stepping::Search { target, max_steps } => {
-                check_positive("stepping.target", *target)?;
-                check_steps("stepping.max_steps", &[*max_steps])
+                faults.positive("stepping.target", *target);
+                faults.count("stepping.max_steps", *max_steps);
             }
-            Stepping::Adaptive { rtol, atol, .. } => {
-                check_positive("stepping.rtol", *rtol)?;
-                check_positive("stepping.atol", *atol)?;
-                match ode::solver(self.solver.as_str()) {
-                    Some(t) if t.embedded.is_none() => {
-                        let able =
-                            ode::SOLVERS.iter().filter(|t| t.embedded.is_some()).map(|t| t.name).collect::<Vec<_>>();
-                        let why = format!(
-                            "`{}` has no error estimate; adaptive steps need one of {}",
-                            t.name,
-                            able.join(", ")
-                        );
-                        Err(("solver", why))
-                    }
-                    _ => Ok(()),
-                }
+            Stepping::Adaptive { rtol, atol, norm: _ } => {
+                faults.positive("stepping.rtol", *rtol);
+                faults.positive("stepping.atol", *atol);
+                let pairs = ode::SOLVERS.iter().filter(|t| t.embedded.is_some()).map(|t| t.name).collect::<Vec<_>>();
+                let name = self.solver.as_str();
+                faults.require(pairs.contains(&name), "solver", || {
+                    format!("`{name}` has no error estimate; adaptive steps need one of {}", pairs.join(", "))
+                });
             }
         }
+        faults.0
     }
 }

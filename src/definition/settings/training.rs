@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{MethodName, NetName, SolverName, check_positive, check_steps};
+use super::{Fault, Faults, MethodName, NetName, SolverName};
 
 /// Train `net` with one gradient method.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -69,31 +69,28 @@ pub enum DataSet {
 }
 
 impl TrainingSettings {
-    /// Checks what types cannot say. The error names the setting.
-    pub fn check(&self) -> Result<(), (&'static str, String)> {
-        check_steps("steps", &[self.steps])?;
-        check_steps("epochs", &[self.epochs])?;
-        check_steps("batch", &[self.batch])?;
-        check_steps("checkpoint_every", &[self.checkpoint_every])?;
-        check_steps("width", &[self.width.unwrap_or(1)])?;
-        check_steps("train_images", &[self.train_images.unwrap_or(1)])?;
-        check_steps("test_images", &[self.test_images.unwrap_or(1)])?;
-        check_positive("learning_rate", self.learning_rate)?;
-        if !(0.0..1.0).contains(&self.momentum) {
-            return Err(("momentum", format!("{}; allowed: 0 to below 1", self.momentum)));
+    /// Checks what types cannot say.
+    pub fn check(&self) -> Vec<Fault> {
+        let mut faults = Faults::default();
+        faults.count("steps", self.steps);
+        faults.count("epochs", self.epochs);
+        faults.count("batch", self.batch);
+        faults.count("checkpoint_every", self.checkpoint_every);
+        for (at, n) in [("width", self.width), ("train_images", self.train_images), ("test_images", self.test_images)] {
+            n.into_iter().for_each(|n| faults.count(at, n));
         }
-        if !(self.weight_decay.is_finite() && self.weight_decay >= 0.0) {
-            return Err(("weight_decay", format!("{}; allowed: finite numbers from 0", self.weight_decay)));
-        }
-        if self.drops.iter().any(|d| !(0.0 < *d && *d < 1.0)) || !self.drops.is_sorted() {
-            return Err(("drops", format!("{:?}; allowed: rising fractions between 0 and 1", self.drops)));
-        }
-        if self.method.as_str() == MethodName::TAPE {
-            return Err((
-                "method",
-                "dfdx-tape; it is written for the dense fields of the gradient-error study only".into(),
-            ));
-        }
-        Ok(())
+        faults.positive("learning_rate", self.learning_rate);
+        faults.require((0.0..1.0).contains(&self.momentum), "momentum", || {
+            format!("{}; allowed: 0 to below 1", self.momentum)
+        });
+        faults.require(self.weight_decay.is_finite() && self.weight_decay >= 0.0, "weight_decay", || {
+            format!("{}; allowed: finite numbers from 0", self.weight_decay)
+        });
+        let rising = self.drops.is_sorted_by(|a, b| a < b) && self.drops.iter().all(|d| 0.0 < *d && *d < 1.0);
+        faults.require(rising, "drops", || format!("{:?}; allowed: rising fractions between 0 and 1", self.drops));
+        faults.require(self.method.as_str() != MethodName::TAPE, "method", || {
+            "dfdx-tape; it is written for the dense fields of the gradient-error study only".into()
+        });
+        faults.0
     }
 }
