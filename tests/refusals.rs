@@ -1,7 +1,5 @@
 //! What the library says of broken definitions: every fault, with its place and what is allowed.
 
-use std::path::Path;
-
 use anode::definition::{DefinitionError, load, load_all};
 use serde_json::{Value, json};
 
