@@ -16,3 +16,8 @@ pub mod report;
 pub mod runner;
 pub mod study;
 pub mod train;
+
+/// The examples of the README, compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct Readme;

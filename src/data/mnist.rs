@@ -96,7 +96,7 @@ fn check_length(path: &Path, bytes: &[u8], header: usize, body: usize) -> Result
         Err(DataError::format(
             path,
             format!("{} bytes", bytes.len()),
-            format!("{expected} by its header: the file is cut or damaged"),
+            format!("{expected} bytes by its header: the file is cut or damaged"),
         ))
     }
 }

@@ -30,7 +30,7 @@ impl Workplace {
     pub fn define(&self, definition: &Value) -> &Self {
         self.write(
             &format!("experiments/anode/{}.json", definition["id"].as_str().expect("an id")),
-            &definition.to_string(),
+            definition.to_string(),
         )
     }
 

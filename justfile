@@ -1,0 +1,34 @@
+# What there is to do; `just` alone lists it.
+
+_default:
+    @just --list
+
+# Run every quick experiment, then write tables, charts and the report
+reproduce *ARGS:
+    cargo run --release --quiet -- reproduce {{ARGS}}
+
+# Draw the charts again from the records
+figures *ARGS:
+    cargo run --release --quiet -- figures {{ARGS}}
+
+# Write tables, charts and the report again from the records
+report *ARGS:
+    cargo run --release --quiet -- report {{ARGS}}
+
+# All tests
+test *ARGS:
+    cargo test {{ARGS}}
+
+# Format, lints as errors, docs
+lint:
+    cargo fmt --all -- --check
+    cargo clippy --all-targets -- -D warnings
+    RUSTDOCFLAGS="-D warnings" cargo doc --no-deps
+
+# Benchmarks
+bench *ARGS:
+    cargo bench {{ARGS}}
+
+# Remove the records of the quick profile; asks first
+clean *ARGS:
+    cargo run --release --quiet -- clean {{ARGS}}

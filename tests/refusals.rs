@@ -1,0 +1,233 @@
+//! What the library says of broken definitions: every fault, with its place and what is allowed.
+
+use anode::definition::{DefinitionError, load, load_all};
+use serde_json::{Value, json};
+
+/// A sound definition of each kind of study.
+fn sound(study: &str) -> Value {
+    let fixed = match study {
+        "reversibility" => json!({ "problem": { "kind": "scalar-relu", "c": 10.0 }, "dtype": "f64" }),
+        "gradient-error" => json!({
+            "field": { "kind": "dense", "n": 4, "weights": { "normal": { "std": 1.0 } }, "initial": { "normal": { "std": 1.0 } } },
+            "activation": "tanh", "steps": [1, 2], "methods": ["full", "dfdx-tape"], "dtype": "f64",
+            "reference_tolerance": 1e-10
+        }),
+        _ => json!({
+            "net": "resnet4", "data": "synthetic", "steps": 2, "method": "anode", "epochs": 1, "batch": 50,
+            "learning_rate": 0.1, "drops": [0.5, 0.75], "momentum": 0.9, "weight_decay": 0.0, "augment": false
+        }),
+    };
+    let mut grid = json!([{ "solver": ["euler", "dormand-prince"] }]);
+    if study == "reversibility" {
+        grid[0]["stepping"] = json!([{ "kind": "fixed", "steps": [1, 2] }]);
+    }
+    json!({
+        "id": "good", "title": "a title", "paper": "anode", "analysis": "infinite patience, no NaN in sight",
+        "claim": { "text": "a claim", "source": "S" },
+        "study": study, "grid": grid, "fixed": fixed, "seeds": [0], "profiles": { "quick": {} },
+        "metrics": [{ "column": "rho", "label": "rho" }],
+        "expectation": { "text": "a rule", "checks": [
+            { "name": "a check", "rule": { "within": { "column": "rho", "max": 1.0 } } }
+        ] }
+    })
+}
+
+/// The faults of a text in a file `good.json`, as `path: why`.
+fn faults_of(text: &str) -> Vec<String> {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("good.json");
+    std::fs::write(&file, text).unwrap();
+    let faults = load(&file).err().unwrap_or_default();
+    assert!(faults.iter().all(|fault| fault.file == file), "every fault names its file");
+    faults.iter().map(|DefinitionError { at, why, .. }| format!("{at}: {why}")).collect()
+}
+
+/// The faults after the value at a JSON pointer was replaced, or added.
+fn faults_with(study: &str, pointer: &str, value: Value) -> Vec<String> {
+    let mut definition = sound(study);
+    let (parent, key) = pointer.rsplit_once('/').unwrap();
+    let parent = definition.pointer_mut(parent).unwrap();
+    match parent {
+        Value::Array(list) => list[key.parse::<usize>().unwrap()] = value,
+        other => other[key] = value,
+    }
+    faults_of(&definition.to_string())
+}
+
+#[test]
+fn sound_definitions_have_no_faults() {
+    for study in ["reversibility", "gradient-error", "training"] {
+        assert_eq!(faults_of(&sound(study).to_string()), Vec::<String>::new(), "{study}");
+    }
+}
+
+#[test]
+fn each_fault_is_told_with_its_place_what_was_found_and_what_is_allowed() {
+    let reversibility: &[(&str, Value, &str, &[&str])] = &[
+        ("/id", json!("other"), "id: ", &["`other`", "good.json"]),
+        ("/id", json!("Good Id"), "id: ", &["`Good Id`", "lower-case letters, digits and `-`"]),
+        ("/grid/0/solver/1", json!("leapfrog"), "grid[0].solver[1]: ", &["`leapfrog`", "euler", "dormand-prince"]),
+        ("/grid/0/solver", json!([]), "grid[0].solver: ", &["empty", "at least one"]),
+        ("/grid", json!([]), "grid: ", &["empty", "[{}]"]),
+        ("/seeds", json!([]), "seeds: ", &["empty", "at least one"]),
+        ("/seeds", json!([-1]), "seeds[0]: ", &["-1", "u64"]),
+        ("/profiles", json!({}), "profiles: ", &["empty", "quick, standard, paper"]),
+        ("/profiles/fast", json!({}), "profiles", &["fast", "quick"]),
+        ("/profiles/quick/seeds", json!([]), "profiles.quick.seeds: ", &["empty"]),
+        ("/profiles/quick/grid", json!([{ "solver": ["rk5"] }]), "profiles.quick.grid[0].solver[0]: ", &["`rk5`"]),
+        ("/profiles/quick/fixed", json!({ "dtype": "f16" }), "profiles.quick.fixed.dtype: ", &["f16", "f32", "f64"]),
+        ("/fixed/solver", json!("rk4"), "grid[0].solver: ", &["`fixed.solver`", "once"]),
+        ("/fixed/colour", json!("red"), "fixed.colour: ", &["colour", "problem", "stepping"]),
+        ("/colour", json!("red"), "colour: ", &["unknown field", "profiles"]),
+        ("/fixed/problem/kind", json!("scalar"), "fixed.problem.kind: ", &["scalar", "scalar-linear", "matrix-relu"]),
+        ("/fixed/problem/c", json!("ten"), "fixed.problem.c: ", &["ten", "f64"]),
+        ("/fixed/problem/d", json!(1), "fixed.problem.d: ", &["`d`", "`c`"]),
+        ("/grid/0/stepping/0/steps", json!([4, -8]), "grid[0].stepping[0].steps[1]: ", &["-8", "usize"]),
+        ("/grid/0/stepping/0/steps", json!([4, 0]), "grid[0].stepping[0].steps[1]: ", &["0", "1 to 10000000"]),
+        ("/grid/0/stepping/0/steps", json!([]), "grid[0].stepping[0].steps: ", &["empty"]),
+        (
+            "/grid/0/stepping/0",
+            json!({ "kind": "adaptive", "rtol": 1e-3, "atol": 1e-6, "norm": "matlab" }),
+            "grid[0].solver[0]: ",
+            &["`euler`", "no error estimate", "dormand-prince"],
+        ),
+        ("/claim/reported", reported("M"), "claim.reported[0].source: ", &["M", "(S)", "(F)"]),
+        ("/expectation/checks", json!([]), "expectation.checks: ", &["empty"]),
+        (
+            "/expectation/checks/0/rule",
+            json!({ "within": { "column": "rho" } }),
+            "expectation.checks[0].rule: ",
+            &["min", "max"],
+        ),
+        ("/figures", json!([figure("a b")]), "figures[0].id: ", &["`a b`"]),
+        ("/figures", json!([figure("a"), figure("a")]), "figures[1].id: ", &["`a`", "once"]),
+    ];
+    let gradient_error: &[(&str, Value, &str, &[&str])] = &[
+        ("/fixed/methods/0", json!("revolve:0"), "fixed.methods[0]: ", &["revolve:0", "revolve:M", "reverse-time"]),
+        ("/fixed/methods", json!([]), "fixed.methods: ", &["empty"]),
+        ("/fixed/steps", json!([]), "fixed.steps: ", &["empty"]),
+        ("/fixed/reference_tolerance", json!(-1e-3), "fixed.reference_tolerance: ", &["-0.001", "above 0"]),
+        ("/fixed/field/n", json!(0), "fixed.field.n: ", &["0", "1 to"]),
+        ("/fixed/field/weights", json!({ "normal": { "std": -1 } }), "fixed.field.weights.normal.std: ", &["-1"]),
+        ("/fixed/field/weights", json!({ "random": {} }), "fixed.field.weights", &["random", "normal", "file"]),
+        ("/fixed/activation", json!("leaky-relu"), "fixed.methods[1]: ", &["dfdx-tape", "leaky ReLU"]),
+        (
+            "/fixed/field",
+            json!({ "kind": "convolution", "channels": 1, "kernel": 4, "size": 8,
+                    "weights": { "file": "w.npy" }, "initial": { "file": "z.npy" } }),
+            "fixed.field.kernel: ",
+            &["4", "odd"],
+        ),
+    ];
+    let training: &[(&str, Value, &str, &[&str])] = &[
+        ("/fixed/steps", json!(-2), "fixed.steps: ", &["-2", "usize"]),
+        ("/fixed/steps", json!(0), "fixed.steps: ", &["0", "1 to"]),
+        ("/fixed/net", json!("resnet5"), "fixed.net: ", &["resnet5", "resnet4"]),
+        ("/fixed/method", json!("dfdx-tape"), "fixed.method: ", &["dfdx-tape", "gradient-error"]),
+        ("/fixed/momentum", json!(1.0), "fixed.momentum: ", &["1", "below 1"]),
+        ("/fixed/drops", json!([0.75, 0.5]), "fixed.drops: ", &["[0.75, 0.5]", "rising"]),
+        ("/fixed/drops", json!([0.5, 1.5]), "fixed.drops: ", &["1.5", "between 0 and 1"]),
+        ("/fixed/learning_rate", json!(0), "fixed.learning_rate: ", &["0", "above 0"]),
+        ("/profiles/quick/fixed", json!({ "batch": 0 }), "profiles.quick.fixed.batch: ", &["0", "1 to"]),
+        ("/fixed/augment", json!("yes"), "fixed.augment: ", &["yes", "boolean"]),
+    ];
+    for (study, cases) in [("reversibility", reversibility), ("gradient-error", gradient_error), ("training", training)]
+    {
+        for (pointer, value, place, words) in cases {
+            let faults = faults_with(study, pointer, value.clone());
+            let told = faults.iter().any(|f| f.starts_with(place) && words.iter().all(|w| f.contains(w)));
+            assert!(told, "{study} {pointer} = {value}: expected `{place}` with {words:?}, got {faults:#?}");
+        }
+    }
+}
+
+fn reported(source: &str) -> Value {
+    json!([{ "label": "a number", "metric": "rho", "value": 1.0, "source": source }])
+}
+
+fn figure(id: &str) -> Value {
+    let axis = json!({ "column": "rho", "label": "rho" });
+    json!({ "id": id, "title": "a chart", "draw": { "lines": { "x": axis, "y": axis, "series": [] } } })
+}
+
+#[test]
+fn all_faults_of_a_file_are_told_at_once() {
+    let mut definition = sound("reversibility");
+    definition["fixed"]["dtype"] = json!("f16");
+    definition["grid"][0]["solver"] = json!(["eulr", "rk4", "hoin"]);
+    definition["grid"][0]["stepping"][0]["steps"] = json!([0, -1]);
+    definition["seeds"] = json!([]);
+    let faults = faults_of(&definition.to_string());
+    let places: Vec<&str> = faults.iter().filter_map(|f| f.split_once(": ")).map(|(place, _)| place).collect();
+    let expected = ["seeds", "fixed.dtype", "grid[0].solver[0]", "grid[0].solver[2]", "grid[0].stepping[0].steps[1]"];
+    for place in expected {
+        assert!(places.contains(&place), "{place} in {faults:#?}");
+    }
+    assert_eq!(places.len(), expected.len(), "each fault once: {faults:#?}");
+}
+
+#[test]
+fn a_setting_without_a_value_is_told_at_its_grid() {
+    let mut definition = sound("reversibility");
+    definition["fixed"].as_object_mut().unwrap().remove("dtype");
+    assert_eq!(
+        faults_of(&definition.to_string()),
+        ["grid[0]: missing field `dtype`; name it in `fixed` or as an axis of the grid"]
+    );
+}
+
+#[test]
+fn numbers_that_json_lacks_get_a_cure_and_prose_gets_none() {
+    let text = sound("reversibility").to_string();
+    for word in ["NaN", "Infinity", "-Infinity", "nan", "inf"] {
+        let faults = faults_of(&text.replace("10.0", word));
+        assert_eq!(faults.len(), 1);
+        assert!(faults[0].contains(&format!("JSON has no `{word}`: write a finite number")), "{faults:?}");
+    }
+    // The analysis speaks of infinity; a fault elsewhere has nothing to do with it.
+    for broken in [text.replace("10.0", "10.0.0"), text.replace("\"seeds\"", "\"seed\"")] {
+        let faults = faults_of(&broken);
+        assert!(faults.len() == 1 && !faults[0].contains("JSON has no"), "{faults:?}");
+    }
+    assert!(faults_of(&text.replace("10.0", "1e999"))[0].contains("number out of range"));
+}
+
+#[test]
+fn a_key_named_twice_is_refused_not_overwritten() {
+    let text = sound("reversibility").to_string();
+    let faults = faults_of(&text.replace("\"solver\":", "\"solver\":[\"rk4\"],\"solver\":"));
+    assert_eq!(faults.len(), 1);
+    assert!(faults[0].starts_with("grid[0]: `solver` is named twice; name each key once at line 1"), "{faults:?}");
+}
+
+#[test]
+fn files_that_are_no_json_are_told_by_name() {
+    for text in ["", "{", "[]", "{}{}", "\u{0}"] {
+        assert_eq!(faults_of(text).len(), 1, "{text:?}");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let missing = folder.path().join("missing.json");
+    let faults = load(&missing).unwrap_err();
+    assert!(faults[0].to_string().contains("missing.json"), "{faults:?}");
+    let (good, faults) = load_all(&missing);
+    assert!(good.is_empty() && faults.len() == 1);
+}
+
+#[test]
+fn an_id_is_taken_once_and_the_other_files_are_still_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = sound("training").to_string();
+    for (paper, id) in [("a", "good"), ("b", "good"), ("b", "other"), ("b", "broken")] {
+        std::fs::create_dir_all(folder.path().join(paper)).unwrap();
+        let text = if id == "broken" { "{".to_owned() } else { text.replace("\"good\"", &format!("\"{id}\"")) };
+        std::fs::write(folder.path().join(paper).join(format!("{id}.json")), text).unwrap();
+    }
+    std::fs::write(folder.path().join("schema.json"), "{}").unwrap();
+    let (good, faults) = load_all(folder.path());
+    let ids: Vec<&str> = good.iter().map(|l| l.definition.id.as_str()).collect();
+    assert_eq!(ids, ["good", "other"], "sorted by path, the schema is no definition");
+    let told: Vec<String> = faults.iter().map(ToString::to_string).collect();
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert!(told.iter().any(|f| f.contains("b/broken.json")));
+    assert!(told.iter().any(|f| f.contains("b/good.json: id: ") && f.contains("a/good.json")));
+}

@@ -1,0 +1,14 @@
+//! Heun's third-order method: order 3, 3 stages.
+
+use crate::ode::ButcherTableau;
+
+pub(super) static TABLEAU: ButcherTableau = ButcherTableau {
+    name: "heun3",
+    aliases: &[],
+    source: "Heun 1900",
+    order: 3,
+    a: &[&[], &[1.0 / 3.0], &[0.0, 2.0 / 3.0]],
+    b: &[0.25, 0.0, 0.75],
+    c: &[0.0, 1.0 / 3.0, 2.0 / 3.0],
+    embedded: None,
+};
