@@ -115,6 +115,6 @@ fn two_processes_do_not_write_one_results_folder() {
         std::thread::sleep(Duration::from_millis(5));
     }
     let text = place.expect(3, &["reproduce"]);
-    assert!(text.contains("another process is writing these results"), "{text}");
+    assert!(text.contains("is writing these results"), "{text}");
     assert!(first.wait().expect("a child").success());
 }

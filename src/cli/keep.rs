@@ -62,8 +62,6 @@ pub fn check(common: &Common, write_schema: bool) -> Result<(), CliError> {
     let text = serde_json::to_string_pretty(&schema()).map_err(|e| io(&path)(e.into()))? + "\n";
     if write_schema {
         write_atomically(&path, text.as_bytes()).map_err(report::ReportError::from)?;
-    } else if path.exists() && std::fs::read_to_string(&path).map_err(io(&path))? != text {
-        return Err(CliError::Schema(path));
     }
     let (loaded, faults) = load_all(&common.experiments);
     if common.json {
@@ -72,6 +70,9 @@ pub fn check(common: &Common, write_schema: bool) -> Result<(), CliError> {
     }
     if !faults.is_empty() {
         return Err(CliError::Definitions(faults));
+    }
+    if path.exists() && std::fs::read_to_string(&path).map_err(io(&path))? != text {
+        return Err(CliError::Schema(path));
     }
     if !common.json && !common.quiet {
         print(&format!("{} definitions are sound", loaded.len()));

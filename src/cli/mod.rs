@@ -18,10 +18,10 @@ pub use error::CliError;
 /// Runs the program with the arguments of the process.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    match dispatch(&cli) {
+    match dispatch(&cli).and_then(|()| output::flush()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("anode: {error}");
+            output::warn(&format!("anode: {error}"));
             ExitCode::from(error.code())
         }
     }

@@ -1,20 +1,51 @@
-//! Printing: a closed pipe ends the printing, not the program.
+//! Printing: a closed pipe ends the printing, not the program; output that a full disk swallows is an error.
 
-use std::io::Write;
+use std::io::{Error, ErrorKind, Write};
+use std::sync::Mutex;
 
 use serde::Serialize;
 
-/// Prints a line on standard output.
+use super::error::CliError;
+
+/// The first failure to print that was not the reader's wish.
+static FAILED: Mutex<Option<Error>> = Mutex::new(None);
+
+/// Prints a line on standard output. Failures are kept for [`flush`].
 pub fn print(line: &str) {
-    // Whoever reads may stop reading.
-    let _ = writeln!(std::io::stdout(), "{line}");
+    keep(writeln!(std::io::stdout(), "{line}"));
+}
+
+/// Prints a line on standard error, where it is heard.
+pub fn warn(line: &str) {
+    // Nobody is left to be told that nobody listens.
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
+
+fn keep(printed: Result<(), Error>) {
+    // Whoever reads may stop reading: `anode plan | head`.
+    if let Err(error) = printed
+        && error.kind() != ErrorKind::BrokenPipe
+        && let Ok(mut failed) = FAILED.lock()
+    {
+        failed.get_or_insert(error);
+    }
+}
+
+/// Makes sure that all that was printed has arrived.
+///
+/// # Errors
+/// Standard output could not be written, other than because its reader went away.
+pub fn flush() -> Result<(), CliError> {
+    keep(std::io::stdout().flush());
+    let failed = FAILED.lock().ok().and_then(|mut failed| failed.take());
+    failed.map_or(Ok(()), |source| Err(CliError::Io { path: "standard output".into(), source }))
 }
 
 /// Prints a value as JSON.
 pub fn print_json(value: &impl Serialize) {
     match serde_json::to_string_pretty(value) {
         Ok(text) => print(&text),
-        Err(error) => eprintln!("anode: {error}"),
+        Err(error) => warn(&format!("anode: {error}")),
     }
 }
 

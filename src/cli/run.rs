@@ -14,7 +14,7 @@ use crate::study::STUDIES;
 
 use super::arguments::{Common, Device, How};
 use super::error::CliError;
-use super::output::{print, print_json, print_table};
+use super::output::{print, print_json, print_table, warn};
 use super::select;
 
 /// Set by Ctrl-C and by a polite kill.
@@ -52,7 +52,14 @@ pub fn run(common: &Common, ids: &[String], how: &How) -> Result<(), CliError> {
 /// See [`CliError`].
 pub fn reproduce(common: &Common, only: Option<&str>, how: &How) -> Result<(), CliError> {
     let loaded = select::matching(common, only)?;
+    // Told before the hours of work, not after.
+    std::fs::create_dir_all(&common.figures).map_err(|source| CliError::Io { path: common.figures.clone(), source })?;
     let (tally, skipped) = walk(common, &loaded, how)?;
+    if tally.interrupted > 0 {
+        // Who stops the program wants it back at once; the next call writes the report.
+        tell(common, &tally, &skipped, &Summary::default());
+        return finish(tally);
+    }
     // The report covers all experiments, also those that ran before.
     let all = select::definitions(&select::all(common)?);
     let summary = crate::report::write_all(&all, &common.results, &common.figures, how.profile.into())?;
@@ -71,7 +78,7 @@ fn walk(common: &Common, loaded: &[Loaded], how: &How) -> Result<(Tally, Vec<Ski
     }
     let (runs, skipped): (Vec<Run>, _) = plan(loaded, how.profile.into(), "cpu", data.as_deref(), STUDIES);
     // A second handler is refused, which matters only where a test calls this twice in one process.
-    let _ = ctrlc::set_handler(|| STOP.store(true, Ordering::Relaxed));
+    let _ = ctrlc::set_handler(stop);
     let threads = rayon::current_num_threads();
     let options = Options {
         results: common.results.clone(),
@@ -81,6 +88,15 @@ fn walk(common: &Common, loaded: &[Loaded], how: &How) -> Result<(Tally, Vec<Ski
         quiet: common.quiet,
     };
     Ok((run_all(&runs, STUDIES, &options, &STOP)?, skipped))
+}
+
+/// The first Ctrl-C asks every run to stop where it can be taken up again; the second does not wait. Files are written
+/// whole or not at all, so that costs at most the work since the last checkpoint.
+fn stop() {
+    if STOP.swap(true, Ordering::Relaxed) {
+        std::process::exit(130);
+    }
+    warn("anode: stopping at the next safe point; once more to stop at once");
 }
 
 fn tell(common: &Common, tally: &Tally, skipped: &[Skipped], summary: &Summary) {
@@ -99,7 +115,7 @@ fn tell(common: &Common, tally: &Tally, skipped: &[Skipped], summary: &Summary) 
         return;
     }
     for (run, why) in skipped_lines {
-        eprintln!("not run: {run}: {why}");
+        warn(&format!("not run: {run}: {why}"));
     }
     if common.quiet {
         return;

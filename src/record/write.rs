@@ -19,6 +19,9 @@ pub const STEPS: &str = "steps.csv";
 /// Images.
 pub const IMAGES: &str = "images.json";
 
+/// How the names of files begin that are not written to their end.
+pub const PARTIAL: &str = ".partial-";
+
 /// A record that cannot be written or read.
 #[derive(Debug, thiserror::Error)]
 pub enum RecordError {
@@ -55,7 +58,7 @@ impl RecordError {
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), RecordError> {
     let folder = path.parent().unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder).map_err(RecordError::io(folder))?;
-    let mut file = tempfile::Builder::new().prefix(".partial-").tempfile_in(folder).map_err(RecordError::io(path))?;
+    let mut file = tempfile::Builder::new().prefix(PARTIAL).tempfile_in(folder).map_err(RecordError::io(path))?;
     file.write_all(bytes).map_err(RecordError::io(path))?;
     file.as_file().sync_all().map_err(RecordError::io(path))?;
     #[cfg(unix)]

@@ -1,6 +1,7 @@
 //! One process at a time writes a results folder.
 
 use std::fs::File;
+use std::io::{Read, Write};
 use std::path::Path;
 
 use super::RunnerError;
@@ -16,10 +17,20 @@ pub fn lock(results: &Path) -> Result<Lock, RunnerError> {
     let path = results.join(".lock");
     let io = |source| RunnerError::Results { path: path.clone(), source };
     std::fs::create_dir_all(results).map_err(io)?;
-    let file = File::options().create(true).append(true).open(&path).map_err(io)?;
+    let mut file = File::options().create(true).truncate(false).read(true).write(true).open(&path).map_err(io)?;
     match file.try_lock() {
-        Ok(()) => Ok(Lock(file)),
-        Err(std::fs::TryLockError::WouldBlock) => Err(RunnerError::Busy(results.to_owned())),
+        Ok(()) => {
+            // The number is for people: what locks is the open file, which no crash leaves behind.
+            file.set_len(0).and_then(|()| write!(file, "{}", std::process::id())).map_err(io)?;
+            Ok(Lock(file))
+        }
+        Err(std::fs::TryLockError::WouldBlock) => {
+            let mut process = String::new();
+            // Where the number cannot be read, as on Windows, the folder is busy all the same.
+            let _ = file.read_to_string(&mut process);
+            let process = if process.is_empty() { "another process".into() } else { format!("process {process}") };
+            Err(RunnerError::Busy { results: results.to_owned(), process })
+        }
         Err(std::fs::TryLockError::Error(source)) => Err(RunnerError::Results { path, source }),
     }
 }

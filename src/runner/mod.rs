@@ -30,8 +30,13 @@ pub enum RunnerError {
         source: std::io::Error,
     },
     /// Another process is writing the results folder.
-    #[error("{0}: another process is writing these results; wait for it, or name another folder with --results")]
-    Busy(PathBuf),
+    #[error("{results}: {process} is writing these results; wait for it, or name another folder with --results")]
+    Busy {
+        /// The results folder.
+        results: PathBuf,
+        /// Which process.
+        process: String,
+    },
     /// A record cannot be written or read.
     #[error(transparent)]
     Record(#[from] RecordError),
@@ -79,20 +84,24 @@ pub fn run_all(
 ) -> Result<Tally, RunnerError> {
     let _lock = lock(&options.results)?;
     let display = Display::new(runs.len() as u64, options.quiet);
-    let (next, tally) = (AtomicUsize::new(0), Mutex::new(Tally::default()));
+    let next = AtomicUsize::new(0);
+    // How each run came out, in the order of the plan whatever the order in which they end.
+    let ends: Vec<Mutex<Came>> = runs.iter().map(|_| Mutex::new(Came::Interrupted)).collect();
     let fatal = Mutex::new(None);
     std::thread::scope(|scope| {
         for _ in 0..options.jobs.clamp(1, runs.len().max(1)) {
             scope.spawn(|| {
-                while let Some(run) = runs.get(next.fetch_add(1, Ordering::Relaxed)) {
+                let take = || {
+                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    runs.get(number).zip(ends.get(number))
+                };
+                while let Some((run, end)) = take() {
                     if stop.load(Ordering::Relaxed) || locked(&fatal).is_some() {
-                        locked(&tally).interrupted += 1;
-                        continue;
+                        break;
                     }
                     match show(run, studies, options, stop, &display) {
-                        Ok(came) => count(&mut locked(&tally), run, came),
+                        Ok(came) => *locked(end) = came,
                         Err(error) => {
-                            locked(&tally).interrupted += 1;
                             locked(&fatal).get_or_insert(error);
                         }
                     }
@@ -101,10 +110,14 @@ pub fn run_all(
         }
     });
     display.finish();
-    match fatal.into_inner().unwrap_or_else(PoisonError::into_inner) {
-        Some(error) => Err(error),
-        None => Ok(tally.into_inner().unwrap_or_else(PoisonError::into_inner)),
+    if let Some(error) = fatal.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        return Err(error);
     }
+    let mut tally = Tally::default();
+    for (run, end) in runs.iter().zip(ends) {
+        count(&mut tally, run, end.into_inner().unwrap_or_else(PoisonError::into_inner));
+    }
+    Ok(tally)
 }
 
 fn show(
@@ -122,7 +135,7 @@ fn show(
         let status = Status::Failed { at: "plan".into(), why };
         return Ok(Came::Recorded { status, before: false });
     };
-    let came = one::one(run, &options.results, *study, &options.device, options.threads, stop, &advance);
+    let came = one::one(run, *study, options, stop, &advance, &|line| display.warn(line));
     let word = match &came {
         Ok(Came::Recorded { before: true, .. }) => "was done".to_owned(),
         Ok(Came::Recorded { status: Status::Finished, .. }) => "done".to_owned(),
@@ -153,6 +166,5 @@ fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 
 /// Whether a run's record is there and sound.
 pub fn is_recorded(run: &Run, results: &Path) -> bool {
-    crate::record::read_record(&run.folder(results))
-        .is_ok_and(|r| r.is_some_and(|r| !matches!(r.record.status, Status::Failed { .. })))
+    one::recorded(run, results).is_ok_and(|r| r.is_some_and(|r| !matches!(r.record.status, Status::Failed { .. })))
 }

@@ -1,15 +1,18 @@
 //! One run: from its folder as it is found to its record.
 
+use std::io::ErrorKind;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use crate::plan::Run;
-use crate::record::{FORMAT, Outcome, Record, RecordError, Status, environment, read_record, write_record};
+use crate::record::{
+    FORMAT, Loaded, Outcome, PARTIAL, RUN, Record, RecordError, Status, environment, read_record, write_record,
+};
 use crate::study::{Context, Ending, Progress, Study, StudyError};
 
-use super::RunnerError;
+use super::{Options, RunnerError};
 
 /// How a run came out of a call.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,25 +28,51 @@ pub enum Came {
     Interrupted,
 }
 
+/// The record of `run`, where there is one.
+///
+/// # Errors
+/// It is damaged, or not of this run.
+pub fn recorded(run: &Run, results: &Path) -> Result<Option<Loaded>, RecordError> {
+    let folder = run.folder(results);
+    let loaded = read_record(&folder)?;
+    match &loaded {
+        Some(Loaded { record, .. })
+            if record.run != run.id
+                || record.study != run.study
+                || record.settings != run.settings
+                || record.seed != run.seed
+                || record.inputs != run.inputs =>
+        {
+            Err(RecordError::Damaged { path: folder.join(RUN), why: "it is the record of another run".into() })
+        }
+        _ => Ok(loaded),
+    }
+}
+
 /// Runs `run` unless it has a sound record of an ended run. A damaged record is moved aside and the run done again.
 pub fn one(
     run: &Run,
-    results: &Path,
     study: &dyn Study,
-    device: &str,
-    threads: usize,
+    options: &Options,
     stop: &AtomicBool,
     progress: &(dyn Fn(Progress) + Sync),
+    warn: &dyn Fn(&str),
 ) -> Result<Came, RunnerError> {
-    let folder = run.folder(results);
-    match read_record(&folder) {
+    let folder = run.folder(&options.results);
+    let io = |source| RunnerError::Results { path: folder.clone(), source };
+    match recorded(run, &options.results) {
         Ok(Some(loaded)) if !matches!(loaded.record.status, Status::Failed { .. }) => {
             return Ok(Came::Recorded { status: loaded.record.status, before: true });
         }
-        Ok(_) => {}
-        Err(damage) => set_aside(&folder, &damage)?,
+        // Its digests would no longer hold while the run is tried again.
+        Ok(Some(_)) => std::fs::remove_file(folder.join(RUN)).map_err(io)?,
+        Ok(None) => {}
+        // A record that cannot be read now may be sound: that a file of it is gone is damage, anything else is not.
+        Err(RecordError::Io { path, source }) if source.kind() != ErrorKind::NotFound => {
+            return Err(RunnerError::Results { path, source });
+        }
+        Err(damage) => set_aside(&folder, &damage, warn)?,
     }
-    let io = |source| RunnerError::Results { path: folder.clone(), source };
     std::fs::create_dir_all(&folder).map_err(io)?;
     sweep(&folder).map_err(io)?;
 
@@ -74,7 +103,7 @@ pub fn one(
         seed: run.seed,
         inputs: run.inputs.clone(),
         status: status.clone(),
-        environment: environment(device, threads, clock.elapsed().as_secs_f64()),
+        environment: environment(&options.device, options.threads, clock.elapsed().as_secs_f64()),
         files: Default::default(),
     };
     write_record(&folder, &record, &outcome)?;
@@ -87,11 +116,11 @@ pub fn one(
 }
 
 /// Moves a damaged run folder to `<id>.damaged-N`, so that nothing is lost.
-fn set_aside(folder: &Path, damage: &RecordError) -> Result<(), RunnerError> {
+fn set_aside(folder: &Path, damage: &RecordError, warn: &dyn Fn(&str)) -> Result<(), RunnerError> {
     let name = folder.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
     let free = (1..).map(|n| folder.with_file_name(format!("{name}.damaged-{n}"))).find(|p| !p.exists());
     let Some(to) = free else { return Ok(()) };
-    eprintln!("warning: {damage}; kept as {} and run again", to.display());
+    warn(&format!("{damage}; kept as {} and run again", to.display()));
     std::fs::rename(folder, &to).map_err(|source| RunnerError::Results { path: folder.to_owned(), source })
 }
 
@@ -99,7 +128,7 @@ fn set_aside(folder: &Path, damage: &RecordError) -> Result<(), RunnerError> {
 fn sweep(folder: &Path) -> std::io::Result<()> {
     for entry in std::fs::read_dir(folder)? {
         let entry = entry?;
-        if entry.file_name().to_string_lossy().starts_with(".partial-") {
+        if entry.file_name().to_string_lossy().starts_with(PARTIAL) {
             std::fs::remove_file(entry.path())?;
         }
     }

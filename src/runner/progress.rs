@@ -1,6 +1,6 @@
 //! What a person sees of a long run: bars on a terminal, plain lines elsewhere, nothing when asked to be quiet.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -56,11 +56,20 @@ impl Display {
         }
         if self.quiet {
         } else if self.plain {
-            eprintln!("[{}/{}] {line}", self.total.position(), self.total.length().unwrap_or(0));
+            // Nobody may be listening; the run goes on.
+            let _ =
+                writeln!(std::io::stderr(), "[{}/{}] {line}", self.total.position(), self.total.length().unwrap_or(0));
         } else {
             // The terminal may be gone; the run is not.
             let _ = self.bars.println(line);
         }
+    }
+
+    /// Something that a person should know even when asked to be quiet.
+    pub fn warn(&self, line: &str) {
+        self.bars.suspend(|| {
+            let _ = writeln!(std::io::stderr(), "warning: {line}");
+        });
     }
 
     /// All runs have ended.

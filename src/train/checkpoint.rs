@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use sha2::{Digest, Sha256};
 
+use crate::record::PARTIAL;
+
 use super::border::StepError;
 use super::trainer::Trainer;
 
@@ -65,7 +67,7 @@ pub fn save(trainer: &Trainer, folder: &Path, fingerprint: &str, seconds: f64) -
         move |source| CheckpointError::Io { path, source }
     };
     let newest = folder.join(NEWEST);
-    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(io(folder))?;
+    let mut file = tempfile::Builder::new().prefix(PARTIAL).tempfile_in(folder).map_err(io(folder))?;
     std::io::Write::write_all(&mut file, &bytes).map_err(io(&newest))?;
     file.as_file().sync_all().map_err(io(&newest))?;
     if newest.exists() {
