@@ -72,7 +72,7 @@ impl Workplace {
     }
 }
 
-/// Every file below a folder with its bytes, by relative path.
+/// Every file below a folder with its bytes, by relative path; the lock, which names a process, apart.
 pub fn tree(folder: &Path) -> Vec<(String, Vec<u8>)> {
     let mut found = vec![];
     let mut folders = vec![folder.to_owned()];
@@ -80,7 +80,7 @@ pub fn tree(folder: &Path) -> Vec<(String, Vec<u8>)> {
         for entry in std::fs::read_dir(&next).expect("a folder").flatten() {
             if entry.path().is_dir() {
                 folders.push(entry.path());
-            } else {
+            } else if entry.file_name() != ".lock" {
                 let name = entry.path().strip_prefix(folder).expect("inside").to_string_lossy().into_owned();
                 found.push((name, std::fs::read(entry.path()).expect("a file")));
             }
