@@ -18,6 +18,7 @@ a { color: var(--link); }
 table { border-collapse: collapse; font-size: 0.9rem; }
 caption { text-align: left; color: var(--soft); padding-bottom: 0.3rem; }
 th, td { border-bottom: 1px solid var(--line); padding: 0.32rem 0.7rem; text-align: left; vertical-align: top; }
+table.wide td, table.wide th { white-space: nowrap; }
 th { background: var(--head); } td.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 .verdict { white-space: nowrap; font-weight: 600; }
 .confirmed { color: var(--good); } .contradicted { color: var(--bad); } .inconclusive { color: var(--open); } .not-run { color: var(--soft); }
@@ -61,6 +62,7 @@ fn render(piece: &Piece) -> String {
 }
 
 fn table(caption: &str, head: &[String], rows: &[Vec<Cell>]) -> String {
+    let head_count = head.len();
     let head: String = head.iter().map(|h| format!("<th scope=\"col\">{}</th>", escape(h))).collect();
     let body: String = rows
         .iter()
@@ -71,9 +73,11 @@ fn table(caption: &str, head: &[String], rows: &[Vec<Cell>]) -> String {
         .collect();
     let caption_tag =
         if caption.is_empty() { String::new() } else { format!("<caption>{}</caption>", escape(caption)) };
+    // Few columns of prose wrap; many columns of numbers scroll.
+    let class = if head_count > 6 { " class=\"wide\"" } else { "" };
     let label = if caption.is_empty() { "table".into() } else { escape(caption) };
     format!(
-        "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"{label}\"><table>{caption_tag}<thead><tr>{head}</tr></thead>\n<tbody>\n{body}</tbody></table></div>\n"
+        "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"{label}\"><table{class}>{caption_tag}<thead><tr>{head}</tr></thead>\n<tbody>\n{body}</tbody></table></div>\n"
     )
 }
 
