@@ -140,6 +140,12 @@ fn help_man_page_and_completions_are_there() {
             assert!(text.replace("\\-", "-").contains(part), "`{part}` in {arguments:?}: {text}");
         }
     }
+    let page = place.expect(0, &["man"]).replace("\\-", "-");
+    for part in ["EXIT STATUS", "\n.TP\n130\n", "OPTIONS OF ANODE REPRODUCE", "--only", "--write-schema", "anode clean"]
+    {
+        assert!(page.contains(part), "`{part}` in {page}");
+    }
+    assert!(!page.contains("(1)\n"), "no page is named that does not exist: {page}");
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         assert!(place.expect(0, &["completions", shell]).contains("reproduce"), "{shell}");
     }
