@@ -4,6 +4,7 @@ mod arguments;
 mod error;
 mod keep;
 mod look;
+mod man;
 mod output;
 mod run;
 mod select;
@@ -48,12 +49,6 @@ fn dispatch(cli: &Cli) -> Result<(), CliError> {
             output::print(String::from_utf8_lossy(&text).trim_end());
             Ok(())
         }
-        Verb::Man => {
-            let mut text = vec![];
-            let rendered = clap_mangen::Man::new(Cli::command()).render(&mut text);
-            rendered.map_err(|source| CliError::Io { path: "man page".into(), source })?;
-            output::print(String::from_utf8_lossy(&text).trim_end());
-            Ok(())
-        }
+        Verb::Man => man::man(),
     }
 }

@@ -1,0 +1,53 @@
+//! `anode man`: one page with every command and its options.
+
+use clap::CommandFactory;
+use clap_mangen::Man;
+
+use super::arguments::{Cli, EXIT_CODES};
+use super::error::CliError;
+use super::output::print;
+
+/// Prints the man page.
+///
+/// # Errors
+/// None that a caller can cause.
+pub fn man() -> Result<(), CliError> {
+    let text = page().map_err(|source| CliError::Io { path: "man page".into(), source })?;
+    print(text.trim_end());
+    Ok(())
+}
+
+fn page() -> std::io::Result<String> {
+    // The exit codes get a section of the usual name.
+    let command = Cli::command().after_help(None::<&str>);
+    let whole = Man::new(command.clone());
+    let mut out = vec![];
+    whole.render_title(&mut out)?;
+    whole.render_name_section(&mut out)?;
+    whole.render_synopsis_section(&mut out)?;
+    whole.render_description_section(&mut out)?;
+    whole.render_options_section(&mut out)?;
+    whole.render_subcommands_section(&mut out)?;
+    let mut text = String::from_utf8_lossy(&out).into_owned();
+    text =
+        text.replace(".SH OPTIONS\n", ".SH \"OPTIONS OF ALL COMMANDS\"\n").replace(".SH SUBCOMMANDS", ".SH COMMANDS");
+    for verb in command.get_subcommands() {
+        let name = verb.get_name();
+        // Every command stands on this page; it has none of its own.
+        text = text.replace(&format!("anode\\-{name}(1)"), &format!("anode {name}"));
+        let own = verb.get_arguments().any(|argument| argument.get_id() != "help");
+        if own {
+            let mut options = vec![];
+            Man::new(verb.clone()).render_options_section(&mut options)?;
+            let title = format!(".SH \"OPTIONS OF ANODE {}\"\n", name.to_uppercase());
+            text += &String::from_utf8_lossy(&options).replace(".SH OPTIONS\n", &title);
+        }
+    }
+    text = text.replace("anode\\-help(1)", "anode help");
+    let codes: Vec<&str> = EXIT_CODES.lines().skip(1).map(str::trim).collect();
+    text += ".SH \"EXIT STATUS\"\n";
+    for (code, meaning) in codes.iter().filter_map(|line| line.split_once(' ')) {
+        text += &format!(".TP\n{code}\n{}\n", meaning.trim().replace('-', "\\-"));
+    }
+    Ok(text)
+}

@@ -1,0 +1,192 @@
+//! The program as people and scripts meet it: JSON, pipes that close, disks that are full, help.
+
+mod common;
+
+use std::process::Stdio;
+
+use common::{Workplace, reversal, training};
+use serde_json::{Value, json};
+
+/// Standard output of a call as JSON.
+fn json_of(place: &Workplace, code: i32, arguments: &[&str]) -> Value {
+    let output = place.run(arguments);
+    assert_eq!(output.status.code(), Some(code), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+#[test]
+fn every_command_speaks_json() {
+    let place = Workplace::new();
+    place.define(&reversal("sound"));
+    let list = json_of(&place, 0, &["list", "--json"]);
+    assert_eq!(list[0]["id"], "sound");
+    assert_eq!(list[0]["profiles"][0], json!({ "profile": "quick", "recorded": 0, "runs": 1, "skipped": 0 }));
+    let plan = json_of(&place, 0, &["plan", "--json"]);
+    assert_eq!(plan[0]["done"], false);
+    assert_eq!(plan[0]["settings"]["solver"], "rk4");
+
+    let ran = json_of(&place, 0, &["run", "sound", "--json"]);
+    assert_eq!((&ran["finished"], &ran["before"], &ran["written"]), (&json!(1), &json!(0), &json!([])));
+    let folder = place.path("").join(plan[0]["folder"].as_str().unwrap());
+    assert!(folder.join("run.json").exists(), "the plan told the folder");
+    assert_eq!(json_of(&place, 0, &["plan", "--json"])[0]["done"], true);
+
+    let made = json_of(&place, 0, &["reproduce", "--json"]);
+    assert_eq!((&made["finished"], &made["before"]), (&json!(0), &json!(1)));
+    assert_eq!(made["experiments"][0]["verdict"], "confirmed");
+    for file in made["written"].as_array().unwrap() {
+        assert!(place.path(file.as_str().unwrap()).exists(), "{file}");
+    }
+    for verb in ["report", "figures"] {
+        assert!(!json_of(&place, 0, &[verb, "--json"])["written"].as_array().unwrap().is_empty());
+    }
+
+    assert_eq!(json_of(&place, 0, &["check", "--json"]), json!({ "sound": 1, "faults": [] }));
+    let mut wrong = reversal("wrong");
+    wrong["fixed"]["dtype"] = json!("f16");
+    let faults = json_of(place.define(&wrong), 1, &["check", "--json"]);
+    assert_eq!(faults["sound"], 1);
+    assert_eq!(faults["faults"][0]["path"], "fixed.dtype");
+    assert!(faults["faults"][0]["file"].as_str().unwrap().ends_with("wrong.json"));
+}
+
+#[test]
+fn quiet_says_nothing_but_errors() {
+    let place = Workplace::new();
+    place.define(&reversal("sound"));
+    let output = place.run(&["reproduce", "--quiet"]);
+    assert!(output.status.success() && output.stdout.is_empty() && output.stderr.is_empty());
+    assert!(place.expect(2, &["run", "other", "--quiet"]).contains("no experiment `other`"));
+}
+
+#[test]
+fn without_a_terminal_progress_is_a_line_a_run() {
+    let place = Workplace::new();
+    let mut three = reversal("three");
+    three["seeds"] = json!([0, 1, 2]);
+    let output = place.define(&three).run(&["reproduce", "--jobs", "1"]);
+    let text = String::from_utf8(output.stderr).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines.len(), 3, "{text}");
+    assert!(lines[2].starts_with("[3/3] three") && lines[2].ends_with(": done"), "{text}");
+    assert!(!text.contains('\u{1b}'), "no escape codes in a log file");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_reader_that_goes_away_is_no_error_and_a_full_disk_is_one() {
+    let place = Workplace::new();
+    let mut many = reversal("many");
+    many["seeds"] = (0..5000).collect::<Vec<u32>>().into();
+    place.define(&many);
+    let shell = |script: &str| {
+        let script = format!("{} {script}", env!("CARGO_BIN_EXE_anode"));
+        let output = std::process::Command::new("bash").args(["-c", &script]).current_dir(place.path("")).output();
+        let output = output.expect("bash is there");
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let (_, text) = shell("plan | head -n 1 >/dev/null; echo ${PIPESTATUS[0]} >&2");
+    assert_eq!(text, "0\n");
+    let (code, text) = shell("plan --json > /dev/full");
+    assert_eq!(code, Some(3));
+    assert!(text.contains("standard output"), "{text}");
+    // Nowhere to complain is no reason to fail, nor to hide a failure.
+    assert_eq!(shell("list 2> /dev/full").0, Some(0));
+    assert_eq!(shell("run other 2> /dev/full").0, Some(2));
+    assert_eq!(shell("reproduce --only nothing 2>&-").0, Some(2));
+    place.define(&reversal("few"));
+    assert_eq!(shell("run few 2> /dev/full").0, Some(0), "progress that nobody reads");
+}
+
+#[test]
+fn charts_that_cannot_be_written_are_told_before_the_work() {
+    let place = Workplace::new();
+    place.define(&training("train")).write("file", "not a folder");
+    let text = place.expect(3, &["reproduce", "--figures", "file/figures"]);
+    assert!(text.contains("file/figures"), "{text}");
+    assert!(!place.path("results/runs").exists());
+}
+
+#[test]
+fn the_schema_is_written_on_request_and_compared_otherwise() {
+    let place = Workplace::new();
+    place.define(&reversal("sound")).expect(0, &["check", "--write-schema"]);
+    place.expect(0, &["check"]);
+    let schema: Value = serde_json::from_slice(&std::fs::read(place.path("experiments/schema.json")).unwrap()).unwrap();
+    assert!(jsonschema::validator_for(&schema).unwrap().is_valid(&reversal("sound")));
+    let text = place.write("experiments/schema.json", "{}").expect(1, &["check"]);
+    assert!(text.contains("schema.json") && text.contains("--write-schema"), "{text}");
+}
+
+#[test]
+fn a_run_that_fails_is_told_and_fails_the_call() {
+    let place = Workplace::new();
+    let mut broken = training("broken");
+    broken["fixed"]["data"] = json!({ "cifar-folder": "nowhere" });
+    let mut sound = training("sound");
+    sound["fixed"]["epochs"] = json!(1);
+    place.define(&broken).define(&sound);
+    let text = place.expect(1, &["run", "broken", "sound"]);
+    assert!(text.contains("broken") && text.contains("nowhere"), "{text}");
+    assert!(place.run_folder("sound").join("run.json").exists(), "the other one ran");
+}
+
+#[test]
+fn help_man_page_and_completions_are_there() {
+    let place = Workplace::new();
+    for arguments in [&["--help"][..], &["man"]] {
+        let text = place.expect(0, arguments);
+        for part in ["130", "reproduce", "figures", "--threads"] {
+            assert!(text.replace("\\-", "-").contains(part), "`{part}` in {arguments:?}: {text}");
+        }
+    }
+    let page = place.expect(0, &["man"]).replace("\\-", "-");
+    for part in ["EXIT STATUS", "\n.TP\n130\n", "OPTIONS OF ANODE REPRODUCE", "--only", "--write-schema", "anode clean"]
+    {
+        assert!(page.contains(part), "`{part}` in {page}");
+    }
+    assert!(!page.contains("(1)\n"), "no page is named that does not exist: {page}");
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        assert!(place.expect(0, &["completions", shell]).contains("reproduce"), "{shell}");
+    }
+    assert!(place.expect(2, &["reproduce", "--profile", "fast"]).contains("standard"));
+    place.expect(2, &[]);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_second_request_to_stop_does_not_wait() {
+    let place = Workplace::new();
+    let mut long = reversal("long");
+    // One solve of minutes, with no safe point inside.
+    long["fixed"]["problem"] = json!({ "kind": "matrix-relu", "n": 100, "sign": -1, "normalise": "spectral" });
+    long["fixed"]["stepping"] = json!({ "kind": "fixed", "steps": [10_000_000] });
+    let command = place.define(&long).command(&["reproduce"]).stderr(Stdio::piped()).spawn();
+    let mut child = command.expect("the program starts");
+    let within = |seconds: u64, mut done: Box<dyn FnMut() -> bool + '_>| {
+        let clock = std::time::Instant::now();
+        while !done() && clock.elapsed().as_secs() < seconds {
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+        done()
+    };
+    assert!(within(60, Box::new(|| place.path("results/runs/quick/long").exists())), "the run begins");
+    // Its matrix is drawn in milliseconds; then it solves.
+    std::thread::sleep(std::time::Duration::from_secs(1));
+    let interrupt = |child: &std::process::Child| {
+        let asked = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+        assert!(asked.expect("kill is there").success());
+    };
+    interrupt(&child);
+    let ended = within(1, Box::new(|| child.try_wait().expect("a child").is_some()));
+    interrupt(&child);
+    let ended_then = within(10, Box::new(|| child.try_wait().expect("a child").is_some()));
+    if !ended_then {
+        child.kill().expect("a kill");
+    }
+    let output = child.wait_with_output().unwrap();
+    assert!(!ended, "the first request waits for a safe point");
+    assert_eq!((ended_then, output.status.code()), (true, Some(130)));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("once more to stop at once"));
+    assert!(place.expect(0, &["list"]).contains("0/1"), "no half record");
+}
