@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use super::error::{DataError, digest, read_bounded};
+use crate::digest::sha256;
+
+use super::error::{DataError, read_bounded};
 use super::images::{DataSet, IMAGE_LEN, Images};
 
 const RECORD: usize = 1 + IMAGE_LEN;
@@ -40,7 +42,7 @@ pub fn cifar10(folder: &Path) -> Result<DataSet, DataError> {
         (true, _, _) => "cifar10-subset",
         (false, _, _) => "cifar10-altered",
     };
-    let digest = digest(&[&train.pixels[..], &train.labels, &test.pixels, &test.labels].concat());
+    let digest = sha256(&[&train.pixels[..], &train.labels, &test.pixels, &test.labels].concat());
     Ok(DataSet { name: name.into(), digest, classes: 10, mean: MEAN, deviation: DEVIATION, train, test })
 }
 
@@ -52,7 +54,7 @@ pub fn cifar10_folder(data: &Path) -> Result<PathBuf, DataError> {
 }
 
 fn starts_as(bytes: &[u8], official: &str) -> bool {
-    bytes.get(..1000 * RECORD).is_some_and(|first| digest(first) == official)
+    bytes.get(..1000 * RECORD).is_some_and(|first| sha256(first) == official)
 }
 
 fn batch(path: &Path, to: &mut Images) -> Result<Vec<u8>, DataError> {

@@ -58,9 +58,3 @@ pub fn bounded(path: &Path, reader: impl io::Read, limit: u64) -> Result<Vec<u8>
     }
     Ok(bytes)
 }
-
-/// SHA-256 in hexadecimal digits.
-pub fn digest(bytes: &[u8]) -> String {
-    use sha2::{Digest, Sha256};
-    Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect()
-}

@@ -12,7 +12,7 @@ mod synthetic;
 pub use array::{Array, read_array};
 pub use cifar::{cifar10, cifar10_folder};
 pub use digit::{SIDE, drawn_digit};
-pub use error::{DataError, digest};
+pub use error::DataError;
 pub use folder::{data_folder, mnist_images};
 pub use images::{Alteration, DataSet, IMAGE, IMAGE_LEN, Images, shuffled};
 pub use mnist::{GreyImages, read_idx_images, read_idx_labels};

@@ -12,8 +12,8 @@ use rayon::prelude::*;
 
 use crate::random::{Stream, numbered};
 
-use super::error::digest;
 use super::images::{DataSet, IMAGE, IMAGE_LEN, Images};
+use crate::digest::sha256;
 
 /// The seed of the data, the same for every run.
 const SEED: u64 = 20_190_227;
@@ -27,7 +27,7 @@ const NOISE: f64 = 0.22;
 /// Generates the data set: 4,000 training and 1,000 test images.
 pub fn synthetic() -> DataSet {
     let (train, test) = (images(0, TRAIN), images(TRAIN, TEST));
-    let digest = digest(&[&train.pixels[..], &train.labels, &test.pixels, &test.labels].concat());
+    let digest = sha256(&[&train.pixels[..], &train.labels, &test.pixels, &test.labels].concat());
     DataSet { name: "synthetic".into(), digest, classes: 10, mean: [0.5; 3], deviation: [0.2; 3], train, test }
 }
 

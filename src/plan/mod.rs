@@ -7,9 +7,9 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
-use sha2::{Digest, Sha256};
 
 use crate::definition::{Loaded, Profile, StudyKind, typed_settings};
+use crate::digest::sha256;
 use crate::study::{Place, Study};
 
 /// Version of the numerics. Raised whenever the same settings would give other bits, so that old records are not
@@ -119,8 +119,7 @@ pub fn run_id(
     let all = json!({
         "numerics": NUMERICS, "study": study, "settings": settings, "seed": seed, "inputs": inputs, "device": device,
     });
-    let digest = Sha256::digest(canonical(&all));
-    digest.iter().take(8).map(|b| format!("{b:02x}")).collect()
+    sha256(canonical(&all).as_bytes())[..16].to_owned()
 }
 
 /// JSON with sorted keys and no spaces.

@@ -4,7 +4,9 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::write::{FORMAT, IMAGES, ROWS, RUN, RecordError, STEPS, sha256};
+use crate::digest::sha256;
+
+use super::write::{FORMAT, IMAGES, ROWS, RUN, RecordError, STEPS};
 use super::{Image, Record, Row};
 
 /// A record with its rows and images.

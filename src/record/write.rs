@@ -4,7 +4,8 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
-use sha2::{Digest, Sha256};
+
+use crate::digest::sha256;
 
 use super::{Outcome, Record, Row};
 
@@ -69,11 +70,6 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), RecordError> {
     }
     file.persist(path).map_err(|e| RecordError::Io { path: path.to_owned(), source: e.error })?;
     Ok(())
-}
-
-/// SHA-256 in hexadecimal digits.
-pub fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect()
 }
 
 /// Rows as CSV: the columns in the order in which they first appear, floats in the shortest form that reads back as

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::data;
 use crate::definition::settings;
+use crate::digest::sha256;
 use crate::kernels;
 use crate::ode::{self, ButcherTableau};
 
@@ -42,5 +43,5 @@ pub fn named_array(place: &Place, file: &Path) -> Result<data::Array, StudyError
 pub fn array_digest(array: &data::Array) -> Value {
     let numbers = array.numbers.iter().flat_map(|x| x.to_le_bytes());
     let bytes: Vec<u8> = array.shape.iter().flat_map(|n| n.to_le_bytes()).chain(numbers).collect();
-    Value::String(data::digest(&bytes))
+    Value::String(sha256(&bytes))
 }

@@ -7,9 +7,10 @@ use std::time::Instant;
 
 use serde_json::{Map, Value};
 
-use crate::data::{self, digest};
+use crate::data;
 use crate::definition::StudyKind;
 use crate::definition::settings::{DataSet, TrainingSettings};
+use crate::digest::sha256;
 use crate::gradient::Method;
 use crate::net::{self, Network, Solve};
 use crate::record::{Outcome, RecordError, StepLog, number, row};
@@ -204,7 +205,7 @@ fn summary(
         ("test_accuracy", number(test_accuracy)),
         ("best_test_accuracy", number(best)),
         ("peak_bytes", number(cells("peak_bytes").into_iter().fold(0.0, f64::max))),
-        ("parameters_sha256", digest(&theta).into()),
+        ("parameters_sha256", sha256(&theta).into()),
         ("seconds", number(seconds)),
     ]);
     Ok(Outcome { rows: vec![row], images: vec![] })

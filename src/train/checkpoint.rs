@@ -4,9 +4,10 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
-use sha2::{Digest, Sha256};
 
 use crate::record::PARTIAL;
+
+use crate::digest::sha256_of_parts;
 
 use super::border::StepError;
 use super::trainer::Trainer;
@@ -133,7 +134,7 @@ fn encode(state: &State, fingerprint: &str) -> Result<Vec<u8>, String> {
         ("statistics", Dtype::F64, bytes_of(state.statistics.iter().map(|x| x.to_le_bytes()))),
         ("counters", Dtype::U64, bytes_of(state.counters.iter().map(|x| x.to_le_bytes()))),
     ];
-    let digest = digest(parts.iter().map(|(name, _, bytes)| (*name, &bytes[..])));
+    let digest = sha256_of_parts(parts.iter().map(|(name, _, bytes)| (*name, &bytes[..])));
     let views = parts.iter().map(|(name, dtype, bytes)| {
         let size = if *dtype == Dtype::F32 { 4 } else { 8 };
         TensorView::new(*dtype, vec![bytes.len() / size], bytes).map(|view| (*name, view)).map_err(|e| e.to_string())
@@ -152,7 +153,7 @@ fn decode(bytes: &[u8], fingerprint: &str) -> Result<State, String> {
     let tensors = SafeTensors::deserialize(bytes).map_err(|e| e.to_string())?;
     let names = ["theta", "velocity", "statistics", "counters"];
     let parts = names.map(|name| tensors.tensor(name).map(|t| t.data().to_vec()).unwrap_or_default());
-    let found = digest(names.into_iter().zip(parts.iter().map(Vec::as_slice)));
+    let found = sha256_of_parts(names.into_iter().zip(parts.iter().map(Vec::as_slice)));
     if metadata.get("sha256") != Some(&found) {
         return Err("its numbers do not have the digest that was saved with them".into());
     }
@@ -165,14 +166,4 @@ fn decode(bytes: &[u8], fingerprint: &str) -> Result<State, String> {
         statistics: statistics.as_chunks().0.iter().map(|b| f64::from_le_bytes(*b)).collect(),
         counters: counters.try_into().map_err(|_| "it has no counters".to_owned())?,
     })
-}
-
-fn digest<'a>(parts: impl Iterator<Item = (&'a str, &'a [u8])>) -> String {
-    let mut hasher = Sha256::new();
-    for (name, bytes) in parts {
-        hasher.update(name);
-        hasher.update((bytes.len() as u64).to_le_bytes());
-        hasher.update(bytes);
-    }
-    hasher.finalize().iter().map(|b| format!("{b:02x}")).collect()
 }
