@@ -252,7 +252,7 @@ fn adaptive_solves_end_with_an_error_rather_than_without_end() {
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
-    fn accepted_times_are_monotone_and_end_where_asked(rate in -30.0..5.0f64, t1 in 0.1..3.0f64, exponent in 3..9i32) {
+    fn accepted_times_are_monotone_and_end_where_asked(rate in -30.0..5.0f64, t1 in 0.1..3.0f64, exponent in 3..7i32) {
         let field = Closure(move |_: f64, z: &[f64], dz: &mut [f64]| dz[0] = rate * z[0]);
         let tolerance = 10f64.powi(-exponent);
         for name in ["heun", "bogacki-shampine", "dormand-prince", "tsitouras"] {
