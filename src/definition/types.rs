@@ -113,6 +113,8 @@ pub enum StudyKind {
     Reversibility,
     /// Gradient methods against the exact discrete gradient and a tight reference.
     GradientError,
+    /// What a gradient keeps alive and computes.
+    Memory,
     /// Train a network with different gradient methods.
     Training,
 }

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use super::points::Point;
 use super::probe;
-use super::settings::{Fault, GradientErrorSettings, ReversibilitySettings, TrainingSettings};
+use super::settings::{Fault, GradientErrorSettings, MemorySettings, ReversibilitySettings, TrainingSettings};
 use super::{Check, Definition, DefinitionError, FigureKind, Rule, SourceTag, StudyKind};
 
 /// More points than this are refused: an axis too many is a mistake, not an experiment.
@@ -199,6 +199,7 @@ pub fn typed(study: StudyKind, settings: &Map<String, Value>) -> Result<Map<Stri
     match study {
         StudyKind::Reversibility => read(settings, ReversibilitySettings::check),
         StudyKind::GradientError => read(settings, GradientErrorSettings::check),
+        StudyKind::Memory => read(settings, MemorySettings::check),
         StudyKind::Training => read(settings, TrainingSettings::check),
     }
 }
@@ -208,6 +209,7 @@ fn refusal(study: StudyKind, settings: &Value) -> Option<String> {
     match study {
         StudyKind::Reversibility => ReversibilitySettings::deserialize(settings).err(),
         StudyKind::GradientError => GradientErrorSettings::deserialize(settings).err(),
+        StudyKind::Memory => MemorySettings::deserialize(settings).err(),
         StudyKind::Training => TrainingSettings::deserialize(settings).err(),
     }
     .map(|error| error.to_string())

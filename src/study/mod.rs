@@ -4,6 +4,7 @@
 //! needs of its surroundings is in [`Context`].
 
 mod gradient_error;
+mod memory;
 mod parts;
 mod reversibility;
 mod training;
@@ -18,7 +19,7 @@ use crate::record::Outcome;
 
 /// Every registered study.
 pub static STUDIES: &[&dyn Study] =
-    &[&reversibility::Reversibility, &gradient_error::GradientError, &training::Training];
+    &[&reversibility::Reversibility, &gradient_error::GradientError, &memory::Memory, &training::Training];
 
 /// A kind of computation.
 pub trait Study: Sync {

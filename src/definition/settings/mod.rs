@@ -4,11 +4,13 @@
 //! be named by one of the two.
 
 mod gradient_error;
+mod memory;
 mod names;
 mod reversibility;
 mod training;
 
 pub use gradient_error::{Dense, Field, GradientErrorSettings, Numbers};
+pub use memory::MemorySettings;
 pub use names::{MethodName, NetName, SolverName};
 pub use reversibility::{ErrorNorm, Normalise, Picture, Problem, ReversibilitySettings, Stepping};
 pub use training::{DataSet, TrainingSettings};

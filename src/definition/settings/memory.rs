@@ -1,0 +1,39 @@
+//! Settings of the memory study (ANODE, section 5).
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Fault, Faults, MethodName, SolverName};
+
+/// The gradient of a chain of ODE blocks, each one convolution with tanh and kernels of its own, in f32: bytes and
+/// work of one method, counted.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MemorySettings {
+    /// Blocks L, one behind the other.
+    pub blocks: usize,
+    /// Step counts Nt of each block on t in [0, 1]; one row for each count.
+    pub steps: Vec<usize>,
+    /// The gradient method of every block.
+    pub method: MethodName,
+    /// The solver of every block.
+    pub solver: SolverName,
+    /// Channels of the state.
+    pub channels: usize,
+    /// Height and width of the state.
+    pub size: usize,
+}
+
+impl MemorySettings {
+    /// Checks what types cannot say: every fault with the setting it is of.
+    pub fn check(&self) -> Vec<Fault> {
+        let mut faults = Faults::default();
+        faults.count("blocks", self.blocks);
+        faults.counts("steps", &self.steps);
+        faults.count("channels", self.channels);
+        faults.count("size", self.size);
+        let tape = self.method.as_str() == MethodName::TAPE;
+        faults.require(!tape, "method", || "dfdx-tape; its memory is not counted".into());
+        faults.0
+    }
+}

@@ -1,0 +1,144 @@
+//! Memory and cost: what the gradient of L blocks of Nt steps keeps alive and computes, beside the theory (ANODE,
+//! section 5).
+
+use std::time::Instant;
+
+use serde_json::{Map, Value};
+
+use crate::definition::StudyKind;
+use crate::definition::settings::MemorySettings;
+use crate::gradient::{Block, Cost, Ledger, Method, revolve_optimum};
+use crate::kernels::Activation;
+use crate::ode::{ButcherTableau, DifferentiableField, Grid, SolveError, Step, Vector};
+use crate::problems::ConvField;
+use crate::random::{Stream, normal, numbered};
+use crate::record::{Outcome, number, row};
+
+use super::parts::{solver, typed};
+use super::{Context, Ending, Place, Progress, Study, StudyError};
+
+/// The memory study.
+pub struct Memory;
+
+impl Study for Memory {
+    fn kind(&self) -> StudyKind {
+        StudyKind::Memory
+    }
+
+    fn inputs(&self, _: &Place, _: &Map<String, Value>) -> Result<Map<String, Value>, StudyError> {
+        Ok(Map::new())
+    }
+
+    fn run(&self, context: &Context<'_>) -> Result<Ending, StudyError> {
+        let settings: MemorySettings = typed(context.settings)?;
+        let method: Method = settings.method.as_str().parse().map_err(|e| StudyError::failed("settings", e))?;
+        let tableau = solver(&settings.solver)?;
+        let chain = Chain::new(&settings, context.seed);
+        let mut outcome = Outcome::default();
+        for (done, &steps) in settings.steps.iter().enumerate() {
+            context.check_stop()?;
+            let (done, total) = (done as u64, settings.steps.len() as u64);
+            (context.progress)(Progress { done, total, message: format!("Nt = {steps}") });
+            let at = |e: SolveError| StudyError::failed(format!("Nt = {steps}"), e);
+            let sizes = chain.sizes(tableau).map_err(at)?;
+            let (cost, seconds) = chain.gradient(method, tableau, steps).map_err(at)?;
+            let (_, full) = chain.gradient(Method::Full, tableau, steps).map_err(at)?;
+            let bound = bound(method, settings.blocks, steps, sizes);
+            let optimum = match method {
+                Method::Revolve(m) => Value::from(settings.blocks * revolve_optimum(steps, m)),
+                _ => Value::Null,
+            };
+            // Plain steps: all but the taped ones, of which there is one for each step of the forward sweep.
+            let taken = cost.forward_steps + cost.replayed_steps;
+            outcome.rows.push(row([
+                ("Nt", steps.into()),
+                ("state_bytes", sizes.state.into()),
+                ("step_tape_bytes", sizes.tape.into()),
+                ("peak_bytes", cost.peak_bytes.into()),
+                ("bound_bytes", bound.into()),
+                ("peak_over_bound", number(cost.peak_bytes as f64 / bound as f64)),
+                ("evaluations", cost.function_evaluations.into()),
+                ("vjps", cost.vjps.into()),
+                ("replayed_steps", cost.replayed_steps.into()),
+                ("plain_steps", (taken - (settings.blocks * steps) as u64).into()),
+                ("optimal_plain_steps", optimum),
+                ("seconds", number(seconds)),
+                ("over_full_storage_seconds", number(seconds / full)),
+            ]));
+        }
+        Ok(Ending::Finished(outcome))
+    }
+}
+
+/// Bytes of one state, and of the tapes of one step.
+#[derive(Clone, Copy)]
+struct Sizes {
+    state: usize,
+    tape: usize,
+}
+
+/// What a method may keep at most: O(L Nt) for full storage, O(L) + O(Nt) for ANODE, O(L) for reversed time.
+fn bound(method: Method, blocks: usize, steps: usize, Sizes { state, tape }: Sizes) -> usize {
+    match method {
+        Method::Full => blocks * steps * tape,
+        Method::Anode => blocks * state + steps * tape,
+        Method::Uniform(m) => blocks * m.min(steps) * state + steps.div_ceil(m.min(steps)) * tape,
+        Method::Revolve(m) => blocks * (m.min(steps) * state + tape),
+        Method::ReverseTime => blocks * state,
+        Method::StoredAdjoint => blocks * steps * state,
+    }
+}
+
+/// Blocks behind one another, each with kernels of its own.
+struct Chain {
+    field: ConvField<f32>,
+    kernels: Vec<Vec<f32>>,
+    start: Vec<f32>,
+}
+
+impl Chain {
+    fn new(settings: &MemorySettings, seed: u64) -> Self {
+        let field = ConvField::new([settings.channels, settings.size, settings.size], 3, Activation::Tanh);
+        let draw = |stream, number: usize, n, std| {
+            normal(&mut numbered(seed, stream, number as u64), n, std).into_iter().map(|x| x as f32).collect()
+        };
+        // The variance of a sum of 9 channels products stays that of the state.
+        let std = 1.0 / (9.0 * settings.channels as f64).sqrt();
+        let kernels = (0..settings.blocks).map(|l| draw(Stream::Weights, l, field.kernel_len(), std)).collect();
+        let start = draw(Stream::Initial, 0, field.state_len(), 1.0);
+        Self { field, kernels, start }
+    }
+
+    /// Measured on one step, not assumed.
+    fn sizes(&self, tableau: &ButcherTableau) -> Result<Sizes, SolveError> {
+        let step = Step { t: 0.0, h: 1.0, index: 0, pass: crate::ode::Pass::Forward };
+        let mut rate = self.start.zeros_like();
+        let at = step.at(tableau, 0);
+        let tape = crate::ode::guarded(at, || self.field.eval_taped(at, &self.start, &self.kernels[0], &mut rate))?;
+        let stages = tableau.solution_stages();
+        Ok(Sizes { state: self.start.bytes(), tape: stages * self.field.tape_bytes(&tape) })
+    }
+
+    /// Counts and seconds of the gradient of |z|^2 / 2 at the end of the chain.
+    fn gradient(
+        &self,
+        method: Method,
+        tableau: &'static ButcherTableau,
+        steps: usize,
+    ) -> Result<(Cost, f64), SolveError> {
+        let clock = Instant::now();
+        let ledger = Ledger::new();
+        let block = Block { field: &self.field, tableau, grid: Grid::unit(steps) };
+        let (mut kept, mut z) = (vec![], self.start.clone());
+        for kernel in &self.kernels {
+            let trajectory = method.forward(&block, &z, kernel, &ledger)?;
+            z = trajectory.end().clone();
+            kept.push(trajectory);
+        }
+        for (kernel, trajectory) in self.kernels.iter().zip(kept).rev() {
+            let mut kernel_bar = kernel.zeros_like();
+            z = trajectory.backward(&block, kernel, &z, &mut kernel_bar, &ledger)?;
+        }
+        Ok((ledger.cost(), clock.elapsed().as_secs_f64()))
+    }
+}
