@@ -1,6 +1,7 @@
 //! A run's id names everything that decides its numbers, and nothing else.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anode::definition::{Loaded, Profile, StudyKind, typed_settings};
 use anode::plan::{Run, plan, run_id};
@@ -8,8 +9,10 @@ use anode::study::{Context, Ending, Place, Study, StudyError};
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
-/// A study that is planned, not run; it lacks the inputs of `resnet4` with width 13.
-struct Planned;
+/// A study that is planned, not run; it lacks the inputs of `resnet4` with width 13,
+/// and counts how often it reads them.
+#[derive(Default)]
+struct Planned(AtomicUsize);
 
 impl Study for Planned {
     fn kind(&self) -> StudyKind {
@@ -17,10 +20,15 @@ impl Study for Planned {
     }
 
     fn inputs(&self, _: &Place, settings: &Map<String, Value>) -> Result<Map<String, Value>, StudyError> {
+        self.0.fetch_add(1, Ordering::Relaxed);
         match settings["width"].as_u64() {
             Some(13) => Err(StudyError::failed("inputs", "width 13 has none")),
             _ => Ok(Map::from_iter([("set".to_owned(), json!("digest"))])),
         }
+    }
+
+    fn input_settings(&self, settings: &Map<String, Value>) -> Value {
+        settings["width"].clone()
     }
 
     fn run(&self, _: &Context<'_>) -> Result<Ending, StudyError> {
@@ -44,7 +52,7 @@ fn loaded(change: impl FnOnce(&mut Value)) -> Loaded {
 }
 
 fn planned(loaded: &Loaded, profile: Profile, device: &str) -> Vec<Run> {
-    let (runs, skipped) = plan(std::slice::from_ref(loaded), profile, device, None, &[&Planned]);
+    let (runs, skipped) = plan(std::slice::from_ref(loaded), profile, device, None, &[&Planned::default()]);
     assert!(skipped.is_empty());
     runs
 }
@@ -98,12 +106,14 @@ fn points_that_come_twice_are_run_once() {
 
 #[test]
 fn runs_without_inputs_are_told_and_the_others_planned() {
-    let loaded = loaded(|d| d["grid"] = json!([{ "solver": ["rk4"], "method": ["full"], "width": [8, 13] }]));
-    let (runs, skipped) = plan(&[loaded], Profile::Quick, "cpu", None, &[&Planned]);
-    assert_eq!(runs.len(), 2);
-    assert_eq!(skipped.len(), 1);
+    let loaded = loaded(|d| d["grid"] = json!([{ "solver": ["rk4"], "method": ["full", "anode"], "width": [8, 13] }]));
+    let study = Planned::default();
+    let (runs, skipped) = plan(&[loaded], Profile::Quick, "cpu", None, &[&study]);
+    assert_eq!(runs.len(), 4);
+    assert_eq!(study.0.into_inner(), 2, "points with the same inputs share one reading");
+    assert_eq!(skipped.len(), 2);
     assert!(skipped[0].why.contains("width 13 has none") && skipped[0].label.contains("width=13"));
-    assert!(plan(&[], Profile::Quick, "cpu", None, &[&Planned]).0.is_empty());
+    assert!(plan(&[], Profile::Quick, "cpu", None, &[&Planned::default()]).0.is_empty());
 }
 
 /// JSON like settings: small trees of numbers, texts and lists.

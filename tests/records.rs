@@ -3,7 +3,7 @@
 use anode::definition::{Profile, StudyKind};
 use anode::record::{
     Image, Outcome, Record, RecordError, Row, Status, cell, csv_to_rows, environment, number, read_record, rows_to_csv,
-    write_atomically, write_record,
+    sweep, write_atomically, write_record,
 };
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
@@ -112,6 +112,22 @@ fn columns_come_in_the_order_in_which_they_first_appear_and_null_is_empty() {
     let rows: Vec<Row> = serde_json::from_value(json!([{ "b": 1, "a": null }, { "c": true, "b": 2.5 }])).unwrap();
     assert_eq!(rows_to_csv(&rows).unwrap(), b"b,a,c\n1,,\n2.5,,true\n");
     assert_eq!(csv_to_rows(&rows_to_csv(&[]).unwrap()).unwrap(), Vec::<Row>::new());
+}
+
+#[test]
+fn only_old_leftovers_of_writes_are_swept() {
+    let folder = tempfile::tempdir().unwrap();
+    let hours = |n: u64| std::time::Duration::from_secs(3600 * n);
+    for (name, age) in [(".partial-old", 2), (".partial-young", 0), ("rows.csv", 2)] {
+        let file = std::fs::File::create(folder.path().join(name)).unwrap();
+        file.set_modified(std::time::SystemTime::now() - hours(age)).unwrap();
+    }
+    let left = || folder.path().read_dir().unwrap().count();
+    sweep(folder.path(), hours(1)).unwrap();
+    assert!(left() == 2 && !folder.path().join(".partial-old").exists());
+    sweep(folder.path(), hours(0)).unwrap();
+    assert!(left() == 1 && folder.path().join("rows.csv").exists());
+    sweep(&folder.path().join("missing"), hours(0)).unwrap();
 }
 
 proptest! {

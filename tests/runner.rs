@@ -19,6 +19,8 @@ struct Script {
     healed: AtomicBool,
     at_once: AtomicUsize,
     most_at_once: AtomicUsize,
+    /// A run waits until so many went at once.
+    meeting: usize,
 }
 
 impl Script {
@@ -41,7 +43,11 @@ impl Study for Script {
         let now = self.at_once.fetch_add(1, Ordering::SeqCst) + 1;
         self.most_at_once.fetch_max(now, Ordering::SeqCst);
         (context.progress)(Progress { done: 1, total: 2, message: "half".into() });
-        std::thread::sleep(std::time::Duration::from_millis(20));
+        let patience = std::time::Instant::now();
+        while self.most_at_once.load(Ordering::SeqCst) < self.meeting && patience.elapsed().as_secs() < 20 {
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+        std::thread::sleep(std::time::Duration::from_millis(5));
         self.at_once.fetch_sub(1, Ordering::SeqCst);
         let row = Row::from_iter([("seed_squared".to_owned(), json!(context.seed * context.seed))]);
         let outcome = Outcome { rows: vec![row], images: vec![] };
@@ -134,7 +140,7 @@ fn every_way_to_end_is_recorded_and_none_stops_the_rest() {
 #[test]
 fn as_many_runs_go_at_a_time_as_jobs() {
     for jobs in [1, 4] {
-        let (results, script) = (tempfile::tempdir().unwrap(), Script::default());
+        let (results, script) = (tempfile::tempdir().unwrap(), Script { meeting: jobs, ..Script::default() });
         walk(&plan(&["finish"; 12]), &script, results.path(), jobs).unwrap();
         assert_eq!(script.most_at_once.load(Ordering::SeqCst), jobs);
         assert_eq!(script.calls(), [1; 12]);

@@ -2,12 +2,14 @@
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use serde::Serialize;
 
 use crate::data::data_folder;
 use crate::definition::Loaded;
 use crate::plan::{Run, Skipped, plan};
+use crate::record::sweep;
 use crate::report::{Summary, SummaryRow};
 use crate::runner::{Options, Tally, run_all};
 use crate::study::STUDIES;
@@ -55,6 +57,11 @@ pub fn reproduce(common: &Common, only: Option<&str>, how: &How) -> Result<(), C
     // Told before the hours of work, not after.
     std::fs::create_dir_all(&common.figures).map_err(|source| CliError::Io { path: common.figures.clone(), source })?;
     let (tally, skipped) = walk(common, &loaded, how)?;
+    // A report may be being written by another call; no write takes an hour.
+    let results = &common.results;
+    for folder in [&common.figures, results, &results.join("tables"), &results.join("timing")] {
+        sweep(folder, Duration::from_secs(3600)).map_err(|source| CliError::Io { path: folder.clone(), source })?;
+    }
     if tally.interrupted > 0 {
         // Who stops the program wants it back at once; the next call writes the report.
         tell(common, &tally, &skipped, &Summary::default());

@@ -3,7 +3,7 @@
 //!
 //! This room knows definitions, and asks a study for the digests of its inputs. It computes nothing.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
@@ -75,11 +75,16 @@ pub fn plan(
         let points = resolved.points();
         let axes: HashSet<&String> = resolved.grid.iter().flat_map(|g| g.keys()).collect();
         let mut seen = HashSet::new();
+        let mut known: HashMap<String, Result<Map<String, Value>, String>> = HashMap::new();
+        let mut digests = |settings: &Map<String, Value>| {
+            let read = || study.inputs(&place, settings).map_err(|e| e.to_string());
+            known.entry(canonical(&study.input_settings(settings))).or_insert_with(read).clone()
+        };
         for point in points {
             let label = label(&point.settings, &axes);
             let planned = typed_settings(definition.study, &point.settings)
                 .map_err(|faults| faults.iter().map(|(at, why)| format!("{at}: {why}")).collect::<Vec<_>>().join("; "))
-                .and_then(|settings| Ok((study.inputs(&place, &settings).map_err(|e| e.to_string())?, settings)));
+                .and_then(|settings| Ok((digests(&settings)?, settings)));
             let (inputs, settings) = match planned {
                 Ok(found) => found,
                 Err(why) => {

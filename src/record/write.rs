@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde_json::{Map, Value};
 
@@ -69,6 +70,30 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), RecordError> {
         file.as_file().set_permissions(everyone).map_err(RecordError::io(path))?;
     }
     file.persist(path).map_err(|e| RecordError::Io { path: path.to_owned(), source: e.error })?;
+    Ok(())
+}
+
+/// Removes the temporary files that interrupted writes left in a folder, where they are older than `age`.
+///
+/// # Errors
+/// The folder is there and cannot be read or written.
+pub fn sweep(folder: &Path, age: Duration) -> io::Result<()> {
+    let entries = match std::fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        entries => entries?,
+    };
+    for entry in entries {
+        let entry = entry?;
+        let remove = || {
+            // A clock that was set back makes a file young; it goes another time.
+            let old = entry.metadata()?.modified()?.elapsed().unwrap_or_default() >= age;
+            if old { std::fs::remove_file(entry.path()) } else { Ok(()) }
+        };
+        if entry.file_name().to_string_lossy().starts_with(PARTIAL) {
+            // Its writer may be alive, and just done with it.
+            remove().or_else(|error| if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) })?;
+        }
+    }
     Ok(())
 }
 

@@ -2,6 +2,7 @@
 //!
 //! This room knows plans, studies and records. It knows nothing of reports or of the command line.
 
+mod estimate;
 mod lock;
 mod one;
 mod progress;
@@ -83,7 +84,7 @@ pub fn run_all(
     stop: &AtomicBool,
 ) -> Result<Tally, RunnerError> {
     let _lock = lock(&options.results)?;
-    let display = Display::new(runs.len() as u64, options.quiet);
+    let display = Display::new(runs, options.jobs, options.quiet);
     let next = AtomicUsize::new(0);
     // How each run came out, in the order of the plan whatever the order in which they end.
     let ends: Vec<Mutex<Came>> = runs.iter().map(|_| Mutex::new(Came::Interrupted)).collect();
@@ -127,14 +128,14 @@ fn show(
     stop: &AtomicBool,
     display: &Display,
 ) -> Result<Came, RunnerError> {
-    let name = format!("{} {}", run.experiment, run.label);
-    let bar = display.begin(&name);
-    let advance = |progress: Progress| Display::advance(&bar, &progress);
     let Some(study) = studies.iter().find(|s| s.kind() == run.study) else {
         let why = format!("no study `{:?}` is registered", run.study);
         let status = Status::Failed { at: "plan".into(), why };
         return Ok(Came::Recorded { status, before: false });
     };
+    let name = format!("{} {}", run.experiment, run.label);
+    let line = display.begin(&run.experiment, &name);
+    let advance = |progress: Progress| display.advance(&line, &progress);
     let came = one::one(run, *study, options, stop, &advance, &|line| display.warn(line));
     let word = match &came {
         Ok(Came::Recorded { before: true, .. }) => "was done".to_owned(),
@@ -144,7 +145,10 @@ fn show(
         Ok(Came::Interrupted) => "stopped, can be resumed".to_owned(),
         Err(_) => "not recorded".to_owned(),
     };
-    display.end(&bar, &format!("{name}: {word}"), matches!(came, Ok(Came::Recorded { .. })));
+    let failed = matches!(came, Ok(Came::Recorded { status: Status::Failed { .. }, .. }));
+    let computed = matches!(came, Ok(Came::Recorded { before: false, .. })) && !failed;
+    let counted = matches!(came, Ok(Came::Recorded { .. }));
+    display.end(&line, &format!("{name}: {word}"), computed, counted);
     came
 }
 

@@ -4,11 +4,11 @@ use std::io::ErrorKind;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::plan::Run;
 use crate::record::{
-    FORMAT, Loaded, Outcome, PARTIAL, RUN, Record, RecordError, Status, environment, read_record, write_record,
+    FORMAT, Loaded, Outcome, RUN, Record, RecordError, Status, environment, read_record, sweep, write_record,
 };
 use crate::study::{Context, Ending, Progress, Study, StudyError};
 
@@ -74,7 +74,7 @@ pub fn one(
         Err(damage) => set_aside(&folder, &damage, warn)?,
     }
     std::fs::create_dir_all(&folder).map_err(io)?;
-    sweep(&folder).map_err(io)?;
+    sweep(&folder, Duration::ZERO).map_err(io)?;
 
     let clock = Instant::now();
     let context =
@@ -122,15 +122,4 @@ fn set_aside(folder: &Path, damage: &RecordError, warn: &dyn Fn(&str)) -> Result
     let Some(to) = free else { return Ok(()) };
     warn(&format!("{damage}; kept as {} and run again", to.display()));
     std::fs::rename(folder, &to).map_err(|source| RunnerError::Results { path: folder.to_owned(), source })
-}
-
-/// Removes temporary files that an interrupted write left.
-fn sweep(folder: &Path) -> std::io::Result<()> {
-    for entry in std::fs::read_dir(folder)? {
-        let entry = entry?;
-        if entry.file_name().to_string_lossy().starts_with(PARTIAL) {
-            std::fs::remove_file(entry.path())?;
-        }
-    }
-    Ok(())
 }

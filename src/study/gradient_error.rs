@@ -41,6 +41,10 @@ impl Study for GradientError {
         Ok(inputs)
     }
 
+    fn input_settings(&self, settings: &Map<String, Value>) -> Value {
+        settings.get("field").cloned().unwrap_or_default()
+    }
+
     fn run(&self, context: &Context<'_>) -> Result<Ending, StudyError> {
         let settings: GradientErrorSettings = typed(context.settings)?;
         let rows = match settings.dtype {

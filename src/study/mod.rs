@@ -30,6 +30,12 @@ pub trait Study: Sync {
     /// inputs are missing or broken.
     fn inputs(&self, place: &Place, settings: &Map<String, Value>) -> Result<Map<String, Value>, StudyError>;
 
+    /// The part of the settings that decides what [`Study::inputs`] reads: settings that agree in it share one reading,
+    /// since a plan of a thousand runs need not read its data a thousand times.
+    fn input_settings(&self, settings: &Map<String, Value>) -> Value {
+        Value::Object(settings.clone())
+    }
+
     /// Computes one run. Called again with the same folder after an interruption.
     fn run(&self, context: &Context<'_>) -> Result<Ending, StudyError>;
 

@@ -36,6 +36,10 @@ impl Study for Reversibility {
         Ok(Map::from_iter([(image.name.to_owned(), array_digest(&image.array))]))
     }
 
+    fn input_settings(&self, settings: &Map<String, Value>) -> Value {
+        settings.get("problem").and_then(|problem| problem.get("picture")).cloned().unwrap_or_default()
+    }
+
     fn run(&self, context: &Context<'_>) -> Result<Ending, StudyError> {
         let settings: ReversibilitySettings = typed(context.settings)?;
         let outcome = match settings.dtype {

@@ -46,6 +46,10 @@ impl Study for Training {
         Ok(Map::from_iter([(data.name, Value::String(data.digest))]))
     }
 
+    fn input_settings(&self, settings: &Map<String, Value>) -> Value {
+        ["data", "train_images", "test_images"].iter().map(|name| settings.get(*name).cloned()).collect()
+    }
+
     fn run(&self, context: &Context<'_>) -> Result<Ending, StudyError> {
         let settings: TrainingSettings = typed(context.settings)?;
         let data = load(context.place, &settings)?;

@@ -1,6 +1,7 @@
 //! Training a network: the recipe, one step at a time, with checkpoints.
 //!
-//! This room knows networks and data. It knows nothing of experiments, records or reports.
+//! This room knows networks and data, and of records only how an unfinished file is named. It knows nothing of
+//! experiments or reports.
 
 mod border;
 mod checkpoint;
