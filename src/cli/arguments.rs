@@ -77,6 +77,8 @@ pub enum Verb {
         #[command(flatten)]
         how: How,
     },
+    /// Draw a checkpoint schedule as text: which snapshot lives when
+    Schedule(ScheduleArguments),
     /// Draw the charts again from the records
     Figures(Selection),
     /// Write tables, charts and the report again from the records
@@ -114,6 +116,57 @@ pub struct Selection {
     /// Only experiments whose id matches, `*` and `?` allowed
     #[arg(long, value_name = "GLOB")]
     pub only: Option<String>,
+}
+
+/// Which schedule is drawn.
+#[derive(Debug, Args)]
+pub struct ScheduleArguments {
+    /// full, anode, uniform:M or revolve:M; else the one that fits --memory
+    #[arg(value_name = "METHOD", required_unless_present = "memory")]
+    pub method: Option<String>,
+    /// Steps Nt of each block
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub steps: u32,
+    /// Budget for snapshots and tapes: 512MiB, 4GB, 100000
+    #[arg(long, value_name = "SIZE", conflicts_with = "method")]
+    pub memory: Option<Bytes>,
+    /// Blocks L
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub blocks: u32,
+    /// Size of one state
+    #[arg(long, value_name = "SIZE", default_value = "1MiB")]
+    pub state: Bytes,
+    /// Size of the tapes of one step
+    #[arg(long, value_name = "SIZE", default_value = "2MiB")]
+    pub tape: Bytes,
+}
+
+/// A number of bytes, with or without a unit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bytes(pub usize);
+
+impl std::str::FromStr for Bytes {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        const UNITS: [(&str, usize); 8] = [
+            ("KiB", 1 << 10),
+            ("MiB", 1 << 20),
+            ("GiB", 1 << 30),
+            ("kB", 1000),
+            ("KB", 1000),
+            ("MB", 1_000_000),
+            ("GB", 1_000_000_000),
+            ("B", 1),
+        ];
+        let (digits, unit) =
+            UNITS.into_iter().find_map(|(name, size)| Some((text.strip_suffix(name)?, size))).unwrap_or((text, 1));
+        let number: Option<usize> = digits.trim().parse().ok();
+        let bytes = number.filter(|n| *n > 0).and_then(|n| n.checked_mul(unit));
+        bytes
+            .map(Bytes)
+            .ok_or_else(|| format!("`{text}`; allowed: a whole number above 0, then B, kB, KiB, MB, MiB, GB or GiB"))
+    }
 }
 
 /// How runs are made.

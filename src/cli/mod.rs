@@ -7,6 +7,7 @@ mod look;
 mod man;
 mod output;
 mod run;
+mod schedule;
 mod select;
 
 use std::process::ExitCode;
@@ -39,6 +40,7 @@ fn dispatch(cli: &Cli) -> Result<(), CliError> {
         Verb::Plan(selection) => look::show_plan(common, selection),
         Verb::Run { ids, how } => run::run(common, ids, how),
         Verb::Reproduce { only, how } => run::reproduce(common, only.as_deref(), how),
+        Verb::Schedule(arguments) => schedule::schedule(common, arguments),
         Verb::Figures(selection) => keep::figures(common, selection),
         Verb::Report(selection) => keep::report(common, selection),
         Verb::Check { write_schema } => keep::check(common, *write_schema),

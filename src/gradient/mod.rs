@@ -4,7 +4,9 @@
 //! This room knows fields and solvers. It knows nothing of networks or experiments.
 
 mod block;
+mod budget;
 mod continuous;
+mod diagram;
 mod executor;
 mod ledger;
 mod method;
@@ -12,6 +14,8 @@ mod schedule;
 mod solve;
 
 pub use block::Block;
+pub use budget::{BudgetError, Extent};
+pub use diagram::diagram;
 pub use ledger::{Cost, Ledger};
 pub use method::{Method, UnknownMethod};
 pub use schedule::{Action, binomial, revolve_optimum, schedule};

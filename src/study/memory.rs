@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::definition::StudyKind;
 use crate::definition::settings::MemorySettings;
-use crate::gradient::{Block, Cost, Ledger, Method, revolve_optimum};
+use crate::gradient::{Block, Cost, Extent, Ledger, Method, revolve_optimum};
 use crate::kernels::Activation;
 use crate::ode::{ButcherTableau, DifferentiableField, Grid, SolveError, Step, Vector};
 use crate::problems::ConvField;
@@ -40,10 +40,10 @@ impl Study for Memory {
             let (done, total) = (done as u64, settings.steps.len() as u64);
             (context.progress)(Progress { done, total, message: format!("Nt = {steps}") });
             let at = |e: SolveError| StudyError::failed(format!("Nt = {steps}"), e);
-            let sizes = chain.sizes(tableau).map_err(at)?;
+            let extent = chain.extent(tableau).map_err(at)?;
             let (cost, seconds) = chain.gradient(method, tableau, steps).map_err(at)?;
             let (_, full) = chain.gradient(Method::Full, tableau, steps).map_err(at)?;
-            let bound = bound(method, settings.blocks, steps, sizes);
+            let bound = Extent { steps, ..extent }.bound_bytes(method);
             let optimum = match method {
                 Method::Revolve(m) => Value::from(settings.blocks * revolve_optimum(steps, m)),
                 _ => Value::Null,
@@ -52,8 +52,8 @@ impl Study for Memory {
             let taken = cost.forward_steps + cost.replayed_steps;
             outcome.rows.push(row([
                 ("Nt", steps.into()),
-                ("state_bytes", sizes.state.into()),
-                ("step_tape_bytes", sizes.tape.into()),
+                ("state_bytes", extent.state_bytes.into()),
+                ("step_tape_bytes", extent.step_tape_bytes.into()),
                 ("peak_bytes", cost.peak_bytes.into()),
                 ("bound_bytes", bound.into()),
                 ("peak_over_bound", number(cost.peak_bytes as f64 / bound as f64)),
@@ -67,25 +67,6 @@ impl Study for Memory {
             ]));
         }
         Ok(Ending::Finished(outcome))
-    }
-}
-
-/// Bytes of one state, and of the tapes of one step.
-#[derive(Clone, Copy)]
-struct Sizes {
-    state: usize,
-    tape: usize,
-}
-
-/// What a method may keep at most: O(L Nt) for full storage, O(L) + O(Nt) for ANODE, O(L) for reversed time.
-fn bound(method: Method, blocks: usize, steps: usize, Sizes { state, tape }: Sizes) -> usize {
-    match method {
-        Method::Full => blocks * steps * tape,
-        Method::Anode => blocks * state + steps * tape,
-        Method::Uniform(m) => blocks * m.min(steps) * state + steps.div_ceil(m.min(steps)) * tape,
-        Method::Revolve(m) => blocks * (m.min(steps) * state + tape),
-        Method::ReverseTime => blocks * state,
-        Method::StoredAdjoint => blocks * steps * state,
     }
 }
 
@@ -110,13 +91,14 @@ impl Chain {
     }
 
     /// Measured on one step, not assumed.
-    fn sizes(&self, tableau: &ButcherTableau) -> Result<Sizes, SolveError> {
+    fn extent(&self, tableau: &ButcherTableau) -> Result<Extent, SolveError> {
         let step = Step { t: 0.0, h: 1.0, index: 0, pass: crate::ode::Pass::Forward };
         let mut rate = self.start.zeros_like();
         let at = step.at(tableau, 0);
         let tape = crate::ode::guarded(at, || self.field.eval_taped(at, &self.start, &self.kernels[0], &mut rate))?;
         let stages = tableau.solution_stages();
-        Ok(Sizes { state: self.start.bytes(), tape: stages * self.field.tape_bytes(&tape) })
+        let step_tape_bytes = stages * self.field.tape_bytes(&tape);
+        Ok(Extent { blocks: self.kernels.len(), steps: 1, state_bytes: self.start.bytes(), step_tape_bytes })
     }
 
     /// Counts and seconds of the gradient of |z|^2 / 2 at the end of the chain.
