@@ -1,39 +1,29 @@
 //! Gradient methods against finite differences, dfdx's tape, and each other.
 
+#[path = "common/block_gradients.rs"]
+mod block_gradients;
+
 use anode::gradient::{Block, Ledger, Method};
 use anode::kernels::Activation;
 use anode::ode::{
-    Adaptive, At, DifferentiableField, ErrorNorm, FieldError, Grid, Real, SOLVERS, VectorField, integrate,
-    integrate_adaptive, relative_distance, solver,
+    At, DifferentiableField, FieldError, Grid, Real, SOLVERS, TimeParameters, TimeRule, VectorField, relative_distance,
+    solver,
 };
-use anode::problems::{Dense, dfdx_tape_gradient};
+use anode::problems::{ConvField, Dense, dfdx_tape_gradient};
+use block_gradients::{end, finite_differences, gradient, numbers, slope};
 use proptest::prelude::*;
-use rand::{Rng, SeedableRng};
-use rand_chacha::ChaCha8Rng;
 
-const METHODS: [Method; 6] =
-    [Method::Full, Method::Anode, Method::Uniform(3), Method::Revolve(2), Method::ReverseTime, Method::StoredAdjoint];
-
-fn numbers<R: Real>(seed: u64, n: usize, scale: f64) -> Vec<R> {
-    let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    (0..n).map(|_| R::of(scale * rng.gen_range(-1.0..1.0))).collect()
-}
-
-/// dJ/dz0 and dJ/dtheta of J = |z1|^2 / 2.
-fn gradient<F: DifferentiableField<Vector = Vec<R>>, R: Real>(
-    method: Method,
-    block: &Block<F>,
-    z0: &Vec<R>,
-    theta: &Vec<R>,
-    ledger: &Ledger,
-) -> (Vec<R>, Vec<R>) {
-    let forward = method.forward(block, z0, theta, ledger).unwrap();
-    let cotangent = forward.end().clone();
-    let mut theta_bar = vec![R::zero(); theta.len()];
-    let z_bar = forward.backward(block, theta, &cotangent, &mut theta_bar, ledger).unwrap();
-    assert_eq!(ledger.cost().live_bytes, 0, "{method}: everything that was kept is freed");
-    (z_bar, theta_bar)
-}
+/// The methods that take the steps of the block's tableau.
+const METHODS: [Method; 8] = [
+    Method::Full,
+    Method::Anode,
+    Method::Uniform(3),
+    Method::Revolve(2),
+    Method::Online(2),
+    Method::ReverseTime,
+    Method::StoredAdjoint,
+    Method::InterpolatedAdjoint,
+];
 
 /// dz/dt = cos(3 t) tanh(theta_0 z) + theta_1 t^2: time enters twice.
 struct Timed;
@@ -75,31 +65,6 @@ impl DifferentiableField for Timed {
     }
 }
 
-fn finite_differences<F: DifferentiableField<Vector = Vec<f64>>>(
-    block: &Block<F>,
-    z0: &[f64],
-    theta: &[f64],
-) -> Vec<f64> {
-    let loss = |x: &[f64]| {
-        let mut z = x[..z0.len()].to_vec();
-        integrate(block.field, block.tableau, &block.grid, &mut z, &x[z0.len()..].to_vec()).unwrap();
-        z.iter().map(|z| z * z).sum::<f64>() / 2.0
-    };
-    let x: Vec<f64> = z0.iter().chain(theta).copied().collect();
-    (0..x.len())
-        .map(|i| {
-            let at = |d: f64| {
-                let mut moved = x.clone();
-                moved[i] += d;
-                loss(&moved)
-            };
-            // Fourth-order central differences.
-            let d = 1e-3;
-            (8.0 * (at(d) - at(-d)) - (at(2.0 * d) - at(-2.0 * d))) / (12.0 * d)
-        })
-        .collect()
-}
-
 fn agrees_with_finite_differences<F: DifferentiableField<Vector = Vec<f64>>>(
     field: &F,
     z0: &Vec<f64>,
@@ -108,7 +73,7 @@ fn agrees_with_finite_differences<F: DifferentiableField<Vector = Vec<f64>>>(
     for tableau in SOLVERS {
         for grid in [Grid::unit(3), Grid::Times(vec![0.0, 0.1, 0.45, 1.0])] {
             let block = Block { field, tableau, grid };
-            let expected = finite_differences(&block, z0, theta);
+            let expected = finite_differences(z0, theta, |z0, theta| end(Method::Full, &block, z0, theta));
             for method in METHODS.into_iter().filter(|m| m.is_exact()) {
                 let (z_bar, theta_bar) = gradient(method, &block, z0, theta, &Ledger::new());
                 let found: Vec<f64> = z_bar.into_iter().chain(theta_bar).collect();
@@ -130,16 +95,11 @@ fn time_dependent_fields_are_differentiated_at_the_times_of_their_stages() {
 }
 
 #[test]
-fn gradients_over_accepted_adaptive_steps_are_exact_for_those_steps() {
-    let (z0, w) = (numbers(4, 5, 1.0), numbers(5, 25, 1.0));
-    let field = Dense::tanh(5);
-    let tableau = solver("dormand-prince").unwrap();
-    let control = Adaptive { rtol: 1e-4, atol: 1e-6, norm: ErrorNorm::Torchdiffeq, max_steps: 1000 };
-    let solution = integrate_adaptive(&field, tableau, control, (0.0, 1.0), &z0, &w).unwrap();
-    let block = Block { field: &field, tableau, grid: Grid::Times(solution.times) };
-    let (z_bar, w_bar) = gradient(Method::Anode, &block, &z0, &w, &Ledger::new());
-    let found: Vec<f64> = z_bar.into_iter().chain(w_bar).collect();
-    assert!(relative_distance(&found, &finite_differences(&block, &z0, &w)) < 1e-7);
+fn parameters_at_knots_are_differentiated_through_their_interpolation() {
+    for rule in [TimeRule::Hold, TimeRule::Linear] {
+        let field = TimeParameters::new(Dense::<f64>::tanh(3), vec![0.1, 0.4, 0.5, 0.9], rule).unwrap();
+        agrees_with_finite_differences(&field, &numbers(12, 3, 1.0), &numbers(13, 4 * 9, 1.0));
+    }
 }
 
 #[test]
@@ -160,13 +120,6 @@ fn exact_methods_agree_with_the_full_tape_of_dfdx() {
             }
         }
     }
-}
-
-fn slope(points: &[(f64, f64)]) -> f64 {
-    let n = points.len() as f64;
-    let logs: Vec<(f64, f64)> = points.iter().map(|(x, y)| (x.ln(), y.ln())).collect();
-    let (mx, my) = (logs.iter().map(|p| p.0).sum::<f64>() / n, logs.iter().map(|p| p.1).sum::<f64>() / n);
-    logs.iter().map(|p| (p.0 - mx) * (p.1 - my)).sum::<f64>() / logs.iter().map(|p| (p.0 - mx).powi(2)).sum::<f64>()
 }
 
 #[test]
@@ -234,20 +187,43 @@ fn costs_are_those_of_the_theory() {
         assert_eq!(found.function_evaluations, evaluations(steps), "{method}");
         assert_eq!(found.peak_bytes, peak, "{method}");
     }
+    let interpolated = cost(Method::InterpolatedAdjoint);
+    assert_eq!(interpolated.function_evaluations, evaluations(2 * nt) + 1, "one more for the rate at the end");
+    assert_eq!(interpolated.peak_bytes, 2 * (nt + 1) * state);
+    assert!(cost(Method::Online(3)).peak_bytes <= 3 * state + tape);
 }
 
-fn same_bits<R: Real>(activation: Activation, tableau: usize, steps: usize, m: usize, n: usize, seed: u64) {
-    let field = Dense::<R>::new(n, activation, 1.0);
-    let (z0, w) = (numbers::<R>(seed, n, 1.0), numbers::<R>(seed + 1, n * n, 1.0));
-    let block = Block { field: &field, tableau: SOLVERS[tableau], grid: Grid::unit(steps) };
+fn same_bits<R: Real, F: DifferentiableField<Vector = Vec<R>>>(
+    block: &Block<F>,
+    z0: &Vec<R>,
+    theta: &Vec<R>,
+    m: usize,
+) {
     let bits = |method| {
-        let (z, w) = gradient(method, &block, &z0, &w, &Ledger::new());
+        let (z, w) = gradient(method, block, z0, theta, &Ledger::new());
         z.iter().chain(&w).map(|x| x.f64().to_bits()).collect::<Vec<_>>()
     };
     let full = bits(Method::Full);
-    for method in [Method::Anode, Method::Uniform(m), Method::Revolve(m)] {
-        assert_eq!(bits(method), full, "{} {method} Nt={steps}", block.tableau.name);
+    for method in [Method::Anode, Method::Uniform(m), Method::Revolve(m), Method::Online(m)] {
+        assert_eq!(bits(method), full, "{} {method} Nt={}", block.tableau.name, block.grid.steps());
     }
+}
+
+fn same_bits_of_both_fields<R: Real>(
+    activation: Activation,
+    tableau: usize,
+    steps: usize,
+    m: usize,
+    n: usize,
+    seed: u64,
+) {
+    let (tableau, grid) = (SOLVERS[tableau], Grid::unit(steps));
+    let dense = Dense::<R>::new(n, activation, 1.0);
+    let block = Block { field: &dense, tableau, grid: grid.clone() };
+    same_bits(&block, &numbers(seed, n, 1.0), &numbers(seed + 1, n * n, 1.0), m);
+    let conv = ConvField::<R>::new([1 + n % 3, 2 + n, 5], 3, activation);
+    let block = Block { field: &conv, tableau, grid };
+    same_bits(&block, &numbers(seed, conv.state_len(), 1.0), &numbers(seed + 1, conv.kernel_len(), 0.3), m);
 }
 
 proptest! {
@@ -259,7 +235,7 @@ proptest! {
         relu in any::<bool>(),
     ) {
         let activation = if relu { Activation::Relu } else { Activation::Tanh };
-        same_bits::<f32>(activation, tableau, steps, m, n, seed.into());
-        same_bits::<f64>(activation, tableau, steps, m, n, seed.into());
+        same_bits_of_both_fields::<f32>(activation, tableau, steps, m, n, seed.into());
+        same_bits_of_both_fields::<f64>(activation, tableau, steps, m, n, seed.into());
     }
 }

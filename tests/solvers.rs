@@ -1,7 +1,7 @@
 //! Solvers against their order conditions, analytic solutions and the known facts on the reversal problems.
 
 use anode::ode::{
-    Adaptive, At, ButcherTableau, Closure, ErrorNorm, FieldError, Grid, Pass, SOLVERS, SolveError, VectorField,
+    Adaptive, At, ButcherTableau, Closure, Controller, FieldError, Grid, Pass, SOLVERS, SolveError, VectorField,
     integrate, integrate_adaptive, integrate_back, reversal_error, solver,
 };
 use anode::problems::ScalarRelu;
@@ -170,8 +170,10 @@ fn eleven_dormand_prince_steps_reach_one_percent_on_the_scalar_relu_problem() {
     }
 }
 
-fn adaptive(rtol: f64, atol: f64, norm: ErrorNorm) -> Adaptive {
-    Adaptive { rtol, atol, norm, max_steps: 100_000 }
+const CONTROLLERS: [Controller; 3] = [Controller::Matlab, Controller::Torchdiffeq, Controller::ProportionalIntegral];
+
+fn adaptive(rtol: f64, atol: f64, controller: Controller) -> Adaptive {
+    Adaptive { rtol, atol, controller, max_steps: 100_000 }
 }
 
 const PAIRS: [(f64, f64); 3] = [(1e-3, 1e-6), (1e-6, 1e-9), (1e-9, 1e-12)];
@@ -180,7 +182,7 @@ const PAIRS: [(f64, f64); 3] = [(1e-3, 1e-6), (1e-6, 1e-9), (1e-9, 1e-12)];
 fn adaptive_dormand_prince_solves_the_mild_relu_problem_both_ways() {
     let field = ScalarRelu::<f64>::new(10.0);
     let t = solver("dormand-prince").unwrap();
-    for (norm, (rtol, atol)) in [ErrorNorm::Matlab, ErrorNorm::Torchdiffeq].iter().zip(PAIRS) {
+    for (norm, (rtol, atol)) in CONTROLLERS.iter().zip(PAIRS) {
         let there =
             integrate_adaptive(&field, t, adaptive(rtol, atol, *norm), (0.0, 1.0), &vec![1.0], &vec![]).unwrap();
         assert!((there.end[0] - field.end()).abs() < 100.0 * (rtol * field.end() + atol));
@@ -194,7 +196,7 @@ fn a_stiff_relu_problem_is_lost_at_every_tolerance() {
     let t = solver("dormand-prince").unwrap();
     for c in [100.0, 1e4] {
         for (rtol, atol) in PAIRS {
-            let (field, control) = (ScalarRelu::<f64>::new(c), adaptive(rtol, atol, ErrorNorm::Matlab));
+            let (field, control) = (ScalarRelu::<f64>::new(c), adaptive(rtol, atol, Controller::Matlab));
             let there = integrate_adaptive(&field, t, control, (0.0, 1.0), &vec![1.0], &vec![]).unwrap();
             assert!(there.end[0] < 0.0, "z(1) has overshot zero: {}", there.end[0]);
             let back = integrate_adaptive(&field, t, control, (1.0, 0.0), &there.end, &vec![]).unwrap();
@@ -202,6 +204,20 @@ fn a_stiff_relu_problem_is_lost_at_every_tolerance() {
             assert!((reversal_error(&vec![1.0], &back.end) - 1.0).abs() < 1e-6);
         }
     }
+}
+
+#[test]
+fn two_errors_choose_steps_better_than_one_where_stability_limits_them() {
+    // Stability holds the steps of z' = -1000 (z - cos t) near 3.3 / 1000; a controller that looks at one error alone runs
+    // into the limit and is thrown back again and again.
+    let stiff = Closure(|t: f64, z: &[f64], dz: &mut [f64]| dz[0] = -1000.0 * (z[0] - t.cos()));
+    let t = solver("dormand-prince").unwrap();
+    let solve = |controller| {
+        integrate_adaptive(&stiff, t, adaptive(1e-4, 1e-6, controller), (0.0, 2.0), &vec![1.0], &vec![]).unwrap()
+    };
+    let (one, two) = (solve(Controller::Torchdiffeq), solve(Controller::ProportionalIntegral));
+    assert!((two.end[0] - 2.0f64.cos()).abs() < 2e-3, "{}", two.end[0]);
+    assert!(2 * two.rejected < one.rejected, "rejected {} and {}", two.rejected, one.rejected);
 }
 
 struct Broken;
@@ -234,7 +250,7 @@ fn errors_of_a_field_name_step_and_stage() {
 fn adaptive_solves_end_with_an_error_rather_than_without_end() {
     let t = solver("dormand-prince").unwrap();
     let blow_up = Closure(|_: f64, z: &[f64], dz: &mut [f64]| dz[0] = 2.0 * z[0] * z[0]);
-    for norm in [ErrorNorm::Matlab, ErrorNorm::Torchdiffeq] {
+    for norm in CONTROLLERS {
         let got = integrate_adaptive(&blow_up, t, adaptive(1e-6, 1e-9, norm), (0.0, 1.0), &vec![1.0], &vec![]);
         let got = got.map(|s| s.end).unwrap_err();
         assert!(matches!(got, SolveError::StepUnderflow { t, .. } if (t - 0.5).abs() < 1e-3), "{norm:?} {got}");
@@ -245,7 +261,7 @@ fn adaptive_solves_end_with_an_error_rather_than_without_end() {
     }
     let euler = solver("euler").unwrap();
     let got =
-        integrate_adaptive(&blow_up, euler, adaptive(1e-3, 1e-6, ErrorNorm::Matlab), (0.0, 1.0), &vec![1.0], &vec![]);
+        integrate_adaptive(&blow_up, euler, adaptive(1e-3, 1e-6, Controller::Matlab), (0.0, 1.0), &vec![1.0], &vec![]);
     assert_eq!(got.map(|s| s.end), Err(SolveError::NoEmbedded("euler")));
 }
 
@@ -256,7 +272,7 @@ proptest! {
         let field = Closure(move |_: f64, z: &[f64], dz: &mut [f64]| dz[0] = rate * z[0]);
         let tolerance = 10f64.powi(-exponent);
         for name in ["heun", "bogacki-shampine", "dormand-prince", "tsitouras"] {
-            for norm in [ErrorNorm::Matlab, ErrorNorm::Torchdiffeq] {
+            for norm in CONTROLLERS {
                 let control = adaptive(tolerance, tolerance * 1e-3, norm);
                 let s = integrate_adaptive(&field, solver(name).unwrap(), control, (0.0, t1), &vec![1.0], &vec![]);
                 let s = s.unwrap();

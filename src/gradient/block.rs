@@ -1,6 +1,9 @@
 //! An ODE block: a field, a solver and a time grid.
 
-use crate::ode::{ButcherTableau, DifferentiableField, FieldError, Grid, SolveError, Step, Vector, Workspace, step};
+use crate::ode::{
+    ButcherTableau, DifferentiableField, FieldError, Grid, SolveError, Step, Vector, Workspace, combine, finish,
+    guarded, stages, step,
+};
 
 use super::Ledger;
 
@@ -42,6 +45,21 @@ impl<F: DifferentiableField> Block<'_, F> {
         })
     }
 
+    /// The stages of a step from `z` without tapes; `z` stays, the derivatives are in the workspace.
+    pub(super) fn plain_stages(
+        &self,
+        at: Step,
+        workspace: &mut Workspace<F::Vector>,
+        z: &F::Vector,
+        theta: &F::Vector,
+        ledger: &Ledger,
+    ) -> Result<(), SolveError> {
+        stages(self.tableau, at, workspace, z, |at, z, dz| {
+            ledger.evaluation();
+            self.field.eval(at, z, theta, dz)
+        })
+    }
+
     /// The same step, same bits, with the tapes of its stages.
     pub(super) fn taped_step(
         &self,
@@ -51,15 +69,29 @@ impl<F: DifferentiableField> Block<'_, F> {
         theta: &F::Vector,
         ledger: &Ledger,
     ) -> Result<StepTape<F::Tape>, SolveError> {
-        let mut stages = Vec::with_capacity(self.tableau.solution_stages());
-        step(self.tableau, at, workspace, z, |at, z, dz| {
+        let tape = self.taped_stages(at, workspace, z, theta, ledger)?;
+        finish(self.tableau, at, workspace, z)?;
+        Ok(tape)
+    }
+
+    /// The stages of a step from `z` with their tapes; `z` stays, the derivatives are in the workspace.
+    pub(super) fn taped_stages(
+        &self,
+        at: Step,
+        workspace: &mut Workspace<F::Vector>,
+        z: &F::Vector,
+        theta: &F::Vector,
+        ledger: &Ledger,
+    ) -> Result<StepTape<F::Tape>, SolveError> {
+        let mut tapes = Vec::with_capacity(self.tableau.solution_stages());
+        stages(self.tableau, at, workspace, z, |at, z, dz| {
             ledger.evaluation();
-            stages.push(self.field.eval_taped(at, z, theta, dz)?);
+            tapes.push(self.field.eval_taped(at, z, theta, dz)?);
             Ok::<(), FieldError>(())
         })?;
-        let bytes = stages.iter().map(|tape| self.field.tape_bytes(tape)).sum();
+        let bytes = tapes.iter().map(|tape| self.field.tape_bytes(tape)).sum();
         ledger.keep(bytes);
-        Ok(StepTape { stages, step: at, bytes })
+        Ok(StepTape { stages: tapes, step: at, bytes })
     }
 }
 
@@ -74,13 +106,17 @@ impl<V: Vector> Adjoints<V> {
     pub(super) fn new(stages: usize, z: &V) -> Self {
         Self { stage_bars: (0..stages).map(|_| z.zeros_like()).collect(), k_bar: z.zeros_like() }
     }
+
+    /// `z_bar += sum_i Z_bar_i`: the cotangent of z that the increment of a step leaves.
+    pub(super) fn add_to(&self, z_bar: &mut V) {
+        for bar in &self.stage_bars {
+            combine(&[1.0], 1.0, std::slice::from_ref(bar), z_bar);
+        }
+    }
 }
 
 impl<F: DifferentiableField> Block<'_, F> {
     /// The vjp of one step: turns the cotangent `z_bar` of z_{n+1} into that of z_n and adds to `theta_bar`.
-    ///
-    /// From z' = z + h sum_i b_i k_i and k_i = f(Z_i), Z_i = z + h sum_j a_ij k_j, backwards over the stages:
-    /// k_bar_i = h b_i z'_bar + h sum_{j>i} a_ji Z_bar_j, Z_bar_i = (df/dz)^T k_bar_i, z_bar = z'_bar + sum_i Z_bar_i.
     pub(super) fn step_vjp(
         &self,
         tape: &StepTape<F::Tape>,
@@ -90,28 +126,45 @@ impl<F: DifferentiableField> Block<'_, F> {
         theta_bar: &mut F::Vector,
         ledger: &Ledger,
     ) -> Result<(), SolveError> {
+        self.increment_vjp(tape, adjoints, z_bar, theta, theta_bar, ledger)?;
+        adjoints.add_to(z_bar);
+        finite(z_bar, tape.step)
+    }
+
+    /// The vjp of a step's increment h sum_i b_i k_i for its `cotangent`: adds to `theta_bar`, and leaves what is due to z in
+    /// `adjoints`.
+    ///
+    /// From k_i = f(Z_i), Z_i = z + h sum_j a_ij k_j, backwards over the stages:
+    /// k_bar_i = h b_i cotangent + h sum_{j>i} a_ji Z_bar_j, Z_bar_i = (df/dz)^T k_bar_i, z_bar = sum_i Z_bar_i.
+    pub(super) fn increment_vjp(
+        &self,
+        tape: &StepTape<F::Tape>,
+        adjoints: &mut Adjoints<F::Vector>,
+        cotangent: &F::Vector,
+        theta: &F::Vector,
+        theta_bar: &mut F::Vector,
+        ledger: &Ledger,
+    ) -> Result<(), SolveError> {
         let h = tape.step.h;
         for i in (0..tape.stages.len()).rev() {
             let (earlier, later) = adjoints.stage_bars.split_at_mut(i + 1);
             let this = &mut earlier[i];
             adjoints.k_bar.set_zero();
-            crate::ode::combine(&[self.tableau.b[i]], h, std::slice::from_ref(z_bar), &mut adjoints.k_bar);
+            combine(&[self.tableau.b[i]], h, std::slice::from_ref(cotangent), &mut adjoints.k_bar);
             for (j, bar) in (i + 1..).zip(later.iter().take(tape.stages.len() - i - 1)) {
-                crate::ode::combine(&[self.tableau.a[j][i]], h, std::slice::from_ref(bar), &mut adjoints.k_bar);
+                combine(&[self.tableau.a[j][i]], h, std::slice::from_ref(bar), &mut adjoints.k_bar);
             }
             this.set_zero();
             ledger.vjp();
-            crate::ode::guarded(tape.step.at(self.tableau, i), || {
+            guarded(tape.step.at(self.tableau, i), || {
                 self.field.vjp(&tape.stages[i], theta, &adjoints.k_bar, this, theta_bar)
             })?;
         }
-        for bar in &adjoints.stage_bars[..tape.stages.len()] {
-            crate::ode::combine(&[1.0], 1.0, std::slice::from_ref(bar), z_bar);
-        }
-        if z_bar.is_finite() {
-            Ok(())
-        } else {
-            Err(SolveError::NotFinite { step: tape.step.index, stage: 0, t: tape.step.t })
-        }
+        Ok(())
     }
+}
+
+/// Refuses a state or a cotangent that left the finite numbers in `step`.
+pub(super) fn finite<V: Vector>(x: &V, step: Step) -> Result<(), SolveError> {
+    if x.is_finite() { Ok(()) } else { Err(SolveError::NotFinite { step: step.index, stage: 0, t: step.t }) }
 }

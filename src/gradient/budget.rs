@@ -41,8 +41,13 @@ impl Extent {
                 times(times(blocks, snapshots), state).saturating_add(times(steps.div_ceil(snapshots), tape))
             }
             Method::Revolve(m) => times(blocks, times(m.min(steps), state).saturating_add(tape)),
+            Method::Online(m) => times(blocks, times(m.min(steps), state)).saturating_add(tape),
             Method::ReverseTime => times(blocks, state),
             Method::StoredAdjoint => times(times(blocks, steps), state),
+            // Every state with its rate.
+            Method::InterpolatedAdjoint => times(times(blocks, 2 * (steps + 1)), state),
+            // Two states at the end of the block, and the tapes of a step while it is reversed.
+            Method::Leapfrog | Method::Reversible => times(blocks, 2 * state).saturating_add(2 * tape),
         }
     }
 

@@ -6,7 +6,8 @@
 
 use crate::ode::{DifferentiableField, Pass, Real, SolveError, Step, Vector, combine, guarded, stage_state};
 
-use super::{Block, Ledger};
+use super::block::finite;
+use super::{Block, Ledger, Method};
 
 /// What the forward sweep keeps.
 pub(super) enum Kept<V> {
@@ -15,32 +16,70 @@ pub(super) enum Kept<V> {
     /// z_1 .. z_Nt; each backward step starts from the stored state, so that only the discretization of the adjoint is
     /// wrong, not the state.
     States(Vec<V>),
+    /// z_n and f(t_n, z_n), n = 0 .. Nt; the backward stages see the cubic Hermite interpolant between them.
+    Nodes(Vec<Node<V>>),
 }
 
-/// Plain forward sweep. Returns z_Nt and what is kept.
+/// A state with its rate.
+pub(super) struct Node<V> {
+    z: V,
+    rate: V,
+}
+
+impl<V: Vector> Node<V> {
+    pub(super) fn keep(z: &V, rate: &V, ledger: &Ledger) -> Self {
+        ledger.keep(z.bytes() + rate.bytes());
+        Self { z: z.duplicate(), rate: rate.duplicate() }
+    }
+
+    pub(super) fn free(self, ledger: &Ledger) {
+        ledger.free(self.z.bytes() + self.rate.bytes());
+    }
+}
+
+/// Plain forward sweep. Returns z_Nt and what `method` keeps.
 pub(super) fn forward<F: DifferentiableField>(
     block: &Block<F>,
-    store_states: bool,
+    method: Method,
     z0: &F::Vector,
     theta: &F::Vector,
     ledger: &Ledger,
 ) -> Result<(F::Vector, Kept<F::Vector>), SolveError> {
     let mut z = z0.duplicate();
+    let mut before = z0.duplicate();
     let mut workspace = block.workspace(&z);
-    let mut states = vec![];
+    let (mut states, mut nodes) = (vec![], vec![]);
     for n in 0..block.grid.steps() {
         ledger.step(false);
+        if method == Method::InterpolatedAdjoint {
+            before.copy_from(&z);
+        }
         block.plain_step(block.grid.forward(n, Pass::Forward), &mut workspace, &mut z, theta, ledger)?;
-        if store_states {
-            ledger.keep(z.bytes());
-            states.push(z.duplicate());
+        match method {
+            Method::StoredAdjoint => {
+                ledger.keep(z.bytes());
+                states.push(z.duplicate());
+            }
+            // The first stage of every explicit method is the rate at the start of the step.
+            Method::InterpolatedAdjoint => nodes.push(Node::keep(&before, &workspace.k[0], ledger)),
+            _ => {}
         }
     }
-    let kept = if store_states {
-        Kept::States(states)
-    } else {
-        ledger.keep(z.bytes());
-        Kept::End(z.duplicate())
+    let kept = match method {
+        Method::StoredAdjoint => Kept::States(states),
+        Method::InterpolatedAdjoint => {
+            let last = block.grid.backward(block.grid.steps().saturating_sub(1));
+            let at = Step { pass: Pass::Replay, ..last }.at(block.tableau, 0);
+            let mut rate = z.zeros_like();
+            ledger.evaluation();
+            guarded(at, || block.field.eval(at, &z, theta, &mut rate))?;
+            nodes.push(Node::keep(&z, &rate, ledger));
+            Kept::Nodes(nodes)
+        }
+        _ => {
+            ledger.keep(z.bytes());
+            Kept::End(z.duplicate())
+        }
     };
     Ok((z, kept))
 }
@@ -56,23 +95,44 @@ pub(super) fn backward<F: DifferentiableField>(
 ) -> Result<F::Vector, SolveError> {
     let mut adjoint = cotangent.duplicate();
     let mut stages = Stages::new(block.tableau.solution_stages(), cotangent, theta_bar);
+    let mut step = |n: usize, past: Past<F::Vector>| {
+        stages.step(block, block.grid.backward(n), past, &mut adjoint, theta, theta_bar, ledger)
+    };
+    let steps = (0..block.grid.steps()).rev();
     match kept {
         Kept::End(mut z) => {
-            for n in (0..block.grid.steps()).rev() {
-                stages.step(block, block.grid.backward(n), &mut z, &mut adjoint, theta, theta_bar, ledger)?;
+            for n in steps {
+                step(n, Past::Moving(&mut z))?;
             }
             ledger.free(z.bytes());
         }
-        Kept::States(mut states) => {
-            for n in (0..block.grid.steps()).rev() {
-                if let Some(mut z) = states.pop() {
-                    stages.step(block, block.grid.backward(n), &mut z, &mut adjoint, theta, theta_bar, ledger)?;
-                    ledger.free(z.bytes());
+        Kept::States(states) => {
+            for (n, mut z) in steps.zip(states.into_iter().rev()) {
+                step(n, Past::Moving(&mut z))?;
+                ledger.free(z.bytes());
+            }
+        }
+        Kept::Nodes(mut nodes) => {
+            let mut end = nodes.pop();
+            for n in steps {
+                if let (Some(later), Some(start)) = (end.take(), nodes.pop()) {
+                    step(n, Past::Between { start: &start, end: &later })?;
+                    later.free(ledger);
+                    end = Some(start);
                 }
             }
+            end.into_iter().for_each(|first| first.free(ledger));
         }
     }
     Ok(adjoint)
+}
+
+/// Where a backward step gets the states of its stages from.
+enum Past<'a, V> {
+    /// From integrating backwards with the adjoint; moved on by the step.
+    Moving(&'a mut V),
+    /// From the cubic Hermite interpolant between two nodes.
+    Between { start: &'a Node<V>, end: &'a Node<V> },
 }
 
 /// Workspace of a backward step of the augmented system.
@@ -102,7 +162,7 @@ impl<V: Vector> Stages<V> {
         &mut self,
         block: &Block<F>,
         step: Step,
-        z: &mut V,
+        mut past: Past<V>,
         adjoint: &mut V,
         theta: &V,
         theta_bar: &mut V,
@@ -112,7 +172,13 @@ impl<V: Vector> Stages<V> {
         let stages = tableau.solution_stages();
         for i in 0..stages {
             let at = step.at(tableau, i);
-            let state = stage_state(tableau.a[i], step.h, z, &self.state_rates[..i], &mut self.state);
+            let state = match &mut past {
+                Past::Moving(z) => stage_state(tableau.a[i], step.h, &**z, &self.state_rates[..i], &mut self.state),
+                Past::Between { start, end } => {
+                    hermite(1.0 - tableau.c[i], -step.h, start, end, &mut self.state);
+                    &self.state
+                }
+            };
             ledger.evaluation();
             let state_rate = &mut self.state_rates[i];
             let tape = guarded(at, || block.field.eval_taped(at, state, theta, state_rate))?;
@@ -125,12 +191,26 @@ impl<V: Vector> Stages<V> {
             guarded(at, || block.field.vjp(&tape, theta, a, rate, &mut self.theta_rate))?;
             theta_bar.axpy(V::Real::of(-step.h * tableau.b[i]), &self.theta_rate);
         }
-        combine(&tableau.b[..stages], step.h, &self.state_rates, z);
-        combine(&tableau.b[..stages], -step.h, &self.adjoint_rates, adjoint);
-        if z.is_finite() && adjoint.is_finite() {
-            Ok(())
-        } else {
-            Err(SolveError::NotFinite { step: step.index, stage: 0, t: step.t })
+        if let Past::Moving(z) = past {
+            combine(&tableau.b[..stages], step.h, &self.state_rates, z);
+            finite(z, step)?;
         }
+        combine(&tableau.b[..stages], -step.h, &self.adjoint_rates, adjoint);
+        finite(adjoint, step)
+    }
+}
+
+/// The cubic that meets both nodes' states and rates, a share `s` of the way from `start` to `end`, which lie `h` apart
+/// (Hairer, Norsett, Wanner, *Solving ODEs I*, II.6).
+pub(super) fn hermite<V: Vector>(s: f64, h: f64, start: &Node<V>, end: &Node<V>, into: &mut V) {
+    let r = 1.0 - s;
+    into.set_zero();
+    for (weight, x) in [
+        (r * r * (1.0 + 2.0 * s), &start.z),
+        (s * s * (1.0 + 2.0 * r), &end.z),
+        (h * s * r * r, &start.rate),
+        (-h * s * s * r, &end.rate),
+    ] {
+        into.axpy(V::Real::of(weight), x);
     }
 }

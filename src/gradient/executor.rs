@@ -39,6 +39,15 @@ pub(super) fn forward<F: DifferentiableField>(
 }
 
 impl<F: DifferentiableField> Paused<F> {
+    /// A backward sweep that starts from snapshots which some other sweep left.
+    pub(super) fn at_the_turn(
+        actions: Vec<Action>,
+        current: (usize, F::Vector),
+        snapshots: Vec<(usize, F::Vector)>,
+    ) -> Self {
+        Self { actions: actions.into_iter(), done: 0, current, snapshots, tapes: vec![] }
+    }
+
     /// Runs the rest of the schedule: turns the cotangent of z_Nt into that of z_0 and adds to `theta_bar`.
     pub(super) fn backward(
         mut self,

@@ -14,24 +14,49 @@ pub enum Method {
     Uniform(usize),
     /// Discretize-then-optimize with this many snapshots, placed binomially (Griewank & Walther 2000).
     Revolve(usize),
+    /// Discretize-then-optimize with this many snapshots, placed while the number of steps is not known yet (Wang, Moin &
+    /// Iaccarino 2009): for adaptive solvers.
+    Online(usize),
     /// Optimize-then-discretize: state and adjoint integrated backwards together from z(1) (Chen et al. 2018).
     ReverseTime,
     /// Optimize-then-discretize: the adjoint integrated backwards along the stored forward states.
     StoredAdjoint,
+    /// Optimize-then-discretize: the adjoint integrated backwards along the cubic Hermite interpolant of the forward states.
+    InterpolatedAdjoint,
+    /// The asynchronous leapfrog of MALI (Zhuang et al. 2021), run backwards: a solver of its own, of order 2, with the
+    /// exact gradient of its own steps in O(1) memory. The block's tableau is not used.
+    Leapfrog,
+    /// The block's tableau made algebraically reversible (McCallum & Foster 2024), and run backwards: the exact gradient of
+    /// the coupled steps in O(1) memory, at twice the evaluations.
+    Reversible,
 }
 
 impl Method {
     /// How each method is written; `M` is a number of snapshots, at least 1.
-    pub const PATTERNS: &'static [&'static str] =
-        &["full", "anode", "uniform:M", "revolve:M", "reverse-time", "stored-adjoint"];
+    pub const PATTERNS: &'static [&'static str] = &[
+        "full",
+        "anode",
+        "uniform:M",
+        "revolve:M",
+        "online:M",
+        "reverse-time",
+        "stored-adjoint",
+        "interpolated-adjoint",
+        "leapfrog",
+        "reversible",
+    ];
 
     /// The same as a regular expression, for the schema.
-    pub const REGEX: &'static str =
-        "^(full|anode|uniform:[1-9][0-9]*|revolve:[1-9][0-9]*|reverse-time|stored-adjoint|dfdx-tape)$";
+    pub const REGEX: &'static str = "^(full|anode|(uniform|revolve|online):[1-9][0-9]*|(reverse-time|(stored|interpolated)-adjoint)|leapfrog|reversible|dfdx-tape)$";
 
-    /// Whether the result is the exact gradient of the discrete steps.
+    /// Whether the result is the exact gradient of the steps taken.
     pub fn is_exact(self) -> bool {
-        !matches!(self, Self::ReverseTime | Self::StoredAdjoint)
+        !matches!(self, Self::ReverseTime | Self::StoredAdjoint | Self::InterpolatedAdjoint)
+    }
+
+    /// Whether the forward sweep takes the steps of the block's tableau. The reversible solvers take steps of their own.
+    pub fn takes_the_steps_of_the_tableau(self) -> bool {
+        !matches!(self, Self::Leapfrog | Self::Reversible)
     }
 }
 
@@ -55,10 +80,14 @@ impl FromStr for Method {
                 "anode" => Ok(Self::Anode),
                 "reverse-time" => Ok(Self::ReverseTime),
                 "stored-adjoint" => Ok(Self::StoredAdjoint),
+                "interpolated-adjoint" => Ok(Self::InterpolatedAdjoint),
+                "leapfrog" => Ok(Self::Leapfrog),
+                "reversible" => Ok(Self::Reversible),
                 _ => Err(UnknownMethod(name.to_owned())),
             },
             Some(("uniform", m)) => snapshots(m).map(Self::Uniform),
             Some(("revolve", m)) => snapshots(m).map(Self::Revolve),
+            Some(("online", m)) => snapshots(m).map(Self::Online),
             Some(_) => Err(UnknownMethod(name.to_owned())),
         }
     }
@@ -71,8 +100,12 @@ impl fmt::Display for Method {
             Self::Anode => f.write_str("anode"),
             Self::Uniform(m) => write!(f, "uniform:{m}"),
             Self::Revolve(m) => write!(f, "revolve:{m}"),
+            Self::Online(m) => write!(f, "online:{m}"),
             Self::ReverseTime => f.write_str("reverse-time"),
             Self::StoredAdjoint => f.write_str("stored-adjoint"),
+            Self::InterpolatedAdjoint => f.write_str("interpolated-adjoint"),
+            Self::Leapfrog => f.write_str("leapfrog"),
+            Self::Reversible => f.write_str("reversible"),
         }
     }
 }

@@ -4,6 +4,7 @@
 //! the vjps of the steps run in the same order on the same states under every schedule.
 
 use super::Method;
+use super::online::online;
 
 /// One action of a checkpoint schedule. The executor holds one current state, at first z_0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,14 +34,17 @@ pub enum Action {
     Reverse,
 }
 
-/// The actions of `method` for `steps` steps; `None` where the method has no schedule (the continuous adjoints).
+/// The actions of `method` for `steps` steps; `None` where the method has no schedule (the continuous
+/// adjoints and the solvers that are run backwards).
 pub fn schedule(method: Method, steps: usize) -> Option<Vec<Action>> {
     match method {
         Method::Full => Some(full(steps)),
         Method::Anode => Some(uniform(steps, 1)),
         Method::Uniform(m) => Some(uniform(steps, m)),
         Method::Revolve(m) => Some(revolve(steps, m)),
-        Method::ReverseTime | Method::StoredAdjoint => None,
+        Method::Online(m) => Some(online(steps, m)),
+        Method::ReverseTime | Method::StoredAdjoint | Method::InterpolatedAdjoint => None,
+        Method::Leapfrog | Method::Reversible => None,
     }
 }
 
@@ -84,8 +88,9 @@ fn revolve(steps: usize, snapshots: usize) -> Vec<Action> {
     actions
 }
 
-/// Reverses steps `from..to`. The state z_`from` is current, and kept in a snapshot that counts among `snapshots`.
-fn reverse_range(from: usize, to: usize, snapshots: usize, actions: &mut Vec<Action>, turn: &mut bool) {
+/// Reverses steps `from..to` with the fewest plain steps. The state z_`from` is current, and kept in a snapshot that counts
+/// among `snapshots`. The first taped step is followed by the turn where one is still due.
+pub(super) fn reverse_range(from: usize, to: usize, snapshots: usize, actions: &mut Vec<Action>, turn: &mut bool) {
     let (mut to, mut current) = (to, from);
     while to - from > 1 {
         let at = from + if snapshots == 1 { to - from - 1 } else { split(to - from, snapshots) };
@@ -159,15 +164,16 @@ mod tests {
         f
     }
 
-    /// Runs a schedule on indices alone; returns plain steps taken and the most snapshots alive.
-    fn walk(actions: &[Action], steps: usize) -> (usize, usize) {
-        let (mut at, mut plain, mut most, mut turned) = (0, 0, 0, false);
+    /// Runs a schedule on indices alone; returns how often each step is taken without tape and the most snapshots alive.
+    fn walk(actions: &[Action], steps: usize) -> (Vec<usize>, usize) {
+        let (mut at, mut most, mut turned) = (0, 0, false);
+        let mut plain = vec![0; steps];
         let (mut alive, mut taped, mut reversed) = (vec![], vec![], vec![]);
         for action in actions {
             match *action {
                 Action::Advance { to } => {
                     assert!(to >= at);
-                    plain += to - at;
+                    plain[at..to].iter_mut().for_each(|n| *n += 1);
                     at = to;
                 }
                 Action::Tape => {
@@ -205,7 +211,7 @@ mod tests {
         for (m, row) in optimum.iter().enumerate().skip(1) {
             for (steps, &best) in row.iter().enumerate().skip(1) {
                 let (plain, most) = walk(&revolve(steps, m), steps);
-                assert_eq!(plain, best, "Nt = {steps}, m = {m}");
+                assert_eq!(plain.iter().sum::<usize>(), best, "Nt = {steps}, m = {m}");
                 assert_eq!(revolve_optimum(steps, m), best, "binomial formula, Nt = {steps}, m = {m}");
                 assert!(most <= m, "{most} snapshots alive, Nt = {steps}, m = {m}");
             }
@@ -215,9 +221,28 @@ mod tests {
     #[test]
     fn every_schedule_reverses_every_step_once_and_in_order() {
         for steps in 1..40 {
-            assert_eq!(walk(&full(steps), steps).0, 0);
+            assert_eq!(walk(&full(steps), steps).0, vec![0; steps]);
             for m in 1..10 {
-                assert_eq!(walk(&uniform(steps, m), steps).0, steps);
+                assert_eq!(walk(&uniform(steps, m), steps).0, vec![1; steps]);
+            }
+        }
+    }
+
+    /// The least r with Nt <= C(m + r, m): no schedule with m snapshots can take every step fewer than r times.
+    fn least_repeats(steps: usize, m: usize) -> usize {
+        (0..).find(|&r| binomial(m + r, m) >= steps).unwrap()
+    }
+
+    #[test]
+    fn online_snapshots_cost_at_most_one_sweep_more_than_the_optimum() {
+        for m in 1..=20 {
+            for steps in 1..=200 {
+                let (plain, most) = walk(&online(steps, m), steps);
+                assert!(most <= m, "{most} snapshots alive, Nt = {steps}, m = {m}");
+                let repeats = plain.iter().max().copied().unwrap();
+                assert!(repeats <= least_repeats(steps, m) + 1, "a step {repeats} times, Nt = {steps}, m = {m}");
+                let taken: usize = plain.iter().sum();
+                assert!(taken <= revolve_optimum(steps, m) + steps, "{taken} plain steps, Nt = {steps}, m = {m}");
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use crate::ode::{DifferentiableField, SolveError};
 
-use super::{Block, Ledger, Method, continuous, executor, schedule};
+use super::{Block, Ledger, Method, continuous, executor, leapfrog, reversible, schedule};
 
 /// The forward sweep of a block, with what its method keeps for the backward sweep.
 ///
@@ -30,12 +30,14 @@ pub struct Trajectory<F: DifferentiableField> {
 enum Kept<F: DifferentiableField> {
     Schedule(executor::Paused<F>),
     Continuous(continuous::Kept<F::Vector>),
+    Leapfrog(leapfrog::Pair<F::Vector>),
+    Reversible(reversible::Pair<F::Vector>),
 }
 
 impl Method {
     /// Integrates `block` from `z0` and keeps what this method's backward sweep needs.
     ///
-    /// Costs Nt s evaluations of f for a solver of s stages.
+    /// Costs Nt s evaluations of f for a solver of s stages; [`Method::Leapfrog`] costs Nt + 1, [`Method::Reversible`] 2 Nt s.
     ///
     /// # Errors
     /// See [`SolveError`].
@@ -46,16 +48,25 @@ impl Method {
         theta: &F::Vector,
         ledger: &Ledger,
     ) -> Result<Trajectory<F>, SolveError> {
-        match schedule::schedule(self, block.grid.steps()) {
-            Some(actions) => {
-                let (end, paused) = executor::forward(block, actions, z0, theta, ledger)?;
-                Ok(Trajectory { end, kept: Kept::Schedule(paused) })
-            }
-            None => {
-                let (end, kept) = continuous::forward(block, self == Method::StoredAdjoint, z0, theta, ledger)?;
-                Ok(Trajectory { end, kept: Kept::Continuous(kept) })
-            }
+        if let Some(actions) = schedule::schedule(self, block.grid.steps()) {
+            let (end, paused) = executor::forward(block, actions, z0, theta, ledger)?;
+            return Ok(Trajectory { end, kept: Kept::Schedule(paused) });
         }
+        let (end, kept) = match self {
+            Self::Leapfrog => {
+                let (end, pair) = leapfrog::forward(block, z0, theta, ledger)?;
+                (end, Kept::Leapfrog(pair))
+            }
+            Self::Reversible => {
+                let (end, pair) = reversible::forward(block, z0, theta, ledger)?;
+                (end, Kept::Reversible(pair))
+            }
+            _ => {
+                let (end, kept) = continuous::forward(block, self, z0, theta, ledger)?;
+                (end, Kept::Continuous(kept))
+            }
+        };
+        Ok(Trajectory { end, kept })
     }
 }
 
@@ -80,6 +91,8 @@ impl<F: DifferentiableField> Trajectory<F> {
         match self.kept {
             Kept::Schedule(paused) => paused.backward(block, theta, cotangent, theta_bar, ledger),
             Kept::Continuous(kept) => continuous::backward(kept, block, theta, cotangent, theta_bar, ledger),
+            Kept::Leapfrog(pair) => leapfrog::backward(pair, block, theta, cotangent, theta_bar, ledger),
+            Kept::Reversible(pair) => reversible::backward(pair, block, theta, cotangent, theta_bar, ledger),
         }
     }
 }

@@ -1,17 +1,9 @@
-//! Adaptive steps with an embedded error estimate, as MATLAB's ode45 and as torchdiffeq's dopri5 choose them.
+//! Adaptive steps with an embedded error estimate.
 
 use super::{
-    ButcherTableau, Pass, Real, SolveError, Step, Vector, VectorField, Workspace, combine, guarded, stage_state,
+    ButcherTableau, Controller, Pass, Real, SolveError, Step, Vector, VectorField, Workspace, combine, guarded,
+    stage_state,
 };
-
-/// How the local error is measured. The two also differ in how the first and the next step are chosen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ErrorNorm {
-    /// max_i |e_i| / max(|z_i|, |z'_i|, atol / rtol) <= rtol; no step above a tenth of the interval.
-    Matlab,
-    /// Root mean square of e_i / (atol + rtol max(|z_i|, |z'_i|)) <= 1.
-    Torchdiffeq,
-}
 
 /// Tolerances and limits.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -20,10 +12,17 @@ pub struct Adaptive {
     pub rtol: f64,
     /// Absolute tolerance.
     pub atol: f64,
-    /// The norm of the error.
-    pub norm: ErrorNorm,
+    /// How steps are chosen.
+    pub controller: Controller,
     /// Attempted steps after which to give up.
     pub max_steps: usize,
+}
+
+impl Adaptive {
+    /// These tolerances with the proportional-integral controller and at most a million attempted steps.
+    pub fn new(rtol: f64, atol: f64) -> Self {
+        Self { rtol, atol, controller: Controller::ProportionalIntegral, max_steps: 1_000_000 }
+    }
 }
 
 /// What an adaptive solve found.
@@ -50,9 +49,36 @@ pub fn integrate_adaptive<F: VectorField>(
     field: &F,
     tableau: &'static ButcherTableau,
     control: Adaptive,
+    span: (f64, f64),
+    z0: &F::Vector,
+    theta: &F::Vector,
+) -> Result<Solution<F::Vector>, SolveError> {
+    integrate_observed(field, tableau, control, span, z0, theta, |_| ())
+}
+
+/// The start of a step that was accepted.
+#[derive(Clone, Copy, Debug)]
+pub struct Accepted<'a, V> {
+    /// Number of the step, from 0.
+    pub step: usize,
+    /// State at the start of the step.
+    pub z: &'a V,
+    /// f there.
+    pub rate: &'a V,
+}
+
+/// As [`integrate_adaptive`], and tells `observe` of every accepted step.
+///
+/// # Errors
+/// See [`integrate_adaptive`].
+pub fn integrate_observed<F: VectorField>(
+    field: &F,
+    tableau: &'static ButcherTableau,
+    control: Adaptive,
     (t0, t1): (f64, f64),
     z0: &F::Vector,
     theta: &F::Vector,
+    mut observe: impl FnMut(Accepted<F::Vector>),
 ) -> Result<Solution<F::Vector>, SolveError> {
     let embedded = tableau.embedded.as_ref().ok_or(SolveError::NoEmbedded(tableau.name))?;
     let error_weights: Vec<f64> = tableau.b.iter().zip(embedded.b).map(|(b, e)| b - e).collect();
@@ -69,7 +95,7 @@ pub fn integrate_adaptive<F: VectorField>(
     solution.evaluations += 1;
     let mut size = control.first_step(exponent, (t1 - t0).abs(), &z, &workspace.k[0]);
     let mut probe = z.zeros_like();
-    if control.norm == ErrorNorm::Torchdiffeq {
+    if control.controller != Controller::Matlab {
         // Hairer, Norsett, Wanner I, II.4: one Euler step tells how fast the derivative changes.
         probe.copy_from(&z);
         probe.axpy(Real::of(direction * size), &workspace.k[0]);
@@ -81,6 +107,7 @@ pub fn integrate_adaptive<F: VectorField>(
 
     let mut first_ready = true;
     let mut failed_before = false;
+    let mut previous_ratio = 1e-4;
     let mut next = z.zeros_like();
     let mut error = z.zeros_like();
     for attempt in 0.. {
@@ -92,7 +119,8 @@ pub fn integrate_adaptive<F: VectorField>(
         let smallest = 16.0 * f64::EPSILON * t.abs().max(f64::MIN_POSITIVE);
         size = control.limit(size, (t1 - t0).abs());
         // A last step a little longer than planned beats a sliver after it.
-        let finishing = if control.norm == ErrorNorm::Matlab { 1.1 * size >= remaining } else { size >= remaining };
+        let finishing =
+            if control.controller == Controller::Matlab { 1.1 * size >= remaining } else { size >= remaining };
         // h is the difference of representable times, so that a fixed solve over the accepted times repeats the bits.
         let next_t = if finishing { t1 } else { t + direction * size };
         let h = next_t - t;
@@ -119,6 +147,7 @@ pub fn integrate_adaptive<F: VectorField>(
             first_ready = true;
             continue;
         }
+        observe(Accepted { step: index, z: &z, rate: &workspace.k[0] });
         solution.last.push((t, z.duplicate()));
         if solution.last.len() > 3 {
             solution.last.remove(0);
@@ -130,8 +159,9 @@ pub fn integrate_adaptive<F: VectorField>(
             break;
         }
         if !failed_before {
-            size = h.abs() * control.grow(ratio, exponent);
+            size = h.abs() * control.grow(ratio, previous_ratio, exponent);
         }
+        previous_ratio = ratio.max(1e-4);
         failed_before = false;
         first_ready = tableau.first_same_as_last();
         if first_ready {
@@ -140,80 +170,4 @@ pub fn integrate_adaptive<F: VectorField>(
     }
     solution.end = z;
     Ok(solution)
-}
-
-impl Adaptive {
-    /// Error over tolerance: at most 1 is accepted.
-    fn ratio<V: Vector>(&self, error: &V, z: &V, next: &V) -> f64 {
-        let (e, z, n) = (error.to_f64(), z.to_f64(), next.to_f64());
-        let parts = e.iter().zip(z.iter().zip(&n)).map(|(e, (z, n))| (e.abs(), z.abs().max(n.abs())));
-        match self.norm {
-            ErrorNorm::Matlab => {
-                let threshold = self.atol / self.rtol;
-                parts.map(|(e, size)| e / size.max(threshold)).fold(0.0, f64::max) / self.rtol
-            }
-            ErrorNorm::Torchdiffeq => {
-                let sum: f64 = parts.map(|(e, size)| (e / (self.atol + self.rtol * size)).powi(2)).sum();
-                (sum / e.len().max(1) as f64).sqrt()
-            }
-        }
-    }
-
-    fn limit(&self, size: f64, interval: f64) -> f64 {
-        match self.norm {
-            ErrorNorm::Matlab => size.min(0.1 * interval),
-            ErrorNorm::Torchdiffeq => size,
-        }
-    }
-
-    /// First step: from the size of the derivative.
-    fn first_step<V: Vector>(&self, exponent: f64, interval: f64, z: &V, dz: &V) -> f64 {
-        match self.norm {
-            ErrorNorm::Matlab => {
-                let threshold = self.atol / self.rtol;
-                let rate = (z.to_f64().iter().zip(dz.to_f64()))
-                    .map(|(z, d)| d.abs() / z.abs().max(threshold))
-                    .fold(0.0, f64::max)
-                    / (0.8 * self.rtol.powf(exponent));
-                if interval * 0.1 * rate > 1.0 { 1.0 / rate } else { 0.1 * interval }
-            }
-            ErrorNorm::Torchdiffeq => {
-                let (d0, d1) = (self.scaled(z, z), self.scaled(dz, z));
-                if d0 < 1e-5 || d1 < 1e-5 { 1e-6 } else { 0.01 * d0 / d1 }
-            }
-        }
-    }
-
-    fn second_guess<V: Vector>(&self, first: f64, exponent: f64, z: &V, dz: &V, changed: &V) -> f64 {
-        let mut difference = changed.duplicate();
-        difference.axpy(Real::of(-1.0), dz);
-        let (d1, d2) = (self.scaled(dz, z), self.scaled(&difference, z) / first);
-        let guess = if d1.max(d2) <= 1e-15 { (first * 1e-3).max(1e-6) } else { (0.01 / d1.max(d2)).powf(exponent) };
-        guess.min(100.0 * first)
-    }
-
-    fn scaled<V: Vector>(&self, x: &V, z: &V) -> f64 {
-        let (x, z) = (x.to_f64(), z.to_f64());
-        let sum: f64 = x.iter().zip(&z).map(|(x, z)| (x / (self.atol + self.rtol * z.abs())).powi(2)).sum();
-        (sum / x.len().max(1) as f64).sqrt()
-    }
-
-    fn grow(&self, ratio: f64, exponent: f64) -> f64 {
-        match self.norm {
-            ErrorNorm::Matlab => {
-                let inverse = 1.25 * ratio.powf(exponent);
-                if inverse > 0.2 { 1.0 / inverse } else { 5.0 }
-            }
-            ErrorNorm::Torchdiffeq => (0.9 / ratio.powf(exponent)).clamp(1.0, 10.0),
-        }
-    }
-
-    fn shrink(&self, ratio: f64, exponent: f64, failed_before: bool) -> f64 {
-        match self.norm {
-            _ if !ratio.is_finite() => 0.2,
-            ErrorNorm::Matlab if failed_before => 0.5,
-            ErrorNorm::Matlab => (0.8 / ratio.powf(exponent)).max(0.1),
-            ErrorNorm::Torchdiffeq => (0.9 / ratio.powf(exponent)).max(0.2),
-        }
-    }
 }

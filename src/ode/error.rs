@@ -50,6 +50,9 @@ pub enum SolveError {
     /// The solver has no embedded error estimate.
     #[error("solver `{0}` has no embedded error estimate, so it cannot choose its steps; use a fixed step")]
     NoEmbedded(&'static str),
+    /// The gradient method must know the number of steps before the sweep.
+    #[error("method `{0}` must know the number of steps before it starts; with adaptive steps, allowed: {1}")]
+    StepCountNeeded(String, String),
     /// A checkpoint schedule asked for the impossible.
     #[error("the checkpoint schedule is wrong at action {action}: {why}")]
     Schedule {

@@ -4,19 +4,25 @@
 //! networks or experiments.
 
 mod adaptive;
+mod controller;
 mod error;
 mod field;
 mod fixed;
 mod solvers;
+mod stack;
 mod step;
 mod tableau;
+mod time_parameters;
 mod vector;
 
-pub use adaptive::{Adaptive, ErrorNorm, Solution, integrate_adaptive};
+pub use adaptive::{Accepted, Adaptive, Solution, integrate_adaptive, integrate_observed};
+pub use controller::Controller;
 pub use error::SolveError;
 pub use field::{At, DifferentiableField, FieldError, Pass, VectorField, expect_len};
 pub use fixed::{Closure, Grid, integrate, integrate_back, reversal_error};
 pub use solvers::{SOLVERS, solver, solver_names};
-pub use step::{Step, Workspace, combine, guarded, stage_state, step};
+pub use stack::Stack;
+pub use step::{Step, Workspace, combine, finish, guarded, stage_state, stages, step};
 pub use tableau::{ButcherTableau, Embedded};
+pub use time_parameters::{TimeParameters, TimeRule};
 pub use vector::{Real, Vector, distance, relative_distance};

@@ -53,15 +53,43 @@ pub fn step<V: Vector>(
     z: &mut V,
     mut eval: impl FnMut(At, &V, &mut V) -> Result<(), FieldError>,
 ) -> Result<(), SolveError> {
-    let stages = tableau.solution_stages();
-    for i in 0..stages {
+    stages(tableau, step, workspace, z, &mut eval)?;
+    finish(tableau, step, workspace, z)
+}
+
+/// The first half of a step: evaluates the stages from `z` and leaves their derivatives in the workspace.
+///
+/// # Errors
+/// Whatever `eval` says, and a panic in it.
+pub fn stages<V: Vector>(
+    tableau: &ButcherTableau,
+    step: Step,
+    workspace: &mut Workspace<V>,
+    z: &V,
+    mut eval: impl FnMut(At, &V, &mut V) -> Result<(), FieldError>,
+) -> Result<(), SolveError> {
+    for i in 0..tableau.solution_stages() {
         let (done, rest) = workspace.k.split_at_mut(i);
         let at = step.at(tableau, i);
         let state = stage_state(tableau.a[i], step.h, z, done, &mut workspace.stage);
         guarded(at, || eval(at, state, &mut rest[0]))?;
     }
-    combine(&tableau.b[..stages], step.h, &workspace.k, z);
-    if z.is_finite() { Ok(()) } else { Err(not_finite(step, &workspace.k[..stages])) }
+    Ok(())
+}
+
+/// The second half of a step: `z += h sum_i b_i k_i`.
+///
+/// # Errors
+/// A state that is no longer finite.
+pub fn finish<V: Vector>(
+    tableau: &ButcherTableau,
+    step: Step,
+    workspace: &Workspace<V>,
+    z: &mut V,
+) -> Result<(), SolveError> {
+    let k = &workspace.k[..tableau.solution_stages()];
+    combine(tableau.b, step.h, k, z);
+    if z.is_finite() { Ok(()) } else { Err(not_finite(step, k)) }
 }
 
 /// z + h sum_j a_j k_j, or `z` itself where the row is empty.

@@ -7,7 +7,7 @@ use crate::definition::settings::{Dense, Dtype, Field, GradientErrorSettings, Nu
 use crate::gradient::{Block, Cost, Ledger, Method};
 use crate::kernels::Activation;
 use crate::ode::{
-    Adaptive, ButcherTableau, DifferentiableField, ErrorNorm, Grid, Real, SolveError, Vector, integrate_adaptive,
+    Adaptive, ButcherTableau, Controller, DifferentiableField, Grid, Real, SolveError, Vector, integrate_adaptive,
 };
 use crate::ode::{relative_distance, solver as named_solver};
 use crate::problems::{ConvField, Dense as DenseField, dfdx_tape_gradient};
@@ -119,7 +119,8 @@ fn reference<R: Real, F: DifferentiableField<Vector = Vec<R>>>(
     w: &Vec<R>,
 ) -> Result<Gradient<R>, SolveError> {
     let tableau = named_solver("dormand-prince").ok_or(SolveError::NoEmbedded("dormand-prince"))?;
-    let control = Adaptive { rtol: tolerance, atol: tolerance, norm: ErrorNorm::Torchdiffeq, max_steps: 1_000_000 };
+    let control =
+        Adaptive { rtol: tolerance, atol: tolerance, controller: Controller::Torchdiffeq, max_steps: 1_000_000 };
     let solution = integrate_adaptive(field, tableau, control, (0.0, 1.0), z0, w)?;
     gradient(Method::Anode, &Block { field, tableau, grid: Grid::Times(solution.times) }, z0, w)
 }

@@ -191,11 +191,12 @@ fn solve<R: Real, F: VectorField<Vector = Vec<R>>>(
             ]));
         }
         Stepping::Adaptive { rtol, atol, norm } => {
-            let norm = match norm {
-                ErrorNorm::Matlab => ode::ErrorNorm::Matlab,
-                ErrorNorm::Torchdiffeq => ode::ErrorNorm::Torchdiffeq,
+            let controller = match norm {
+                ErrorNorm::Matlab => ode::Controller::Matlab,
+                ErrorNorm::Torchdiffeq => ode::Controller::Torchdiffeq,
+                ErrorNorm::ProportionalIntegral => ode::Controller::ProportionalIntegral,
             };
-            let control = Adaptive { rtol: *rtol, atol: *atol, norm, max_steps: MAX_STEPS };
+            let control = Adaptive { rtol: *rtol, atol: *atol, controller, max_steps: MAX_STEPS };
             let trip = adaptive_trip(field, tableau, control, &start);
             outcome.images = pictures(size, &start.z0, &trip);
             outcome.rows.push(trip.row(&start));

@@ -117,7 +117,7 @@ pub enum Stepping {
     },
 }
 
-/// How an adaptive solver measures its local error.
+/// How an adaptive solver measures its local error and chooses its steps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum ErrorNorm {
@@ -125,6 +125,8 @@ pub enum ErrorNorm {
     Matlab,
     /// torchdiffeq: root mean square of e_i / (atol + rtol max(|z_i|, |z'_i|)) <= 1, steps unbounded.
     Torchdiffeq,
+    /// The norm of torchdiffeq; steps from the last two errors (a PI controller).
+    ProportionalIntegral,
 }
 
 impl ReversibilitySettings {
