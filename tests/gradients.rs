@@ -193,6 +193,24 @@ fn costs_are_those_of_the_theory() {
     assert!(cost(Method::Online(3)).peak_bytes <= 3 * state + tape);
 }
 
+#[test]
+fn a_byte_budget_is_kept_and_one_too_small_says_what_is_needed() {
+    let (n, nt) = (16, 40);
+    let (z0, w): (Vec<f64>, Vec<f64>) = (numbers(10, n, 1.0), numbers(11, n * n, 0.5));
+    let field = Dense::tanh(n);
+    let block = Block { field: &field, tableau: solver("rk4").unwrap(), grid: Grid::unit(nt) };
+    let full = gradient(Method::Full, &block, &z0, &w, &Ledger::new());
+    let (state, tape) = (8 * n, 4 * 2 * 8 * n);
+    for budget in [state + tape, 3 * state + tape, 10 * (state + tape), 39 * tape, 40 * tape] {
+        let ledger = Ledger::new();
+        assert_eq!(gradient(Method::Within(budget), &block, &z0, &w, &ledger), full);
+        assert!(ledger.cost().peak_bytes <= budget, "{} of {budget}", ledger.cost().peak_bytes);
+        assert_eq!(ledger.cost().replayed_steps == 0, budget == 40 * tape, "with room for all, nothing is replayed");
+    }
+    let refused = Method::Within(state + tape - 1).forward(&block, &z0, &w, &Ledger::new()).err().unwrap().to_string();
+    assert!(refused.contains(&format!("the least that works is {}", state + tape)), "{refused}");
+}
+
 fn same_bits<R: Real, F: DifferentiableField<Vector = Vec<R>>>(
     block: &Block<F>,
     z0: &Vec<R>,

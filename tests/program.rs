@@ -51,6 +51,33 @@ fn every_command_speaks_json() {
 }
 
 #[test]
+fn checkpoint_schedules_are_shown_by_name_and_by_budget() {
+    let place = Workplace::new();
+    let shown = json_of(&place, 0, &["schedule", "revolve:2", "--steps", "3", "--json"]);
+    assert!(shown["diagram"].as_str().unwrap().starts_with("o . . .  store 0\n"));
+    let budget = ["schedule", "--memory", "20MiB", "--state", "1MiB", "--tape", "2MiB", "--steps", "100", "--json"];
+    let chosen = json_of(&place, 0, &budget);
+    assert!(chosen["method"].as_str().unwrap().starts_with("revolve:"), "{chosen}");
+    assert!(chosen["bytes"].as_u64().unwrap() <= 20 << 20);
+
+    let refused = |arguments: &[&str], says: &[&str]| {
+        let output = place.run(arguments);
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{text}");
+        assert!(says.iter().all(|s| text.contains(s)), "{text}");
+    };
+    refused(&["schedule", "--memory", "2MiB", "--steps", "50"], &["the least that works is 3145728", "revolve:1"]);
+    refused(&["schedule", "--memory", "many"], &["`many`", "MiB"]);
+    refused(&["schedule", "revolv:3"], &["`revolv:3`", "revolve:M"]);
+    refused(&["schedule", "anode", "--steps", "500", "--svg", "a.svg"], &["500 steps", "100"]);
+    refused(&["schedule", "leapfrog", "--svg", "a.svg"], &["leapfrog"]);
+
+    assert!(place.run(&["schedule", "online:3", "--svg", "online.svg"]).status.success());
+    let svg = std::fs::read_to_string(place.path("online.svg")).unwrap();
+    assert!(svg.starts_with("<svg") && svg.contains("online:3"), "{}", &svg[..100]);
+}
+
+#[test]
 fn quiet_says_nothing_but_errors() {
     let place = Workplace::new();
     place.define(&reversal("sound"));

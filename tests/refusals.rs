@@ -100,6 +100,18 @@ fn each_fault_is_told_with_its_place_what_was_found_and_what_is_allowed() {
             &["min", "max"],
         ),
         ("/figures", json!([figure("a b")]), "figures[0].id: ", &["`a b`"]),
+        (
+            "/figures",
+            json!([{ "id": "a", "title": "t", "draw": { "schedules": { "steps": 8, "methods": ["anode", "leapfrog"] } } }]),
+            "figures[0].draw.schedules.methods[1]: ",
+            &["`leapfrog`", "online:M"],
+        ),
+        (
+            "/figures",
+            json!([{ "id": "a", "title": "t", "draw": { "schedules": { "steps": 101, "methods": ["anode"] } } }]),
+            "figures[0].draw.schedules.steps: ",
+            &["101", "1 to 100"],
+        ),
         ("/figures", json!([figure("a"), figure("a")]), "figures[1].id: ", &["`a`", "once"]),
     ];
     let gradient_error: &[(&str, Value, &str, &[&str])] = &[

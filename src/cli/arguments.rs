@@ -79,6 +79,9 @@ pub enum Verb {
     },
     /// Draw a checkpoint schedule as text: which snapshot lives when
     Schedule(ScheduleArguments),
+    /// Measure the memory of one gradient in a process of its own; asked by the memory study on standard input
+    #[command(hide = true)]
+    MeasureMemory,
     /// Draw the charts again from the records
     Figures(Selection),
     /// Write tables, charts and the report again from the records
@@ -121,7 +124,7 @@ pub struct Selection {
 /// Which schedule is drawn.
 #[derive(Debug, Args)]
 pub struct ScheduleArguments {
-    /// full, anode, uniform:M or revolve:M; else the one that fits --memory
+    /// full, anode, uniform:M, revolve:M or online:M; else the one that fits --memory
     #[arg(value_name = "METHOD", required_unless_present = "memory")]
     pub method: Option<String>,
     /// Steps Nt of each block
@@ -139,6 +142,9 @@ pub struct ScheduleArguments {
     /// Size of the tapes of one step
     #[arg(long, value_name = "SIZE", default_value = "2MiB")]
     pub tape: Bytes,
+    /// Write the picture to this SVG file
+    #[arg(long, value_name = "FILE")]
+    pub svg: Option<PathBuf>,
 }
 
 /// A number of bytes, with or without a unit.

@@ -5,6 +5,7 @@ mod error;
 mod keep;
 mod look;
 mod man;
+mod measure;
 mod output;
 mod run;
 mod schedule;
@@ -41,6 +42,7 @@ fn dispatch(cli: &Cli) -> Result<(), CliError> {
         Verb::Run { ids, how } => run::run(common, ids, how),
         Verb::Reproduce { only, how } => run::reproduce(common, only.as_deref(), how),
         Verb::Schedule(arguments) => schedule::schedule(common, arguments),
+        Verb::MeasureMemory => measure::measure_memory(),
         Verb::Figures(selection) => keep::figures(common, selection),
         Verb::Report(selection) => keep::report(common, selection),
         Verb::Check { write_schema } => keep::check(common, *write_schema),

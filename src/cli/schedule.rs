@@ -3,6 +3,8 @@
 use serde_json::json;
 
 use crate::gradient::{Extent, Method, diagram};
+use crate::record::write_atomically;
+use crate::report::{ReportError, schedule_svg};
 
 use super::arguments::{Common, ScheduleArguments};
 use super::error::CliError;
@@ -29,6 +31,15 @@ pub fn schedule(common: &Common, arguments: &ScheduleArguments) -> Result<(), Cl
         (None, Some(budget)) => extent.within(budget.0).map_err(|e| usage(e.to_string()))?,
         (None, None) => return Err(usage("name a method, or a budget with --memory".into())),
     };
+    if let Some(path) = &arguments.svg {
+        if steps > MOST_DRAWN || crate::gradient::timeline(method, steps).is_none() {
+            return Err(usage(format!(
+                "{method} with {steps} steps cannot be drawn: up to {MOST_DRAWN} steps, and a checkpoint schedule"
+            )));
+        }
+        let text = schedule_svg(method, steps)?;
+        write_atomically(path, text.as_bytes()).map_err(ReportError::from)?;
+    }
     let drawn = if steps <= MOST_DRAWN { diagram(method, steps) } else { None };
     let bytes = extent.bound_bytes(method);
     if common.json {

@@ -4,7 +4,9 @@ use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
 use super::Definition;
-use super::settings::{GradientErrorSettings, MemorySettings, ReversibilitySettings, TrainingSettings};
+use super::settings::{
+    GradientErrorSettings, MemorySettings, ReversibilitySettings, SchedulesSettings, TrainingSettings,
+};
 
 /// The schema, draft 2020-12: `fixed` and `grid` depend on `study`.
 pub fn schema() -> Value {
@@ -14,6 +16,7 @@ pub fn schema() -> Value {
         ("reversibility", properties::<ReversibilitySettings>(&mut generator)),
         ("gradient-error", properties::<GradientErrorSettings>(&mut generator)),
         ("memory", properties::<MemorySettings>(&mut generator)),
+        ("schedules", properties::<SchedulesSettings>(&mut generator)),
         ("training", properties::<TrainingSettings>(&mut generator)),
     ];
     let conditions: Vec<Value> = studies.iter().map(|(study, properties)| condition(study, properties)).collect();

@@ -6,6 +6,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::settings::MethodName;
+
 /// One experiment of a paper: `experiments/<paper>/<id>.json`.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -115,6 +117,8 @@ pub enum StudyKind {
     GradientError,
     /// What a gradient keeps alive and computes.
     Memory,
+    /// The work of checkpoint schedules beside the least possible.
+    Schedules,
     /// Train a network with different gradient methods.
     Training,
 }
@@ -193,6 +197,18 @@ pub enum FigureKind {
     Lines(Lines),
     /// Grey images in a table: a run a row, the named images as columns.
     Images(Images),
+    /// Checkpoint schedules over time: which snapshot lives when. Needs no runs.
+    Schedules(Schedules),
+}
+
+/// A picture of checkpoint schedules, one beside the other.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Schedules {
+    /// Steps Nt, 1 to 100.
+    pub steps: usize,
+    /// The schedules: `full`, `anode`, `uniform:M`, `revolve:M`, `online:M`.
+    pub methods: Vec<MethodName>,
 }
 
 /// A line chart.

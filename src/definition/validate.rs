@@ -9,7 +9,11 @@ use serde_json::{Map, Value};
 
 use super::points::Point;
 use super::probe;
-use super::settings::{Fault, GradientErrorSettings, MemorySettings, ReversibilitySettings, TrainingSettings};
+use super::settings::{
+    Fault, GradientErrorSettings, MemorySettings, ReversibilitySettings, SchedulesSettings, TrainingSettings,
+};
+use crate::gradient::{Method, timeline};
+
 use super::{Check, Definition, DefinitionError, FigureKind, Rule, SourceTag, StudyKind};
 
 /// More points than this are refused: an axis too many is a mistake, not an experiment.
@@ -120,6 +124,27 @@ fn figures(definition: &Definition, faults: &mut Faults) {
         {
             faults.add(format!("figures[{i}].draw.images.columns"), "empty; name at least one image");
         }
+        if let FigureKind::Schedules(schedules) = &figure.draw {
+            schedule_figure(schedules, &format!("figures[{i}].draw.schedules"), faults);
+        }
+    }
+}
+
+fn schedule_figure(drawn: &super::Schedules, at: &str, faults: &mut Faults) {
+    const MOST: usize = 100;
+    if !(1..=MOST).contains(&drawn.steps) {
+        faults.add(format!("{at}.steps"), format!("{}; allowed: 1 to {MOST}", drawn.steps));
+    }
+    if drawn.methods.is_empty() {
+        faults.add(format!("{at}.methods"), "empty; name at least one schedule");
+    }
+    for (i, name) in drawn.methods.iter().enumerate() {
+        let method = name.as_str().parse::<Method>().ok();
+        if method.and_then(|method| timeline(method, 1)).is_none() {
+            let why =
+                format!("`{}` has no schedule; allowed: full, anode, uniform:M, revolve:M, online:M", name.as_str());
+            faults.add(format!("{at}.methods[{i}]"), why);
+        }
     }
 }
 
@@ -200,6 +225,7 @@ pub fn typed(study: StudyKind, settings: &Map<String, Value>) -> Result<Map<Stri
         StudyKind::Reversibility => read(settings, ReversibilitySettings::check),
         StudyKind::GradientError => read(settings, GradientErrorSettings::check),
         StudyKind::Memory => read(settings, MemorySettings::check),
+        StudyKind::Schedules => read(settings, SchedulesSettings::check),
         StudyKind::Training => read(settings, TrainingSettings::check),
     }
 }
@@ -210,6 +236,7 @@ fn refusal(study: StudyKind, settings: &Value) -> Option<String> {
         StudyKind::Reversibility => ReversibilitySettings::deserialize(settings).err(),
         StudyKind::GradientError => GradientErrorSettings::deserialize(settings).err(),
         StudyKind::Memory => MemorySettings::deserialize(settings).err(),
+        StudyKind::Schedules => SchedulesSettings::deserialize(settings).err(),
         StudyKind::Training => TrainingSettings::deserialize(settings).err(),
     }
     .map(|error| error.to_string())

@@ -101,10 +101,10 @@ impl Method {
                     let choice = snapshots.reach(accepted.step);
                     if let Some(place) = states.iter().position(|(s, _)| Some(*s) == choice.free) {
                         let (_, state): (usize, F::Vector) = states.swap_remove(place);
-                        ledger.free(state.bytes());
+                        ledger.free_snapshot(state.bytes());
                     }
                     if choice.store {
-                        ledger.keep(accepted.z.bytes());
+                        ledger.keep_snapshot(accepted.z.bytes());
                         states.push((accepted.step, accepted.z.duplicate()));
                     }
                 }

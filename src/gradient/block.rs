@@ -1,7 +1,7 @@
 //! An ODE block: a field, a solver and a time grid.
 
 use crate::ode::{
-    ButcherTableau, DifferentiableField, FieldError, Grid, SolveError, Step, Vector, Workspace, combine, finish,
+    ButcherTableau, DifferentiableField, FieldError, Grid, Real, SolveError, Step, Vector, Workspace, combine, finish,
     guarded, stages, step,
 };
 
@@ -107,11 +107,17 @@ impl<V: Vector> Adjoints<V> {
         Self { stage_bars: (0..stages).map(|_| z.zeros_like()).collect(), k_bar: z.zeros_like() }
     }
 
-    /// `z_bar += sum_i Z_bar_i`: the cotangent of z that the increment of a step leaves.
-    pub(super) fn add_to(&self, z_bar: &mut V) {
-        for bar in &self.stage_bars {
-            combine(&[1.0], 1.0, std::slice::from_ref(bar), z_bar);
+    /// `z_bar += sum_i Z_bar_i`: the cotangent of z that the increment of `step` leaves. Refuses one that is not finite.
+    pub(super) fn add_to(&self, z_bar: &mut V, step: Step) -> Result<(), SolveError> {
+        let mut finite = true;
+        for (i, bar) in self.stage_bars.iter().enumerate() {
+            if i + 1 == self.stage_bars.len() {
+                finite = z_bar.axpy_is_finite(Real::of(1.0), bar);
+            } else {
+                z_bar.axpy(Real::of(1.0), bar);
+            }
         }
+        if finite { Ok(()) } else { Err(not_finite(step)) }
     }
 }
 
@@ -127,8 +133,7 @@ impl<F: DifferentiableField> Block<'_, F> {
         ledger: &Ledger,
     ) -> Result<(), SolveError> {
         self.increment_vjp(tape, adjoints, z_bar, theta, theta_bar, ledger)?;
-        adjoints.add_to(z_bar);
-        finite(z_bar, tape.step)
+        adjoints.add_to(z_bar, tape.step)
     }
 
     /// The vjp of a step's increment h sum_i b_i k_i for its `cotangent`: adds to `theta_bar`, and leaves what is due to z in
@@ -166,5 +171,9 @@ impl<F: DifferentiableField> Block<'_, F> {
 
 /// Refuses a state or a cotangent that left the finite numbers in `step`.
 pub(super) fn finite<V: Vector>(x: &V, step: Step) -> Result<(), SolveError> {
-    if x.is_finite() { Ok(()) } else { Err(SolveError::NotFinite { step: step.index, stage: 0, t: step.t }) }
+    if x.is_finite() { Ok(()) } else { Err(not_finite(step)) }
+}
+
+fn not_finite(step: Step) -> SolveError {
+    SolveError::NotFinite { step: step.index, stage: 0, t: step.t }
 }

@@ -1,6 +1,8 @@
 //! The schedule that fits a byte budget: of all that fit, the one that takes the fewest steps.
 
-use super::Method;
+use crate::ode::{DifferentiableField, Pass, SolveError, Vector};
+
+use super::{Block, Ledger, Method};
 
 /// What a gradient is about: L blocks of Nt steps, with the bytes of a state and of the tapes of one step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,6 +15,21 @@ pub struct Extent {
     pub state_bytes: usize,
     /// Bytes of the tapes of one step, all stages together.
     pub step_tape_bytes: usize,
+}
+
+impl<F: DifferentiableField> Block<'_, F> {
+    /// The sizes of this block, the tapes measured on its first step from `z0`: one taped step, as a replay.
+    ///
+    /// # Errors
+    /// Those of the field.
+    pub fn extent(&self, z0: &F::Vector, theta: &F::Vector) -> Result<Extent, SolveError> {
+        let (ledger, steps) = (Ledger::new(), self.grid.steps());
+        if steps > 0 {
+            let first = self.grid.forward(0, Pass::Replay);
+            self.taped_stages(first, &mut self.workspace(z0), z0, theta, &ledger)?;
+        }
+        Ok(Extent { blocks: 1, steps, state_bytes: z0.bytes(), step_tape_bytes: ledger.cost().peak_bytes })
+    }
 }
 
 /// A budget that no schedule fits.
@@ -42,6 +59,7 @@ impl Extent {
             }
             Method::Revolve(m) => times(blocks, times(m.min(steps), state).saturating_add(tape)),
             Method::Online(m) => times(blocks, times(m.min(steps), state)).saturating_add(tape),
+            Method::Within(bytes) => times(blocks, bytes),
             Method::ReverseTime => times(blocks, state),
             Method::StoredAdjoint => times(times(blocks, steps), state),
             // Every state with its rate.
@@ -86,6 +104,12 @@ impl Extent {
             Method::Revolve(m) => self.steps.saturating_add(super::revolve_optimum(self.steps, m)),
             _ => self.steps.saturating_mul(2),
         }
+    }
+}
+
+impl From<BudgetError> for SolveError {
+    fn from(error: BudgetError) -> Self {
+        Self::Memory(error.to_string())
     }
 }
 

@@ -18,14 +18,14 @@ pub(super) struct Paused<F: DifferentiableField> {
 /// The cotangents of the state and of theta, with the workspace of a step's vjp.
 type Cotangents<'a, V> = (&'a mut V, &'a mut V, &'a mut Adjoints<V>);
 
-/// Runs `actions` up to the turn. Returns z_Nt and what is kept.
+/// Runs `actions` up to the turn.
 pub(super) fn forward<F: DifferentiableField>(
     block: &Block<F>,
     actions: Vec<Action>,
     z0: &F::Vector,
     theta: &F::Vector,
     ledger: &Ledger,
-) -> Result<(F::Vector, Paused<F>), SolveError> {
+) -> Result<Paused<F>, SolveError> {
     let mut paused = Paused {
         actions: actions.into_iter(),
         done: 0,
@@ -34,8 +34,7 @@ pub(super) fn forward<F: DifferentiableField>(
         tapes: vec![],
     };
     paused.run(block, theta, ledger, None)?;
-    let end = paused.current.1.duplicate();
-    Ok((end, paused))
+    Ok(paused)
 }
 
 impl<F: DifferentiableField> Paused<F> {
@@ -46,6 +45,11 @@ impl<F: DifferentiableField> Paused<F> {
         snapshots: Vec<(usize, F::Vector)>,
     ) -> Self {
         Self { actions: actions.into_iter(), done: 0, current, snapshots, tapes: vec![] }
+    }
+
+    /// The state at which the forward sweep ended.
+    pub(super) fn end(&self) -> &F::Vector {
+        &self.current.1
     }
 
     /// Runs the rest of the schedule: turns the cotangent of z_Nt into that of z_0 and adds to `theta_bar`.
@@ -92,7 +96,7 @@ impl<F: DifferentiableField> Paused<F> {
                     *at += 1;
                 }
                 Action::Store => {
-                    ledger.keep(z.bytes());
+                    ledger.keep_snapshot(z.bytes());
                     self.snapshots.push((*at, z.duplicate()));
                 }
                 Action::Restore { step } => {
@@ -104,7 +108,7 @@ impl<F: DifferentiableField> Paused<F> {
                 Action::Free { step } => {
                     let place = self.snapshots.iter().position(|(s, _)| *s == step);
                     let place = place.ok_or_else(|| wrong(format!("no snapshot of state {step} to free")))?;
-                    ledger.free(self.snapshots.swap_remove(place).1.bytes());
+                    ledger.free_snapshot(self.snapshots.swap_remove(place).1.bytes());
                 }
                 Action::Turn if *at == block.grid.steps() => return Ok(()),
                 Action::Turn => return Err(wrong(format!("the turn comes at state {at}, not at the last one"))),

@@ -14,6 +14,13 @@ pub(super) struct Pair<V> {
     v: V,
 }
 
+impl<V> Pair<V> {
+    /// The solution at the end of the block.
+    pub(super) fn end(&self) -> &V {
+        &self.z
+    }
+}
+
 /// Where the one evaluation of a step stands.
 fn middle(step: Step) -> At {
     At { t: step.t + step.h / 2.0, step: step.index, stage: 0, pass: step.pass }
@@ -24,13 +31,13 @@ fn start(step: Step) -> At {
     At { t: step.t, ..middle(step) }
 }
 
-/// State and velocity over the grid. Returns z at the end, and the pair.
+/// State and velocity over the grid.
 pub(super) fn forward<F: DifferentiableField>(
     block: &Block<F>,
     z0: &F::Vector,
     theta: &F::Vector,
     ledger: &Ledger,
-) -> Result<(F::Vector, Pair<F::Vector>), SolveError> {
+) -> Result<Pair<F::Vector>, SolveError> {
     let real = <F::Vector as Vector>::Real::of;
     let (mut z, mut v, mut u) = (z0.duplicate(), z0.zeros_like(), z0.zeros_like());
     let evaluate = |at, z: &F::Vector, into: &mut F::Vector| {
@@ -49,7 +56,7 @@ pub(super) fn forward<F: DifferentiableField>(
         finite(&z, step)?;
     }
     ledger.keep(z.bytes() + v.bytes());
-    Ok((z.duplicate(), Pair { z, v }))
+    Ok(Pair { z, v })
 }
 
 /// Recomputes the pair step by step and applies each step's vjp. Returns dJ/dz0 and adds to `theta_bar`.

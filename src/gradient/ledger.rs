@@ -11,6 +11,8 @@ pub struct Ledger {
     replayed_steps: Cell<u64>,
     live: Cell<usize>,
     peak: Cell<usize>,
+    snapshots: Cell<usize>,
+    peak_snapshots: Cell<usize>,
 }
 
 /// The counts of a [`Ledger`] at one moment.
@@ -28,6 +30,8 @@ pub struct Cost {
     pub live_bytes: usize,
     /// The most bytes that they held at once.
     pub peak_bytes: usize,
+    /// The most snapshots of a checkpoint schedule that were alive at once.
+    pub peak_snapshots: usize,
 }
 
 impl Ledger {
@@ -63,6 +67,19 @@ impl Ledger {
         self.live.set(self.live.get().saturating_sub(bytes));
     }
 
+    /// Counts one more snapshot alive, of this size.
+    pub fn keep_snapshot(&self, bytes: usize) {
+        self.keep(bytes);
+        self.snapshots.set(self.snapshots.get() + 1);
+        self.peak_snapshots.set(self.peak_snapshots.get().max(self.snapshots.get()));
+    }
+
+    /// Counts one snapshot less.
+    pub fn free_snapshot(&self, bytes: usize) {
+        self.free(bytes);
+        self.snapshots.set(self.snapshots.get().saturating_sub(1));
+    }
+
     /// The counts now.
     pub fn cost(&self) -> Cost {
         Cost {
@@ -72,6 +89,7 @@ impl Ledger {
             replayed_steps: self.replayed_steps.get(),
             live_bytes: self.live.get(),
             peak_bytes: self.peak.get(),
+            peak_snapshots: self.peak_snapshots.get(),
         }
     }
 }

@@ -17,6 +17,8 @@ pub enum Method {
     /// Discretize-then-optimize with this many snapshots, placed while the number of steps is not known yet (Wang, Moin &
     /// Iaccarino 2009): for adaptive solvers.
     Online(usize),
+    /// Discretize-then-optimize with the schedule that takes the fewest steps within this many bytes for the block.
+    Within(usize),
     /// Optimize-then-discretize: state and adjoint integrated backwards together from z(1) (Chen et al. 2018).
     ReverseTime,
     /// Optimize-then-discretize: the adjoint integrated backwards along the stored forward states.
@@ -32,13 +34,15 @@ pub enum Method {
 }
 
 impl Method {
-    /// How each method is written; `M` is a number of snapshots, at least 1.
+    /// How each method is written; `M` is a number of snapshots, at least 1, `BYTES` a number with the unit B, KiB, MiB or GiB,
+    /// the largest that makes it whole.
     pub const PATTERNS: &'static [&'static str] = &[
         "full",
         "anode",
         "uniform:M",
         "revolve:M",
         "online:M",
+        "within:BYTES",
         "reverse-time",
         "stored-adjoint",
         "interpolated-adjoint",
@@ -47,7 +51,7 @@ impl Method {
     ];
 
     /// The same as a regular expression, for the schema.
-    pub const REGEX: &'static str = "^(full|anode|(uniform|revolve|online):[1-9][0-9]*|(reverse-time|(stored|interpolated)-adjoint)|leapfrog|reversible|dfdx-tape)$";
+    pub const REGEX: &'static str = "^(full|anode|(uniform|revolve|online):[1-9][0-9]*|within:[1-9][0-9]*([KMG]i)?B|(reverse-time|(stored|interpolated)-adjoint)|leapfrog|reversible|dfdx-tape)$";
 
     /// Whether the result is the exact gradient of the steps taken.
     pub fn is_exact(self) -> bool {
@@ -88,10 +92,21 @@ impl FromStr for Method {
             Some(("uniform", m)) => snapshots(m).map(Self::Uniform),
             Some(("revolve", m)) => snapshots(m).map(Self::Revolve),
             Some(("online", m)) => snapshots(m).map(Self::Online),
+            Some(("within", text)) => {
+                let parsed = UNITS.iter().find_map(|(unit, size)| {
+                    let number: usize = text.strip_suffix(unit)?.parse().ok()?;
+                    number.checked_mul(*size)
+                });
+                let method = parsed.filter(|bytes| *bytes > 0).map(Self::Within);
+                method.filter(|m| m.to_string() == name).ok_or_else(|| UnknownMethod(name.to_owned()))
+            }
             Some(_) => Err(UnknownMethod(name.to_owned())),
         }
     }
 }
+
+/// Units of bytes, largest first.
+const UNITS: [(&str, usize); 4] = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("B", 1)];
 
 impl fmt::Display for Method {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -101,11 +116,35 @@ impl fmt::Display for Method {
             Self::Uniform(m) => write!(f, "uniform:{m}"),
             Self::Revolve(m) => write!(f, "revolve:{m}"),
             Self::Online(m) => write!(f, "online:{m}"),
+            Self::Within(bytes) => {
+                let (unit, size) = UNITS.iter().find(|(_, size)| bytes % size == 0).unwrap_or(&("B", 1));
+                write!(f, "within:{}{unit}", bytes / size)
+            }
             Self::ReverseTime => f.write_str("reverse-time"),
             Self::StoredAdjoint => f.write_str("stored-adjoint"),
             Self::InterpolatedAdjoint => f.write_str("interpolated-adjoint"),
             Self::Leapfrog => f.write_str("leapfrog"),
             Self::Reversible => f.write_str("reversible"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_method_has_one_spelling() {
+        for name in ["full", "anode", "uniform:3", "revolve:12", "online:4", "within:64MiB", "within:1025B", "leapfrog"]
+        {
+            assert_eq!(name.parse::<Method>().map(|m| m.to_string()), Ok(name.to_owned()));
+        }
+        assert_eq!("within:3KiB".parse(), Ok(Method::Within(3072)));
+        let wrong =
+            ["Full", "revolve", "revolve:0", "revolve:01", "within:1024B", "within:0B", "within:5", "within:5kB"];
+        for name in wrong.into_iter().chain(["within:99999999999999999999B", "within:99999999999GiB", "anode:2", ""]) {
+            let text = name.parse::<Method>().unwrap_err().to_string();
+            assert!(text.contains(&format!("`{name}`")) && text.contains("revolve:M"), "{text}");
         }
     }
 }

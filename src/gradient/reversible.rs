@@ -20,6 +20,13 @@ pub(super) struct Pair<V> {
     z: V,
 }
 
+impl<V> Pair<V> {
+    /// The solution at the end of the block.
+    pub(super) fn end(&self) -> &V {
+        &self.y
+    }
+}
+
 /// Step `n` from its start to its end, and from its end to its start, in a sweep.
 fn both_ways<F>(block: &Block<F>, n: usize, pass: Pass) -> (Step, Step)
 where
@@ -28,13 +35,13 @@ where
     (block.grid.forward(n, pass), Step { pass, ..block.grid.backward(n) })
 }
 
-/// Both copies over the grid, from y = z = z0. Returns y at the end, and the pair.
+/// Both copies over the grid, from y = z = z0.
 pub(super) fn forward<F: DifferentiableField>(
     block: &Block<F>,
     z0: &F::Vector,
     theta: &F::Vector,
     ledger: &Ledger,
-) -> Result<(F::Vector, Pair<F::Vector>), SolveError> {
+) -> Result<Pair<F::Vector>, SolveError> {
     let (mut y, mut z) = (z0.duplicate(), z0.duplicate());
     let mut workspace = block.workspace(z0);
     let real = <F::Vector as Vector>::Real::of;
@@ -51,7 +58,7 @@ pub(super) fn forward<F: DifferentiableField>(
         finite(&z, there)?;
     }
     ledger.keep(y.bytes() + z.bytes());
-    Ok((y.duplicate(), Pair { y, z }))
+    Ok(Pair { y, z })
 }
 
 /// Recomputes the pair step by step and applies each step's vjp. Returns dJ/dz0 and adds to `theta_bar`.
@@ -78,7 +85,7 @@ pub(super) fn backward<F: DifferentiableField>(
         minus.set_zero();
         minus.axpy(real(-1.0), &z_bar);
         block.increment_vjp(&tape, &mut adjoints, &minus, theta, theta_bar, ledger)?;
-        adjoints.add_to(&mut y_bar);
+        adjoints.add_to(&mut y_bar, back)?;
         drop_tape(tape, ledger);
         // y' = lambda y + (1 - lambda) z + Psi_h(z) solved for y, and its vjp.
         let tape = block.taped_stages(there, &mut workspace, &z, theta, ledger)?;
@@ -87,12 +94,10 @@ pub(super) fn backward<F: DifferentiableField>(
         y.scale(real(1.0 / COUPLING));
         block.increment_vjp(&tape, &mut adjoints, &y_bar, theta, theta_bar, ledger)?;
         z_bar.axpy(real(1.0 - COUPLING), &y_bar);
-        adjoints.add_to(&mut z_bar);
+        adjoints.add_to(&mut z_bar, there)?;
         drop_tape(tape, ledger);
         y_bar.scale(real(COUPLING));
         finite(&y, there)?;
-        finite(&y_bar, there)?;
-        finite(&z_bar, there)?;
     }
     ledger.free(y.bytes() + z.bytes());
     // y0 = z0.

@@ -3,8 +3,8 @@
 //! A schedule is a list of [`Action`]s for one ODE block. It decides memory and recomputation, never a number:
 //! the vjps of the steps run in the same order on the same states under every schedule.
 
-use super::Method;
 use super::online::online;
+use super::{Method, binomial};
 
 /// One action of a checkpoint schedule. The executor holds one current state, at first z_0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,7 +35,7 @@ pub enum Action {
 }
 
 /// The actions of `method` for `steps` steps; `None` where the method has no schedule (the continuous
-/// adjoints and the solvers that are run backwards).
+/// adjoints and the solvers that are run backwards), or none before sizes are known ([`Method::Within`]).
 pub fn schedule(method: Method, steps: usize) -> Option<Vec<Action>> {
     match method {
         Method::Full => Some(full(steps)),
@@ -44,7 +44,7 @@ pub fn schedule(method: Method, steps: usize) -> Option<Vec<Action>> {
         Method::Revolve(m) => Some(revolve(steps, m)),
         Method::Online(m) => Some(online(steps, m)),
         Method::ReverseTime | Method::StoredAdjoint | Method::InterpolatedAdjoint => None,
-        Method::Leapfrog | Method::Reversible => None,
+        Method::Leapfrog | Method::Reversible | Method::Within(_) => None,
     }
 }
 
@@ -134,35 +134,10 @@ fn split(length: usize, snapshots: usize) -> usize {
     first.min(length.saturating_sub(second_least)).clamp(1, length - 1)
 }
 
-/// The binomial coefficient, saturating.
-pub fn binomial(n: usize, k: usize) -> usize {
-    let k = k.min(n.saturating_sub(k));
-    (0..k).try_fold(1usize, |c, i| Some(c.checked_mul(n - i)? / (i + 1))).unwrap_or(usize::MAX)
-}
-
-/// Plain steps that Revolve takes in all (forward sweep and replays, taped steps apart) to reverse `steps` steps with
-/// `snapshots` snapshots: r Nt - C(m + r, r - 1), with r the smallest number for which Nt <= C(m + r, m)
-/// (Griewank & Walther 2000, eq. 3).
-pub fn revolve_optimum(steps: usize, snapshots: usize) -> usize {
-    let repeats = (0..).find(|&r| binomial(snapshots + r, snapshots) >= steps).unwrap_or(steps);
-    if repeats == 0 { 0 } else { repeats * steps - binomial(snapshots + repeats, repeats - 1) }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// min_k [k + F(l - k, m - 1) + F(k, m)], F(1, m) = 0, F(l, 1) = l (l - 1) / 2.
-    fn optimum_by_dynamic_programming(steps: usize, snapshots: usize) -> Vec<Vec<usize>> {
-        let mut f = vec![vec![0; steps + 1]; snapshots + 1];
-        f[1] = (0..=steps).map(|l| l * l.saturating_sub(1) / 2).collect();
-        for m in 2..=snapshots {
-            for l in 2..=steps {
-                f[m][l] = (1..l).map(|k| k + f[m - 1][l - k] + f[m][k]).min().unwrap_or(0);
-            }
-        }
-        f
-    }
+    use crate::gradient::{fewest_plain_steps, revolve_optimum};
 
     /// Runs a schedule on indices alone; returns how often each step is taken without tape and the most snapshots alive.
     fn walk(actions: &[Action], steps: usize) -> (Vec<usize>, usize) {
@@ -207,7 +182,7 @@ mod tests {
 
     #[test]
     fn revolve_takes_the_fewest_steps_for_its_snapshots() {
-        let optimum = optimum_by_dynamic_programming(200, 20);
+        let optimum = fewest_plain_steps(200, 20);
         for (m, row) in optimum.iter().enumerate().skip(1) {
             for (steps, &best) in row.iter().enumerate().skip(1) {
                 let (plain, most) = walk(&revolve(steps, m), steps);

@@ -1,8 +1,8 @@
 //! The front door: forward sweep and gradient of a block by any method.
 
-use crate::ode::{DifferentiableField, SolveError};
+use crate::ode::{DifferentiableField, SolveError, Vector};
 
-use super::{Block, Ledger, Method, continuous, executor, leapfrog, reversible, schedule};
+use super::{Block, Cost, Ledger, Method, continuous, executor, leapfrog, reversible, schedule};
 
 /// The forward sweep of a block, with what its method keeps for the backward sweep.
 ///
@@ -23,18 +23,49 @@ use super::{Block, Ledger, Method, continuous, executor, leapfrog, reversible, s
 /// assert_eq!(z0_bar.len(), 2);
 /// ```
 pub struct Trajectory<F: DifferentiableField> {
-    end: F::Vector,
     kept: Kept<F>,
 }
 
 enum Kept<F: DifferentiableField> {
     Schedule(executor::Paused<F>),
-    Continuous(continuous::Kept<F::Vector>),
+    Continuous(F::Vector, continuous::Kept<F::Vector>),
     Leapfrog(leapfrog::Pair<F::Vector>),
     Reversible(reversible::Pair<F::Vector>),
 }
 
+/// The gradient of a loss of z(t1), with what it cost.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Gradient<V> {
+    /// z(t1).
+    pub end: V,
+    /// dJ/dz(t0).
+    pub z0: V,
+    /// dJ/dtheta.
+    pub theta: V,
+    /// Evaluations, vjps, steps and bytes.
+    pub cost: Cost,
+}
+
 impl Method {
+    /// Forward sweep and gradient in one call; `cotangent` gives dJ/dz(t1) for z(t1).
+    ///
+    /// # Errors
+    /// See [`SolveError`].
+    pub fn gradient<F: DifferentiableField>(
+        self,
+        block: &Block<F>,
+        z0: &F::Vector,
+        theta: &F::Vector,
+        cotangent: impl FnOnce(&F::Vector) -> F::Vector,
+    ) -> Result<Gradient<F::Vector>, SolveError> {
+        let ledger = Ledger::new();
+        let forward = self.forward(block, z0, theta, &ledger)?;
+        let end = forward.end().duplicate();
+        let mut theta_bar = theta.zeros_like();
+        let z0_bar = forward.backward(block, theta, &cotangent(&end), &mut theta_bar, &ledger)?;
+        Ok(Gradient { end, z0: z0_bar, theta: theta_bar, cost: ledger.cost() })
+    }
+
     /// Integrates `block` from `z0` and keeps what this method's backward sweep needs.
     ///
     /// Costs Nt s evaluations of f for a solver of s stages; [`Method::Leapfrog`] costs Nt + 1, [`Method::Reversible`] 2 Nt s.
@@ -48,32 +79,34 @@ impl Method {
         theta: &F::Vector,
         ledger: &Ledger,
     ) -> Result<Trajectory<F>, SolveError> {
-        if let Some(actions) = schedule::schedule(self, block.grid.steps()) {
-            let (end, paused) = executor::forward(block, actions, z0, theta, ledger)?;
-            return Ok(Trajectory { end, kept: Kept::Schedule(paused) });
+        if let Self::Within(budget) = self {
+            return block.extent(z0, theta)?.within(budget)?.forward(block, z0, theta, ledger);
         }
-        let (end, kept) = match self {
-            Self::Leapfrog => {
-                let (end, pair) = leapfrog::forward(block, z0, theta, ledger)?;
-                (end, Kept::Leapfrog(pair))
-            }
-            Self::Reversible => {
-                let (end, pair) = reversible::forward(block, z0, theta, ledger)?;
-                (end, Kept::Reversible(pair))
-            }
+        if let Some(actions) = schedule::schedule(self, block.grid.steps()) {
+            let paused = executor::forward(block, actions, z0, theta, ledger)?;
+            return Ok(Trajectory { kept: Kept::Schedule(paused) });
+        }
+        let kept = match self {
+            Self::Leapfrog => Kept::Leapfrog(leapfrog::forward(block, z0, theta, ledger)?),
+            Self::Reversible => Kept::Reversible(reversible::forward(block, z0, theta, ledger)?),
             _ => {
                 let (end, kept) = continuous::forward(block, self, z0, theta, ledger)?;
-                (end, Kept::Continuous(kept))
+                Kept::Continuous(end, kept)
             }
         };
-        Ok(Trajectory { end, kept })
+        Ok(Trajectory { kept })
     }
 }
 
 impl<F: DifferentiableField> Trajectory<F> {
     /// z at the end of the block.
     pub fn end(&self) -> &F::Vector {
-        &self.end
+        match &self.kept {
+            Kept::Schedule(paused) => paused.end(),
+            Kept::Continuous(end, _) => end,
+            Kept::Leapfrog(pair) => pair.end(),
+            Kept::Reversible(pair) => pair.end(),
+        }
     }
 
     /// From `cotangent` = dJ/dz(t1): adds dJ/dtheta to `theta_bar` and returns dJ/dz(t0).
@@ -90,7 +123,7 @@ impl<F: DifferentiableField> Trajectory<F> {
     ) -> Result<F::Vector, SolveError> {
         match self.kept {
             Kept::Schedule(paused) => paused.backward(block, theta, cotangent, theta_bar, ledger),
-            Kept::Continuous(kept) => continuous::backward(kept, block, theta, cotangent, theta_bar, ledger),
+            Kept::Continuous(_, kept) => continuous::backward(kept, block, theta, cotangent, theta_bar, ledger),
             Kept::Leapfrog(pair) => leapfrog::backward(pair, block, theta, cotangent, theta_bar, ledger),
             Kept::Reversible(pair) => reversible::backward(pair, block, theta, cotangent, theta_bar, ledger),
         }

@@ -53,6 +53,9 @@ pub enum SolveError {
     /// The gradient method must know the number of steps before the sweep.
     #[error("method `{0}` must know the number of steps before it starts; with adaptive steps, allowed: {1}")]
     StepCountNeeded(String, String),
+    /// No checkpoint schedule fits the memory that was allowed.
+    #[error("{0}")]
+    Memory(String),
     /// A checkpoint schedule asked for the impossible.
     #[error("the checkpoint schedule is wrong at action {action}: {why}")]
     Schedule {

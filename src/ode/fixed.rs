@@ -1,7 +1,6 @@
 //! Solves on a given time grid.
 
-use super::{ButcherTableau, FieldError};
-use super::{Pass, Real, SolveError, Step, Vector, VectorField, Workspace, step};
+use super::{ButcherTableau, Pass, Real, SolveError, Step, Vector, VectorField, Workspace, step};
 
 /// The times between which steps are taken.
 #[derive(Clone, Debug, PartialEq)]
@@ -97,26 +96,6 @@ fn sweep<F: VectorField>(
         step(tableau, s, &mut workspace, z, |at, z, dz| field.eval(at, z, theta, dz))?;
     }
     Ok(())
-}
-
-/// A field given by a closure f(t, z, dz), without parameters.
-///
-/// ```
-/// use anode::ode::{Closure, Grid, integrate, solver};
-/// let decay = Closure(|_t, z: &[f64], dz: &mut [f64]| dz[0] = -z[0]);
-/// let mut z = vec![1.0];
-/// integrate(&decay, solver("rk4").unwrap(), &Grid::unit(100), &mut z, &vec![]).unwrap();
-/// assert!((z[0] - (-1.0f64).exp()).abs() < 1e-10);
-/// ```
-pub struct Closure<C>(pub C);
-
-impl<C: Fn(f64, &[f64], &mut [f64])> VectorField for Closure<C> {
-    type Vector = Vec<f64>;
-
-    fn eval(&self, at: super::At, z: &Vec<f64>, _: &Vec<f64>, dz: &mut Vec<f64>) -> Result<(), FieldError> {
-        (self.0)(at.t, z, dz);
-        Ok(())
-    }
 }
 
 /// rho = |z0 - back| / |z0| (ANODE, section 3); infinite where `back` is not finite.

@@ -4,6 +4,7 @@
 //! networks or experiments.
 
 mod adaptive;
+mod closure;
 mod controller;
 mod error;
 mod field;
@@ -16,13 +17,14 @@ mod time_parameters;
 mod vector;
 
 pub use adaptive::{Accepted, Adaptive, Solution, integrate_adaptive, integrate_observed};
+pub use closure::{Closure, ClosureField};
 pub use controller::Controller;
 pub use error::SolveError;
 pub use field::{At, DifferentiableField, FieldError, Pass, VectorField, expect_len};
-pub use fixed::{Closure, Grid, integrate, integrate_back, reversal_error};
+pub use fixed::{Grid, integrate, integrate_back, reversal_error};
 pub use solvers::{SOLVERS, solver, solver_names};
 pub use stack::Stack;
-pub use step::{Step, Workspace, combine, finish, guarded, stage_state, stages, step};
+pub use step::{Step, Workspace, combine, combine_is_finite, finish, guarded, stage_state, stages, step};
 pub use tableau::{ButcherTableau, Embedded};
 pub use time_parameters::{TimeParameters, TimeRule};
 pub use vector::{Real, Vector, distance, relative_distance};

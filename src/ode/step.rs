@@ -88,8 +88,7 @@ pub fn finish<V: Vector>(
     z: &mut V,
 ) -> Result<(), SolveError> {
     let k = &workspace.k[..tableau.solution_stages()];
-    combine(tableau.b, step.h, k, z);
-    if z.is_finite() { Ok(()) } else { Err(not_finite(step, k)) }
+    if combine_is_finite(tableau.b, step.h, k, z) { Ok(()) } else { Err(not_finite(step, k)) }
 }
 
 /// z + h sum_j a_j k_j, or `z` itself where the row is empty.
@@ -109,6 +108,14 @@ pub fn combine<V: Vector>(weights: &[f64], h: f64, k: &[V], z: &mut V) {
             z.axpy(V::Real::of(h * w), k);
         }
     }
+}
+
+/// As [`combine`], and whether the sum is finite.
+pub fn combine_is_finite<V: Vector>(weights: &[f64], h: f64, k: &[V], z: &mut V) -> bool {
+    let used = weights.iter().take(k.len()).rposition(|&w| w != 0.0);
+    let Some(last) = used else { return z.is_finite() };
+    combine(&weights[..last], h, k, z);
+    z.axpy_is_finite(V::Real::of(h * weights[last]), &k[last])
 }
 
 /// Runs a call into a field; names the step and the stage of an error, and turns a panic into one.

@@ -58,6 +58,13 @@ pub trait Vector: Sized {
     /// `self += a * x`.
     fn axpy(&mut self, a: Self::Real, x: &Self);
 
+    /// `self += a * x`, and whether every component is finite then. One pass over memory where that is worth a method of
+    /// its own.
+    fn axpy_is_finite(&mut self, a: Self::Real, x: &Self) -> bool {
+        self.axpy(a, x);
+        self.is_finite()
+    }
+
     /// `self *= a`.
     fn scale(&mut self, a: Self::Real);
 
@@ -101,8 +108,30 @@ pub fn relative_distance<V: Vector>(a: &V, b: &V) -> f64 {
     if d == 0.0 { 0.0 } else { d / n }
 }
 
+/// Numbers that fit the nearest cache beside as many others.
+const BLOCK: usize = 2048;
+
+/// Whether every number is finite. A sum is finite only if all its terms are, and sums can be vectorised, where a search
+/// cannot; where a sum overflows, the numbers are looked at one by one.
+fn all_finite<R: Real>(numbers: &[R]) -> bool {
+    const LANES: usize = 32;
+    let chunks = numbers.chunks_exact(LANES);
+    let rest = chunks.remainder();
+    let mut sums = [R::zero(); LANES];
+    for x in chunks {
+        for i in 0..LANES {
+            sums[i] = sums[i] + x[i];
+        }
+    }
+    sums.iter().chain(rest).all(|x| x.is_finite()) || numbers.iter().all(|x| x.is_finite())
+}
+
 impl<R: Real> Vector for Vec<R> {
     type Real = R;
+
+    fn duplicate(&self) -> Self {
+        self.clone()
+    }
 
     fn len(&self) -> usize {
         Vec::len(self)
@@ -127,6 +156,16 @@ impl<R: Real> Vector for Vec<R> {
         }
     }
 
+    fn axpy_is_finite(&mut self, a: R, x: &Self) -> bool {
+        assert_eq!(self.len(), x.len(), "axpy of vectors of different length");
+        // Block by block, so that the second look finds the numbers in the nearest cache.
+        let blocks = self.chunks_mut(BLOCK).zip(x.chunks(BLOCK));
+        blocks.fold(true, |finite, (y, x)| {
+            y.iter_mut().zip(x).for_each(|(y, &x)| *y = *y + a * x);
+            finite & all_finite(y)
+        })
+    }
+
     fn scale(&mut self, a: R) {
         for y in self.iter_mut() {
             *y = *y * a;
@@ -142,6 +181,30 @@ impl<R: Real> Vector for Vec<R> {
     }
 
     fn is_finite(&self) -> bool {
-        self.iter().all(|x| x.is_finite())
+        all_finite(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_place_is_looked_at_and_large_numbers_are_not_mistaken() {
+        for length in [0, 1, 31, 32, 100, 5000] {
+            let sound = vec![f32::MAX; length];
+            assert!(sound.is_finite(), "the sum overflows, no number does");
+            for place in (0..length).step_by(7) {
+                for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+                    let mut broken = vec![1.0f32; length];
+                    broken[place] = bad;
+                    assert!(!broken.is_finite() && !vec![0.0; length].axpy_is_finite(1.0, &broken));
+                }
+            }
+            let mut sum = vec![1.0f32; length];
+            assert!(sum.axpy_is_finite(2.0, &vec![0.5; length]));
+            assert_eq!(sum, vec![2.0; length]);
+            assert!(length == 0 || !sound.clone().axpy_is_finite(1.0, &sound), "overflow");
+        }
     }
 }

@@ -21,6 +21,7 @@ use crate::definition::{Definition, Profile};
 use crate::record::{RecordError, Row, row, rows_to_csv, write_atomically};
 
 use chart::Chart;
+pub use chart::schedule_svg;
 use document::{Cell, Piece};
 pub use results::Results;
 pub use verdict::{Checked, Verdict, judge, judge_check, log_slope};

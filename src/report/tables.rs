@@ -3,14 +3,15 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::definition::FigureKind;
 use crate::record::{Row, rows_to_csv, write_atomically};
 
 use super::results::Results;
 use super::{ReportError, io};
 
-/// Whether a column holds times.
+/// Whether a column holds what differs from one run on the same machine to the next: times, and the memory of the process.
 fn is_timing(column: &str) -> bool {
-    column == "seconds" || column.ends_with("_seconds")
+    column == "seconds" || column.ends_with("_seconds") || column.starts_with("process_")
 }
 
 /// Writes `tables/<id>.<profile>.csv`, and `timing/<id>.<profile>.csv` where there are times.
@@ -36,7 +37,14 @@ pub fn write_table(results: &Results, folder: &Path) -> Result<Vec<PathBuf>, Rep
     write(folder.join("tables").join(&name), &only(&|c| !is_timing(c)))?;
     if columns.iter().any(|c| is_timing(c)) {
         let settings: Vec<&String> = results.varying.iter().collect();
-        let keep = |c: &str| is_timing(c) || c == "seed" || settings.iter().any(|s| *s == c);
+        let axis = |c: &str| {
+            results
+                .definition
+                .figures
+                .iter()
+                .any(|f| matches!(&f.draw, FigureKind::Lines(lines) if lines.x.column == c))
+        };
+        let keep = |c: &str| is_timing(c) || axis(c) || c == "seed" || settings.iter().any(|s| *s == c);
         write(folder.join("timing").join(&name), &only(&keep))?;
     }
     Ok(written)

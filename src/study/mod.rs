@@ -6,7 +6,9 @@
 mod gradient_error;
 mod memory;
 mod parts;
+mod process_memory;
 mod reversibility;
+mod schedules;
 mod training;
 
 use std::path::{Path, PathBuf};
@@ -17,9 +19,16 @@ use serde_json::{Map, Value};
 use crate::definition::StudyKind;
 use crate::record::Outcome;
 
+pub use process_memory::measure;
+
 /// Every registered study.
-pub static STUDIES: &[&dyn Study] =
-    &[&reversibility::Reversibility, &gradient_error::GradientError, &memory::Memory, &training::Training];
+pub static STUDIES: &[&dyn Study] = &[
+    &reversibility::Reversibility,
+    &gradient_error::GradientError,
+    &memory::Memory,
+    &schedules::Schedules,
+    &training::Training,
+];
 
 /// A kind of computation.
 pub trait Study: Sync {

@@ -7,12 +7,14 @@ mod gradient_error;
 mod memory;
 mod names;
 mod reversibility;
+mod schedules;
 mod training;
 
 pub use gradient_error::{Dense, Field, GradientErrorSettings, Numbers};
 pub use memory::MemorySettings;
 pub use names::{MethodName, NetName, SolverName};
 pub use reversibility::{ErrorNorm, Normalise, Picture, Problem, ReversibilitySettings, Stepping};
+pub use schedules::{Placement, SchedulesSettings};
 pub use training::{DataSet, TrainingSettings};
 
 use schemars::JsonSchema;

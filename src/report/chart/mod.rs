@@ -4,10 +4,12 @@ mod canvas;
 mod images;
 mod lines;
 mod scale;
+mod schedules;
 
 use std::path::{Path, PathBuf};
 
 use crate::definition::{Figure, FigureKind};
+use crate::gradient::Method;
 use crate::record::write_atomically;
 
 use super::ReportError;
@@ -26,6 +28,14 @@ pub struct Chart {
     pub description: String,
 }
 
+/// A checkpoint schedule as SVG.
+///
+/// # Errors
+/// The backend's own.
+pub fn schedule_svg(method: Method, steps: usize) -> Result<String, ReportError> {
+    to_svg(&schedules::ScheduleChart::new(format!("{method}, {steps} steps"), steps, [method]))
+}
+
 /// Draws a figure and writes `<experiment>-<figure>.<profile>.svg` and `.png`.
 ///
 /// # Errors
@@ -41,6 +51,12 @@ pub fn write_chart(figure: &Figure, results: &Results, folder: &Path) -> Result<
         }
         FigureKind::Images(images) => {
             let chart = images::ImageChart::new(figure, images, results);
+            write_png(&chart, &png)?;
+            (to_svg(&chart)?, chart.description())
+        }
+        FigureKind::Schedules(drawn) => {
+            let methods = drawn.methods.iter().filter_map(|name| name.as_str().parse().ok());
+            let chart = schedules::ScheduleChart::new(figure.title.clone(), drawn.steps, methods);
             write_png(&chart, &png)?;
             (to_svg(&chart)?, chart.description())
         }

@@ -1,0 +1,63 @@
+//! Peak memory of a process that computes one gradient and nothing else, as the operating system counts it.
+//!
+//! The program starts itself for the purpose: what runs beside a study in its own process would be counted too.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use serde_json::{Value, json};
+
+use super::StudyError;
+use super::memory;
+
+/// The verb under which the program measures itself.
+pub const VERB: &str = "measure-memory";
+
+/// Bytes by which the peak of a fresh process rises above what it holds before the gradient; `None` where the system does
+/// not tell, or where this code does not run in the program.
+pub fn rise(settings: &Value, seed: u64, steps: usize) -> Option<u64> {
+    let program: PathBuf = std::env::current_exe().ok()?;
+    if program.file_stem()? != env!("CARGO_PKG_NAME") {
+        return None;
+    }
+    let question = json!({ "settings": settings, "seed": seed, "steps": steps }).to_string();
+    let mut child = Command::new(program)
+        .arg(VERB)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .ok()?;
+    child.stdin.take()?.write_all(question.as_bytes()).ok()?;
+    let answer = child.wait_with_output().ok()?;
+    String::from_utf8(answer.stdout).ok()?.trim().parse().ok()
+}
+
+/// The other end of [`rise`]: reads the question and returns the bytes.
+///
+/// # Errors
+/// A question that is not understood; a gradient that fails; a system without `/proc`.
+pub fn measure(question: &str) -> Result<u64, StudyError> {
+    let wrong = |e: serde_json::Error| StudyError::failed("question", e);
+    let question: Value = serde_json::from_str(question).map_err(wrong)?;
+    let settings = serde_json::from_value(question["settings"].clone()).map_err(wrong)?;
+    let seed = question["seed"].as_u64().unwrap_or_default();
+    let steps = question["steps"].as_u64().unwrap_or(1) as usize;
+    let unknown =
+        || StudyError::failed("process memory", "the system does not tell it; it is read from /proc on Linux");
+    // Once with one step: threads and buffers that every gradient needs are there before the count begins.
+    memory::once(&settings, seed, 1)?;
+    // `5` resets the peak to what is held now (proc_pid_clear_refs).
+    std::fs::write("/proc/self/clear_refs", "5").map_err(|_| unknown())?;
+    let before = status("VmHWM:").ok_or_else(unknown)?;
+    memory::once(&settings, seed, steps)?;
+    Ok(status("VmHWM:").ok_or_else(unknown)?.saturating_sub(before))
+}
+
+/// A figure of `/proc/self/status` in bytes.
+fn status(name: &str) -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix(name))?;
+    line.split_whitespace().next()?.parse::<u64>().ok().map(|kib| 1024 * kib)
+}

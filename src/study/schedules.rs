@@ -1,0 +1,72 @@
+//! Checkpoint schedules: the work that the executor does, beside the least possible for their snapshots.
+
+use serde_json::{Map, Value};
+
+use crate::definition::StudyKind;
+use crate::definition::settings::{Placement, SchedulesSettings};
+use crate::gradient::{Block, Ledger, Method, fewest_plain_steps, revolve_optimum};
+use crate::kernels::Activation;
+use crate::ode::{self, ButcherTableau, Grid, SolveError};
+use crate::problems::Dense;
+use crate::record::{Outcome, number, row};
+
+use super::parts::typed;
+use super::{Context, Ending, Place, Progress, Study, StudyError};
+
+/// The study of checkpoint schedules.
+pub struct Schedules;
+
+impl Study for Schedules {
+    fn kind(&self) -> StudyKind {
+        StudyKind::Schedules
+    }
+
+    fn inputs(&self, _: &Place, _: &Map<String, Value>) -> Result<Map<String, Value>, StudyError> {
+        Ok(Map::new())
+    }
+
+    fn run(&self, context: &Context<'_>) -> Result<Ending, StudyError> {
+        let settings: SchedulesSettings = typed(context.settings)?;
+        let m = settings.snapshots;
+        let method = match settings.schedule {
+            Placement::Revolve => Method::Revolve(m),
+            Placement::Online => Method::Online(m),
+        };
+        let least = fewest_plain_steps(settings.steps.iter().copied().max().unwrap_or(1), m);
+        let euler = ode::solver("euler").ok_or_else(|| StudyError::failed("schedule", "no solver `euler`"))?;
+        let mut outcome = Outcome::default();
+        for (done, &steps) in settings.steps.iter().enumerate() {
+            context.check_stop()?;
+            let (done, total) = (done as u64, settings.steps.len() as u64);
+            (context.progress)(Progress { done, total, message: format!("Nt = {steps}") });
+            let failed = |e: SolveError| StudyError::failed(format!("Nt = {steps}"), e);
+            let (taken, snapshots) = execute(method, euler, steps).map_err(failed)?;
+            let (taken, optimum) = (taken as f64 - steps as f64, least[m][steps]);
+            outcome.rows.push(row([
+                ("Nt", steps.into()),
+                ("plain_steps", number(taken)),
+                ("least_plain_steps", optimum.into()),
+                ("formula", revolve_optimum(steps, m).into()),
+                ("snapshots_alive", snapshots.into()),
+                ("above_least", number(taken - optimum as f64)),
+                ("above_least_sweeps", number((taken - optimum as f64) / steps as f64)),
+                ("formula_minus_least", number(revolve_optimum(steps, m) as f64 - optimum as f64)),
+                ("snapshots_over_allowed", number(snapshots as f64 / m as f64)),
+                ("steps_over_sweep", number((taken + steps as f64) / steps as f64)),
+            ]));
+        }
+        Ok(Ending::Finished(outcome))
+    }
+}
+
+/// Steps taken, plain and taped, and the most snapshots alive, of a gradient through Euler steps of a scalar field.
+fn execute(method: Method, tableau: &'static ButcherTableau, steps: usize) -> Result<(u64, usize), SolveError> {
+    let field = Dense::<f64>::new(1, Activation::Tanh, 1.0);
+    let block = Block { field: &field, tableau, grid: Grid::unit(steps) };
+    let (ledger, z0, w) = (Ledger::new(), vec![0.5], vec![0.5]);
+    let forward = method.forward(&block, &z0, &w, &ledger)?;
+    let cotangent = forward.end().clone();
+    forward.backward(&block, &w, &cotangent, &mut vec![0.0], &ledger)?;
+    let cost = ledger.cost();
+    Ok((cost.forward_steps + cost.replayed_steps, cost.peak_snapshots))
+}
