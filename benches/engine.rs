@@ -6,7 +6,7 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use anode::gradient::{Block, Ledger, Method};
-use anode::kernels::{ConvShape, conv, linear, linear_vjp};
+use anode::kernels::{ConvShape, conv, conv_vjp_input, conv_vjp_weights, linear, linear_vjp};
 use anode::ode::{At, DifferentiableField, FieldError, Grid, Pass, Vector, VectorField, solver};
 use anode::problems::Dense;
 use anode::random::{Stream, normal, stream};
@@ -154,12 +154,15 @@ fn gradients(c: &mut Criterion) {
 fn convolutions(c: &mut Criterion) {
     let mut group = c.benchmark_group("3x3 convolution, batch 32");
     group.sample_size(20);
-    for (channels, size) in [(16, 32), (64, 32), (128, 16), (256, 8)] {
+    for (channels, size) in [(16, 32), (32, 16), (64, 32), (128, 16), (256, 8), (512, 4)] {
         let shape = ConvShape::same([channels, size, size], channels, [3, 3]);
         let (x, w) = (numbers(32 * shape.input_len()), numbers(shape.weight_len()));
-        let mut y = vec![0.0; 32 * shape.output_len()];
+        let (mut y, mut w_bar) = (vec![0.0; 32 * shape.output_len()], vec![0.0; w.len()]);
         group.throughput(Throughput::Elements(2 * 32 * shape.macs() as u64));
-        group.bench_function(format!("{channels} x {size}x{size}"), |b| b.iter(|| conv(&shape, &x, &w, None, &mut y)));
+        let name = |what: &str| format!("{channels} x {size}x{size}, {what}");
+        group.bench_function(name("forward"), |b| b.iter(|| conv(&shape, &x, &w, None, &mut y)));
+        group.bench_function(name("input vjp"), |b| b.iter(|| conv_vjp_input(&shape, &w, &x, &mut y)));
+        group.bench_function(name("weight vjp"), |b| b.iter(|| conv_vjp_weights(&shape, &x, &x, &mut w_bar, None)));
     }
     group.finish();
 }

@@ -46,6 +46,49 @@ fn shapes() -> Vec<ConvShape> {
     shapes
 }
 
+/// Single precision has a path of its own for lines that fill vector registers; both types must compute the same thing.
+#[test]
+fn single_precision_convolutions_agree_with_double_precision() {
+    let same = |channels: usize, out: usize, size: [usize; 2], kernel: [usize; 2]| {
+        ConvShape::same([channels, size[0], size[1]], out, kernel)
+    };
+    let mut shapes = vec![
+        ConvShape { input: [3, 18, 18], channels: 4, kernel: [3, 3], stride: 1, padding: [0, 0] },
+        ConvShape { input: [2, 16, 30], channels: 5, kernel: [3, 3], stride: 1, padding: [2, 2] },
+        ConvShape { input: [4, 32, 32], channels: 4, kernel: [3, 3], stride: 2, padding: [1, 1] },
+    ];
+    for kernel in [[3, 3], [1, 3], [3, 1], [5, 5], [1, 1]] {
+        shapes.extend([same(3, 16, [32, 32], kernel), same(8, 6, [16, 16], kernel), same(5, 9, [8, 32], kernel)]);
+    }
+    for shape in shapes {
+        let n = 11;
+        let double = |seed, len| numbers(seed, len);
+        let single = |x: &[f64]| x.iter().map(|&x| x as f32).collect::<Vec<_>>();
+        let round = |x: Vec<f64>| x.into_iter().map(|x| f64::from(x as f32)).collect::<Vec<_>>();
+        let x = round(double(1, n * shape.input_len()));
+        let w = round(double(2, shape.weight_len()));
+        let c = round(double(3, n * shape.output_len()));
+        let bias = vec![0.5; shape.channels];
+        let close = |what: &str, found: &[f32], expected: &Vec<f64>| {
+            let found: Vec<f64> = found.iter().map(|&x| x.into()).collect();
+            let error = relative_distance(&found, expected);
+            assert!(error < 1e-6, "{what} of {shape:?}: {error:e}");
+        };
+        let (mut y, mut y32) = (vec![0.0; c.len()], vec![0.0; c.len()]);
+        conv(&shape, &x, &w, Some(&bias), &mut y);
+        conv(&shape, &single(&x), &single(&w), Some(&single(&bias)), &mut y32);
+        close("output", &y32, &y);
+        let (mut x_bar, mut x_bar32) = (vec![1.0; x.len()], vec![1.0; x.len()]);
+        conv_vjp_input(&shape, &w, &c, &mut x_bar);
+        conv_vjp_input(&shape, &single(&w), &single(&c), &mut x_bar32);
+        close("input vjp", &x_bar32, &x_bar);
+        let (mut w_bar, mut w_bar32) = (vec![1.0; w.len()], vec![1.0; w.len()]);
+        conv_vjp_weights(&shape, &x, &c, &mut w_bar, None);
+        conv_vjp_weights(&shape, &single(&x), &single(&c), &mut w_bar32, None);
+        close("weight vjp", &w_bar32, &w_bar);
+    }
+}
+
 #[test]
 fn convolution_agrees_with_its_definition() {
     for shape in shapes() {

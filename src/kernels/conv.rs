@@ -4,10 +4,14 @@
 //! Sums over images run in fixed groups, added in the order of the images, so the bits do not depend on the
 //! number of threads.
 
+use std::any::TypeId;
+
 use gemm::Parallelism;
 use rayon::prelude::*;
 
 use crate::ode::Real;
+
+use super::direct::Plan;
 
 /// Images whose weight gradients are summed on one thread before the groups are added in order.
 const GROUP: usize = 8;
@@ -198,8 +202,51 @@ fn multiply<R: Real>(out: &mut [R], accumulate: bool, a: Matrix<R>, b: Matrix<R>
     }
 }
 
+/// The numbers as `f32`, where that is what they are.
+fn singles<R: Real>(x: &[R]) -> Option<&[f32]> {
+    // SAFETY: the types are the same.
+    (TypeId::of::<R>() == TypeId::of::<f32>())
+        .then(|| unsafe { std::slice::from_raw_parts(x.as_ptr().cast(), x.len()) })
+}
+
+/// The numbers as `f32`, where that is what they are.
+fn singles_mut<R: Real>(x: &mut [R]) -> Option<&mut [f32]> {
+    let same = TypeId::of::<R>() == TypeId::of::<f32>();
+    // SAFETY: the types are the same, and the borrow goes over to the result.
+    same.then(|| unsafe { std::slice::from_raw_parts_mut(x.as_mut_ptr().cast(), x.len()) })
+}
+
 /// `y = x * w + bias` for a batch of images: `x` is `[n, input]`, `y` `[n, output]`.
 pub fn conv<R: Real>(shape: &ConvShape, x: &[R], w: &[R], bias: Option<&[R]>, y: &mut [R]) {
+    match (singles(x), singles(w), Plan::new(shape)) {
+        (Some(x), Some(w), Some(plan)) => {
+            if let Some(y) = singles_mut(y) {
+                convolve(&plan, &plan.pack(w), (x, shape.input_len()), (y, shape.output_len()), false);
+            }
+        }
+        _ => conv_unrolled(shape, x, w, y),
+    }
+    if let Some(bias) = bias {
+        y.par_chunks_exact_mut(shape.output_len()).for_each(|y| {
+            for (y, &b) in y.chunks_exact_mut(shape.pixels()).zip(bias) {
+                y.iter_mut().for_each(|y| *y = *y + b);
+            }
+        });
+    }
+}
+
+/// Runs a direct convolution over a batch, an image of the given length at a time.
+fn convolve(plan: &Plan, packed: &[f32], (x, input): (&[f32], usize), (y, output): (&mut [f32], usize), add: bool) {
+    x.par_chunks_exact(input).zip(y.par_chunks_exact_mut(output)).for_each_init(
+        || vec![0.0; plan.padded_len()],
+        |padded, (x, y)| {
+            plan.pad(x, padded);
+            plan.convolve(padded, packed, y, add);
+        },
+    );
+}
+
+fn conv_unrolled<R: Real>(shape: &ConvShape, x: &[R], w: &[R], y: &mut [R]) {
     let (depth, pixels) = (shape.depth(), shape.pixels());
     x.par_chunks_exact(shape.input_len()).zip(y.par_chunks_exact_mut(shape.output_len())).for_each_init(
         || vec![R::zero(); if shape.is_pointwise() { 0 } else { depth * pixels }],
@@ -211,15 +258,17 @@ pub fn conv<R: Real>(shape: &ConvShape, x: &[R], w: &[R], bias: Option<&[R]>, y:
                 shape.unroll(x, unrolled);
                 multiply(y, false, weights, Matrix::new(unrolled, depth, pixels));
             }
-            for (y, &b) in y.chunks_exact_mut(pixels).zip(bias.unwrap_or_default()) {
-                y.iter_mut().for_each(|y| *y = *y + b);
-            }
         },
     );
 }
 
 /// `x_bar += (dy/dx)^T y_bar` for a batch of images.
 pub fn conv_vjp_input<R: Real>(shape: &ConvShape, w: &[R], y_bar: &[R], x_bar: &mut [R]) {
+    if let (Some(y_bar), Some(w), Some(plan)) = (singles(y_bar), singles(w), Plan::of_vjp(shape))
+        && let Some(x_bar) = singles_mut(x_bar)
+    {
+        return convolve(&plan, &plan.pack_turned(w), (y_bar, shape.output_len()), (x_bar, shape.input_len()), true);
+    }
     let (depth, pixels) = (shape.depth(), shape.pixels());
     x_bar.par_chunks_exact_mut(shape.input_len()).zip(y_bar.par_chunks_exact(shape.output_len())).for_each_init(
         || vec![R::zero(); if shape.is_pointwise() { 0 } else { depth * pixels }],
@@ -238,6 +287,42 @@ pub fn conv_vjp_input<R: Real>(shape: &ConvShape, w: &[R], y_bar: &[R], x_bar: &
 
 /// `w_bar += (dy/dw)^T y_bar`, and the same for the bias, summed over a batch of images.
 pub fn conv_vjp_weights<R: Real>(shape: &ConvShape, x: &[R], y_bar: &[R], w_bar: &mut [R], bias_bar: Option<&mut [R]>) {
+    let pixels = shape.pixels();
+    if let (Some(x), Some(y_bar), Some(plan)) = (singles(x), singles(y_bar), Plan::new(shape))
+        && let Some(w_bar) = singles_mut(w_bar)
+    {
+        weight_vjp(&plan, (x, shape.input_len()), (y_bar, shape.output_len()), w_bar);
+    } else {
+        weight_vjp_unrolled(shape, x, y_bar, w_bar);
+    }
+    if let Some(bias_bar) = bias_bar {
+        for image in y_bar.chunks_exact(shape.output_len()) {
+            for (b, plane) in bias_bar.iter_mut().zip(image.chunks_exact(pixels)) {
+                *b = *b + plane.iter().copied().sum();
+            }
+        }
+    }
+}
+
+fn weight_vjp(plan: &Plan, (x, input): (&[f32], usize), (y_bar, output): (&[f32], usize), w_bar: &mut [f32]) {
+    let groups: Vec<Vec<f32>> = x
+        .par_chunks(input * GROUP)
+        .zip(y_bar.par_chunks(output * GROUP))
+        .map(|(x, y_bar)| {
+            let (mut sum, mut padded) = (vec![0.0; w_bar.len()], vec![0.0; plan.padded_len()]);
+            for (x, y_bar) in x.chunks_exact(input).zip(y_bar.chunks_exact(output)) {
+                plan.pad(x, &mut padded);
+                plan.add_weight_vjp(&padded, y_bar, &mut sum);
+            }
+            sum
+        })
+        .collect();
+    for group in groups {
+        w_bar.iter_mut().zip(group).for_each(|(w, g)| *w += g);
+    }
+}
+
+fn weight_vjp_unrolled<R: Real>(shape: &ConvShape, x: &[R], y_bar: &[R], w_bar: &mut [R]) {
     let (depth, pixels) = (shape.depth(), shape.pixels());
     let groups: Vec<Vec<R>> = x
         .par_chunks(shape.input_len() * GROUP)
@@ -259,13 +344,6 @@ pub fn conv_vjp_weights<R: Real>(shape: &ConvShape, x: &[R], y_bar: &[R], w_bar:
         .collect();
     for group in groups {
         w_bar.iter_mut().zip(group).for_each(|(w, g)| *w = *w + g);
-    }
-    if let Some(bias_bar) = bias_bar {
-        for image in y_bar.chunks_exact(shape.output_len()) {
-            for (b, plane) in bias_bar.iter_mut().zip(image.chunks_exact(pixels)) {
-                *b = *b + plane.iter().copied().sum();
-            }
-        }
     }
 }
 

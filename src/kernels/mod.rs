@@ -4,6 +4,7 @@
 
 mod activation;
 mod conv;
+mod direct;
 mod norm;
 mod pool;
 

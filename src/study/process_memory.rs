@@ -34,7 +34,7 @@ pub fn rise(settings: &Value, seed: u64, steps: usize) -> Option<u64> {
     String::from_utf8(answer.stdout).ok()?.trim().parse().ok()
 }
 
-/// The other end of [`rise`]: reads the question and returns the bytes.
+/// The other end: reads the question that the memory study asks, and returns the bytes.
 ///
 /// # Errors
 /// A question that is not understood; a gradient that fails; a system without `/proc`.
