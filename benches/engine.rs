@@ -5,12 +5,18 @@
 use std::hint::black_box;
 use std::time::Instant;
 
+use anode::allocator::Keeping;
 use anode::gradient::{Block, Ledger, Method};
 use anode::kernels::{ConvShape, conv, conv_vjp_input, conv_vjp_weights, linear, linear_vjp};
+use anode::net::{Network, Solve, network};
 use anode::ode::{At, DifferentiableField, FieldError, Grid, Pass, Vector, VectorField, solver};
 use anode::problems::Dense;
 use anode::random::{Stream, normal, stream};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+
+/// The program's.
+#[global_allocator]
+static ALLOCATOR: Keeping = Keeping::new();
 
 fn numbers(n: usize) -> Vec<f32> {
     normal(&mut stream(1, Stream::Data), n, 0.05).into_iter().map(|x| x as f32).collect()
@@ -167,5 +173,29 @@ fn convolutions(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, overhead, gradients, convolutions);
+/// A training step of ResNet-4 as the experiments take it.
+fn training(c: &mut Criterion) {
+    let mut group = c.benchmark_group("gradient of ResNet-4, Euler, Nt = 2");
+    group.sample_size(20);
+    let tableau = solver("euler").expect("a registered solver");
+    let registered = network("resnet4").expect("a registered network");
+    for (batch, method) in [(50, Method::Anode), (256, Method::Anode), (256, Method::Full), (256, Method::ReverseTime)]
+    {
+        let net = Network::new(&(registered.build)(registered.width, 10));
+        let (images, theta) = (numbers(batch * 3072), net.initial::<f32>(0));
+        let solve = Solve { tableau, steps: 2, method };
+        group.bench_function(format!("{method}, batch {batch}"), |b| {
+            b.iter(|| {
+                let ledger = Ledger::new();
+                let (logits, kept) = net.forward(&images, &theta, solve, &ledger).expect("it solves");
+                let mut theta_bar = vec![0.0; theta.len()];
+                net.backward(kept, &theta, &logits, &mut theta_bar, solve, &ledger).expect("it has a gradient");
+                black_box(theta_bar)
+            });
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, overhead, gradients, convolutions, training);
 criterion_main!(benches);

@@ -1,6 +1,7 @@
 //! Reproduces, checks and extends two papers on neural ODEs: ANODE (arXiv 1902.10298) and
 //! ANODEV2 (arXiv 1906.04596).
 
+pub mod allocator;
 pub mod cli;
 pub mod data;
 pub mod definition;

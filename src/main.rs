@@ -1,5 +1,9 @@
 //! The program `anode`.
 
+/// Steps ask for the same large blocks again and again.
+#[global_allocator]
+static ALLOCATOR: anode::allocator::Keeping = anode::allocator::Keeping::new();
+
 fn main() -> std::process::ExitCode {
     anode::cli::main()
 }

@@ -51,7 +51,8 @@ impl Plan {
         let [outputs, out_height, out_width] = shape.output();
         let [kernel_height, kernel_width] = shape.kernel;
         let lanes = pulp::Arch::new().dispatch(Lanes);
-        let fits = lanes > 1 && out_width.is_multiple_of(lanes) && (out_width / lanes * out_height).is_multiple_of(VECTORS);
+        let fits =
+            lanes > 1 && out_width.is_multiple_of(lanes) && (out_width / lanes * out_height).is_multiple_of(VECTORS);
         if !fits || shape.stride != 1 || !(2..=MOST_TAPS).contains(&(kernel_height * kernel_width)) {
             return None;
         }

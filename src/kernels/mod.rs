@@ -7,6 +7,7 @@ mod conv;
 mod direct;
 mod norm;
 mod pool;
+mod simd;
 
 pub use activation::Activation;
 pub use conv::{ConvShape, conv, conv_vjp_input, conv_vjp_weights, linear, linear_vjp};

@@ -6,6 +6,8 @@ use rayon::prelude::*;
 
 use crate::ode::Real;
 
+use super::simd::{sum_of, vectorised};
+
 /// Added to the variance (PyTorch's default).
 pub const EPSILON: f64 = 1e-5;
 
@@ -25,13 +27,65 @@ fn planes<R: Real>(x: &[R], channels: usize, pixels: usize, channel: usize) -> i
     x.chunks_exact(channels * pixels).map(move |image| &image[channel * pixels..][..pixels])
 }
 
-/// A sum of `f64` terms in eight interleaved partial sums: a fixed order that vectorises.
-fn sum(terms: impl ExactSizeIterator<Item = f64>) -> f64 {
-    let mut lanes = [0.0; 8];
-    for (i, term) in terms.enumerate() {
-        lanes[i % 8] += term;
-    }
-    lanes.iter().sum()
+/// The sum of a plane.
+fn plain<R: Real>(x: &[R]) -> f64 {
+    vectorised(
+        #[inline(always)]
+        || {
+            sum_of(
+                x.len(),
+                #[inline(always)]
+                |i| x[i].f64(),
+            )
+        },
+    )
+}
+
+/// The sum of squared distances from `mean`.
+fn squares<R: Real>(x: &[R], mean: f64) -> f64 {
+    vectorised(
+        #[inline(always)]
+        || {
+            sum_of(
+                x.len(),
+                #[inline(always)]
+                |i| (x[i].f64() - mean) * (x[i].f64() - mean),
+            )
+        },
+    )
+}
+
+/// Whether ReLU lets x through, to the bit as in the forward sweep.
+#[inline(always)]
+fn live<R: Real>(x: R, (a, b): (R, R)) -> bool {
+    a * x + b > R::zero()
+}
+
+/// g where ReLU lets x through, else zero.
+#[inline(always)]
+fn masked<R: Real>(x: R, g: R, line: (R, R)) -> f64 {
+    if live(x, line) { g.f64() } else { 0.0 }
+}
+
+/// The sums of g and of g (x - mean) over the live places of a plane.
+fn masked_sums<R: Real>(x: &[R], g: &[R], line: (R, R), mean: f64) -> (f64, f64) {
+    vectorised(
+        #[inline(always)]
+        || {
+            let (x, g) = (&x[..g.len()], g);
+            let plain = sum_of(
+                x.len(),
+                #[inline(always)]
+                |i| masked(x[i], g[i], line),
+            );
+            let weighted = sum_of(
+                x.len(),
+                #[inline(always)]
+                |i| masked(x[i], g[i], line) * (x[i].f64() - mean),
+            );
+            (plain, weighted)
+        },
+    )
 }
 
 /// The moments of each channel of `x`, `[n, channels, pixels]`.
@@ -40,10 +94,9 @@ pub fn moments<R: Real>(x: &[R], channels: usize, pixels: usize) -> Moments {
     let (mean, variance) = (0..channels)
         .into_par_iter()
         .map(|c| {
-            let mean =
-                planes(x, channels, pixels, c).map(|p| sum(p.iter().map(|x| x.f64()))).sum::<f64>() / count as f64;
-            let squares = planes(x, channels, pixels, c).map(|p| sum(p.iter().map(|x| (x.f64() - mean).powi(2))));
-            (mean, squares.sum::<f64>() / count as f64)
+            let total = |term: &dyn Fn(&[R]) -> f64| planes(x, channels, pixels, c).map(term).sum::<f64>();
+            let mean = total(&|p| plain(p)) / count as f64;
+            (mean, total(&|p| squares(p, mean)) / count as f64)
         })
         .unzip();
     Moments { mean, variance, count }
@@ -63,13 +116,18 @@ pub fn norm_relu<R: Real>(x: &[R], pixels: usize, m: &Moments, weight: &[R], bia
         .map(|(a, b)| (R::of(a), R::of(b)))
         .collect();
     y.par_chunks_exact_mut(channels * pixels).zip(x.par_chunks_exact(channels * pixels)).for_each(|(y, x)| {
-        for ((y, x), &(a, b)) in y.chunks_exact_mut(pixels).zip(x.chunks_exact(pixels)).zip(&lines) {
-            for (y, &x) in y.iter_mut().zip(x) {
-                let v = a * x + b;
-                // Written so that NaN stays NaN.
-                *y = if v <= R::zero() { R::zero() } else { v };
-            }
-        }
+        vectorised(
+            #[inline(always)]
+            || {
+                for ((y, x), &(a, b)) in y.chunks_exact_mut(pixels).zip(x.chunks_exact(pixels)).zip(&lines) {
+                    for (y, &x) in y.iter_mut().zip(x) {
+                        let v = a * x + b;
+                        // Written so that NaN stays NaN.
+                        *y = if v <= R::zero() { R::zero() } else { v };
+                    }
+                }
+            },
+        );
     });
 }
 
@@ -92,17 +150,16 @@ pub fn norm_relu_vjp<R: Real>(
 ) {
     let channels = weight.len();
     let lines: Vec<(f64, f64)> = (0..channels).map(|c| affine(c, m, weight[c].f64(), bias[c].f64())).collect();
-    // The mask must be the forward's to the bit, so it is taken from the same expression in R.
-    let live = |x: R, (a, b): (f64, f64)| R::of(a) * x + R::of(b) > R::zero();
     let sums: Vec<(f64, f64)> = (0..channels)
         .into_par_iter()
         .map(|c| {
             let inverse = 1.0 / (m.variance[c] + EPSILON).sqrt();
             let (mut plain, mut scaled) = (0.0, 0.0);
+            let (line, mean) = ((R::of(lines[c].0), R::of(lines[c].1)), m.mean[c]);
             for (x, g) in planes(x, channels, pixels, c).zip(planes(y_bar, channels, pixels, c)) {
-                let masked = |i: usize| if live(x[i], lines[c]) { g[i].f64() } else { 0.0 };
-                plain += sum((0..pixels).map(masked));
-                scaled += sum((0..pixels).map(|i| masked(i) * (x[i].f64() - m.mean[c]) * inverse));
+                let (p, s) = masked_sums(x, g, line, mean);
+                plain += p;
+                scaled += s * inverse;
             }
             (plain, scaled)
         })
@@ -123,12 +180,19 @@ pub fn norm_relu_vjp<R: Real>(
                 let a = lines[c].0;
                 let p = -a * scaled / n * inverse;
                 let q = -a * plain / n - p * m.mean[c];
+                let line = (R::of(a), R::of(lines[c].1));
                 let (a, p, q) = (R::of(a), R::of(p), R::of(q));
                 let range = c * pixels..(c + 1) * pixels;
-                for ((x_bar, &x), &g) in x_bar[range.clone()].iter_mut().zip(&x[range.clone()]).zip(&y_bar[range]) {
-                    let g = if live(x, lines[c]) { g } else { R::zero() };
-                    *x_bar = a * g + p * x + q;
-                }
+                let (x_bar, x, y_bar) = (&mut x_bar[range.clone()], &x[range.clone()], &y_bar[range]);
+                vectorised(
+                    #[inline(always)]
+                    || {
+                        for ((x_bar, &x), &g) in x_bar.iter_mut().zip(x).zip(y_bar) {
+                            let g = if live(x, line) { g } else { R::zero() };
+                            *x_bar = a * g + p * x + q;
+                        }
+                    },
+                );
             }
         });
 }

@@ -8,7 +8,7 @@ use crate::kernels::{
     ConvShape, Moments, PoolShape, average_pool, average_pool_vjp, conv, conv_vjp_input, conv_vjp_weights, linear,
     linear_vjp, moments, norm_relu, norm_relu_vjp,
 };
-use crate::ode::Real;
+use crate::ode::{Real, copied, zeros};
 
 use super::Part;
 
@@ -166,7 +166,7 @@ impl Chain {
             let (y, _) = layer_forward(layer, current.as_deref().unwrap_or(x), theta, statistics, running);
             current = Some(y);
         }
-        current.unwrap_or_else(|| x.to_vec())
+        current.unwrap_or_else(|| copied(x))
     }
 
     /// As [`Self::forward`], same bits, with the tape.
@@ -178,7 +178,7 @@ impl Chain {
         running: &mut [f64],
     ) -> (Vec<R>, ChainTape<R>) {
         let mut tape = ChainTape { inputs: vec![], moments: vec![] };
-        let mut current = x.to_vec();
+        let mut current = copied(x);
         for layer in &self.layers {
             let (y, moments) = layer_forward(layer, &current, theta, statistics, running);
             tape.inputs.push(std::mem::replace(&mut current, y));
@@ -197,10 +197,10 @@ impl Chain {
         theta_bar: &mut [R],
         want_input: bool,
     ) -> Option<Vec<R>> {
-        let mut bar = y_bar.to_vec();
+        let mut bar = copied(y_bar);
         for (i, (layer, range)) in self.layers.iter().enumerate().rev() {
             let (x, w, w_bar) = (&tape.inputs[i], &theta[range.clone()], &mut theta_bar[range.clone()]);
-            let mut x_bar = vec![R::zero(); if i == 0 && !want_input { 0 } else { x.len() }];
+            let mut x_bar = zeros(if i == 0 && !want_input { 0 } else { x.len() });
             match layer {
                 Layer::Conv(shape) => {
                     conv_vjp_weights(shape, x, &bar, w_bar, None);
@@ -241,7 +241,7 @@ fn layer_forward<R: Real>(
     running: &mut [f64],
 ) -> (Vec<R>, Option<Moments>) {
     let w = &theta[range.clone()];
-    let output = |input: usize, output: usize| vec![R::zero(); x.len() / input * output];
+    let output = |input: usize, output: usize| zeros(x.len() / input * output);
     match layer {
         Layer::Conv(shape) => {
             let mut y = output(shape.input_len(), shape.output_len());
@@ -260,7 +260,7 @@ fn layer_forward<R: Real>(
                 update(kept, &m);
             }
             let (weight, bias) = w.split_at(*channels);
-            let mut y = vec![R::zero(); x.len()];
+            let mut y = zeros(x.len());
             norm_relu(x, *pixels, &m, weight, bias, &mut y);
             (y, Some(m))
         }

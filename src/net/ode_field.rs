@@ -3,7 +3,7 @@
 use std::marker::PhantomData;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::ode::{At, DifferentiableField, FieldError, Pass, Real, VectorField, expect_len};
+use crate::ode::{At, DifferentiableField, FieldError, Pass, Real, Vector, VectorField, expect_len};
 
 use super::chain::{Chain, ChainTape, Statistics};
 
@@ -70,7 +70,7 @@ impl<R: Real> DifferentiableField for OdeField<R> {
         theta_bar: &mut Vec<R>,
     ) -> Result<(), FieldError> {
         if let Some(bar) = self.chain.vjp(tape, theta, cotangent, theta_bar, true) {
-            z_bar.iter_mut().zip(bar).for_each(|(z, b)| *z = *z + b);
+            z_bar.axpy(R::one(), &bar);
         }
         Ok(())
     }

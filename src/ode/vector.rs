@@ -3,7 +3,10 @@
 //! Solvers and gradient methods touch numbers only through [`Vector`], so the same code runs on a
 //! plain `Vec<f64>`, on counted buffers and on device memory.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use num_traits::Float;
+use rayon::prelude::*;
 
 /// A floating-point type that a field can compute in: `f32` or `f64`.
 pub trait Real:
@@ -108,6 +111,39 @@ pub fn relative_distance<V: Vector>(a: &V, b: &V) -> f64 {
     if d == 0.0 { 0.0 } else { d / n }
 }
 
+/// Vectors from this length on are worked on by all threads, in parts of [`SHARE`] numbers.
+const SHARED: usize = 1 << 17;
+const SHARE: usize = 1 << 15;
+
+/// Runs `work` on all of `y` and `x`, or on parts of them side by side. The parts do not meet, so the bits stay the same.
+fn each<R: Real>(y: &mut [R], x: &[R], work: impl Fn(&mut [R], &[R]) + Sync) {
+    if y.len() < SHARED {
+        work(y, x);
+    } else {
+        y.par_chunks_mut(SHARE).zip(x.par_chunks(SHARE)).for_each(|(y, x)| work(y, x));
+    }
+}
+
+/// A vector of zeros.
+pub fn zeros<R: Real>(n: usize) -> Vec<R> {
+    if n < SHARED {
+        return vec![R::zero(); n];
+    }
+    let mut made = Vec::new();
+    rayon::iter::repeat_n(R::zero(), n).collect_into_vec(&mut made);
+    made
+}
+
+/// A copy of a slice.
+pub fn copied<R: Real>(x: &[R]) -> Vec<R> {
+    if x.len() < SHARED {
+        return x.to_vec();
+    }
+    let mut copy = Vec::new();
+    x.par_iter().copied().collect_into_vec(&mut copy);
+    copy
+}
+
 /// Numbers that fit the nearest cache beside as many others.
 const BLOCK: usize = 2048;
 
@@ -130,7 +166,7 @@ impl<R: Real> Vector for Vec<R> {
     type Real = R;
 
     fn duplicate(&self) -> Self {
-        self.clone()
+        copied(self)
     }
 
     fn len(&self) -> usize {
@@ -138,38 +174,45 @@ impl<R: Real> Vector for Vec<R> {
     }
 
     fn zeros_like(&self) -> Self {
-        vec![R::zero(); self.len()]
+        zeros(self.len())
     }
 
     fn copy_from(&mut self, other: &Self) {
-        self.copy_from_slice(other);
+        assert_eq!(self.len(), other.len(), "copy of a vector of different length");
+        each(self, other, |to, from| to.copy_from_slice(from));
     }
 
     fn set_zero(&mut self) {
-        self.fill(R::zero());
+        if self.len() < SHARED {
+            self.fill(R::zero());
+        } else {
+            self.par_chunks_mut(SHARE).for_each(|part| part.fill(R::zero()));
+        }
     }
 
     fn axpy(&mut self, a: R, x: &Self) {
         assert_eq!(self.len(), x.len(), "axpy of vectors of different length");
-        for (y, &x) in self.iter_mut().zip(x) {
-            *y = *y + a * x;
-        }
+        each(self, x, |y, x| y.iter_mut().zip(x).for_each(|(y, &x)| *y = *y + a * x));
     }
 
     fn axpy_is_finite(&mut self, a: R, x: &Self) -> bool {
         assert_eq!(self.len(), x.len(), "axpy of vectors of different length");
         // Block by block, so that the second look finds the numbers in the nearest cache.
-        let blocks = self.chunks_mut(BLOCK).zip(x.chunks(BLOCK));
-        blocks.fold(true, |finite, (y, x)| {
-            y.iter_mut().zip(x).for_each(|(y, &x)| *y = *y + a * x);
-            finite & all_finite(y)
-        })
+        let finite = AtomicBool::new(true);
+        each(self, x, |y, x| {
+            for (y, x) in y.chunks_mut(BLOCK).zip(x.chunks(BLOCK)) {
+                y.iter_mut().zip(x).for_each(|(y, &x)| *y = *y + a * x);
+                if !all_finite(y) {
+                    finite.store(false, Ordering::Relaxed);
+                }
+            }
+        });
+        finite.into_inner()
     }
 
     fn scale(&mut self, a: R) {
-        for y in self.iter_mut() {
-            *y = *y * a;
-        }
+        let scaled = |y: &mut [R]| y.iter_mut().for_each(|y| *y = *y * a);
+        if self.len() < SHARED { scaled(self) } else { self.par_chunks_mut(SHARE).for_each(scaled) }
     }
 
     fn to_f64(&self) -> Vec<f64> {

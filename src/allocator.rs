@@ -1,0 +1,181 @@
+//! A memory allocator that keeps large blocks for the next use of their size.
+//!
+//! Every training step asks for the same large blocks as the one before: states, tapes, cotangents. Giving them back to the
+//! system and taking fresh pages costs a quarter of a step. The program uses this allocator; the library leaves the choice to
+//! whoever links it:
+//!
+//! ```ignore
+//! #[global_allocator]
+//! static ALLOCATOR: anode::allocator::Keeping = anode::allocator::Keeping::new();
+//! ```
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Blocks below this size go to the system's allocator, which keeps them itself.
+const LARGE: usize = 128 << 10;
+/// Alignment of all large blocks: a page.
+const PAGE: usize = 4096;
+/// Sizes whose blocks are kept; blocks of further sizes go back to the system.
+const SIZES: usize = 256;
+
+/// Blocks of one size, as a list through their first words.
+#[derive(Clone, Copy)]
+struct Kept {
+    size: usize,
+    first: *mut u8,
+}
+
+struct Lists([Kept; SIZES]);
+
+// SAFETY: the pointers are owned by the lists and only touched under their lock.
+unsafe impl Send for Lists {}
+
+/// The allocator: the system's, with large blocks kept by size.
+pub struct Keeping {
+    lists: Mutex<Lists>,
+    live: AtomicUsize,
+    kept: AtomicUsize,
+}
+
+impl Default for Keeping {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Keeping {
+    /// An allocator that keeps nothing yet.
+    pub const fn new() -> Self {
+        let none = Kept { size: 0, first: std::ptr::null_mut() };
+        Self { lists: Mutex::new(Lists([none; SIZES])), live: AtomicUsize::new(0), kept: AtomicUsize::new(0) }
+    }
+
+    /// Bytes of the large blocks in use.
+    pub fn live_bytes(&self) -> usize {
+        self.live.load(Ordering::Relaxed)
+    }
+
+    /// Bytes of the large blocks kept for later.
+    pub fn kept_bytes(&self) -> usize {
+        self.kept.load(Ordering::Relaxed)
+    }
+
+    /// A kept block of this size.
+    fn take(&self, size: usize) -> Option<*mut u8> {
+        // A poisoned lock would mean a panic in here, where nothing panics.
+        let mut lists = self.lists.lock().ok()?;
+        let list = lists.0.iter_mut().find(|list| list.size == size && !list.first.is_null())?;
+        let block = list.first;
+        // SAFETY: `put` wrote the next block's address there.
+        list.first = unsafe { block.cast::<*mut u8>().read() };
+        self.kept.fetch_sub(size, Ordering::Relaxed);
+        Some(block)
+    }
+
+    /// Keeps a block, unless as much is kept as is in use already or there is no list left for its size.
+    fn put(&self, block: *mut u8, size: usize) -> bool {
+        if self.kept_bytes() > self.live_bytes() + (256 << 20) {
+            return false;
+        }
+        let Ok(mut lists) = self.lists.lock() else { return false };
+        let Some(list) = lists.0.iter_mut().find(|list| list.size == size || list.size == 0) else { return false };
+        list.size = size;
+        // SAFETY: the block is large, aligned to a page, and nobody else's now.
+        unsafe { block.cast::<*mut u8>().write(list.first) };
+        list.first = block;
+        self.kept.fetch_add(size, Ordering::Relaxed);
+        true
+    }
+
+    fn obtain(&self, layout: Layout, zeroed: bool) -> *mut u8 {
+        let Some(large) = large(layout) else { return std::ptr::null_mut() };
+        let kept = self.take(large.size());
+        let block = match (kept, zeroed) {
+            // SAFETY: the block has the size of the layout.
+            (Some(block), true) => unsafe {
+                block.write_bytes(0, layout.size());
+                block
+            },
+            (Some(block), false) => block,
+            // SAFETY: the size is not zero.
+            (None, true) => unsafe { System.alloc_zeroed(large) },
+            (None, false) => unsafe { System.alloc(large) },
+        };
+        if !block.is_null() {
+            self.live.fetch_add(large.size(), Ordering::Relaxed);
+        }
+        block
+    }
+}
+
+fn is_large(layout: Layout) -> bool {
+    layout.size() >= LARGE && layout.align() <= PAGE
+}
+
+/// The layout with which a large block is asked of the system: whole pages.
+fn large(layout: Layout) -> Option<Layout> {
+    Layout::from_size_align(layout.size().checked_next_multiple_of(PAGE)?, PAGE).ok()
+}
+
+// SAFETY: small blocks are the system's from first to last. A large block comes from the system or from a list of blocks of its
+// rounded size that nobody uses, and goes to one of the two; `realloc` is the default, a new block and a copy.
+unsafe impl GlobalAlloc for Keeping {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: the caller's promise.
+        if is_large(layout) { self.obtain(layout, false) } else { unsafe { System.alloc(layout) } }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: the caller's promise.
+        if is_large(layout) { self.obtain(layout, true) } else { unsafe { System.alloc_zeroed(layout) } }
+    }
+
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        match large(layout).filter(|_| is_large(layout)) {
+            Some(large) => {
+                self.live.fetch_sub(large.size(), Ordering::Relaxed);
+                if !self.put(block, large.size()) {
+                    // SAFETY: the block was obtained from the system with this layout.
+                    unsafe { System.dealloc(block, large) }
+                }
+            }
+            // SAFETY: the caller's promise.
+            None => unsafe { System.dealloc(block, layout) },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn large_blocks_are_used_again_and_zeroed_when_asked() {
+        let allocator = Keeping::new();
+        let layout = Layout::from_size_align(300_000, 8).unwrap();
+        // SAFETY: blocks are written within their size and freed once with their layout.
+        unsafe {
+            let (one, two) = (allocator.alloc(layout), allocator.alloc(layout));
+            assert!(!one.is_null() && one != two);
+            assert_eq!(allocator.live_bytes(), 2 * 303_104);
+            one.write_bytes(7, 300_000);
+            allocator.dealloc(one, layout);
+            allocator.dealloc(two, layout);
+            assert_eq!((allocator.live_bytes(), allocator.kept_bytes()), (0, 2 * 303_104));
+            let again = allocator.alloc_zeroed(layout);
+            assert!(again == two, "the newest first");
+            let last = allocator.alloc_zeroed(layout);
+            assert!(last == one && std::slice::from_raw_parts(last, 300_000).iter().all(|b| *b == 0));
+            let grown = allocator.realloc(last, layout, 400_000);
+            assert!(std::slice::from_raw_parts(grown, 300_000).iter().all(|b| *b == 0));
+            allocator.dealloc(grown, Layout::from_size_align(400_000, 8).unwrap());
+            allocator.dealloc(again, layout);
+            let small = Layout::from_size_align(64, 8).unwrap();
+            let block = allocator.alloc(small);
+            allocator.dealloc(block, small);
+        }
+        assert_eq!(allocator.live_bytes(), 0);
+    }
+}
