@@ -72,6 +72,9 @@ fn load(place: &Place, settings: &TrainingSettings) -> Result<data::DataSet, Stu
     let mut set = match &settings.data {
         DataSet::Synthetic => data::synthetic(),
         DataSet::Cifar10 => data::cifar10(&data::cifar10_folder(folder()?).map_err(failed)?).map_err(failed)?,
+        DataSet::Cifar10Jpeg => {
+            data::cifar10_jpeg(&data::cifar10_jpeg_path(folder()?).map_err(failed)?).map_err(failed)?
+        }
         DataSet::CifarFolder(path) => data::cifar10(&folder()?.join(path)).map_err(failed)?,
     };
     if settings.data == DataSet::Cifar10 && set.name != "cifar10" {

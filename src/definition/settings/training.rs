@@ -80,6 +80,9 @@ pub enum DataSet {
     Synthetic,
     /// CIFAR-10 in the official binary layout, from the data folder.
     Cifar10,
+    /// CIFAR-10 with every image re-encoded as JPEG, from `cifar10-jpeg.tar.xz` or `cifar10-jpeg/` of the data folder.
+    #[serde(rename = "cifar10-jpeg")]
+    Cifar10Jpeg,
     /// CIFAR-10 records in the official binary layout from a folder of the user's, relative to the data folder.
     CifarFolder(PathBuf),
 }
