@@ -13,7 +13,7 @@ use super::ConvShape;
 use super::plan::{CHANNELS, Plan, VECTORS, blocks};
 
 /// Input channels whose part of a tile's sum runs at a time: their lines stay in the nearest cache for all output channels.
-const INPUTS: usize = 32;
+const INPUTS: usize = 16;
 
 /// Numbers that a register of this processor holds.
 struct Lanes;
@@ -224,22 +224,28 @@ pub(super) fn vjp_weights(shape: &ConvShape, x: &[f32], y_bar: &[f32], w_bar: &m
     true
 }
 
+/// Registers over which a tile of weights is summed before its lanes are added up.
+const SUMMED: usize = 64;
+
 /// Large images: each thread sums over a group of them; the groups are added in order.
 fn weights_of_groups(plan: &Plan, (x, input): (&[f32], usize), (y_bar, output): (&[f32], usize), w_bar: &mut [f32]) {
+    let at_a_time = (SUMMED / plan.registers.len()).clamp(1, GROUP);
     let groups: Vec<Vec<f32>> = x
         .par_chunks(input * GROUP)
         .zip(y_bar.par_chunks(output * GROUP))
         .map(|(x, y_bar)| {
-            let mut padded = vec![0.0; if plan.needs_no_copy() { 0 } else { plan.padded_len() }];
+            let mut padded = vec![0.0; if plan.needs_no_copy() { 0 } else { at_a_time * plan.padded_len() }];
             let mut sum = vec![0.0; w_bar.len()];
-            for (x, y_bar) in x.chunks_exact(input).zip(y_bar.chunks_exact(output)) {
+            for (x, y_bar) in x.chunks(at_a_time * input).zip(y_bar.chunks(at_a_time * output)) {
                 let padded = if plan.needs_no_copy() {
                     x
                 } else {
-                    plan.pad(x, &mut padded);
+                    let places = padded.chunks_exact_mut(plan.padded_len());
+                    x.chunks_exact(input).zip(places).for_each(|(x, padded)| plan.pad(x, padded));
                     &padded
                 };
-                WeightVjp { plan, padded, y_bar, outputs: 0..plan.channels.1, w_bar: &mut sum }.run();
+                let sets: Vec<_> = padded.chunks_exact(plan.padded_len()).zip(y_bar.chunks_exact(output)).collect();
+                WeightVjp { plan, sets: &sets, outputs: 0..plan.channels.1, w_bar: &mut sum }.run();
             }
             sum
         })
@@ -262,19 +268,21 @@ fn weights_of_blocks(plan: &Plan, (x, input): (&[f32], usize), (y_bar, output): 
             (padded, together)
         })
         .collect();
+    let sets: Vec<_> = sets.iter().map(|(padded, y_bar)| (&padded[..], &y_bar[..])).collect();
+    let at_a_time = (SUMMED / plan.registers.len()).max(1);
     let depth = plan.channels.0 * plan.taps.len();
     w_bar.par_chunks_mut(CHANNELS * depth).zip(blocks(plan.channels.1)).for_each(|(w_bar, outputs)| {
-        for (padded, y_bar) in &sets {
-            WeightVjp { plan, padded, y_bar, outputs: outputs.clone(), w_bar: &mut *w_bar }.run();
+        for sets in sets.chunks(at_a_time) {
+            WeightVjp { plan, sets, outputs: outputs.clone(), w_bar: &mut *w_bar }.run();
         }
     });
 }
 
-/// The gradient of the weights of some output channels, for one padded image or several side by side.
+/// The gradient of the weights of some output channels, summed over sets: the padded images of a plan with the cotangents of
+/// their outputs.
 struct WeightVjp<'a> {
     plan: &'a Plan,
-    padded: &'a [f32],
-    y_bar: &'a [f32],
+    sets: &'a [(&'a [f32], &'a [f32])],
     outputs: Range<usize>,
     w_bar: &'a mut [f32],
 }
@@ -282,7 +290,8 @@ struct WeightVjp<'a> {
 impl WeightVjp<'_> {
     fn run(self) {
         let Plan { channels: (inputs, outputs), ref taps, .. } = *self.plan;
-        let fits = self.padded.len() == self.plan.padded_len() && self.y_bar.len() == self.plan.output_len();
+        let (padded_len, output_len) = (self.plan.padded_len(), self.plan.output_len());
+        let fits = self.sets.iter().all(|(x, y)| x.len() == padded_len && y.len() == output_len);
         assert!(fits && self.outputs.end <= outputs, "images that do not fit");
         assert_eq!(self.w_bar.len(), inputs * self.outputs.len() * taps.len(), "weights that do not fit");
         pulp::Arch::new().dispatch(self);
@@ -314,17 +323,19 @@ impl WeightVjp<'_> {
     fn tile<S: Simd, const M: usize, const N: usize>(&mut self, simd: S, output: usize, input: usize, tap: usize) {
         let Plan { pixels, plane, ref taps, .. } = *self.plan;
         let mut sums = [[simd.splat_f32s(0.0); N]; M];
-        for &(from, out) in &self.plan.registers {
-            let mut x = [simd.splat_f32s(0.0); N];
-            for (n, x) in x.iter_mut().enumerate() {
-                // SAFETY: as in the forward tile.
-                *x = unsafe { load::<S>(self.padded, (input + n) * plane + taps[tap] + from) };
-            }
-            for (m, sums) in sums.iter_mut().enumerate() {
-                // SAFETY: a register of the plan lies in each plane of `y_bar`, whose length was checked.
-                let y = unsafe { load::<S>(self.y_bar, (output + m) * pixels + out) };
-                for (sum, x) in sums.iter_mut().zip(x) {
-                    *sum = simd.mul_add_e_f32s(y, x, *sum);
+        for (padded, y_bar) in self.sets {
+            for &(from, out) in &self.plan.registers {
+                let mut x = [simd.splat_f32s(0.0); N];
+                for (n, x) in x.iter_mut().enumerate() {
+                    // SAFETY: as in the forward tile.
+                    *x = unsafe { load::<S>(padded, (input + n) * plane + taps[tap] + from) };
+                }
+                for (m, sums) in sums.iter_mut().enumerate() {
+                    // SAFETY: a register of the plan lies in each plane of `y_bar`, whose length was checked.
+                    let y = unsafe { load::<S>(y_bar, (output + m) * pixels + out) };
+                    for (sum, x) in sums.iter_mut().zip(x) {
+                        *sum = simd.mul_add_e_f32s(y, x, *sum);
+                    }
                 }
             }
         }
