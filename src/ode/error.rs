@@ -56,6 +56,9 @@ pub enum SolveError {
     /// No checkpoint schedule fits the memory that was allowed.
     #[error("{0}")]
     Memory(String),
+    /// Coefficients that the steps cannot follow, with the bound on the step.
+    #[error("{0}")]
+    Unstable(String),
     /// A checkpoint schedule asked for the impossible.
     #[error("the checkpoint schedule is wrong at action {action}: {why}")]
     Schedule {

@@ -1,0 +1,169 @@
+//! Activations and weights as one system: dz/dt = f(t, z, theta), dw/dt = q(w; p) (ANODEV2, the coupled formulation).
+//!
+//! It is a vector field like any other, so every solver and every gradient method applies: the exact ones give the gradient
+//! of the coupled steps, the continuous ones the optimality system of the coupled problem, with the adjoint b of w,
+//! -db/dt = (dq/dw)^T b + (df/dtheta)^T a, beside the adjoint a of z.
+
+use std::sync::Arc;
+
+use crate::ode::{At, DifferentiableField, FieldError, Real, Stack, Vector, VectorField, expect_len};
+
+use super::field::WeightTape;
+use super::memory::{Term, integral};
+use super::system::WeightSystem;
+use super::{EvolutionError, Kernel, Memory, WeightField};
+
+/// Stands for the state itself where a term names a node.
+const NOW: usize = usize::MAX;
+
+/// State `[z, w]`, or `[z, w, memory]`; parameters `[p]`, for a box memory followed by w and I at every node of the step
+/// grid, from which the past is read.
+///
+/// ```
+/// use std::sync::Arc;
+/// use anode::evolution::{CoupledField, Law, Memory, Piece, Terms, WeightField};
+/// use anode::gradient::{Block, Method};
+/// use anode::ode::{solver, Grid, Stack};
+/// use anode::problems::ConvField;
+/// // One 3 x 3 convolution whose kernel diffuses while it acts; the gradients of J = |z(1)|^2 / 2 for z(0), w(0) and p.
+/// let f = ConvField::<f64>::new([1, 5, 5], 3, anode::kernels::Activation::Tanh);
+/// let piece = Piece { range: 0..9, grid: [3, 3], groups: 1 };
+/// let weights = WeightField::new(Law::new(Terms::Diffusion), 9, vec![piece]).unwrap();
+/// let field = CoupledField::new(Arc::new(f), Arc::new(weights), Memory::NONE).unwrap();
+/// let block = Block { field: &field, tableau: solver("rk4").unwrap(), grid: Grid::unit(5) };
+/// let start = field.start(vec![1.0; 25], &[0.1; 9]);
+/// let found = Method::Anode.gradient(&block, &start, &Stack(vec![vec![0.2]]), |end| {
+///     Stack(vec![end.0[0].clone(), vec![0.0; 9]])
+/// }).unwrap();
+/// let (z0_bar, w0_bar, p_bar) = (&found.z0.0[0], &found.z0.0[1], &found.theta.0[0]);
+/// assert_eq!((z0_bar.len(), w0_bar.len(), p_bar.len()), (25, 9, 1));
+/// ```
+pub struct CoupledField<F, R> {
+    field: Arc<F>,
+    system: WeightSystem<R>,
+    /// Nodes of the step grid, for a box memory.
+    nodes: Vec<f64>,
+}
+
+/// The tapes of f and of q, and theta with which f was evaluated.
+pub struct CoupledTape<T, R> {
+    field: T,
+    weights: WeightTape<R>,
+    theta: Vec<R>,
+    t: f64,
+}
+
+impl<R: Real, F: DifferentiableField<Vector = Vec<R>>> CoupledField<F, R> {
+    /// f with weights that evolve.
+    ///
+    /// # Errors
+    /// A box memory, which needs the nodes of a step grid ([`super::CoupledBlock`] knows them).
+    pub fn new(field: Arc<F>, weights: Arc<WeightField<R>>, memory: Memory) -> Result<Self, EvolutionError> {
+        if let Kernel::Box { .. } = memory.kernel {
+            let why =
+                "a box memory looks back on the nodes of a step grid, which a field alone has not; use a coupled block";
+            return Err(EvolutionError::Choice(why.into()));
+        }
+        Ok(Self { field, system: WeightSystem::new(weights, memory.check()?), nodes: vec![] })
+    }
+
+    /// The same on a grid with these nodes, for any memory that was checked.
+    pub(super) fn on_grid(field: Arc<F>, system: WeightSystem<R>, nodes: Vec<f64>) -> Self {
+        Self { field, system, nodes }
+    }
+
+    /// The state at t = 0.
+    pub fn start(&self, z0: Vec<R>, w0: &[R]) -> Stack<Vec<R>> {
+        Stack(std::iter::once(z0).chain(self.system.start(w0)).collect())
+    }
+
+    /// Adds the cotangent of w(0) for the cotangent of the state at t = 0.
+    pub fn start_vjp(&self, bar: &Stack<Vec<R>>, w0_bar: &mut [R]) {
+        self.system.start_vjp(&bar.0[1..], w0_bar);
+    }
+
+    fn terms(&self, t: f64) -> Vec<Term> {
+        match self.system.memory.kernel {
+            Kernel::Delta => vec![(NOW, 0, 1.0)],
+            Kernel::Exponential { .. } => vec![(NOW, 1, 1.0)],
+            Kernel::Box { width } => {
+                let past = integral(self.system.memory, &self.nodes, t - width);
+                let past = past.into_iter().map(|(node, part, weight)| (node, part, -weight / width));
+                std::iter::once((NOW, 1, 1.0 / width)).chain(past).collect()
+            }
+        }
+    }
+
+    fn theta(&self, t: f64, state: &Stack<Vec<R>>, parameters: &Stack<Vec<R>>) -> Vec<R> {
+        let w = &state.0[1];
+        if self.system.memory.kernel == Kernel::Delta {
+            return w.duplicate();
+        }
+        let part = |node: usize, part: usize| -> &[R] {
+            if node == NOW { &state.0[1 + part] } else { &parameters.0[1 + 2 * node + part] }
+        };
+        self.system.theta(w, &self.terms(t), part)
+    }
+
+    fn check(&self, state: &Stack<Vec<R>>, parameters: &Stack<Vec<R>>) -> Result<(), FieldError> {
+        expect_len("coupled state", state.0.len(), 1 + self.system.memory.parts())?;
+        expect_len("coupled parameters", parameters.0.len(), 1 + 2 * self.nodes.len())
+    }
+}
+
+impl<R: Real, F: DifferentiableField<Vector = Vec<R>>> VectorField for CoupledField<F, R> {
+    type Vector = Stack<Vec<R>>;
+
+    fn eval(&self, at: At, v: &Self::Vector, p: &Self::Vector, dv: &mut Self::Vector) -> Result<(), FieldError> {
+        self.check(v, p)?;
+        let (dz, rates) = dv.0.split_at_mut(1);
+        if self.system.memory.kernel == Kernel::Delta {
+            self.field.eval(at, &v.0[0], &v.0[1], &mut dz[0])?;
+        } else {
+            self.field.eval(at, &v.0[0], &self.theta(at.t, v, p), &mut dz[0])?;
+        }
+        self.system.rates(at, &v.0[1..], &p.0[0], rates)
+    }
+}
+
+impl<R: Real, F: DifferentiableField<Vector = Vec<R>>> DifferentiableField for CoupledField<F, R> {
+    type Tape = CoupledTape<F::Tape, R>;
+
+    fn eval_taped(
+        &self,
+        at: At,
+        v: &Self::Vector,
+        p: &Self::Vector,
+        dv: &mut Self::Vector,
+    ) -> Result<Self::Tape, FieldError> {
+        self.check(v, p)?;
+        let (dz, rates) = dv.0.split_at_mut(1);
+        let theta = self.theta(at.t, v, p);
+        let field = self.field.eval_taped(at, &v.0[0], &theta, &mut dz[0])?;
+        let weights = self.system.rates_taped(at, &v.0[1..], &p.0[0], rates)?;
+        Ok(CoupledTape { field, weights, theta, t: at.t })
+    }
+
+    fn vjp(
+        &self,
+        tape: &Self::Tape,
+        p: &Self::Vector,
+        cotangent: &Self::Vector,
+        v_bar: &mut Self::Vector,
+        p_bar: &mut Self::Vector,
+    ) -> Result<(), FieldError> {
+        let (z_bar, bars) = v_bar.0.split_at_mut(1);
+        let mut theta_bar = tape.theta.zeros_like();
+        self.field.vjp(&tape.field, &tape.theta, &cotangent.0[0], &mut z_bar[0], &mut theta_bar)?;
+        self.system.add_constants(&theta_bar, &mut bars[0]);
+        for (node, part, weight) in self.terms(tape.t) {
+            let bar = if node == NOW { &mut bars[part] } else { &mut p_bar.0[1 + 2 * node + part] };
+            self.system.add_share(weight, &theta_bar, bar);
+        }
+        self.system.rates_vjp(&tape.weights, &p.0[0], &cotangent.0[1..], bars, &mut p_bar.0[0])
+    }
+
+    fn tape_bytes(&self, tape: &Self::Tape) -> usize {
+        self.field.tape_bytes(&tape.field) + self.system.bytes(&tape.weights) + tape.theta.bytes()
+    }
+}

@@ -1,0 +1,32 @@
+//! ANODEV2 (Zhang et al. 2019): weights that evolve by a PDE while the activations evolve by them.
+//!
+//! dz/dt = f(t, z, theta), dw/dt = q(w; p), theta(t) = integral of K(t - tau) w(tau) dtau. The unknowns are w(0) and p.
+//! This room knows fields, solvers and gradient methods. It knows nothing of networks or experiments.
+//! `docs/evolution.md` has the equations and the choices where the paper is silent.
+
+mod block;
+mod chain;
+mod coupled;
+mod field;
+mod flow;
+mod given;
+mod law;
+mod memory;
+mod modes;
+mod piece;
+mod stability;
+mod stencil;
+mod sweep;
+mod system;
+
+pub use block::{Configuration, CoupledBlock, Coupling, Evaluation, Reading};
+pub use coupled::{CoupledField, CoupledTape};
+pub use field::{WeightField, WeightTape};
+pub use flow::ExactFlow;
+pub use law::{Border, Coefficient, Coefficients, Diffusion, Law, Sigma, Terms};
+pub use memory::{History, Kernel, Memory};
+pub use modes::Symbol;
+pub use piece::{EvolutionError, Piece};
+pub use stability::Unstable;
+pub use sweep::CoupledTrajectory;
+pub use system::WeightSystem;
