@@ -2,6 +2,7 @@
 
 mod arguments;
 mod data;
+mod describe;
 mod error;
 mod keep;
 mod look;
@@ -44,6 +45,7 @@ fn dispatch(cli: &Cli) -> Result<(), CliError> {
         Verb::Reproduce { only, how } => run::reproduce(common, only.as_deref(), how),
         Verb::Schedule(arguments) => schedule::schedule(common, arguments),
         Verb::Data { verb } => data::data(common, verb),
+        Verb::Describe(arguments) => describe::describe(common, arguments),
         Verb::MeasureMemory => measure::measure_memory(),
         Verb::Figures(selection) => keep::figures(common, selection),
         Verb::Report(selection) => keep::report(common, selection),

@@ -13,6 +13,8 @@ use super::images::{DataSet, IMAGE_LEN, Images};
 pub struct Layout {
     /// Its name in tables.
     pub name: &'static str,
+    /// Its name in sentences.
+    pub title: &'static str,
     /// The official archive.
     pub archive: &'static str,
     /// The published MD5 of the archive.
@@ -41,6 +43,7 @@ struct Part {
 /// CIFAR-10, normalised as in the released driver of ANODE.
 pub static CIFAR10: Layout = Layout {
     name: "cifar10",
+    title: "CIFAR-10",
     archive: "cifar-10-binary.tar.gz",
     md5: "c32a1d4ab5d03f1284b67883e8d87530",
     folder: "cifar-10-batches-bin",
@@ -59,6 +62,7 @@ pub static CIFAR10: Layout = Layout {
 /// CIFAR-100 with its 100 fine labels, normalised by its own mean and deviation.
 pub static CIFAR100: Layout = Layout {
     name: "cifar100",
+    title: "CIFAR-100",
     archive: "cifar-100-binary.tar.gz",
     md5: "03b5dce01913d631647c71ecec9e9cb8",
     folder: "cifar-100-binary",
@@ -105,7 +109,8 @@ impl Layout {
         let looked = vec![data.join(self.archive), data.join(self.folder), data.to_owned()];
         let here = |path: &PathBuf| path.is_file() || self.parts.iter().any(|part| part.path(path).is_file());
         let found = looked.iter().find(|path| here(path)).cloned();
-        found.ok_or_else(|| DataError::Missing { what: format!("{} ({})", self.name, self.archive), looked })
+        let what = || format!("{} ({}; `anode data fetch {}`)", self.title, self.archive, self.name);
+        found.ok_or_else(|| DataError::Missing { what: what(), looked })
     }
 
     /// Reads the set from its archive, or from a folder with its files.

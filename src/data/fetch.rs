@@ -66,7 +66,7 @@ pub enum FetchError {
         status: StatusCode,
     },
     /// The server was not reached, or the connection broke.
-    #[error("{url}: {why}; {kept} bytes are kept, the same call goes on from there, and --url names another server")]
+    #[error("{url}: {why}; {}, and --url names another server", again(*.kept))]
     Broken {
         /// The address.
         url: String,
@@ -137,6 +137,13 @@ pub fn fetch(download: &Download<'_>, progress: &mut dyn FnMut(u64, Option<u64>)
     }
     std::fs::rename(&path, download.to).map_err(at(download.to))?;
     Ok(Fetched::Downloaded { before })
+}
+
+fn again(kept: u64) -> String {
+    match kept {
+        0 => "the same call tries again".into(),
+        _ => format!("{kept} bytes are kept, the same call goes on from there"),
+    }
 }
 
 /// The name of an unfinished file.

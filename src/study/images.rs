@@ -67,11 +67,8 @@ fn source(data: Option<&Path>, named: &settings::DataSet) -> Result<Source, Stud
 }
 
 fn not_official(layout: &Layout, found: &str) -> String {
-    let (official, setting) = match layout.name {
-        "cifar10" => ("CIFAR-10", "cifar-folder"),
-        _ => ("CIFAR-100", "cifar100-folder"),
-    };
-    format!("these files are `{found}`, not {official}; name their folder as `{setting}` to use them")
+    let setting = if layout.classes() == 100 { "cifar100-folder" } else { "cifar-folder" };
+    format!("these files are `{found}`, not {}; name their folder as `{setting}` to use them", layout.title)
 }
 
 fn failed(error: DataError) -> StudyError {

@@ -9,10 +9,10 @@ use serde_json::{Map, Value};
 
 use crate::data::DataSet;
 use crate::definition::StudyKind;
-use crate::definition::settings::TrainingSettings;
+use crate::definition::settings::{self, TrainingSettings};
 use crate::digest::sha256;
 use crate::gradient::Method;
-use crate::net::{self, Network, Solve};
+use crate::net::{self, Form, Network, Solve};
 use crate::record::{Outcome, RecordError, StepLog, number, row};
 use crate::train::{self, CheckpointError, Recipe, TrainError, Trainer};
 
@@ -68,7 +68,8 @@ fn trainer(context: &Context<'_>, settings: &TrainingSettings, data: Arc<DataSet
     let unknown = || StudyError::failed("settings", format!("no network `{}`", settings.net.as_str()));
     let registered = net::network(settings.net.as_str()).ok_or_else(unknown)?;
     let method: Method = settings.method.as_str().parse().map_err(|e| StudyError::failed("settings", e))?;
-    let network = Network::new(&(registered.build)(settings.width.unwrap_or(registered.width), data.classes));
+    let width = settings.width.unwrap_or(registered.width);
+    let network = Network::new(&(registered.build)(form(settings.form), width, data.classes));
     let recipe = Recipe {
         solve: Solve { tableau: solver(&settings.solver)?, steps: settings.steps, method },
         epochs: settings.epochs,
@@ -82,6 +83,13 @@ fn trainer(context: &Context<'_>, settings: &TrainingSettings, data: Arc<DataSet
         seed: context.seed,
     };
     Trainer::new(network, data, recipe).map_err(|e| StudyError::failed("start", e))
+}
+
+fn form(form: settings::Form) -> Form {
+    match form {
+        settings::Form::Ode => Form::Ode,
+        settings::Form::Baseline => Form::Baseline,
+    }
 }
 
 fn checkpoint(error: CheckpointError) -> StudyError {
