@@ -195,7 +195,7 @@ impl Layout {
 
     fn records(&self, path: &Path, part: &Part, bytes: &[u8]) -> Result<Found, DataError> {
         let record = self.record();
-        if bytes.is_empty() || bytes.len() % record != 0 {
+        if bytes.is_empty() || !bytes.len().is_multiple_of(record) {
             let expected = format!("a whole number of records of {record} bytes: the file is cut or of another kind");
             return Err(DataError::format(path, format!("{} bytes", bytes.len()), expected));
         }

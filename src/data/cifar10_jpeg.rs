@@ -50,7 +50,7 @@ pub fn cifar10_jpeg(path: &Path) -> Result<DataSet, DataError> {
     std::thread::scope(|scope| {
         scope.spawn(move || {
             let mut pictures = Pictures { path, sender: &sender, waiting: vec![] };
-            let read = if path.is_dir() { pictures.from_folder() } else { pictures.from_archive() };
+            let read = if path.is_dir() { pictures.folder() } else { pictures.archive() };
             // A receiver that is gone has met an error of its own.
             let _ = sender.send(read.map(|()| pictures.waiting));
         });
@@ -79,11 +79,11 @@ struct Pictures<'a> {
 }
 
 impl Pictures<'_> {
-    fn from_archive(&mut self) -> Result<(), DataError> {
+    fn archive(&mut self) -> Result<(), DataError> {
         each_member(self.path, LIMITS, |_| true, |name, bytes| self.add(name, bytes))
     }
 
-    fn from_folder(&mut self) -> Result<(), DataError> {
+    fn folder(&mut self) -> Result<(), DataError> {
         for batch in BATCHES {
             let folder = self.path.join(batch);
             for entry in std::fs::read_dir(&folder).map_err(DataError::io(&folder))? {
