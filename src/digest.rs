@@ -1,5 +1,11 @@
-//! SHA-256 as hexadecimal digits: the digest of records, inputs, runs and checkpoints. This room knows nothing else.
+//! SHA-256 as hexadecimal digits: the digest of records, inputs, runs and checkpoints; and MD5, of what others published.
+//! This room knows nothing else.
 
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use md5::Md5;
 use sha2::{Digest, Sha256};
 
 /// The digest of some bytes, 64 digits.
@@ -25,6 +31,18 @@ pub fn sha256_of_parts<'a>(parts: impl IntoIterator<Item = (&'a str, &'a [u8])>)
     hexadecimal(&hasher.finalize())
 }
 
+/// The MD5 of a file, 32 digits: what many data sets are published with. It tells damage, not malice.
+pub fn md5(path: &Path) -> std::io::Result<String> {
+    let (mut file, mut hasher) = (File::open(path)?, Md5::new());
+    let mut buffer = vec![0; 1 << 16];
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok(hexadecimal(&hasher.finalize())),
+            count => hasher.update(&buffer[..count]),
+        }
+    }
+}
+
 fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
@@ -36,5 +54,8 @@ mod tests {
         let expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
         assert_eq!(super::sha256(b"abc"), expected);
         assert_eq!(super::sha256_joined(&[b"a", b"", b"bc"]), expected);
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "abc").unwrap();
+        assert_eq!(super::md5(file.path()).unwrap(), "900150983cd24fb0d6963f7d28e17f72");
     }
 }

@@ -1,6 +1,6 @@
 //! CIFAR-10 as JPEG, where it is present: every record, its label, and how far its pixels are from the official ones.
 
-use anode::data::{IMAGE_LEN, Images, cifar10, cifar10_jpeg, cifar10_jpeg_path, data_folder};
+use anode::data::{CIFAR10, IMAGE_LEN, Images, cifar10_jpeg, cifar10_jpeg_path, data_folder};
 
 /// Peak signal-to-noise ratio in dB of two images.
 fn psnr(a: &[u8], b: &[u8]) -> f64 {
@@ -35,7 +35,7 @@ fn every_record_is_there_and_near_the_official_pixels() {
     // The decoder is exact integer arithmetic: the same pixels everywhere.
     assert_eq!(set.digest, "4ee4826c362c9deb917c5d4a976b9c8691396a355b641af0499bdaf5b40d126d");
 
-    let Ok(exact) = cifar10(&data.join("exact-subset")) else {
+    let Ok(exact) = CIFAR10.read(&data.join("exact-subset")) else {
         println!("the rest is skipped: no exact-subset in {}", data.display());
         return;
     };

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use anode::data::{cifar10, drawn_digit, mnist_images, read_array, read_idx_images, read_idx_labels};
+use anode::data::{CIFAR10, CIFAR100, drawn_digit, mnist_images, read_array, read_idx_images, read_idx_labels};
 use proptest::prelude::*;
 
 fn file(folder: &Path, name: &str, bytes: &[u8]) -> PathBuf {
@@ -94,9 +94,13 @@ fn real_data_where_it_is_present_is_what_it_says() {
     }
     let subset = data.join("exact-subset");
     if subset.is_dir() {
-        let set = cifar10(&subset).unwrap();
+        let set = CIFAR10.read(&subset).unwrap();
         assert_eq!(set.name, "cifar10-subset", "official pixels, but not all records");
         assert_eq!(set.train.len(), 1102 + 4 * 1017);
+        let set = CIFAR100.read(&subset).unwrap();
+        assert_eq!((set.name.as_str(), set.classes), ("cifar100-subset", 100));
+        assert_eq!((set.train.len(), set.test.len()), (486, 916));
+        assert!(set.train.labels.iter().any(|&label| label > 19), "the fine labels");
     } else {
         println!("skipped: no exact-subset in {}", data.display());
     }
@@ -128,6 +132,6 @@ proptest! {
         for name in ["data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin", "data_batch_4.bin", "data_batch_5.bin", "test_batch.bin"] {
             file(folder.path(), name, &bytes);
         }
-        prop_assert!(cifar10(folder.path()).is_err());
+        prop_assert!(CIFAR10.read(folder.path()).is_err());
     }
 }

@@ -2,14 +2,18 @@
 
 use std::path::PathBuf;
 
+use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::data::KNOWN;
 use crate::definition::Profile;
+
+use super::data::fetchable;
 
 /// How the program ends; stands in the help and in the man page.
 pub const EXIT_CODES: &str = "Exit codes:
   0    all is well
-  1    a run failed, a definition is wrong, or a check of `anode check` failed
+  1    a run failed, a definition is wrong, a check of `anode check` or `anode data verify` failed, or a download
   2    the command line is wrong, or asks for what this build does not have
   3    results or figures could not be read or written
   130  stopped by Ctrl-C; the same call goes on where it stopped";
@@ -79,6 +83,12 @@ pub enum Verb {
     },
     /// Draw a checkpoint schedule as text: which snapshot lives when
     Schedule(ScheduleArguments),
+    /// List, fetch and verify data sets
+    Data {
+        /// What to do with them
+        #[command(subcommand)]
+        verb: DataVerb,
+    },
     /// Show a network as a table: layers, shapes, parameters, multiply-adds, ODE blocks
     Describe(DescribeArguments),
     /// Measure the memory of one gradient in a process of its own; asked by the memory study on standard input
@@ -110,6 +120,28 @@ pub enum Verb {
     },
     /// Print the man page
     Man,
+}
+
+/// The commands on data sets.
+#[derive(Debug, Subcommand)]
+pub enum DataVerb {
+    /// List the data sets the program knows, and where they are
+    List,
+    /// Download data sets into the data folder; a call that was cut off goes on where it stopped
+    Fetch {
+        /// The data sets
+        #[arg(required = true, value_name = "NAME", value_parser = PossibleValuesParser::new(fetchable()))]
+        names: Vec<String>,
+        /// Another server's folder: the file's name is added to it
+        #[arg(long, value_name = "URL")]
+        url: Option<String>,
+    },
+    /// Read the data sets that are here and compare them with their published checksums
+    Verify {
+        /// Data sets that must be here [default: all that are]
+        #[arg(value_name = "NAME", value_parser = PossibleValuesParser::new(KNOWN.iter().map(|known| known.name)))]
+        names: Vec<String>,
+    },
 }
 
 /// Which experiments of which profile.

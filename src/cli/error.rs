@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::data::FetchError;
 use crate::definition::DefinitionError;
 use crate::report::ReportError;
 use crate::runner::RunnerError;
@@ -18,6 +19,12 @@ pub enum CliError {
     /// The committed schema is not the generated one.
     #[error("{0}: differs from the schema of this version; write it with `anode check --write-schema`")]
     Schema(PathBuf),
+    /// A download failed.
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
+    /// Data sets are missing or not what they should be.
+    #[error("missing or wrong: {0}; `anode data fetch` downloads what is published")]
+    Data(String),
     /// The call is wrong.
     #[error("{0}")]
     Usage(String),
@@ -48,7 +55,8 @@ impl CliError {
     /// The exit code.
     pub fn code(&self) -> u8 {
         match self {
-            Self::Definitions(_) | Self::Failed(_) | Self::Schema(_) => 1,
+            Self::Fetch(FetchError::Io { .. }) => 3,
+            Self::Definitions(_) | Self::Failed(_) | Self::Schema(_) | Self::Data(_) | Self::Fetch(_) => 1,
             Self::Usage(_) => 2,
             Self::Runner(_) | Self::Report(_) | Self::Io { .. } => 3,
             Self::Interrupted(_) => 130,

@@ -39,16 +39,16 @@ pub fn each_member(
     let mut archive = tar::Archive::new(&mut stream);
     let mut seen = HashSet::new();
     // Raw: long-name and PAX records would be read whole, whatever their size; the known archives have none.
-    for entry in archive.entries().map_err(damaged)?.raw(true) {
+    for (count, entry) in archive.entries().map_err(damaged)?.raw(true).enumerate() {
+        if count == limits.members {
+            return Err(DataError::format(path, format!("more than {count} members"), "no more than these"));
+        }
         let entry = entry.map_err(damaged)?;
         let name = member_name(path, &entry.path_bytes())?;
         match entry.header().entry_type() {
             EntryType::Directory => continue,
             EntryType::Regular | EntryType::Continuous => {}
             other => return Err(DataError::format(&member(path, &name), format!("{other:?}"), "files and folders")),
-        }
-        if seen.len() == limits.members {
-            return Err(DataError::format(path, format!("more than {} files", limits.members), "no more than these"));
         }
         if !wanted(&name) {
             continue;
@@ -78,7 +78,7 @@ pub fn member(archive: &Path, name: &str) -> PathBuf {
 }
 
 fn open(path: &Path, total_bytes: u64) -> Result<Box<dyn Read>, DataError> {
-    let file = File::open(path).map_err(|source| DataError::Io { path: path.to_owned(), source })?;
+    let file = File::open(path).map_err(DataError::io(path))?;
     let file = BufReader::with_capacity(1 << 16, file);
     match path.extension().and_then(|e| e.to_str()) {
         Some("gz") => Ok(Box::new(GzDecoder::new(file))),

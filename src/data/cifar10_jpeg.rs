@@ -9,7 +9,7 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 use rayon::prelude::*;
 
 use super::archive::{Limits, each_member, member};
-use super::cifar::{CIFAR10_DEVIATION, CIFAR10_MEAN};
+use super::cifar::CIFAR10;
 use super::error::{DataError, read_bounded};
 use super::images::{DataSet, IMAGE_LEN, Images};
 use super::picture::decode_jpeg;
@@ -25,7 +25,7 @@ const RECORDS: usize = 10_000;
 const ALL: usize = BATCHES.len() * RECORDS;
 /// A picture takes 1 kB.
 const PICTURE: u64 = 1 << 16;
-const LIMITS: Limits = Limits { members: ALL, member_bytes: PICTURE, total_bytes: 256 << 20 };
+const LIMITS: Limits = Limits { members: ALL + BATCHES.len() + 1, member_bytes: PICTURE, total_bytes: 256 << 20 };
 /// Pictures decoded at a time.
 const CHUNK: usize = 1024;
 
@@ -44,13 +44,13 @@ pub fn cifar10_jpeg_path(data: &Path) -> Result<PathBuf, DataError> {
 /// # Errors
 /// A damaged archive or picture, a name of another form, a record that is missing or comes twice.
 pub fn cifar10_jpeg(path: &Path) -> Result<DataSet, DataError> {
-    let mut records = Records { pixels: vec![0; ALL * IMAGE_LEN], labels: vec![None; ALL] };
+    let mut records = Records { pixels: vec![], labels: vec![None; ALL] };
     // One thread unpacks while the others decode; a few chunks at most wait between them.
     let (sender, receiver) = sync_channel(4);
     std::thread::scope(|scope| {
         scope.spawn(move || {
             let mut pictures = Pictures { path, sender: &sender, waiting: vec![] };
-            let read = if path.is_dir() { pictures.from_folder() } else { pictures.from_archive() };
+            let read = if path.is_dir() { pictures.folder() } else { pictures.archive() };
             // A receiver that is gone has met an error of its own.
             let _ = sender.send(read.map(|()| pictures.waiting));
         });
@@ -79,16 +79,15 @@ struct Pictures<'a> {
 }
 
 impl Pictures<'_> {
-    fn from_archive(&mut self) -> Result<(), DataError> {
+    fn archive(&mut self) -> Result<(), DataError> {
         each_member(self.path, LIMITS, |_| true, |name, bytes| self.add(name, bytes))
     }
 
-    fn from_folder(&mut self) -> Result<(), DataError> {
+    fn folder(&mut self) -> Result<(), DataError> {
         for batch in BATCHES {
             let folder = self.path.join(batch);
-            let io = |source| DataError::Io { path: folder.clone(), source };
-            for entry in std::fs::read_dir(&folder).map_err(io)? {
-                let file = entry.map_err(io)?.file_name();
+            for entry in std::fs::read_dir(&folder).map_err(DataError::io(&folder))? {
+                let file = entry.map_err(DataError::io(&folder))?.file_name();
                 let name = format!("{batch}/{}", file.to_string_lossy());
                 self.add(&name, read_bounded(&self.path.join(&name), PICTURE)?)?;
             }
@@ -131,6 +130,8 @@ impl Records {
     fn add(&mut self, path: &Path, chunk: &[Picture]) -> Result<(), DataError> {
         let decoded: Vec<Result<Vec<u8>, DataError>> =
             chunk.par_iter().map(|one| decode_jpeg(&member(path, &one.name), &one.bytes)).collect();
+        // Not before the first pictures turned out to be some.
+        self.pixels.resize(ALL * IMAGE_LEN, 0);
         for (one, pixels) in chunk.iter().zip(decoded) {
             if self.labels[one.slot].replace(one.label).is_some() {
                 return Err(DataError::format(&member(path, &one.name), "a second file of its record", "one a record"));
@@ -151,6 +152,6 @@ impl Records {
         let split = ALL - RECORDS;
         let test = Images { pixels: self.pixels.split_off(split * IMAGE_LEN), labels: labels.split_off(split) };
         let train = Images { pixels: self.pixels, labels };
-        Ok(DataSet::new(CIFAR10_JPEG, 10, (CIFAR10_MEAN, CIFAR10_DEVIATION), train, test))
+        Ok(DataSet::new(CIFAR10_JPEG, 10, CIFAR10.normal, train, test))
     }
 }

@@ -35,6 +35,11 @@ pub enum DataError {
 }
 
 impl DataError {
+    /// An input or output error at a path.
+    pub fn io(path: &Path) -> impl FnOnce(io::Error) -> Self + '_ {
+        move |source| Self::Io { path: path.to_owned(), source }
+    }
+
     /// A file that is not what it should be.
     pub fn format(path: &Path, found: impl Into<String>, expected: impl Into<String>) -> Self {
         Self::Format { path: path.to_owned(), found: found.into(), expected: expected.into() }
@@ -43,16 +48,14 @@ impl DataError {
 
 /// Reads a file whole, but not more than `limit` bytes.
 pub fn read_bounded(path: &Path, limit: u64) -> Result<Vec<u8>, DataError> {
-    let io = |source| DataError::Io { path: path.to_owned(), source };
-    let file = std::fs::File::open(path).map_err(io)?;
+    let file = std::fs::File::open(path).map_err(DataError::io(path))?;
     bounded(path, file, limit)
 }
 
 /// Reads a stream to its end, but not more than `limit` bytes: a compressed file may hide any number of them.
 pub fn bounded(path: &Path, reader: impl io::Read, limit: u64) -> Result<Vec<u8>, DataError> {
     let mut bytes = vec![];
-    io::Read::read_to_end(&mut io::Read::take(reader, limit + 1), &mut bytes)
-        .map_err(|source| DataError::Io { path: path.to_owned(), source })?;
+    io::Read::read_to_end(&mut io::Read::take(reader, limit + 1), &mut bytes).map_err(DataError::io(path))?;
     if bytes.len() as u64 > limit {
         return Err(DataError::format(path, format!("more than {limit} bytes"), format!("at most {limit}")));
     }

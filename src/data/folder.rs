@@ -11,6 +11,12 @@ pub fn data_folder(named: Option<&Path>) -> Option<PathBuf> {
     }
 }
 
+/// The file of MNIST's test labels beside that of the images, where there is one.
+pub fn mnist_labels(images: &Path) -> Option<PathBuf> {
+    let beside = ["t10k-labels-idx1-ubyte.gz", "t10k-labels-idx1-ubyte"].map(|name| images.with_file_name(name));
+    beside.into_iter().find(|path| path.is_file())
+}
+
 /// The file of MNIST's test images in a data folder, where there is one.
 pub fn mnist_images(data: &Path) -> Option<PathBuf> {
     [

@@ -64,7 +64,8 @@ pub fn read_idx_labels(path: &Path) -> Result<Vec<u8>, DataError> {
     }
 }
 
-fn unpacked(path: &Path) -> Result<Vec<u8>, DataError> {
+/// The bytes of a file, unpacked where its name ends in `.gz`.
+pub(super) fn unpacked(path: &Path) -> Result<Vec<u8>, DataError> {
     let bytes = read_bounded(path, LIMIT)?;
     if path.extension().is_some_and(|e| e == "gz") {
         bounded(path, GzDecoder::new(&bytes[..]), LIMIT)

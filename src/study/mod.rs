@@ -4,6 +4,7 @@
 //! needs of its surroundings is in [`Context`].
 
 mod gradient_error;
+mod images;
 mod memory;
 mod parts;
 mod process_memory;

@@ -7,15 +7,16 @@ use std::time::Instant;
 
 use serde_json::{Map, Value};
 
-use crate::data;
+use crate::data::DataSet;
 use crate::definition::StudyKind;
-use crate::definition::settings::{self, DataSet, TrainingSettings};
+use crate::definition::settings::{self, TrainingSettings};
 use crate::digest::sha256;
 use crate::gradient::Method;
 use crate::net::{self, Form, Network, Solve};
 use crate::record::{Outcome, RecordError, StepLog, number, row};
 use crate::train::{self, CheckpointError, Recipe, TrainError, Trainer};
 
+use super::images::load;
 use super::parts::{solver, typed};
 use super::{Context, Ending, Place, Progress, Study, StudyError};
 
@@ -43,7 +44,7 @@ impl Study for Training {
     fn inputs(&self, place: &Place, settings: &Map<String, Value>) -> Result<Map<String, Value>, StudyError> {
         let settings: TrainingSettings = typed(settings)?;
         let data = load(place, &settings)?;
-        Ok(Map::from_iter([(data.name, Value::String(data.digest))]))
+        Ok(Map::from_iter([(data.name.clone(), Value::String(data.digest.clone()))]))
     }
 
     fn input_settings(&self, settings: &Map<String, Value>) -> Value {
@@ -63,31 +64,7 @@ impl Study for Training {
     }
 }
 
-fn load(place: &Place, settings: &TrainingSettings) -> Result<data::DataSet, StudyError> {
-    let failed = |e: data::DataError| StudyError::failed("data", e);
-    let folder = || {
-        let missing = "no data folder; name one with --data or ANODE_DATA";
-        place.data.as_deref().ok_or_else(|| StudyError::failed("data", missing))
-    };
-    let mut set = match &settings.data {
-        DataSet::Synthetic => data::synthetic(),
-        DataSet::Cifar10 => data::cifar10(&data::cifar10_folder(folder()?).map_err(failed)?).map_err(failed)?,
-        DataSet::Cifar10Jpeg => {
-            data::cifar10_jpeg(&data::cifar10_jpeg_path(folder()?).map_err(failed)?).map_err(failed)?
-        }
-        DataSet::CifarFolder(path) => data::cifar10(&folder()?.join(path)).map_err(failed)?,
-    };
-    if settings.data == DataSet::Cifar10 && set.name != "cifar10" {
-        let why =
-            format!("these files are `{}`, not CIFAR-10; name their folder as `cifar-folder` to use them", set.name);
-        return Err(StudyError::failed("data", why));
-    }
-    set.train.truncate(settings.train_images.unwrap_or(usize::MAX).min(set.train.len()));
-    set.test.truncate(settings.test_images.unwrap_or(usize::MAX).min(set.test.len()));
-    Ok(set)
-}
-
-fn trainer(context: &Context<'_>, settings: &TrainingSettings, data: data::DataSet) -> Result<Trainer, StudyError> {
+fn trainer(context: &Context<'_>, settings: &TrainingSettings, data: Arc<DataSet>) -> Result<Trainer, StudyError> {
     let unknown = || StudyError::failed("settings", format!("no network `{}`", settings.net.as_str()));
     let registered = net::network(settings.net.as_str()).ok_or_else(unknown)?;
     let method: Method = settings.method.as_str().parse().map_err(|e| StudyError::failed("settings", e))?;
@@ -105,7 +82,7 @@ fn trainer(context: &Context<'_>, settings: &TrainingSettings, data: data::DataS
         augment: settings.augment,
         seed: context.seed,
     };
-    Trainer::new(network, Arc::new(data), recipe).map_err(|e| StudyError::failed("start", e))
+    Trainer::new(network, data, recipe).map_err(|e| StudyError::failed("start", e))
 }
 
 fn form(form: settings::Form) -> Form {

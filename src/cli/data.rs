@@ -1,0 +1,126 @@
+//! `anode data`: what data sets there are, fetching and verifying them.
+
+use std::path::{Path, PathBuf};
+
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::{Value, json};
+
+use crate::data::{Download, FetchError, Fetched, KNOWN, Known, Published, Verdict, data_folder, fetch};
+
+use super::arguments::{Common, DataVerb};
+use super::error::CliError;
+use super::output::{print, print_json, print_table};
+
+/// `anode data`
+///
+/// # Errors
+/// See [`CliError`].
+pub fn data(common: &Common, verb: &DataVerb) -> Result<(), CliError> {
+    match verb {
+        DataVerb::List => list(common),
+        DataVerb::Fetch { names, url } => fetch_all(common, names, url.as_deref()),
+        DataVerb::Verify { names } => verify(common, names),
+    }
+}
+
+/// The names that `fetch` knows.
+pub fn fetchable() -> Vec<&'static str> {
+    KNOWN.iter().filter(|known| !known.files.is_empty()).map(|known| known.name).collect()
+}
+
+fn known(names: &[String]) -> Vec<&'static Known> {
+    names.iter().filter_map(|name| Known::named(name)).collect()
+}
+
+fn list(common: &Common) -> Result<(), CliError> {
+    let folder = data_folder(common.data.as_deref());
+    let place = |known: &Known| folder.as_deref().and_then(|folder| known.path(folder));
+    if common.json {
+        let value = |known: &Known| {
+            let urls: Vec<String> = known.files.iter().map(|file| format!("{}{}", file.base, file.name)).collect();
+            json!({ "name": known.name, "about": known.about, "path": place(known), "urls": urls })
+        };
+        print_json(&KNOWN.iter().map(value).collect::<Vec<Value>>());
+        return Ok(());
+    }
+    let row = |known: &Known| {
+        let here = match (place(known), known.files) {
+            (Some(path), _) => path.display().to_string(),
+            (None, []) => "not here".into(),
+            (None, _) => format!("not here: anode data fetch {}", known.name),
+        };
+        vec![known.name.to_owned(), known.about.to_owned(), here]
+    };
+    let embedded = vec!["synthetic".into(), "5,000 textures in 10 classes".into(), "in the program".into()];
+    let rows: Vec<Vec<String>> = [embedded].into_iter().chain(KNOWN.iter().map(row)).collect();
+    print_table(&["data set", "what it is", "where"], &rows);
+    Ok(())
+}
+
+fn fetch_all(common: &Common, names: &[String], url: Option<&str>) -> Result<(), CliError> {
+    let folder = data_folder(common.data.as_deref()).unwrap_or_else(|| PathBuf::from("data"));
+    let mut written = vec![];
+    for file in known(names).iter().flat_map(|known| known.files) {
+        let path = fetch_one(common, file, &folder, url)?;
+        written.push(json!({ "path": path, "md5": file.md5 }));
+    }
+    if common.json {
+        print_json(&written);
+    }
+    Ok(())
+}
+
+fn fetch_one(common: &Common, file: &Published, folder: &Path, url: Option<&str>) -> Result<PathBuf, FetchError> {
+    let to = file.place(folder);
+    let base = url.unwrap_or(file.base);
+    let url = format!("{}/{}", base.trim_end_matches('/'), file.name);
+    let bar = if common.quiet { ProgressBar::hidden() } else { ProgressBar::no_length() };
+    if let Ok(style) = ProgressStyle::with_template("{msg} {bytes}/{total_bytes} {wide_bar} {bytes_per_sec} {eta}") {
+        bar.set_style(style);
+    }
+    bar.set_message(file.name);
+    let mut first = true;
+    let fetched = fetch(&Download { url: &url, to: &to, md5: file.md5, limit: file.limit }, &mut |there, total| {
+        if std::mem::take(&mut first) {
+            // What an earlier call fetched says nothing about the speed of this one.
+            bar.reset_eta();
+        }
+        bar.set_position(there);
+        total.into_iter().for_each(|total| bar.set_length(total));
+    });
+    bar.finish_and_clear();
+    let said = match fetched? {
+        Fetched::AlreadyThere => "is already there, with the published MD5".to_owned(),
+        Fetched::Downloaded { before: 0 } => "downloaded, with the published MD5".to_owned(),
+        Fetched::Downloaded { before } => format!("downloaded, {before} bytes of it earlier, with the published MD5"),
+    };
+    if !common.quiet && !common.json {
+        print(&format!("{}: {said}", to.display()));
+    }
+    Ok(to)
+}
+
+fn verify(common: &Common, names: &[String]) -> Result<(), CliError> {
+    let folder = data_folder(common.data.as_deref());
+    let asked: Vec<&Known> = if names.is_empty() { KNOWN.iter().collect() } else { known(names) };
+    let (mut wrong, mut values) = (vec![], vec![]);
+    for known in asked {
+        let (state, why) = match folder.as_deref().and_then(|folder| known.verify(folder)) {
+            Some(Verdict::Right(how)) => ("right", how),
+            Some(Verdict::Wrong(why)) => ("wrong", why),
+            None => ("not here", String::new()),
+        };
+        // A set that nobody named may be missing.
+        if state == "wrong" || (state == "not here" && !names.is_empty()) {
+            wrong.push(known.name);
+        }
+        values.push(json!({ "name": known.name, "state": state, "why": why }));
+        if !common.json && !common.quiet {
+            print(format!("{}: {state}{}{why}", known.name, if why.is_empty() { "" } else { ": " }).trim_end());
+        }
+    }
+    if common.json {
+        print_json(&values);
+    }
+    if wrong.is_empty() { Ok(()) } else { Err(CliError::Data(wrong.join(", "))) }
+}

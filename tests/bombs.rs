@@ -1,0 +1,81 @@
+//! Archives that unpack to far more than they should are refused in bounded memory. One test, since it counts the memory
+//! of the whole process.
+
+mod common {
+    pub mod files;
+}
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::io::Write;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+use anode::data::{CIFAR100, cifar10_jpeg};
+use common::files::{file, header, xzed};
+use tar::EntryType;
+
+/// Counts what lives, and the most that ever did.
+struct Counting;
+
+static LIVE: AtomicUsize = AtomicUsize::new(0);
+static PEAK: AtomicUsize = AtomicUsize::new(0);
+
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, memory: Layout) -> *mut u8 {
+        PEAK.fetch_max(LIVE.fetch_add(memory.size(), Relaxed) + memory.size(), Relaxed);
+        unsafe { System.alloc(memory) }
+    }
+
+    unsafe fn dealloc(&self, at: *mut u8, memory: Layout) {
+        LIVE.fetch_sub(memory.size(), Relaxed);
+        unsafe { System.dealloc(at, memory) }
+    }
+}
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
+
+/// What reading `bytes` as an archive of JPEG pictures says.
+fn jpeg_archive(bytes: &[u8]) -> String {
+    let place = tempfile::tempdir().unwrap();
+    cifar10_jpeg(&file(place.path(), "cifar10-jpeg.tar.xz", bytes)).unwrap_err().to_string()
+}
+
+#[test]
+fn decompression_bombs_are_stopped() {
+    let mebibyte = vec![0; 1 << 20];
+    let xz_bomb = xzed(&vec![0; 280 << 20]);
+    let many = xzed(&header("data_batch_1/", EntryType::Directory, 0).as_bytes().repeat(61_000));
+    let gz_bomb = |name: &str, size: u64| {
+        let mut encoder = flate2::write::GzEncoder::new(vec![], flate2::Compression::fast());
+        encoder.write_all(header(name, EntryType::Regular, size).as_bytes()).unwrap();
+        (0..800).for_each(|_| encoder.write_all(&mebibyte).unwrap());
+        encoder.finish().unwrap()
+    };
+    let (wanted, unwanted) = (gz_bomb("cifar-100-binary/train.bin", 400 << 20), gz_bomb("readme", 800 << 20));
+    let lying = gz_bomb("cifar-100-binary/train.bin", 3074);
+    // A dictionary of 4 GiB in the header of an xz block, its checksum put right.
+    let mut greedy = xzed(b"some bytes");
+    let length = 4 * (usize::from(greedy[12]) + 1);
+    let filter = greedy[12..12 + length].windows(2).position(|w| w == [0x21, 0x01]).expect("the LZMA2 filter");
+    greedy[12 + filter + 2] = 40;
+    let mut crc = flate2::Crc::new();
+    crc.update(&greedy[12..12 + length - 4]);
+    greedy[12 + length - 4..12 + length].copy_from_slice(&crc.sum().to_le_bytes());
+
+    let place = tempfile::tempdir().unwrap();
+    let cifar = |bytes: &[u8]| CIFAR100.read(&file(place.path(), "a.tar.gz", bytes)).unwrap_err().to_string();
+    let before = LIVE.load(Relaxed);
+    PEAK.store(before, Relaxed);
+    for (said, expected) in [
+        (jpeg_archive(&xz_bomb), "a decompression bomb"),
+        (jpeg_archive(&many), "more than 60007 members"),
+        (jpeg_archive(&greedy), "needed memory too big"),
+        (cifar(&wanted), "419430400 bytes; expected at most 307400000"),
+        (cifar(&unwanted), "a decompression bomb"),
+        (cifar(&lying), "a decompression bomb"),
+    ] {
+        assert!(said.contains(expected), "`{said}` should say `{expected}`");
+    }
+    let peak = PEAK.load(Relaxed) - before;
+    assert!(peak < 128 << 20, "{} MiB were taken", peak >> 20);
+}
