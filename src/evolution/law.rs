@@ -26,6 +26,11 @@ impl Law {
         Self { terms, sigma: Sigma::Tanh, centred: true, diffusion: Diffusion::Softplus, border: Border::Periodic }
     }
 
+    /// The value of a coefficient for its unknown.
+    pub fn value(&self, coefficient: Coefficient, unknown: f64) -> f64 {
+        if coefficient == Coefficient::Diffusion { self.diffusion.apply(unknown).0 } else { unknown }
+    }
+
     /// sigma(x), centred where the law says so.
     pub fn apply<R: Real>(&self, x: R) -> R {
         let y = self.sigma.apply(x);

@@ -41,7 +41,8 @@ pub struct Builder {
 }
 
 impl Builder {
-    fn place(&self) -> usize {
+    /// The next free place of a parameter.
+    pub fn place(&self) -> usize {
         self.parameters.last().map_or(0, |p| p.range.end)
     }
 

@@ -27,7 +27,7 @@ pub fn describe(network: &Network) -> Vec<LayerRow> {
         let mut add = |block, layers: &[Layer]| rows.extend(layers.iter().map(|layer| row(segment, block, layer)));
         match built {
             Segment::Plain(chain) => add("layers", chain.layers()),
-            Segment::Ode(chain) => add("ode", chain.layers()),
+            Segment::Ode(chain, _) => add("ode", chain.layers()),
             Segment::Residual(block) => {
                 add("residual", block.main.layers());
                 add("shortcut", block.shortcut.layers());

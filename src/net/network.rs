@@ -5,12 +5,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use rand::Rng;
 
+use crate::evolution::{CoupledBlock, CoupledTrajectory, EvolutionError};
 use crate::gradient::{Block, Ledger, Method, Trajectory};
-use crate::ode::{ButcherTableau, Grid, Real, SolveError};
+use crate::ode::{ButcherTableau, FieldError, Grid, Real, SolveError, Vector};
 use crate::random::{Stream, stream};
 
 use super::builder::{Builder, Parameter, StartValue};
 use super::chain::{Chain, ChainTape};
+use super::evolving::{Evolution, Evolving};
 use super::layer::Statistics;
 use super::ode_field::OdeField;
 use super::residual::{Residual, ResidualTape};
@@ -30,6 +32,7 @@ pub struct Solve {
 /// A network: chains with their parameters in one flat vector. Running statistics are the network's own state.
 pub struct Network {
     segments: Vec<Segment>,
+    weights: usize,
     parameters: Vec<Parameter>,
     running: Arc<Mutex<Vec<f64>>>,
     classes: usize,
@@ -41,16 +44,26 @@ pub enum Segment {
     Plain(Arc<Chain>),
     /// A residual block that is no ODE block.
     Residual(Arc<Residual>),
-    /// An ODE block.
-    Ode(Arc<Chain>),
+    /// An ODE block, with the evolution of its weights where they evolve.
+    Ode(Arc<Chain>, Option<Evolving>),
 }
 
 impl Segment {
-    /// Place of its parameters in the network's.
+    /// Place of its weights in the network's parameters.
     pub fn parameters(&self) -> Range<usize> {
         match self {
-            Self::Plain(chain) | Self::Ode(chain) => chain.parameters.clone(),
+            Self::Plain(chain) | Self::Ode(chain, _) => chain.parameters.clone(),
             Self::Residual(block) => block.parameters(),
+        }
+    }
+}
+
+impl Segment {
+    /// Place of the unknowns of its weight evolution; empty without one.
+    fn unknowns(&self) -> Range<usize> {
+        match self {
+            Self::Ode(_, Some(evolving)) => evolving.unknowns.clone(),
+            _ => 0..0,
         }
     }
 }
@@ -62,6 +75,7 @@ enum KeptSegment<R: Real> {
     Plain(Arc<Chain>, ChainTape<R>),
     Residual(Arc<Residual>, ResidualTape<R>),
     Ode { field: OdeField<R>, theta: Vec<R>, trajectory: Trajectory<OdeField<R>> },
+    Coupled { block: CoupledBlock<OdeField<R>, R>, theta: Vec<R>, trajectory: CoupledTrajectory<OdeField<R>, R> },
 }
 
 impl Network {
@@ -74,12 +88,36 @@ impl Network {
             .enumerate()
             .map(|(i, segment)| build(&mut builder, &format!("segment{i}"), segment))
             .collect();
+        let weights = builder.place();
         Self {
             segments,
+            weights,
             parameters: builder.parameters,
             running: Arc::new(Mutex::new(builder.statistics)),
             classes: builder.shape.iter().product(),
         }
+    }
+
+    /// The same with weights that evolve in every ODE block. The unknowns of the evolution stand behind all weights and start
+    /// at 0, as a neural ODE.
+    ///
+    /// # Errors
+    /// See [`EvolutionError`].
+    pub fn evolving(spec: &NetSpec, evolution: Evolution, solve: Solve) -> Result<Self, EvolutionError> {
+        let mut network = Self::new(spec);
+        let mut place = network.weights;
+        for (i, segment) in network.segments.iter_mut().enumerate() {
+            let Segment::Ode(chain, evolving) = segment else { continue };
+            let made = Evolving::new(evolution, chain, place)?;
+            let field = OdeField::<f64>::new(chain.clone(), network.running.clone(), false);
+            made.block(field, solve)?;
+            place = made.unknowns.end;
+            let (name, range) = (format!("segment{i}.evolution"), made.unknowns.clone());
+            let start = StartValue::Constant(0.0);
+            network.parameters.push(Parameter { name, shape: vec![range.len()], range, start });
+            *evolving = Some(made);
+        }
+        Ok(network)
     }
 
     /// The stretches, from the image to the logits.
@@ -97,6 +135,20 @@ impl Network {
         self.parameters.last().map_or(0, |p| p.range.end)
     }
 
+    /// Number of weights: all parameters but the unknowns of a weight evolution, which stand behind them.
+    pub fn weight_count(&self) -> usize {
+        self.weights
+    }
+
+    /// The coefficients of every evolving block in force for the parameters `theta`: `segment1.conv0.diffusion`, value.
+    pub fn coefficients(&self, theta: &[f32]) -> Vec<(String, f64)> {
+        let blocks = self.segments.iter().enumerate().filter_map(|(i, segment)| match segment {
+            Segment::Ode(_, Some(evolving)) => Some((i, evolving.coefficients(&theta[evolving.unknowns.clone()]))),
+            _ => None,
+        });
+        blocks.flat_map(|(i, found)| found.into_iter().map(move |(n, v)| (format!("segment{i}.{n}"), v))).collect()
+    }
+
     /// Number of classes.
     pub fn classes(&self) -> usize {
         self.classes
@@ -107,7 +159,7 @@ impl Network {
         let of = |segment: &Segment| match segment {
             Segment::Plain(chain) => chain.macs(),
             Segment::Residual(block) => block.macs(),
-            Segment::Ode(chain) => chain.macs() * stages * steps,
+            Segment::Ode(chain, _) => chain.macs() * stages * steps,
         };
         self.segments.iter().map(of).sum()
     }
@@ -168,9 +220,16 @@ impl Network {
                     kept.push(KeptSegment::Residual(block.clone(), tape));
                     current = y;
                 }
-                Segment::Ode(chain) => {
+                Segment::Ode(chain, evolving) => {
                     let field = OdeField::new(chain.clone(), self.running.clone(), true);
-                    let theta = theta[chain.parameters.clone()].to_vec();
+                    let theta = block_parameters(chain, evolving.as_ref(), theta);
+                    if let Some(evolving) = evolving {
+                        let block = evolving.block(field, solve).map_err(impossible)?;
+                        let trajectory = block.forward(solve.method, &current, &theta, ledger)?;
+                        current = trajectory.end().clone();
+                        kept.push(KeptSegment::Coupled { block, theta, trajectory });
+                        continue;
+                    }
                     let block = block(&field, solve);
                     let trajectory = solve.method.forward(&block, &current, &theta, ledger)?;
                     current = trajectory.end().clone();
@@ -215,6 +274,16 @@ impl Network {
                     theta_bar[range].copy_from_slice(&block_bar);
                     z_bar
                 }
+                KeptSegment::Coupled { block, theta, trajectory } => {
+                    let mut block_bar = theta.zeros_like();
+                    let z_bar = trajectory.backward(&block, &theta, &bar, &mut block_bar, ledger)?;
+                    let unknowns = segment.unknowns();
+                    let (weights_bar, unknowns_bar) = block_bar.split_at(range.len());
+                    for (range, part) in [(range, weights_bar), (unknowns, unknowns_bar)] {
+                        theta_bar[range].iter_mut().zip(part).for_each(|(sum, &x)| *sum = *sum + x);
+                    }
+                    z_bar
+                }
             };
         }
         Ok(())
@@ -238,10 +307,16 @@ impl Network {
                     let theta = &theta[block.parameters()];
                     current = block.forward(&current, theta, Statistics::Running, &mut running);
                 }
-                Segment::Ode(chain) => {
+                Segment::Ode(chain, evolving) => {
                     let field = OdeField::new(chain.clone(), self.running.clone(), false);
-                    let theta = theta[chain.parameters.clone()].to_vec();
-                    crate::ode::integrate(&field, solve.tableau, &Grid::unit(solve.steps), &mut current, &theta)?;
+                    let theta = block_parameters(chain, evolving.as_ref(), theta);
+                    if let Some(evolving) = evolving {
+                        let block = evolving.block(field, solve).map_err(impossible)?;
+                        // ANODE keeps no more than the block's input.
+                        current = block.forward(Method::Anode, &current, &theta, &Ledger::new())?.end().clone();
+                    } else {
+                        crate::ode::integrate(&field, solve.tableau, &Grid::unit(solve.steps), &mut current, &theta)?;
+                    }
                 }
             }
         }
@@ -252,7 +327,7 @@ impl Network {
 fn build(builder: &mut Builder, name: &str, spec: &SegmentSpec) -> Segment {
     match spec {
         SegmentSpec::Plain(parts) => Segment::Plain(Arc::new(builder.chain(name, parts))),
-        SegmentSpec::Ode(parts) => Segment::Ode(Arc::new(builder.chain(name, parts))),
+        SegmentSpec::Ode(parts) => Segment::Ode(Arc::new(builder.chain(name, parts)), None),
         SegmentSpec::Residual { main, shortcut } => {
             let input = builder.shape;
             let main = builder.chain(&format!("{name}.main"), main);
@@ -266,6 +341,17 @@ fn build(builder: &mut Builder, name: &str, spec: &SegmentSpec) -> Segment {
             Segment::Residual(Arc::new(Residual { main, shortcut }))
         }
     }
+}
+
+/// The weights of an ODE block, then the unknowns of their evolution.
+fn block_parameters<R: Real>(chain: &Chain, evolving: Option<&Evolving>, theta: &[R]) -> Vec<R> {
+    let unknowns = evolving.map_or(0..0, |evolving| evolving.unknowns.clone());
+    [&theta[chain.parameters.clone()], &theta[unknowns]].concat()
+}
+
+/// A choice that was checked when the network was built, made with another number of steps.
+fn impossible(error: EvolutionError) -> SolveError {
+    SolveError::Field { step: 0, stage: 0, t: 0.0, source: FieldError::Other(error.to_string()) }
 }
 
 fn block<R: Real>(field: &OdeField<R>, solve: Solve) -> Block<'_, OdeField<R>> {

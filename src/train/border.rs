@@ -11,13 +11,43 @@ use crate::gradient::Ledger;
 use crate::net::{Network, Solve};
 use crate::ode::SolveError;
 
-/// Parameters and optimiser.
+/// Parameters and optimiser: the weights, which decay, and behind them the unknowns of a weight evolution, which do not.
 pub struct Learner {
     device: Cpu,
+    weights: Group,
+    unknowns: Group,
+}
+
+/// Parameters that one optimiser moves.
+struct Group {
     parameters: Tensor<(usize,), f32, Cpu>,
     sgd: SgdConfig,
     /// The velocity of `parameters`.
     velocity: Gradients<f32, Cpu>,
+}
+
+impl Group {
+    fn new(device: &Cpu, theta: &[f32], momentum: f64, weight_decay: f64) -> Result<Self, StepError> {
+        let parameters = device.try_tensor_from_vec(theta.to_vec(), (theta.len(),)).map_err(dfdx)?;
+        let momentum = Some(Momentum::Classic(momentum));
+        let weight_decay = (weight_decay > 0.0).then_some(WeightDecay::L2(weight_decay));
+        let mut velocity = Gradients::leaky();
+        velocity.try_alloc_for(&parameters).map_err(dfdx)?;
+        Ok(Self { parameters, sgd: SgdConfig { lr: 0.0, momentum, weight_decay }, velocity })
+    }
+
+    fn update(&mut self, learning_rate: f64, gradient: &[f32]) -> Result<(), StepError> {
+        self.sgd.lr = learning_rate;
+        let mut gradients = Gradients::leaky();
+        let gradients = gradients.get_or_alloc_mut(&self.parameters).map_err(dfdx)?;
+        gradients.copy_from_slice(gradient);
+        let velocity = self.velocity.get_or_alloc_mut(&self.parameters).map_err(dfdx)?;
+        self.sgd.try_update(&mut self.parameters, velocity, gradients).map_err(dfdx)
+    }
+
+    fn len(&self) -> usize {
+        self.parameters.shape().0
+    }
 }
 
 /// The loss and the gradient of one batch.
@@ -54,21 +84,18 @@ fn dfdx(error: impl std::fmt::Debug) -> StepError {
 }
 
 impl Learner {
-    /// A learner with these parameters and no velocity.
-    pub fn new(theta: Vec<f32>, momentum: f64, weight_decay: f64) -> Result<Self, StepError> {
+    /// A learner with these parameters and no velocity; the first `weights` of them decay.
+    pub fn new(theta: &[f32], weights: usize, momentum: f64, weight_decay: f64) -> Result<Self, StepError> {
         let device = Cpu::seed_from_u64(0);
-        let n = theta.len();
-        let parameters = device.try_tensor_from_vec(theta, (n,)).map_err(dfdx)?;
-        let momentum = Some(Momentum::Classic(momentum));
-        let sgd = SgdConfig { lr: 0.0, momentum, weight_decay: Some(WeightDecay::L2(weight_decay)) };
-        let mut velocity = Gradients::leaky();
-        velocity.try_alloc_for(&parameters).map_err(dfdx)?;
-        Ok(Self { device, parameters, sgd, velocity })
+        let (weights, unknowns) = theta.split_at(weights);
+        let weights = Group::new(&device, weights, momentum, weight_decay)?;
+        let unknowns = Group::new(&device, unknowns, momentum, 0.0)?;
+        Ok(Self { device, weights, unknowns })
     }
 
     /// The parameters.
     pub fn theta(&self) -> Vec<f32> {
-        self.parameters.as_vec()
+        [self.weights.parameters.as_vec(), self.unknowns.parameters.as_vec()].concat()
     }
 
     /// Loss and gradient of a batch with `labels`, by dfdx's tape around the network.
@@ -83,7 +110,7 @@ impl Learner {
         solve: Solve,
         ledger: &Arc<Mutex<Ledger>>,
     ) -> Result<Gradient, StepError> {
-        let (parameters, mut tape) = self.parameters.leaky_trace().split_tape();
+        let (weights, mut tape) = self.weights.parameters.leaky_trace().split_tape();
         let theta = self.theta();
         let (output, kept) = network.forward(images, &theta, solve, &lock(ledger))?;
         let shape = (labels.len(), network.classes());
@@ -91,15 +118,21 @@ impl Learner {
 
         // dfdx's errors have no room for ours, so a failed solve is left here.
         let failure = Arc::new(Mutex::new(None));
-        let (parameters_ghost, logits_ghost) = (parameters.ghost(), logits.ghost());
+        let (weights_ghost, unknowns_ghost) = (weights.ghost(), self.unknowns.parameters.ghost());
+        let logits_ghost = logits.ghost();
         let (network, ledger, reported) = (network.clone(), ledger.clone(), failure.clone());
         tape.add_backward_op(move |gradients| {
             let logits_bar = gradients.get(&logits_ghost).as_vec();
-            let theta_bar = gradients.get_or_alloc_mut(&parameters_ghost)?;
-            network.backward(kept, &theta, &logits_bar, theta_bar, solve, &lock(&ledger)).map_err(|error| {
+            let mut theta_bar = vec![0.0; theta.len()];
+            let done = network.backward(kept, &theta, &logits_bar, &mut theta_bar, solve, &lock(&ledger));
+            done.map_err(|error| {
                 *lock(&reported) = Some(error);
                 CpuError::WrongNumElements
-            })
+            })?;
+            let (weights_bar, unknowns_bar) = theta_bar.split_at(weights_ghost.shape().0);
+            gradients.get_or_alloc_mut(&weights_ghost)?.copy_from_slice(weights_bar);
+            gradients.get_or_alloc_mut(&unknowns_ghost)?.copy_from_slice(unknowns_bar);
+            Ok(())
         });
 
         let mut targets = vec![0.0; shape.0 * shape.1];
@@ -116,33 +149,36 @@ impl Learner {
                 return Err(failed.map_or_else(|| dfdx(error), |source| StepError::Backward { loss: value, source }));
             }
         };
-        Ok(Gradient { loss: value, logits: output, theta: gradients.get(&self.parameters).as_vec() })
+        let theta = [&self.weights, &self.unknowns].map(|group| gradients.get(&group.parameters).as_vec()).concat();
+        Ok(Gradient { loss: value, logits: output, theta })
     }
 
     /// One step of dfdx's stochastic gradient descent.
     pub fn update(&mut self, learning_rate: f64, gradient: &[f32]) -> Result<(), StepError> {
-        self.sgd.lr = learning_rate;
-        let mut gradients = Gradients::leaky();
-        let gradients = gradients.get_or_alloc_mut(&self.parameters).map_err(dfdx)?;
-        gradients.copy_from_slice(gradient);
-        let velocity = self.velocity.get_or_alloc_mut(&self.parameters).map_err(dfdx)?;
-        self.sgd.try_update(&mut self.parameters, velocity, gradients).map_err(dfdx)
+        let (weights, unknowns) = gradient.split_at(self.weights.len());
+        self.weights.update(learning_rate, weights)?;
+        self.unknowns.update(learning_rate, unknowns)
     }
 
     /// The optimiser's velocity.
     pub fn velocity(&self) -> Vec<f32> {
-        self.velocity.get(&self.parameters).as_vec()
+        [&self.weights, &self.unknowns].map(|group| group.velocity.get(&group.parameters).as_vec()).concat()
     }
 
     /// Sets the optimiser's velocity; zeros restart the momentum.
     pub fn set_velocity(&mut self, velocity: &[f32]) -> Result<(), StepError> {
-        self.velocity.get_or_alloc_mut(&self.parameters).map_err(dfdx)?.copy_from_slice(velocity);
+        let (weights, unknowns) = velocity.split_at(self.weights.len());
+        for (group, velocity) in [(&mut self.weights, weights), (&mut self.unknowns, unknowns)] {
+            group.velocity.get_or_alloc_mut(&group.parameters).map_err(dfdx)?.copy_from_slice(velocity);
+        }
         Ok(())
     }
 
     /// Sets the parameters.
     pub fn set_theta(&mut self, theta: &[f32]) {
-        self.parameters.copy_from(theta);
+        let (weights, unknowns) = theta.split_at(self.weights.len());
+        self.weights.parameters.copy_from(weights);
+        self.unknowns.parameters.copy_from(unknowns);
     }
 }
 

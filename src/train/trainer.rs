@@ -105,7 +105,8 @@ impl Trainer {
         if data.train.is_empty() || recipe.batch == 0 {
             return Err(TrainError::Empty { images: data.train.len(), batch: recipe.batch });
         }
-        let learner = Learner::new(network.initial(recipe.seed), recipe.momentum, recipe.weight_decay)?;
+        let learner =
+            Learner::new(&network.initial(recipe.seed), network.weight_count(), recipe.momentum, recipe.weight_decay)?;
         Ok(Self { network: Arc::new(network), data, recipe, learner, step: 0, initial_loss: None, order: None })
     }
 
@@ -127,6 +128,11 @@ impl Trainer {
     /// The parameters.
     pub fn theta(&self) -> Vec<f32> {
         self.learner.theta()
+    }
+
+    /// The coefficients of evolving weights in force: names and values.
+    pub fn coefficients(&self) -> Vec<(String, f64)> {
+        self.network.coefficients(&self.theta())
     }
 
     /// The learning rate of an epoch.
