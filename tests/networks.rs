@@ -1,7 +1,8 @@
 //! Networks: counts of the papers, gradients against finite differences, the same bits everywhere.
 
+use anode::evolution::{Evaluation, Law, Memory, Reading, Terms};
 use anode::gradient::{Ledger, Method};
-use anode::net::{Form, NETWORKS, NetSpec, Network, Part, SegmentSpec, Solve, network};
+use anode::net::{Evolution, Form, NETWORKS, NetSpec, Network, Part, SegmentSpec, Sharing, Solve, Stepping, network};
 use anode::ode::solver;
 use anode::random::{Stream, normal, stream};
 
@@ -182,4 +183,50 @@ fn bits_do_not_depend_on_the_number_of_threads() {
     let on = |threads| rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(gradient);
     let one = on(1);
     assert!(on(2) == one && on(3) == one && on(5) == one);
+}
+
+fn evolution(stepping: Stepping, terms: Terms) -> Evolution {
+    let law = Law::new(terms);
+    let (sharing, memory) = (Sharing::Channel, Memory::NONE);
+    Evolution { law, sharing, stepping, memory, evaluation: Evaluation::Steps, allow_unstable: false }
+}
+
+const STEPPINGS: [Stepping; 3] =
+    [Stepping::Together, Stepping::First(3, Reading::Matching), Stepping::First(3, Reading::Final)];
+
+#[test]
+fn networks_with_evolving_weights_have_the_gradient_of_finite_differences() {
+    let (images, bar) = (numbers(25, 3 * 128), numbers(26, 15));
+    for stepping in STEPPINGS {
+        let solve = solve("heun", 2, Method::Anode);
+        let net = Network::evolving(&small(), evolution(stepping, Terms::Rda), solve).unwrap();
+        // Two convolutions of three channels, four coefficients each.
+        assert_eq!(net.parameter_count(), net.weight_count() + 24);
+        let mut theta: Vec<f64> = net.initial(27);
+        assert!(theta[net.weight_count()..].iter().all(|p| *p == 0.0), "it starts as a neural ODE");
+        for (p, draw) in theta[net.weight_count()..].iter_mut().zip(numbers(28, 24)) {
+            *p = 0.1 * draw;
+        }
+        differences_agree(&net, (&images, &bar), &theta, solve, 1, 1e-7);
+        let full = gradient(&net, &images, &theta, &bar, Solve { method: Method::Full, ..solve });
+        assert!(full == gradient(&net, &images, &theta, &bar, solve), "the same bits under every schedule");
+    }
+}
+
+#[test]
+fn weights_that_do_not_evolve_give_the_bits_of_the_plain_network() {
+    let (images, bar) = (numbers(29, 3 * 128), numbers(30, 15));
+    let plain = Network::new(&small());
+    let theta: Vec<f64> = plain.initial(31);
+    for stepping in STEPPINGS {
+        for method in [Method::Full, Method::Anode, Method::ReverseTime] {
+            let solve = solve("euler", 3, method);
+            let net = Network::evolving(&small(), evolution(stepping, Terms::Constant), solve).unwrap();
+            let plain = Network::new(&small());
+            assert!(gradient(&net, &images, &theta, &bar, solve) == gradient(&plain, &images, &theta, &bar, solve));
+            assert_eq!(net.statistics(), plain.statistics());
+            let evaluated = |net: &Network| net.evaluate(&images, &theta, solve).unwrap();
+            assert_eq!(evaluated(&net), evaluated(&plain));
+        }
+    }
 }

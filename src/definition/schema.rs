@@ -5,7 +5,8 @@ use serde_json::{Map, Value, json};
 
 use super::Definition;
 use super::settings::{
-    GradientErrorSettings, MemorySettings, ReversibilitySettings, SchedulesSettings, TrainingSettings,
+    CoupledGradientSettings, GradientErrorSettings, KernelEvolutionSettings, MemorySettings, ReversibilitySettings,
+    SchedulesSettings, TrainingSettings,
 };
 
 /// The schema, draft 2020-12: `fixed` and `grid` depend on `study`.
@@ -17,6 +18,8 @@ pub fn schema() -> Value {
         ("gradient-error", properties::<GradientErrorSettings>(&mut generator)),
         ("memory", properties::<MemorySettings>(&mut generator)),
         ("schedules", properties::<SchedulesSettings>(&mut generator)),
+        ("kernel-evolution", properties::<KernelEvolutionSettings>(&mut generator)),
+        ("coupled-gradient", properties::<CoupledGradientSettings>(&mut generator)),
         ("training", properties::<TrainingSettings>(&mut generator)),
     ];
     let conditions: Vec<Value> = studies.iter().map(|(study, properties)| condition(study, properties)).collect();

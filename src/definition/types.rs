@@ -119,6 +119,10 @@ pub enum StudyKind {
     Memory,
     /// The work of checkpoint schedules beside the least possible.
     Schedules,
+    /// A kernel under each term of the weight evolution, beside the exact solution.
+    KernelEvolution,
+    /// Gradient methods of a block whose weights evolve.
+    CoupledGradient,
     /// Train a network with different gradient methods.
     Training,
 }

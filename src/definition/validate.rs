@@ -10,7 +10,8 @@ use serde_json::{Map, Value};
 use super::points::Point;
 use super::probe;
 use super::settings::{
-    Fault, GradientErrorSettings, MemorySettings, ReversibilitySettings, SchedulesSettings, TrainingSettings,
+    CoupledGradientSettings, Fault, GradientErrorSettings, KernelEvolutionSettings, MemorySettings,
+    ReversibilitySettings, SchedulesSettings, TrainingSettings,
 };
 use crate::gradient::{Method, timeline};
 
@@ -226,6 +227,8 @@ pub fn typed(study: StudyKind, settings: &Map<String, Value>) -> Result<Map<Stri
         StudyKind::GradientError => read(settings, GradientErrorSettings::check),
         StudyKind::Memory => read(settings, MemorySettings::check),
         StudyKind::Schedules => read(settings, SchedulesSettings::check),
+        StudyKind::KernelEvolution => read(settings, KernelEvolutionSettings::check),
+        StudyKind::CoupledGradient => read(settings, CoupledGradientSettings::check),
         StudyKind::Training => read(settings, TrainingSettings::check),
     }
 }
@@ -237,6 +240,8 @@ fn refusal(study: StudyKind, settings: &Value) -> Option<String> {
         StudyKind::GradientError => GradientErrorSettings::deserialize(settings).err(),
         StudyKind::Memory => MemorySettings::deserialize(settings).err(),
         StudyKind::Schedules => SchedulesSettings::deserialize(settings).err(),
+        StudyKind::KernelEvolution => KernelEvolutionSettings::deserialize(settings).err(),
+        StudyKind::CoupledGradient => CoupledGradientSettings::deserialize(settings).err(),
         StudyKind::Training => TrainingSettings::deserialize(settings).err(),
     }
     .map(|error| error.to_string())

@@ -11,7 +11,7 @@ use super::{Row, csv_to_rows};
 pub struct StepLog {
     path: PathBuf,
     file: File,
-    columns: &'static [&'static str],
+    columns: Vec<String>,
 }
 
 impl StepLog {
@@ -25,7 +25,7 @@ impl StepLog {
     ///
     /// # Errors
     /// The folder cannot be read or written.
-    pub fn open(folder: &Path, columns: &'static [&'static str], keep: u64) -> Result<Self, RecordError> {
+    pub fn open(folder: &Path, columns: Vec<String>, keep: u64) -> Result<Self, RecordError> {
         let path = folder.join(STEPS);
         let bytes = if keep > 0 { std::fs::read(&path).map_err(RecordError::io(&path))? } else { vec![] };
         let kept =
@@ -41,7 +41,7 @@ impl StepLog {
     /// # Errors
     /// The disk is full.
     pub fn append(&mut self, row: &Row) -> Result<(), RecordError> {
-        let cells = self.columns.iter().map(|&c| row.get(c).map(cell).unwrap_or_default());
+        let cells = self.columns.iter().map(|c| row.get(c).map(cell).unwrap_or_default());
         let line = cells.collect::<Vec<_>>().join(",") + "\n";
         self.file.write_all(line.as_bytes()).map_err(RecordError::io(&self.path))
     }

@@ -3,9 +3,12 @@
 //! A study turns settings and a seed into rows. It knows nothing of the runner or the report: what it
 //! needs of its surroundings is in [`Context`].
 
+mod coupled_gradient;
 mod gradient_error;
 mod images;
+mod kernel_evolution;
 mod memory;
+mod network;
 mod parts;
 mod process_memory;
 mod reversibility;
@@ -28,6 +31,8 @@ pub static STUDIES: &[&dyn Study] = &[
     &gradient_error::GradientError,
     &memory::Memory,
     &schedules::Schedules,
+    &kernel_evolution::KernelEvolution,
+    &coupled_gradient::CoupledGradient,
     &training::Training,
 ];
 

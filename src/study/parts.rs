@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use crate::data;
 use crate::definition::settings;
 use crate::digest::sha256;
+use crate::evolution;
 use crate::kernels;
 use crate::ode::{self, ButcherTableau};
 
@@ -31,6 +32,62 @@ pub fn activation(name: settings::Activation) -> kernels::Activation {
         settings::Activation::LeakyRelu => kernels::Activation::LeakyRelu,
         settings::Activation::Softplus => kernels::Activation::Softplus,
         settings::Activation::Tanh => kernels::Activation::Tanh,
+    }
+}
+
+/// The law of a weight evolution, centred, with d as its unknown says.
+pub fn law(
+    terms: settings::Terms,
+    sigma: settings::Sigma,
+    border: settings::Border,
+    diffusion: evolution::Diffusion,
+) -> evolution::Law {
+    let terms = match terms {
+        settings::Terms::Constant => evolution::Terms::Constant,
+        settings::Terms::Reaction => evolution::Terms::Reaction,
+        settings::Terms::Diffusion => evolution::Terms::Diffusion,
+        settings::Terms::Advection => evolution::Terms::Advection,
+        settings::Terms::Rda => evolution::Terms::Rda,
+    };
+    let sigma = match sigma {
+        settings::Sigma::Identity => evolution::Sigma::Identity,
+        settings::Sigma::Tanh => evolution::Sigma::Tanh,
+        settings::Sigma::Sigmoid => evolution::Sigma::Sigmoid,
+        settings::Sigma::Relu => evolution::Sigma::Relu,
+        settings::Sigma::Softplus => evolution::Sigma::Softplus,
+    };
+    let border = match border {
+        settings::Border::Periodic => evolution::Border::Periodic,
+        settings::Border::NoFlux => evolution::Border::NoFlux,
+    };
+    evolution::Law { terms, sigma, centred: true, diffusion, border }
+}
+
+/// The kernel K of theta(t).
+pub fn memory(memory: settings::Memory) -> evolution::Memory {
+    let past = |history| match history {
+        settings::History::Rest => evolution::History::Rest,
+        settings::History::Zero => evolution::History::Zero,
+    };
+    let (kernel, history) = match memory {
+        settings::Memory::None => return evolution::Memory::NONE,
+        settings::Memory::Exponential { rate, history } => (evolution::Kernel::Exponential { rate }, history),
+        settings::Memory::Box { width, history } => (evolution::Kernel::Box { width }, history),
+    };
+    evolution::Memory { kernel, history: past(history) }
+}
+
+/// How weights and activations are stepped, in `steps` steps of z.
+pub fn configuration(of: settings::Configuration, steps: usize) -> evolution::Configuration {
+    let first = |weight_steps: usize, reading| evolution::Configuration::First {
+        steps,
+        weight_steps: steps.saturating_mul(weight_steps),
+        reading,
+    };
+    match of {
+        settings::Configuration::Together => evolution::Configuration::Together { steps },
+        settings::Configuration::Matching { weight_steps } => first(weight_steps, evolution::Reading::Matching),
+        settings::Configuration::Final { weight_steps } => first(weight_steps, evolution::Reading::Final),
     }
 }
 

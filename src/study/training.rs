@@ -9,18 +9,17 @@ use serde_json::{Map, Value};
 
 use crate::data::DataSet;
 use crate::definition::StudyKind;
-use crate::definition::settings::{self, TrainingSettings};
+use crate::definition::settings::TrainingSettings;
 use crate::digest::sha256;
-use crate::gradient::Method;
-use crate::net::{self, Form, Network, Solve};
 use crate::record::{Outcome, RecordError, StepLog, number, row};
 use crate::train::{self, CheckpointError, Recipe, TrainError, Trainer};
 
 use super::images::load;
-use super::parts::{solver, typed};
+use super::network::network;
+use super::parts::typed;
 use super::{Context, Ending, Place, Progress, Study, StudyError};
 
-/// Columns of `steps.csv`.
+/// Columns of `steps.csv`, before those of the coefficients of evolving weights.
 const COLUMNS: &[&str] = &[
     "step",
     "epoch",
@@ -65,13 +64,9 @@ impl Study for Training {
 }
 
 fn trainer(context: &Context<'_>, settings: &TrainingSettings, data: Arc<DataSet>) -> Result<Trainer, StudyError> {
-    let unknown = || StudyError::failed("settings", format!("no network `{}`", settings.net.as_str()));
-    let registered = net::network(settings.net.as_str()).ok_or_else(unknown)?;
-    let method: Method = settings.method.as_str().parse().map_err(|e| StudyError::failed("settings", e))?;
-    let width = settings.width.unwrap_or(registered.width);
-    let network = Network::new(&(registered.build)(form(settings.form), width, data.classes));
+    let (network, solve) = network(settings, data.classes)?;
     let recipe = Recipe {
-        solve: Solve { tableau: solver(&settings.solver)?, steps: settings.steps, method },
+        solve,
         epochs: settings.epochs,
         batch: settings.batch,
         learning_rate: settings.learning_rate,
@@ -83,13 +78,6 @@ fn trainer(context: &Context<'_>, settings: &TrainingSettings, data: Arc<DataSet
         seed: context.seed,
     };
     Trainer::new(network, data, recipe).map_err(|e| StudyError::failed("start", e))
-}
-
-fn form(form: settings::Form) -> Form {
-    match form {
-        settings::Form::Ode => Form::Ode,
-        settings::Form::Baseline => Form::Baseline,
-    }
 }
 
 fn checkpoint(error: CheckpointError) -> StudyError {
@@ -118,7 +106,9 @@ fn go(
     let before =
         train::resume(&mut trainer, context.folder, &fingerprint, |step| step <= logged).map_err(checkpoint)?;
     let (clock, before) = (Instant::now(), before.unwrap_or(0.0));
-    let mut log = StepLog::open(context.folder, COLUMNS, trainer.next_step()).map_err(log_error)?;
+    let coefficients = trainer.coefficients().into_iter().map(|(name, _)| name);
+    let columns = COLUMNS.iter().map(|&c| c.to_owned()).chain(coefficients).collect();
+    let mut log = StepLog::open(context.folder, columns, trainer.next_step()).map_err(log_error)?;
     let save = |trainer: &Trainer, log: &mut StepLog| {
         log.sync().map_err(log_error)?;
         let seconds = before + clock.elapsed().as_secs_f64();
@@ -148,6 +138,7 @@ fn go(
             ("learning_rate", number(metrics.learning_rate)),
             ("peak_bytes", metrics.cost.peak_bytes.into()),
         ]);
+        line.extend(trainer.coefficients().into_iter().map(|(name, value)| (name, number(value))));
         if metrics.ends_epoch {
             let (loss, accuracy) = trainer.evaluate().map_err(|e| StudyError::failed("evaluation", e))?;
             line.insert("test_loss".into(), number(loss));

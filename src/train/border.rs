@@ -15,7 +15,8 @@ use crate::ode::SolveError;
 pub struct Learner {
     device: Cpu,
     weights: Group,
-    unknowns: Group,
+    /// Where there are any: dfdx knows no empty tensors.
+    unknowns: Option<Group>,
 }
 
 /// Parameters that one optimiser moves.
@@ -89,13 +90,23 @@ impl Learner {
         let device = Cpu::seed_from_u64(0);
         let (weights, unknowns) = theta.split_at(weights);
         let weights = Group::new(&device, weights, momentum, weight_decay)?;
-        let unknowns = Group::new(&device, unknowns, momentum, 0.0)?;
+        let unknowns = (!unknowns.is_empty()).then(|| Group::new(&device, unknowns, momentum, 0.0)).transpose()?;
         Ok(Self { device, weights, unknowns })
     }
 
     /// The parameters.
     pub fn theta(&self) -> Vec<f32> {
-        [self.weights.parameters.as_vec(), self.unknowns.parameters.as_vec()].concat()
+        self.groups().flat_map(|group| group.parameters.as_vec()).collect()
+    }
+
+    fn groups(&self) -> impl Iterator<Item = &Group> {
+        std::iter::once(&self.weights).chain(&self.unknowns)
+    }
+
+    /// The groups with their parts of a vector of all parameters.
+    fn groups_with<'a>(&'a mut self, all: &'a [f32]) -> impl Iterator<Item = (&'a mut Group, &'a [f32])> {
+        let (weights, unknowns) = all.split_at(self.weights.len());
+        std::iter::once((&mut self.weights, weights)).chain(self.unknowns.iter_mut().map(move |g| (g, unknowns)))
     }
 
     /// Loss and gradient of a batch with `labels`, by dfdx's tape around the network.
@@ -110,7 +121,7 @@ impl Learner {
         solve: Solve,
         ledger: &Arc<Mutex<Ledger>>,
     ) -> Result<Gradient, StepError> {
-        let (weights, mut tape) = self.weights.parameters.leaky_trace().split_tape();
+        let (_, mut tape) = self.weights.parameters.leaky_trace().split_tape();
         let theta = self.theta();
         let (output, kept) = network.forward(images, &theta, solve, &lock(ledger))?;
         let shape = (labels.len(), network.classes());
@@ -118,7 +129,7 @@ impl Learner {
 
         // dfdx's errors have no room for ours, so a failed solve is left here.
         let failure = Arc::new(Mutex::new(None));
-        let (weights_ghost, unknowns_ghost) = (weights.ghost(), self.unknowns.parameters.ghost());
+        let ghosts: Vec<_> = self.groups().map(|group| group.parameters.ghost()).collect();
         let logits_ghost = logits.ghost();
         let (network, ledger, reported) = (network.clone(), ledger.clone(), failure.clone());
         tape.add_backward_op(move |gradients| {
@@ -129,9 +140,12 @@ impl Learner {
                 *lock(&reported) = Some(error);
                 CpuError::WrongNumElements
             })?;
-            let (weights_bar, unknowns_bar) = theta_bar.split_at(weights_ghost.shape().0);
-            gradients.get_or_alloc_mut(&weights_ghost)?.copy_from_slice(weights_bar);
-            gradients.get_or_alloc_mut(&unknowns_ghost)?.copy_from_slice(unknowns_bar);
+            let mut rest = &theta_bar[..];
+            for ghost in &ghosts {
+                let (part, others) = rest.split_at(ghost.shape().0);
+                gradients.get_or_alloc_mut(ghost)?.copy_from_slice(part);
+                rest = others;
+            }
             Ok(())
         });
 
@@ -149,26 +163,26 @@ impl Learner {
                 return Err(failed.map_or_else(|| dfdx(error), |source| StepError::Backward { loss: value, source }));
             }
         };
-        let theta = [&self.weights, &self.unknowns].map(|group| gradients.get(&group.parameters).as_vec()).concat();
+        let theta = self.groups().flat_map(|group| gradients.get(&group.parameters).as_vec()).collect();
         Ok(Gradient { loss: value, logits: output, theta })
     }
 
     /// One step of dfdx's stochastic gradient descent.
     pub fn update(&mut self, learning_rate: f64, gradient: &[f32]) -> Result<(), StepError> {
-        let (weights, unknowns) = gradient.split_at(self.weights.len());
-        self.weights.update(learning_rate, weights)?;
-        self.unknowns.update(learning_rate, unknowns)
+        for (group, gradient) in self.groups_with(gradient) {
+            group.update(learning_rate, gradient)?;
+        }
+        Ok(())
     }
 
     /// The optimiser's velocity.
     pub fn velocity(&self) -> Vec<f32> {
-        [&self.weights, &self.unknowns].map(|group| group.velocity.get(&group.parameters).as_vec()).concat()
+        self.groups().flat_map(|group| group.velocity.get(&group.parameters).as_vec()).collect()
     }
 
     /// Sets the optimiser's velocity; zeros restart the momentum.
     pub fn set_velocity(&mut self, velocity: &[f32]) -> Result<(), StepError> {
-        let (weights, unknowns) = velocity.split_at(self.weights.len());
-        for (group, velocity) in [(&mut self.weights, weights), (&mut self.unknowns, unknowns)] {
+        for (group, velocity) in self.groups_with(velocity) {
             group.velocity.get_or_alloc_mut(&group.parameters).map_err(dfdx)?.copy_from_slice(velocity);
         }
         Ok(())
@@ -176,9 +190,9 @@ impl Learner {
 
     /// Sets the parameters.
     pub fn set_theta(&mut self, theta: &[f32]) {
-        let (weights, unknowns) = theta.split_at(self.weights.len());
-        self.weights.parameters.copy_from(weights);
-        self.unknowns.parameters.copy_from(unknowns);
+        for (group, theta) in self.groups_with(theta) {
+            group.parameters.copy_from(theta);
+        }
     }
 }
 

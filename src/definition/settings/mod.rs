@@ -3,19 +3,25 @@
 //! A run's settings are one point of the grid laid over `fixed`; every setting without a default must
 //! be named by one of the two.
 
+mod coupled_gradient;
+mod evolution;
 mod gradient_error;
+mod kernel_evolution;
 mod memory;
 mod names;
 mod reversibility;
 mod schedules;
 mod training;
 
+pub use coupled_gradient::CoupledGradientSettings;
+pub use evolution::{Border, Configuration, History, Memory, Sigma, Terms};
 pub use gradient_error::{Dense, Field, GradientErrorSettings, Numbers};
+pub use kernel_evolution::{Coefficients, KernelEvolutionSettings};
 pub use memory::MemorySettings;
 pub use names::{MethodName, NetName, SolverName};
 pub use reversibility::{ErrorNorm, Normalise, Picture, Problem, ReversibilitySettings, Stepping};
 pub use schedules::{Placement, SchedulesSettings};
-pub use training::{DataSet, Form, Normalisation, TrainingSettings};
+pub use training::{DataSet, EvolutionSettings, Form, Normalisation, Sharing, TrainingSettings};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::net;
 
-use super::{Fault, Faults, MethodName, NetName, SolverName};
+use super::{Border, Configuration, Fault, Faults, Memory, MethodName, NetName, Sigma, SolverName, Terms};
 
 /// Train `net` with one gradient method.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -18,6 +18,12 @@ pub struct TrainingSettings {
     /// What its blocks that keep their shape are.
     #[serde(default)]
     pub form: Form,
+    /// Nonlinearity of the weight evolution; absent: tanh where weights evolve.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sigma: Option<Sigma>,
+    /// The other choices of the weight evolution.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evolution: Option<EvolutionSettings>,
     /// Channels of the first stage; absent: the network's own.
     #[serde(default)]
     pub width: Option<usize>,
@@ -48,7 +54,7 @@ pub struct TrainingSettings {
     pub drops: Vec<f64>,
     /// Momentum.
     pub momentum: f64,
-    /// Weight decay, on every parameter.
+    /// Weight decay, on every parameter but the unknowns of a weight evolution.
     pub weight_decay: f64,
     /// Set the momentum to zero at the start of each epoch, as the released driver does.
     #[serde(default)]
@@ -66,13 +72,60 @@ fn checkpoint_every() -> usize {
 
 /// What the blocks of a network that keep their shape are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
 pub enum Form {
     /// ODE blocks.
     #[default]
+    #[serde(rename = "ode")]
     Ode,
     /// The ordinary blocks of the network that the paper compares with. Solver, steps and method do nothing.
+    #[serde(rename = "baseline")]
     Baseline,
+    /// ODE blocks whose weights evolve in the same steps (ANODEV2, Configuration 1).
+    #[serde(rename = "configuration-1")]
+    Configuration1,
+    /// ODE blocks whose weights evolve first; step n uses theta(t_n) (ANODEV2, Configuration 2, one reading).
+    #[serde(rename = "configuration-2")]
+    Configuration2,
+    /// ODE blocks whose weights evolve first; every step uses theta(1) (ANODEV2, Configuration 2, the other reading).
+    #[serde(rename = "configuration-2-final")]
+    Configuration2Final,
+}
+
+/// How the weights of ODE blocks evolve; only for the forms `configuration-...`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EvolutionSettings {
+    /// Terms of the PDE; absent: all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub terms: Option<Terms>,
+    /// What lies beyond the border of a kernel; absent: its other side.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub border: Option<Border>,
+    /// Which kernels share their coefficients; absent: those of a convolution.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sharing: Option<Sharing>,
+    /// Whether the diffusion may become negative; absent: no.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub free_diffusion: Option<bool>,
+    /// The kernel K of theta(t); absent: theta = w.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory: Option<Memory>,
+    /// Steps of the weights for each step of the activations, where they evolve first; absent: 5.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weight_steps: Option<usize>,
+    /// Step coefficients that the solver cannot step stably, instead of refusing them; absent: no.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allow_unstable: Option<bool>,
+}
+
+/// Which kernels share a set of coefficients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Sharing {
+    /// Those of a convolution.
+    Layer,
+    /// Those of an output channel.
+    Channel,
 }
 
 /// A data set.
@@ -131,6 +184,20 @@ impl TrainingSettings {
         faults.require(self.weight_decay.is_finite() && self.weight_decay >= 0.0, "weight_decay", || {
             format!("{}; allowed: finite numbers from 0", self.weight_decay)
         });
+        let evolves = !matches!(self.form, Form::Ode | Form::Baseline);
+        faults.require(evolves || (self.sigma.is_none() && self.evolution.is_none()), "evolution", || {
+            "weights that evolve; allowed only with the forms configuration-1, configuration-2, configuration-2-final".into()
+        });
+        if let Some(evolution) = self.evolution {
+            evolution.memory.into_iter().for_each(|memory| faults.memory("evolution.memory", memory));
+            let first = self.form != Form::Configuration1 || evolution.weight_steps.is_none();
+            faults.require(first, "evolution.weight_steps", || {
+                "a count; in configuration-1 the weights take the steps of the activations".into()
+            });
+            if let Some(weight_steps) = evolution.weight_steps {
+                faults.configuration("evolution", Configuration::Matching { weight_steps });
+            }
+        }
         let rising = self.drops.is_sorted_by(|a, b| a < b) && self.drops.iter().all(|d| 0.0 < *d && *d < 1.0);
         faults.require(rising, "drops", || format!("{:?}; allowed: rising fractions between 0 and 1", self.drops));
         faults.require(self.method.as_str() != MethodName::TAPE, "method", || {

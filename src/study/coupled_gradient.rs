@@ -1,0 +1,150 @@
+//! Gradients through evolving weights: every method against the exact gradient of the coupled steps (ANODEV2).
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use crate::definition::StudyKind;
+use crate::definition::settings::{CoupledGradientSettings, Dtype};
+use crate::evolution::{CoupledBlock, Coupling, Diffusion, EvolutionError, Piece, WeightField};
+use crate::gradient::{Cost, Ledger, Method};
+use crate::ode::{Real, SolveError, Vector, relative_distance};
+use crate::problems::ConvField;
+use crate::random::{Stream, normal, numbered, stream};
+use crate::record::{Outcome, Row, number, row};
+
+use super::parts::{activation, configuration, law, memory, solver, typed};
+use super::{Context, Ending, Place, Progress, Study, StudyError};
+
+/// The study of gradients of coupled blocks: J = |z(1)|^2 / 2, gradients for z(0), w(0) and p.
+pub struct CoupledGradient;
+
+impl Study for CoupledGradient {
+    fn kind(&self) -> StudyKind {
+        StudyKind::CoupledGradient
+    }
+
+    fn inputs(&self, _: &Place, _: &Map<String, Value>) -> Result<Map<String, Value>, StudyError> {
+        Ok(Map::new())
+    }
+
+    fn run(&self, context: &Context<'_>) -> Result<Ending, StudyError> {
+        let settings: CoupledGradientSettings = typed(context.settings)?;
+        let rows = match settings.dtype {
+            Dtype::F32 => run::<f32>(context, &settings),
+            Dtype::F64 => run::<f64>(context, &settings),
+        }?;
+        Ok(Ending::Finished(Outcome { rows, images: vec![] }))
+    }
+}
+
+type ConvBlock<R> = CoupledBlock<ConvField<R>, R>;
+
+/// The unknowns of the problem.
+struct Unknowns<R> {
+    z0: Vec<R>,
+    /// w(0), then p.
+    parameters: Vec<R>,
+    /// Length of w(0).
+    weights: usize,
+}
+
+/// Gradients for z(0), w(0) and p, with the loss.
+struct Found<R> {
+    loss: f64,
+    parts: [Vec<R>; 3],
+    cost: Cost,
+}
+
+fn run<R: Real>(context: &Context<'_>, settings: &CoupledGradientSettings) -> Result<Vec<Row>, StudyError> {
+    let refused = |e: EvolutionError| StudyError::failed("settings", e);
+    let &CoupledGradientSettings { channels, kernel, size, .. } = settings;
+    let field = Arc::new(ConvField::<R>::new([channels, size, size], kernel, activation(settings.activation)));
+    let law = law(settings.terms, settings.sigma, settings.border, Diffusion::Softplus);
+    let groups = if settings.per_channel { channels } else { 1 };
+    let piece = Piece { range: 0..field.kernel_len(), grid: [kernel, kernel], groups };
+    let weights = Arc::new(WeightField::<R>::new(law, field.kernel_len(), vec![piece]).map_err(refused)?);
+
+    let real = |x: Vec<f64>| x.into_iter().map(R::of);
+    let w0 = normal(&mut stream(context.seed, Stream::Weights), weights.weights(), settings.weights_std);
+    let p = normal(&mut numbered(context.seed, Stream::Weights, 1), weights.parameters(), settings.coefficients_std);
+    let z0 = normal(&mut stream(context.seed, Stream::Initial), field.state_len(), settings.initial_std);
+    let at =
+        Unknowns { z0: real(z0).collect(), parameters: real(w0).chain(real(p)).collect(), weights: weights.weights() };
+    let tableau = solver(&settings.solver)?;
+    let mut rows = vec![];
+    for (done, &steps) in settings.steps.iter().enumerate() {
+        context.check_stop()?;
+        let (done, total) = (done as u64, settings.steps.len() as u64);
+        (context.progress)(Progress { done, total, message: format!("Nt = {steps}") });
+        let failed = |what: String| move |e: SolveError| StudyError::failed(format!("{what}, Nt = {steps}"), e);
+        let coupling = Coupling {
+            configuration: configuration(settings.configuration, steps),
+            memory: memory(settings.memory),
+            ..Coupling::together(steps)
+        };
+        let block = CoupledBlock::new(field.clone(), weights.clone(), tableau, coupling).map_err(refused)?;
+        let exact = gradient(Method::Full, &block, &at).map_err(failed("full".into()))?;
+        // Differences are dear, so they are taken at the first step count alone.
+        let truth = match done {
+            0 => Some(differences(&block, &at).map_err(failed("differences".into()))?),
+            _ => None,
+        };
+        for name in &settings.methods {
+            let method: Method = name.as_str().parse().map_err(|e| StudyError::failed("settings", e))?;
+            let found = gradient(method, &block, &at).map_err(failed(method.to_string()))?;
+            let error = |part: usize| number(relative_distance(&found.parts[part], &exact.parts[part]));
+            let off = |part: usize| {
+                let truth = truth.as_ref().map(|truth| relative_distance(&found.parts[part], &truth[part]));
+                truth.map_or(Value::Null, number)
+            };
+            rows.push(row([
+                ("Nt", steps.into()),
+                ("dt", number(1.0 / steps as f64)),
+                ("method", name.as_str().into()),
+                ("loss", number(found.loss)),
+                ("norm_z0", number(found.parts[0].norm())),
+                ("norm_w0", number(found.parts[1].norm())),
+                ("norm_p", number(found.parts[2].norm())),
+                ("error_z0", error(0)),
+                ("error_w0", error(1)),
+                ("error_p", error(2)),
+                ("difference_error_w0", off(1)),
+                ("difference_error_p", off(2)),
+                ("evaluations", found.cost.function_evaluations.into()),
+                ("vjps", found.cost.vjps.into()),
+                ("peak_bytes", found.cost.peak_bytes.into()),
+            ]));
+        }
+    }
+    Ok(rows)
+}
+
+fn gradient<R: Real>(method: Method, block: &ConvBlock<R>, at: &Unknowns<R>) -> Result<Found<R>, SolveError> {
+    let ledger = Ledger::new();
+    let forward = block.forward(method, &at.z0, &at.parameters, &ledger)?;
+    let cotangent = forward.end().clone();
+    let mut bar = at.parameters.zeros_like();
+    let z0 = forward.backward(block, &at.parameters, &cotangent, &mut bar, &ledger)?;
+    let p = bar.split_off(at.weights);
+    Ok(Found { loss: cotangent.dot(&cotangent) / 2.0, parts: [z0, bar, p], cost: ledger.cost() })
+}
+
+/// The gradients for w(0) and p by fourth-order central differences; that for z(0) is left empty.
+fn differences<R: Real>(block: &ConvBlock<R>, at: &Unknowns<R>) -> Result<[Vec<R>; 3], SolveError> {
+    let loss = |i: usize, by: f64| -> Result<f64, SolveError> {
+        let mut moved = at.parameters.clone();
+        moved[i] = moved[i] + R::of(by);
+        let end = block.forward(Method::ReverseTime, &at.z0, &moved, &Ledger::new())?.end().clone();
+        Ok(end.dot(&end) / 2.0)
+    };
+    let d = 1e-3;
+    let slope = |i: usize| -> Result<R, SolveError> {
+        let near = loss(i, d)? - loss(i, -d)?;
+        let far = loss(i, 2.0 * d)? - loss(i, -2.0 * d)?;
+        Ok(R::of((8.0 * near - far) / (12.0 * d)))
+    };
+    let mut all = (0..at.parameters.len()).map(slope).collect::<Result<Vec<R>, _>>()?;
+    let p = all.split_off(at.weights);
+    Ok([vec![], all, p])
+}

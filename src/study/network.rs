@@ -1,0 +1,50 @@
+//! The network of a training run, from its settings.
+
+use crate::definition::settings::{self, TrainingSettings};
+use crate::evolution::{Diffusion, Evaluation, Memory, Reading};
+use crate::gradient::Method;
+use crate::net::{self, Evolution, Form, Network, Sharing, Solve, Stepping};
+
+use super::StudyError;
+use super::parts::{law, memory, solver};
+
+/// Steps of the weights for each step of the activations in Configuration 2, where the definition names none.
+const WEIGHT_STEPS: usize = 5;
+
+/// The network with how its ODE blocks are solved and differentiated.
+pub fn network(settings: &TrainingSettings, classes: usize) -> Result<(Network, Solve), StudyError> {
+    let unknown = || StudyError::failed("settings", format!("no network `{}`", settings.net.as_str()));
+    let registered = net::network(settings.net.as_str()).ok_or_else(unknown)?;
+    let method: Method = settings.method.as_str().parse().map_err(|e| StudyError::failed("settings", e))?;
+    let solve = Solve { tableau: solver(&settings.solver)?, steps: settings.steps, method };
+    let build = |form| (registered.build)(form, settings.width.unwrap_or(registered.width), classes);
+    let weight_steps = settings.evolution.and_then(|e| e.weight_steps).unwrap_or(WEIGHT_STEPS);
+    let stepping = match settings.form {
+        settings::Form::Ode => return Ok((Network::new(&build(Form::Ode)), solve)),
+        settings::Form::Baseline => return Ok((Network::new(&build(Form::Baseline)), solve)),
+        settings::Form::Configuration1 => Stepping::Together,
+        settings::Form::Configuration2 => Stepping::First(weight_steps, Reading::Matching),
+        settings::Form::Configuration2Final => Stepping::First(weight_steps, Reading::Final),
+    };
+    let made = Network::evolving(&build(Form::Ode), evolution(settings, stepping), solve);
+    made.map(|network| (network, solve)).map_err(|e| StudyError::failed("weight evolution", e))
+}
+
+fn evolution(settings: &TrainingSettings, stepping: Stepping) -> Evolution {
+    let chosen = settings.evolution.unwrap_or_default();
+    let diffusion = if chosen.free_diffusion == Some(true) { Diffusion::Free } else { Diffusion::Softplus };
+    let sharing = match chosen.sharing {
+        None | Some(settings::Sharing::Layer) => Sharing::Layer,
+        Some(settings::Sharing::Channel) => Sharing::Channel,
+    };
+    let terms = chosen.terms.unwrap_or(settings::Terms::Rda);
+    let sigma = settings.sigma.unwrap_or(settings::Sigma::Tanh);
+    Evolution {
+        law: law(terms, sigma, chosen.border.unwrap_or_default(), diffusion),
+        sharing,
+        stepping,
+        memory: chosen.memory.map_or(Memory::NONE, memory),
+        evaluation: Evaluation::Steps,
+        allow_unstable: chosen.allow_unstable == Some(true),
+    }
+}
