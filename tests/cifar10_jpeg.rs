@@ -1,6 +1,7 @@
 //! CIFAR-10 as JPEG, where it is present: every record, its label, and how far its pixels are from the official ones.
 
 use anode::data::{CIFAR10, IMAGE_LEN, Images, cifar10_jpeg, cifar10_jpeg_path, data_folder};
+use anode::digest::md5;
 
 /// Peak signal-to-noise ratio in dB of two images.
 fn psnr(a: &[u8], b: &[u8]) -> f64 {
@@ -22,9 +23,7 @@ fn every_record_is_there_and_near_the_official_pixels() {
         println!("skipped: no cifar10-jpeg in {}", data.display());
         return;
     };
-    let clock = std::time::Instant::now();
     let set = cifar10_jpeg(&path).unwrap();
-    println!("read in {:.1} s", clock.elapsed().as_secs_f64());
     assert_eq!((set.name.as_str(), set.classes), ("cifar10-jpeg", 10));
     for (part, each) in [(&set.train, 5000), (&set.test, 1000)] {
         assert_eq!(part.pixels.len(), part.len() * IMAGE_LEN);
@@ -32,8 +31,10 @@ fn every_record_is_there_and_near_the_official_pixels() {
             assert_eq!(part.labels.iter().filter(|&&l| l == label).count(), each, "class {label}");
         }
     }
-    // The decoder is exact integer arithmetic: the same pixels everywhere.
-    assert_eq!(set.digest, "4ee4826c362c9deb917c5d4a976b9c8691396a355b641af0499bdaf5b40d126d");
+    // Of one copy the pixels are known; the decoder computes in integers, the same everywhere.
+    if path.is_file() && md5(&path).unwrap() == "25fa368a02f0ca6c7f018a1271813a7d" {
+        assert_eq!(set.digest, "4ee4826c362c9deb917c5d4a976b9c8691396a355b641af0499bdaf5b40d126d");
+    }
 
     let Ok(exact) = CIFAR10.read(&data.join("exact-subset")) else {
         println!("the rest is skipped: no exact-subset in {}", data.display());

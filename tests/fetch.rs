@@ -308,6 +308,9 @@ fn the_program_fetches_verifies_and_lists() {
     let (code, text) = said(&place, &["data", "fetch", "cifar10-jpeg"]);
     assert!(code == Some(2) && text.contains("[possible values: cifar10, cifar100, mnist-test]"), "{text}");
 
+    let (_, text) = said(&place, &["man"]);
+    assert!(text.contains("OPTIONS OF ANODE DATA FETCH") && text.contains("OPTIONS OF ANODE RUN"), "{text}");
+
     let wrong = Server::new(|_, stream| send(stream, "200 OK", "", b"nothing", 7));
     let (code, text) = said(&place, &["data", "fetch", "cifar10", "--url", &wrong.address]);
     assert!(code == Some(1) && text.contains("the published one is c32a1d4ab5d03f1284b67883e8d87530"), "{text}");

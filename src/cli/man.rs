@@ -1,6 +1,6 @@
 //! `anode man`: one page with every command and its options.
 
-use clap::CommandFactory;
+use clap::{Command, CommandFactory};
 use clap_mangen::Man;
 
 use super::arguments::{Cli, EXIT_CODES};
@@ -35,12 +35,9 @@ fn page() -> std::io::Result<String> {
         let name = verb.get_name();
         // Every command stands on this page; it has none of its own.
         text = text.replace(&format!("anode\\-{name}(1)"), &format!("anode {name}"));
-        let own = verb.get_arguments().any(|argument| argument.get_id() != "help");
-        if own {
-            let mut options = vec![];
-            Man::new(verb.clone()).render_options_section(&mut options)?;
-            let title = format!(".SH \"OPTIONS OF ANODE {}\"\n", name.to_uppercase());
-            text += &String::from_utf8_lossy(&options).replace(".SH OPTIONS\n", &title);
+        text += &options(name, verb)?;
+        for nested in verb.get_subcommands() {
+            text += &options(&format!("{name} {}", nested.get_name()), nested)?;
         }
     }
     text = text.replace("anode\\-help(1)", "anode help");
@@ -50,4 +47,15 @@ fn page() -> std::io::Result<String> {
         text += &format!(".TP\n{code}\n{}\n", meaning.trim().replace('-', "\\-"));
     }
     Ok(text)
+}
+
+/// The section of a command's own options, where it has some.
+fn options(name: &str, verb: &Command) -> std::io::Result<String> {
+    if verb.get_arguments().all(|argument| argument.get_id() == "help") {
+        return Ok(String::new());
+    }
+    let mut options = vec![];
+    Man::new(verb.clone()).render_options_section(&mut options)?;
+    let title = format!(".SH \"OPTIONS OF ANODE {}\"\n", name.to_uppercase());
+    Ok(String::from_utf8_lossy(&options).replace(".SH OPTIONS\n", &title))
 }

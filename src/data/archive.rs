@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::{BufReader, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use flate2::read::GzDecoder;
@@ -34,7 +34,12 @@ pub fn each_member(
     wanted: impl Fn(&str) -> bool,
     mut visit: impl FnMut(&str, Vec<u8>) -> Result<(), DataError>,
 ) -> Result<(), DataError> {
-    let damaged = |error: std::io::Error| DataError::format(path, error.to_string(), "a sound archive: fetch it again");
+    let damaged = |error: std::io::Error| match error.kind() {
+        ErrorKind::OutOfMemory => {
+            DataError::format(path, "a dictionary larger than what it may unpack to", "a smaller one")
+        }
+        _ => DataError::format(path, error.to_string(), "a sound archive: fetch it again"),
+    };
     let mut stream = Bounded { inner: open(path, limits.total_bytes)?, left: limits.total_bytes };
     let mut archive = tar::Archive::new(&mut stream);
     let mut seen = HashSet::new();
@@ -63,7 +68,7 @@ pub fn each_member(
         }
         let bytes = bounded(&member(path, &name), entry, limits.member_bytes)?;
         if bytes.len() as u64 != size {
-            return Err(damaged(std::io::ErrorKind::UnexpectedEof.into()));
+            return Err(damaged(ErrorKind::UnexpectedEof.into()));
         }
         visit(&name, bytes)?;
     }

@@ -10,9 +10,6 @@ use super::image_folder::image_folder;
 use super::images::DataSet;
 use super::synthetic::synthetic;
 
-/// The deepest files are `FOLDER/train/CLASS/NAME`; a link back to a folder above must not be followed forever.
-const DEPTH: usize = 3;
-
 /// A set of images and the file or folder that holds it.
 #[derive(Clone, Debug)]
 pub enum Source {
@@ -44,7 +41,10 @@ impl Source {
     pub fn stamp(&self) -> String {
         match self {
             Self::Synthetic => String::new(),
-            Self::Cifar(_, path) | Self::Cifar10Jpeg(path) | Self::ImageFolder(path) => stamp(path, DEPTH),
+            // No deeper than the files are: a link back to a folder above must not be followed forever.
+            Self::Cifar(_, path) => stamp(path, 1),
+            Self::Cifar10Jpeg(path) => stamp(path, 2),
+            Self::ImageFolder(path) => stamp(path, 3),
         }
     }
 }
