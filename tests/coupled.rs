@@ -250,6 +250,7 @@ fn schedules_agree<R: Real>() {
                 let block = coupled::<R>(Law::new(Terms::Rda), name, coupling);
                 let (z0, parameters) = start(&block, 80);
                 let full = bits(&gradients(Method::Full, &block, &z0, &parameters));
+                assert_eq!(block.solve(&z0, &parameters).unwrap(), end(Method::Anode, &block, &z0, &parameters));
                 for method in SCHEDULES {
                     let found = bits(&gradients(method, &block, &z0, &parameters));
                     assert_eq!(found, full, "{method} {name} {configuration:?} {memory:?}");

@@ -7,6 +7,7 @@ mod block_gradients;
 use std::f64::consts::PI;
 use std::sync::Arc;
 
+use anode::definition::{StudyKind, typed_settings};
 use anode::evolution::{Border, Diffusion, ExactFlow, Law, Piece, Sigma, Symbol, Terms, WeightField};
 use anode::ode::{At, DifferentiableField, Grid, Pass, SOLVERS, VectorField, integrate, relative_distance, solver};
 use block_gradients::{numbers, slope};
@@ -247,4 +248,45 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn settings_that_make_no_sense_are_refused_by_name_with_what_is_allowed() {
+    let kernels = serde_json::json!({
+        "kernel": 4, "deviation": 0.0, "terms": "rda", "coefficients": { "d": -1.0, "ux": 0.0, "uy": 0.0, "r": 0.0 },
+        "sigma": "tanh", "solver": "euler", "steps": [32, 30], "frames": 4
+    });
+    let gradients = serde_json::json!({
+        "channels": 0, "kernel": 3, "size": 4, "weights_std": 0.1, "initial_std": 1.0, "coefficients_std": 0.1,
+        "activation": "tanh", "terms": "constant", "sigma": "tanh", "solver": "euler", "steps": [2], "dtype": "f64",
+        "configuration": { "kind": "matching", "weight_steps": 0 }, "methods": ["anode", "dfdx-tape"],
+        "memory": { "kind": "box", "width": 0.0, "history": "rest" }
+    });
+    let refused = |study, settings: &serde_json::Value| -> Vec<String> {
+        let faults = typed_settings(study, settings.as_object().unwrap()).unwrap_err();
+        faults.into_iter().map(|(at, why)| format!("{at}: {why}")).collect()
+    };
+    let found = refused(StudyKind::KernelEvolution, &kernels).join("\n");
+    for text in [
+        "kernel: 4; allowed: odd",
+        "deviation: 0",
+        "coefficients.d: -1; allowed: finite numbers from 0",
+        "steps[1]: 30; allowed: multiples of 4",
+    ] {
+        assert!(found.contains(text), "{text} in {found}");
+    }
+    let found = refused(StudyKind::CoupledGradient, &gradients).join("\n");
+    for text in [
+        "channels: 0",
+        "terms: `constant`",
+        "configuration.weight_steps: 0",
+        "methods[1]: dfdx-tape",
+        "memory.width: 0",
+    ] {
+        assert!(found.contains(text), "{text} in {found}");
+    }
+    let mut odd = kernels.clone();
+    odd["sigma"] = "gelu".into();
+    let found = refused(StudyKind::KernelEvolution, &odd).join("\n");
+    assert!(found.contains("sigma") && found.contains("gelu") && found.contains("softplus"), "{found}");
 }

@@ -9,6 +9,7 @@ use super::system::WeightSystem;
 /// The forward sweep of the weights, cut into stretches at whose ends their state can be read.
 pub(super) struct Chain<R: Real> {
     start: Stack<Vec<R>>,
+    tableau: &'static ButcherTableau,
     stretches: Vec<(Grid, Trajectory<WeightSystem<R>>)>,
     bytes: usize,
 }
@@ -38,7 +39,7 @@ impl<R: Real> Chain<R> {
         let bytes = start.bytes() + own.cost().live_bytes;
         // Counted in bytes only: an evaluation of q is no evaluation of f.
         ledger.keep(bytes);
-        Ok(Self { start, stretches: solved, bytes })
+        Ok(Self { start, tableau, stretches: solved, bytes })
     }
 
     /// Part `part` of the state at node `node`: w (0) or the memory (1).
@@ -64,7 +65,6 @@ impl<R: Real> Chain<R> {
     pub(super) fn backward(
         self,
         system: &WeightSystem<R>,
-        tableau: &'static ButcherTableau,
         p: &Stack<Vec<R>>,
         mut bars: Vec<Stack<Vec<R>>>,
         w0_bar: &mut [R],
@@ -74,7 +74,7 @@ impl<R: Real> Chain<R> {
         let own = Ledger::new();
         let mut bar = bars.pop().unwrap_or_else(|| self.start.zeros_like());
         for (grid, stretch) in self.stretches.into_iter().rev() {
-            let block = Block { field: system, tableau, grid };
+            let block = Block { field: system, tableau: self.tableau, grid };
             bar = stretch.backward(&block, p, &bar, p_bar, &own)?;
             if let Some(read) = bars.pop() {
                 bar.axpy(R::one(), &read);

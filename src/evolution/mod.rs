@@ -27,6 +27,5 @@ pub use law::{Border, Coefficient, Coefficients, Diffusion, Law, Sigma, Terms};
 pub use memory::{History, Kernel, Memory};
 pub use modes::Symbol;
 pub use piece::{EvolutionError, Piece};
-pub use stability::Unstable;
 pub use sweep::CoupledTrajectory;
 pub use system::WeightSystem;

@@ -21,21 +21,14 @@ use super::{Kernel, Memory, Symbol, WeightField};
      the stability bound is {bound:.4}: {cure}, or allow it (`allow_unstable`)",
     d = coefficients[0], x = coefficients[1], y = coefficients[2], r = coefficients[3]
 )]
-pub struct Unstable {
-    /// Index of the piece.
-    pub piece: usize,
-    /// Index of its set of coefficients.
-    pub group: usize,
-    /// d, u_x, u_y and r.
-    pub coefficients: [f64; 4],
-    /// The solver.
-    pub solver: &'static str,
-    /// The step that was asked for.
-    pub h: f64,
+struct Unstable {
+    piece: usize,
+    group: usize,
+    coefficients: [f64; 4],
+    solver: &'static str,
+    h: f64,
     /// The largest stable step; 0 where none was found.
-    pub bound: f64,
-    /// The least number of equal steps on the unit interval that is stable.
-    pub least_steps: Option<usize>,
+    bound: f64,
     cure: String,
 }
 
@@ -55,7 +48,7 @@ impl<R: Real> WeightField<R> {
         if self.is_constant() {
             return Ok(());
         }
-        for group in self.coefficients(p).map_err(|source| field_error(source))? {
+        for group in self.coefficients(p).map_err(field_error)? {
             if group.values.iter().any(|c| !c.is_finite()) {
                 return Err(SolveError::NotFinite { step: 0, stage: 0, t: 0.0 });
             }
@@ -88,7 +81,7 @@ pub(super) fn check_memory(memory: Memory, tableau: &ButcherTableau, h: f64) -> 
     if stable(h) {
         return Ok(());
     }
-    let (bound, _, cure) = bound(h, stable);
+    let (bound, cure) = bound(h, stable);
     let solver = tableau.name;
     Err(SolveError::Unstable(format!(
         "the exponential memory with rate {rate} is unstable in steps of {h:.4} with {solver}; \
@@ -97,13 +90,13 @@ pub(super) fn check_memory(memory: Memory, tableau: &ButcherTableau, h: f64) -> 
 }
 
 fn unstable(group: &Group, tableau: &ButcherTableau, h: f64, stable: impl Fn(f64) -> bool) -> Unstable {
-    let (bound, least_steps, cure) = bound(h, stable);
+    let (bound, cure) = bound(h, stable);
     let (piece, group, coefficients) = (group.piece, group.number, group.values);
-    Unstable { piece, group, coefficients, solver: tableau.name, h, bound, least_steps, cure }
+    Unstable { piece, group, coefficients, solver: tableau.name, h, bound, cure }
 }
 
-/// The largest stable step below the unstable `h`, the least number of stable steps on the unit interval, and a cure.
-fn bound(h: f64, stable: impl Fn(f64) -> bool) -> (f64, Option<usize>, String) {
+/// The largest stable step below the unstable `h`, and the least number of stable steps on the unit interval as a cure.
+fn bound(h: f64, stable: impl Fn(f64) -> bool) -> (f64, String) {
     let mut low = h;
     let found = (0..60).any(|_| {
         low /= 2.0;
@@ -118,13 +111,13 @@ fn bound(h: f64, stable: impl Fn(f64) -> bool) -> (f64, Option<usize>, String) {
     // The bisection ends a rounding below the bound: 1 / bound may be a hair above a whole number that is stable.
     let first = (1.0 / bound * (1.0 - 1e-9)).ceil();
     let least_steps = (found && first < 1e9)
-        .then(|| first as usize)
-        .map(|n| (n.max(1)..).find(|n| stable(1.0 / *n as f64)).unwrap_or(n));
+        .then_some(first as usize)
+        .and_then(|n| (n.max(1)..n + 1000).find(|n| stable(1.0 / *n as f64)));
     let cure = match least_steps {
         Some(n) => format!("take at least {n} steps a unit of time"),
         None => "no number of steps below 10^9 is stable; use smaller coefficients".to_owned(),
     };
-    (bound, least_steps, cure)
+    (bound, cure)
 }
 
 fn is_stable(tableau: &ButcherTableau, h: f64, (a, b): (f64, f64)) -> bool {

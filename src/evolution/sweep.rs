@@ -107,6 +107,15 @@ impl<R: Real, F: DifferentiableField<Vector = Vec<R>>> CoupledBlock<F, R> {
         Ok(CoupledTrajectory { kept })
     }
 
+    /// z(1) alone: the bits of [`Self::forward`], with nothing kept for a gradient.
+    ///
+    /// # Errors
+    /// See [`Self::forward`].
+    pub fn solve(&self, z0: &Vec<R>, parameters: &Vec<R>) -> Result<Vec<R>, SolveError> {
+        // Of all methods this one keeps the least, the end itself.
+        Ok(self.forward(Method::ReverseTime, z0, parameters, &Ledger::new())?.end().duplicate())
+    }
+
     fn together(
         &self,
         method: Method,
@@ -237,7 +246,7 @@ impl<R: Real, F: DifferentiableField<Vector = Vec<R>>> CoupledTrajectory<F, R> {
                     let mut read = bars.0.split_off(1).into_iter();
                     let nodes = std::iter::from_fn(|| Some(Stack(vec![read.next()?, read.next()?]))).collect();
                     let p = Stack(vec![parameters.0[0].clone()]);
-                    chain.backward(&block.system(), block.tableau, &p, nodes, w0_bar, &mut bars, ledger)?;
+                    chain.backward(&block.system(), &p, nodes, w0_bar, &mut bars, ledger)?;
                 }
                 add(p_bar, &bars.0[0]);
                 Ok(start.0.swap_remove(0))
@@ -263,7 +272,7 @@ impl<R: Real> Read<R> {
         }
         let (w0_bar, p_bar) = parameters_bar.split_at_mut(len);
         let mut sum = p.zeros_like();
-        self.chain.backward(&system, block.tableau, p, bars, w0_bar, &mut sum, ledger)?;
+        self.chain.backward(&system, p, bars, w0_bar, &mut sum, ledger)?;
         add(p_bar, &sum.0[0]);
         Ok(())
     }

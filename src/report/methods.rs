@@ -13,6 +13,7 @@ const CHOICES: &[&str] = &[
     "Full texts of the papers could not be read; claims carry the tag of how they are known, and remembered numbers are never printed as the paper's.",
     "Reverse-time gradients run on the forward step grid, z and its adjoint backwards together; batch norm uses the statistics of the reverse pass's own batch and leaves the running ones alone.",
     "Running statistics are updated once for each forward evaluation and not again in a replay; the authors' released code updates them in both.",
+    "Evolving weights: the PDE lives on the height and width of a kernel with spacing 1, sigma is centred (sigma(x) - sigma(0)), and in configuration 2 theta is held through a step of z; docs/evolution.md gives the reasons.",
     "A run counts as diverged when its loss or gradient is not finite, or its loss exceeds ten times the first one.",
     "Error of a gradient g against a truth h is |g - h| / |h| in the Euclidean norm; order is the slope of its logarithm against that of the step size, by least squares.",
 ];

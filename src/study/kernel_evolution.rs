@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::definition::StudyKind;
 use crate::definition::settings::{Border, KernelEvolutionSettings, Sigma};
-use crate::evolution::{Coefficient, Diffusion, EvolutionError, ExactFlow, Piece, Symbol, WeightField};
+use crate::evolution::{self, Coefficient, Diffusion, EvolutionError, ExactFlow, Piece, Symbol, WeightField};
 use crate::ode::{ButcherTableau, Grid, SolveError, Vector, integrate, relative_distance};
 use crate::record::{Image, Outcome, Row, number, row};
 
@@ -129,11 +129,27 @@ impl Problem {
             ("mass_change", number((mass(w) - mass(&self.start)).abs() / mass(&self.start).abs())),
             ("norm", number(w.norm())),
             ("norm_ratio", number(w.norm() / self.start.norm())),
+            ("roughness_ratio", number(self.roughness(w) / self.roughness(&self.start))),
             ("least", number(low)),
             ("largest", number(high)),
             ("error", error(0)?),
             ("error_pde", error(1)?),
         ]))
+    }
+
+    /// |grad w|: the root of the sum of squares of the differences of neighbours.
+    fn roughness(&self, w: &[f64]) -> f64 {
+        let (n, around) = (self.size, self.field.law().border == evolution::Border::Periodic);
+        let square = |a: usize, b: usize| (w[a] - w[b]).powi(2);
+        let inside = |i: usize| around || i + 1 < n;
+        let sum: f64 = (0..n * n)
+            .map(|i| {
+                let (y, x) = (i / n, i % n);
+                let right = if inside(x) { square(i, y * n + (x + 1) % n) } else { 0.0 };
+                right + if inside(y) { square(i, (y + 1) % n * n + x) } else { 0.0 }
+            })
+            .sum();
+        sum.sqrt()
     }
 
     /// Size of the modes along the width at t = 1: of the start, stepped, and exact.
