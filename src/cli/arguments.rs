@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::definition::Profile;
+use crate::plan::Shard;
 
 /// How the program ends; stands in the help and in the man page.
 pub const EXIT_CODES: &str = "Exit codes:
@@ -57,8 +58,8 @@ pub struct Common {
 pub enum Verb {
     /// List the experiments: their claim, runs per profile, state of the results
     List,
-    /// Show the runs of a profile
-    Plan(Selection),
+    /// Show the runs of a profile, or write a Slurm job script for them
+    Plan(PlanArguments),
     /// Run experiments, without writing the report
     Run {
         /// Ids of experiments
@@ -76,6 +77,12 @@ pub enum Verb {
         /// How it is run
         #[command(flatten)]
         how: How,
+    },
+    /// Bring the records of other results folders into this one
+    Merge {
+        /// Results folders, as --results names them
+        #[arg(required = true, value_name = "DIR")]
+        from: Vec<PathBuf>,
     },
     /// Draw a checkpoint schedule as text: which snapshot lives when
     Schedule(ScheduleArguments),
@@ -119,6 +126,62 @@ pub struct Selection {
     /// Only experiments whose id matches, `*` and `?` allowed
     #[arg(long, value_name = "GLOB")]
     pub only: Option<String>,
+}
+
+/// Which plan, and how it is shown.
+#[derive(Debug, Args)]
+pub struct PlanArguments {
+    /// The selection
+    #[command(flatten)]
+    pub selection: Selection,
+    /// Only one of n shards, which are alike in cost: 2/8
+    #[arg(long, value_name = "I/N", conflicts_with = "slurm")]
+    pub shard: Option<Shard>,
+    /// Write a job script to standard output; submit it with bash
+    #[arg(long, conflicts_with = "json")]
+    pub slurm: bool,
+    /// How the job is cut and what it asks for
+    #[command(flatten)]
+    pub job: Job,
+}
+
+/// A Slurm job.
+#[derive(Debug, Args)]
+pub struct Job {
+    /// Tasks of the job array
+    #[arg(long, value_name = "N", default_value_t = 8, requires = "slurm", value_parser = clap::value_parser!(u32).range(1..=Shard::MOST as i64))]
+    pub shards: u32,
+    /// Time limit of a task; one that reaches it is queued again and goes on
+    #[arg(long, value_name = "TIME", default_value = "04:00:00", requires = "slurm", value_parser = slurm_time)]
+    pub time: String,
+    /// Memory of a task
+    #[arg(long, value_name = "SIZE", default_value = "4G", requires = "slurm", value_parser = slurm_memory)]
+    pub mem: String,
+    /// Processors of a task
+    #[arg(long, value_name = "N", default_value_t = 2, requires = "slurm", value_parser = clap::value_parser!(u16).range(1..))]
+    pub cpus: u16,
+    /// Any other option of sbatch, such as --sbatch=--partition=short; may come several times
+    #[arg(long, value_name = "OPTION", requires = "slurm", allow_hyphen_values = true)]
+    pub sbatch: Vec<String>,
+}
+
+/// A time limit as Slurm reads it.
+fn slurm_time(text: &str) -> Result<String, String> {
+    let (days, rest) = text.split_once('-').map_or((None, text), |(days, rest)| (Some(days), rest));
+    let number = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+    let parts: Vec<&str> = rest.split(':').collect();
+    if days.is_none_or(number) && parts.len() <= 3 && parts.iter().all(|p| number(p)) {
+        Ok(text.to_owned())
+    } else {
+        Err("allowed: minutes, hours:minutes:seconds or days-hours:minutes:seconds".into())
+    }
+}
+
+/// A size of memory as Slurm reads it.
+fn slurm_memory(text: &str) -> Result<String, String> {
+    let digits = text.strip_suffix(['K', 'M', 'G', 'T']).unwrap_or(text);
+    let sound = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
+    if sound { Ok(text.to_owned()) } else { Err("allowed: a whole number, then K, M (as without), G or T".into()) }
 }
 
 /// Which schedule is drawn.
@@ -187,6 +250,12 @@ pub struct How {
     /// Runs at a time; results do not depend on it [default: the number of threads]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub jobs: Option<u16>,
+    /// Only one of n shards of the runs, without writing the report: 2/8
+    #[arg(long, value_name = "I/N")]
+    pub shard: Option<Shard>,
+    /// Refuse to run where the plan is not the one of this digest, as `anode plan --slurm` wrote it
+    #[arg(long, value_name = "DIGEST", requires = "shard")]
+    pub plan_digest: Option<String>,
 }
 
 /// A profile on the command line.

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::definition::DefinitionError;
+use crate::record::MergeError;
 use crate::report::ReportError;
 use crate::runner::RunnerError;
 
@@ -24,6 +25,9 @@ pub enum CliError {
     /// Results cannot be written.
     #[error(transparent)]
     Runner(#[from] RunnerError),
+    /// Records cannot be merged.
+    #[error(transparent)]
+    Merge(#[from] MergeError),
     /// The report cannot be written.
     #[error(transparent)]
     Report(#[from] ReportError),
@@ -49,8 +53,9 @@ impl CliError {
     pub fn code(&self) -> u8 {
         match self {
             Self::Definitions(_) | Self::Failed(_) | Self::Schema(_) => 1,
-            Self::Usage(_) => 2,
-            Self::Runner(_) | Self::Report(_) | Self::Io { .. } => 3,
+            Self::Merge(MergeError::Conflicts(_)) => 1,
+            Self::Usage(_) | Self::Merge(MergeError::NoRuns(_)) => 2,
+            Self::Runner(_) | Self::Merge(_) | Self::Report(_) | Self::Io { .. } => 3,
             Self::Interrupted(_) => 130,
         }
     }

@@ -6,10 +6,12 @@ mod keep;
 mod look;
 mod man;
 mod measure;
+mod merge;
 mod output;
 mod run;
 mod schedule;
 mod select;
+mod slurm;
 
 use std::process::ExitCode;
 
@@ -38,7 +40,8 @@ fn dispatch(cli: &Cli) -> Result<(), CliError> {
     }
     match &cli.verb {
         Verb::List => look::list(common),
-        Verb::Plan(selection) => look::show_plan(common, selection),
+        Verb::Plan(arguments) => look::show_plan(common, arguments),
+        Verb::Merge { from } => merge::merge(common, from),
         Verb::Run { ids, how } => run::run(common, ids, how),
         Verb::Reproduce { only, how } => run::reproduce(common, only.as_deref(), how),
         Verb::Schedule(arguments) => schedule::schedule(common, arguments),

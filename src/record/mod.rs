@@ -3,12 +3,14 @@
 //! This room knows definitions. It knows nothing of how a run is computed or shown.
 
 mod environment;
+mod merge;
 mod read;
 mod step_log;
 mod types;
 mod write;
 
 pub use environment::environment;
+pub use merge::{Conflict, MergeError, Merged, merge};
 pub use read::{Loaded, csv_to_rows, read_record};
 pub use step_log::StepLog;
 pub use types::*;

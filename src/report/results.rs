@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::{Map, Value};
 
 use crate::definition::{Definition, Filter, Profile, typed_settings};
-use crate::record::{Loaded, RecordError, Row, Status, read_record};
+use crate::record::{Loaded, PARTIAL, RecordError, Row, Status, read_record};
 
 /// Everything that is known of an experiment under a profile.
 pub struct Results<'a> {
@@ -41,6 +41,7 @@ impl<'a> Results<'a> {
         let mut records = vec![];
         for name in names(&folder)? {
             if !name.contains(".damaged-")
+                && !name.starts_with(PARTIAL)
                 && let Some(loaded) = read_record(&folder.join(name))?
             {
                 records.push(loaded);

@@ -4,15 +4,10 @@
 use std::path::{Path, PathBuf};
 
 use crate::definition::FigureKind;
-use crate::record::{Row, rows_to_csv, write_atomically};
+use crate::record::{Row, is_timing, rows_to_csv, write_atomically};
 
 use super::results::Results;
 use super::{ReportError, io};
-
-/// Whether a column holds what differs from one run on the same machine to the next: times, and the memory of the process.
-fn is_timing(column: &str) -> bool {
-    column == "seconds" || column.ends_with("_seconds") || column.starts_with("process_")
-}
 
 /// Writes `tables/<id>.<profile>.csv`, and `timing/<id>.<profile>.csv` where there are times.
 ///
