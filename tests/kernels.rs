@@ -1,12 +1,10 @@
 //! Kernels and networks against finite differences, and against themselves on other numbers of threads.
 
-use anode::gradient::{Ledger, Method};
 use anode::kernels::{
-    Activation, ConvShape, PoolShape, average_pool, average_pool_vjp, conv, conv_vjp_input, conv_vjp_weights, linear,
-    linear_vjp, moments, norm_relu, norm_relu_vjp,
+    Activation, ConvShape, Norm, PoolShape, average_pool, average_pool_vjp, conv, conv_vjp_input, conv_vjp_weights,
+    linear, linear_vjp, max_pool, max_pool_vjp, moments,
 };
-use anode::net::{NetSpec, Network, Part, SegmentSpec, Solve, network};
-use anode::ode::{relative_distance, solver};
+use anode::ode::relative_distance;
 use anode::random::{Stream, normal, stream};
 
 fn numbers(seed: u64, n: usize) -> Vec<f64> {
@@ -155,18 +153,26 @@ fn batch_norm_with_relu_agrees_with_finite_differences() {
     let x = numbers(7, n * channels * pixels);
     let (weight, bias) = (vec![1.3, 0.7, 1.1], vec![4.0, 5.0, -6.0]);
     let y_bar = numbers(8, x.len());
-    let run = |x: &[f64], weight: &[f64], bias: &[f64]| {
-        let mut y = vec![0.0; x.len()];
-        norm_relu(x, pixels, &moments(x, channels, pixels), weight, bias, &mut y);
-        y
-    };
-    let mut bars = (vec![0.0; x.len()], vec![0.0; 3], vec![0.0; 3]);
-    let m = moments(&x, channels, pixels);
-    norm_relu_vjp(&x, pixels, &m, &weight, &bias, &y_bar, &mut bars.0, &mut bars.1, &mut bars.2);
-    agree("x", &bars.0, &differences(&x, &y_bar, |x| run(x, &weight, &bias)));
-    agree("weight", &bars.1, &differences(&weight, &y_bar, |w| run(&x, w, &bias)));
-    agree("bias", &bars.2, &differences(&bias, &y_bar, |b| run(&x, &weight, b)));
-    assert!(run(&x, &weight, &bias)[2 * pixels..3 * pixels].iter().all(|&y| y == 0.0), "ReLU cuts the third channel");
+    for relu in [true, false] {
+        let run = |x: &[f64], weight: &[f64], bias: &[f64]| {
+            let (mut y, mut same) = (vec![0.0; x.len()], x.to_vec());
+            let moments = moments(x, channels, pixels);
+            let norm = Norm { pixels, moments: &moments, weight, bias, relu };
+            norm.apply(x, &mut y);
+            norm.apply_in_place(&mut same);
+            assert_eq!(y, same);
+            y
+        };
+        let mut bars = (vec![0.0; x.len()], vec![0.0; 3], vec![0.0; 3]);
+        let moments = moments(&x, channels, pixels);
+        let norm = Norm { pixels, moments: &moments, weight: &weight, bias: &bias, relu };
+        norm.vjp(&x, &y_bar, &mut bars.0, &mut bars.1, &mut bars.2);
+        agree("x", &bars.0, &differences(&x, &y_bar, |x| run(x, &weight, &bias)));
+        agree("weight", &bars.1, &differences(&weight, &y_bar, |w| run(&x, w, &bias)));
+        agree("bias", &bars.2, &differences(&bias, &y_bar, |b| run(&x, &weight, b)));
+        let cut = run(&x, &weight, &bias)[2 * pixels..3 * pixels].iter().all(|&y| y == 0.0);
+        assert_eq!(cut, relu, "only ReLU cuts the third channel");
+    }
 }
 
 #[test]
@@ -181,6 +187,20 @@ fn pooling_linear_and_activation_vjps_agree_with_finite_differences() {
         y
     };
     agree("pool", &x_bar, &differences(&x, &y_bar, run));
+    let mut x_bar = vec![0.0; 96];
+    max_pool_vjp(&pool, &x, &y_bar, &mut x_bar);
+    let run = |x: &[f64]| {
+        let mut y = vec![0.0; 24];
+        max_pool(&pool, x, &mut y);
+        y
+    };
+    agree("max pool", &x_bar, &differences(&x, &y_bar, run));
+    let (mut y, mut x_bar) = (vec![0.0; 1], vec![0.0; 4]);
+    let window = PoolShape { input: [1, 2, 2], window: 2 };
+    max_pool(&window, &[f64::NAN, 1.0, 2.0, 3.0], &mut y);
+    assert!(y[0].is_nan());
+    max_pool_vjp(&window, &[1.0, 5.0, 5.0, 2.0], &[2.0], &mut x_bar);
+    assert_eq!(x_bar, [0.0, 2.0, 0.0, 0.0], "the first of equal maxima");
 
     let (inputs, outputs) = (5, 3);
     let (x, w, bias, y_bar) = (numbers(11, 20), numbers(12, 15), numbers(13, 3), numbers(14, 12));
@@ -200,84 +220,4 @@ fn pooling_linear_and_activation_vjps_agree_with_finite_differences() {
         let slopes = points.iter().map(|&x| a.slope(x)).collect();
         agree("activation", &slopes, &differences(&points, &[1.0; 4], |x| x.iter().map(|&x| a.apply(x)).collect()));
     }
-}
-
-/// A small network whose every kind of layer is there.
-fn small() -> NetSpec {
-    let conv = |channels| Part::Conv { channels, kernel: [3, 3], stride: 1 };
-    NetSpec {
-        input: [2, 4, 4],
-        segments: vec![
-            SegmentSpec::Plain(vec![conv(3), Part::NormRelu]),
-            SegmentSpec::Ode(vec![conv(3), Part::NormRelu, conv(3), Part::NormRelu]),
-            SegmentSpec::Plain(vec![Part::AveragePool(2), Part::Linear(5)]),
-        ],
-    }
-}
-
-#[test]
-fn the_gradient_of_a_whole_network_agrees_with_finite_differences() {
-    let net = Network::new(&small());
-    // A bias away from zero keeps the ReLUs away from their kinks.
-    let mut theta: Vec<f64> = net.initial(15);
-    for p in net.parameters().iter().filter(|p| p.name.ends_with("bias") && p.shape == [3]) {
-        theta[p.range.clone()].fill(3.5);
-    }
-    let (images, bar) = (numbers(16, 3 * 32), numbers(17, 15));
-    for name in ["euler", "heun", "rk4"] {
-        for method in [Method::Full, Method::Anode, Method::Revolve(2)] {
-            let solve = Solve { tableau: solver(name).unwrap(), steps: 2, method };
-            let ledger = Ledger::new();
-            let (_, kept) = net.forward(&images, &theta, solve, &ledger).unwrap();
-            let mut theta_bar = vec![0.0; theta.len()];
-            net.backward(kept, &theta, &bar, &mut theta_bar, solve, &ledger).unwrap();
-            assert_eq!(ledger.cost().live_bytes, 0);
-            let run = |theta: &[f64]| net.forward(&images, theta, solve, &Ledger::new()).unwrap().0;
-            agree(name, &theta_bar, &differences(&theta, &bar, run));
-        }
-    }
-}
-
-#[test]
-fn running_statistics_move_once_for_each_forward_evaluation_under_every_method() {
-    let images = numbers(18, 3 * 32);
-    let statistics = |method| {
-        let net = Network::new(&small());
-        let theta: Vec<f64> = net.initial(19);
-        let solve = Solve { tableau: solver("rk4").unwrap(), steps: 3, method };
-        let ledger = Ledger::new();
-        let (_, kept) = net.forward(&images, &theta, solve, &ledger).unwrap();
-        let after_forward = net.statistics();
-        net.backward(kept, &theta, &[1.0; 15], &mut vec![0.0; theta.len()], solve, &ledger).unwrap();
-        assert_eq!(net.statistics(), after_forward, "{method}: a replay must not count again");
-        after_forward
-    };
-    let full = statistics(Method::Full);
-    for method in [Method::Anode, Method::Uniform(2), Method::Revolve(2), Method::ReverseTime, Method::StoredAdjoint] {
-        assert_eq!(statistics(method), full, "{method}");
-    }
-}
-
-#[test]
-fn resnet4_has_the_parameters_of_the_paper() {
-    let count = |width, classes| Network::new(&(network("resnet4").unwrap().build)(width, classes)).parameter_count();
-    assert_eq!(count(16, 10), 7_706);
-    assert_eq!(count(16, 100), 7_706 + 90 * 257);
-}
-
-#[test]
-fn bits_do_not_depend_on_the_number_of_threads() {
-    let gradient = || {
-        let net = Network::new(&(network("resnet4").unwrap().build)(4, 10));
-        let theta: Vec<f32> = net.initial(20);
-        let images: Vec<f32> = numbers(21, 21 * 3072).into_iter().map(|x| x as f32).collect();
-        let solve = Solve { tableau: solver("midpoint").unwrap(), steps: 2, method: Method::Anode };
-        let (logits, kept) = net.forward(&images, &theta, solve, &Ledger::new()).unwrap();
-        let mut bar = vec![0.0; theta.len()];
-        net.backward(kept, &theta, &vec![0.1; logits.len()], &mut bar, solve, &Ledger::new()).unwrap();
-        logits.into_iter().chain(bar).map(f32::to_bits).collect::<Vec<_>>()
-    };
-    let on = |threads| rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(gradient);
-    let one = on(1);
-    assert!(on(2) == one && on(3) == one && on(5) == one);
 }

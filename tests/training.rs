@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anode::data::{DataSet, Images, shuffled, synthetic};
 use anode::gradient::Method;
-use anode::net::{NetSpec, Network, Part, SegmentSpec, Solve, network};
+use anode::net::{Form, NetSpec, Network, Part, SegmentSpec, Solve, network};
 use anode::ode::solver;
 use anode::train::{Recipe, TrainError, Trainer, remove, resume, save};
 
@@ -31,7 +31,8 @@ fn data(images: usize) -> Arc<DataSet> {
 }
 
 fn trainer(method: Method) -> Trainer {
-    Trainer::new(Network::new(&(network("resnet4").unwrap().build)(4, 10)), data(60), recipe(method)).unwrap()
+    Trainer::new(Network::new(&(network("resnet4").unwrap().build)(Form::Ode, 4, 10)), data(60), recipe(method))
+        .unwrap()
 }
 
 fn bits(trainer: &Trainer) -> Vec<u32> {
@@ -154,7 +155,7 @@ fn the_recipe_drops_the_rate_and_keeps_the_last_small_batch() {
 fn there_must_be_something_to_train_on() {
     let mut set = (*data(60)).clone();
     set.train = Images::default();
-    let net = Network::new(&(network("resnet4").unwrap().build)(4, 10));
+    let net = Network::new(&(network("resnet4").unwrap().build)(Form::Ode, 4, 10));
     let error = Trainer::new(net, Arc::new(set), recipe(Method::Full)).err().expect("refused");
     assert!(error.to_string().contains("0 images"), "{error}");
 }

@@ -86,6 +86,8 @@ pub enum Verb {
     },
     /// Draw a checkpoint schedule as text: which snapshot lives when
     Schedule(ScheduleArguments),
+    /// Show a network as a table: layers, shapes, parameters, multiply-adds, ODE blocks
+    Describe(DescribeArguments),
     /// Measure the memory of one gradient in a process of its own; asked by the memory study on standard input
     #[command(hide = true)]
     MeasureMemory,
@@ -208,6 +210,38 @@ pub struct ScheduleArguments {
     /// Write the picture to this SVG file
     #[arg(long, value_name = "FILE")]
     pub svg: Option<PathBuf>,
+}
+
+/// Which network is shown.
+#[derive(Debug, Args)]
+pub struct DescribeArguments {
+    /// The network: resnet4, resnet10, resnet18, sqnxt or alexnet
+    #[arg(value_name = "NET")]
+    pub net: String,
+    /// What its blocks that keep their shape are
+    #[arg(long, value_enum, default_value_t = FormName::Ode)]
+    pub form: FormName,
+    /// Channels of its first stage [default: the paper's]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=4096))]
+    pub width: Option<u16>,
+    /// Classes
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub classes: u16,
+    /// Solver of the ODE blocks
+    #[arg(long, value_name = "NAME", default_value = "euler")]
+    pub solver: String,
+    /// Steps Nt of each ODE block
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..))]
+    pub steps: u16,
+}
+
+/// A form of a network on the command line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum FormName {
+    /// ODE blocks
+    Ode,
+    /// The ordinary blocks that the paper compares with
+    Baseline,
 }
 
 /// A number of bytes, with or without a unit.

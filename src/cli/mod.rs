@@ -1,6 +1,7 @@
 //! The program: one function a command, errors with exit codes.
 
 mod arguments;
+mod describe;
 mod error;
 mod keep;
 mod look;
@@ -45,6 +46,7 @@ fn dispatch(cli: &Cli) -> Result<(), CliError> {
         Verb::Run { ids, how } => run::run(common, ids, how),
         Verb::Reproduce { only, how } => run::reproduce(common, only.as_deref(), how),
         Verb::Schedule(arguments) => schedule::schedule(common, arguments),
+        Verb::Describe(arguments) => describe::describe(common, arguments),
         Verb::MeasureMemory => measure::measure_memory(),
         Verb::Figures(selection) => keep::figures(common, selection),
         Verb::Report(selection) => keep::report(common, selection),

@@ -11,8 +11,8 @@ const RECORD: usize = 1 + IMAGE_LEN;
 /// Largest file that is read: twice an official batch of 30,730,000 bytes.
 const LIMIT: u64 = 61_460_000;
 /// Normalisation of the released driver.
-const MEAN: [f64; 3] = [0.4914, 0.4822, 0.4465];
-const DEVIATION: [f64; 3] = [0.2023, 0.1994, 0.2010];
+pub(super) const CIFAR10_MEAN: [f64; 3] = [0.4914, 0.4822, 0.4465];
+pub(super) const CIFAR10_DEVIATION: [f64; 3] = [0.2023, 0.1994, 0.2010];
 /// SHA-256 of the first 1,000 records of the official `data_batch_1.bin` and `test_batch.bin`.
 const OFFICIAL: [&str; 2] = [
     "1c5f9ea0fc1111d586f29115efd3db25eecf7db27b29aaebbe84721446b052cc",
@@ -42,8 +42,7 @@ pub fn cifar10(folder: &Path) -> Result<DataSet, DataError> {
         (true, _, _) => "cifar10-subset",
         (false, _, _) => "cifar10-altered",
     };
-    let digest = sha256(&[&train.pixels[..], &train.labels, &test.pixels, &test.labels].concat());
-    Ok(DataSet { name: name.into(), digest, classes: 10, mean: MEAN, deviation: DEVIATION, train, test })
+    Ok(DataSet::new(name, 10, (CIFAR10_MEAN, CIFAR10_DEVIATION), train, test))
 }
 
 /// The folder of CIFAR-10's batches in a data folder, where there is one.

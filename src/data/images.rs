@@ -4,6 +4,7 @@ use rand::Rng;
 use rand::seq::SliceRandom;
 use rayon::prelude::*;
 
+use crate::digest::sha256_joined;
 use crate::random::{Stream, numbered};
 
 /// Channels, height and width of every image.
@@ -90,6 +91,13 @@ impl Alteration {
 }
 
 impl DataSet {
+    /// A set with its digest; `normal` is mean and standard deviation of each channel.
+    pub fn new(name: &str, classes: usize, normal: ([f64; 3], [f64; 3]), train: Images, test: Images) -> Self {
+        let digest = sha256_joined(&[&train.pixels, &train.labels, &test.pixels, &test.labels]);
+        let (mean, deviation) = normal;
+        Self { name: name.into(), digest, classes, mean, deviation, train, test }
+    }
+
     /// The named images of `part`, normalised: `[indices.len(), 3, 32, 32]`, and their labels.
     pub fn batch(
         &self,

@@ -13,7 +13,6 @@ use rayon::prelude::*;
 use crate::random::{Stream, numbered};
 
 use super::images::{DataSet, IMAGE, IMAGE_LEN, Images};
-use crate::digest::sha256;
 
 /// The seed of the data, the same for every run.
 const SEED: u64 = 20_190_227;
@@ -27,8 +26,7 @@ const NOISE: f64 = 0.22;
 /// Generates the data set: 4,000 training and 1,000 test images.
 pub fn synthetic() -> DataSet {
     let (train, test) = (images(0, TRAIN), images(TRAIN, TEST));
-    let digest = sha256(&[&train.pixels[..], &train.labels, &test.pixels, &test.labels].concat());
-    DataSet { name: "synthetic".into(), digest, classes: 10, mean: [0.5; 3], deviation: [0.2; 3], train, test }
+    DataSet::new("synthetic", 10, ([0.5; 3], [0.2; 3]), train, test)
 }
 
 fn images(first: usize, count: usize) -> Images {

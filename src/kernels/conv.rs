@@ -12,6 +12,7 @@ use rayon::prelude::*;
 use crate::ode::Real;
 
 use super::direct::Plan;
+use super::norm::channel_sums;
 
 /// Images whose weight gradients are summed on one thread before the groups are added in order.
 const GROUP: usize = 8;
@@ -296,11 +297,8 @@ pub fn conv_vjp_weights<R: Real>(shape: &ConvShape, x: &[R], y_bar: &[R], w_bar:
         weight_vjp_unrolled(shape, x, y_bar, w_bar);
     }
     if let Some(bias_bar) = bias_bar {
-        for image in y_bar.chunks_exact(shape.output_len()) {
-            for (b, plane) in bias_bar.iter_mut().zip(image.chunks_exact(pixels)) {
-                *b = *b + plane.iter().copied().sum();
-            }
-        }
+        let sums = channel_sums(y_bar, shape.channels, pixels);
+        bias_bar.iter_mut().zip(sums).for_each(|(b, sum)| *b = *b + R::of(sum));
     }
 }
 

@@ -11,5 +11,5 @@ mod simd;
 
 pub use activation::Activation;
 pub use conv::{ConvShape, conv, conv_vjp_input, conv_vjp_weights, linear, linear_vjp};
-pub use norm::{EPSILON, Moments, moments, norm_relu, norm_relu_vjp};
-pub use pool::{PoolShape, average_pool, average_pool_vjp};
+pub use norm::{EPSILON, Moments, Norm, channel_sums, moments};
+pub use pool::{PoolShape, average_pool, average_pool_vjp, max_pool, max_pool_vjp};

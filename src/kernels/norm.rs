@@ -1,4 +1,4 @@
-//! Batch norm fused with ReLU, NCHW: forward with batch or given statistics, and vjp.
+//! Batch norm, alone or fused with ReLU, NCHW: forward with batch or given statistics, and vjp.
 //!
 //! Statistics are sums in `f64`, a channel a task, in the order of the images: the same bits for any thread count.
 
@@ -55,20 +55,37 @@ fn squares<R: Real>(x: &[R], mean: f64) -> f64 {
     )
 }
 
-/// Whether ReLU lets x through, to the bit as in the forward sweep.
-#[inline(always)]
-fn live<R: Real>(x: R, (a, b): (R, R)) -> bool {
-    a * x + b > R::zero()
+/// y = a x + b, with or without ReLU.
+#[derive(Clone, Copy)]
+struct Line<R> {
+    a: R,
+    b: R,
+    relu: bool,
 }
 
-/// g where ReLU lets x through, else zero.
-#[inline(always)]
-fn masked<R: Real>(x: R, g: R, line: (R, R)) -> f64 {
-    if live(x, line) { g.f64() } else { 0.0 }
+impl<R: Real> Line<R> {
+    /// y for x. Written so that NaN stays NaN.
+    #[inline(always)]
+    fn at(self, x: R) -> R {
+        let y = self.a * x + self.b;
+        if self.relu & (y <= R::zero()) { R::zero() } else { y }
+    }
+
+    /// Whether ReLU lets x through, to the bit as in the forward sweep.
+    #[inline(always)]
+    fn live(self, x: R) -> bool {
+        !self.relu | (self.a * x + self.b > R::zero())
+    }
+
+    /// g where ReLU lets x through, else zero.
+    #[inline(always)]
+    fn masked(self, x: R, g: R) -> R {
+        if self.live(x) { g } else { R::zero() }
+    }
 }
 
 /// The sums of g and of g (x - mean) over the live places of a plane.
-fn masked_sums<R: Real>(x: &[R], g: &[R], line: (R, R), mean: f64) -> (f64, f64) {
+fn masked_sums<R: Real>(x: &[R], g: &[R], line: Line<R>, mean: f64) -> (f64, f64) {
     vectorised(
         #[inline(always)]
         || {
@@ -76,12 +93,12 @@ fn masked_sums<R: Real>(x: &[R], g: &[R], line: (R, R), mean: f64) -> (f64, f64)
             let plain = sum_of(
                 x.len(),
                 #[inline(always)]
-                |i| masked(x[i], g[i], line),
+                |i| line.masked(x[i], g[i]).f64(),
             );
             let weighted = sum_of(
                 x.len(),
                 #[inline(always)]
-                |i| masked(x[i], g[i], line) * (x[i].f64() - mean),
+                |i| line.masked(x[i], g[i]).f64() * (x[i].f64() - mean),
             );
             (plain, weighted)
         },
@@ -102,97 +119,124 @@ pub fn moments<R: Real>(x: &[R], channels: usize, pixels: usize) -> Moments {
     Moments { mean, variance, count }
 }
 
-/// Scale and shift of channel `c`: y = relu(a x + b).
-fn affine(c: usize, m: &Moments, weight: f64, bias: f64) -> (f64, f64) {
-    let a = weight / (m.variance[c] + EPSILON).sqrt();
-    (a, bias - a * m.mean[c])
+/// The sum of each channel of `x`, `[n, channels, pixels]`.
+pub fn channel_sums<R: Real>(x: &[R], channels: usize, pixels: usize) -> Vec<f64> {
+    (0..channels).into_par_iter().map(|c| planes(x, channels, pixels, c).map(plain).sum()).collect()
 }
 
-/// `y = relu(weight (x - mean) / sqrt(variance + 1e-5) + bias)`, channel by channel.
-pub fn norm_relu<R: Real>(x: &[R], pixels: usize, m: &Moments, weight: &[R], bias: &[R], y: &mut [R]) {
-    let channels = weight.len();
-    let lines: Vec<(R, R)> = (0..channels)
-        .map(|c| affine(c, m, weight[c].f64(), bias[c].f64()))
-        .map(|(a, b)| (R::of(a), R::of(b)))
-        .collect();
-    y.par_chunks_exact_mut(channels * pixels).zip(x.par_chunks_exact(channels * pixels)).for_each(|(y, x)| {
-        vectorised(
-            #[inline(always)]
-            || {
-                for ((y, x), &(a, b)) in y.chunks_exact_mut(pixels).zip(x.chunks_exact(pixels)).zip(&lines) {
-                    for (y, &x) in y.iter_mut().zip(x) {
-                        let v = a * x + b;
-                        // Written so that NaN stays NaN.
-                        *y = if v <= R::zero() { R::zero() } else { v };
-                    }
-                }
-            },
-        );
-    });
+/// Batch norm with given moments: y = weight (x - mean) / sqrt(variance + 1e-5) + bias, channel by channel, then ReLU where
+/// asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Norm<'a, R> {
+    /// Numbers of a channel of an image.
+    pub pixels: usize,
+    /// Mean and variance of each channel.
+    pub moments: &'a Moments,
+    /// Weight of each channel.
+    pub weight: &'a [R],
+    /// Bias of each channel.
+    pub bias: &'a [R],
+    /// Whether ReLU follows.
+    pub relu: bool,
 }
 
-/// The vjp of [`norm_relu`] with the batch's own moments (differentiated too): turns `y_bar` into `x_bar`
-/// (overwritten) and adds to `weight_bar` and `bias_bar`.
-///
-/// With g = y_bar where y > 0, n the count and xhat the normalised x:
-/// x_bar = weight / std (g - mean(g) - xhat mean(g xhat)).
-#[allow(clippy::too_many_arguments)]
-pub fn norm_relu_vjp<R: Real>(
-    x: &[R],
-    pixels: usize,
-    m: &Moments,
-    weight: &[R],
-    bias: &[R],
-    y_bar: &[R],
-    x_bar: &mut [R],
-    weight_bar: &mut [R],
-    bias_bar: &mut [R],
-) {
-    let channels = weight.len();
-    let lines: Vec<(f64, f64)> = (0..channels).map(|c| affine(c, m, weight[c].f64(), bias[c].f64())).collect();
-    let sums: Vec<(f64, f64)> = (0..channels)
-        .into_par_iter()
-        .map(|c| {
-            let inverse = 1.0 / (m.variance[c] + EPSILON).sqrt();
-            let (mut plain, mut scaled) = (0.0, 0.0);
-            let (line, mean) = ((R::of(lines[c].0), R::of(lines[c].1)), m.mean[c]);
-            for (x, g) in planes(x, channels, pixels, c).zip(planes(y_bar, channels, pixels, c)) {
-                let (p, s) = masked_sums(x, g, line, mean);
-                plain += p;
-                scaled += s * inverse;
-            }
-            (plain, scaled)
-        })
-        .collect();
-    for (c, &(plain, scaled)) in sums.iter().enumerate() {
-        bias_bar[c] = bias_bar[c] + R::of(plain);
-        weight_bar[c] = weight_bar[c] + R::of(scaled);
+impl<R: Real> Norm<'_, R> {
+    /// Scale and shift of channel `c`.
+    fn affine(&self, c: usize) -> (f64, f64) {
+        let a = self.weight[c].f64() / (self.moments.variance[c] + EPSILON).sqrt();
+        (a, self.bias[c].f64() - a * self.moments.mean[c])
     }
-    let n = m.count as f64;
-    x_bar
-        .par_chunks_exact_mut(channels * pixels)
-        .zip(x.par_chunks_exact(channels * pixels).zip(y_bar.par_chunks_exact(channels * pixels)))
-        .for_each(|(x_bar, (x, y_bar))| {
-            for c in 0..channels {
-                let inverse = 1.0 / (m.variance[c] + EPSILON).sqrt();
-                let (plain, scaled) = sums[c];
-                // x_bar = a g + p x + q, with the constants folded.
-                let a = lines[c].0;
-                let p = -a * scaled / n * inverse;
-                let q = -a * plain / n - p * m.mean[c];
-                let line = (R::of(a), R::of(lines[c].1));
-                let (a, p, q) = (R::of(a), R::of(p), R::of(q));
-                let range = c * pixels..(c + 1) * pixels;
-                let (x_bar, x, y_bar) = (&mut x_bar[range.clone()], &x[range.clone()], &y_bar[range]);
+
+    fn inverse(&self, c: usize) -> f64 {
+        1.0 / (self.moments.variance[c] + EPSILON).sqrt()
+    }
+
+    fn line(&self, c: usize) -> Line<R> {
+        let (a, b) = self.affine(c);
+        Line { a: R::of(a), b: R::of(b), relu: self.relu }
+    }
+
+    /// Writes the norm of `x` to `y`.
+    pub fn apply(&self, x: &[R], y: &mut [R]) {
+        let (pixels, channels) = (self.pixels, self.weight.len());
+        let lines: Vec<Line<R>> = (0..channels).map(|c| self.line(c)).collect();
+        y.par_chunks_exact_mut(channels * pixels).zip(x.par_chunks_exact(channels * pixels)).for_each(|(y, x)| {
+            vectorised(
+                #[inline(always)]
+                || {
+                    for ((y, x), &line) in y.chunks_exact_mut(pixels).zip(x.chunks_exact(pixels)).zip(&lines) {
+                        y.iter_mut().zip(x).for_each(|(y, &x)| *y = line.at(x));
+                    }
+                },
+            );
+        });
+    }
+
+    /// Overwrites `x` with its norm: the same bits as [`Self::apply`].
+    pub fn apply_in_place(&self, x: &mut [R]) {
+        let (pixels, channels) = (self.pixels, self.weight.len());
+        let lines: Vec<Line<R>> = (0..channels).map(|c| self.line(c)).collect();
+        x.par_chunks_exact_mut(channels * pixels).for_each(|x| {
+            vectorised(
+                #[inline(always)]
+                || {
+                    for (x, &line) in x.chunks_exact_mut(pixels).zip(&lines) {
+                        x.iter_mut().for_each(|x| *x = line.at(*x));
+                    }
+                },
+            );
+        });
+    }
+
+    /// The vjp, where the moments are those of `x` and are differentiated too: turns `y_bar` into `x_bar` (overwritten) and
+    /// adds to `weight_bar` and `bias_bar`.
+    ///
+    /// With g = y_bar where ReLU lets through, n the count and xhat the normalised x:
+    /// x_bar = weight / std (g - mean(g) - xhat mean(g xhat)).
+    pub fn vjp(&self, x: &[R], y_bar: &[R], x_bar: &mut [R], weight_bar: &mut [R], bias_bar: &mut [R]) {
+        let (pixels, channels, m) = (self.pixels, self.weight.len(), self.moments);
+        let sums: Vec<(f64, f64)> = (0..channels)
+            .into_par_iter()
+            .map(|c| {
+                let (line, inverse) = (self.line(c), self.inverse(c));
+                let (mut plain, mut scaled) = (0.0, 0.0);
+                for (x, g) in planes(x, channels, pixels, c).zip(planes(y_bar, channels, pixels, c)) {
+                    let (p, s) = masked_sums(x, g, line, m.mean[c]);
+                    plain += p;
+                    scaled += s * inverse;
+                }
+                (plain, scaled)
+            })
+            .collect();
+        for (c, &(plain, scaled)) in sums.iter().enumerate() {
+            bias_bar[c] = bias_bar[c] + R::of(plain);
+            weight_bar[c] = weight_bar[c] + R::of(scaled);
+        }
+        // x_bar = a g + p x + q, with the constants folded.
+        let n = m.count as f64;
+        let folded: Vec<(Line<R>, R, R)> = (0..channels)
+            .map(|c| {
+                let ((a, _), (plain, scaled)) = (self.affine(c), sums[c]);
+                let p = -a * scaled / n * self.inverse(c);
+                (self.line(c), R::of(p), R::of(-a * plain / n - p * m.mean[c]))
+            })
+            .collect();
+        x_bar
+            .par_chunks_exact_mut(channels * pixels)
+            .zip(x.par_chunks_exact(channels * pixels).zip(y_bar.par_chunks_exact(channels * pixels)))
+            .for_each(|(x_bar, (x, y_bar))| {
                 vectorised(
                     #[inline(always)]
                     || {
-                        for ((x_bar, &x), &g) in x_bar.iter_mut().zip(x).zip(y_bar) {
-                            let g = if live(x, line) { g } else { R::zero() };
-                            *x_bar = a * g + p * x + q;
+                        let planes = x_bar.chunks_exact_mut(pixels).zip(x.chunks_exact(pixels));
+                        for (((x_bar, x), y_bar), &(line, p, q)) in planes.zip(y_bar.chunks_exact(pixels)).zip(&folded)
+                        {
+                            for ((x_bar, &x), &g) in x_bar.iter_mut().zip(x).zip(y_bar) {
+                                *x_bar = line.a * line.masked(x, g) + p * x + q;
+                            }
                         }
                     },
                 );
-            }
-        });
+            });
+    }
 }

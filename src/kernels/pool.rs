@@ -1,4 +1,4 @@
-//! Average pooling over square windows that tile the image, NCHW.
+//! Average and maximum pooling over square windows that tile the image, NCHW.
 
 use rayon::prelude::*;
 
@@ -19,6 +19,10 @@ impl PoolShape {
         [self.input[0], self.input[1] / self.window, self.input[2] / self.window]
     }
 
+    fn lengths(&self) -> (usize, usize) {
+        (self.input.iter().product(), self.output().iter().product())
+    }
+
     /// Calls `visit(input index, output index)` for every input number.
     fn pairs(&self, mut visit: impl FnMut(usize, usize)) {
         let ([channels, height, width], [_, out_height, out_width]) = (self.input, self.output());
@@ -36,7 +40,7 @@ impl PoolShape {
 /// Means of the windows of a batch of images.
 pub fn average_pool<R: Real>(shape: &PoolShape, x: &[R], y: &mut [R]) {
     let scale = R::of(1.0 / (shape.window * shape.window) as f64);
-    let (input, output) = (shape.input.iter().product::<usize>(), shape.output().iter().product::<usize>());
+    let (input, output) = shape.lengths();
     x.par_chunks_exact(input).zip(y.par_chunks_exact_mut(output)).for_each(|(x, y)| {
         y.fill(R::zero());
         shape.pairs(|from, to| y[to] = y[to] + x[from]);
@@ -47,8 +51,45 @@ pub fn average_pool<R: Real>(shape: &PoolShape, x: &[R], y: &mut [R]) {
 /// The vjp of [`average_pool`]: adds to `x_bar`.
 pub fn average_pool_vjp<R: Real>(shape: &PoolShape, y_bar: &[R], x_bar: &mut [R]) {
     let scale = R::of(1.0 / (shape.window * shape.window) as f64);
-    let (input, output) = (shape.input.iter().product::<usize>(), shape.output().iter().product::<usize>());
+    let (input, output) = shape.lengths();
     x_bar.par_chunks_exact_mut(input).zip(y_bar.par_chunks_exact(output)).for_each(|(x_bar, y_bar)| {
         shape.pairs(|to, from| x_bar[to] = x_bar[to] + y_bar[from] * scale);
     });
+}
+
+/// Maxima of the windows of a batch of images. NaN stays NaN.
+pub fn max_pool<R: Real>(shape: &PoolShape, x: &[R], y: &mut [R]) {
+    let (input, output) = shape.lengths();
+    x.par_chunks_exact(input).zip(y.par_chunks_exact_mut(output)).for_each(|(x, y)| {
+        y.fill(R::neg_infinity());
+        shape.pairs(|from, to| {
+            if exceeds(x[from], y[to]) {
+                y[to] = x[from];
+            }
+        });
+    });
+}
+
+/// The vjp of [`max_pool`]: adds to `x_bar` at the first maximum of each window.
+pub fn max_pool_vjp<R: Real>(shape: &PoolShape, x: &[R], y_bar: &[R], x_bar: &mut [R]) {
+    let (input, output) = shape.lengths();
+    let images = x.par_chunks_exact(input).zip(y_bar.par_chunks_exact(output));
+    x_bar.par_chunks_exact_mut(input).zip(images).for_each_init(
+        || vec![(R::zero(), 0); output],
+        |largest, (x_bar, (x, y_bar))| {
+            largest.fill((R::neg_infinity(), usize::MAX));
+            shape.pairs(|from, to| {
+                if largest[to].1 == usize::MAX || exceeds(x[from], largest[to].0) {
+                    largest[to] = (x[from], from);
+                }
+            });
+            for (&(_, from), &y_bar) in largest.iter().zip(y_bar) {
+                x_bar[from] = x_bar[from] + y_bar;
+            }
+        },
+    );
+}
+
+fn exceeds<R: Real>(x: R, y: R) -> bool {
+    x > y || (x.is_nan() && !y.is_nan())
 }

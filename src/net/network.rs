@@ -1,5 +1,6 @@
 //! A network from images to logits: forward sweep, vjp, evaluation.
 
+use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rand::Rng;
@@ -8,8 +9,11 @@ use crate::gradient::{Block, Ledger, Method, Trajectory};
 use crate::ode::{ButcherTableau, Grid, Real, SolveError};
 use crate::random::{Stream, stream};
 
-use super::chain::{Builder, Chain, ChainTape, Parameter, StartValue, Statistics};
+use super::builder::{Builder, Parameter, StartValue};
+use super::chain::{Chain, ChainTape};
+use super::layer::Statistics;
 use super::ode_field::OdeField;
+use super::residual::{Residual, ResidualTape};
 use super::{NetSpec, SegmentSpec};
 
 /// How the ODE blocks are solved and differentiated.
@@ -31,16 +35,32 @@ pub struct Network {
     classes: usize,
 }
 
-enum Segment {
+/// A stretch of a network, built.
+pub enum Segment {
+    /// Layers one after the other.
     Plain(Arc<Chain>),
+    /// A residual block that is no ODE block.
+    Residual(Arc<Residual>),
+    /// An ODE block.
     Ode(Arc<Chain>),
+}
+
+impl Segment {
+    /// Place of its parameters in the network's.
+    pub fn parameters(&self) -> Range<usize> {
+        match self {
+            Self::Plain(chain) | Self::Ode(chain) => chain.parameters.clone(),
+            Self::Residual(block) => block.parameters(),
+        }
+    }
 }
 
 /// What the forward sweep keeps for the backward sweep.
 pub struct Kept<R: Real>(Vec<KeptSegment<R>>);
 
 enum KeptSegment<R: Real> {
-    Plain(ChainTape<R>),
+    Plain(Arc<Chain>, ChainTape<R>),
+    Residual(Arc<Residual>, ResidualTape<R>),
     Ode { field: OdeField<R>, theta: Vec<R>, trajectory: Trajectory<OdeField<R>> },
 }
 
@@ -52,10 +72,7 @@ impl Network {
             .segments
             .iter()
             .enumerate()
-            .map(|(i, segment)| match segment {
-                SegmentSpec::Plain(parts) => Segment::Plain(Arc::new(builder.chain(i, parts))),
-                SegmentSpec::Ode(parts) => Segment::Ode(Arc::new(builder.chain(i, parts))),
-            })
+            .map(|(i, segment)| build(&mut builder, &format!("segment{i}"), segment))
             .collect();
         Self {
             segments,
@@ -63,6 +80,11 @@ impl Network {
             running: Arc::new(Mutex::new(builder.statistics)),
             classes: builder.shape.iter().product(),
         }
+    }
+
+    /// The stretches, from the image to the logits.
+    pub fn segments(&self) -> &[Segment] {
+        &self.segments
     }
 
     /// The parameters and their places.
@@ -84,6 +106,7 @@ impl Network {
     pub fn macs(&self, stages: usize, steps: usize) -> usize {
         let of = |segment: &Segment| match segment {
             Segment::Plain(chain) => chain.macs(),
+            Segment::Residual(block) => block.macs(),
             Segment::Ode(chain) => chain.macs() * stages * steps,
         };
         self.segments.iter().map(of).sum()
@@ -134,7 +157,15 @@ impl Network {
                     let theta = &theta[chain.parameters.clone()];
                     let (y, tape) = chain.forward_taped(&current, theta, Statistics::BatchUpdating, &mut running);
                     ledger.keep(tape.bytes());
-                    kept.push(KeptSegment::Plain(tape));
+                    kept.push(KeptSegment::Plain(chain.clone(), tape));
+                    current = y;
+                }
+                Segment::Residual(block) => {
+                    let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+                    let theta = &theta[block.parameters()];
+                    let (y, tape) = block.forward_taped(&current, theta, Statistics::BatchUpdating, &mut running);
+                    ledger.keep(tape.bytes());
+                    kept.push(KeptSegment::Residual(block.clone(), tape));
                     current = y;
                 }
                 Segment::Ode(chain) => {
@@ -165,13 +196,17 @@ impl Network {
     ) -> Result<(), SolveError> {
         let mut bar = logits_bar.to_vec();
         for (i, (segment, kept)) in self.segments.iter().zip(kept.0).enumerate().rev() {
-            let (Segment::Plain(chain) | Segment::Ode(chain)) = segment;
-            let range = chain.parameters.clone();
+            let range = segment.parameters();
             bar = match kept {
-                KeptSegment::Plain(tape) => {
+                KeptSegment::Plain(chain, tape) => {
                     let x_bar = chain.vjp(&tape, &theta[range.clone()], &bar, &mut theta_bar[range], i > 0);
                     ledger.free(tape.bytes());
                     x_bar.unwrap_or_default()
+                }
+                KeptSegment::Residual(block, tape) => {
+                    let x_bar = block.vjp(&tape, &theta[range.clone()], &bar, &mut theta_bar[range]);
+                    ledger.free(tape.bytes());
+                    x_bar
                 }
                 KeptSegment::Ode { field, theta, trajectory } => {
                     let mut block_bar = theta_bar[range.clone()].to_vec();
@@ -198,6 +233,11 @@ impl Network {
                     let theta = &theta[chain.parameters.clone()];
                     current = chain.forward(&current, theta, Statistics::Running, &mut running);
                 }
+                Segment::Residual(block) => {
+                    let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+                    let theta = &theta[block.parameters()];
+                    current = block.forward(&current, theta, Statistics::Running, &mut running);
+                }
                 Segment::Ode(chain) => {
                     let field = OdeField::new(chain.clone(), self.running.clone(), false);
                     let theta = theta[chain.parameters.clone()].to_vec();
@@ -206,6 +246,25 @@ impl Network {
             }
         }
         Ok(current)
+    }
+}
+
+fn build(builder: &mut Builder, name: &str, spec: &SegmentSpec) -> Segment {
+    match spec {
+        SegmentSpec::Plain(parts) => Segment::Plain(Arc::new(builder.chain(name, parts))),
+        SegmentSpec::Ode(parts) => Segment::Ode(Arc::new(builder.chain(name, parts))),
+        SegmentSpec::Residual { main, shortcut } => {
+            let input = builder.shape;
+            let main = builder.chain(&format!("{name}.main"), main);
+            builder.shape = input;
+            let shortcut = if shortcut.is_empty() {
+                // The identity keeps the shape; it stands behind the main path's parameters.
+                builder.chain(name, &[])
+            } else {
+                builder.chain(&format!("{name}.shortcut"), shortcut)
+            };
+            Segment::Residual(Arc::new(Residual { main, shortcut }))
+        }
     }
 }
 

@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::ode::{At, DifferentiableField, FieldError, Pass, Real, Vector, VectorField, expect_len};
 
-use super::chain::{Chain, ChainTape, Statistics};
+use super::chain::{Chain, ChainTape};
+use super::layer::Statistics;
 
 /// f(z, theta) of an ODE block on a batch of images; does not depend on t.
 ///

@@ -9,10 +9,10 @@ use serde_json::{Map, Value};
 
 use crate::data;
 use crate::definition::StudyKind;
-use crate::definition::settings::{DataSet, TrainingSettings};
+use crate::definition::settings::{self, DataSet, TrainingSettings};
 use crate::digest::sha256;
 use crate::gradient::Method;
-use crate::net::{self, Network, Solve};
+use crate::net::{self, Form, Network, Solve};
 use crate::record::{Outcome, RecordError, StepLog, number, row};
 use crate::train::{self, CheckpointError, Recipe, TrainError, Trainer};
 
@@ -72,6 +72,9 @@ fn load(place: &Place, settings: &TrainingSettings) -> Result<data::DataSet, Stu
     let mut set = match &settings.data {
         DataSet::Synthetic => data::synthetic(),
         DataSet::Cifar10 => data::cifar10(&data::cifar10_folder(folder()?).map_err(failed)?).map_err(failed)?,
+        DataSet::Cifar10Jpeg => {
+            data::cifar10_jpeg(&data::cifar10_jpeg_path(folder()?).map_err(failed)?).map_err(failed)?
+        }
         DataSet::CifarFolder(path) => data::cifar10(&folder()?.join(path)).map_err(failed)?,
     };
     if settings.data == DataSet::Cifar10 && set.name != "cifar10" {
@@ -88,7 +91,8 @@ fn trainer(context: &Context<'_>, settings: &TrainingSettings, data: data::DataS
     let unknown = || StudyError::failed("settings", format!("no network `{}`", settings.net.as_str()));
     let registered = net::network(settings.net.as_str()).ok_or_else(unknown)?;
     let method: Method = settings.method.as_str().parse().map_err(|e| StudyError::failed("settings", e))?;
-    let network = Network::new(&(registered.build)(settings.width.unwrap_or(registered.width), data.classes));
+    let width = settings.width.unwrap_or(registered.width);
+    let network = Network::new(&(registered.build)(form(settings.form), width, data.classes));
     let recipe = Recipe {
         solve: Solve { tableau: solver(&settings.solver)?, steps: settings.steps, method },
         epochs: settings.epochs,
@@ -102,6 +106,13 @@ fn trainer(context: &Context<'_>, settings: &TrainingSettings, data: data::DataS
         seed: context.seed,
     };
     Trainer::new(network, Arc::new(data), recipe).map_err(|e| StudyError::failed("start", e))
+}
+
+fn form(form: settings::Form) -> Form {
+    match form {
+        settings::Form::Ode => Form::Ode,
+        settings::Form::Baseline => Form::Baseline,
+    }
 }
 
 fn checkpoint(error: CheckpointError) -> StudyError {

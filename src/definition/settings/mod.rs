@@ -15,7 +15,7 @@ pub use memory::MemorySettings;
 pub use names::{MethodName, NetName, SolverName};
 pub use reversibility::{ErrorNorm, Normalise, Picture, Problem, ReversibilitySettings, Stepping};
 pub use schedules::{Placement, SchedulesSettings};
-pub use training::{DataSet, TrainingSettings};
+pub use training::{DataSet, Form, TrainingSettings};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

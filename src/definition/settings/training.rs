@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::net;
+
 use super::{Fault, Faults, MethodName, NetName, SolverName};
 
 /// Train `net` with one gradient method.
@@ -13,6 +15,9 @@ use super::{Fault, Faults, MethodName, NetName, SolverName};
 pub struct TrainingSettings {
     /// The network.
     pub net: NetName,
+    /// What its blocks that keep their shape are.
+    #[serde(default)]
+    pub form: Form,
     /// Channels of the first stage; absent: the network's own.
     #[serde(default)]
     pub width: Option<usize>,
@@ -56,6 +61,17 @@ fn checkpoint_every() -> usize {
     50
 }
 
+/// What the blocks of a network that keep their shape are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Form {
+    /// ODE blocks.
+    #[default]
+    Ode,
+    /// The ordinary blocks of the network that the paper compares with. Solver, steps and method do nothing.
+    Baseline,
+}
+
 /// A data set.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -64,6 +80,9 @@ pub enum DataSet {
     Synthetic,
     /// CIFAR-10 in the official binary layout, from the data folder.
     Cifar10,
+    /// CIFAR-10 with every image re-encoded as JPEG, from `cifar10-jpeg.tar.xz` or `cifar10-jpeg/` of the data folder.
+    #[serde(rename = "cifar10-jpeg")]
+    Cifar10Jpeg,
     /// CIFAR-10 records in the official binary layout from a folder of the user's, relative to the data folder.
     CifarFolder(PathBuf),
 }
@@ -78,6 +97,11 @@ impl TrainingSettings {
         faults.count("checkpoint_every", self.checkpoint_every);
         for (at, n) in [("width", self.width), ("train_images", self.train_images), ("test_images", self.test_images)] {
             n.into_iter().for_each(|n| faults.count(at, n));
+        }
+        if let (Some(width), Some(net)) = (self.width, net::network(self.net.as_str())) {
+            faults.require(width.is_multiple_of(net.width_unit), "width", || {
+                format!("{width}; allowed for {}: multiples of {}", net.name, net.width_unit)
+            });
         }
         faults.positive("learning_rate", self.learning_rate);
         faults.require((0.0..1.0).contains(&self.momentum), "momentum", || {

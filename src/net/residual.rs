@@ -1,0 +1,94 @@
+//! A residual block that is no ODE block: relu(main(x) + shortcut(x)).
+
+use std::ops::Range;
+
+use rayon::prelude::*;
+
+use crate::ode::{Real, Vector};
+
+use super::chain::{Chain, ChainTape};
+use super::layer::Statistics;
+
+/// Two chains from one input; an empty shortcut is the identity.
+#[derive(Clone, Debug)]
+pub struct Residual {
+    /// The main path.
+    pub main: Chain,
+    /// The shortcut. Its parameters follow those of the main path.
+    pub shortcut: Chain,
+}
+
+/// What a forward pass leaves for the vjp.
+pub struct ResidualTape<R> {
+    main: ChainTape<R>,
+    shortcut: ChainTape<R>,
+    /// Where the sum was above zero.
+    live: Vec<bool>,
+}
+
+impl<R: Real> ResidualTape<R> {
+    /// Bytes that the tape keeps alive.
+    pub fn bytes(&self) -> usize {
+        self.main.bytes() + self.shortcut.bytes() + self.live.len()
+    }
+}
+
+impl Residual {
+    /// Place of the block's parameters in the network's.
+    pub fn parameters(&self) -> Range<usize> {
+        self.main.parameters.start..self.shortcut.parameters.end
+    }
+
+    /// Multiply-adds of one image.
+    pub fn macs(&self) -> usize {
+        self.main.macs() + self.shortcut.macs()
+    }
+
+    /// The block's output for a batch; `theta` are the block's own parameters.
+    pub fn forward<R: Real>(&self, x: &[R], theta: &[R], statistics: Statistics, running: &mut [f64]) -> Vec<R> {
+        let (main, shortcut) = theta.split_at(self.main.parameters.len());
+        let mut y = self.main.forward(x, main, statistics, running);
+        match self.shortcut.layers().is_empty() {
+            true => add_relu(&mut y, x),
+            false => add_relu(&mut y, &self.shortcut.forward(x, shortcut, statistics, running)),
+        }
+        y
+    }
+
+    /// As [`Self::forward`], same bits, with the tape.
+    pub fn forward_taped<R: Real>(
+        &self,
+        x: &[R],
+        theta: &[R],
+        statistics: Statistics,
+        running: &mut [f64],
+    ) -> (Vec<R>, ResidualTape<R>) {
+        let (theta_main, theta_shortcut) = theta.split_at(self.main.parameters.len());
+        let (mut y, main) = self.main.forward_taped(x, theta_main, statistics, running);
+        let (skipped, shortcut) = self.shortcut.forward_taped(x, theta_shortcut, statistics, running);
+        add_relu(&mut y, &skipped);
+        let live = y.par_iter().map(|&y| y > R::zero()).collect();
+        (y, ResidualTape { main, shortcut, live })
+    }
+
+    /// From the cotangent of the output: adds to `theta_bar` and returns the cotangent of the input.
+    pub fn vjp<R: Real>(&self, tape: &ResidualTape<R>, theta: &[R], y_bar: &[R], theta_bar: &mut [R]) -> Vec<R> {
+        let cut = self.main.parameters.len();
+        let (theta_main, theta_shortcut) = theta.split_at(cut);
+        let (main_bar, shortcut_bar) = theta_bar.split_at_mut(cut);
+        let masked = |(&bar, &live): (&R, &bool)| if live { bar } else { R::zero() };
+        let bar: Vec<R> = y_bar.par_iter().zip(&tape.live).map(masked).collect();
+        let mut x_bar = self.main.vjp(&tape.main, theta_main, &bar, main_bar, true).unwrap_or_default();
+        let other = self.shortcut.vjp(&tape.shortcut, theta_shortcut, &bar, shortcut_bar, true).unwrap_or_default();
+        x_bar.axpy(R::one(), &other);
+        x_bar
+    }
+}
+
+/// `y = relu(y + x)`. NaN stays NaN.
+fn add_relu<R: Real>(y: &mut [R], x: &[R]) {
+    y.par_iter_mut().zip(x).for_each(|(y, &x)| {
+        let sum = *y + x;
+        *y = if sum <= R::zero() { R::zero() } else { sum };
+    });
+}
