@@ -10,7 +10,7 @@ use crate::plan::Shard;
 /// How the program ends; stands in the help and in the man page.
 pub const EXIT_CODES: &str = "Exit codes:
   0    all is well
-  1    a run failed, a definition is wrong, or a check of `anode check` failed
+  1    a run failed, a definition is wrong, or `anode check`, `report --verify` or `merge` found a fault
   2    the command line is wrong, or asks for what this build does not have
   3    results or figures could not be read or written
   130  stopped by Ctrl-C; the same call goes on where it stopped";
@@ -94,7 +94,14 @@ pub enum Verb {
     /// Draw the charts again from the records
     Figures(Selection),
     /// Write tables, charts and the report again from the records
-    Report(Selection),
+    Report {
+        /// The selection
+        #[command(flatten)]
+        selection: Selection,
+        /// Write nothing: make every file again from the archived records and tell which published ones differ
+        #[arg(long)]
+        verify: bool,
+    },
     /// Check all definitions, and the JSON schema
     Check {
         /// Write the schema instead of comparing it

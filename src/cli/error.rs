@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::definition::DefinitionError;
 use crate::record::MergeError;
-use crate::report::ReportError;
+use crate::report::{Difference, ReportError};
 use crate::runner::RunnerError;
 
 /// Why a command did not end well.
@@ -19,6 +19,9 @@ pub enum CliError {
     /// The committed schema is not the generated one.
     #[error("{0}: differs from the schema of this version; write it with `anode check --write-schema`")]
     Schema(PathBuf),
+    /// Published files are not what the archived records give.
+    #[error("{} files are not what the archived records give; write them with `anode report`:\n{}", .0.len(), different(.0))]
+    Unverified(Vec<Difference>),
     /// The call is wrong.
     #[error("{0}")]
     Usage(String),
@@ -48,11 +51,15 @@ fn lines(failed: &[(String, String)]) -> String {
     failed.iter().map(|(run, why)| format!("  {run}: {why}")).collect::<Vec<_>>().join("\n")
 }
 
+fn different(found: &[Difference]) -> String {
+    found.iter().map(|d| format!("  {}: {}", d.path.display(), d.what)).collect::<Vec<_>>().join("\n")
+}
+
 impl CliError {
     /// The exit code.
     pub fn code(&self) -> u8 {
         match self {
-            Self::Definitions(_) | Self::Failed(_) | Self::Schema(_) => 1,
+            Self::Definitions(_) | Self::Failed(_) | Self::Schema(_) | Self::Unverified(_) => 1,
             Self::Merge(MergeError::Conflicts(_)) => 1,
             Self::Usage(_) | Self::Merge(MergeError::NoRuns(_)) => 2,
             Self::Runner(_) | Self::Merge(_) | Self::Report(_) | Self::Io { .. } => 3,

@@ -49,7 +49,7 @@ fn dispatch(cli: &Cli) -> Result<(), CliError> {
         Verb::Describe(arguments) => describe::describe(common, arguments),
         Verb::MeasureMemory => measure::measure_memory(),
         Verb::Figures(selection) => keep::figures(common, selection),
-        Verb::Report(selection) => keep::report(common, selection),
+        Verb::Report { selection, verify } => keep::report(common, selection, *verify),
         Verb::Check { write_schema } => keep::check(common, *write_schema),
         Verb::Clean { selection, yes } => keep::clean(common, selection, *yes),
         Verb::Completions { shell } => {

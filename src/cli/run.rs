@@ -16,6 +16,7 @@ use crate::study::STUDIES;
 
 use super::arguments::{Common, Device, How};
 use super::error::CliError;
+use super::keep::contents;
 use super::output::{print, print_json, print_table, warn};
 use super::select;
 
@@ -59,7 +60,8 @@ pub fn reproduce(common: &Common, only: Option<&str>, how: &How) -> Result<(), C
     let (tally, skipped) = walk(common, &loaded, how)?;
     // A report may be being written by another call; no write takes an hour.
     let results = &common.results;
-    for folder in [&common.figures, results, &results.join("tables"), &results.join("timing")] {
+    for folder in [&common.figures, results, &results.join("tables"), &results.join("timing"), &results.join("records")]
+    {
         sweep(folder, Duration::from_secs(3600)).map_err(|source| CliError::Io { path: folder.clone(), source })?;
     }
     if tally.interrupted > 0 || how.shard.is_some() {
@@ -69,7 +71,8 @@ pub fn reproduce(common: &Common, only: Option<&str>, how: &How) -> Result<(), C
     }
     // The report covers all experiments, also those that ran before.
     let all = select::definitions(&select::all(common)?);
-    let summary = crate::report::write_all(&all, &common.results, &common.figures, how.profile.into())?;
+    let not_run = select::not_run(common, None)?;
+    let summary = crate::report::write_all(contents(common, &all, &not_run), how.profile.into())?;
     tell(common, &tally, &skipped, &summary);
     finish(tally)
 }
