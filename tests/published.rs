@@ -57,7 +57,9 @@ fn every_published_file_that_was_changed_lost_or_added_is_named() {
         let said: Value = serde_json::from_slice(&output.stdout).expect("JSON");
         let found = said["differences"].as_array().expect("a list").clone();
         assert_eq!(output.status.code(), Some(i32::from(!found.is_empty())));
-        found.into_iter().map(|d| (d["path"].as_str().unwrap().to_owned(), d["what"].as_str().unwrap().to_owned()))
+        found
+            .into_iter()
+            .map(|d| (d["path"].as_str().unwrap().to_owned(), d["what"].as_str().unwrap().to_owned()))
             .collect::<Vec<_>>()
     };
     assert_eq!(verify(), []);
@@ -115,7 +117,7 @@ fn a_new_run_counts_more_than_an_archived_one_and_clean_removes_both() {
     assert!(tree(&place.path("results/records")).is_empty());
     place.expect(0, &["report"]);
     let report = std::fs::read_to_string(place.path("results/REPORT.md")).expect("a report");
-    assert!(report.contains("not run, because no records"), "{report}");
+    assert!(report.contains("not run, because there are no records"), "{report}");
 }
 
 #[test]
@@ -126,7 +128,9 @@ fn experiments_without_results_are_listed_with_the_reason() {
     place.define(&reversal("plain")).write("experiments/not-run.json", list.to_string());
     place.expect(0, &["report"]);
     let report = || std::fs::read_to_string(place.path("results/REPORT.md")).expect("a report");
-    assert!(report().contains("not run, because nobody did") && report().contains("because it needs a telescope"));
+    assert!(
+        report().contains("not run, because nobody did") && report().contains("not run | because it needs a telescope")
+    );
     place.expect(0, &["reproduce"]);
     assert!(!report().contains("nobody did") && report().contains("because it needs a telescope"));
 

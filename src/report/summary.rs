@@ -23,6 +23,7 @@ pub struct Line {
     profile: Profile,
     anchor: String,
     number: String,
+    checks: String,
     recorded: bool,
 }
 
@@ -34,8 +35,8 @@ impl Line {
         let diverged = results.diverged();
         let also = if diverged > 0 { format!("; {diverged} runs diverged") } else { String::new() };
         let measured = match verdict {
-            Verdict::NotRun if results.asked == 0 => format!("no runs in profile {}", results.profile.name()),
-            Verdict::NotRun => "no records".into(),
+            Verdict::NotRun if results.asked == 0 => format!("there are no runs in profile {}", results.profile.name()),
+            Verdict::NotRun => "there are no records".into(),
             _ => {
                 format!(
                     "{hold} of {} checks hold, {} of {} runs{also}",
@@ -47,6 +48,10 @@ impl Line {
         };
         // The check that decided: the first that does not hold, else the first.
         let decisive = checks.iter().find(|c| c.verdict == verdict).or(checks.first());
+        let missing = results.asked - results.runs.len();
+        let mut gaps =
+            if missing > 0 { format!("; {missing} of {} runs missing", results.asked) } else { String::new() };
+        gaps += &also;
         Self {
             told: SummaryRow {
                 id: definition.id.clone(),
@@ -58,10 +63,21 @@ impl Line {
             paper: definition.paper,
             profile: results.profile,
             anchor: page::anchor(results),
-            number: decisive.map(|c| c.brief.clone()).unwrap_or_default(),
+            number: decisive.map(|c| labelled(&c.brief, definition)).unwrap_or_default() + &gaps,
+            checks: format!("{hold} of {}", checks.len()),
             recorded: !results.runs.is_empty(),
         }
     }
+}
+
+/// Words that are columns, as the definition calls them to a reader.
+fn labelled(brief: &str, definition: &Definition) -> String {
+    let word = |word: &str| {
+        let name = word.trim_end_matches([',', ':']);
+        let metric = definition.metrics.iter().find(|m| m.column == name);
+        metric.map_or_else(|| word.to_owned(), |m| format!("{}{}", m.label, &word[name.len()..]))
+    };
+    brief.split(' ').map(word).collect::<Vec<_>>().join(" ")
 }
 
 /// Heading and first paragraph.
@@ -89,7 +105,8 @@ pub fn table(lines: &[Line], not_run: &[NotRun]) -> Piece {
             Cell::Link(told.id.clone(), line.anchor.clone()),
             Cell::Text(told.title.clone()),
             Cell::Verdict(told.verdict.clone()),
-            Cell::Text(format!("{} ({})", line.number, told.measured)),
+            Cell::Text(line.number.clone()),
+            Cell::Number(line.checks.clone()),
         ];
         rows.push(((line.paper, false, &told.id), cells.into_iter().chain(profile).collect()));
     }
@@ -99,7 +116,8 @@ pub fn table(lines: &[Line], not_run: &[NotRun]) -> Piece {
             Cell::Link(line.told.id.clone(), line.anchor.clone()),
             Cell::Text(line.told.title.clone()),
             Cell::Verdict(line.told.verdict.clone()),
-            Cell::Text(why),
+            Cell::Text(format!("because {why}")),
+            Cell::Number("–".into()),
         ];
         rows.push(((line.paper, true, &line.told.id), cells.into_iter().chain(no_profile()).collect()));
     }
@@ -108,7 +126,8 @@ pub fn table(lines: &[Line], not_run: &[NotRun]) -> Piece {
             Cell::Text(entry.id.clone()),
             Cell::Text(entry.title.clone()),
             Cell::Verdict(Verdict::NotRun.word().into()),
-            Cell::Text(because(&entry.because)),
+            Cell::Text(format!("because {}", entry.because)),
+            Cell::Number("–".into()),
         ];
         rows.push(((entry.paper, true, &entry.id), cells.into_iter().chain(no_profile()).collect()));
     }
@@ -119,27 +138,23 @@ pub fn table(lines: &[Line], not_run: &[NotRun]) -> Piece {
         [one] => format!("Every experiment of both papers, profile {one}"),
         several => format!("Every experiment of both papers, profiles {}", several.join(" and ")),
     };
-    let head = ["Experiment", "Claim tested", "Verdict", "Number"].into_iter();
+    let head = ["Experiment", "Claim tested", "Verdict", "Number", "Checks"].into_iter();
     let head = head.chain((profiles.len() > 1).then_some("Profile")).map(str::to_owned);
     Piece::Table(caption, head.collect(), rows.into_iter().map(|(_, cells)| cells).collect())
 }
 
 /// Experiments with a definition and without records under any profile, each once, with the reason.
-fn without_results<'a>(lines: &'a [Line], not_run: &[NotRun]) -> Vec<(&'a Line, String)> {
-    let mut found: Vec<(&Line, String)> = vec![];
+fn without_results<'a>(lines: &'a [Line], not_run: &'a [NotRun]) -> Vec<(&'a Line, &'a str)> {
+    let mut found: Vec<(&Line, &str)> = vec![];
     for line in lines {
         let ran = lines.iter().any(|l| l.recorded && l.told.id == line.told.id);
         if ran || found.iter().any(|(l, _)| l.told.id == line.told.id) {
             continue;
         }
         let entry = not_run.iter().find(|e| e.id == line.told.id);
-        found.push((line, because(entry.map_or(&line.told.measured, |e| &e.because))));
+        found.push((line, entry.map_or(&line.told.measured, |e| &e.because)));
     }
     found
-}
-
-fn because(why: &str) -> String {
-    format!("not run, because {why}")
 }
 
 /// What was claimed and would be measured, of experiments without records.
@@ -148,7 +163,7 @@ pub fn pages_not_run(experiments: &[Definition], lines: &[Line], not_run: &[NotR
     for (line, why) in without_results(lines, not_run) {
         if let Some(definition) = experiments.iter().find(|d| d.id == line.told.id) {
             pieces.extend(page::opening(definition, line.anchor.clone()));
-            pieces.push(Piece::Paragraph("Verdict:".into(), why));
+            pieces.push(Piece::Paragraph("Verdict:".into(), format!("not run, because {why}")));
         }
     }
     pieces

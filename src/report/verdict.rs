@@ -159,7 +159,8 @@ fn equals(column: &str, value: &Value, rows: &[&Row]) -> Judged {
         None => format!("{column} is {} in all {} rows", cell(value), rows.len()),
         Some(first) => format!("{column} is not {} in {} of {} rows, but {first}", cell(value), odd.len(), rows.len()),
     };
-    finding(odd.is_empty(), found.clone(), found)
+    let brief = if odd.is_empty() { format!("{column} {}", cell(value)) } else { found.clone() };
+    finding(odd.is_empty(), found, brief)
 }
 
 /// Rows grouped by what they have in some columns.
