@@ -19,7 +19,7 @@ done
 if [[ ! -f $cache/package/axe.min.js ]]; then
     command -v npm >/dev/null || skip "npm, which brings axe-core, is not installed"
     mkdir -p "$cache"
-    (cd "$cache" && npm pack --silent "axe-core@$version" >/dev/null && tar xzf ./*.tgz) || skip "axe-core cannot be fetched"
+    (cd "$cache" && npm pack --silent --fetch-retries=0 --fetch-timeout=20000 "axe-core@$version" >/dev/null && tar xzf ./*.tgz) || skip "axe-core cannot be fetched"
 fi
 
 work=$(mktemp -d)

@@ -18,6 +18,7 @@ a { color: var(--link); }
 .scroll { overflow-x: auto; margin: 1rem 0; }
 table { border-collapse: collapse; font-size: 0.875rem; line-height: 1.4; }
 caption { text-align: left; color: var(--soft); padding-bottom: 0.3rem; }
+caption span { display: block; max-width: min(62rem, calc(100vw - 3rem)); position: sticky; left: 0; }
 th, td { border-bottom: 1px solid var(--line); padding: 0.24rem 0.7rem; text-align: left; vertical-align: top; }
 table.wide td, table.wide th { white-space: nowrap; }
 th { background: var(--head); } .number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
@@ -88,7 +89,7 @@ fn table(caption: &str, head: &[String], rows: &[Vec<Cell>]) -> String {
     };
     let body: String = rows.iter().map(row).collect();
     let caption_tag =
-        if caption.is_empty() { String::new() } else { format!("<caption>{}</caption>", escape(caption)) };
+        if caption.is_empty() { String::new() } else { format!("<caption><span>{}</span></caption>", escape(caption)) };
     // Few columns of prose wrap; many columns of numbers scroll.
     let class = if stacked { "stack" } else { "wide" };
     let label = if caption.is_empty() { "table".into() } else { escape(caption) };

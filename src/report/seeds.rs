@@ -140,8 +140,9 @@ pub fn text(over: &Over, logarithmic: bool) -> String {
             let (middle, least, greatest) = median(numbers);
             format!("{} ({} to {})", short(middle), short(least), short(greatest))
         }
-        Over::Numbers(numbers) => mean_interval(numbers, CONFIDENCE)
-            .map_or_else(|| "–".into(), |i| format!("{} ± {}", short(i.mean), short(i.half))),
+        Over::Numbers(numbers) => {
+            mean_interval(numbers, CONFIDENCE).map_or_else(|| "–".into(), |interval| interval.to_string())
+        }
     }
 }
 
@@ -156,8 +157,8 @@ mod tests {
         let column = |values: Value| over(values.as_array().unwrap().clone());
         assert_eq!(text(&column(json!([2, 2, 2])), false), "2");
         assert_eq!(text(&column(json!(["back", "forth", "back"])), false), "back or forth");
-        // Mean 2 and s = 1; t(0.975, 2) = 4.30265, so half = 4.30265 / sqrt 3.
-        assert_eq!(text(&column(json!([1, 2, 3])), false), "2 ± 2.484");
+        // Mean 2 and s = 1; t(0.975, 2) = 4.30265, so half = 4.30265 / sqrt 3 = 2.484.
+        assert_eq!(text(&column(json!([1, 2, 3])), false), "2.0 ± 2.5");
         assert_eq!(text(&column(json!([1e-9, 1e-3, 1e3, "inf"])), true), "500 (1e-9 to inf)");
     }
 

@@ -3,6 +3,8 @@
 use serde::Serialize;
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
+use super::results::short;
+
 /// A mean, and how far it is known.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Interval {
@@ -27,6 +29,28 @@ pub fn mean_interval(values: &[f64], confidence: f64) -> Option<Interval> {
     let variance = values.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / (n - 1.0);
     let t = StudentsT::new(0.0, 1.0, n - 1.0).ok()?.inverse_cdf(f64::midpoint(1.0, confidence));
     Some(Interval { mean, half: t * (variance / n).sqrt(), count })
+}
+
+impl std::fmt::Display for Interval {
+    /// `5.50 ± 0.66`: the half to two digits, the mean to as many places; a common power of ten where that is shorter.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { mean, half, .. } = *self;
+        if half == 0.0 || !half.is_finite() || !mean.is_finite() {
+            return write!(f, "{} ± {}", short(mean), short(half));
+        }
+        let largest = mean.abs().max(half);
+        let power = if (1e-3..1e6).contains(&largest) { 0 } else { largest.log10().floor() as i32 };
+        let scale = 10f64.powi(power);
+        let (mean, half) = (mean / scale, half / scale);
+        let places = (1.0 - half.log10().floor()).max(0.0) as usize;
+        if places > 6 {
+            return write!(f, "{} ± {}", short(self.mean), short(self.half));
+        }
+        match power {
+            0 => write!(f, "{mean:.places$} ± {half:.places$}"),
+            _ => write!(f, "({mean:.places$} ± {half:.places$})e{power}"),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -68,5 +92,17 @@ mod tests {
         assert_eq!(mean_interval(&[1.0], 0.95), None);
         assert_eq!(mean_interval(&[1.0, 2.0], 1.0), None);
         assert_eq!(mean_interval(&[3.0; 4], 0.95), Some(Interval { mean: 3.0, half: 0.0, count: 4 }));
+    }
+
+    #[test]
+    fn an_interval_is_printed_as_precisely_as_it_is_known() {
+        let text = |mean, half| Interval { mean, half, count: 3 }.to_string();
+        assert_eq!(text(5.50412, 0.66421), "5.50 ± 0.66");
+        assert_eq!(text(0.4801, 0.0123), "0.480 ± 0.012");
+        assert_eq!(text(51_234.0, 1_234.0), "51234 ± 1234");
+        assert_eq!(text(1.234e-9, 4.5e-10), "(1.23 ± 0.45)e-9");
+        assert_eq!(text(1.0, 4.36e-16), "1 ± 4.36e-16");
+        assert_eq!(text(2.0, 0.0), "2 ± 0");
+        assert_eq!(text(f64::INFINITY, f64::NAN), "inf ± NaN");
     }
 }

@@ -59,9 +59,7 @@ pub fn exceeds(rule: &Exceeds, rows: &[&Row]) -> Judged {
 fn spread(rule: &Exceeds, interval: Option<Interval>) -> String {
     let percent = 100.0 * rule.confidence.unwrap_or(CONFIDENCE);
     match interval {
-        Some(Interval { mean, half, count }) => {
-            format!(", paired difference {} ± {} ({percent} %, {count} seeds)", short(mean), short(half))
-        }
+        Some(interval) => format!(", paired difference {interval} ({percent} %, {} seeds)", interval.count),
         None if rule.confidence.is_some() => ", fewer than two shared seeds".into(),
         None => String::new(),
     }
@@ -125,9 +123,9 @@ mod tests {
 
     #[test]
     fn the_interval_is_that_of_the_paired_differences() {
-        // Differences 1, 2, 3: mean 2, half 4.30265 / sqrt 3.
+        // Differences 1, 2, 3: mean 2, half 4.30265 / sqrt 3 = 2.484.
         let found = judged(&[1.0, 2.0, 3.0], &[0.0, 0.0, 0.0], 0.0, Some(0.95));
-        assert!(found.measured.contains("paired difference 2 ± 2.484 (95 %, 3 seeds)"), "{}", found.measured);
+        assert!(found.measured.contains("paired difference 2.0 ± 2.5 (95 %, 3 seeds)"), "{}", found.measured);
         assert_eq!(found.verdict, Verdict::Inconclusive);
     }
 
