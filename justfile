@@ -32,3 +32,10 @@ bench *ARGS:
 # Remove the records of the quick profile; asks first
 clean *ARGS:
     cargo run --release --quiet -- clean {{ARGS}}
+
+# One training step of each network beside PyTorch, in turn; sets up its own virtual environment
+bench-peer *ARGS:
+    test -d target/peer || python3 -m venv target/peer
+    target/peer/bin/pip install --quiet torch numpy
+    cargo build --release --quiet --example training_step
+    target/peer/bin/python benches/peer/compare.py {{ARGS}}

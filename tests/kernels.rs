@@ -57,9 +57,11 @@ fn single_precision_convolutions_agree_with_double_precision() {
     ];
     for kernel in [[3, 3], [1, 3], [3, 1], [5, 5], [1, 1]] {
         shapes.extend([same(3, 16, [32, 32], kernel), same(8, 6, [16, 16], kernel), same(5, 9, [8, 32], kernel)]);
+        shapes.extend([same(37, 9, [8, 8], kernel), same(5, 6, [4, 4], kernel), same(5, 6, [3, 7], kernel)]);
+        shapes.push(ConvShape { stride: 2, ..same(6, 7, [16, 8], kernel) });
     }
-    for shape in shapes {
-        let n = 11;
+    for (i, shape) in shapes.into_iter().enumerate() {
+        let n = [11, 19, 32][i % 3];
         let double = |seed, len| numbers(seed, len);
         let single = |x: &[f64]| x.iter().map(|&x| x as f32).collect::<Vec<_>>();
         let round = |x: Vec<f64>| x.into_iter().map(|x| f64::from(x as f32)).collect::<Vec<_>>();

@@ -11,7 +11,7 @@ use rayon::prelude::*;
 
 use crate::ode::Real;
 
-use super::direct::Plan;
+use super::direct;
 use super::norm::channel_sums;
 
 /// Images whose weight gradients are summed on one thread before the groups are added in order.
@@ -219,14 +219,14 @@ fn singles_mut<R: Real>(x: &mut [R]) -> Option<&mut [f32]> {
 
 /// `y = x * w + bias` for a batch of images: `x` is `[n, input]`, `y` `[n, output]`.
 pub fn conv<R: Real>(shape: &ConvShape, x: &[R], w: &[R], bias: Option<&[R]>, y: &mut [R]) {
-    match (singles(x), singles(w), Plan::new(shape)) {
-        (Some(x), Some(w), Some(plan)) => {
-            if let Some(y) = singles_mut(y) {
-                convolve(&plan, &plan.pack(w), (x, shape.input_len()), (y, shape.output_len()), false);
-            }
-        }
-        _ => conv_unrolled(shape, x, w, y),
+    let as_singles = (singles(x), singles(w), bias.map(singles));
+    if let (Some(x), Some(w), None | Some(Some(_))) = as_singles
+        && let Some(y) = singles_mut(y)
+        && direct::forward(shape, x, w, as_singles.2.flatten(), y)
+    {
+        return;
     }
+    conv_unrolled(shape, x, w, y);
     if let Some(bias) = bias {
         y.par_chunks_exact_mut(shape.output_len()).for_each(|y| {
             for (y, &b) in y.chunks_exact_mut(shape.pixels()).zip(bias) {
@@ -234,17 +234,6 @@ pub fn conv<R: Real>(shape: &ConvShape, x: &[R], w: &[R], bias: Option<&[R]>, y:
             }
         });
     }
-}
-
-/// Runs a direct convolution over a batch, an image of the given length at a time.
-fn convolve(plan: &Plan, packed: &[f32], (x, input): (&[f32], usize), (y, output): (&mut [f32], usize), add: bool) {
-    x.par_chunks_exact(input).zip(y.par_chunks_exact_mut(output)).for_each_init(
-        || vec![0.0; plan.padded_len()],
-        |padded, (x, y)| {
-            plan.pad(x, padded);
-            plan.convolve(padded, packed, y, add);
-        },
-    );
 }
 
 fn conv_unrolled<R: Real>(shape: &ConvShape, x: &[R], w: &[R], y: &mut [R]) {
@@ -265,10 +254,11 @@ fn conv_unrolled<R: Real>(shape: &ConvShape, x: &[R], w: &[R], y: &mut [R]) {
 
 /// `x_bar += (dy/dx)^T y_bar` for a batch of images.
 pub fn conv_vjp_input<R: Real>(shape: &ConvShape, w: &[R], y_bar: &[R], x_bar: &mut [R]) {
-    if let (Some(y_bar), Some(w), Some(plan)) = (singles(y_bar), singles(w), Plan::of_vjp(shape))
+    if let (Some(y_bar), Some(w)) = (singles(y_bar), singles(w))
         && let Some(x_bar) = singles_mut(x_bar)
+        && direct::vjp_input(shape, w, y_bar, x_bar)
     {
-        return convolve(&plan, &plan.pack_turned(w), (y_bar, shape.output_len()), (x_bar, shape.input_len()), true);
+        return;
     }
     let (depth, pixels) = (shape.depth(), shape.pixels());
     x_bar.par_chunks_exact_mut(shape.input_len()).zip(y_bar.par_chunks_exact(shape.output_len())).for_each_init(
@@ -289,34 +279,16 @@ pub fn conv_vjp_input<R: Real>(shape: &ConvShape, w: &[R], y_bar: &[R], x_bar: &
 /// `w_bar += (dy/dw)^T y_bar`, and the same for the bias, summed over a batch of images.
 pub fn conv_vjp_weights<R: Real>(shape: &ConvShape, x: &[R], y_bar: &[R], w_bar: &mut [R], bias_bar: Option<&mut [R]>) {
     let pixels = shape.pixels();
-    if let (Some(x), Some(y_bar), Some(plan)) = (singles(x), singles(y_bar), Plan::new(shape))
-        && let Some(w_bar) = singles_mut(w_bar)
-    {
-        weight_vjp(&plan, (x, shape.input_len()), (y_bar, shape.output_len()), w_bar);
-    } else {
+    let taken = match (singles(x), singles(y_bar), singles_mut(w_bar)) {
+        (Some(x), Some(y_bar), Some(w_bar)) => direct::vjp_weights(shape, x, y_bar, w_bar),
+        _ => false,
+    };
+    if !taken {
         weight_vjp_unrolled(shape, x, y_bar, w_bar);
     }
     if let Some(bias_bar) = bias_bar {
         let sums = channel_sums(y_bar, shape.channels, pixels);
         bias_bar.iter_mut().zip(sums).for_each(|(b, sum)| *b = *b + R::of(sum));
-    }
-}
-
-fn weight_vjp(plan: &Plan, (x, input): (&[f32], usize), (y_bar, output): (&[f32], usize), w_bar: &mut [f32]) {
-    let groups: Vec<Vec<f32>> = x
-        .par_chunks(input * GROUP)
-        .zip(y_bar.par_chunks(output * GROUP))
-        .map(|(x, y_bar)| {
-            let (mut sum, mut padded) = (vec![0.0; w_bar.len()], vec![0.0; plan.padded_len()]);
-            for (x, y_bar) in x.chunks_exact(input).zip(y_bar.chunks_exact(output)) {
-                plan.pad(x, &mut padded);
-                plan.add_weight_vjp(&padded, y_bar, &mut sum);
-            }
-            sum
-        })
-        .collect();
-    for group in groups {
-        w_bar.iter_mut().zip(group).for_each(|(w, g)| *w += g);
     }
 }
 

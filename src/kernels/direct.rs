@@ -1,21 +1,21 @@
-//! Direct convolution with stride 1 in `f32`, by vector registers: the fast path for small kernels on images whose lines fill
-//! whole registers. Nothing is unrolled into memory; each image is read from a copy with its zeros around it.
+//! Direct convolution in `f32`, by vector registers: the fast path for small kernels. Nothing is unrolled into memory; images
+//! are read from a copy with their zeros around them, laid out by a [`Plan`].
 //!
 //! A tile of outputs, a few channels by a few registers of pixels, stays in registers while the sum runs over input channels
 //! and taps, in that order, so the bits do not depend on the tile or on the number of threads.
 
+use std::ops::Range;
+
 use pulp::{Simd, WithSimd};
+use rayon::prelude::*;
 
 use super::ConvShape;
+use super::plan::{CHANNELS, Plan, VECTORS, blocks};
 
-/// Registers of pixels in a tile.
-const VECTORS: usize = 4;
-/// Channels in a tile.
-const CHANNELS: usize = 4;
-/// Kernels with more taps, and those with one, are left to the matrix multiplication.
-const MOST_TAPS: usize = 9;
+/// Input channels whose part of a tile's sum runs at a time: their lines stay in the nearest cache for all output channels.
+const INPUTS: usize = 16;
 
-/// Pixels that a register of this processor holds.
+/// Numbers that a register of this processor holds.
 struct Lanes;
 
 impl WithSimd for Lanes {
@@ -26,126 +26,67 @@ impl WithSimd for Lanes {
     }
 }
 
-/// Where the numbers of a padded image stand, and which of them each register of the output sees.
-#[derive(Clone, Debug)]
-pub(super) struct Plan {
-    /// Input and output channels.
-    channels: (usize, usize),
-    /// Input height and width, zeros above and left of them.
-    input: [usize; 2],
-    zeros: [usize; 2],
-    /// Numbers of a line and of a plane of the padded image.
-    pitch: usize,
-    plane: usize,
-    /// Offset of each tap in a padded plane.
-    taps: Vec<usize>,
-    /// Offset of each register's pixels in a padded plane and in an output plane.
-    registers: Vec<(usize, usize)>,
-    pixels: usize,
+/// Numbers that a register of this processor holds.
+fn lanes() -> usize {
+    pulp::Arch::new().dispatch(Lanes)
 }
 
-impl Plan {
-    /// The plan of a convolution, where this path can take it.
-    pub fn new(shape: &ConvShape) -> Option<Self> {
-        let [inputs, height, width] = shape.input;
-        let [outputs, out_height, out_width] = shape.output();
-        let [kernel_height, kernel_width] = shape.kernel;
-        let lanes = pulp::Arch::new().dispatch(Lanes);
-        let fits =
-            lanes > 1 && out_width.is_multiple_of(lanes) && (out_width / lanes * out_height).is_multiple_of(VECTORS);
-        if !fits || shape.stride != 1 || !(2..=MOST_TAPS).contains(&(kernel_height * kernel_width)) {
-            return None;
-        }
-        let pitch = width + 2 * shape.padding[1];
-        let taps = (0..kernel_height).flat_map(|ky| (0..kernel_width).map(move |kx| ky * pitch + kx)).collect();
-        let lines = (0..out_height).flat_map(|y| (0..out_width).step_by(lanes).map(move |x| (y, x)));
-        Some(Self {
-            channels: (inputs, outputs),
-            input: [height, width],
-            zeros: shape.padding,
-            pitch,
-            plane: pitch * (height + 2 * shape.padding[0]),
-            taps,
-            registers: lines.map(|(y, x)| (y * pitch + x, y * out_width + x)).collect(),
-            pixels: out_height * out_width,
-        })
-    }
+/// `y = x * w + bias` for a batch of images. `false`: this path cannot take it, and nothing was done.
+pub(super) fn forward(shape: &ConvShape, x: &[f32], w: &[f32], bias: Option<&[f32]>, y: &mut [f32]) -> bool {
+    let Some(plan) = Plan::new(shape, lanes()) else { return false };
+    convolve(&plan, &plan.pack(w), (x, shape.input_len()), (y, shape.output_len()), Start::Bias(bias));
+    true
+}
 
-    /// The plan of the vjp for the input: a convolution of the output's cotangent with the turned kernel.
-    pub fn of_vjp(shape: &ConvShape) -> Option<Self> {
-        let [k, l] = shape.kernel;
-        let turned = ConvShape {
-            input: shape.output(),
-            channels: shape.input[0],
-            padding: [(k - 1).checked_sub(shape.padding[0])?, (l - 1).checked_sub(shape.padding[1])?],
-            ..*shape
-        };
-        (shape.stride == 1).then(|| Self::new(&turned)).flatten()
-    }
+/// `x_bar += (dy/dx)^T y_bar` for a batch of images, as [`forward`].
+pub(super) fn vjp_input(shape: &ConvShape, w: &[f32], y_bar: &[f32], x_bar: &mut [f32]) -> bool {
+    let Some(plan) = Plan::of_vjp(shape, lanes()) else { return false };
+    convolve(&plan, &plan.pack_turned(w), (y_bar, shape.output_len()), (x_bar, shape.input_len()), Start::Add);
+    true
+}
 
-    /// Numbers of a padded image.
-    pub fn padded_len(&self) -> usize {
-        self.channels.0 * self.plane
-    }
+/// What sums start with.
+#[derive(Clone, Copy)]
+enum Start<'a> {
+    /// A number a channel, or zero.
+    Bias(Option<&'a [f32]>),
+    /// What is there.
+    Add,
+}
 
-    /// Copies an image into `padded`, whose zeros were set when it was made.
-    pub fn pad(&self, image: &[f32], padded: &mut [f32]) {
-        let [height, width] = self.input;
-        for (image, plane) in image.chunks_exact(height * width).zip(padded.chunks_exact_mut(self.plane)) {
-            let lines = plane[self.zeros[0] * self.pitch..].chunks_exact_mut(self.pitch);
-            for (from, to) in image.chunks_exact(width).zip(lines) {
-                to[self.zeros[1]..][..width].copy_from_slice(from);
+fn convolve(plan: &Plan, packed: &[f32], (x, input): (&[f32], usize), (y, output): (&mut [f32], usize), start: Start) {
+    let k = plan.images;
+    x.par_chunks(input * k).zip(y.par_chunks_mut(output * k)).for_each_init(
+        || {
+            let padded = if plan.needs_no_copy() { 0 } else { plan.padded_len() };
+            (vec![0.0; padded], vec![0.0; if k == 1 { 0 } else { plan.output_len() }])
+        },
+        |(padded, together), (x, y)| {
+            let padded = if plan.needs_no_copy() {
+                x
+            } else {
+                plan.pad(x, padded);
+                padded
+            };
+            if k == 1 {
+                Convolve { plan, padded, packed, y, start }.run();
+                return;
             }
-        }
-    }
-
-    /// The weights `[outputs, inputs, taps]` in the order in which tiles read them: tile, input, tap, channel of the tile.
-    pub fn pack(&self, w: &[f32]) -> Vec<f32> {
-        let (inputs, outputs) = self.channels;
-        let depth = inputs * self.taps.len();
-        let mut packed = Vec::with_capacity(outputs * depth);
-        for (first, channels) in blocks(outputs) {
-            packed.extend((0..depth).flat_map(|d| (first..first + channels).map(move |c| w[c * depth + d])));
-        }
-        packed
-    }
-
-    /// The weights of the convolution behind [`Self::of_vjp`], from those of the convolution whose vjp it is.
-    pub fn pack_turned(&self, w: &[f32]) -> Vec<f32> {
-        let ((inputs, outputs), taps) = (self.channels, self.taps.len());
-        let at = |o: usize, i: usize, t: usize| w[(i * outputs + o) * taps + taps - 1 - t];
-        let turned: Vec<f32> = (0..outputs)
-            .flat_map(|o| (0..inputs).flat_map(move |i| (0..taps).map(move |t| (o, i, t))))
-            .map(|(o, i, t)| at(o, i, t))
-            .collect();
-        self.pack(&turned)
-    }
-
-    /// `y = x * w`, or `y += x * w`, for one padded image and packed weights.
-    pub fn convolve(&self, padded: &[f32], packed: &[f32], y: &mut [f32], add: bool) {
-        assert!(
-            padded.len() == self.padded_len() && y.len() == self.channels.1 * self.pixels,
-            "an image that does not fit"
-        );
-        assert_eq!(packed.len(), self.channels.0 * self.channels.1 * self.taps.len(), "weights that do not fit");
-        pulp::Arch::new().dispatch(Convolve { plan: self, padded, packed, y, add });
-    }
-
-    /// `w_bar += ` the vjp for the weights of one padded image and the cotangent of its output.
-    pub fn add_weight_vjp(&self, padded: &[f32], y_bar: &[f32], w_bar: &mut [f32]) {
-        assert!(
-            padded.len() == self.padded_len() && y_bar.len() == self.channels.1 * self.pixels,
-            "an image that does not fit"
-        );
-        assert_eq!(w_bar.len(), self.channels.0 * self.channels.1 * self.taps.len(), "weights that do not fit");
-        pulp::Arch::new().dispatch(WeightVjp { plan: self, padded, y_bar, w_bar });
-    }
+            // Outputs that stand side by side are added to their images only at the end.
+            let (add, start) = match start {
+                Start::Add => (true, Start::Bias(None)),
+                start => (false, start),
+            };
+            Convolve { plan, padded, packed, y: together, start }.run();
+            plan.scatter(together, y, add);
+        },
+    );
 }
 
-/// Blocks of channels: first channel and number, [`CHANNELS`] or, at the end, one.
-fn blocks(channels: usize) -> impl Iterator<Item = (usize, usize)> {
-    let whole = channels - channels % CHANNELS;
-    (0..whole).step_by(CHANNELS).map(|c| (c, CHANNELS)).chain((whole..channels).map(|c| (c, 1)))
+/// Blocks of channels as tiles take them: [`CHANNELS`] at a time, or one by one where fewer are left.
+fn tiles(range: Range<usize>) -> impl Iterator<Item = (usize, usize)> {
+    let whole = range.start + range.len() / CHANNELS * CHANNELS;
+    (range.start..whole).step_by(CHANNELS).map(|c| (c, CHANNELS)).chain((whole..range.end).map(|c| (c, 1)))
 }
 
 /// # Safety
@@ -166,12 +107,28 @@ unsafe fn store<S: Simd>(to: &mut [f32], at: usize, x: S::f32s) {
     unsafe { to.as_mut_ptr().add(at).cast::<S::f32s>().write_unaligned(x) }
 }
 
+/// One padded image, or several side by side, with packed weights.
 struct Convolve<'a> {
     plan: &'a Plan,
     padded: &'a [f32],
     packed: &'a [f32],
     y: &'a mut [f32],
-    add: bool,
+    start: Start<'a>,
+}
+
+impl Convolve<'_> {
+    fn run(self) {
+        let Plan { channels: (inputs, outputs), ref taps, .. } = *self.plan;
+        assert!(
+            self.padded.len() == self.plan.padded_len() && self.y.len() == self.plan.output_len(),
+            "images that do not fit"
+        );
+        assert_eq!(self.packed.len(), inputs * outputs * taps.len(), "weights that do not fit");
+        if let Start::Bias(Some(bias)) = self.start {
+            assert_eq!(bias.len(), outputs, "a bias that does not fit");
+        }
+        pulp::Arch::new().dispatch(self);
+    }
 }
 
 impl WithSimd for Convolve<'_> {
@@ -179,13 +136,18 @@ impl WithSimd for Convolve<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(mut self, simd: S) {
-        let depth = self.plan.channels.0 * self.plan.taps.len();
-        for (first, channels) in blocks(self.plan.channels.1) {
-            let weights = &self.packed[first * depth..][..channels * depth];
-            for registers in self.plan.registers.chunks_exact(VECTORS) {
-                match channels {
-                    CHANNELS => self.tile::<S, CHANNELS>(simd, first, weights, registers),
-                    _ => self.tile::<S, 1>(simd, first, weights, registers),
+        let Plan { channels: (inputs, outputs), ref taps, ref registers, .. } = *self.plan;
+        let depth = inputs * taps.len();
+        for registers in registers.chunks_exact(VECTORS) {
+            for from in (0..inputs).step_by(INPUTS) {
+                let part = from..(from + INPUTS).min(inputs);
+                for (first, channels) in tiles(0..outputs) {
+                    let weights = &self.packed[first * depth..][..channels * depth];
+                    let weights = &weights[part.start * taps.len() * channels..part.end * taps.len() * channels];
+                    match channels {
+                        CHANNELS => self.tile::<S, CHANNELS>(simd, first, part.clone(), weights, registers),
+                        _ => self.tile::<S, 1>(simd, first, part.clone(), weights, registers),
+                    }
                 }
             }
         }
@@ -193,22 +155,35 @@ impl WithSimd for Convolve<'_> {
 }
 
 impl Convolve<'_> {
+    /// The part of a tile's sum that runs over the input channels `inputs`.
     #[inline(always)]
-    fn tile<S: Simd, const C: usize>(&mut self, simd: S, first: usize, w: &[f32], registers: &[(usize, usize)]) {
+    fn tile<S: Simd, const C: usize>(
+        &mut self,
+        simd: S,
+        first: usize,
+        inputs: Range<usize>,
+        w: &[f32],
+        registers: &[(usize, usize)],
+    ) {
         let Plan { pixels, plane, ref taps, .. } = *self.plan;
         let mut at = [(0, 0); VECTORS];
         at.copy_from_slice(registers);
         let mut sums = [[simd.splat_f32s(0.0); VECTORS]; C];
-        if self.add {
-            for (c, sums) in sums.iter_mut().enumerate() {
-                for (sum, (_, out)) in sums.iter_mut().zip(at) {
-                    // SAFETY: a register of the plan lies in each plane of `y`, whose length was checked.
-                    *sum = unsafe { load::<S>(self.y, (first + c) * pixels + out) };
+        for (c, sums) in sums.iter_mut().enumerate() {
+            match self.start {
+                Start::Bias(bias) if inputs.start == 0 => {
+                    *sums = [simd.splat_f32s(bias.map_or(0.0, |bias| bias[first + c])); VECTORS];
+                }
+                _ => {
+                    for (sum, (_, out)) in sums.iter_mut().zip(at) {
+                        // SAFETY: a register of the plan lies in each plane of `y`, whose length was checked.
+                        *sum = unsafe { load::<S>(self.y, (first + c) * pixels + out) };
+                    }
                 }
             }
         }
         let mut weights = w.chunks_exact(C);
-        for input in 0..self.plan.channels.0 {
+        for input in inputs {
             for tap in taps {
                 let base = input * plane + tap;
                 let mut x = [simd.splat_f32s(0.0); VECTORS];
@@ -234,11 +209,93 @@ impl Convolve<'_> {
     }
 }
 
+/// Images whose weight gradients are summed on one thread before the groups are added in order, where images stand alone.
+const GROUP: usize = 8;
+
+/// `w_bar += (dy/dw)^T y_bar`, summed over a batch of images, as [`forward`].
+pub(super) fn vjp_weights(shape: &ConvShape, x: &[f32], y_bar: &[f32], w_bar: &mut [f32]) -> bool {
+    let Some(plan) = Plan::new(shape, lanes()) else { return false };
+    let (x, y_bar) = ((x, shape.input_len()), (y_bar, shape.output_len()));
+    if plan.images == 1 {
+        weights_of_groups(&plan, x, y_bar, w_bar)
+    } else {
+        weights_of_blocks(&plan, x, y_bar, w_bar)
+    }
+    true
+}
+
+/// Registers over which a tile of weights is summed before its lanes are added up.
+const SUMMED: usize = 64;
+
+/// Large images: each thread sums over a group of them; the groups are added in order.
+fn weights_of_groups(plan: &Plan, (x, input): (&[f32], usize), (y_bar, output): (&[f32], usize), w_bar: &mut [f32]) {
+    let at_a_time = (SUMMED / plan.registers.len()).clamp(1, GROUP);
+    let groups: Vec<Vec<f32>> = x
+        .par_chunks(input * GROUP)
+        .zip(y_bar.par_chunks(output * GROUP))
+        .map(|(x, y_bar)| {
+            let mut padded = vec![0.0; if plan.needs_no_copy() { 0 } else { at_a_time * plan.padded_len() }];
+            let mut sum = vec![0.0; w_bar.len()];
+            for (x, y_bar) in x.chunks(at_a_time * input).zip(y_bar.chunks(at_a_time * output)) {
+                let padded = if plan.needs_no_copy() {
+                    x
+                } else {
+                    let places = padded.chunks_exact_mut(plan.padded_len());
+                    x.chunks_exact(input).zip(places).for_each(|(x, padded)| plan.pad(x, padded));
+                    &padded
+                };
+                let sets: Vec<_> = padded.chunks_exact(plan.padded_len()).zip(y_bar.chunks_exact(output)).collect();
+                WeightVjp { plan, sets: &sets, outputs: 0..plan.channels.1, w_bar: &mut sum }.run();
+            }
+            sum
+        })
+        .collect();
+    for group in groups {
+        w_bar.iter_mut().zip(group).for_each(|(w, g)| *w += g);
+    }
+}
+
+/// Small images side by side, with many weights: each thread sums a block of output channels over all images.
+fn weights_of_blocks(plan: &Plan, (x, input): (&[f32], usize), (y_bar, output): (&[f32], usize), w_bar: &mut [f32]) {
+    let k = plan.images;
+    let sets: Vec<(Vec<f32>, Vec<f32>)> = x
+        .par_chunks(input * k)
+        .zip(y_bar.par_chunks(output * k))
+        .map(|(x, y_bar)| {
+            let (mut padded, mut together) = (vec![0.0; plan.padded_len()], vec![0.0; plan.output_len()]);
+            plan.pad(x, &mut padded);
+            plan.gather(y_bar, &mut together);
+            (padded, together)
+        })
+        .collect();
+    let sets: Vec<_> = sets.iter().map(|(padded, y_bar)| (&padded[..], &y_bar[..])).collect();
+    let at_a_time = (SUMMED / plan.registers.len()).max(1);
+    let depth = plan.channels.0 * plan.taps.len();
+    w_bar.par_chunks_mut(CHANNELS * depth).zip(blocks(plan.channels.1)).for_each(|(w_bar, outputs)| {
+        for sets in sets.chunks(at_a_time) {
+            WeightVjp { plan, sets, outputs: outputs.clone(), w_bar: &mut *w_bar }.run();
+        }
+    });
+}
+
+/// The gradient of the weights of some output channels, summed over sets: the padded images of a plan with the cotangents of
+/// their outputs.
 struct WeightVjp<'a> {
     plan: &'a Plan,
-    padded: &'a [f32],
-    y_bar: &'a [f32],
+    sets: &'a [(&'a [f32], &'a [f32])],
+    outputs: Range<usize>,
     w_bar: &'a mut [f32],
+}
+
+impl WeightVjp<'_> {
+    fn run(self) {
+        let Plan { channels: (inputs, outputs), ref taps, .. } = *self.plan;
+        let (padded_len, output_len) = (self.plan.padded_len(), self.plan.output_len());
+        let fits = self.sets.iter().all(|(x, y)| x.len() == padded_len && y.len() == output_len);
+        assert!(fits && self.outputs.end <= outputs, "images that do not fit");
+        assert_eq!(self.w_bar.len(), inputs * self.outputs.len() * taps.len(), "weights that do not fit");
+        pulp::Arch::new().dispatch(self);
+    }
 }
 
 impl WithSimd for WeightVjp<'_> {
@@ -246,9 +303,8 @@ impl WithSimd for WeightVjp<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(mut self, simd: S) {
-        let (inputs, outputs) = self.plan.channels;
-        for (output, m) in blocks(outputs) {
-            for (input, n) in blocks(inputs) {
+        for (output, m) in tiles(self.outputs.clone()) {
+            for (input, n) in tiles(0..self.plan.channels.0) {
                 for tap in 0..self.plan.taps.len() {
                     match (m, n) {
                         (CHANNELS, CHANNELS) => self.tile::<S, CHANNELS, CHANNELS>(simd, output, input, tap),
@@ -267,23 +323,25 @@ impl WeightVjp<'_> {
     fn tile<S: Simd, const M: usize, const N: usize>(&mut self, simd: S, output: usize, input: usize, tap: usize) {
         let Plan { pixels, plane, ref taps, .. } = *self.plan;
         let mut sums = [[simd.splat_f32s(0.0); N]; M];
-        for &(from, out) in &self.plan.registers {
-            let mut x = [simd.splat_f32s(0.0); N];
-            for (n, x) in x.iter_mut().enumerate() {
-                // SAFETY: as in the forward tile.
-                *x = unsafe { load::<S>(self.padded, (input + n) * plane + taps[tap] + from) };
-            }
-            for (m, sums) in sums.iter_mut().enumerate() {
-                // SAFETY: a register of the plan lies in each plane of `y_bar`, whose length was checked.
-                let y = unsafe { load::<S>(self.y_bar, (output + m) * pixels + out) };
-                for (sum, x) in sums.iter_mut().zip(x) {
-                    *sum = simd.mul_add_e_f32s(y, x, *sum);
+        for (padded, y_bar) in self.sets {
+            for &(from, out) in &self.plan.registers {
+                let mut x = [simd.splat_f32s(0.0); N];
+                for (n, x) in x.iter_mut().enumerate() {
+                    // SAFETY: as in the forward tile.
+                    *x = unsafe { load::<S>(padded, (input + n) * plane + taps[tap] + from) };
+                }
+                for (m, sums) in sums.iter_mut().enumerate() {
+                    // SAFETY: a register of the plan lies in each plane of `y_bar`, whose length was checked.
+                    let y = unsafe { load::<S>(y_bar, (output + m) * pixels + out) };
+                    for (sum, x) in sums.iter_mut().zip(x) {
+                        *sum = simd.mul_add_e_f32s(y, x, *sum);
+                    }
                 }
             }
         }
         for (m, sums) in sums.into_iter().enumerate() {
             for (n, sum) in sums.into_iter().enumerate() {
-                let place = ((output + m) * self.plan.channels.0 + input + n) * taps.len() + tap;
+                let place = ((output - self.outputs.start + m) * self.plan.channels.0 + input + n) * taps.len() + tap;
                 self.w_bar[place] += simd.reduce_sum_f32s(sum);
             }
         }

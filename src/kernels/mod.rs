@@ -6,6 +6,7 @@ mod activation;
 mod conv;
 mod direct;
 mod norm;
+mod plan;
 mod pool;
 mod simd;
 
