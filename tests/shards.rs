@@ -155,6 +155,7 @@ fn shards_and_jobs_that_make_no_sense_are_refused() {
         (&["plan", "--slurm", "--shards", "0"], "--shards"),
         (&["plan", "--slurm", "--shard", "1/2"], "cannot be used"),
         (&["plan", "--slurm", "--profile", "paper"], "no runs"),
+        (&["plan", "--slurm", "--json"], "--json"),
         (&["reproduce", "--shard", "1/2", "--plan-digest", "0000"], "anode plan --slurm"),
     ] {
         let said = place.expect(2, arguments);

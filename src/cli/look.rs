@@ -8,8 +8,9 @@ use crate::plan::plan;
 use crate::runner::is_recorded;
 use crate::study::STUDIES;
 
-use super::arguments::{Common, PlanArguments};
+use super::arguments::Common;
 use super::error::CliError;
+use super::job::PlanArguments;
 use super::output::{print, print_json, print_table, warn};
 use super::{select, slurm};
 
@@ -65,6 +66,9 @@ pub fn show_plan(common: &Common, arguments: &PlanArguments) -> Result<(), CliEr
     let data = data_folder(common.data.as_deref());
     let (mut runs, skipped) = plan(&loaded, selection.profile.into(), "cpu", data.as_deref(), STUDIES);
     if arguments.slurm {
+        if common.json {
+            return Err(CliError::Usage("--slurm writes a shell script; leave out --json".into()));
+        }
         for skip in &skipped {
             warn(&format!("not in the job: {} {}: {}", skip.experiment, skip.label, skip.why));
         }

@@ -3,6 +3,7 @@
 mod arguments;
 mod describe;
 mod error;
+mod job;
 mod keep;
 mod look;
 mod man;

@@ -6,8 +6,9 @@ use std::path::Path;
 use crate::definition::Profile;
 use crate::plan::{Run, plan_digest};
 
-use super::arguments::{Common, PlanArguments};
+use super::arguments::Common;
 use super::error::CliError;
+use super::job::PlanArguments;
 
 /// The part of the script that is the same for every plan.
 const BODY: &str = include_str!("slurm.sh");

@@ -94,10 +94,13 @@ pub fn opening() -> Vec<Piece> {
     ]
 }
 
+/// Where a row stands: by paper, measured before the others, by name.
+type Place<'a> = (Paper, bool, &'a str);
+
 /// Every experiment of both papers: measured ones with their number, the others with the reason.
 pub fn table(lines: &[Line], not_run: &[NotRun]) -> Piece {
     let profiles: BTreeSet<Profile> = lines.iter().filter(|l| l.recorded).map(|l| l.profile).collect();
-    let mut rows: Vec<((Paper, bool, &str), Vec<Cell>)> = vec![];
+    let mut rows: Vec<(Place, Vec<Cell>)> = vec![];
     for line in lines.iter().filter(|l| l.recorded) {
         let told = &line.told;
         let profile = (profiles.len() > 1).then(|| Cell::Text(line.profile.name().into()));
