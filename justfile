@@ -15,6 +15,14 @@ figures *ARGS:
 report *ARGS:
     cargo run --release --quiet -- report {{ARGS}}
 
+# Whether tables, charts and report are what the committed records give
+verify *ARGS:
+    cargo run --release --quiet -- report --verify {{ARGS}}
+
+# Accessibility of the report; needs Chromium and npm
+check-report *ARGS:
+    scripts/check-report.sh {{ARGS}}
+
 # All tests
 test *ARGS:
     cargo test {{ARGS}}

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use anode::definition::{Profile, load_all, schema};
+use anode::definition::{Profile, load_all, load_not_run, schema};
 use serde_json::Value;
 
 fn json(path: &Path) -> Value {
@@ -49,5 +49,43 @@ fn committed_experiments_match_the_schema_and_broken_ones_do_not() {
         let mut broken = scalar.clone();
         damage(&mut broken);
         assert!(!validator.is_valid(&broken), "break {i} passes the schema");
+    }
+}
+
+/// Every experiment of the two papers, by the names that this project gives them.
+const OF_THE_PAPERS: [&str; 21] = [
+    "anode-fig1",
+    "anode-scalar",
+    "anode-matrix",
+    "anode-fig7",
+    "anode-grad",
+    "anode-sqnxt-c10-euler",
+    "anode-sqnxt-c10-rk2",
+    "anode-resnet-c10-euler",
+    "anode-resnet-c100-euler",
+    "anode-rk45-diverge",
+    "anode-memory",
+    "anode-readme-table",
+    "v2-table-neuralode",
+    "v2-table-main",
+    "v2-table-nt",
+    "v2-params",
+    "v2-activation",
+    "v2-flops",
+    "v2-fig-config",
+    "v2-fig-kernels",
+    "v2-fig-curves",
+];
+
+#[test]
+fn no_experiment_of_the_papers_is_passed_over() {
+    let (loaded, _) = load_all(Path::new("experiments"));
+    let not_run = load_not_run(Path::new("experiments")).unwrap();
+    for id in OF_THE_PAPERS {
+        let defined = loaded.iter().any(|l| l.definition.id == id);
+        assert!(defined || not_run.iter().any(|e| e.id == id), "{id} has neither a definition nor a reason");
+    }
+    for entry in not_run {
+        assert!(OF_THE_PAPERS.contains(&entry.id.as_str()), "{} is no experiment of the papers", entry.id);
     }
 }

@@ -30,7 +30,7 @@ fn tables_do_not_depend_on_threads_or_jobs() {
     one.expect(0, &["reproduce", "--threads", "1", "--jobs", "1"]);
     two.expect(0, &["reproduce", "--threads", "2", "--jobs", "3"]);
     let (a, b) = (tree(&one.path("results/tables")), tree(&two.path("results/tables")));
-    assert_eq!(a.len(), 4, "three experiments and the summary");
+    assert_eq!(a.len(), 5, "three experiments, means over seeds where there are several, and the summary");
     for ((name, a), (other, b)) in a.iter().zip(&b) {
         assert!(name == other && a == b, "{name}");
     }

@@ -7,13 +7,17 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::data::KNOWN;
 use crate::definition::Profile;
+use crate::plan::Shard;
+
+use super::job::PlanArguments;
 
 use super::data::fetchable;
 
 /// How the program ends; stands in the help and in the man page.
 pub const EXIT_CODES: &str = "Exit codes:
   0    all is well
-  1    a run failed, a definition is wrong, a check of `anode check` or `anode data verify` failed, or a download
+  1    a run failed, a definition is wrong, a download failed, or `anode check`, `data verify`, `report --verify` or
+       `merge` found a fault
   2    the command line is wrong, or asks for what this build does not have
   3    results or figures could not be read or written
   130  stopped by Ctrl-C; the same call goes on where it stopped";
@@ -61,8 +65,8 @@ pub struct Common {
 pub enum Verb {
     /// List the experiments: their claim, runs per profile, state of the results
     List,
-    /// Show the runs of a profile
-    Plan(Selection),
+    /// Show the runs of a profile, or write a Slurm job script for them
+    Plan(PlanArguments),
     /// Run experiments, without writing the report
     Run {
         /// Ids of experiments
@@ -81,6 +85,12 @@ pub enum Verb {
         #[command(flatten)]
         how: How,
     },
+    /// Bring the records of other results folders into this one
+    Merge {
+        /// Results folders, as --results names them
+        #[arg(required = true, value_name = "DIR")]
+        from: Vec<PathBuf>,
+    },
     /// Draw a checkpoint schedule as text: which snapshot lives when
     Schedule(ScheduleArguments),
     /// List, fetch and verify data sets
@@ -97,7 +107,14 @@ pub enum Verb {
     /// Draw the charts again from the records
     Figures(Selection),
     /// Write tables, charts and the report again from the records
-    Report(Selection),
+    Report {
+        /// The selection
+        #[command(flatten)]
+        selection: Selection,
+        /// Write nothing: make every file again from the archived records and tell which published ones differ
+        #[arg(long)]
+        verify: bool,
+    },
     /// Check all definitions, and the JSON schema
     Check {
         /// Write the schema instead of comparing it
@@ -253,6 +270,12 @@ pub struct How {
     /// Runs at a time; results do not depend on it [default: the number of threads]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub jobs: Option<u16>,
+    /// Only one of n shards of the runs, without writing the report: 2/8
+    #[arg(long, value_name = "I/N")]
+    pub shard: Option<Shard>,
+    /// Refuse to run where the plan is not the one of this digest, as `anode plan --slurm` wrote it
+    #[arg(long, value_name = "DIGEST", requires = "shard")]
+    pub plan_digest: Option<String>,
 }
 
 /// A profile on the command line.

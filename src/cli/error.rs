@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use crate::data::FetchError;
 use crate::definition::DefinitionError;
-use crate::report::ReportError;
+use crate::record::MergeError;
+use crate::report::{Difference, ReportError};
 use crate::runner::RunnerError;
 
 /// Why a command did not end well.
@@ -25,12 +26,18 @@ pub enum CliError {
     /// Data sets are missing or not what they should be.
     #[error("missing or wrong: {0}; `anode data fetch` downloads what is published")]
     Data(String),
+    /// Published files are not what the archived records give.
+    #[error("{} files are not what the archived records give; write them with `anode report`:\n{}", .0.len(), different(.0))]
+    Unverified(Vec<Difference>),
     /// The call is wrong.
     #[error("{0}")]
     Usage(String),
     /// Results cannot be written.
     #[error(transparent)]
     Runner(#[from] RunnerError),
+    /// Records cannot be merged.
+    #[error(transparent)]
+    Merge(#[from] MergeError),
     /// The report cannot be written.
     #[error(transparent)]
     Report(#[from] ReportError),
@@ -51,14 +58,19 @@ fn lines(failed: &[(String, String)]) -> String {
     failed.iter().map(|(run, why)| format!("  {run}: {why}")).collect::<Vec<_>>().join("\n")
 }
 
+fn different(found: &[Difference]) -> String {
+    found.iter().map(|d| format!("  {}: {}", d.path.display(), d.what)).collect::<Vec<_>>().join("\n")
+}
+
 impl CliError {
     /// The exit code.
     pub fn code(&self) -> u8 {
         match self {
             Self::Fetch(FetchError::Io { .. }) => 3,
-            Self::Definitions(_) | Self::Failed(_) | Self::Schema(_) | Self::Data(_) | Self::Fetch(_) => 1,
-            Self::Usage(_) => 2,
-            Self::Runner(_) | Self::Report(_) | Self::Io { .. } => 3,
+            Self::Definitions(_) | Self::Failed(_) | Self::Schema(_) | Self::Unverified(_) => 1,
+            Self::Data(_) | Self::Fetch(_) | Self::Merge(MergeError::Conflicts(_)) => 1,
+            Self::Usage(_) | Self::Merge(MergeError::NoRuns(_)) => 2,
+            Self::Runner(_) | Self::Merge(_) | Self::Report(_) | Self::Io { .. } => 3,
             Self::Interrupted(_) => 130,
         }
     }

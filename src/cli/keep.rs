@@ -5,9 +5,9 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
-use crate::definition::{Profile, SCHEMA, load_all, schema};
+use crate::definition::{Definition, NotRun, Profile, SCHEMA, load_all, load_not_run, schema};
 use crate::record::write_atomically;
-use crate::report::{self, Summary};
+use crate::report::{self, Contents, Summary};
 
 use super::arguments::{Common, Selection};
 use super::error::CliError;
@@ -21,7 +21,7 @@ use super::select;
 pub fn figures(common: &Common, selection: &Selection) -> Result<(), CliError> {
     let loaded = select::matching(common, selection.only.as_deref())?;
     let definitions = select::definitions(&loaded);
-    let summary = report::figures(&definitions, &common.results, &common.figures, selection.profile.into())?;
+    let summary = report::figures(contents(common, &definitions, &[]), selection.profile.into())?;
     tell(common, &summary, "charts");
     Ok(())
 }
@@ -30,12 +30,32 @@ pub fn figures(common: &Common, selection: &Selection) -> Result<(), CliError> {
 ///
 /// # Errors
 /// See [`CliError`].
-pub fn report(common: &Common, selection: &Selection) -> Result<(), CliError> {
+pub fn report(common: &Common, selection: &Selection, verify: bool) -> Result<(), CliError> {
     let loaded = select::matching(common, selection.only.as_deref())?;
     let definitions = select::definitions(&loaded);
-    let summary = report::write_all(&definitions, &common.results, &common.figures, selection.profile.into())?;
+    let not_run = select::not_run(common, selection.only.as_deref())?;
+    let contents = contents(common, &definitions, &not_run);
+    if verify {
+        return compare(common, contents, selection.profile.into());
+    }
+    let summary = report::write_all(contents, selection.profile.into())?;
     tell(common, &summary, "files");
     Ok(())
+}
+
+/// What a report on some definitions is made of.
+pub fn contents<'a>(common: &'a Common, experiments: &'a [Definition], not_run: &'a [NotRun]) -> Contents<'a> {
+    Contents { experiments, not_run, results: &common.results, figures: &common.figures }
+}
+
+fn compare(common: &Common, contents: Contents, profile: Profile) -> Result<(), CliError> {
+    let (agree, differences) = report::verify(contents, profile)?;
+    if common.json {
+        print_json(&json!({ "agree": agree, "differences": differences }));
+    } else if !common.quiet {
+        print(&format!("{agree} files are what the archived records give"));
+    }
+    if differences.is_empty() { Ok(()) } else { Err(CliError::Unverified(differences)) }
 }
 
 fn tell(common: &Common, summary: &Summary, what: &str) {
@@ -63,7 +83,8 @@ pub fn check(common: &Common, write_schema: bool) -> Result<(), CliError> {
     if write_schema {
         write_atomically(&path, text.as_bytes()).map_err(report::ReportError::from)?;
     }
-    let (loaded, faults) = load_all(&common.experiments);
+    let (loaded, mut faults) = load_all(&common.experiments);
+    faults.extend(load_not_run(&common.experiments).err());
     if common.json {
         let fault = |f: &crate::definition::DefinitionError| json!({ "file": f.file, "path": f.at, "why": f.why });
         print_json(&json!({ "sound": loaded.len(), "faults": faults.iter().map(fault).collect::<Vec<_>>() }));
@@ -88,8 +109,9 @@ pub fn clean(common: &Common, selection: &Selection, yes: bool) -> Result<(), Cl
     let profile = Profile::from(selection.profile);
     let loaded = select::matching(common, selection.only.as_deref())?;
     let base = common.results.join("runs").join(profile.name());
-    let folders = loaded.iter().map(|l| base.join(&l.definition.id)).filter(|f| f.is_dir());
-    let folders: Vec<PathBuf> = folders.collect();
+    let runs = loaded.iter().map(|l| base.join(&l.definition.id)).filter(|f| f.is_dir());
+    let archives = loaded.iter().map(|l| report::archive(&common.results, &l.definition.id, profile));
+    let folders: Vec<PathBuf> = runs.chain(archives.filter(|a| a.is_file())).collect();
     if folders.is_empty() {
         print(&format!("no records of profile {} to remove", profile.name()));
         return Ok(());
@@ -112,7 +134,8 @@ pub fn clean(common: &Common, selection: &Selection, yes: bool) -> Result<(), Cl
     }
     let _lock = crate::runner::lock(&common.results)?;
     for folder in folders {
-        std::fs::remove_dir_all(&folder).map_err(|source| CliError::Io { path: folder.clone(), source })?;
+        let removed = if folder.is_dir() { std::fs::remove_dir_all(&folder) } else { std::fs::remove_file(&folder) };
+        removed.map_err(|source| CliError::Io { path: folder.clone(), source })?;
         print(&format!("removed {}", folder.display()));
     }
     Ok(())

@@ -8,10 +8,11 @@ use crate::plan::plan;
 use crate::runner::is_recorded;
 use crate::study::STUDIES;
 
-use super::arguments::{Common, Selection};
+use super::arguments::Common;
 use super::error::CliError;
-use super::output::{print, print_json, print_table};
-use super::select;
+use super::job::PlanArguments;
+use super::output::{print, print_json, print_table, warn};
+use super::{select, slurm};
 
 /// `anode list`
 ///
@@ -59,10 +60,24 @@ pub fn list(common: &Common) -> Result<(), CliError> {
 ///
 /// # Errors
 /// See [`CliError`].
-pub fn show_plan(common: &Common, selection: &Selection) -> Result<(), CliError> {
+pub fn show_plan(common: &Common, arguments: &PlanArguments) -> Result<(), CliError> {
+    let selection = &arguments.selection;
     let loaded = select::matching(common, selection.only.as_deref())?;
     let data = data_folder(common.data.as_deref());
-    let (runs, skipped) = plan(&loaded, selection.profile.into(), "cpu", data.as_deref(), STUDIES);
+    let (mut runs, skipped) = plan(&loaded, selection.profile.into(), "cpu", data.as_deref(), STUDIES);
+    if arguments.slurm {
+        if common.json {
+            return Err(CliError::Usage("--slurm writes a shell script; leave out --json".into()));
+        }
+        for skip in &skipped {
+            warn(&format!("not in the job: {} {}: {}", skip.experiment, skip.label, skip.why));
+        }
+        print(slurm::script(common, arguments, &runs)?.trim_end());
+        return Ok(());
+    }
+    if let Some(shard) = arguments.shard {
+        runs = shard.of(runs);
+    }
     let state = |done: bool| if done { "done" } else { "to do" };
     if common.json {
         let value = |run: &crate::plan::Run| {

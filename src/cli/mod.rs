@@ -4,14 +4,17 @@ mod arguments;
 mod data;
 mod describe;
 mod error;
+mod job;
 mod keep;
 mod look;
 mod man;
 mod measure;
+mod merge;
 mod output;
 mod run;
 mod schedule;
 mod select;
+mod slurm;
 
 use std::process::ExitCode;
 
@@ -40,7 +43,8 @@ fn dispatch(cli: &Cli) -> Result<(), CliError> {
     }
     match &cli.verb {
         Verb::List => look::list(common),
-        Verb::Plan(selection) => look::show_plan(common, selection),
+        Verb::Plan(arguments) => look::show_plan(common, arguments),
+        Verb::Merge { from } => merge::merge(common, from),
         Verb::Run { ids, how } => run::run(common, ids, how),
         Verb::Reproduce { only, how } => run::reproduce(common, only.as_deref(), how),
         Verb::Schedule(arguments) => schedule::schedule(common, arguments),
@@ -48,7 +52,7 @@ fn dispatch(cli: &Cli) -> Result<(), CliError> {
         Verb::Describe(arguments) => describe::describe(common, arguments),
         Verb::MeasureMemory => measure::measure_memory(),
         Verb::Figures(selection) => keep::figures(common, selection),
-        Verb::Report(selection) => keep::report(common, selection),
+        Verb::Report { selection, verify } => keep::report(common, selection, *verify),
         Verb::Check { write_schema } => keep::check(common, *write_schema),
         Verb::Clean { selection, yes } => keep::clean(common, selection, *yes),
         Verb::Completions { shell } => {

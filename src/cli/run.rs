@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::data::data_folder;
 use crate::definition::Loaded;
-use crate::plan::{Run, Skipped, plan};
+use crate::plan::{Run, Skipped, plan, plan_digest};
 use crate::record::sweep;
 use crate::report::{Summary, SummaryRow};
 use crate::runner::{Options, Tally, run_all};
@@ -16,6 +16,7 @@ use crate::study::STUDIES;
 
 use super::arguments::{Common, Device, How};
 use super::error::CliError;
+use super::keep::contents;
 use super::output::{print, print_json, print_table, warn};
 use super::select;
 
@@ -59,17 +60,19 @@ pub fn reproduce(common: &Common, only: Option<&str>, how: &How) -> Result<(), C
     let (tally, skipped) = walk(common, &loaded, how)?;
     // A report may be being written by another call; no write takes an hour.
     let results = &common.results;
-    for folder in [&common.figures, results, &results.join("tables"), &results.join("timing")] {
+    for folder in [&common.figures, results, &results.join("tables"), &results.join("timing"), &results.join("records")]
+    {
         sweep(folder, Duration::from_secs(3600)).map_err(|source| CliError::Io { path: folder.clone(), source })?;
     }
-    if tally.interrupted > 0 {
-        // Who stops the program wants it back at once; the next call writes the report.
+    if tally.interrupted > 0 || how.shard.is_some() {
+        // Who stops the program wants it back at once; the next call writes the report. A shard has only a part of it.
         tell(common, &tally, &skipped, &Summary::default());
         return finish(tally);
     }
     // The report covers all experiments, also those that ran before.
     let all = select::definitions(&select::all(common)?);
-    let summary = crate::report::write_all(&all, &common.results, &common.figures, how.profile.into())?;
+    let not_run = select::not_run(common, None)?;
+    let summary = crate::report::write_all(contents(common, &all, &not_run), how.profile.into())?;
     tell(common, &tally, &skipped, &summary);
     finish(tally)
 }
@@ -83,7 +86,17 @@ fn walk(common: &Common, loaded: &[Loaded], how: &How) -> Result<(Tally, Vec<Ski
     if let Some(named) = common.data.as_deref().filter(|d| !d.is_dir()) {
         return Err(CliError::Usage(format!("--data {}: no such folder", named.display())));
     }
-    let (runs, skipped): (Vec<Run>, _) = plan(loaded, how.profile.into(), "cpu", data.as_deref(), STUDIES);
+    let (mut runs, skipped): (Vec<Run>, _) = plan(loaded, how.profile.into(), "cpu", data.as_deref(), STUDIES);
+    if let Some(expected) = how.plan_digest.as_ref().filter(|d| **d != plan_digest(&runs)) {
+        return Err(CliError::Usage(format!(
+            "the plan is {} and not {expected}: definitions, data or program changed since the job was written; write it \
+             again with `anode plan --slurm`",
+            plan_digest(&runs)
+        )));
+    }
+    if let Some(shard) = how.shard {
+        runs = shard.of(runs);
+    }
     // A second handler is refused, which matters only where a test calls this twice in one process.
     let _ = ctrlc::set_handler(stop);
     let threads = rayon::current_num_threads();

@@ -1,6 +1,6 @@
 //! Which definitions a command is about.
 
-use crate::definition::{Definition, Loaded, load_all};
+use crate::definition::{Definition, Loaded, NotRun, load_all, load_not_run};
 
 use super::arguments::Common;
 use super::error::CliError;
@@ -51,6 +51,16 @@ pub fn named(common: &Common, wanted: &[String]) -> Result<Vec<Loaded>, CliError
 
 fn ids(loaded: &[Loaded]) -> String {
     loaded.iter().map(|l| l.definition.id.as_str()).collect::<Vec<_>>().join(", ")
+}
+
+/// Experiments of the papers without results, of those that match a pattern.
+///
+/// # Errors
+/// The file is malformed.
+pub fn not_run(common: &Common, pattern: Option<&str>) -> Result<Vec<NotRun>, CliError> {
+    let mut entries = load_not_run(&common.experiments).map_err(|fault| CliError::Definitions(vec![fault]))?;
+    entries.retain(|e| pattern.is_none_or(|p| glob(p, &e.id)));
+    Ok(entries)
 }
 
 /// The definitions without their files.

@@ -5,6 +5,7 @@
 
 mod error;
 mod load;
+mod not_run;
 mod points;
 mod probe;
 mod schema;
@@ -15,6 +16,7 @@ mod validate;
 
 pub use error::DefinitionError;
 pub use load::{Loaded, SCHEMA, load, load_all};
+pub use not_run::{NOT_RUN, NotRun, load_not_run};
 pub use points::{Point, Resolved};
 pub use schema::schema;
 pub use types::*;

@@ -387,6 +387,11 @@ pub enum Rule {
         /// Columns that pair the groups.
         #[serde(default)]
         per: Vec<String>,
+        /// Level of confidence, above 0 and below 1. With it the rule is stricter: the two sides are paired by seed, and it holds
+        /// where the whole confidence interval of the mean difference (Student's t) is at least `by`; where only a part
+        /// is, or fewer than two seeds are shared, nothing can be said.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        confidence: Option<f64>,
     },
     /// Rows that agree in the columns `per` have identical values in `columns`: bit for bit.
     Identical {

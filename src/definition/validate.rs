@@ -102,6 +102,9 @@ fn expectation(checks: &[Check], faults: &mut Faults) {
             Rule::Within { min: Some(min), max: Some(max), .. } | Rule::Slope { min, max, .. } if min > max => {
                 faults.add(at, format!("min {min} is above max {max}"));
             }
+            Rule::Exceeds { confidence: Some(level), .. } if !(0.0 < *level && *level < 1.0) => {
+                faults.add(at, format!("confidence {level}; allowed: above 0, below 1"));
+            }
             Rule::Share { at_least, .. } if !(0.0 < *at_least && *at_least <= 1.0) => {
                 faults.add(at, format!("at_least {at_least}; allowed: above 0, at most 1"));
             }

@@ -3,6 +3,8 @@
 //!
 //! This room knows definitions, and asks a study for the digests of its inputs. It computes nothing.
 
+mod shard;
+
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
@@ -11,6 +13,8 @@ use serde_json::{Map, Value, json};
 use crate::definition::{Loaded, Profile, StudyKind, typed_settings};
 use crate::digest::sha256;
 use crate::study::{Place, Study};
+
+pub use shard::{Shard, plan_digest};
 
 /// Version of the numerics. Raised whenever the same settings would give other bits, so that old records are not
 /// taken for new ones.

@@ -2,14 +2,20 @@
 //!
 //! This room knows definitions. It knows nothing of how a run is computed or shown.
 
+mod archive;
 mod environment;
+mod merge;
 mod read;
 mod step_log;
+mod thin;
 mod types;
 mod write;
 
+pub use archive::{read_archive, to_archive};
 pub use environment::environment;
+pub use merge::{Conflict, MergeError, Merged, merge};
 pub use read::{Loaded, csv_to_rows, read_record};
 pub use step_log::StepLog;
+pub use thin::{MOST_STEPS, thin};
 pub use types::*;
 pub use write::*;

@@ -33,31 +33,43 @@ pub fn read_record(folder: &Path) -> Result<Option<Loaded>, RecordError> {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(e) => return Err(RecordError::io(&path)(e)),
     };
-    let damaged = |path: &Path, why: String| RecordError::Damaged { path: path.to_owned(), why };
-    let record: Record = serde_json::from_slice(&bytes).map_err(|e| damaged(&path, e.to_string()))?;
+    let file = |name: &str| {
+        let path = folder.join(name);
+        std::fs::read(&path).map_err(RecordError::io(&path))
+    };
+    parse(folder, &bytes, &file).map(Some)
+}
+
+/// A record from its `run.json` and a way to read its other files; `folder` is for messages.
+pub(super) fn parse(
+    folder: &Path,
+    run: &[u8],
+    read: &dyn Fn(&str) -> Result<Vec<u8>, RecordError>,
+) -> Result<Loaded, RecordError> {
+    let damaged = |name: &str, why: String| RecordError::Damaged { path: folder.join(name), why };
+    let record: Record = serde_json::from_slice(run).map_err(|e| damaged(RUN, e.to_string()))?;
     if record.format != FORMAT {
-        return Err(damaged(&path, format!("format {}; this version reads {FORMAT}", record.format)));
+        return Err(damaged(RUN, format!("format {}; this version reads {FORMAT}", record.format)));
     }
     let file = |name: &str| -> Result<Option<Vec<u8>>, RecordError> {
         let Some(expected) = record.files.get(name) else { return Ok(None) };
-        let path = folder.join(name);
-        let bytes = std::fs::read(&path).map_err(RecordError::io(&path))?;
+        let bytes = read(name)?;
         if *expected == sha256(&bytes) {
             Ok(Some(bytes))
         } else {
-            Err(damaged(&path, "its digest is not the one in run.json: the file was cut or changed".into()))
+            Err(damaged(name, "its digest is not the one in run.json: the file was cut or changed".into()))
         }
     };
     let table = |name: &str| -> Result<Vec<Row>, RecordError> {
         let Some(bytes) = file(name)? else { return Ok(vec![]) };
-        csv_to_rows(&bytes).map_err(|why| damaged(&folder.join(name), why))
+        csv_to_rows(&bytes).map_err(|why| damaged(name, why))
     };
     let (rows, steps) = (table(ROWS)?, table(STEPS)?);
     let images = match file(IMAGES)? {
-        Some(bytes) => serde_json::from_slice(&bytes).map_err(|e| damaged(&folder.join(IMAGES), e.to_string()))?,
+        Some(bytes) => serde_json::from_slice(&bytes).map_err(|e| damaged(IMAGES, e.to_string()))?,
         None => vec![],
     };
-    Ok(Some(Loaded { record, rows, steps, images }))
+    Ok(Loaded { record, rows, steps, images })
 }
 
 /// CSV as rows: numbers and booleans where a cell reads as one, null where it is empty.

@@ -101,6 +101,11 @@ pub struct Image {
     pub pixels: Vec<Option<f64>>,
 }
 
+/// Whether a column holds what differs from one run on the same machine to the next: times, and the memory of the process.
+pub fn is_timing(column: &str) -> bool {
+    column == "seconds" || column.ends_with("_seconds") || column.starts_with("process_")
+}
+
 /// What a study hands to the runner when it ends.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Outcome {

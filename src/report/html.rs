@@ -9,21 +9,31 @@ const STYLE: &str = "
 @media (prefers-color-scheme: dark) { :root { --ink: #e6e7ea; --soft: #adb2ba; --paper: #15171a; --line: #3a3e45; --head: #1f2226;
   --link: #8ab8f5; --good: #6fd3a0; --bad: #ff9c85; --open: #f0c368; } }
 * { box-sizing: border-box; }
-body { margin: 0 auto; padding: 1.2rem 1rem 4rem; max-width: 62rem; font: 16px/1.55 system-ui, sans-serif; color: var(--ink);
+body { margin: 0 auto; padding: 1.2rem 1rem 4rem; max-width: 76rem; font: 16px/1.55 system-ui, sans-serif; color: var(--ink);
   background: var(--paper); }
+p, ul, figure { max-width: 62rem; }
 h1 { font-size: 1.7rem; line-height: 1.25; } h2 { font-size: 1.3rem; margin-top: 3rem; padding-top: 1rem; border-top: 1px solid var(--line); }
 h3 { font-size: 1.05rem; margin-top: 1.6rem; }
 a { color: var(--link); }
 .scroll { overflow-x: auto; margin: 1rem 0; }
-table { border-collapse: collapse; font-size: 0.9rem; }
+table { border-collapse: collapse; font-size: 0.875rem; line-height: 1.4; }
 caption { text-align: left; color: var(--soft); padding-bottom: 0.3rem; }
-th, td { border-bottom: 1px solid var(--line); padding: 0.32rem 0.7rem; text-align: left; vertical-align: top; }
+caption span { display: block; max-width: min(62rem, calc(100vw - 3rem)); position: sticky; left: 0; }
+th, td { border-bottom: 1px solid var(--line); padding: 0.24rem 0.7rem; text-align: left; vertical-align: top; }
 table.wide td, table.wide th { white-space: nowrap; }
-th { background: var(--head); } td.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
+th { background: var(--head); } .number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
+td a { white-space: nowrap; }
 .verdict { white-space: nowrap; font-weight: 600; }
 .confirmed { color: var(--good); } .contradicted { color: var(--bad); } .inconclusive { color: var(--open); } .not-run { color: var(--soft); }
 figure { margin: 1.2rem 0; background: #fff; border: 1px solid var(--line); border-radius: 6px; padding: 0.4rem; overflow-x: auto; }
 figure svg { display: block; max-width: 100%; height: auto; min-width: 26rem; }
+@media (max-width: 40rem) {
+  table.stack, .stack caption, .stack tbody, .stack tr, .stack td { display: block; width: 100%; }
+  .stack thead { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
+  .stack tr { border-bottom: 1px solid var(--line); padding: 0.5rem 0; }
+  .stack td, .stack td.number { border: 0; padding: 0.05rem 0; text-align: left; white-space: normal; }
+  .stack td::before { content: attr(data-head) \": \"; color: var(--soft); font-weight: 400; }
+}
 @media print { body { max-width: none; } h2 { break-before: page; } figure, tr { break-inside: avoid; } }
 ";
 
@@ -61,41 +71,66 @@ fn render(piece: &Piece) -> String {
     }
 }
 
+/// Most columns of a table whose rows a phone shows one below the other, instead of scrolling.
+const MOST_STACKED: usize = 6;
+
+/// A table; roles are spelled out, since what is shown as blocks would lose those of its elements.
 fn table(caption: &str, head: &[String], rows: &[Vec<Cell>]) -> String {
-    let head_count = head.len();
-    let head: String = head.iter().map(|h| format!("<th scope=\"col\">{}</th>", escape(h))).collect();
-    let body: String = rows
-        .iter()
-        .map(|row| {
-            let cells: String = row.iter().map(cell).collect();
-            format!("<tr>{cells}</tr>\n")
-        })
-        .collect();
+    let right = |i: usize| rows.first().and_then(|r| r.get(i)).is_some_and(|c| matches!(c, Cell::Number(_)));
+    let title = |(i, text): (usize, &String)| {
+        let class = if right(i) { " class=\"number\"" } else { "" };
+        format!("<th scope=\"col\" role=\"columnheader\"{class}>{}</th>", escape(text))
+    };
+    let titles: String = head.iter().enumerate().map(title).collect();
+    let stacked = head.len() <= MOST_STACKED;
+    let row = |row: &Vec<Cell>| {
+        let cells: String = row.iter().zip(head).map(|(c, head)| cell(c, stacked.then_some(head.as_str()))).collect();
+        format!("<tr role=\"row\">{cells}</tr>\n")
+    };
+    let body: String = rows.iter().map(row).collect();
     let caption_tag =
-        if caption.is_empty() { String::new() } else { format!("<caption>{}</caption>", escape(caption)) };
+        if caption.is_empty() { String::new() } else { format!("<caption><span>{}</span></caption>", escape(caption)) };
     // Few columns of prose wrap; many columns of numbers scroll.
-    let class = if head_count > 6 { " class=\"wide\"" } else { "" };
+    let class = if stacked { "stack" } else { "wide" };
     let label = if caption.is_empty() { "table".into() } else { escape(caption) };
     format!(
-        "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"{label}\"><table{class}>{caption_tag}<thead><tr>{head}</tr></thead>\n<tbody>\n{body}</tbody></table></div>\n"
+        "<div class=\"scroll\" tabindex=\"0\" role=\"group\" aria-label=\"{label}\"><table role=\"table\" class=\"{class}\">{caption_tag}\
+         <thead role=\"rowgroup\"><tr role=\"row\">{titles}</tr></thead>\n<tbody role=\"rowgroup\">\n{body}</tbody></table></div>\n"
     )
 }
 
-fn cell(cell: &Cell) -> String {
-    match cell {
-        Cell::Text(text) => format!("<td>{}</td>", escape(text)),
-        Cell::Number(text) => format!("<td class=\"number\">{}</td>", escape(text)),
-        Cell::Link(text, anchor) => format!("<td><a href=\"#{}\">{}</a></td>", escape(anchor), escape(text)),
-        Cell::Verdict(word) => {
-            let class = word.replace(' ', "-");
-            format!("<td class=\"verdict {}\">{} {}</td>", escape(&class), mark(word), escape(word))
-        }
-    }
+/// A cell; with `head`, which a phone prints before it.
+fn cell(cell: &Cell, head: Option<&str>) -> String {
+    let head = head.map(|h| format!(" data-head=\"{}\"", escape(h))).unwrap_or_default();
+    let (class, content) = match cell {
+        Cell::Text(text) => (String::new(), escape(text)),
+        Cell::Number(text) => (" class=\"number\"".into(), escape(text)),
+        Cell::Link(text, anchor) => (String::new(), format!("<a href=\"#{}\">{}</a>", escape(anchor), escape(text))),
+        Cell::Verdict(word) => (
+            format!(" class=\"verdict {}\"", escape(&word.replace(' ', "-"))),
+            format!("{} {}", mark(word), escape(word)),
+        ),
+    };
+    format!("<td role=\"cell\"{class}{head}>{content}</td>")
 }
 
-/// Keeps the drawing and drops the XML prolog, which has no place inside HTML.
+/// Keeps the drawing and drops the XML prolog, which has no place inside HTML, and what is the default or stands in the style
+/// sheet: it comes thousands of times.
 fn responsive(svg: &str) -> String {
-    svg.find("<svg").map_or_else(String::new, |start| svg[start..].replacen("<svg ", "<svg aria-hidden=\"true\" ", 1))
+    let Some(start) = svg.find("<svg") else { return String::new() };
+    let mut text = svg[start..].replacen("<svg ", "<svg aria-hidden=\"true\" ", 1);
+    for spare in [" opacity=\"1\"", " stroke=\"none\"", " text-anchor=\"start\"", " stroke-width=\"1\""] {
+        text = text.replace(spare, "");
+    }
+    let font = text.find(" font-family=\"").map(|at| {
+        let end = at + 14 + text[at + 14..].find('"').map_or(0, |n| n + 1);
+        text[at..end].to_owned()
+    });
+    match font {
+        // Once for the whole drawing, whose texts inherit it.
+        Some(font) => text.replace(&font, "").replacen("<svg", &format!("<svg{font}"), 1),
+        None => text,
+    }
 }
 
 /// Escapes text for HTML.

@@ -19,7 +19,7 @@ const CHOICES: &[&str] = &[
 ];
 
 /// The pieces of the section.
-pub fn methods(results: &[Results]) -> Vec<Piece> {
+pub fn methods(results: &[&Results]) -> Vec<Piece> {
     let mut sources = BTreeSet::new();
     for found in results.iter().filter(|r| !r.runs.is_empty()) {
         for row in found.rows() {

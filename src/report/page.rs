@@ -1,11 +1,12 @@
 //! The page of one experiment: claim, expectation, what was measured, verdict, charts, table, provenance.
 
-use crate::definition::{Paper, SourceTag};
+use crate::definition::{Definition, Metric, Paper, SourceTag};
 use crate::record::{Row, Status};
 
 use super::chart::Chart;
 use super::document::{Cell, Piece};
 use super::results::{Results, as_number, matches, short, shown};
+use super::seeds::{self, Mean, Over};
 use super::verdict::{Checked, Verdict};
 
 /// Rows of a table in the report; the rest is in the CSV file.
@@ -37,19 +38,26 @@ pub fn anchor(results: &Results) -> String {
     format!("{}-{}", results.definition.id, results.profile.name())
 }
 
-/// The pieces of an experiment's page.
-pub fn page(results: &Results, verdict: Verdict, checks: &[Checked], charts: &[Chart]) -> Vec<Piece> {
-    let definition = results.definition;
-    let lead = |name: &str, text: String| Piece::Paragraph(format!("{name}:"), text);
-    let mut pieces = vec![
-        Piece::Heading(2, format!("{} ({})", definition.title, definition.id), anchor(results)),
+/// Heading, reason, claim and expectation.
+pub fn opening(definition: &Definition, anchor: String) -> Vec<Piece> {
+    vec![
+        Piece::Heading(2, format!("{} ({})", definition.title, definition.id), anchor),
         Piece::Paragraph(String::new(), definition.analysis.clone()),
         lead(
             "Claim",
             format!("{} [{}: {}]", definition.claim.text, paper(definition.paper), meaning(definition.claim.source)),
         ),
         lead("Expectation", definition.expectation.text.clone()),
-    ];
+    ]
+}
+
+fn lead(name: &str, text: String) -> Piece {
+    Piece::Paragraph(format!("{name}:"), text)
+}
+
+/// The pieces of an experiment's page.
+pub fn page(results: &Results, verdict: Verdict, checks: &[Checked], charts: &[Chart]) -> Vec<Piece> {
+    let mut pieces = opening(results.definition, anchor(results));
     let counted = format!("{} of {} runs recorded", results.runs.len(), results.asked);
     pieces.push(lead("Verdict", format!("{} (profile {}, {counted})", verdict.word(), results.profile.name())));
     if !checks.is_empty() {
@@ -108,14 +116,18 @@ fn table(results: &Results) -> Piece {
         .iter()
         .filter(|c| definition.metrics.iter().all(|m| m.column != **c) && rows.iter().any(|r| r.contains_key(*c)))
         .collect();
+    let title = |m: &Metric| m.unit.as_ref().map_or(m.label.clone(), |u| format!("{} ({u})", m.label));
+    let metrics = definition.metrics.iter().map(title);
+    let name = format!("{}.{}", definition.id, results.profile.name());
+    if let Some(means) = seeds::means(results) {
+        return means_table(results, &means, &settings, metrics, &name);
+    }
     let several_seeds = results.runs.iter().any(|r| r.loaded.record.seed != results.runs[0].loaded.record.seed);
     let mut head: Vec<String> = settings.iter().map(|s| (*s).clone()).collect();
     if several_seeds {
         head.push("seed".into());
     }
-    let title =
-        |m: &crate::definition::Metric| m.unit.as_ref().map_or(m.label.clone(), |u| format!("{} ({u})", m.label));
-    head.extend(definition.metrics.iter().map(title));
+    head.extend(metrics);
     let line = |row: &Row| {
         let number = |column: &str| {
             let text = shown(row.get(column));
@@ -129,13 +141,53 @@ fn table(results: &Results) -> Piece {
             .chain(definition.metrics.iter().map(|m| number(&m.column)))
             .collect()
     };
-    let name = format!("tables/{}.{}.csv", definition.id, results.profile.name());
-    let caption = if rows.len() > MOST_ROWS {
-        format!("The first {MOST_ROWS} of {} rows; all of them, in full precision: {name}", rows.len())
-    } else {
-        format!("All rows; in full precision: {name}")
-    };
+    let of = counted(rows.len(), "rows");
+    let caption = format!("{of}; in full precision: tables/{name}.csv");
     Piece::Table(caption, head, rows.iter().take(MOST_ROWS).map(line).collect())
+}
+
+fn counted(rows: usize, what: &str) -> String {
+    if rows > MOST_ROWS { format!("The first {MOST_ROWS} of {rows} {what}") } else { format!("All {rows} {what}") }
+}
+
+/// The table where points of the grid have several seeds.
+fn means_table(
+    results: &Results,
+    means: &[Mean],
+    settings: &[&String],
+    metrics: impl Iterator<Item = String>,
+    name: &str,
+) -> Piece {
+    let shown: Vec<&str> = settings
+        .iter()
+        .map(|s| s.as_str())
+        .chain(results.definition.metrics.iter().map(|m| m.column.as_str()))
+        .collect();
+    let line = |mean: &Mean| {
+        let one = |column: &&str| match mean.cells.iter().find(|(c, _)| c == column) {
+            Some((_, over)) => {
+                let text = seeds::text(over, seeds::is_logarithmic(results, column));
+                let number = match over {
+                    Over::Same(value) => as_number(Some(value)).is_some(),
+                    Over::Numbers(_) => true,
+                    Over::Texts(_) => false,
+                };
+                if number { Cell::Number(text) } else { Cell::Text(text) }
+            }
+            None => Cell::Text("–".into()),
+        };
+        shown.iter().map(one).collect()
+    };
+    let (least, most) = means.iter().fold((usize::MAX, 0), |(a, b), m| (a.min(m.seeds), b.max(m.seeds)));
+    let over = if least == most { format!("{most}") } else { format!("{least} to {most}") };
+    let percent = 100.0 * seeds::CONFIDENCE;
+    let caption = format!(
+        "{} over {over} seeds: mean ± half of its {percent} % confidence interval (Student's t), or median (least to greatest) of \
+         what a chart draws on a logarithmic axis; in full precision: tables/{name}.seeds.csv, each seed: tables/{name}.csv",
+        counted(means.len(), "rows")
+    );
+    let head = settings.iter().map(|s| (*s).clone()).chain(metrics).collect();
+    Piece::Table(caption, head, means.iter().take(MOST_ROWS).map(line).collect())
 }
 
 /// Where the numbers come from: device, versions, commit; what diverged or failed.

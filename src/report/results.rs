@@ -1,11 +1,11 @@
 //! The results of one experiment under one profile: its records, in the order of its definition, as one table.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
 use crate::definition::{Definition, Filter, Profile, typed_settings};
-use crate::record::{Loaded, RecordError, Row, Status, read_record};
+use crate::record::{Loaded, PARTIAL, RecordError, Row, Status, read_archive, read_record, thin};
 
 /// Everything that is known of an experiment under a profile.
 pub struct Results<'a> {
@@ -21,6 +21,20 @@ pub struct Results<'a> {
     pub varying: Vec<String>,
 }
 
+/// Which records are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum From {
+    /// Those of `runs/` and those of `records/`.
+    Everywhere,
+    /// Those of `records/`, which is what a repository holds.
+    Archives,
+}
+
+/// The archive of an experiment's records.
+pub fn archive(results: &Path, experiment: &str, profile: Profile) -> PathBuf {
+    results.join("records").join(format!("{experiment}.{}.tar.gz", profile.name()))
+}
+
 /// A recorded run with its settings as columns.
 pub struct RunResult {
     /// The record.
@@ -34,13 +48,15 @@ impl<'a> Results<'a> {
     ///
     /// # Errors
     /// A damaged record.
-    pub fn read(definition: &'a Definition, profile: Profile, results: &Path) -> Result<Self, RecordError> {
+    pub fn read(definition: &'a Definition, profile: Profile, results: &Path, from: From) -> Result<Self, RecordError> {
         let mut found = Self { definition, profile, runs: vec![], asked: 0, varying: vec![] };
         let Some(resolved) = definition.resolve(profile) else { return Ok(found) };
+        let mut records = read_archive(&archive(results, &definition.id, profile))?;
         let folder = results.join("runs").join(profile.name()).join(&definition.id);
-        let mut records = vec![];
-        for name in names(&folder)? {
+        let names = if from == From::Everywhere { names(&folder)? } else { vec![] };
+        for name in names {
             if !name.contains(".damaged-")
+                && !name.starts_with(PARTIAL)
                 && let Some(loaded) = read_record(&folder.join(name))?
             {
                 records.push(loaded);
@@ -64,8 +80,12 @@ impl<'a> Results<'a> {
                 (!matches!(r.record.status, Status::Failed { .. }), r.record.environment.finished_at.clone())
             };
             let fitting = records.iter().filter(|r| r.record.seed == *seed && r.record.settings == *settings);
+            // Of equals the last counts: a run's own folder, not the archive.
             if let Some(loaded) = fitting.max_by_key(|r| age(r)) {
-                found.runs.push(RunResult { loaded: loaded.clone(), settings: flat });
+                // Thinned here, so that a chart is the same whether drawn from a folder or from an archive.
+                let mut loaded = loaded.clone();
+                loaded.steps = thin(loaded.steps);
+                found.runs.push(RunResult { loaded, settings: flat });
             }
         }
         Ok(found)

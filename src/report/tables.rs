@@ -1,51 +1,43 @@
 //! CSV tables: every row in full precision. Timing goes to files of its own, so that tables are the same bytes wherever
 //! the numbers are the same bits.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::definition::FigureKind;
-use crate::record::{Row, rows_to_csv, write_atomically};
+use crate::record::{Row, is_timing};
 
+use super::artefacts::{Artefact, csv};
 use super::results::Results;
-use super::{ReportError, io};
+use super::{ReportError, seeds};
 
-/// Whether a column holds what differs from one run on the same machine to the next: times, and the memory of the process.
-fn is_timing(column: &str) -> bool {
-    column == "seconds" || column.ends_with("_seconds") || column.starts_with("process_")
-}
-
-/// Writes `tables/<id>.<profile>.csv`, and `timing/<id>.<profile>.csv` where there are times.
+/// `tables/<id>.<profile>.csv`; `timing/<id>.<profile>.csv` where there are times; `tables/<id>.<profile>.seeds.csv`, means with
+/// their confidence intervals, where there are several seeds.
 ///
 /// # Errors
-/// The folder cannot be written.
-pub fn write_table(results: &Results, folder: &Path) -> Result<Vec<PathBuf>, ReportError> {
+/// None that a caller can cause.
+pub fn tables(results: &Results, folder: &Path) -> Result<Vec<Artefact>, ReportError> {
     let columns = results.columns();
-    let name = format!("{}.{}.csv", results.definition.id, results.profile.name());
-    let mut written = vec![];
+    let name = format!("{}.{}", results.definition.id, results.profile.name());
+    let rows = results.rows();
     let only = |keep: &dyn Fn(&str) -> bool| -> Vec<Row> {
         let pick = |row: &Row| {
             let cells = columns.iter().filter(|c| keep(c));
             cells.map(|c| (c.clone(), row.get(c).cloned().unwrap_or_default())).collect()
         };
-        results.rows().iter().map(pick).collect()
+        rows.iter().map(pick).collect()
     };
-    let mut write = |path: PathBuf, rows: &[Row]| -> Result<(), ReportError> {
-        write_atomically(&path, &rows_to_csv(rows).map_err(io(&path))?)?;
-        written.push(path);
-        Ok(())
-    };
-    write(folder.join("tables").join(&name), &only(&|c| !is_timing(c)))?;
-    if columns.iter().any(|c| is_timing(c)) {
-        let settings: Vec<&String> = results.varying.iter().collect();
-        let axis = |c: &str| {
-            results
-                .definition
-                .figures
-                .iter()
-                .any(|f| matches!(&f.draw, FigureKind::Lines(lines) if lines.x.column == c))
-        };
-        let keep = |c: &str| is_timing(c) || axis(c) || c == "seed" || settings.iter().any(|s| *s == c);
-        write(folder.join("timing").join(&name), &only(&keep))?;
+    let tables = folder.join("tables");
+    let mut made = vec![csv(tables.join(format!("{name}.csv")), &only(&|c| !is_timing(c)))?];
+    if let Some(means) = seeds::means(results) {
+        made.push(csv(tables.join(format!("{name}.seeds.csv")), &seeds::csv_rows(&means))?);
     }
-    Ok(written)
+    if columns.iter().any(|c| is_timing(c)) {
+        let axis = |c: &str| {
+            let figures = &results.definition.figures;
+            figures.iter().any(|f| matches!(&f.draw, FigureKind::Lines(lines) if lines.x.column == c))
+        };
+        let keep = |c: &str| is_timing(c) || axis(c) || c == "seed" || results.varying.iter().any(|s| *s == c);
+        made.push(csv(folder.join("timing").join(format!("{name}.csv")), &only(&keep))?);
+    }
+    Ok(made)
 }

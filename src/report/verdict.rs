@@ -1,5 +1,7 @@
 //! Verdicts: whether what was measured is what the definition expects.
 
+mod exceeds;
+
 use std::collections::BTreeMap;
 
 use serde_json::Value;
@@ -8,6 +10,7 @@ use crate::definition::{Check, Filter, Otherwise, Rule};
 use crate::record::{Row, cell};
 
 use super::results::{Results, as_number, matches, short};
+use exceeds::Exceeds;
 
 /// What became of a claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +46,8 @@ pub struct Checked {
     pub verdict: Verdict,
     /// The numbers it was judged by.
     pub measured: String,
+    /// The same in a few words, for the summary.
+    pub brief: String,
 }
 
 /// Judges an experiment by its checks.
@@ -68,19 +73,29 @@ pub fn judge(results: &Results) -> (Verdict, Vec<Checked>) {
 pub fn judge_check(check: &Check, rows: &[Row]) -> Checked {
     let rows: Vec<&Row> = rows.iter().filter(|row| matches(row, &check.filter)).collect();
     let judged = if rows.is_empty() { Err("no row to judge by".into()) } else { judge_rule(&check.rule, &rows) };
-    let (verdict, measured) = match judged {
-        Ok((true, measured)) => (Verdict::Confirmed, measured),
-        Ok((false, measured)) => match check.otherwise {
-            Otherwise::Contradicted => (Verdict::Contradicted, measured),
-            Otherwise::Inconclusive => (Verdict::Inconclusive, measured),
-        },
-        Err(why) => (Verdict::Inconclusive, why),
+    let Finding { holds, measured, brief } =
+        judged.unwrap_or_else(|why| Finding { holds: None, measured: why.clone(), brief: why });
+    let verdict = match (holds, check.otherwise) {
+        (Some(true), _) => Verdict::Confirmed,
+        (Some(false), Otherwise::Contradicted) => Verdict::Contradicted,
+        (Some(false), Otherwise::Inconclusive) | (None, _) => Verdict::Inconclusive,
     };
-    Checked { name: check.name.clone(), verdict, measured }
+    Checked { name: check.name.clone(), verdict, measured, brief }
 }
 
-/// Whether a rule holds with the numbers behind it, or why it cannot be judged.
-type Judged = Result<(bool, String), String>;
+/// Whether a rule holds, where that can be said, with the numbers behind it.
+struct Finding {
+    holds: Option<bool>,
+    measured: String,
+    brief: String,
+}
+
+/// A finding, or why the rule cannot be judged.
+type Judged = Result<Finding, String>;
+
+fn finding(holds: bool, measured: String, brief: String) -> Judged {
+    Ok(Finding { holds: Some(holds), measured, brief })
+}
 
 fn judge_rule(rule: &Rule, rows: &[&Row]) -> Judged {
     match rule {
@@ -88,13 +103,15 @@ fn judge_rule(rule: &Rule, rows: &[&Row]) -> Judged {
         Rule::Share { column, min, max, at_least } => share(column, *min, *max, *at_least, rows),
         Rule::Equals { column, value } => equals(column, value, rows),
         Rule::Slope { x, y, over, series, min, max } => slopes(x, y, *over, series, *min, *max, rows),
-        Rule::Exceeds { column, greater, than, by, per } => exceeds(column, greater, than, *by, per, rows),
+        Rule::Exceeds { column, greater, than, by, per, confidence } => {
+            exceeds::exceeds(&Exceeds { column, greater, than, by: *by, per, confidence: *confidence }, rows)
+        }
         Rule::Identical { columns, per } => identical(columns, per, rows),
     }
 }
 
 /// The numbers of a column with the range that holds them all, and how many rows lie between two ends.
-fn range(column: &str, min: Option<f64>, max: Option<f64>, rows: &[&Row]) -> (usize, String) {
+fn range(column: &str, min: Option<f64>, max: Option<f64>, rows: &[&Row]) -> (usize, String, String) {
     let numbers: Vec<Option<f64>> = rows.iter().map(|row| as_number(row.get(column))).collect();
     let inside = |x: f64| min.is_none_or(|m| x >= m) && max.is_none_or(|m| x <= m);
     let empty = numbers.iter().filter(|x| x.is_none()).count();
@@ -102,7 +119,8 @@ fn range(column: &str, min: Option<f64>, max: Option<f64>, rows: &[&Row]) -> (us
     let (low, high) = known().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), x| (l.min(x), h.max(x)));
     let range = if short(low) == short(high) { short(low) } else { format!("{} to {}", short(low), short(high)) };
     let gaps = if empty > 0 { format!(", {empty} without a value") } else { String::new() };
-    (known().filter(|&x| inside(x)).count(), format!("{column} is {range} over {} rows{gaps}", rows.len()))
+    let brief = format!("{column} {range}");
+    (known().filter(|&x| inside(x)).count(), format!("{column} is {range} over {} rows{gaps}", rows.len()), brief)
 }
 
 fn limits(min: Option<f64>, max: Option<f64>) -> String {
@@ -115,18 +133,19 @@ fn limits(min: Option<f64>, max: Option<f64>) -> String {
 }
 
 fn within(column: &str, min: Option<f64>, max: Option<f64>, rows: &[&Row]) -> Judged {
-    let (inside, found) = range(column, min, max, rows);
-    Ok((inside == rows.len(), format!("{found} (expected {})", limits(min, max))))
+    let (inside, found, brief) = range(column, min, max, rows);
+    finding(inside == rows.len(), format!("{found} (expected {})", limits(min, max)), brief)
 }
 
 fn share(column: &str, min: Option<f64>, max: Option<f64>, at_least: f64, rows: &[&Row]) -> Judged {
-    let (inside, found) = range(column, min, max, rows);
+    let (inside, found, _) = range(column, min, max, rows);
     let text = format!(
         "{inside} of {} rows have {column} {} (expected a share of {at_least}); {found}",
         rows.len(),
         limits(min, max)
     );
-    Ok((inside as f64 >= at_least * rows.len() as f64, text))
+    let brief = format!("{column} {} in {inside} of {} rows", limits(min, max), rows.len());
+    finding(inside as f64 >= at_least * rows.len() as f64, text, brief)
 }
 
 fn equals(column: &str, value: &Value, rows: &[&Row]) -> Judged {
@@ -140,7 +159,8 @@ fn equals(column: &str, value: &Value, rows: &[&Row]) -> Judged {
         None => format!("{column} is {} in all {} rows", cell(value), rows.len()),
         Some(first) => format!("{column} is not {} in {} of {} rows, but {first}", cell(value), odd.len(), rows.len()),
     };
-    Ok((odd.is_empty(), found))
+    let brief = if odd.is_empty() { format!("{column} {}", cell(value)) } else { found.clone() };
+    finding(odd.is_empty(), found, brief)
 }
 
 /// Rows grouped by what they have in some columns.
@@ -167,8 +187,7 @@ pub fn log_slope(points: &[(f64, f64)]) -> Option<f64> {
 }
 
 fn slopes(x: &str, y: &str, over: [f64; 2], series: &[String], min: f64, max: f64, rows: &[&Row]) -> Judged {
-    let mut parts = vec![];
-    let mut all = true;
+    let (mut parts, mut found) = (vec![], vec![]);
     for (key, rows) in groups(rows, series) {
         let points: Vec<(f64, f64)> = rows
             .iter()
@@ -176,29 +195,13 @@ fn slopes(x: &str, y: &str, over: [f64; 2], series: &[String], min: f64, max: f6
             .filter(|(x, _)| (over[0]..=over[1]).contains(x))
             .collect();
         let slope = log_slope(&points).ok_or_else(|| format!("{key}: fewer than three points to fit"))?;
-        all &= (min..=max).contains(&slope);
+        found.push(slope);
         parts.push(if key.is_empty() { format!("{slope:.2}") } else { format!("{key}: {slope:.2}") });
     }
-    Ok((all, format!("slope of {y} against {x}: {} (expected {min} to {max})", parts.join("; "))))
-}
-
-fn exceeds(column: &str, greater: &Filter, than: &Filter, by: f64, per: &[String], rows: &[&Row]) -> Judged {
-    let mean = |rows: &[&Row], filter: &Filter| -> Option<f64> {
-        let numbers: Option<Vec<f64>> =
-            rows.iter().filter(|r| matches(r, filter)).map(|r| as_number(r.get(column))).collect();
-        let numbers = numbers.filter(|n| !n.is_empty())?;
-        Some(numbers.iter().sum::<f64>() / numbers.len() as f64)
-    };
-    let (mut parts, mut all) = (vec![], true);
-    for (key, rows) in groups(rows, per) {
-        let (Some(a), Some(b)) = (mean(&rows, greater), mean(&rows, than)) else {
-            return Err(format!("{key}: a side has no rows with a {column}"));
-        };
-        all &= a - b >= by;
-        let name = if key.is_empty() { String::new() } else { format!("{key}: ") };
-        parts.push(format!("{name}{} against {}", short(a), short(b)));
-    }
-    Ok((all, format!("mean {column}: {} (expected at least {} more)", parts.join("; "), short(by))))
+    let (low, high) = found.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), &s| (l.min(s), h.max(s)));
+    let brief = format!("slope of {y} against {x} {low:.2} to {high:.2}");
+    let holds = found.iter().all(|slope| (min..=max).contains(slope));
+    finding(holds, format!("slope of {y} against {x}: {} (expected {min} to {max})", parts.join("; ")), brief)
 }
 
 fn identical(columns: &[String], per: &[String], rows: &[&Row]) -> Judged {
@@ -212,10 +215,11 @@ fn identical(columns: &[String], per: &[String], rows: &[&Row]) -> Judged {
         return Err("no two rows to compare".into());
     }
     let what = columns.join(", ");
-    Ok(match odd.first() {
-        None => (true, format!("{what}: the same bits in all {pairs} comparisons")),
-        Some(first) => (false, format!("{} differences, the first in {first}", odd.len())),
-    })
+    let found = match odd.first() {
+        None => format!("{what}: the same bits in all {pairs} comparisons"),
+        Some(first) => format!("{} differences, the first in {first}", odd.len()),
+    };
+    finding(odd.is_empty(), found.clone(), found)
 }
 
 #[cfg(test)]

@@ -24,13 +24,27 @@ pub fn lock(results: &Path) -> Result<Lock, RunnerError> {
             file.set_len(0).and_then(|()| write!(file, "{}", std::process::id())).map_err(io)?;
             Ok(Lock(file))
         }
-        Err(std::fs::TryLockError::WouldBlock) => {
-            let mut process = String::new();
-            // Where the number cannot be read, as on Windows, the folder is busy all the same.
-            let _ = file.read_to_string(&mut process);
-            let process = if process.is_empty() { "another process".into() } else { format!("process {process}") };
-            Err(RunnerError::Busy { results: results.to_owned(), process })
-        }
+        Err(std::fs::TryLockError::WouldBlock) => Err(busy(results, &mut file)),
         Err(std::fs::TryLockError::Error(source)) => Err(RunnerError::Results { path, source }),
     }
+}
+
+/// Refuses a results folder that another process is writing, without writing to it.
+///
+/// # Errors
+/// It is being written.
+pub fn refuse_busy(results: &Path) -> Result<(), RunnerError> {
+    let Ok(mut file) = File::open(results.join(".lock")) else { return Ok(()) };
+    match file.try_lock_shared() {
+        Err(std::fs::TryLockError::WouldBlock) => Err(busy(results, &mut file)),
+        _ => Ok(()),
+    }
+}
+
+fn busy(results: &Path, file: &mut File) -> RunnerError {
+    let mut process = String::new();
+    // Where the number cannot be read, as on Windows, the folder is busy all the same.
+    let _ = file.read_to_string(&mut process);
+    let process = if process.is_empty() { "another process".into() } else { format!("process {process}") };
+    RunnerError::Busy { results: results.to_owned(), process }
 }

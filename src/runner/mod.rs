@@ -15,7 +15,7 @@ use crate::plan::Run;
 use crate::record::{RecordError, Status};
 use crate::study::{Progress, Study};
 
-pub use lock::{Lock, lock};
+pub use lock::{Lock, lock, refuse_busy};
 pub use one::Came;
 use progress::Display;
 

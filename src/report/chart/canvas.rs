@@ -2,7 +2,6 @@
 //!
 //! Text is measured and, in PNG, drawn with DejaVu Sans from a crate, so that no system font is needed.
 
-use std::path::Path;
 use std::sync::OnceLock;
 
 use plotters::coord::Shift;
@@ -10,7 +9,6 @@ use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{FontTransform, register_font};
 
-use crate::record::write_atomically;
 use crate::report::ReportError;
 
 /// Points of the PNG for a point of the SVG.
@@ -189,11 +187,11 @@ pub fn to_svg(drawing_of: &impl Drawing) -> Result<String, ReportError> {
     Ok(text.replace("font-family=\"sans-serif\"", "font-family=\"DejaVu Sans, Arial, Helvetica, sans-serif\""))
 }
 
-/// Writes a drawing to a PNG file, atomically.
+/// A drawing as a PNG file.
 ///
 /// # Errors
-/// The folder cannot be written; the backend's own.
-pub fn write_png(drawing_of: &impl Drawing, path: &Path) -> Result<(), ReportError> {
+/// The backend's own.
+pub fn to_png(drawing_of: &impl Drawing) -> Result<Vec<u8>, ReportError> {
     fonts();
     let (width, height) = drawing_of.size();
     let size = ((width * PNG_SCALE).ceil() as u32, (height * PNG_SCALE).ceil() as u32);
@@ -205,6 +203,5 @@ pub fn write_png(drawing_of: &impl Drawing, path: &Path) -> Result<(), ReportErr
         drawing_of.draw(&Canvas { area: &area, scale: PNG_SCALE })?;
         area.present().map_err(drawing)?;
     }
-    let bytes = std::fs::read(&temporary).map_err(drawing)?;
-    Ok(write_atomically(path, &bytes)?)
+    std::fs::read(&temporary).map_err(drawing)
 }

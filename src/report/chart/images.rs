@@ -6,7 +6,7 @@ use plotters::style::RGBColor;
 use crate::definition::{Figure, Images};
 use crate::record::{Image, Row, cell};
 use crate::report::ReportError;
-use crate::report::results::{Results, matches, shown};
+use crate::report::results::{Results, RunResult, matches, shown};
 
 use super::canvas::{Anchor, Canvas, Drawing, INK, SOFT, text_width};
 
@@ -26,14 +26,18 @@ pub struct ImageChart {
     rows: Vec<(Vec<String>, Vec<Option<Image>>)>,
 }
 
+/// The row beside the images of a run, where the figure shows them.
+pub fn shown_row(images: &Images, run: &RunResult) -> Option<Row> {
+    let row: Row = run.settings.clone().into_iter().chain(run.loaded.rows.last()?.clone()).collect();
+    matches(&row, &images.filter).then_some(row)
+}
+
 impl ImageChart {
     /// The chart of a figure over results.
     pub fn new(figure: &Figure, images: &Images, results: &Results) -> Self {
         let mut rows = vec![];
         for run in &results.runs {
-            let joined: Option<Row> =
-                run.loaded.rows.last().map(|row| run.settings.clone().into_iter().chain(row.clone()).collect());
-            let Some(row) = joined.filter(|row| matches(row, &images.filter)) else { continue };
+            let Some(row) = shown_row(images, run) else { continue };
             let label = images.series.iter().filter_map(|c| row.get(c).map(cell)).collect::<Vec<_>>().join(", ");
             let called = |column: &String| {
                 let metric = results.definition.metrics.iter().find(|m| m.column == *column);

@@ -10,20 +10,21 @@ use std::path::{Path, PathBuf};
 
 use crate::definition::{Figure, FigureKind};
 use crate::gradient::Method;
-use crate::record::write_atomically;
 
 use super::ReportError;
-use super::results::Results;
-use canvas::{to_svg, write_png};
+use super::results::{Results, RunResult};
+use canvas::{to_png, to_svg};
 
-/// A chart that was written.
+/// A chart, drawn.
 pub struct Chart {
-    /// The SVG file.
+    /// Where the SVG file belongs.
     pub svg: PathBuf,
-    /// The PNG file.
+    /// Where the PNG file belongs.
     pub png: PathBuf,
     /// The SVG's text.
     pub text: String,
+    /// The PNG's bytes.
+    pub pixels: Vec<u8>,
     /// What it shows, for readers who do not see it.
     pub description: String,
 }
@@ -36,31 +37,34 @@ pub fn schedule_svg(method: Method, steps: usize) -> Result<String, ReportError>
     to_svg(&schedules::ScheduleChart::new(format!("{method}, {steps} steps"), steps, [method]))
 }
 
-/// Draws a figure and writes `<experiment>-<figure>.<profile>.svg` and `.png`.
+/// Whether a figure of the results' experiment shows images of a run.
+pub fn shows_images(results: &Results, run: &RunResult) -> bool {
+    let figures = results.definition.figures.iter();
+    let mut drawn = figures.filter_map(|f| if let FigureKind::Images(images) = &f.draw { Some(images) } else { None });
+    drawn.any(|images| images::shown_row(images, run).is_some())
+}
+
+/// Draws a figure for the files `<experiment>-<figure>.<profile>.svg` and `.png` of a folder.
 ///
 /// # Errors
-/// The folder cannot be written.
-pub fn write_chart(figure: &Figure, results: &Results, folder: &Path) -> Result<Chart, ReportError> {
+/// The backend's own.
+pub fn draw(figure: &Figure, results: &Results, folder: &Path) -> Result<Chart, ReportError> {
     let stem = format!("{}-{}.{}", results.definition.id, figure.id, results.profile.name());
     let (svg, png) = (folder.join(format!("{stem}.svg")), folder.join(format!("{stem}.png")));
-    let (text, description) = match &figure.draw {
+    let both = |text, pixels, description| Chart { svg, png, text, pixels, description };
+    Ok(match &figure.draw {
         FigureKind::Lines(lines) => {
             let chart = lines::LineChart::new(figure, lines, results);
-            write_png(&chart, &png)?;
-            (to_svg(&chart)?, chart.description())
+            both(to_svg(&chart)?, to_png(&chart)?, chart.description())
         }
         FigureKind::Images(images) => {
             let chart = images::ImageChart::new(figure, images, results);
-            write_png(&chart, &png)?;
-            (to_svg(&chart)?, chart.description())
+            both(to_svg(&chart)?, to_png(&chart)?, chart.description())
         }
         FigureKind::Schedules(drawn) => {
             let methods = drawn.methods.iter().filter_map(|name| name.as_str().parse().ok());
             let chart = schedules::ScheduleChart::new(figure.title.clone(), drawn.steps, methods);
-            write_png(&chart, &png)?;
-            (to_svg(&chart)?, chart.description())
+            both(to_svg(&chart)?, to_png(&chart)?, chart.description())
         }
-    };
-    write_atomically(&svg, text.as_bytes())?;
-    Ok(Chart { svg, png, text, description })
+    })
 }

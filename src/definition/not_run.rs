@@ -1,0 +1,53 @@
+//! Experiments of the papers that have no results here: `experiments/not-run.json` says why, so that none is passed over.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::{DefinitionError, Paper};
+
+/// Name of the file beside the experiments.
+pub const NOT_RUN: &str = "not-run.json";
+
+/// An experiment of a paper without results. Once its definition has records, they are shown instead.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NotRun {
+    /// The experiment's name; its definition, where there is one, has the same.
+    pub id: String,
+    /// The paper it is from.
+    pub paper: Paper,
+    /// One line for the summary.
+    pub title: String,
+    /// Why there are no results; continues "not run, because".
+    pub because: String,
+}
+
+/// Reads the list of a folder of experiments; empty where there is none.
+///
+/// # Errors
+/// A file that is malformed, an empty text, an id that comes twice.
+pub fn load_not_run(folder: &Path) -> Result<Vec<NotRun>, DefinitionError> {
+    let file = folder.join(NOT_RUN);
+    let fault = |at: String, why: String| DefinitionError { file: file.clone(), at, why };
+    let text = match std::fs::read_to_string(&file) {
+        Ok(text) => text,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(vec![]),
+        Err(e) => return Err(fault(".".into(), e.to_string())),
+    };
+    let mut json = serde_json::Deserializer::from_str(&text);
+    let entries: Vec<NotRun> =
+        serde_path_to_error::deserialize(&mut json).map_err(|e| fault(e.path().to_string(), e.inner().to_string()))?;
+    json.end().map_err(|e| fault(".".into(), e.to_string()))?;
+    for (i, entry) in entries.iter().enumerate() {
+        for (field, text) in [("id", &entry.id), ("title", &entry.title), ("because", &entry.because)] {
+            if text.trim().is_empty() {
+                return Err(fault(format!("[{i}].{field}"), "empty; every field has a text".into()));
+            }
+        }
+        if entries[..i].iter().any(|e| e.id == entry.id) {
+            return Err(fault(format!("[{i}].id"), format!("`{}` comes twice; ids are unique", entry.id)));
+        }
+    }
+    Ok(entries)
+}

@@ -1,0 +1,123 @@
+//! Every file of a report, made in memory: what is written, and what a published report is compared with.
+
+use std::path::{Path, PathBuf};
+
+use crate::definition::Profile;
+use crate::record::{Loaded, Row, row, rows_to_csv, to_archive};
+
+use super::chart::{Chart, draw, shows_images};
+use super::document::Piece;
+use super::results::{From, Results, archive};
+use super::verdict::judge;
+use super::{Contents, ReportError, Summary, html, io, markdown, methods, page, summary, tables};
+
+/// A file of a report.
+pub struct Artefact {
+    /// Where it belongs.
+    pub path: PathBuf,
+    /// What is in it.
+    pub bytes: Vec<u8>,
+}
+
+/// A CSV file.
+pub fn csv(path: PathBuf, rows: &[Row]) -> Result<Artefact, ReportError> {
+    let bytes = rows_to_csv(rows).map_err(io(&path))?;
+    Ok(Artefact { path, bytes })
+}
+
+/// The charts of results, where there is something to draw.
+pub fn charts(results: &Results, folder: &Path) -> Result<Vec<Chart>, ReportError> {
+    if results.runs.is_empty() {
+        return Ok(vec![]);
+    }
+    results.definition.figures.iter().map(|f| draw(f, results, folder)).collect()
+}
+
+/// All files of a report on the records that are read `from` the results folder.
+///
+/// # Errors
+/// A damaged record.
+pub fn artefacts(contents: Contents, profile: Profile, from: From) -> Result<(Summary, Vec<Artefact>), ReportError> {
+    let Contents { experiments, results: folder, figures, .. } = contents;
+    let mut made = vec![];
+    let mut told = Summary::default();
+    let mut read = vec![];
+    for current in Profile::ALL {
+        let found =
+            experiments.iter().map(|d| Results::read(d, current, folder, from)).collect::<Result<Vec<_>, _>>()?;
+        read.push((current, found));
+    }
+    let recorded = |found: &[Results]| found.iter().any(|r| !r.runs.is_empty());
+    let nothing = !read.iter().any(|(_, found)| recorded(found));
+    let (mut lines, mut pages) = (vec![], vec![]);
+    for (current, found) in &read {
+        let asked = *current == profile;
+        if !recorded(found) && !asked {
+            continue;
+        }
+        let mut own = vec![];
+        for results in found {
+            let (verdict, checks) = judge(results);
+            own.push(summary::Line::new(results, verdict, &checks));
+            if results.runs.is_empty() {
+                continue;
+            }
+            let charts = charts(results, figures)?;
+            made.extend(tables::tables(results, folder)?);
+            made.push(kept(results, folder)?);
+            pages.extend(page::page(results, verdict, &checks, &charts));
+            for chart in charts {
+                made.push(Artefact { path: chart.svg, bytes: chart.text.into_bytes() });
+                made.push(Artefact { path: chart.png, bytes: chart.pixels });
+            }
+        }
+        if asked {
+            told.experiments = own.iter().map(|line| line.told.clone()).collect();
+        }
+        // Whoever asks about a profile without records changes nothing in a report that has others.
+        if recorded(found) || nothing {
+            made.push(csv(folder.join("tables").join(format!("summary.{}.csv", current.name())), &summary_rows(&own))?);
+            lines.extend(own);
+        }
+    }
+    let ran: Vec<&Results> = read.iter().flat_map(|(_, found)| found).collect();
+    let pieces: Vec<Piece> = summary::opening()
+        .into_iter()
+        .chain([summary::table(&lines, contents.not_run)])
+        .chain(pages)
+        .chain(summary::pages_not_run(experiments, &lines, contents.not_run))
+        .chain(methods::methods(&ran))
+        .collect();
+    let title = summary::TITLE;
+    for (name, text) in [("REPORT.md", markdown::markdown(&pieces)), ("report.html", html::html(title, &pieces))] {
+        made.push(Artefact { path: folder.join(name), bytes: text.into_bytes() });
+    }
+    Ok((told, made))
+}
+
+fn summary_rows(lines: &[summary::Line]) -> Vec<Row> {
+    let line = |line: &summary::Line| {
+        row([
+            ("experiment", line.told.id.clone().into()),
+            ("title", line.told.title.clone().into()),
+            ("source", line.source.clone().into()),
+            ("verdict", line.told.verdict.clone().into()),
+            ("measured", line.told.measured.clone().into()),
+        ])
+    };
+    lines.iter().map(line).collect()
+}
+
+/// The archive of an experiment's records, with those images alone that charts show.
+fn kept(results: &Results, folder: &Path) -> Result<Artefact, ReportError> {
+    let path = archive(folder, &results.definition.id, results.profile);
+    let lean = |run: &super::results::RunResult| {
+        let mut loaded: Loaded = run.loaded.clone();
+        if !shows_images(results, run) {
+            loaded.images.clear();
+        }
+        loaded
+    };
+    let bytes = to_archive(&results.runs.iter().map(lean).collect::<Vec<_>>()).map_err(io(&path))?;
+    Ok(Artefact { path, bytes })
+}

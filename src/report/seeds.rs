@@ -1,0 +1,173 @@
+//! Rows that differ in nothing but the seed, taken together.
+
+use serde_json::Value;
+
+use crate::definition::{FigureKind, Scale};
+use crate::record::{Row, cell, is_timing, number};
+
+use super::results::{Results, as_number, short, shown};
+use super::statistics::mean_interval;
+
+/// The level of every interval.
+pub const CONFIDENCE: f64 = 0.95;
+
+/// What seeds make of one column.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Over {
+    /// The same in every seed.
+    Same(Value),
+    /// Numbers, in the order of the seeds.
+    Numbers(Vec<f64>),
+    /// Texts that differ.
+    Texts(Vec<String>),
+}
+
+/// Rows of all seeds as one.
+pub struct Mean {
+    /// Number of seeds.
+    pub seeds: usize,
+    /// Columns with what the seeds make of them; the seed itself is left out.
+    pub cells: Vec<(String, Over)>,
+}
+
+/// The rows of each point of the grid over its seeds: the first row of each seed together, then the second, and so on. `None`
+/// where no point has several seeds, or where the seeds of a point have different numbers of rows, so that none belong together.
+pub fn means(results: &Results) -> Option<Vec<Mean>> {
+    let columns: Vec<String> = results.columns().into_iter().filter(|c| c != "seed").collect();
+    let mut points: Vec<Vec<usize>> = vec![];
+    for (i, run) in results.runs.iter().enumerate() {
+        let same = |p: &&mut Vec<usize>| results.runs[p[0]].loaded.record.settings == run.loaded.record.settings;
+        match points.iter_mut().find(same) {
+            Some(point) => point.push(i),
+            None => points.push(vec![i]),
+        }
+    }
+    if points.iter().all(|p| p.len() < 2) {
+        return None;
+    }
+    let mut found = vec![];
+    for point in points {
+        let runs: Vec<_> = point.iter().map(|&i| &results.runs[i]).collect();
+        let rows = runs[0].loaded.rows.len();
+        if runs.iter().any(|run| run.loaded.rows.len() != rows) {
+            return None;
+        }
+        for i in 0..rows {
+            let value = |column: &String| -> Vec<Value> {
+                let of = |run: &&super::results::RunResult| {
+                    run.loaded.rows[i].get(column).or_else(|| run.settings.get(column)).cloned().unwrap_or_default()
+                };
+                runs.iter().map(of).collect()
+            };
+            let cells = columns.iter().map(|c| (c.clone(), over(value(c)))).collect();
+            found.push(Mean { seeds: runs.len(), cells });
+        }
+    }
+    Some(found)
+}
+
+fn over(values: Vec<Value>) -> Over {
+    if values.iter().all(|v| *v == values[0]) {
+        return Over::Same(values[0].clone());
+    }
+    match values.iter().map(|v| as_number(Some(v))).collect::<Option<Vec<f64>>>() {
+        Some(numbers) => Over::Numbers(numbers),
+        None => Over::Texts(values.iter().map(cell).collect()),
+    }
+}
+
+/// The middle value; the mean of the two middle ones of an even number.
+fn median(numbers: &[f64]) -> (f64, f64, f64) {
+    let mut sorted = numbers.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let n = sorted.len();
+    (f64::midpoint(sorted[(n - 1) / 2], sorted[n / 2]), sorted[0], sorted[n - 1])
+}
+
+/// Rows for a CSV file. A column that differs between seeds anywhere becomes `<column>_mean`, `_ci95` (half the width of the
+/// interval), `_median`, `_min` and `_max`; texts that differ leave an empty cell. Times are left out.
+pub fn csv_rows(means: &[Mean]) -> Vec<Row> {
+    let differs = |i: usize| means.iter().any(|m| matches!(m.cells[i].1, Over::Numbers(_)));
+    let line = |mean: &Mean| {
+        let mut row = Row::new();
+        for (i, (column, over)) in mean.cells.iter().enumerate().filter(|(_, (c, _))| !is_timing(c)) {
+            let numbers = match over {
+                Over::Same(value) if !differs(i) => {
+                    row.insert(column.clone(), value.clone());
+                    continue;
+                }
+                Over::Same(value) => as_number(Some(value)).map(|x| vec![x; mean.seeds]),
+                Over::Numbers(numbers) => Some(numbers.clone()),
+                Over::Texts(_) => None,
+            };
+            if !differs(i) {
+                row.insert(column.clone(), Value::Null);
+                continue;
+            }
+            let of = |x: Option<f64>| x.map_or(Value::Null, number);
+            let interval = numbers.as_ref().and_then(|n| mean_interval(n, CONFIDENCE));
+            let middle = numbers.as_ref().map(|n| median(n));
+            row.insert(format!("{column}_mean"), of(interval.map(|i| i.mean)));
+            row.insert(format!("{column}_ci95"), of(interval.map(|i| i.half)));
+            row.insert(format!("{column}_median"), of(middle.map(|m| m.0)));
+            row.insert(format!("{column}_min"), of(middle.map(|m| m.1)));
+            row.insert(format!("{column}_max"), of(middle.map(|m| m.2)));
+        }
+        row.insert("seeds".into(), mean.seeds.into());
+        row
+    };
+    means.iter().map(line).collect()
+}
+
+/// Whether a chart of the experiment has the column on a logarithmic axis: a mean would then be its largest value.
+pub fn is_logarithmic(results: &Results, column: &str) -> bool {
+    let log =
+        |kind: &FigureKind| matches!(kind, FigureKind::Lines(l) if l.y.scale == Scale::Log && l.y.column == column);
+    results.definition.figures.iter().any(|f| log(&f.draw))
+}
+
+/// A cell for a reader: `mean ± half`, or `median (least to greatest)`.
+pub fn text(over: &Over, logarithmic: bool) -> String {
+    match over {
+        Over::Same(value) => shown(Some(value)),
+        Over::Texts(texts) => {
+            let mut each: Vec<&str> = texts.iter().map(String::as_str).collect();
+            each.sort_unstable();
+            each.dedup();
+            if each.len() <= 3 { each.join(" or ") } else { format!("{} different", each.len()) }
+        }
+        Over::Numbers(numbers) if logarithmic => {
+            let (middle, least, greatest) = median(numbers);
+            format!("{} ({} to {})", short(middle), short(least), short(greatest))
+        }
+        Over::Numbers(numbers) => {
+            mean_interval(numbers, CONFIDENCE).map_or_else(|| "–".into(), |interval| interval.to_string())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn seeds_become_means_medians_and_words() {
+        let column = |values: Value| over(values.as_array().unwrap().clone());
+        assert_eq!(text(&column(json!([2, 2, 2])), false), "2");
+        assert_eq!(text(&column(json!(["back", "forth", "back"])), false), "back or forth");
+        // Mean 2 and s = 1; t(0.975, 2) = 4.30265, so half = 4.30265 / sqrt 3 = 2.484.
+        assert_eq!(text(&column(json!([1, 2, 3])), false), "2.0 ± 2.5");
+        assert_eq!(text(&column(json!([1e-9, 1e-3, 1e3, "inf"])), true), "500 (1e-9 to inf)");
+    }
+
+    #[test]
+    fn a_column_has_the_same_cells_in_every_row() {
+        let mean = |x: Over| Mean { seeds: 2, cells: vec![("x".into(), x)] };
+        let rows = csv_rows(&[mean(Over::Same(json!(3.0))), mean(Over::Numbers(vec![1.0, 2.0]))]);
+        assert_eq!(rows[0].keys().collect::<Vec<_>>(), rows[1].keys().collect::<Vec<_>>());
+        assert_eq!((&rows[0]["x_mean"], &rows[0]["x_ci95"]), (&json!(3.0), &json!(0.0)));
+        assert_eq!((&rows[1]["x_median"], &rows[1]["x_max"], &rows[1]["seeds"]), (&json!(1.5), &json!(2.0), &json!(2)));
+    }
+}

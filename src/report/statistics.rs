@@ -1,0 +1,108 @@
+//! Means over seeds with confidence intervals.
+
+use serde::Serialize;
+use statrs::distribution::{ContinuousCDF, StudentsT};
+
+use super::results::short;
+
+/// A mean, and how far it is known.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Interval {
+    /// Mean.
+    pub mean: f64,
+    /// Half the width of the confidence interval: mean - half to mean + half.
+    pub half: f64,
+    /// Number of values.
+    pub count: usize,
+}
+
+/// The mean with its two-sided interval of Student's t: half = t(confidence, n - 1) s / sqrt(n), with s the sample's standard
+/// deviation. It holds the true mean in a share `confidence` of samples from a normal distribution. `None` with fewer than two
+/// values, and for a confidence outside (0, 1).
+pub fn mean_interval(values: &[f64], confidence: f64) -> Option<Interval> {
+    let count = values.len();
+    if count < 2 || !(0.0 < confidence && confidence < 1.0) {
+        return None;
+    }
+    let n = count as f64;
+    let mean = values.iter().sum::<f64>() / n;
+    let variance = values.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / (n - 1.0);
+    let t = StudentsT::new(0.0, 1.0, n - 1.0).ok()?.inverse_cdf(f64::midpoint(1.0, confidence));
+    Some(Interval { mean, half: t * (variance / n).sqrt(), count })
+}
+
+impl std::fmt::Display for Interval {
+    /// `5.50 ± 0.66`: the half to two digits, the mean to as many places; a common power of ten where that is shorter.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { mean, half, .. } = *self;
+        if half == 0.0 || !half.is_finite() || !mean.is_finite() {
+            return write!(f, "{} ± {}", short(mean), short(half));
+        }
+        let largest = mean.abs().max(half);
+        let power = if (1e-3..1e6).contains(&largest) { 0 } else { largest.log10().floor() as i32 };
+        let scale = 10f64.powi(power);
+        let (mean, half) = (mean / scale, half / scale);
+        let places = (1.0 - half.log10().floor()).max(0.0) as usize;
+        if places > 6 {
+            return write!(f, "{} ± {}", short(self.mean), short(self.half));
+        }
+        match power {
+            0 => write!(f, "{mean:.places$} ± {half:.places$}"),
+            _ => write!(f, "({mean:.places$} ± {half:.places$})e{power}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::{Rng, SeedableRng};
+    use rand_chacha::ChaCha8Rng;
+
+    use super::*;
+
+    #[test]
+    fn quantiles_are_those_of_the_tables() {
+        // Student's t, two-sided 95 % and 99 %, as printed in any table.
+        for (count, confidence, t) in
+            [(2, 0.95, 12.7062), (3, 0.95, 4.30265), (5, 0.95, 2.77645), (10, 0.95, 2.26216), (5, 0.99, 4.60409)]
+        {
+            // Half the values one above, half one below the mean, and one at it where the count is odd.
+            let values: Vec<f64> = (0..count)
+                .map(|i| if i + 1 == count && count % 2 == 1 { 0.0 } else { 1.0 - 2.0 * (i % 2) as f64 })
+                .collect();
+            let s = (values.iter().map(|x| x * x).sum::<f64>() / (count - 1) as f64).sqrt();
+            let found = mean_interval(&values, confidence).unwrap();
+            let expected = t * s / (count as f64).sqrt();
+            assert!((found.half - expected).abs() < 1e-4 * expected, "{count}: {found:?}, {expected}");
+        }
+    }
+
+    #[test]
+    fn the_interval_holds_the_true_mean_as_often_as_it_says() {
+        let mut random = ChaCha8Rng::seed_from_u64(0);
+        // The sum of twelve uniform numbers is close to normal, with mean 6.
+        let mut sample = || (0..5).map(|_| (0..12).map(|_| random.r#gen::<f64>()).sum::<f64>()).collect::<Vec<f64>>();
+        let holds = |i: Interval| (i.mean - 6.0).abs() <= i.half;
+        let share = (0..4000).filter(|_| holds(mean_interval(&sample(), 0.9).unwrap())).count() as f64 / 4000.0;
+        assert!((0.88..0.92).contains(&share), "{share}");
+    }
+
+    #[test]
+    fn one_value_has_no_interval_and_equal_ones_a_point() {
+        assert_eq!(mean_interval(&[1.0], 0.95), None);
+        assert_eq!(mean_interval(&[1.0, 2.0], 1.0), None);
+        assert_eq!(mean_interval(&[3.0; 4], 0.95), Some(Interval { mean: 3.0, half: 0.0, count: 4 }));
+    }
+
+    #[test]
+    fn an_interval_is_printed_as_precisely_as_it_is_known() {
+        let text = |mean, half| Interval { mean, half, count: 3 }.to_string();
+        assert_eq!(text(5.50412, 0.66421), "5.50 ± 0.66");
+        assert_eq!(text(0.4801, 0.0123), "0.480 ± 0.012");
+        assert_eq!(text(51_234.0, 1_234.0), "51234 ± 1234");
+        assert_eq!(text(1.234e-9, 4.5e-10), "(1.23 ± 0.45)e-9");
+        assert_eq!(text(1.0, 4.36e-16), "1 ± 4.36e-16");
+        assert_eq!(text(2.0, 0.0), "2 ± 0");
+        assert_eq!(text(f64::INFINITY, f64::NAN), "inf ± NaN");
+    }
+}

@@ -1,0 +1,137 @@
+//! The rule that one side is greater than another, and how sure that is.
+
+use std::collections::BTreeMap;
+
+use super::super::seeds::CONFIDENCE;
+use super::super::statistics::{Interval, mean_interval};
+use super::{Finding, Judged, groups};
+use crate::definition::Filter;
+use crate::record::{Row, cell};
+use crate::report::results::{as_number, matches, short};
+
+/// The rule's settings.
+pub struct Exceeds<'a> {
+    /// The column.
+    pub column: &'a str,
+    /// Selects the rows that should be greater.
+    pub greater: &'a Filter,
+    /// Selects the rows that should be smaller.
+    pub than: &'a Filter,
+    /// The least difference.
+    pub by: f64,
+    /// Columns that pair the groups.
+    pub per: &'a [String],
+    /// Level at which the difference must be sure.
+    pub confidence: Option<f64>,
+}
+
+/// Judges the rule.
+pub fn exceeds(rule: &Exceeds, rows: &[&Row]) -> Judged {
+    let (mut parts, mut holds) = (vec![], Some(true));
+    for (key, rows) in groups(rows, rule.per) {
+        let (Some(a), Some(b)) = (side(rule, &rows, rule.greater), side(rule, &rows, rule.than)) else {
+            return Err(format!("{key}: a side has no rows with a {}", rule.column));
+        };
+        let interval = mean_interval(&paired(&a, &b), rule.confidence.unwrap_or(CONFIDENCE));
+        let found = match (rule.confidence, interval) {
+            (None, _) => Some(mean(&a) - mean(&b) >= rule.by),
+            (Some(_), None) => None,
+            (Some(_), Some(i)) if i.mean - i.half >= rule.by => Some(true),
+            (Some(_), Some(i)) if i.mean + i.half < rule.by => Some(false),
+            (Some(_), Some(_)) => None,
+        };
+        // One group that fails decides; one of which nothing can be said leaves the rest open.
+        holds = match (holds, found) {
+            (Some(false), _) | (_, Some(false)) => Some(false),
+            (None, _) | (_, None) => None,
+            _ => Some(true),
+        };
+        let name = if key.is_empty() { String::new() } else { format!("{key}: ") };
+        parts.push(format!("{name}{} against {}{}", short(mean(&a)), short(mean(&b)), spread(rule, interval)));
+    }
+    let brief = format!("{} {}", rule.column, parts.join("; "));
+    let sure = if rule.confidence.is_some() { "with the whole interval " } else { "" };
+    let measured =
+        format!("mean {}: {} (expected {sure}at least {} more)", rule.column, parts.join("; "), short(rule.by));
+    Ok(Finding { holds, measured, brief })
+}
+
+fn spread(rule: &Exceeds, interval: Option<Interval>) -> String {
+    let percent = 100.0 * rule.confidence.unwrap_or(CONFIDENCE);
+    match interval {
+        Some(interval) => format!(", paired difference {interval} ({percent} %, {} seeds)", interval.count),
+        None if rule.confidence.is_some() => ", fewer than two shared seeds".into(),
+        None => String::new(),
+    }
+}
+
+/// The values of one side by seed; `None` where there is none, or one is empty.
+fn side(rule: &Exceeds, rows: &[&Row], filter: &Filter) -> Option<BTreeMap<String, Vec<f64>>> {
+    let mut found: BTreeMap<String, Vec<f64>> = BTreeMap::new();
+    for row in rows.iter().filter(|r| matches(r, filter)) {
+        let seed = row.get("seed").map(cell).unwrap_or_default();
+        found.entry(seed).or_default().push(as_number(row.get(rule.column))?);
+    }
+    (!found.is_empty()).then_some(found)
+}
+
+fn mean(side: &BTreeMap<String, Vec<f64>>) -> f64 {
+    let count: usize = side.values().map(Vec::len).sum();
+    side.values().flatten().sum::<f64>() / count as f64
+}
+
+/// The differences of the means of each seed that both sides have.
+fn paired(a: &BTreeMap<String, Vec<f64>>, b: &BTreeMap<String, Vec<f64>>) -> Vec<f64> {
+    let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
+    a.iter().filter_map(|(seed, values)| Some(mean(values) - mean(b.get(seed)?))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::record::{Row, number, row};
+    use crate::report::verdict::{Checked, Verdict, judge_check};
+
+    /// Accuracies of two methods over seeds, and what the rule makes of them.
+    fn judged(a: &[f64], b: &[f64], by: f64, confidence: Option<f64>) -> Checked {
+        let line = |method: &str, seed: usize, x: f64| {
+            row([("method", method.into()), ("seed", seed.into()), ("accuracy", number(x))])
+        };
+        let side = |method, values: &[f64]| -> Vec<Row> {
+            values.iter().enumerate().map(|(seed, x)| line(method, seed, *x)).collect()
+        };
+        let mut rule =
+            json!({ "column": "accuracy", "greater": { "method": "a" }, "than": { "method": "b" }, "by": by });
+        if let Some(level) = confidence {
+            rule["confidence"] = level.into();
+        }
+        let check = serde_json::from_value(json!({ "name": "check", "rule": { "exceeds": rule } })).unwrap();
+        judge_check(&check, &[side("a", a), side("b", b)].concat())
+    }
+
+    #[test]
+    fn pairs_tell_what_unpaired_means_hide() {
+        // Seeds differ by far more than methods do; every pair differs by about 0.02.
+        let (a, b) = ([0.30, 0.52, 0.71, 0.93], [0.28, 0.50, 0.69, 0.90]);
+        assert_eq!(judged(&a, &b, 0.0, Some(0.95)).verdict, Verdict::Confirmed);
+        let found = judged(&a, &b, 0.02, Some(0.95));
+        assert_eq!(found.verdict, Verdict::Inconclusive, "{}", found.measured);
+        assert_eq!(judged(&a, &b, 0.05, Some(0.95)).verdict, Verdict::Contradicted);
+        assert_eq!(judged(&a, &b, 0.02, None).verdict, Verdict::Confirmed, "the means alone differ by 0.0225");
+    }
+
+    #[test]
+    fn the_interval_is_that_of_the_paired_differences() {
+        // Differences 1, 2, 3: mean 2, half 4.30265 / sqrt 3 = 2.484.
+        let found = judged(&[1.0, 2.0, 3.0], &[0.0, 0.0, 0.0], 0.0, Some(0.95));
+        assert!(found.measured.contains("paired difference 2.0 ± 2.5 (95 %, 3 seeds)"), "{}", found.measured);
+        assert_eq!(found.verdict, Verdict::Inconclusive);
+    }
+
+    #[test]
+    fn a_single_seed_is_never_sure() {
+        assert_eq!(judged(&[0.9], &[0.1], 0.0, Some(0.95)).verdict, Verdict::Inconclusive);
+        assert_eq!(judged(&[0.9], &[0.1], 0.0, None).verdict, Verdict::Confirmed);
+    }
+}

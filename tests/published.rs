@@ -1,0 +1,147 @@
+//! What is published is what the archived records give: in a copy without `runs/`, to the last byte.
+
+mod common;
+
+use common::{Workplace, reversal, training, tree};
+use serde_json::{Value, json};
+
+/// A workplace whose report is written, with times, images, steps and several seeds, as a fresh clone has it.
+fn published() -> Workplace {
+    let place = Workplace::new();
+    let mut train = training("train");
+    train["seeds"] = json!([0, 1, 2]);
+    train["figures"] = json!([{ "id": "loss", "title": "Loss", "draw": { "lines": {
+        "source": "steps", "x": { "column": "step", "label": "step" }, "y": { "column": "loss", "label": "loss" }, "series": []
+    } } }]);
+    let mut picture = reversal("picture");
+    picture["seeds"] = json!([0, 1]);
+    picture["fixed"]["problem"] = json!({
+        "kind": "convolution", "activation": "relu", "std": 0.5, "kernel": 3, "picture": { "mnist": 0 }
+    });
+    picture["figures"] = json!([{ "id": "seen", "title": "Seen", "draw": { "images": {
+        "columns": [{ "image": "input", "label": "in" }], "series": ["seed"], "where": { "seed": 1 }
+    } } }]);
+    place.define(&train).define(&picture).define(&reversal("plain"));
+    place.expect(0, &["reproduce"]);
+    std::fs::remove_dir_all(place.path("results/runs")).expect("removed");
+    place
+}
+
+#[test]
+fn a_clone_verifies_and_writes_the_same_bytes_again() {
+    let place = published();
+    let said = place.expect(0, &["report", "--verify"]);
+    assert!(said.contains("files are what the archived records give"), "{said}");
+    let before = (tree(&place.path("results")), tree(&place.path("figures")));
+    place.expect(0, &["report"]);
+    assert!((tree(&place.path("results")), tree(&place.path("figures"))) == before, "a report from archives alone");
+    assert!(before.0.iter().any(|(name, _)| name.starts_with("timing/train")), "times are compared too");
+    // Only one seed's image is drawn, so only its image is kept.
+    let archive = std::fs::read(place.path("results/records/picture.quick.tar.gz")).expect("an archive");
+    let text = unpacked(&archive);
+    assert_eq!(text.matches("/images.json").count(), 1);
+    assert_eq!(text.matches("/run.json").count(), 2);
+}
+
+fn unpacked(gzip: &[u8]) -> String {
+    let mut text = vec![];
+    std::io::Read::read_to_end(&mut flate2::read::GzDecoder::new(gzip), &mut text).expect("gzip");
+    String::from_utf8_lossy(&text).into_owned()
+}
+
+#[test]
+fn every_published_file_that_was_changed_lost_or_added_is_named() {
+    let place = published();
+    let verify = || {
+        let output = place.run(&["report", "--verify", "--json"]);
+        let said: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        let found = said["differences"].as_array().expect("a list").clone();
+        assert_eq!(output.status.code(), Some(i32::from(!found.is_empty())));
+        found
+            .into_iter()
+            .map(|d| (d["path"].as_str().unwrap().to_owned(), d["what"].as_str().unwrap().to_owned()))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(verify(), []);
+    for file in [
+        "results/REPORT.md",
+        "results/report.html",
+        "results/tables/plain.quick.csv",
+        "results/tables/train.quick.seeds.csv",
+        "results/tables/summary.quick.csv",
+        "results/timing/train.quick.csv",
+        "figures/picture-seen.quick.png",
+        "figures/train-loss.quick.svg",
+    ] {
+        let path = place.path(file);
+        let bytes = std::fs::read(&path).expect("it is published");
+        let mut other = bytes.clone();
+        *other.last_mut().expect("not empty") ^= 1;
+        std::fs::write(&path, other).expect("written");
+        assert_eq!(verify(), [(file.to_owned(), "differs".to_owned())]);
+        std::fs::remove_file(&path).expect("removed");
+        assert_eq!(verify(), [(file.to_owned(), "missing".to_owned())]);
+        std::fs::write(&path, bytes).expect("written");
+    }
+    place.write("results/tables/gone.quick.csv", "x\n1\n").write("figures/notes.txt", "mine");
+    assert_eq!(verify(), [("results/tables/gone.quick.csv".to_owned(), "made by no record".to_owned())]);
+}
+
+#[test]
+fn a_changed_archive_is_no_record() {
+    let place = published();
+    let path = place.path("results/records/plain.quick.tar.gz");
+    let bytes = std::fs::read(&path).expect("an archive");
+    let forged = {
+        let mut text = vec![];
+        std::io::Read::read_to_end(&mut flate2::read::GzDecoder::new(&bytes[..]), &mut text).expect("gzip");
+        let at = text.windows(9).position(|w| w == b"both ways").expect("a row");
+        text[at] = b'B';
+        let mut gzip = flate2::write::GzEncoder::new(vec![], flate2::Compression::default());
+        std::io::Write::write_all(&mut gzip, &text).expect("written");
+        gzip.finish().expect("gzip")
+    };
+    for wrong in [forged, bytes[..bytes.len() / 2].to_vec(), b"no archive".to_vec()] {
+        std::fs::write(&path, wrong).expect("written");
+        let said = place.expect(3, &["report", "--verify"]);
+        assert!(said.contains("plain.quick.tar.gz"), "{said}");
+    }
+}
+
+#[test]
+fn a_new_run_counts_more_than_an_archived_one_and_clean_removes_both() {
+    let place = published();
+    assert!(place.expect(0, &["reproduce", "--only", "plain"]).contains("1 runs finished"), "archives are not runs");
+    place.expect(0, &["report", "--verify"]);
+    place.expect(0, &["clean", "--yes"]);
+    assert!(tree(&place.path("results/records")).is_empty());
+    place.expect(0, &["report"]);
+    let report = std::fs::read_to_string(place.path("results/REPORT.md")).expect("a report");
+    assert!(report.contains("not run, because there are no records"), "{report}");
+}
+
+#[test]
+fn experiments_without_results_are_listed_with_the_reason() {
+    let place = Workplace::new();
+    let entry = |id: &str, why: &str| json!({ "id": id, "paper": "anodev2", "title": "T", "because": why });
+    let list = json!([entry("plain", "nobody did"), entry("other", "it needs a telescope")]);
+    place.define(&reversal("plain")).write("experiments/not-run.json", list.to_string());
+    place.expect(0, &["report"]);
+    let report = || std::fs::read_to_string(place.path("results/REPORT.md")).expect("a report");
+    assert!(
+        report().contains("not run, because nobody did") && report().contains("not run | because it needs a telescope")
+    );
+    place.expect(0, &["reproduce"]);
+    assert!(!report().contains("nobody did") && report().contains("because it needs a telescope"));
+
+    let twice = json!([entry("other", "a"), entry("other", "b")]);
+    for (list, says) in [
+        (twice, "[1].id"),
+        (json!([entry("other", " ")]), "[0].because"),
+        (json!([{ "id": "x", "paper": "anodev3", "title": "T", "because": "b" }]), "anodev3"),
+    ] {
+        place.write("experiments/not-run.json", list.to_string());
+        let said = place.expect(1, &["check"]);
+        assert!(said.contains(says) && said.contains("not-run.json"), "{said}");
+    }
+}

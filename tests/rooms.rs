@@ -1,0 +1,140 @@
+//! Rooms are used in one direction: what computes knows nothing of what walks, records or shows.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+/// Every room with the rooms it may use, each of which stands above it.
+const ROOMS: &[(&str, &[&str])] = &[
+    ("allocator", &[]),
+    ("digest", &[]),
+    ("random", &[]),
+    ("ode", &[]),
+    ("kernels", &["ode"]),
+    ("gradient", &["ode"]),
+    ("evolution", &["ode", "gradient", "kernels"]),
+    ("data", &["digest", "random"]),
+    ("net", &["ode", "kernels", "gradient", "evolution", "random"]),
+    // Names that may stand in a definition are registered by the rooms that have them.
+    ("definition", &["ode", "gradient", "evolution", "net"]),
+    ("record", &["definition", "digest"]),
+    ("problems", &["ode", "kernels", "gradient", "evolution"]),
+    ("train", &["ode", "gradient", "evolution", "net", "data", "record", "digest"]),
+    (
+        "study",
+        &[
+            "ode",
+            "kernels",
+            "gradient",
+            "evolution",
+            "net",
+            "data",
+            "definition",
+            "record",
+            "problems",
+            "train",
+            "digest",
+            "random",
+        ],
+    ),
+    ("plan", &["definition", "study", "digest"]),
+    ("runner", &["plan", "study", "record"]),
+    ("report", &["definition", "record", "ode", "gradient", "evolution"]),
+    (
+        "cli",
+        &["ode", "gradient", "evolution", "net", "data", "definition", "record", "study", "plan", "runner", "report"],
+    ),
+];
+
+#[test]
+fn the_list_itself_has_one_direction() {
+    for (i, (room, uses)) in ROOMS.iter().enumerate() {
+        for used in *uses {
+            assert!(
+                ROOMS[..i].iter().any(|(above, _)| above == used),
+                "{room} uses {used}, which does not stand above it"
+            );
+        }
+    }
+}
+
+#[test]
+fn rooms_use_only_what_they_may() {
+    let mut faults = vec![];
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut seen = 0;
+    for file in files(&source) {
+        let inside = file.strip_prefix(&source).expect("inside");
+        let name = inside.components().next().expect("a name").as_os_str().to_string_lossy().into_owned();
+        let room = name.trim_end_matches(".rs");
+        if ["lib", "main"].contains(&room) {
+            continue;
+        }
+        let Some((_, allowed)) = ROOMS.iter().find(|(r, _)| *r == room) else {
+            faults.push(format!("src/{}: the room `{room}` is not in the list of tests/rooms.rs", inside.display()));
+            continue;
+        };
+        for used in rooms_used(&std::fs::read_to_string(&file).expect("source")) {
+            seen += 1;
+            if used != room && !allowed.contains(&used.as_str()) {
+                let may = if allowed.is_empty() { "no other room".to_owned() } else { allowed.join(", ") };
+                faults.push(format!("src/{} uses {used}; {room} may use {may}", inside.display()));
+            }
+        }
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+    assert!(seen > 100, "the source was read: {seen}");
+}
+
+/// The rooms that a source names as `crate::room` or inside `crate::{...}`; comments do not count.
+fn rooms_used(source: &str) -> BTreeSet<String> {
+    let code: String = source.lines().map(|l| l.split("//").next().unwrap_or_default()).collect::<Vec<_>>().join(" ");
+    let mut found = BTreeSet::new();
+    for (at, start) in code.match_indices("crate::") {
+        let rest = &code[at + start.len()..];
+        let name =
+            |text: &str| text.trim().chars().take_while(|c| c.is_ascii_lowercase() || *c == '_').collect::<String>();
+        match rest.strip_prefix('{') {
+            None => found.extend([name(rest)]),
+            Some(list) => {
+                let (mut depth, mut from) = (0, 0);
+                for (i, c) in list.char_indices() {
+                    match c {
+                        '{' => depth += 1,
+                        ',' | '}' if depth == 0 => {
+                            found.extend([name(&list[from..i])]);
+                            from = i + 1;
+                            if c == '}' {
+                                break;
+                            }
+                        }
+                        '}' => depth -= 1,
+                        _ => {}
+                    }
+                }
+            }
+        }
+    }
+    // Macros and items of the crate's root begin otherwise than a room, or are none.
+    found.retain(|room| !room.is_empty());
+    found
+}
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut found = vec![];
+    for entry in std::fs::read_dir(folder).expect("a folder").flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            found.extend(files(&path));
+        } else if path.extension().is_some_and(|e| e == "rs") {
+            found.push(path);
+        }
+    }
+    found
+}
+
+#[test]
+fn imports_are_read_in_all_their_forms() {
+    let source = "use crate::ode::Grid; // crate::cli\nuse crate::{gradient, net::{a, b}, data};\nfn f() { crate::plan::plan() }";
+    let expected = ["data", "gradient", "net", "ode", "plan"].map(str::to_owned);
+    assert_eq!(rooms_used(source), BTreeSet::from(expected));
+}

@@ -1,0 +1,190 @@
+//! A plan in shards: together they are the whole, merged they give the same tables, and what disagrees is refused.
+
+mod common;
+
+use std::path::Path;
+
+use common::{Workplace, reversal, training, tree};
+use serde_json::{Value, json};
+
+/// Nine runs of two studies.
+fn place() -> Workplace {
+    let place = Workplace::new();
+    let mut many = reversal("many");
+    many["fixed"].as_object_mut().expect("settings").remove("solver");
+    many["grid"] = json!([{ "solver": ["euler", "rk4"] }]);
+    many["seeds"] = json!([0, 1, 2, 3]);
+    let mut train = training("train");
+    train["fixed"]["epochs"] = json!(1);
+    place.define(&many).define(&train);
+    place
+}
+
+fn run(place: &Workplace, arguments: &[&str]) -> String {
+    place.expect(0, arguments)
+}
+
+/// The tables of a results folder.
+fn tables(place: &Workplace, results: &str) -> Vec<(String, Vec<u8>)> {
+    tree(&place.path(results).join("tables"))
+}
+
+#[test]
+fn four_shards_merged_are_the_whole() {
+    let place = place();
+    run(&place, &["reproduce", "--results", "whole", "--figures", "whole/figures"]);
+    let shards: Vec<String> = (1..=4).map(|i| format!("shard-{i}")).collect();
+    for (i, shard) in shards.iter().enumerate() {
+        let which = format!("{}/4", i + 1);
+        let planned: Value =
+            serde_json::from_slice(&place.run(&["plan", "--shard", &which, "--json"]).stdout).expect("JSON");
+        let planned = planned.as_array().expect("a list").len();
+        assert!((2..=3).contains(&planned), "nine runs in four shards: {planned}");
+        let said = run(&place, &["reproduce", "--shard", &which, "--results", shard]);
+        assert!(said.contains(&format!("{planned} runs finished")), "{said}");
+        assert!(!place.path(shard).join("REPORT.md").exists(), "a part of the results is no report");
+    }
+    let names: Vec<&str> = shards.iter().map(String::as_str).collect();
+    let said = run(&place, &[&["merge", "--results", "merged"], &names[..]].concat());
+    assert!(said.starts_with("9 runs copied"), "{said}");
+    run(&place, &["report", "--results", "merged", "--figures", "merged/figures"]);
+    assert_eq!(tables(&place, "merged"), tables(&place, "whole"));
+    let again = run(&place, &[&["merge", "--results", "merged"], &names[..]].concat());
+    assert!(again.starts_with("0 runs copied") && again.contains("9 were there already"), "{again}");
+    let said = run(&place, &["reproduce", "--results", "merged", "--figures", "merged/figures"]);
+    assert!(said.contains("0 runs finished, 0 diverged, 9 were done before"), "{said}");
+}
+
+/// The only run folder of `small` in a results folder.
+fn only_run(place: &Workplace, results: &str) -> std::path::PathBuf {
+    let folder = place.path(results).join("runs/quick/small");
+    let mut found: Vec<_> = std::fs::read_dir(&folder).expect("records").flatten().map(|e| e.path()).collect();
+    assert_eq!(found.len(), 1, "{found:?}");
+    found.remove(0)
+}
+
+/// Rewrites a file of a run and its digest, as another program would that found other numbers.
+fn forge(folder: &Path, from: &str, to: &str) {
+    let rows = std::fs::read_to_string(folder.join("rows.csv")).expect("rows");
+    assert!(rows.contains(from), "{rows}");
+    let forged = rows.replacen(from, to, 1);
+    let record = std::fs::read_to_string(folder.join("run.json")).expect("a record");
+    let digest = |text: &str| anode::digest::sha256(text.as_bytes());
+    std::fs::write(folder.join("run.json"), record.replace(&digest(&rows), &digest(&forged))).expect("written");
+    std::fs::write(folder.join("rows.csv"), forged).expect("written");
+}
+
+#[test]
+fn records_that_disagree_are_refused_and_both_are_named() {
+    let place = Workplace::new();
+    place.define(&reversal("small"));
+    for results in ["a", "b"] {
+        run(&place, &["run", "small", "--results", results]);
+    }
+    run(&place, &["merge", "a", "b", "--results", "fine"]);
+    forge(&only_run(&place, "b"), "both ways", "one way");
+    for into in ["a", "fresh"] {
+        let others: &[&str] = if into == "a" { &["b"] } else { &["a", "b"] };
+        let said = place.expect(1, &[&["merge", "--results", into], others].concat());
+        for part in ["a/runs/quick/small", "b/runs/quick/small", "both ways and one way", "nothing was merged"] {
+            assert!(said.contains(part), "{part}: {said}");
+        }
+    }
+    assert!(!place.path("fresh/runs").exists(), "nothing was merged");
+}
+
+#[test]
+fn damage_is_refused() {
+    let place = Workplace::new();
+    place.define(&reversal("small"));
+    run(&place, &["run", "small", "--results", "a"]);
+    let rows = only_run(&place, "a").join("rows.csv");
+    let text = std::fs::read_to_string(&rows).expect("rows");
+    std::fs::write(&rows, text.replacen('1', "2", 1)).expect("written");
+    let said = place.expect(3, &["merge", "a", "--results", "fresh"]);
+    assert!(said.contains("rows.csv") && said.contains("digest"), "{said}");
+    std::fs::write(&rows, text).expect("written");
+    let folder = only_run(&place, "a");
+    std::fs::rename(&folder, folder.with_file_name("0123456789abcdef")).expect("renamed");
+    let said = place.expect(3, &["merge", "a", "--results", "fresh"]);
+    assert!(said.contains("another place"), "{said}");
+    assert!(place.expect(2, &["merge", "nowhere", "--results", "fresh"]).contains("no folder `runs`"));
+    assert!(place.expect(2, &["merge", "a", "--results", "a"]).contains("into itself"));
+}
+
+#[test]
+fn a_finished_record_takes_the_place_of_an_interrupted_run_and_not_the_other_way_round() {
+    let place = Workplace::new();
+    place.define(&reversal("small"));
+    run(&place, &["run", "small", "--results", "done"]);
+    let interrupt = |results: &str| {
+        run(&place, &["merge", "done", "--results", results]);
+        let folder = only_run(&place, results);
+        std::fs::remove_file(folder.join("run.json")).expect("removed");
+        std::fs::write(folder.join("checkpoint.safetensors"), "half").expect("written");
+    };
+    interrupt("half");
+    let done = tree(&place.path("done/runs"));
+    let said = run(&place, &["merge", "half", "--results", "done"]);
+    assert!(said.starts_with("0 runs copied"), "{said}");
+    assert_eq!(tree(&place.path("done/runs")), done);
+
+    let said = run(&place, &["merge", "half", "done", "--results", "both"]);
+    assert!(said.starts_with("1 runs copied, 0 of which are to be finished"), "{said}");
+    assert_eq!(tree(&place.path("both/runs")), done);
+    let said = run(&place, &["merge", "half", "--results", "later"]);
+    assert!(said.starts_with("1 runs copied, 1 of which are to be finished"), "{said}");
+    // What an interrupted merge left behind is in nobody's way.
+    let folder = only_run(&place, "half");
+    let leftover = folder.with_file_name(format!(".partial-{}", folder.file_name().expect("a name").to_string_lossy()));
+    std::fs::create_dir_all(&leftover).expect("a folder");
+    std::fs::write(leftover.join("run.json"), "{").expect("written");
+    run(&place, &["merge", "done", "--results", "half"]);
+    assert_eq!(tree(&place.path("half/runs")), done);
+}
+
+#[test]
+fn shards_and_jobs_that_make_no_sense_are_refused() {
+    let place = place();
+    for (arguments, says) in [
+        (&["plan", "--shard", "5/4"][..], "i/n"),
+        (&["run", "many", "--shard", "0/4"], "i/n"),
+        (&["plan", "--shards", "4"], "--slurm"),
+        (&["plan", "--slurm", "--time", "soon"], "hours:minutes:seconds"),
+        (&["plan", "--slurm", "--mem", "4GB; rm"], "whole number"),
+        (&["plan", "--slurm", "--shards", "0"], "--shards"),
+        (&["plan", "--slurm", "--shard", "1/2"], "cannot be used"),
+        (&["plan", "--slurm", "--profile", "paper"], "no runs"),
+        (&["plan", "--slurm", "--json"], "--json"),
+        (&["reproduce", "--shard", "1/2", "--plan-digest", "0000"], "anode plan --slurm"),
+    ] {
+        let said = place.expect(2, arguments);
+        assert!(said.contains(says), "{arguments:?}: {said}");
+    }
+}
+
+#[test]
+fn a_job_script_is_sound_bash_and_keeps_to_the_number_of_runs() {
+    let place = place();
+    let arguments = ["plan", "--slurm", "--shards", "100", "--results", "it's $(touch here)", "--time", "1-00:00:00"];
+    let script = run(&place, &[&arguments[..], &["--sbatch=--partition=a b"]].concat());
+    assert!(script.contains("shards=9\n"), "nine runs fill nine shards");
+    place.write("job.sh", &script);
+    let bash = |extra: &[&str]| {
+        let output = std::process::Command::new("bash").args(extra).arg("job.sh").current_dir(place.path("")).output();
+        output.expect("bash is there")
+    };
+    assert!(bash(&["-n"]).status.success());
+    // A stand-in for sbatch that notes its arguments, one a line.
+    place.write("bin/sbatch", "#!/bin/sh\nprintf '%s\\n' \"$@\" >> \"$NOTES\"\necho '7;cluster'\n");
+    let submit = "chmod +x bin/sbatch; NOTES=$PWD/notes PATH=$PWD/bin:$PATH bash job.sh";
+    let output =
+        std::process::Command::new("bash").args(["-c", submit]).current_dir(place.path("")).output().expect("bash");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let notes = std::fs::read_to_string(place.path("notes")).expect("sbatch was called");
+    for line in ["--array=1-9", "--dependency=afterany:7", "--time=1-00:00:00", "--partition=a b", "--requeue"] {
+        assert!(notes.lines().any(|l| l == line), "{line}: {notes}");
+    }
+    assert!(notes.contains("--output=it's $(touch here)/shards/quick/%a-of-9.log\n"), "{notes}");
+    assert!(!place.path("here").exists() && place.path("it's $(touch here)/shards/quick").is_dir());
+}
