@@ -19,15 +19,51 @@ const LARGE: usize = 128 << 10;
 const PAGE: usize = 4096;
 /// Sizes whose blocks are kept; blocks of further sizes go back to the system.
 const SIZES: usize = 256;
+/// Bytes that used and kept blocks may take together beyond the most that were ever in use.
+const SLACK: usize = 32 << 20;
 
 /// Blocks of one size, as a list through their first words.
 #[derive(Clone, Copy)]
 struct Kept {
     size: usize,
     first: *mut u8,
+    /// When a block was last taken or put, counted in calls.
+    touched: u64,
 }
 
-struct Lists([Kept; SIZES]);
+struct Lists {
+    lists: [Kept; SIZES],
+    calls: u64,
+}
+
+impl Lists {
+    /// The block of the size that was not asked for for the longest time, other than `size`.
+    fn oldest(&mut self, size: usize) -> Option<(*mut u8, usize)> {
+        let lists = self.lists.iter_mut().filter(|list| !list.first.is_null() && list.size != size);
+        let list = lists.min_by_key(|list| list.touched)?;
+        Some((list.pop()?, list.size))
+    }
+}
+
+impl Kept {
+    fn pop(&mut self) -> Option<*mut u8> {
+        let block = self.first;
+        if block.is_null() {
+            return None;
+        }
+        // SAFETY: `push` wrote the next block's address there.
+        self.first = unsafe { block.cast::<*mut u8>().read() };
+        Some(block)
+    }
+
+    /// # Safety
+    /// The block must be large, aligned to a page, and nobody else's.
+    unsafe fn push(&mut self, block: *mut u8) {
+        // SAFETY: the caller's promise.
+        unsafe { block.cast::<*mut u8>().write(self.first) };
+        self.first = block;
+    }
+}
 
 // SAFETY: the pointers are owned by the lists and only touched under their lock.
 unsafe impl Send for Lists {}
@@ -36,6 +72,7 @@ unsafe impl Send for Lists {}
 pub struct Keeping {
     lists: Mutex<Lists>,
     live: AtomicUsize,
+    most: AtomicUsize,
     kept: AtomicUsize,
 }
 
@@ -48,8 +85,9 @@ impl Default for Keeping {
 impl Keeping {
     /// An allocator that keeps nothing yet.
     pub const fn new() -> Self {
-        let none = Kept { size: 0, first: std::ptr::null_mut() };
-        Self { lists: Mutex::new(Lists([none; SIZES])), live: AtomicUsize::new(0), kept: AtomicUsize::new(0) }
+        let none = Kept { size: 0, first: std::ptr::null_mut(), touched: 0 };
+        let lists = Mutex::new(Lists { lists: [none; SIZES], calls: 0 });
+        Self { lists, live: AtomicUsize::new(0), most: AtomicUsize::new(0), kept: AtomicUsize::new(0) }
     }
 
     /// Bytes of the large blocks in use.
@@ -66,27 +104,34 @@ impl Keeping {
     fn take(&self, size: usize) -> Option<*mut u8> {
         // A poisoned lock would mean a panic in here, where nothing panics.
         let mut lists = self.lists.lock().ok()?;
-        let list = lists.0.iter_mut().find(|list| list.size == size && !list.first.is_null())?;
-        let block = list.first;
-        // SAFETY: `put` wrote the next block's address there.
-        list.first = unsafe { block.cast::<*mut u8>().read() };
+        lists.calls += 1;
+        let calls = lists.calls;
+        let list = lists.lists.iter_mut().find(|list| list.size == size)?;
+        list.touched = calls;
+        let block = list.pop()?;
         self.kept.fetch_sub(size, Ordering::Relaxed);
         Some(block)
     }
 
-    /// Keeps a block, unless as much is kept as is in use already or there is no list left for its size.
-    fn put(&self, block: *mut u8, size: usize) -> bool {
-        if self.kept_bytes() > self.live_bytes() + (256 << 20) {
-            return false;
+    /// Keeps a block. Used and kept blocks together stay within the most that were ever in use, and a little: what was not
+    /// asked for for the longest time goes back to the system first.
+    fn put(&self, block: *mut u8, size: usize) {
+        let Ok(mut lists) = self.lists.lock() else { return release(block, size) };
+        lists.calls += 1;
+        let calls = lists.calls;
+        let limit = self.most.load(Ordering::Relaxed) + SLACK;
+        while self.live_bytes() + self.kept_bytes() + size > limit {
+            let Some((old, size)) = lists.oldest(size) else { return release(block, size) };
+            self.kept.fetch_sub(size, Ordering::Relaxed);
+            release(old, size);
         }
-        let Ok(mut lists) = self.lists.lock() else { return false };
-        let Some(list) = lists.0.iter_mut().find(|list| list.size == size || list.size == 0) else { return false };
-        list.size = size;
+        let Some(list) = lists.lists.iter_mut().find(|list| list.size == size || list.size == 0) else {
+            return release(block, size);
+        };
+        (list.size, list.touched) = (size, calls);
         // SAFETY: the block is large, aligned to a page, and nobody else's now.
-        unsafe { block.cast::<*mut u8>().write(list.first) };
-        list.first = block;
+        unsafe { list.push(block) };
         self.kept.fetch_add(size, Ordering::Relaxed);
-        true
     }
 
     fn obtain(&self, layout: Layout, zeroed: bool) -> *mut u8 {
@@ -104,9 +149,18 @@ impl Keeping {
             (None, false) => unsafe { System.alloc(large) },
         };
         if !block.is_null() {
-            self.live.fetch_add(large.size(), Ordering::Relaxed);
+            let live = self.live.fetch_add(large.size(), Ordering::Relaxed) + large.size();
+            self.most.fetch_max(live, Ordering::Relaxed);
         }
         block
+    }
+}
+
+/// Gives a large block back to the system.
+fn release(block: *mut u8, size: usize) {
+    if let Ok(layout) = Layout::from_size_align(size, PAGE) {
+        // SAFETY: large blocks come from the system with their rounded size and this alignment.
+        unsafe { System.dealloc(block, layout) }
     }
 }
 
@@ -136,10 +190,7 @@ unsafe impl GlobalAlloc for Keeping {
         match large(layout).filter(|_| is_large(layout)) {
             Some(large) => {
                 self.live.fetch_sub(large.size(), Ordering::Relaxed);
-                if !self.put(block, large.size()) {
-                    // SAFETY: the block was obtained from the system with this layout.
-                    unsafe { System.dealloc(block, large) }
-                }
+                self.put(block, large.size());
             }
             // SAFETY: the caller's promise.
             None => unsafe { System.dealloc(block, layout) },
@@ -177,5 +228,29 @@ mod tests {
             allocator.dealloc(block, small);
         }
         assert_eq!(allocator.live_bytes(), 0);
+    }
+
+    #[test]
+    fn what_is_kept_stays_within_the_most_that_was_used() {
+        let allocator = Keeping::new();
+        // Ever other sizes, one at a time, from 1 to 40 MiB: all of them kept would be 820 MiB.
+        for size in 1..=40 {
+            let layout = Layout::from_size_align(size << 20, 8).unwrap();
+            // SAFETY: allocated and freed once with its layout.
+            unsafe {
+                let block = allocator.alloc(layout);
+                assert!(!block.is_null());
+                allocator.dealloc(block, layout);
+            }
+            assert!(allocator.kept_bytes() <= (size << 20) + SLACK);
+        }
+        let layout = Layout::from_size_align(40 << 20, 8).unwrap();
+        let kept = allocator.kept_bytes();
+        // SAFETY: as above.
+        unsafe {
+            let block = allocator.alloc(layout);
+            assert_eq!(allocator.kept_bytes(), kept - (40 << 20), "the newest size is still there");
+            allocator.dealloc(block, layout);
+        }
     }
 }
