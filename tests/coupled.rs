@@ -4,7 +4,7 @@
 #[allow(dead_code)]
 mod block_gradients;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use anode::evolution::{
     Configuration, CoupledBlock, CoupledField, Coupling, Diffusion, Evaluation, History, Kernel, Law, Memory, Piece,
@@ -12,6 +12,7 @@ use anode::evolution::{
 };
 use anode::gradient::{Block, Ledger, Method};
 use anode::kernels::Activation;
+use anode::net::{Form, Kind, Network, OdeField, Segment, network};
 use anode::ode::{
     ClosureField, DifferentiableField, Grid, Real, SolveError, Stack, integrate, relative_distance, solver,
 };
@@ -507,4 +508,55 @@ fn choices_that_exclude_one_another_are_refused_with_what_is_allowed() {
     let block = coupled::<f64>(tanh, "euler", Coupling::together(2));
     let short = block.forward(Method::Full, &vec![0.0; 32], &vec![0.0; 36], &Ledger::new()).err().unwrap().to_string();
     assert!(short.contains("36 components") && short.contains("48"), "{short}");
+}
+
+#[test]
+fn the_block_of_a_network_evolves_with_its_norms_constant_and_their_statistics_updated_once() {
+    let net = Network::new(&(network("resnet4").unwrap().build)(Form::Ode, 2, 10));
+    let chain =
+        net.segments().iter().find_map(|s| if let Segment::Ode(chain) = s { Some(chain.clone()) } else { None });
+    let chain = chain.unwrap();
+    let pieces = chain.layers().iter().filter_map(|layer| match layer.kind {
+        Kind::Conv { shape, .. } => {
+            let start = layer.range.start;
+            Some(Piece { range: start..start + shape.weight_len(), grid: shape.kernel, groups: shape.channels })
+        }
+        _ => None,
+    });
+    let len = chain.parameters.len();
+    let law = Law::new(Terms::Rda);
+    let weights = Arc::new(WeightField::<f64>::new(law, len, pieces.collect()).unwrap());
+    assert_eq!(weights.parameters(), 2 * 2 * 4, "two convolutions, two channels, four coefficients");
+    let theta = net.initial::<f64>(3)[chain.parameters.clone()].to_vec();
+    let evolving = weights.parameters();
+    let parameters: Vec<f64> = theta.into_iter().chain(numbers(150, evolving, 0.3)).collect();
+    let z0: Vec<f64> = numbers(151, 2 * chain.input_len, 1.0);
+    let euler = solver("euler").unwrap();
+    for coupling in
+        [Coupling::together(3), Coupling::first(2, 4, Reading::Matching), Coupling::first(2, 4, Reading::Final)]
+    {
+        let run = |method: Method| {
+            let running = Arc::new(Mutex::new(net.statistics()));
+            let field = OdeField::<f64>::new(chain.clone(), running.clone(), true);
+            let block = CoupledBlock::new(Arc::new(field), weights.clone(), euler, coupling).unwrap();
+            let found = gradients(method, &block, &z0, &parameters);
+            let statistics = running.lock().unwrap().clone();
+            (block, found, statistics)
+        };
+        let (block, (_, bar), statistics) = run(Method::Full);
+        for method in [Method::Anode, Method::Revolve(1)] {
+            let (_, (_, other), replayed) = run(method);
+            assert_eq!((&other, &replayed), (&bar, &statistics), "{method}");
+        }
+        assert_ne!(statistics, net.statistics(), "the forward sweep updates them");
+        // Along one direction, in steps too short to meet the kinks of ReLU.
+        let direction: Vec<f64> = numbers(152, parameters.len(), 1.0);
+        let loss = |d: f64| {
+            let moved = parameters.iter().zip(&direction).map(|(p, v)| p + d * v).collect();
+            block.solve(&z0, &moved).unwrap().iter().map(|z| z * z).sum::<f64>() / 2.0
+        };
+        let expected = (loss(1e-7) - loss(-1e-7)) / 2e-7;
+        let found: f64 = bar.iter().zip(&direction).map(|(b, v)| b * v).sum();
+        assert!((found - expected).abs() < 1e-6 * expected.abs(), "{coupling:?}: {found} and {expected}");
+    }
 }
