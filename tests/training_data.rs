@@ -81,6 +81,7 @@ fn a_part_of_cifar100_is_trained_on_under_its_own_name() {
         println!("skipped: no exact-subset in the data folder (ANODE_DATA, data or ../shared/data)");
         return;
     };
+    let subset = subset.canonicalize().unwrap();
     let place = Workplace::new();
     place.define(&on(json!({ "cifar100-folder": subset }))).expect(0, &["run", "files"]);
     let (_, rows) = record(&place);
