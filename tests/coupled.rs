@@ -514,7 +514,7 @@ fn choices_that_exclude_one_another_are_refused_with_what_is_allowed() {
 fn the_block_of_a_network_evolves_with_its_norms_constant_and_their_statistics_updated_once() {
     let net = Network::new(&(network("resnet4").unwrap().build)(Form::Ode, 2, 10));
     let chain =
-        net.segments().iter().find_map(|s| if let Segment::Ode(chain) = s { Some(chain.clone()) } else { None });
+        net.segments().iter().find_map(|s| if let Segment::Ode(chain, _) = s { Some(chain.clone()) } else { None });
     let chain = chain.unwrap();
     let pieces = chain.layers().iter().filter_map(|layer| match layer.kind {
         Kind::Conv { shape, .. } => {

@@ -217,3 +217,48 @@ fn a_second_request_to_stop_does_not_wait() {
     assert!(String::from_utf8_lossy(&output.stderr).contains("once more to stop at once"));
     assert!(place.expect(0, &["list"]).contains("0/1"), "no half record");
 }
+
+#[test]
+fn a_run_of_two_experiments_is_made_once() {
+    let place = Workplace::new();
+    let (mut one, mut two) = (training("one"), training("two"));
+    one["fixed"]["epochs"] = json!(1);
+    two["fixed"]["epochs"] = json!(1);
+    two["fixed"].as_object_mut().unwrap().remove("method");
+    two["grid"] = json!([{ "method": ["full", "anode"] }]);
+    place.define(&one).define(&two);
+    place.expect(0, &["run", "one"]);
+    let text = place.expect(0, &["run", "two"]);
+    assert!(text.contains("1 runs finished") && text.contains("1 were done before"), "{text}");
+    // The same numbers, under the name of the other experiment.
+    let id = std::fs::read_dir(place.path("results/runs/quick/one")).unwrap().next().unwrap().unwrap().file_name();
+    let read = |experiment: &str, name: &str| {
+        std::fs::read_to_string(place.path("results/runs/quick").join(experiment).join(&id).join(name)).unwrap()
+    };
+    for name in ["rows.csv", "steps.csv"] {
+        assert_eq!(read("one", name), read("two", name));
+    }
+    let named = |experiment: &str| format!("\"experiment\": \"{experiment}\"");
+    assert_eq!(read("one", "run.json").replace(&named("one"), &named("two")), read("two", "run.json"));
+    place.expect(0, &["report"]);
+    place.expect(0, &["report", "--verify"]);
+}
+
+#[test]
+fn runs_are_chosen_by_their_settings() {
+    let place = Workplace::new();
+    let mut definition = training("some");
+    definition["fixed"]["epochs"] = json!(1);
+    definition["fixed"].as_object_mut().unwrap().remove("method");
+    definition["grid"] = json!([{ "method": ["full", "anode"] }]);
+    definition["seeds"] = json!([3, 4]);
+    place.define(&definition);
+    let text = place.expect(0, &["run", "some", "--where", "method=anode", "--where", "seed=4"]);
+    assert!(text.contains("1 runs finished"), "{text}");
+    for (condition, told) in
+        [("method=euler", "there are anode, full"), ("colour=red", "no such setting"), ("x", "NAME=VALUE")]
+    {
+        let text = place.expect(2, &["run", "some", "--where", condition]);
+        assert!(text.contains(condition) && text.contains(told), "{text}");
+    }
+}

@@ -270,6 +270,9 @@ pub struct How {
     /// Runs at a time; results do not depend on it [default: the number of threads]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub jobs: Option<u16>,
+    /// Only runs with this setting, or seed=N; may be given several times
+    #[arg(long = "where", value_name = "NAME=VALUE")]
+    pub only_where: Vec<String>,
     /// Only one of n shards of the runs, without writing the report: 2/8
     #[arg(long, value_name = "I/N")]
     pub shard: Option<Shard>,

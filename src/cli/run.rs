@@ -64,8 +64,8 @@ pub fn reproduce(common: &Common, only: Option<&str>, how: &How) -> Result<(), C
     {
         sweep(folder, Duration::from_secs(3600)).map_err(|source| CliError::Io { path: folder.clone(), source })?;
     }
-    if tally.interrupted > 0 || how.shard.is_some() {
-        // Who stops the program wants it back at once; the next call writes the report. A shard has only a part of it.
+    if tally.interrupted > 0 || how.shard.is_some() || !how.only_where.is_empty() {
+        // Who stops the program wants it back at once; the next call writes the report. A part of the runs gives no report.
         tell(common, &tally, &skipped, &Summary::default());
         return finish(tally);
     }
@@ -96,6 +96,9 @@ fn walk(common: &Common, loaded: &[Loaded], how: &How) -> Result<(Tally, Vec<Ski
     }
     if let Some(shard) = how.shard {
         runs = shard.of(runs);
+    }
+    for condition in &how.only_where {
+        runs = select::only_where(runs, condition)?;
     }
     // A second handler is refused, which matters only where a test calls this twice in one process.
     let _ = ctrlc::set_handler(stop);

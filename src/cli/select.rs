@@ -1,6 +1,12 @@
 //! Which definitions a command is about.
 
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
 use crate::definition::{Definition, Loaded, NotRun, load_all, load_not_run};
+
+use crate::plan::Run;
 
 use super::arguments::Common;
 use super::error::CliError;
@@ -66,6 +72,32 @@ pub fn not_run(common: &Common, pattern: Option<&str>) -> Result<Vec<NotRun>, Cl
 /// The definitions without their files.
 pub fn definitions(loaded: &[Loaded]) -> Vec<Definition> {
     loaded.iter().map(|l| l.definition.clone()).collect()
+}
+
+/// The runs with one setting, written `NAME=VALUE`; `seed` counts as a setting.
+///
+/// # Errors
+/// Something else than `NAME=VALUE`; a setting that no run has, or a value.
+pub fn only_where(runs: Vec<Run>, condition: &str) -> Result<Vec<Run>, CliError> {
+    let usage = |why: String| CliError::Usage(format!("--where {condition}: {why}"));
+    let (name, value) = condition.split_once('=').ok_or_else(|| usage("allowed: NAME=VALUE".into()))?;
+    let of = |run: &Run| match run.settings.get(name) {
+        _ if name == "seed" => Some(run.seed.to_string()),
+        Some(Value::String(text)) => Some(text.clone()),
+        other => other.map(Value::to_string),
+    };
+    let found: BTreeSet<String> = runs.iter().filter_map(of).collect();
+    if found.contains(value) || runs.is_empty() {
+        return Ok(runs.into_iter().filter(|run| of(run).as_deref() == Some(value)).collect());
+    }
+    if found.is_empty() {
+        let names: BTreeSet<&str> = runs.iter().flat_map(|run| run.settings.keys().map(String::as_str)).collect();
+        return Err(usage(format!(
+            "no such setting; there are seed, {}",
+            names.into_iter().collect::<Vec<_>>().join(", ")
+        )));
+    }
+    Err(usage(format!("no run has it; there are {}", found.into_iter().collect::<Vec<_>>().join(", "))))
 }
 
 /// Whether `text` matches `pattern`, in which `*` stands for any characters and `?` for one.

@@ -2,6 +2,7 @@
 //!
 //! This room knows definitions. It knows nothing of how a run is computed or shown.
 
+mod adopt;
 mod archive;
 mod environment;
 mod merge;
@@ -11,6 +12,7 @@ mod thin;
 mod types;
 mod write;
 
+pub use adopt::adopt;
 pub use archive::{read_archive, to_archive};
 pub use environment::environment;
 pub use merge::{Conflict, MergeError, Merged, merge};

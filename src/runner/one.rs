@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::plan::Run;
 use crate::record::{
-    FORMAT, Loaded, Outcome, RUN, Record, RecordError, Status, environment, read_record, sweep, write_record,
+    FORMAT, Loaded, Outcome, RUN, Record, RecordError, Status, adopt, environment, read_record, sweep, write_record,
 };
 use crate::study::{Context, Ending, Progress, Study, StudyError};
 
@@ -33,8 +33,11 @@ pub enum Came {
 /// # Errors
 /// It is damaged, or not of this run.
 pub fn recorded(run: &Run, results: &Path) -> Result<Option<Loaded>, RecordError> {
-    let folder = run.folder(results);
-    let loaded = read_record(&folder)?;
+    recorded_in(run, &run.folder(results))
+}
+
+fn recorded_in(run: &Run, folder: &Path) -> Result<Option<Loaded>, RecordError> {
+    let loaded = read_record(folder)?;
     match &loaded {
         Some(Loaded { record, .. })
             if record.run != run.id
@@ -47,6 +50,24 @@ pub fn recorded(run: &Run, results: &Path) -> Result<Option<Loaded>, RecordError
         }
         _ => Ok(loaded),
     }
+}
+
+/// Takes over the record of the same run under another experiment of the profile, where there is a sound one.
+fn taken_over(run: &Run, results: &Path) -> Result<Option<Status>, RecordError> {
+    let target = run.folder(results);
+    let profile = results.join("runs").join(run.profile.name());
+    let Ok(entries) = std::fs::read_dir(&profile) else { return Ok(None) };
+    let mut folders: Vec<_> = entries.flatten().map(|entry| entry.path().join(&run.id)).collect();
+    folders.sort();
+    for source in folders.iter().filter(|folder| **folder != target) {
+        // A damaged one is the other experiment's to tell.
+        let Ok(Some(Loaded { record, .. })) = recorded_in(run, source) else { continue };
+        if !matches!(record.status, Status::Failed { .. }) {
+            adopt(source, &record, &target, &run.experiment)?;
+            return Ok(Some(record.status));
+        }
+    }
+    Ok(None)
 }
 
 /// Runs `run` unless it has a sound record of an ended run. A damaged record is moved aside and the run done again.
@@ -75,6 +96,12 @@ pub fn one(
     }
     std::fs::create_dir_all(&folder).map_err(io)?;
     sweep(&folder, Duration::ZERO).map_err(io)?;
+    match taken_over(run, &options.results) {
+        Ok(Some(status)) => return Ok(Came::Recorded { status, before: true }),
+        Ok(None) => {}
+        Err(RecordError::Io { path, source }) => return Err(RunnerError::Results { path, source }),
+        Err(damage) => warn(&damage.to_string()),
+    }
 
     let clock = Instant::now();
     let context =
