@@ -6,7 +6,7 @@ use anode::data::{DataSet, Images, shuffled, synthetic};
 use anode::gradient::Method;
 use anode::net::{Form, NetSpec, Network, Part, SegmentSpec, Solve, network};
 use anode::ode::solver;
-use anode::train::{Recipe, TrainError, Trainer, remove, resume, save};
+use anode::train::{Rate, Recipe, TrainError, Trainer, remove, resume, save};
 
 fn recipe(method: Method) -> Recipe {
     Recipe {
@@ -14,7 +14,7 @@ fn recipe(method: Method) -> Recipe {
         epochs: 4,
         batch: 12,
         learning_rate: 0.05,
-        drops: vec![0.5],
+        rate: Rate::Drops(vec![0.5]),
         momentum: 0.9,
         weight_decay: 5e-4,
         momentum_restart: false,
@@ -143,7 +143,7 @@ fn a_training_that_explodes_is_told_with_step_and_loss() {
 fn the_recipe_drops_the_rate_and_keeps_the_last_small_batch() {
     let trainer = trainer(Method::Anode);
     assert_eq!((trainer.steps_per_epoch(), trainer.total_steps()), (5, 20));
-    let rates: Vec<f64> = (0..4).map(|e| trainer.learning_rate(e)).collect();
+    let rates: Vec<f64> = (0..4).map(|e| trainer.learning_rate(e * trainer.steps_per_epoch())).collect();
     assert!(rates[1] == 0.05 && (rates[2] - 0.005).abs() < 1e-15);
     let mut order = shuffled(3, 1, 100);
     assert_ne!(order, shuffled(3, 2, 100), "every epoch has its own order");
@@ -158,4 +158,18 @@ fn there_must_be_something_to_train_on() {
     let net = Network::new(&(network("resnet4").unwrap().build)(Form::Ode, 4, 10));
     let error = Trainer::new(net, Arc::new(set), recipe(Method::Full)).err().expect("refused");
     assert!(error.to_string().contains("0 images"), "{error}");
+}
+
+#[test]
+fn measuring_the_gradient_changes_nothing_and_finds_what_euler_in_reverse_gets_wrong() {
+    let (mut measured, mut plain) = (trainer(Method::Anode), trainer(Method::Anode));
+    for _ in 0..3 {
+        let quality = measured.quality().unwrap();
+        assert!(quality.relative_error > 1e-3 && quality.relative_error < 10.0, "{quality:?}");
+        assert!(quality.cosine < 1.0 && quality.cosine > 0.0, "{quality:?}");
+        assert!(quality.reversal_error > 1e-3 && quality.reversal_error < 1.0, "{quality:?}");
+        assert_eq!(measured.step().unwrap(), plain.step().unwrap());
+    }
+    assert_eq!(measured.theta(), plain.theta());
+    assert_eq!(measured.evaluate().unwrap(), plain.evaluate().unwrap());
 }

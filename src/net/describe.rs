@@ -1,7 +1,8 @@
 //! A network as a table: its layers with shapes, parameters and multiply-adds.
 
 use super::layer::{Kind, Layer};
-use super::network::{Network, Segment};
+use super::network::Network;
+use super::segment::Segment;
 
 /// A layer of a network.
 #[derive(Clone, Debug, PartialEq, Eq)]

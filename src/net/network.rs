@@ -1,6 +1,5 @@
-//! A network from images to logits: forward sweep, vjp, evaluation.
+//! A network from images to logits: forward sweep and vjp.
 
-use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rand::Rng;
@@ -10,13 +9,14 @@ use crate::gradient::{Block, Ledger, Method, Trajectory};
 use crate::ode::{ButcherTableau, FieldError, Grid, Real, SolveError, Vector};
 use crate::random::{Stream, stream};
 
+use super::NetSpec;
 use super::builder::{Builder, Parameter, StartValue};
 use super::chain::{Chain, ChainTape};
 use super::evolving::{Evolution, Evolving};
 use super::layer::Statistics;
-use super::ode_field::OdeField;
+use super::ode_field::{Mode, OdeField};
 use super::residual::{Residual, ResidualTape};
-use super::{NetSpec, SegmentSpec};
+use super::segment::{Segment, build};
 
 /// How the ODE blocks are solved and differentiated.
 #[derive(Clone, Copy, Debug)]
@@ -31,41 +31,12 @@ pub struct Solve {
 
 /// A network: chains with their parameters in one flat vector. Running statistics are the network's own state.
 pub struct Network {
-    segments: Vec<Segment>,
+    pub(super) segments: Vec<Segment>,
     weights: usize,
     parameters: Vec<Parameter>,
-    running: Arc<Mutex<Vec<f64>>>,
+    pub(super) running: Arc<Mutex<Vec<f64>>>,
+    mode: Mode,
     classes: usize,
-}
-
-/// A stretch of a network, built.
-pub enum Segment {
-    /// Layers one after the other.
-    Plain(Arc<Chain>),
-    /// A residual block that is no ODE block.
-    Residual(Arc<Residual>),
-    /// An ODE block, with the evolution of its weights where they evolve.
-    Ode(Arc<Chain>, Option<Evolving>),
-}
-
-impl Segment {
-    /// Place of its weights in the network's parameters.
-    pub fn parameters(&self) -> Range<usize> {
-        match self {
-            Self::Plain(chain) | Self::Ode(chain, _) => chain.parameters.clone(),
-            Self::Residual(block) => block.parameters(),
-        }
-    }
-}
-
-impl Segment {
-    /// Place of the unknowns of its weight evolution; empty without one.
-    fn unknowns(&self) -> Range<usize> {
-        match self {
-            Self::Ode(_, Some(evolving)) => evolving.unknowns.clone(),
-            _ => 0..0,
-        }
-    }
 }
 
 /// What the forward sweep keeps for the backward sweep.
@@ -94,6 +65,7 @@ impl Network {
             weights,
             parameters: builder.parameters,
             running: Arc::new(Mutex::new(builder.statistics)),
+            mode: Mode::Training,
             classes: builder.shape.iter().product(),
         }
     }
@@ -109,7 +81,7 @@ impl Network {
         for (i, segment) in network.segments.iter_mut().enumerate() {
             let Segment::Ode(chain, evolving) = segment else { continue };
             let made = Evolving::new(evolution, chain, place)?;
-            let field = OdeField::<f64>::new(chain.clone(), network.running.clone(), false);
+            let field = OdeField::<f64>::new(chain.clone(), network.running.clone(), Mode::Evaluation);
             made.block(field, solve)?;
             place = made.unknowns.end;
             let (name, range) = (format!("segment{i}.evolution"), made.unknowns.clone());
@@ -118,6 +90,11 @@ impl Network {
             *evolving = Some(made);
         }
         Ok(network)
+    }
+
+    /// Lets the replay of a backward sweep update the running statistics once more, as the authors' code does.
+    pub fn update_in_replay(&mut self) {
+        self.mode = Mode::TrainingTwice;
     }
 
     /// The stretches, from the image to the logits.
@@ -221,7 +198,7 @@ impl Network {
                     current = y;
                 }
                 Segment::Ode(chain, evolving) => {
-                    let field = OdeField::new(chain.clone(), self.running.clone(), true);
+                    let field = OdeField::new(chain.clone(), self.running.clone(), self.mode);
                     let theta = block_parameters(chain, evolving.as_ref(), theta);
                     if let Some(evolving) = evolving {
                         let block = evolving.block(field, solve).map_err(impossible)?;
@@ -288,69 +265,16 @@ impl Network {
         }
         Ok(())
     }
-
-    /// Logits of a batch in evaluation mode: batch norm with the running statistics.
-    ///
-    /// # Errors
-    /// See [`SolveError`].
-    pub fn evaluate<R: Real>(&self, images: &[R], theta: &[R], solve: Solve) -> Result<Vec<R>, SolveError> {
-        let mut current = images.to_vec();
-        for segment in &self.segments {
-            match segment {
-                Segment::Plain(chain) => {
-                    let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-                    let theta = &theta[chain.parameters.clone()];
-                    current = chain.forward(&current, theta, Statistics::Running, &mut running);
-                }
-                Segment::Residual(block) => {
-                    let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-                    let theta = &theta[block.parameters()];
-                    current = block.forward(&current, theta, Statistics::Running, &mut running);
-                }
-                Segment::Ode(chain, evolving) => {
-                    let field = OdeField::new(chain.clone(), self.running.clone(), false);
-                    let theta = block_parameters(chain, evolving.as_ref(), theta);
-                    if let Some(evolving) = evolving {
-                        let block = evolving.block(field, solve).map_err(impossible)?;
-                        // ANODE keeps no more than the block's input.
-                        current = block.forward(Method::Anode, &current, &theta, &Ledger::new())?.end().clone();
-                    } else {
-                        crate::ode::integrate(&field, solve.tableau, &Grid::unit(solve.steps), &mut current, &theta)?;
-                    }
-                }
-            }
-        }
-        Ok(current)
-    }
-}
-
-fn build(builder: &mut Builder, name: &str, spec: &SegmentSpec) -> Segment {
-    match spec {
-        SegmentSpec::Plain(parts) => Segment::Plain(Arc::new(builder.chain(name, parts))),
-        SegmentSpec::Ode(parts) => Segment::Ode(Arc::new(builder.chain(name, parts)), None),
-        SegmentSpec::Residual { main, shortcut } => {
-            let input = builder.shape;
-            let main = builder.chain(&format!("{name}.main"), main);
-            builder.shape = input;
-            let shortcut = if shortcut.is_empty() {
-                // The identity keeps the shape; it stands behind the main path's parameters.
-                builder.chain(name, &[])
-            } else {
-                builder.chain(&format!("{name}.shortcut"), shortcut)
-            };
-            Segment::Residual(Arc::new(Residual { main, shortcut }))
-        }
-    }
 }
 
 /// The weights of an ODE block, then the unknowns of their evolution.
-fn block_parameters<R: Real>(chain: &Chain, evolving: Option<&Evolving>, theta: &[R]) -> Vec<R> {
+pub(super) fn block_parameters<R: Real>(chain: &Chain, evolving: Option<&Evolving>, theta: &[R]) -> Vec<R> {
     let unknowns = evolving.map_or(0..0, |evolving| evolving.unknowns.clone());
     [&theta[chain.parameters.clone()], &theta[unknowns]].concat()
 }
 
 /// A choice that was checked when the network was built, made with another number of steps.
-fn impossible(error: EvolutionError) -> SolveError {
+pub(super) fn impossible(error: EvolutionError) -> SolveError {
     SolveError::Field { step: 0, stage: 0, t: 0.0, source: FieldError::Other(error.to_string()) }
 }
 

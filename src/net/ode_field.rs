@@ -8,22 +8,35 @@ use crate::ode::{At, DifferentiableField, FieldError, Pass, Real, Vector, Vector
 use super::chain::{Chain, ChainTape};
 use super::layer::Statistics;
 
+/// What batch norm does in the evaluations of a field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Normalises with the batch; an evaluation of the forward sweep updates the running statistics.
+    Training,
+    /// The same, and a replay updates them again (the authors' code).
+    TrainingTwice,
+    /// Normalises with the batch and updates nothing.
+    Watching,
+    /// Normalises with the running statistics.
+    Evaluation,
+}
+
 /// f(z, theta) of an ODE block on a batch of images; does not depend on t.
 ///
-/// Batch norm normalises with the statistics of each evaluation's own batch. The running ones are updated once for
-/// each evaluation of the forward sweep; a replay repeats the numbers and updates nothing, and neither does a
-/// reverse-time solve. (The authors' code updates them in the replay as well.)
+/// In training, batch norm normalises with the statistics of each evaluation's own batch. The running ones are updated once for
+/// each evaluation of the forward sweep; a replay repeats the numbers and updates nothing, and neither does a reverse-time
+/// solve. The authors' code updates them in the replay as well: [`Mode::TrainingTwice`].
 pub struct OdeField<R> {
     chain: Arc<Chain>,
     running: Arc<Mutex<Vec<f64>>>,
-    training: bool,
+    mode: Mode,
     real: PhantomData<R>,
 }
 
 impl<R: Real> OdeField<R> {
     /// The field of a chain whose output has the shape of its input.
-    pub fn new(chain: Arc<Chain>, running: Arc<Mutex<Vec<f64>>>, training: bool) -> Self {
-        Self { chain, running, training, real: PhantomData }
+    pub fn new(chain: Arc<Chain>, running: Arc<Mutex<Vec<f64>>>, mode: Mode) -> Self {
+        Self { chain, running, mode, real: PhantomData }
     }
 
     fn check(&self, z: &[R], theta: &[R]) -> Result<(), FieldError> {
@@ -32,10 +45,11 @@ impl<R: Real> OdeField<R> {
     }
 
     fn statistics(&self, pass: Pass) -> Statistics {
-        match (self.training, pass) {
-            (false, _) => Statistics::Running,
-            (true, Pass::Forward) => Statistics::BatchUpdating,
-            (true, Pass::Replay | Pass::Reverse) => Statistics::Batch,
+        match (self.mode, pass) {
+            (Mode::Evaluation, _) => Statistics::Running,
+            (Mode::Training | Mode::TrainingTwice, Pass::Forward) => Statistics::BatchUpdating,
+            (Mode::TrainingTwice, Pass::Replay) => Statistics::BatchUpdating,
+            _ => Statistics::Batch,
         }
     }
 }

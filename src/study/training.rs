@@ -9,10 +9,10 @@ use serde_json::{Map, Value};
 
 use crate::data::DataSet;
 use crate::definition::StudyKind;
-use crate::definition::settings::TrainingSettings;
+use crate::definition::settings::{RateSchedule, TrainingSettings};
 use crate::digest::sha256;
 use crate::record::{Outcome, RecordError, StepLog, number, row};
-use crate::train::{self, CheckpointError, Recipe, TrainError, Trainer};
+use crate::train::{self, CheckpointError, Rate, Recipe, TrainError, Trainer};
 
 use super::images::load;
 use super::network::network;
@@ -31,6 +31,10 @@ const COLUMNS: &[&str] = &[
     "test_loss",
     "test_accuracy",
 ];
+
+/// Columns of the measurements of the gradient's quality: the reverse-time gradient against the exact one, and the reversibility
+/// error of the blocks.
+const QUALITY: &[&str] = &["gradient_error", "gradient_cosine", "reversal_error"];
 
 /// The training study.
 pub struct Training;
@@ -64,13 +68,20 @@ impl Study for Training {
 }
 
 fn trainer(context: &Context<'_>, settings: &TrainingSettings, data: Arc<DataSet>) -> Result<Trainer, StudyError> {
-    let (network, solve) = network(settings, data.classes)?;
+    let (mut network, solve) = network(settings, data.classes)?;
+    if settings.replay_updates_statistics {
+        network.update_in_replay();
+    }
     let recipe = Recipe {
         solve,
         epochs: settings.epochs,
         batch: settings.batch,
         learning_rate: settings.learning_rate,
-        drops: settings.drops.clone(),
+        rate: match settings.schedule {
+            None => Rate::Drops(settings.drops.clone()),
+            Some(RateSchedule::Cosine) => Rate::Cosine,
+            Some(RateSchedule::OneCycle) => Rate::OneCycle,
+        },
         momentum: settings.momentum,
         weight_decay: settings.weight_decay,
         momentum_restart: settings.momentum_restart,
@@ -107,7 +118,8 @@ fn go(
         train::resume(&mut trainer, context.folder, &fingerprint, |step| step <= logged).map_err(checkpoint)?;
     let (clock, before) = (Instant::now(), before.unwrap_or(0.0));
     let coefficients = trainer.coefficients().into_iter().map(|(name, _)| name);
-    let columns = COLUMNS.iter().map(|&c| c.to_owned()).chain(coefficients).collect();
+    let quality = QUALITY.iter().filter(|_| settings.quality_every.is_some());
+    let columns = COLUMNS.iter().chain(quality).map(|&c| c.to_owned()).chain(coefficients).collect();
     let mut log = StepLog::open(context.folder, columns, trainer.next_step()).map_err(log_error)?;
     let save = |trainer: &Trainer, log: &mut StepLog| {
         log.sync().map_err(log_error)?;
@@ -121,6 +133,12 @@ fn go(
             save(&trainer, &mut log)?;
             return Err(StudyError::Interrupted);
         }
+        let measured = match settings.quality_every {
+            Some(every) if trainer.next_step().is_multiple_of(every as u64) => trainer.quality().map(Some),
+            _ => Ok(None),
+        };
+        // What cannot be solved forwards is the step's to tell.
+        let quality = measured.unwrap_or_default();
         let metrics = match trainer.step() {
             Ok(metrics) => metrics,
             Err(TrainError::Diverged { step, loss, gradient_norm }) => {
@@ -138,6 +156,10 @@ fn go(
             ("learning_rate", number(metrics.learning_rate)),
             ("peak_bytes", metrics.cost.peak_bytes.into()),
         ]);
+        if let Some(quality) = quality {
+            let found = [quality.relative_error, quality.cosine, quality.reversal_error];
+            line.extend(QUALITY.iter().zip(found).map(|(&name, value)| (name.to_owned(), number(value))));
+        }
         line.extend(trainer.coefficients().into_iter().map(|(name, value)| (name, number(value))));
         if metrics.ends_epoch {
             let (loss, accuracy) = trainer.evaluate().map_err(|e| StudyError::failed("evaluation", e))?;

@@ -5,8 +5,12 @@
 
 mod border;
 mod checkpoint;
+mod quality;
+mod rate;
 mod trainer;
 
 pub use border::{Gradient, Learner, StepError};
 pub use checkpoint::{CheckpointError, remove, resume, save};
+pub use quality::Quality;
+pub use rate::Rate;
 pub use trainer::{Recipe, StepMetrics, TrainError, Trainer};

@@ -7,6 +7,7 @@ use crate::gradient::{Cost, Ledger};
 use crate::net::{Network, Solve};
 
 use super::border::{Learner, StepError, lock};
+use super::rate::Rate;
 
 /// Images of one evaluation batch; decides no bits, since evaluation treats images one by one.
 const EVALUATION_BATCH: usize = 250;
@@ -22,10 +23,10 @@ pub struct Recipe {
     pub epochs: usize,
     /// Images a step; a last, smaller batch is kept.
     pub batch: usize,
-    /// Learning rate at the start.
+    /// Largest learning rate.
     pub learning_rate: f64,
-    /// Fractions of the epochs after which the learning rate falls to a tenth.
-    pub drops: Vec<f64>,
+    /// How the learning rate moves.
+    pub rate: Rate,
     /// Momentum.
     pub momentum: f64,
     /// Weight decay on every parameter.
@@ -89,7 +90,7 @@ pub enum TrainError {
 pub struct Trainer {
     pub(super) network: Arc<Network>,
     data: Arc<DataSet>,
-    recipe: Recipe,
+    pub(super) recipe: Recipe,
     pub(super) learner: Learner,
     pub(super) step: u64,
     pub(super) initial_loss: Option<f64>,
@@ -135,11 +136,15 @@ impl Trainer {
         self.network.coefficients(&self.theta())
     }
 
-    /// The learning rate of an epoch.
-    pub fn learning_rate(&self, epoch: u64) -> f64 {
-        let passed = epoch as f64 / self.recipe.epochs as f64;
-        let drops = self.recipe.drops.iter().filter(|&&d| passed >= d).count();
-        self.recipe.learning_rate * 0.1f64.powi(drops as i32)
+    /// The learning rate of a step.
+    pub fn learning_rate(&self, step: u64) -> f64 {
+        let epoch = step / self.steps_per_epoch();
+        self.recipe.rate.at(self.recipe.learning_rate, (step, self.total_steps()), (epoch, self.recipe.epochs))
+    }
+
+    /// The images of the next step, normalised, and their labels.
+    pub(super) fn next_batch(&mut self) -> (Vec<f32>, Vec<u8>) {
+        self.batch(self.step / self.steps_per_epoch(), self.step % self.steps_per_epoch())
     }
 
     /// Takes the next step.
@@ -152,7 +157,7 @@ impl Trainer {
             let zeros = vec![0.0; self.network.parameter_count()];
             self.learner.set_velocity(&zeros)?;
         }
-        let (images, labels) = self.batch(epoch, place);
+        let (images, labels) = self.next_batch();
         let ledger = Arc::new(Mutex::new(Ledger::new()));
         let gradient = self.learner.gradient(&self.network, &images, &labels, self.recipe.solve, &ledger);
         let gradient = match gradient {
@@ -168,7 +173,7 @@ impl Trainer {
         if !gradient.loss.is_finite() || !gradient_norm.is_finite() || gradient.loss > limit {
             return Err(self.diverged(gradient.loss, gradient_norm));
         }
-        let learning_rate = self.learning_rate(epoch);
+        let learning_rate = self.learning_rate(self.step);
         self.learner.update(learning_rate, &gradient.theta)?;
         let cost = lock(&ledger).cost();
         let metrics = StepMetrics {

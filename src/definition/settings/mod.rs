@@ -21,7 +21,7 @@ pub use memory::MemorySettings;
 pub use names::{MethodName, NetName, SolverName};
 pub use reversibility::{ErrorNorm, Normalise, Picture, Problem, ReversibilitySettings, Stepping};
 pub use schedules::{Placement, SchedulesSettings};
-pub use training::{DataSet, EvolutionSettings, Form, Normalisation, Sharing, TrainingSettings};
+pub use training::{DataSet, EvolutionSettings, Form, Normalisation, RateSchedule, Sharing, TrainingSettings};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -50,8 +50,11 @@ pub struct TrainingSettings {
     pub batch: usize,
     /// Learning rate at the start.
     pub learning_rate: f64,
-    /// Fractions of `epochs` after which the learning rate falls to a tenth.
+    /// Fractions of `epochs` after which the learning rate falls to a tenth; empty for another `schedule`.
     pub drops: Vec<f64>,
+    /// How the learning rate moves; absent: it falls at the `drops`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<RateSchedule>,
     /// Momentum.
     pub momentum: f64,
     /// Weight decay, on every parameter but the unknowns of a weight evolution.
@@ -59,8 +62,14 @@ pub struct TrainingSettings {
     /// Set the momentum to zero at the start of each epoch, as the released driver does.
     #[serde(default)]
     pub momentum_restart: bool,
+    /// Let the replay of the backward sweep update batch norm's running statistics again, as the released code does.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub replay_updates_statistics: bool,
     /// Random crop with padding 4 and random flip.
     pub augment: bool,
+    /// Steps between measurements of the reverse-time gradient against the exact one; absent: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quality_every: Option<usize>,
     /// Steps between checkpoints.
     #[serde(default = "checkpoint_every")]
     pub checkpoint_every: usize,
@@ -68,6 +77,16 @@ pub struct TrainingSettings {
 
 fn checkpoint_every() -> usize {
     50
+}
+
+/// How the learning rate moves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum RateSchedule {
+    /// Half a cosine from `learning_rate` to 0.
+    Cosine,
+    /// Up to `learning_rate` over the first 30 % of the steps, then down to nearly 0.
+    OneCycle,
 }
 
 /// What the blocks of a network that keep their shape are.
@@ -169,7 +188,12 @@ impl TrainingSettings {
         faults.count("epochs", self.epochs);
         faults.count("batch", self.batch);
         faults.count("checkpoint_every", self.checkpoint_every);
-        for (at, n) in [("width", self.width), ("train_images", self.train_images), ("test_images", self.test_images)] {
+        for (at, n) in [
+            ("quality_every", self.quality_every),
+            ("width", self.width),
+            ("train_images", self.train_images),
+            ("test_images", self.test_images),
+        ] {
             n.into_iter().for_each(|n| faults.count(at, n));
         }
         if let (Some(width), Some(net)) = (self.width, net::network(self.net.as_str())) {
@@ -198,6 +222,13 @@ impl TrainingSettings {
                 faults.configuration("evolution", Configuration::Matching { weight_steps });
             }
         }
+        faults.require(self.schedule.is_none() || self.drops.is_empty(), "drops", || {
+            format!("{:?}; a `schedule` has none: allowed: []", self.drops)
+        });
+        let evolving_quality = evolves && self.quality_every.is_some();
+        faults.require(!evolving_quality, "quality_every", || {
+            "a count; weights that evolve have no such measurement".into()
+        });
         let rising = self.drops.is_sorted_by(|a, b| a < b) && self.drops.iter().all(|d| 0.0 < *d && *d < 1.0);
         faults.require(rising, "drops", || format!("{:?}; allowed: rising fractions between 0 and 1", self.drops));
         faults.require(self.method.as_str() != MethodName::TAPE, "method", || {

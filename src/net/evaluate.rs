@@ -1,0 +1,79 @@
+//! A network without gradients: evaluation, and how well its ODE blocks can be reversed.
+
+use std::sync::PoisonError;
+
+use crate::gradient::{Ledger, Method};
+use crate::ode::{Grid, Real, SolveError, integrate, integrate_back, reversal_error};
+
+use super::layer::Statistics;
+use super::network::{Network, Solve, block_parameters, impossible};
+use super::ode_field::{Mode, OdeField};
+use super::segment::Segment;
+
+impl Network {
+    /// Logits of a batch in evaluation mode: batch norm with the running statistics.
+    ///
+    /// # Errors
+    /// See [`SolveError`].
+    pub fn evaluate<R: Real>(&self, images: &[R], theta: &[R], solve: Solve) -> Result<Vec<R>, SolveError> {
+        self.walk(images, theta, solve, Mode::Evaluation, |_, _, _, _| {})
+    }
+
+    /// The reversibility error rho = |z(0) - z~(0)| / |z(0)| of every ODE block on a batch, where z~(0) is what the block's solver
+    /// finds back from z(1) on the same steps (ANODE, section 3). Batch norm normalises with the batch, as in training; the
+    /// running statistics stay. Infinite where the reverse solve leaves the finite. Blocks whose weights evolve are left out:
+    /// their state is more than z.
+    ///
+    /// # Errors
+    /// A forward solve that fails, see [`SolveError`].
+    pub fn reversal_errors<R: Real>(&self, images: &[R], theta: &[R], solve: Solve) -> Result<Vec<f64>, SolveError> {
+        let mut errors = vec![];
+        self.walk(images, theta, solve, Mode::Watching, |field, theta, start, end| {
+            let mut back = end.clone();
+            let solved = integrate_back(field, solve.tableau, &Grid::unit(solve.steps), &mut back, theta);
+            errors.push(if solved.is_ok() { reversal_error(start, &back) } else { f64::INFINITY });
+        })?;
+        Ok(errors)
+    }
+
+    /// The forward sweep; `visit` sees each ODE block's field, parameters, z(0) and z(1).
+    fn walk<R: Real>(
+        &self,
+        images: &[R],
+        theta: &[R],
+        solve: Solve,
+        mode: Mode,
+        mut visit: impl FnMut(&OdeField<R>, &Vec<R>, &Vec<R>, &Vec<R>),
+    ) -> Result<Vec<R>, SolveError> {
+        let statistics = if mode == Mode::Evaluation { Statistics::Running } else { Statistics::Batch };
+        let mut current = images.to_vec();
+        for segment in &self.segments {
+            match segment {
+                Segment::Plain(chain) => {
+                    let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+                    let theta = &theta[chain.parameters.clone()];
+                    current = chain.forward(&current, theta, statistics, &mut running);
+                }
+                Segment::Residual(block) => {
+                    let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+                    let theta = &theta[block.parameters()];
+                    current = block.forward(&current, theta, statistics, &mut running);
+                }
+                Segment::Ode(chain, evolving) => {
+                    let field = OdeField::new(chain.clone(), self.running.clone(), mode);
+                    let theta = block_parameters(chain, evolving.as_ref(), theta);
+                    if let Some(evolving) = evolving {
+                        let block = evolving.block(field, solve).map_err(impossible)?;
+                        // ANODE keeps no more than the block's input.
+                        current = block.forward(Method::Anode, &current, &theta, &Ledger::new())?.end().clone();
+                        continue;
+                    }
+                    let start = current.clone();
+                    integrate(&field, solve.tableau, &Grid::unit(solve.steps), &mut current, &theta)?;
+                    visit(&field, &theta, &start, &current);
+                }
+            }
+        }
+        Ok(current)
+    }
+}
