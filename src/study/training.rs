@@ -201,7 +201,7 @@ fn summary(
     let losses = cells("loss");
     let last = &losses[losses.len().saturating_sub(trainer.steps_per_epoch() as usize)..];
     let theta: Vec<u8> = trainer.theta().iter().flat_map(|x| x.to_le_bytes()).collect();
-    let row = row([
+    let mut row = row([
         ("data", data.into()),
         ("steps_taken", trainer.next_step().into()),
         ("diverged", diverged.into()),
@@ -213,5 +213,11 @@ fn summary(
         ("parameters_sha256", sha256(&theta).into()),
         ("seconds", number(seconds)),
     ]);
+    for name in QUALITY {
+        let found = cells(name);
+        if !found.is_empty() {
+            row.insert(format!("mean_{name}"), number(found.iter().sum::<f64>() / found.len() as f64));
+        }
+    }
     Ok(Outcome { rows: vec![row], images: vec![] })
 }
