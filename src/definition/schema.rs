@@ -5,8 +5,8 @@ use serde_json::{Map, Value, json};
 
 use super::Definition;
 use super::settings::{
-    CoupledGradientSettings, GradientErrorSettings, KernelEvolutionSettings, MemorySettings, ReversibilitySettings,
-    SchedulesSettings, TrainingSettings,
+    CoupledGradientSettings, GradientErrorSettings, KernelEvolutionSettings, MemorySettings, NetworkCostSettings,
+    ReversibilitySettings, SchedulesSettings, TrainingSettings,
 };
 
 /// The schema, draft 2020-12: `fixed` and `grid` depend on `study`.
@@ -20,6 +20,7 @@ pub fn schema() -> Value {
         ("schedules", properties::<SchedulesSettings>(&mut generator)),
         ("kernel-evolution", properties::<KernelEvolutionSettings>(&mut generator)),
         ("coupled-gradient", properties::<CoupledGradientSettings>(&mut generator)),
+        ("network-cost", properties::<NetworkCostSettings>(&mut generator)),
         ("training", properties::<TrainingSettings>(&mut generator)),
     ];
     let conditions: Vec<Value> = studies.iter().map(|(study, properties)| condition(study, properties)).collect();

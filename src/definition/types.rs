@@ -123,6 +123,8 @@ pub enum StudyKind {
     KernelEvolution,
     /// Gradient methods of a block whose weights evolve.
     CoupledGradient,
+    /// What networks cost: parameters, multiply-adds, bytes, time.
+    NetworkCost,
     /// Train a network with different gradient methods.
     Training,
 }

@@ -11,7 +11,7 @@ use super::points::Point;
 use super::probe;
 use super::settings::{
     CoupledGradientSettings, Fault, GradientErrorSettings, KernelEvolutionSettings, MemorySettings,
-    ReversibilitySettings, SchedulesSettings, TrainingSettings,
+    NetworkCostSettings, ReversibilitySettings, SchedulesSettings, TrainingSettings,
 };
 use crate::gradient::{Method, timeline};
 
@@ -232,6 +232,7 @@ pub fn typed(study: StudyKind, settings: &Map<String, Value>) -> Result<Map<Stri
         StudyKind::Schedules => read(settings, SchedulesSettings::check),
         StudyKind::KernelEvolution => read(settings, KernelEvolutionSettings::check),
         StudyKind::CoupledGradient => read(settings, CoupledGradientSettings::check),
+        StudyKind::NetworkCost => read(settings, NetworkCostSettings::check),
         StudyKind::Training => read(settings, TrainingSettings::check),
     }
 }
@@ -245,6 +246,7 @@ fn refusal(study: StudyKind, settings: &Value) -> Option<String> {
         StudyKind::Schedules => SchedulesSettings::deserialize(settings).err(),
         StudyKind::KernelEvolution => KernelEvolutionSettings::deserialize(settings).err(),
         StudyKind::CoupledGradient => CoupledGradientSettings::deserialize(settings).err(),
+        StudyKind::NetworkCost => NetworkCostSettings::deserialize(settings).err(),
         StudyKind::Training => TrainingSettings::deserialize(settings).err(),
     }
     .map(|error| error.to_string())

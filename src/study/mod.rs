@@ -9,6 +9,7 @@ mod images;
 mod kernel_evolution;
 mod memory;
 mod network;
+mod network_cost;
 mod parts;
 mod process_memory;
 mod reversibility;
@@ -33,6 +34,7 @@ pub static STUDIES: &[&dyn Study] = &[
     &schedules::Schedules,
     &kernel_evolution::KernelEvolution,
     &coupled_gradient::CoupledGradient,
+    &network_cost::NetworkCost,
     &training::Training,
 ];
 

@@ -1,6 +1,6 @@
-//! The network of a training run, from its settings.
+//! The network of a run, from its settings.
 
-use crate::definition::settings::{self, TrainingSettings};
+use crate::definition::settings::{self, EvolutionSettings, MethodName, NetName, Sigma, SolverName};
 use crate::evolution::{Diffusion, Evaluation, Memory, Reading};
 use crate::gradient::Method;
 use crate::net::{self, Evolution, Form, Network, Sharing, Solve, Stepping};
@@ -11,12 +11,25 @@ use super::parts::{law, memory, solver};
 /// Steps of the weights for each step of the activations in Configuration 2, where the definition names none.
 const WEIGHT_STEPS: usize = 5;
 
+/// What settings say of a network.
+#[derive(Clone, Copy)]
+pub struct Chosen<'a> {
+    pub net: &'a NetName,
+    pub form: settings::Form,
+    pub width: Option<usize>,
+    pub solver: &'a SolverName,
+    pub steps: usize,
+    pub method: &'a MethodName,
+    pub sigma: Option<Sigma>,
+    pub evolution: Option<EvolutionSettings>,
+}
+
 /// The network with how its ODE blocks are solved and differentiated.
-pub fn network(settings: &TrainingSettings, classes: usize) -> Result<(Network, Solve), StudyError> {
+pub fn network(settings: &Chosen<'_>, classes: usize) -> Result<(Network, Solve), StudyError> {
     let unknown = || StudyError::failed("settings", format!("no network `{}`", settings.net.as_str()));
     let registered = net::network(settings.net.as_str()).ok_or_else(unknown)?;
     let method: Method = settings.method.as_str().parse().map_err(|e| StudyError::failed("settings", e))?;
-    let solve = Solve { tableau: solver(&settings.solver)?, steps: settings.steps, method };
+    let solve = Solve { tableau: solver(settings.solver)?, steps: settings.steps, method };
     let build = |form| (registered.build)(form, settings.width.unwrap_or(registered.width), classes);
     let weight_steps = settings.evolution.and_then(|e| e.weight_steps).unwrap_or(WEIGHT_STEPS);
     let stepping = match settings.form {
@@ -30,7 +43,7 @@ pub fn network(settings: &TrainingSettings, classes: usize) -> Result<(Network, 
     made.map(|network| (network, solve)).map_err(|e| StudyError::failed("weight evolution", e))
 }
 
-fn evolution(settings: &TrainingSettings, stepping: Stepping) -> Evolution {
+fn evolution(settings: &Chosen<'_>, stepping: Stepping) -> Evolution {
     let chosen = settings.evolution.unwrap_or_default();
     let diffusion = if chosen.free_diffusion == Some(true) { Diffusion::Free } else { Diffusion::Softplus };
     let sharing = match chosen.sharing {

@@ -15,7 +15,7 @@ use crate::record::{Outcome, RecordError, StepLog, number, row};
 use crate::train::{self, CheckpointError, Rate, Recipe, TrainError, Trainer};
 
 use super::images::load;
-use super::network::network;
+use super::network::{Chosen, network};
 use super::parts::typed;
 use super::{Context, Ending, Place, Progress, Study, StudyError};
 
@@ -68,7 +68,17 @@ impl Study for Training {
 }
 
 fn trainer(context: &Context<'_>, settings: &TrainingSettings, data: Arc<DataSet>) -> Result<Trainer, StudyError> {
-    let (mut network, solve) = network(settings, data.classes)?;
+    let chosen = Chosen {
+        net: &settings.net,
+        form: settings.form,
+        width: settings.width,
+        solver: &settings.solver,
+        steps: settings.steps,
+        method: &settings.method,
+        sigma: settings.sigma,
+        evolution: settings.evolution,
+    };
+    let (mut network, solve) = network(&chosen, data.classes)?;
     if settings.replay_updates_statistics {
         network.update_in_replay();
     }

@@ -196,11 +196,7 @@ impl TrainingSettings {
         ] {
             n.into_iter().for_each(|n| faults.count(at, n));
         }
-        if let (Some(width), Some(net)) = (self.width, net::network(self.net.as_str())) {
-            faults.require(width.is_multiple_of(net.width_unit), "width", || {
-                format!("{width}; allowed for {}: multiples of {}", net.name, net.width_unit)
-            });
-        }
+        width_fault(&mut faults, self.width, &self.net);
         faults.positive("learning_rate", self.learning_rate);
         faults.require((0.0..1.0).contains(&self.momentum), "momentum", || {
             format!("{}; allowed: 0 to below 1", self.momentum)
@@ -208,24 +204,11 @@ impl TrainingSettings {
         faults.require(self.weight_decay.is_finite() && self.weight_decay >= 0.0, "weight_decay", || {
             format!("{}; allowed: finite numbers from 0", self.weight_decay)
         });
-        let evolves = !matches!(self.form, Form::Ode | Form::Baseline);
-        faults.require(evolves || (self.sigma.is_none() && self.evolution.is_none()), "evolution", || {
-            "weights that evolve; allowed only with the forms configuration-1, configuration-2, configuration-2-final".into()
-        });
-        if let Some(evolution) = self.evolution {
-            evolution.memory.into_iter().for_each(|memory| faults.memory("evolution.memory", memory));
-            let first = self.form != Form::Configuration1 || evolution.weight_steps.is_none();
-            faults.require(first, "evolution.weight_steps", || {
-                "a count; in configuration-1 the weights take the steps of the activations".into()
-            });
-            if let Some(weight_steps) = evolution.weight_steps {
-                faults.configuration("evolution", Configuration::Matching { weight_steps });
-            }
-        }
+        evolution_faults(&mut faults, self.form, self.sigma, self.evolution);
         faults.require(self.schedule.is_none() || self.drops.is_empty(), "drops", || {
             format!("{:?}; a `schedule` has none: allowed: []", self.drops)
         });
-        let evolving_quality = evolves && self.quality_every.is_some();
+        let evolving_quality = self.form.evolves() && self.quality_every.is_some();
         faults.require(!evolving_quality, "quality_every", || {
             "a count; weights that evolve have no such measurement".into()
         });
@@ -235,5 +218,43 @@ impl TrainingSettings {
             "dfdx-tape; it is written for the dense fields of the gradient-error study only".into()
         });
         faults.0
+    }
+}
+
+impl Form {
+    /// Whether the weights of its ODE blocks evolve.
+    fn evolves(self) -> bool {
+        !matches!(self, Self::Ode | Self::Baseline)
+    }
+}
+
+/// A width that the network cannot have.
+pub(super) fn width_fault(faults: &mut Faults, width: Option<usize>, net: &NetName) {
+    if let (Some(width), Some(net)) = (width, net::network(net.as_str())) {
+        faults.require(width.is_multiple_of(net.width_unit), "width", || {
+            format!("{width}; allowed for {}: multiples of {}", net.name, net.width_unit)
+        });
+    }
+}
+
+/// Choices of the weight evolution that do not fit the form, or one another.
+pub(super) fn evolution_faults(
+    faults: &mut Faults,
+    form: Form,
+    sigma: Option<Sigma>,
+    evolution: Option<EvolutionSettings>,
+) {
+    faults.require(form.evolves() || (sigma.is_none() && evolution.is_none()), "evolution", || {
+        "weights that evolve; allowed only with the forms configuration-1, configuration-2, configuration-2-final"
+            .into()
+    });
+    let Some(evolution) = evolution else { return };
+    evolution.memory.into_iter().for_each(|memory| faults.memory("evolution.memory", memory));
+    let first = form != Form::Configuration1 || evolution.weight_steps.is_none();
+    faults.require(first, "evolution.weight_steps", || {
+        "a count; in configuration-1 the weights take the steps of the activations".into()
+    });
+    if let Some(weight_steps) = evolution.weight_steps {
+        faults.configuration("evolution", Configuration::Matching { weight_steps });
     }
 }

@@ -1,0 +1,92 @@
+//! What networks cost: parameters, multiply-adds, live bytes and time of a gradient, beside the baseline form (ANODEV2's tables of
+//! parameters and of operations).
+
+use std::time::Instant;
+
+use serde_json::{Map, Value};
+
+use crate::definition::StudyKind;
+use crate::definition::settings::{Form, NetworkCostSettings};
+use crate::gradient::{Cost, Ledger};
+use crate::net::{Network, Solve};
+use crate::random::{Stream, normal, stream};
+use crate::record::{Outcome, number, row};
+
+use super::network::{Chosen, network};
+use super::parts::typed;
+use super::{Context, Ending, Place, Study, StudyError};
+
+/// Classes of CIFAR-10.
+const CLASSES: usize = 10;
+/// Times a gradient is taken; the fastest counts.
+const REPEATS: usize = 3;
+
+/// The study of what networks cost.
+pub struct NetworkCost;
+
+impl Study for NetworkCost {
+    fn kind(&self) -> StudyKind {
+        StudyKind::NetworkCost
+    }
+
+    fn inputs(&self, _: &Place, _: &Map<String, Value>) -> Result<Map<String, Value>, StudyError> {
+        Ok(Map::new())
+    }
+
+    fn run(&self, context: &Context<'_>) -> Result<Ending, StudyError> {
+        let settings: NetworkCostSettings = typed(context.settings)?;
+        let chosen = Chosen {
+            net: &settings.net,
+            form: settings.form,
+            width: settings.width,
+            solver: &settings.solver,
+            steps: settings.steps,
+            method: &settings.method,
+            sigma: settings.sigma,
+            evolution: settings.evolution,
+        };
+        let (net, solve) = network(&chosen, CLASSES)?;
+        let (baseline, _) = network(&Chosen { form: Form::Baseline, sigma: None, evolution: None, ..chosen }, CLASSES)?;
+        let (cost, seconds) = gradient(context, &net, solve, settings.batch)?;
+        let (plain, plain_seconds) = gradient(context, &baseline, solve, settings.batch)?;
+        let stages = solve.tableau.solution_stages();
+        let (macs, plain_macs) = (net.macs(stages, solve.steps), baseline.macs(stages, solve.steps));
+        let over = |a: f64, b: f64| number(a / b);
+        Ok(Ending::Finished(Outcome {
+            rows: vec![row([
+                ("parameters", net.parameter_count().into()),
+                ("more_parameters", (net.parameter_count() - baseline.parameter_count()).into()),
+                ("macs", macs.into()),
+                ("macs_over_baseline", over(macs as f64, plain_macs as f64)),
+                ("function_evaluations", cost.function_evaluations.into()),
+                ("vjps", cost.vjps.into()),
+                ("bytes_per_image", number(cost.peak_bytes as f64 / settings.batch as f64)),
+                ("bytes_over_baseline", over(cost.peak_bytes as f64, plain.peak_bytes as f64)),
+                ("seconds", number(seconds)),
+                ("baseline_seconds", number(plain_seconds)),
+            ])],
+            images: vec![],
+        }))
+    }
+}
+
+/// The cost of a gradient on random images, and the fastest of a few.
+fn gradient(context: &Context<'_>, net: &Network, solve: Solve, batch: usize) -> Result<(Cost, f64), StudyError> {
+    let theta: Vec<f32> = net.initial(context.seed);
+    let images = normal(&mut stream(context.seed, Stream::Data), batch * 3 * 32 * 32, 1.0);
+    let images: Vec<f32> = images.into_iter().map(|x| x as f32).collect();
+    let mut best: Option<(Cost, f64)> = None;
+    for _ in 0..REPEATS {
+        context.check_stop()?;
+        let (clock, ledger) = (Instant::now(), Ledger::new());
+        let failed = |e| StudyError::failed("gradient", e);
+        let (logits, kept) = net.forward(&images, &theta, solve, &ledger).map_err(failed)?;
+        let bar = vec![1.0 / logits.len() as f32; logits.len()];
+        net.backward(kept, &theta, &bar, &mut vec![0.0; theta.len()], solve, &ledger).map_err(failed)?;
+        let seconds = clock.elapsed().as_secs_f64();
+        if best.is_none_or(|(_, fastest)| seconds < fastest) {
+            best = Some((ledger.cost(), seconds));
+        }
+    }
+    best.ok_or_else(|| StudyError::failed("gradient", "no repeats"))
+}
