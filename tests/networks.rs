@@ -230,3 +230,31 @@ fn weights_that_do_not_evolve_give_the_bits_of_the_plain_network() {
         }
     }
 }
+
+#[test]
+fn steps_may_have_batch_norms_of_their_own() {
+    let (images, bar) = (numbers(32, 3 * 128), numbers(33, 15));
+    for method in [Method::Full, Method::Anode, Method::Revolve(1)] {
+        let solve = solve("heun", 2, method);
+        let net = Network::with_norms(&small(), 2);
+        // Two more norms of three channels.
+        assert_eq!(net.parameter_count(), Network::new(&small()).parameter_count() + 12);
+        let mut theta: Vec<f64> = net.initial(34);
+        for (x, draw) in theta.iter_mut().zip(numbers(35, net.parameter_count())) {
+            *x += 0.1 * draw;
+        }
+        let before = net.statistics();
+        differences_agree(&net, (&images, &bar), &theta, solve, 1, 1e-7);
+        assert!(
+            net.statistics().iter().zip(&before).all(|(a, b)| a != b),
+            "every step has statistics, and all have moved"
+        );
+        let evolving = Network::with_norms(&small(), 2);
+        let evolving = evolving.with_evolution(evolution(Stepping::Together, Terms::Rda), solve).unwrap();
+        let theta = [theta, vec![0.1; 24]].concat();
+        differences_agree(&evolving, (&images, &bar), &theta, solve, 3, 1e-7);
+    }
+    // ANODEV2, section 4 of the experiments: 7,706 and four more sets of the block's 64 parameters.
+    let spec = (network("resnet4").unwrap().build)(Form::Ode, 16, 10);
+    assert_eq!(Network::with_norms(&spec, 5).parameter_count(), 7_962);
+}

@@ -64,6 +64,23 @@ impl Builder {
         Chain::new(layers, input, self.shape, first..self.place())
     }
 
+    /// Gives each of `steps` steps of an ODE block batch norms of its own, with running statistics; the convolutions stay
+    /// shared. Their parameters follow the chain's and are named `NAME.stepN.layerI.ROLE`.
+    pub fn norms_for_each_step(&mut self, name: &str, chain: &mut Chain, steps: usize) {
+        for step in 1..steps {
+            let mut layers = chain.layers().to_vec();
+            for (i, layer) in layers.iter_mut().enumerate() {
+                let Kind::Norm { relu, .. } = layer.kind else { continue };
+                let from = self.place();
+                self.shape = layer.input;
+                let part = if relu { Part::NormRelu } else { Part::Norm };
+                layer.kind = self.kind(&format!("{name}.step{step}.layer{i}"), part);
+                layer.range = from - chain.parameters.start..self.place() - chain.parameters.start;
+            }
+            chain.add_step(layers, self.place());
+        }
+    }
+
     /// Initial values are those of the released code: Xavier's uniform with gain sqrt 2 and bias 0 for a convolution with bias,
     /// PyTorch's U(+-1 / sqrt(fan in)) for one without and for linear layers; batch norm starts with weight 1 and bias 0.
     fn kind(&mut self, name: &str, part: Part) -> Kind {

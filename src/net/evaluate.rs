@@ -52,7 +52,7 @@ impl Network {
                 Segment::Plain(chain) => {
                     let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
                     let theta = &theta[chain.parameters.clone()];
-                    current = chain.forward(&current, theta, statistics, &mut running);
+                    current = chain.forward(0, &current, theta, statistics, &mut running);
                 }
                 Segment::Residual(block) => {
                     let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);

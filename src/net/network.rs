@@ -52,12 +52,18 @@ enum KeptSegment<R: Real> {
 impl Network {
     /// Builds a network; running means start at 0, variances at 1.
     pub fn new(spec: &NetSpec) -> Self {
+        Self::with_norms(spec, 1)
+    }
+
+    /// The same with batch norms, and running statistics, for each of the first `norms` steps of every ODE block. Later steps
+    /// use the last ones; 1 is the released code's single one for all steps.
+    pub fn with_norms(spec: &NetSpec, norms: usize) -> Self {
         let mut builder = Builder { shape: spec.input, parameters: vec![], statistics: vec![] };
         let segments: Vec<Segment> = spec
             .segments
             .iter()
             .enumerate()
-            .map(|(i, segment)| build(&mut builder, &format!("segment{i}"), segment))
+            .map(|(i, segment)| build(&mut builder, &format!("segment{i}"), segment, norms))
             .collect();
         let weights = builder.place();
         Self {
@@ -76,7 +82,15 @@ impl Network {
     /// # Errors
     /// See [`EvolutionError`].
     pub fn evolving(spec: &NetSpec, evolution: Evolution, solve: Solve) -> Result<Self, EvolutionError> {
-        let mut network = Self::new(spec);
+        Self::new(spec).with_evolution(evolution, solve)
+    }
+
+    /// This network with weights that evolve, as [`Self::evolving`].
+    ///
+    /// # Errors
+    /// See [`EvolutionError`].
+    pub fn with_evolution(self, evolution: Evolution, solve: Solve) -> Result<Self, EvolutionError> {
+        let mut network = self;
         let mut place = network.weights;
         for (i, segment) in network.segments.iter_mut().enumerate() {
             let Segment::Ode(chain, evolving) = segment else { continue };
@@ -184,7 +198,7 @@ impl Network {
                 Segment::Plain(chain) => {
                     let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
                     let theta = &theta[chain.parameters.clone()];
-                    let (y, tape) = chain.forward_taped(&current, theta, Statistics::BatchUpdating, &mut running);
+                    let (y, tape) = chain.forward_taped(0, &current, theta, Statistics::BatchUpdating, &mut running);
                     ledger.keep(tape.bytes());
                     kept.push(KeptSegment::Plain(chain.clone(), tape));
                     current = y;

@@ -21,7 +21,7 @@ pub enum Mode {
     Evaluation,
 }
 
-/// f(z, theta) of an ODE block on a batch of images; does not depend on t.
+/// f(z, theta) of an ODE block on a batch of images; depends on t only where steps have batch norms of their own.
 ///
 /// In training, batch norm normalises with the statistics of each evaluation's own batch. The running ones are updated once for
 /// each evaluation of the forward sweep; a replay repeats the numbers and updates nothing, and neither does a reverse-time
@@ -60,7 +60,7 @@ impl<R: Real> VectorField for OdeField<R> {
     fn eval(&self, at: At, z: &Vec<R>, theta: &Vec<R>, dz: &mut Vec<R>) -> Result<(), FieldError> {
         self.check(z, theta)?;
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        *dz = self.chain.forward(z, theta, self.statistics(at.pass), &mut running);
+        *dz = self.chain.forward(at.step, z, theta, self.statistics(at.pass), &mut running);
         Ok(())
     }
 }
@@ -71,7 +71,7 @@ impl<R: Real> DifferentiableField for OdeField<R> {
     fn eval_taped(&self, at: At, z: &Vec<R>, theta: &Vec<R>, dz: &mut Vec<R>) -> Result<ChainTape<R>, FieldError> {
         self.check(z, theta)?;
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        let (y, tape) = self.chain.forward_taped(z, theta, self.statistics(at.pass), &mut running);
+        let (y, tape) = self.chain.forward_taped(at.step, z, theta, self.statistics(at.pass), &mut running);
         *dz = y;
         Ok(tape)
     }

@@ -47,10 +47,10 @@ impl Residual {
     /// The block's output for a batch; `theta` are the block's own parameters.
     pub fn forward<R: Real>(&self, x: &[R], theta: &[R], statistics: Statistics, running: &mut [f64]) -> Vec<R> {
         let (main, shortcut) = theta.split_at(self.main.parameters.len());
-        let mut y = self.main.forward(x, main, statistics, running);
+        let mut y = self.main.forward(0, x, main, statistics, running);
         match self.shortcut.layers().is_empty() {
             true => add_relu(&mut y, x),
-            false => add_relu(&mut y, &self.shortcut.forward(x, shortcut, statistics, running)),
+            false => add_relu(&mut y, &self.shortcut.forward(0, x, shortcut, statistics, running)),
         }
         y
     }
@@ -64,8 +64,8 @@ impl Residual {
         running: &mut [f64],
     ) -> (Vec<R>, ResidualTape<R>) {
         let (theta_main, theta_shortcut) = theta.split_at(self.main.parameters.len());
-        let (mut y, main) = self.main.forward_taped(x, theta_main, statistics, running);
-        let (skipped, shortcut) = self.shortcut.forward_taped(x, theta_shortcut, statistics, running);
+        let (mut y, main) = self.main.forward_taped(0, x, theta_main, statistics, running);
+        let (skipped, shortcut) = self.shortcut.forward_taped(0, x, theta_shortcut, statistics, running);
         add_relu(&mut y, &skipped);
         let live = y.par_iter().map(|&y| y > R::zero()).collect();
         (y, ResidualTape { main, shortcut, live })

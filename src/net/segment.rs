@@ -39,11 +39,17 @@ impl Segment {
     }
 }
 
-/// Builds a segment from the current shape.
-pub(super) fn build(builder: &mut Builder, name: &str, spec: &SegmentSpec) -> Segment {
+/// Builds a segment from the current shape; the first `norms` steps of an ODE block have batch norms of their own.
+pub(super) fn build(builder: &mut Builder, name: &str, spec: &SegmentSpec, norms: usize) -> Segment {
     match spec {
         SegmentSpec::Plain(parts) => Segment::Plain(Arc::new(builder.chain(name, parts))),
-        SegmentSpec::Ode(parts) => Segment::Ode(Arc::new(builder.chain(name, parts)), None),
+        SegmentSpec::Ode(parts) => {
+            let mut chain = builder.chain(name, parts);
+            let output = builder.shape;
+            builder.norms_for_each_step(name, &mut chain, norms);
+            builder.shape = output;
+            Segment::Ode(Arc::new(chain), None)
+        }
         SegmentSpec::Residual { main, shortcut } => {
             let input = builder.shape;
             let main = builder.chain(&format!("{name}.main"), main);

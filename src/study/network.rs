@@ -20,6 +20,7 @@ pub struct Chosen<'a> {
     pub solver: &'a SolverName,
     pub steps: usize,
     pub method: &'a MethodName,
+    pub norm_per_step: bool,
     pub sigma: Option<Sigma>,
     pub evolution: Option<EvolutionSettings>,
 }
@@ -31,15 +32,16 @@ pub fn network(settings: &Chosen<'_>, classes: usize) -> Result<(Network, Solve)
     let method: Method = settings.method.as_str().parse().map_err(|e| StudyError::failed("settings", e))?;
     let solve = Solve { tableau: solver(settings.solver)?, steps: settings.steps, method };
     let build = |form| (registered.build)(form, settings.width.unwrap_or(registered.width), classes);
+    let norms = if settings.norm_per_step { settings.steps } else { 1 };
     let weight_steps = settings.evolution.and_then(|e| e.weight_steps).unwrap_or(WEIGHT_STEPS);
     let stepping = match settings.form {
-        settings::Form::Ode => return Ok((Network::new(&build(Form::Ode)), solve)),
+        settings::Form::Ode => return Ok((Network::with_norms(&build(Form::Ode), norms), solve)),
         settings::Form::Baseline => return Ok((Network::new(&build(Form::Baseline)), solve)),
         settings::Form::Configuration1 => Stepping::Together,
         settings::Form::Configuration2 => Stepping::First(weight_steps, Reading::Matching),
         settings::Form::Configuration2Final => Stepping::First(weight_steps, Reading::Final),
     };
-    let made = Network::evolving(&build(Form::Ode), evolution(settings, stepping), solve);
+    let made = Network::with_norms(&build(Form::Ode), norms).with_evolution(evolution(settings, stepping), solve);
     made.map(|network| (network, solve)).map_err(|e| StudyError::failed("weight evolution", e))
 }
 

@@ -42,6 +42,7 @@ impl Study for NetworkCost {
             solver: &settings.solver,
             steps: settings.steps,
             method: &settings.method,
+            norm_per_step: settings.norm_per_step,
             sigma: settings.sigma,
             evolution: settings.evolution,
         };

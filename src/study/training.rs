@@ -75,6 +75,7 @@ fn trainer(context: &Context<'_>, settings: &TrainingSettings, data: Arc<DataSet
         solver: &settings.solver,
         steps: settings.steps,
         method: &settings.method,
+        norm_per_step: settings.norm_per_step,
         sigma: settings.sigma,
         evolution: settings.evolution,
     };

@@ -28,6 +28,9 @@ pub struct NetworkCostSettings {
     pub solver: SolverName,
     /// Steps Nt of each ODE block on t in [0, 1].
     pub steps: usize,
+    /// Give each step of an ODE block batch norms and running statistics of its own; the released code shares one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub norm_per_step: bool,
     /// The gradient method of the ODE blocks.
     pub method: MethodName,
     /// Images of the gradient.
