@@ -69,7 +69,7 @@ pub struct Canvas<'a, DB: DrawingBackend> {
     scale: f64,
 }
 
-fn drawing(error: impl std::fmt::Display) -> ReportError {
+pub(super) fn drawing(error: impl std::fmt::Display) -> ReportError {
     ReportError::Drawing(error.to_string())
 }
 
@@ -195,13 +195,12 @@ pub fn to_png(drawing_of: &impl Drawing) -> Result<Vec<u8>, ReportError> {
     fonts();
     let (width, height) = drawing_of.size();
     let size = ((width * PNG_SCALE).ceil() as u32, (height * PNG_SCALE).ceil() as u32);
-    let folder = tempfile::tempdir().map_err(drawing)?;
-    let temporary = folder.path().join("chart.png");
+    let mut pixels = vec![0; 3 * (size.0 * size.1) as usize];
     {
-        let area = BitMapBackend::new(&temporary, size).into_drawing_area();
+        let area = BitMapBackend::with_buffer(&mut pixels, size).into_drawing_area();
         area.fill(&WHITE).map_err(drawing)?;
         drawing_of.draw(&Canvas { area: &area, scale: PNG_SCALE })?;
         area.present().map_err(drawing)?;
     }
-    std::fs::read(&temporary).map_err(drawing)
+    super::png::encode(&pixels, size.0, size.1)
 }

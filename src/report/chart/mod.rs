@@ -3,6 +3,7 @@
 mod canvas;
 mod images;
 mod lines;
+mod png;
 mod scale;
 mod schedules;
 
