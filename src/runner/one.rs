@@ -97,7 +97,10 @@ pub fn one(
     std::fs::create_dir_all(&folder).map_err(io)?;
     sweep(&folder, Duration::ZERO).map_err(io)?;
     match taken_over(run, &options.results) {
-        Ok(Some(status)) => return Ok(Came::Recorded { status, before: true }),
+        Ok(Some(status)) => {
+            tidy(study, &folder)?;
+            return Ok(Came::Recorded { status, before: true });
+        }
         Ok(None) => {}
         Err(RecordError::Io { path, source }) => return Err(RunnerError::Results { path, source }),
         Err(damage) => warn(&damage.to_string()),
@@ -134,12 +137,18 @@ pub fn one(
         files: Default::default(),
     };
     write_record(&folder, &record, &outcome)?;
-    if !matches!(status, Status::Failed { .. })
-        && let Err(StudyError::Io { path, source }) = study.tidy(&folder)
-    {
-        return Err(RunnerError::Results { path, source });
+    if !matches!(status, Status::Failed { .. }) {
+        tidy(study, &folder)?;
     }
     Ok(Came::Recorded { status, before: false })
+}
+
+/// Removes what the run needed only while it was unfinished.
+fn tidy(study: &dyn Study, folder: &Path) -> Result<(), RunnerError> {
+    match study.tidy(folder) {
+        Err(StudyError::Io { path, source }) => Err(RunnerError::Results { path, source }),
+        _ => Ok(()),
+    }
 }
 
 /// Moves a damaged run folder to `<id>.damaged-N`, so that nothing is lost.

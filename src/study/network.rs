@@ -1,5 +1,7 @@
 //! The network of a run, from its settings.
 
+use serde::Deserialize;
+
 use crate::definition::settings::{self, EvolutionSettings, MethodName, NetName, Sigma, SolverName};
 use crate::evolution::{Diffusion, Evaluation, Memory, Reading};
 use crate::gradient::Method;
@@ -11,26 +13,38 @@ use super::parts::{law, memory, solver};
 /// Steps of the weights for each step of the activations in Configuration 2, where the definition names none.
 const WEIGHT_STEPS: usize = 5;
 
-/// What settings say of a network.
-#[derive(Clone, Copy)]
-pub struct Chosen<'a> {
-    pub net: &'a NetName,
-    pub form: settings::Form,
-    pub width: Option<usize>,
-    pub solver: &'a SolverName,
-    pub steps: usize,
-    pub method: &'a MethodName,
-    pub norm_per_step: bool,
-    pub sigma: Option<Sigma>,
-    pub evolution: Option<EvolutionSettings>,
+/// The part of a study's settings that says which network is built.
+#[derive(Clone, Deserialize)]
+pub struct Chosen {
+    net: NetName,
+    #[serde(default)]
+    form: settings::Form,
+    #[serde(default)]
+    width: Option<usize>,
+    solver: SolverName,
+    steps: usize,
+    method: MethodName,
+    #[serde(default)]
+    norm_per_step: bool,
+    #[serde(default)]
+    sigma: Option<Sigma>,
+    #[serde(default)]
+    evolution: Option<EvolutionSettings>,
+}
+
+impl Chosen {
+    /// The same network in another form.
+    pub fn in_form(&self, form: settings::Form) -> Self {
+        Self { form, ..self.clone() }
+    }
 }
 
 /// The network with how its ODE blocks are solved and differentiated.
-pub fn network(settings: &Chosen<'_>, classes: usize) -> Result<(Network, Solve), StudyError> {
+pub fn network(settings: &Chosen, classes: usize) -> Result<(Network, Solve), StudyError> {
     let unknown = || StudyError::failed("settings", format!("no network `{}`", settings.net.as_str()));
     let registered = net::network(settings.net.as_str()).ok_or_else(unknown)?;
     let method: Method = settings.method.as_str().parse().map_err(|e| StudyError::failed("settings", e))?;
-    let solve = Solve { tableau: solver(settings.solver)?, steps: settings.steps, method };
+    let solve = Solve { tableau: solver(&settings.solver)?, steps: settings.steps, method };
     let build = |form| (registered.build)(form, settings.width.unwrap_or(registered.width), classes);
     let norms = if settings.norm_per_step { settings.steps } else { 1 };
     let weight_steps = settings.evolution.and_then(|e| e.weight_steps).unwrap_or(WEIGHT_STEPS);
@@ -45,7 +59,7 @@ pub fn network(settings: &Chosen<'_>, classes: usize) -> Result<(Network, Solve)
     made.map(|network| (network, solve)).map_err(|e| StudyError::failed("weight evolution", e))
 }
 
-fn evolution(settings: &Chosen<'_>, stepping: Stepping) -> Evolution {
+fn evolution(settings: &Chosen, stepping: Stepping) -> Evolution {
     let chosen = settings.evolution.unwrap_or_default();
     let diffusion = if chosen.free_diffusion == Some(true) { Diffusion::Free } else { Diffusion::Softplus };
     let sharing = match chosen.sharing {

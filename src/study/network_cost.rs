@@ -35,19 +35,9 @@ impl Study for NetworkCost {
 
     fn run(&self, context: &Context<'_>) -> Result<Ending, StudyError> {
         let settings: NetworkCostSettings = typed(context.settings)?;
-        let chosen = Chosen {
-            net: &settings.net,
-            form: settings.form,
-            width: settings.width,
-            solver: &settings.solver,
-            steps: settings.steps,
-            method: &settings.method,
-            norm_per_step: settings.norm_per_step,
-            sigma: settings.sigma,
-            evolution: settings.evolution,
-        };
+        let chosen: Chosen = typed(context.settings)?;
         let (net, solve) = network(&chosen, CLASSES)?;
-        let (baseline, _) = network(&Chosen { form: Form::Baseline, sigma: None, evolution: None, ..chosen }, CLASSES)?;
+        let (baseline, _) = network(&chosen.in_form(Form::Baseline), CLASSES)?;
         let (cost, seconds) = gradient(context, &net, solve, settings.batch)?;
         let (plain, plain_seconds) = gradient(context, &baseline, solve, settings.batch)?;
         let stages = solve.tableau.solution_stages();

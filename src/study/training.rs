@@ -12,7 +12,7 @@ use crate::definition::StudyKind;
 use crate::definition::settings::{RateSchedule, TrainingSettings};
 use crate::digest::sha256;
 use crate::record::{Outcome, RecordError, StepLog, number, row};
-use crate::train::{self, CheckpointError, Rate, Recipe, TrainError, Trainer};
+use crate::train::{self, CheckpointError, Rate, Recipe, StepError, TrainError, Trainer};
 
 use super::images::load;
 use super::network::{Chosen, network};
@@ -68,17 +68,7 @@ impl Study for Training {
 }
 
 fn trainer(context: &Context<'_>, settings: &TrainingSettings, data: Arc<DataSet>) -> Result<Trainer, StudyError> {
-    let chosen = Chosen {
-        net: &settings.net,
-        form: settings.form,
-        width: settings.width,
-        solver: &settings.solver,
-        steps: settings.steps,
-        method: &settings.method,
-        norm_per_step: settings.norm_per_step,
-        sigma: settings.sigma,
-        evolution: settings.evolution,
-    };
+    let chosen: Chosen = typed(context.settings)?;
     let (mut network, solve) = network(&chosen, data.classes)?;
     if settings.replay_updates_statistics {
         network.update_in_replay();
@@ -148,8 +138,14 @@ fn go(
             Some(every) if trainer.next_step().is_multiple_of(every as u64) => trainer.quality().map(Some),
             _ => Ok(None),
         };
-        // What cannot be solved forwards is the step's to tell.
-        let quality = measured.unwrap_or_default();
+        let quality = match measured {
+            Ok(quality) => quality,
+            // The step that follows meets the same overflow, and tells it as a divergence.
+            Err(TrainError::Step(StepError::Forward(e))) if e.is_divergence() => None,
+            Err(error) => {
+                return Err(StudyError::failed(format!("gradient's quality, step {}", trainer.next_step()), error));
+            }
+        };
         let metrics = match trainer.step() {
             Ok(metrics) => metrics,
             Err(TrainError::Diverged { step, loss, gradient_norm }) => {
