@@ -37,6 +37,12 @@ impl Chosen {
     pub fn in_form(&self, form: settings::Form) -> Self {
         Self { form, ..self.clone() }
     }
+
+    /// The neural ODE of as many steps, its weights constant, with this gradient.
+    pub fn as_neural_ode(&self, method: Method) -> Self {
+        let method = MethodName::from(method);
+        Self { form: settings::Form::Ode, sigma: None, evolution: None, method, ..self.clone() }
+    }
 }
 
 /// The network with how its ODE blocks are solved and differentiated.

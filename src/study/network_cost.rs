@@ -1,5 +1,5 @@
-//! What networks cost: parameters, multiply-adds, live bytes and time of a gradient, beside the baseline form (ANODEV2's tables of
-//! parameters and of operations).
+//! What networks cost: parameters, multiply-adds, live bytes and time of a gradient, beside the baseline form and beside the neural
+//! ODE of as many steps with ANODE's gradient (ANODEV2's tables of parameters and of operations).
 
 use std::time::Instant;
 
@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::definition::StudyKind;
 use crate::definition::settings::{Form, NetworkCostSettings};
-use crate::gradient::{Cost, Ledger};
+use crate::gradient::{Cost, Ledger, Method};
 use crate::net::{Network, Solve};
 use crate::random::{Stream, normal, stream};
 use crate::record::{Outcome, number, row};
@@ -36,28 +36,46 @@ impl Study for NetworkCost {
     fn run(&self, context: &Context<'_>) -> Result<Ending, StudyError> {
         let settings: NetworkCostSettings = typed(context.settings)?;
         let chosen: Chosen = typed(context.settings)?;
-        let (net, solve) = network(&chosen, CLASSES)?;
-        let (baseline, _) = network(&chosen.in_form(Form::Baseline), CLASSES)?;
-        let (cost, seconds) = gradient(context, &net, solve, settings.batch)?;
-        let (plain, plain_seconds) = gradient(context, &baseline, solve, settings.batch)?;
-        let stages = solve.tableau.solution_stages();
-        let (macs, plain_macs) = (net.macs(stages, solve.steps), baseline.macs(stages, solve.steps));
-        let over = |a: f64, b: f64| number(a / b);
+        let own = Price::of(context, &chosen, settings.batch)?;
+        let baseline = Price::of(context, &chosen.in_form(Form::Baseline), settings.batch)?;
+        let anode = Price::of(context, &chosen.as_neural_ode(Method::Anode), settings.batch)?;
+        let over = |a: usize, b: usize| number(a as f64 / b as f64);
         Ok(Ending::Finished(Outcome {
             rows: vec![row([
-                ("parameters", net.parameter_count().into()),
-                ("more_parameters", (net.parameter_count() - baseline.parameter_count()).into()),
-                ("macs", macs.into()),
-                ("macs_over_baseline", over(macs as f64, plain_macs as f64)),
-                ("function_evaluations", cost.function_evaluations.into()),
-                ("vjps", cost.vjps.into()),
-                ("bytes_per_image", number(cost.peak_bytes as f64 / settings.batch as f64)),
-                ("bytes_over_baseline", over(cost.peak_bytes as f64, plain.peak_bytes as f64)),
-                ("seconds", number(seconds)),
-                ("baseline_seconds", number(plain_seconds)),
+                ("parameters", own.parameters.into()),
+                ("more_parameters", (own.parameters - baseline.parameters).into()),
+                ("macs", own.macs.into()),
+                ("macs_over_baseline", over(own.macs, baseline.macs)),
+                ("macs_over_anode", over(own.macs, anode.macs)),
+                ("function_evaluations", own.cost.function_evaluations.into()),
+                ("vjps", own.cost.vjps.into()),
+                ("bytes_per_image", number(own.cost.peak_bytes as f64 / settings.batch as f64)),
+                ("bytes_over_baseline", over(own.cost.peak_bytes, baseline.cost.peak_bytes)),
+                ("bytes_over_anode", over(own.cost.peak_bytes, anode.cost.peak_bytes)),
+                ("seconds", number(own.seconds)),
+                ("baseline_seconds", number(baseline.seconds)),
+                ("anode_seconds", number(anode.seconds)),
             ])],
             images: vec![],
         }))
+    }
+}
+
+/// What one network costs.
+struct Price {
+    parameters: usize,
+    /// Multiply-adds of a forward sweep of one image.
+    macs: usize,
+    cost: Cost,
+    seconds: f64,
+}
+
+impl Price {
+    fn of(context: &Context<'_>, chosen: &Chosen, batch: usize) -> Result<Self, StudyError> {
+        let (net, solve) = network(chosen, CLASSES)?;
+        let (cost, seconds) = gradient(context, &net, solve, batch)?;
+        let macs = net.macs(solve.tableau.solution_stages(), solve.steps);
+        Ok(Self { parameters: net.parameter_count(), macs, cost, seconds })
     }
 }
 

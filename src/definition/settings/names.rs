@@ -81,3 +81,9 @@ name!(
     net::network_names().join(", "),
     json_schema!({ "type": "string", "enum": net::network_names() })
 );
+
+impl From<gradient::Method> for MethodName {
+    fn from(method: gradient::Method) -> Self {
+        Self(method.to_string())
+    }
+}
