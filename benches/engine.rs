@@ -8,7 +8,7 @@ use std::time::Instant;
 use anode::allocator::Keeping;
 use anode::gradient::{Block, Ledger, Method};
 use anode::kernels::{ConvShape, conv, conv_vjp_input, conv_vjp_weights, linear, linear_vjp};
-use anode::net::{Form, Network, Solve, network};
+use anode::net::{Form, Network, Solve, Steps, network};
 use anode::ode::{At, DifferentiableField, FieldError, Grid, Pass, Vector, VectorField, solver};
 use anode::problems::Dense;
 use anode::random::{Stream, normal, stream};
@@ -183,7 +183,7 @@ fn training(c: &mut Criterion) {
     {
         let net = Network::new(&(registered.build)(Form::Ode, registered.width, 10));
         let (images, theta) = (numbers(batch * 3072), net.initial::<f32>(0));
-        let solve = Solve { tableau, steps: 2, method };
+        let solve = Solve { tableau, steps: Steps::Fixed(2), method };
         group.bench_function(format!("{method}, batch {batch}"), |b| {
             b.iter(|| {
                 let ledger = Ledger::new();

@@ -2,7 +2,9 @@
 
 use anode::evolution::{Evaluation, Law, Memory, Reading, Terms};
 use anode::gradient::{Ledger, Method};
-use anode::net::{Evolution, Form, NETWORKS, NetSpec, Network, Part, SegmentSpec, Sharing, Solve, Stepping, network};
+use anode::net::{
+    Evolution, Form, NETWORKS, NetSpec, Network, Part, SegmentSpec, Sharing, Solve, Stepping, Steps, network,
+};
 use anode::ode::solver;
 use anode::random::{Stream, normal, stream};
 
@@ -11,7 +13,7 @@ fn numbers(seed: u64, n: usize) -> Vec<f64> {
 }
 
 fn solve(name: &str, steps: usize, method: Method) -> Solve {
-    Solve { tableau: solver(name).unwrap(), steps, method }
+    Solve { tableau: solver(name).unwrap(), steps: Steps::Fixed(steps), method }
 }
 
 fn built(name: &str, form: Form, width: usize, classes: usize) -> Network {
@@ -174,7 +176,7 @@ fn bits_do_not_depend_on_the_number_of_threads() {
         let net = Network::new(&(network("resnet4").unwrap().build)(Form::Ode, 4, 10));
         let theta: Vec<f32> = net.initial(20);
         let images: Vec<f32> = numbers(21, 21 * 3072).into_iter().map(|x| x as f32).collect();
-        let solve = Solve { tableau: solver("midpoint").unwrap(), steps: 2, method: Method::Anode };
+        let solve = Solve { tableau: solver("midpoint").unwrap(), steps: Steps::Fixed(2), method: Method::Anode };
         let (logits, kept) = net.forward(&images, &theta, solve, &Ledger::new()).unwrap();
         let mut bar = vec![0.0; theta.len()];
         net.backward(kept, &theta, &vec![0.1; logits.len()], &mut bar, solve, &Ledger::new()).unwrap();

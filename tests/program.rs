@@ -245,6 +245,40 @@ fn a_run_of_two_experiments_is_made_once() {
 }
 
 #[test]
+fn a_training_by_tolerance_is_logged_and_one_beyond_its_limits_is_a_result_with_its_cause() {
+    let place = Workplace::new();
+    let by = |id: &str, tolerances: Value| {
+        let mut definition = training(id);
+        let fixed = definition["fixed"].as_object_mut().unwrap();
+        fixed.remove("steps");
+        fixed.extend([("solver".to_owned(), json!("dormand-prince")), ("epochs".to_owned(), json!(1))]);
+        fixed.insert("method".into(), json!("reverse-time"));
+        fixed.insert("tolerances".into(), tolerances);
+        definition
+    };
+    place.define(&by("sound", json!({ "rtol": 1e-2, "atol": 1e-2 })));
+    place.define(&by("limited", json!({ "rtol": 1e-6, "atol": 1e-6, "norm": "matlab", "max_steps": 3 })));
+    let text = place.expect(0, &["reproduce"]);
+    assert!(text.contains("1 runs finished, 1 diverged"), "{text}");
+    let read = |id: &str, name: &str| std::fs::read_to_string(place.run_folder(id).join(name)).unwrap();
+    assert!(read("sound", "run.json").contains(r#""norm": "torchdiffeq""#), "defaults are filled in");
+    let steps = read("sound", "steps.csv");
+    assert!(
+        steps
+            .lines()
+            .next()
+            .unwrap()
+            .ends_with("solver_steps,rejected_steps,back_steps,back_rejected,evaluations,vjps")
+    );
+    let count = |line: &str, from_end: usize| line.rsplit(',').nth(from_end).unwrap().parse::<u64>().unwrap();
+    assert!(steps.lines().skip(1).all(|line| count(line, 5) > 0 && count(line, 3) > 0), "{steps}");
+    for text in [read("limited", "run.json"), std::fs::read_to_string(place.path("results/REPORT.md")).unwrap()] {
+        assert!(text.contains("forward: 3 steps were taken"), "{text}");
+    }
+    place.expect(0, &["report", "--verify"]);
+}
+
+#[test]
 fn runs_are_chosen_by_their_settings() {
     let place = Workplace::new();
     let mut definition = training("some");

@@ -33,10 +33,19 @@ fn outcome() -> Outcome {
 
 #[test]
 fn a_record_reads_back_as_it_was_written() {
+    for cause in [None, Some("backward: step 3: no end".to_owned())] {
+        reads_back_as_it_was_written(cause);
+    }
+}
+
+fn reads_back_as_it_was_written(cause: Option<String>) {
     let folder = tempfile::tempdir().unwrap();
-    let status = Status::Diverged { step: 7, loss: f64::NAN.to_string(), gradient_norm: f64::INFINITY.to_string() };
+    let (loss, gradient_norm) = (f64::NAN.to_string(), f64::INFINITY.to_string());
+    let status = Status::Diverged { step: 7, loss, gradient_norm, cause: cause.clone() };
     assert!(read_record(folder.path()).unwrap().is_none(), "an unfinished run");
     write_record(folder.path(), &record(status.clone()), &outcome()).unwrap();
+    let text = std::fs::read_to_string(folder.path().join("run.json")).unwrap();
+    assert_eq!(text.contains("cause"), cause.is_some(), "records of before had no such field");
     let loaded = read_record(folder.path()).unwrap().unwrap();
     assert_eq!(loaded.record.status, status);
     assert_eq!((loaded.record.settings, loaded.record.seed), (record(status).settings, u64::MAX));

@@ -163,6 +163,50 @@ fn figure(id: &str) -> Value {
 }
 
 #[test]
+fn a_training_has_fixed_steps_or_tolerances_and_what_goes_with_them() {
+    let faults = |changes: Value| {
+        let mut definition = sound("training");
+        definition["grid"] = json!([{ "solver": ["dormand-prince"] }]);
+        let fixed = definition["fixed"].as_object_mut().unwrap();
+        fixed.remove("steps");
+        fixed.insert("tolerances".into(), json!({ "rtol": 1e-3, "atol": 1e-3 }));
+        fixed.extend(changes.as_object().unwrap().clone());
+        if changes.get("solver").is_some() {
+            definition["grid"] = json!([{}]);
+        }
+        faults_of(&definition.to_string())
+    };
+    for method in ["anode", "online:3", "reverse-time", "interpolated-adjoint"] {
+        assert_eq!(faults(json!({ "method": method })), Vec::<String>::new());
+    }
+    let cases: &[(Value, &str, &[&str])] = &[
+        (json!({ "steps": 2 }), "fixed.tolerances: ", &["beside `steps`", "one of the two"]),
+        (json!({ "tolerances": null }), "grid[0]: ", &["absent", "`tolerances`"]),
+        (json!({ "tolerances": { "rtol": 0.0, "atol": 1e-3 } }), "fixed.tolerances.rtol: ", &["0", "above 0"]),
+        (json!({ "tolerances": { "rtol": 1e-3 } }), "fixed.tolerances: ", &["missing field `atol`"]),
+        (
+            json!({ "tolerances": { "rtol": 1e-3, "atol": 1e-3, "norm": "max" } }),
+            "fixed.tolerances.norm: ",
+            &["`max`", "torchdiffeq"],
+        ),
+        (
+            json!({ "tolerances": { "rtol": 1e-3, "atol": 1e-3, "max_steps": 0 } }),
+            "fixed.tolerances.max_steps: ",
+            &["0", "1 to"],
+        ),
+        (json!({ "solver": "rk4" }), "fixed.solver: ", &["`rk4` has no error estimate", "dormand-prince"]),
+        (json!({ "method": "full" }), "fixed.method: ", &["`full`", "online:M", "reverse-time"]),
+        (json!({ "form": "configuration-1" }), "fixed.form: ", &["fixed steps", "baseline"]),
+        (json!({ "norm_per_step": true }), "fixed.norm_per_step: ", &["no number beforehand"]),
+    ];
+    for (changes, place, words) in cases {
+        let found = faults(changes.clone());
+        let told = found.len() == 1 && found[0].starts_with(place) && words.iter().all(|w| found[0].contains(w));
+        assert!(told, "{changes}: expected `{place}` with {words:?}, got {found:#?}");
+    }
+}
+
+#[test]
 fn all_faults_of_a_file_are_told_at_once() {
     let mut definition = sound("reversibility");
     definition["fixed"]["dtype"] = json!("f16");

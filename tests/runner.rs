@@ -57,7 +57,9 @@ impl Study for Script {
             _ if self.healed.load(Ordering::SeqCst) => Ok(Ending::Finished(outcome)),
             "fail" => Err(StudyError::failed("step 3", "no such luck")),
             "panic" => panic!("at the disco"),
-            "diverge" => Ok(Ending::Diverged { outcome, step: 4, loss: f64::INFINITY, gradient_norm: f64::NAN }),
+            "diverge" => {
+                Ok(Ending::Diverged { outcome, step: 4, loss: f64::INFINITY, gradient_norm: f64::NAN, cause: None })
+            }
             "disk" => Err(StudyError::Io { path: steps, source: std::io::ErrorKind::StorageFull.into() }),
             "stop" => {
                 context.stop.store(true, Ordering::SeqCst);
@@ -120,7 +122,7 @@ fn every_way_to_end_is_recorded_and_none_stops_the_rest() {
             ("script number=2".to_owned(), "study: it panicked: at the disco".to_owned()),
         ];
         assert_eq!(tally.failed, expected, "in the order of the plan");
-        let diverged = Status::Diverged { step: 4, loss: "inf".into(), gradient_norm: "NaN".into() };
+        let diverged = Status::Diverged { step: 4, loss: "inf".into(), gradient_norm: "NaN".into(), cause: None };
         assert_eq!(status(&runs[3], results.path()), Some(diverged));
         assert!(matches!(status(&runs[2], results.path()), Some(Status::Failed { at, .. }) if at == "study"));
         let rows = read_record(&runs[4].folder(results.path())).unwrap().unwrap().rows;

@@ -82,6 +82,12 @@ fn disturbed(end: fn(&mut std::process::Child), times: usize) {
     assert!(tree(&place.path("results/tables")) == tree(&undisturbed.path("results/tables")));
     let steps = |place: &Workplace| std::fs::read(place.run_folder("train").join("steps.csv")).unwrap();
     assert!(steps(&place) == steps(&undisturbed), "every step's numbers too");
+    let first = |bytes: Vec<u8>| -> Vec<String> {
+        let text = String::from_utf8(bytes).unwrap();
+        text.lines().map(|line| line.split(',').next().unwrap().to_owned()).collect()
+    };
+    let times = std::fs::read(place.run_folder("train").join("times.csv")).unwrap();
+    assert_eq!(first(times), first(steps(&place)), "every step is timed once");
 }
 
 #[cfg(unix)]

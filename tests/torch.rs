@@ -5,7 +5,7 @@ use anode::kernels::{
     ConvShape, Norm, PoolShape, average_pool, average_pool_vjp, conv, conv_vjp_input, conv_vjp_weights, linear,
     linear_vjp, max_pool, max_pool_vjp, moments,
 };
-use anode::net::{Form, Network, Solve, network};
+use anode::net::{Form, Network, Solve, Steps, network};
 use anode::ode::{Real, solver};
 use serde_json::Value;
 
@@ -161,7 +161,7 @@ fn networks_agree<R: Real>() {
         let net = Network::new(&(network(name).unwrap().build)(form, width, 10));
         let theta: Vec<R> = parameters(&net);
         let images: Vec<R> = numbers(8, batch * 3072);
-        let solve = Solve { tableau: solver("euler").unwrap(), steps: 2, method: Method::Anode };
+        let solve = Solve { tableau: solver("euler").unwrap(), steps: Steps::Fixed(2), method: Method::Anode };
         let ledger = Ledger::new();
         let (logits, kept) = net.forward(&images, &theta, solve, &ledger).unwrap();
         close(&format!("{what}: logits"), &logits, &floats(&fixture["logits"]));

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use anode::data::{DataSet, Images, shuffled, synthetic};
 use anode::gradient::Method;
-use anode::net::{Form, NetSpec, Network, Part, SegmentSpec, Solve, network};
+use anode::net::{Form, NetSpec, Network, Part, SegmentSpec, Solve, Steps, network};
 use anode::ode::solver;
 use anode::train::{Rate, Recipe, TrainError, Trainer, remove, resume, save};
 
 fn recipe(method: Method) -> Recipe {
     Recipe {
-        solve: Solve { tableau: solver("euler").unwrap(), steps: 2, method },
+        solve: Solve { tableau: solver("euler").unwrap(), steps: Steps::Fixed(2), method },
         epochs: 4,
         batch: 12,
         learning_rate: 0.05,

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use anode::gradient::{Ledger, Method};
-use anode::net::{Form, Network, Solve, network};
+use anode::net::{Form, Network, Solve, Steps, network};
 use anode::ode::solver;
 use anode::random::{Stream, normal, stream};
 use anode::train::Learner;
@@ -20,7 +20,8 @@ fn main() {
     let [_, net, batch, steps, method] = &arguments[..] else { panic!("usage: training_step NET BATCH NT METHOD") };
     let batch: usize = batch.parse().expect("a number of images");
     let method: Method = method.parse().expect("a gradient method");
-    let solve = Solve { tableau: solver("euler").expect("Euler"), steps: steps.parse().expect("a number"), method };
+    let steps = Steps::Fixed(steps.parse().expect("a number"));
+    let solve = Solve { tableau: solver("euler").expect("Euler"), steps, method };
     let registered = network(net).expect("a network");
     let net = Arc::new(Network::new(&(registered.build)(Form::Ode, registered.width, 10)));
     let mut learner = Learner::new(&net.initial(0), net.weight_count(), 0.9, 5e-4).expect("a learner");

@@ -94,24 +94,28 @@ impl Method {
         };
         let (mut states, mut nodes) = (vec![], vec![]);
         let field = Counted(block.field, ledger);
-        let solution = integrate_observed(&field, block.tableau, block.control, block.span, z0, theta, |accepted| {
-            ledger.step(false);
-            match self {
-                Self::Anode | Self::Online(_) => {
-                    let choice = snapshots.reach(accepted.step);
-                    if let Some(place) = states.iter().position(|(s, _)| Some(*s) == choice.free) {
-                        let (_, state): (usize, F::Vector) = states.swap_remove(place);
-                        ledger.free_snapshot(state.bytes());
+        let mut solution =
+            integrate_observed(&field, block.tableau, block.control, block.span, z0, theta, |accepted| {
+                ledger.step(false);
+                match self {
+                    Self::Anode | Self::Online(_) => {
+                        let choice = snapshots.reach(accepted.step);
+                        if let Some(place) = states.iter().position(|(s, _)| Some(*s) == choice.free) {
+                            let (_, state): (usize, F::Vector) = states.swap_remove(place);
+                            ledger.free_snapshot(state.bytes());
+                        }
+                        if choice.store {
+                            ledger.keep_snapshot(accepted.z.bytes());
+                            states.push((accepted.step, accepted.z.duplicate()));
+                        }
                     }
-                    if choice.store {
-                        ledger.keep_snapshot(accepted.z.bytes());
-                        states.push((accepted.step, accepted.z.duplicate()));
-                    }
+                    Self::InterpolatedAdjoint => nodes.push(Node::keep(accepted.z, accepted.rate, ledger)),
+                    _ => {}
                 }
-                Self::InterpolatedAdjoint => nodes.push(Node::keep(accepted.z, accepted.rate, ledger)),
-                _ => {}
-            }
-        })?;
+            })?;
+        // The last states are for those who judge a failed reversal; here they would only be kept alive.
+        solution.last.clear();
+        ledger.rejected(solution.rejected);
         let steps = solution.times.len() - 1;
         let kept = match self {
             Self::Anode => {
@@ -146,7 +150,7 @@ impl<F: DifferentiableField> AdaptiveTrajectory<F> {
         &self.solution.end
     }
 
-    /// The accepted steps, and what the sweep took.
+    /// The accepted steps, and what the sweep took; without the last states before the end.
     pub fn solution(&self) -> &Solution<F::Vector> {
         &self.solution
     }
@@ -177,6 +181,7 @@ impl<F: DifferentiableField> AdaptiveTrajectory<F> {
         let span = (block.span.1, block.span.0);
         // The augmented field holds theta itself; what is handed through as parameters is not looked at.
         let back = integrate_adaptive(&field, block.tableau, block.control, span, &start, &Stack(vec![]))?;
+        ledger.reverse_steps(back.times.len() - 1, back.rejected);
         match field.past {
             Some(past) => past.nodes.into_iter().for_each(|node| node.free(ledger)),
             None => ledger.free(self.solution.end.bytes()),

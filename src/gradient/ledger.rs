@@ -9,6 +9,9 @@ pub struct Ledger {
     vjps: Cell<u64>,
     forward_steps: Cell<u64>,
     replayed_steps: Cell<u64>,
+    rejected_steps: Cell<u64>,
+    reverse_steps: Cell<u64>,
+    rejected_reverse_steps: Cell<u64>,
     live: Cell<usize>,
     peak: Cell<usize>,
     snapshots: Cell<usize>,
@@ -26,6 +29,12 @@ pub struct Cost {
     pub forward_steps: u64,
     /// Steps taken again from a snapshot.
     pub replayed_steps: u64,
+    /// Steps of the forward sweep that an adaptive solver tried and rejected.
+    pub rejected_steps: u64,
+    /// Steps that a continuous adjoint chose on its way back by tolerance.
+    pub reverse_steps: u64,
+    /// Steps that it tried and rejected.
+    pub rejected_reverse_steps: u64,
     /// Bytes that snapshots, block inputs and tapes hold now.
     pub live_bytes: usize,
     /// The most bytes that they held at once.
@@ -54,6 +63,17 @@ impl Ledger {
     pub fn step(&self, replayed: bool) {
         let counter = if replayed { &self.replayed_steps } else { &self.forward_steps };
         counter.set(counter.get() + 1);
+    }
+
+    /// Counts steps that the forward sweep rejected.
+    pub fn rejected(&self, steps: usize) {
+        self.rejected_steps.set(self.rejected_steps.get() + steps as u64);
+    }
+
+    /// Counts steps of an adaptive solve backwards.
+    pub fn reverse_steps(&self, accepted: usize, rejected: usize) {
+        self.reverse_steps.set(self.reverse_steps.get() + accepted as u64);
+        self.rejected_reverse_steps.set(self.rejected_reverse_steps.get() + rejected as u64);
     }
 
     /// Records that `bytes` more are kept alive.
@@ -87,6 +107,9 @@ impl Ledger {
             vjps: self.vjps.get(),
             forward_steps: self.forward_steps.get(),
             replayed_steps: self.replayed_steps.get(),
+            rejected_steps: self.rejected_steps.get(),
+            reverse_steps: self.reverse_steps.get(),
+            rejected_reverse_steps: self.rejected_reverse_steps.get(),
             live_bytes: self.live.get(),
             peak_bytes: self.peak.get(),
             peak_snapshots: self.peak_snapshots.get(),

@@ -58,6 +58,11 @@ impl Method {
         !matches!(self, Self::ReverseTime | Self::StoredAdjoint | Self::InterpolatedAdjoint)
     }
 
+    /// Whether it needs no number of steps beforehand, so that an adaptive solver may choose them.
+    pub fn knows_adaptive_steps(self) -> bool {
+        matches!(self, Self::Anode | Self::Online(_) | Self::ReverseTime | Self::InterpolatedAdjoint)
+    }
+
     /// Whether the forward sweep takes the steps of the block's tableau. The reversible solvers take steps of their own.
     pub fn takes_the_steps_of_the_tableau(self) -> bool {
         !matches!(self, Self::Leapfrog | Self::Reversible)

@@ -3,12 +3,13 @@
 use std::sync::PoisonError;
 
 use crate::gradient::{Ledger, Method};
-use crate::ode::{Grid, Real, SolveError, integrate, integrate_back, reversal_error};
+use crate::ode::{Real, SolveError, reversal_error};
 
 use super::layer::Statistics;
-use super::network::{Network, Solve, block_parameters, impossible};
+use super::network::{Network, block_parameters, impossible};
 use super::ode_field::{Mode, OdeField};
 use super::segment::Segment;
+use super::solve::Solve;
 
 impl Network {
     /// Logits of a batch in evaluation mode: batch norm with the running statistics.
@@ -20,8 +21,8 @@ impl Network {
     }
 
     /// The reversibility error rho = |z(0) - z~(0)| / |z(0)| of every ODE block on a batch, where z~(0) is what the block's solver
-    /// finds back from z(1) on the same steps (ANODE, section 3). Batch norm normalises with the batch, as in training; the
-    /// running statistics stay. Infinite where the reverse solve leaves the finite. Blocks whose weights evolve are left out:
+    /// finds back from z(1) on the same steps, or by the same tolerances (ANODE, section 3). Batch norm normalises with the batch, as in training; the
+    /// running statistics stay. Infinite where the reverse solve does not end. Blocks whose weights evolve are left out:
     /// their state is more than z.
     ///
     /// # Errors
@@ -30,7 +31,7 @@ impl Network {
         let mut errors = vec![];
         self.walk(images, theta, solve, Mode::Watching, |field, theta, start, end| {
             let mut back = end.clone();
-            let solved = integrate_back(field, solve.tableau, &Grid::unit(solve.steps), &mut back, theta);
+            let solved = solve.reverse(field, &mut back, theta);
             errors.push(if solved.is_ok() { reversal_error(start, &back) } else { f64::INFINITY });
         })?;
         Ok(errors)
@@ -69,7 +70,7 @@ impl Network {
                         continue;
                     }
                     let start = current.clone();
-                    integrate(&field, solve.tableau, &Grid::unit(solve.steps), &mut current, &theta)?;
+                    solve.advance(&field, &mut current, &theta)?;
                     visit(&field, &theta, &start, &current);
                 }
             }

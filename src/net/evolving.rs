@@ -10,7 +10,7 @@ use crate::ode::{DifferentiableField, Real};
 
 use super::chain::Chain;
 use super::layer::Kind;
-use super::network::Solve;
+use super::solve::Solve;
 
 /// How the convolutions of every ODE block evolve. Their biases and the batch norms stay.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -97,7 +97,9 @@ impl Evolving {
         field: F,
         solve: Solve,
     ) -> Result<CoupledBlock<F, R>, EvolutionError> {
-        let coupling = self.evolution.coupling(solve.steps);
+        let fixed =
+            || EvolutionError::Choice("weights evolve on fixed steps; name their number, not tolerances".into());
+        let coupling = self.evolution.coupling(solve.steps.count().ok_or_else(fixed)?);
         CoupledBlock::new(Arc::new(field), Arc::new(self.field()?), solve.tableau, coupling)
     }
 

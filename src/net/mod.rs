@@ -15,6 +15,7 @@ mod ode_field;
 mod residual;
 mod resnet;
 mod segment;
+mod solve;
 mod spec;
 mod squeezenext;
 
@@ -23,8 +24,9 @@ pub use chain::{Chain, ChainTape};
 pub use describe::{LayerRow, describe};
 pub use evolving::{Evolution, Sharing, Stepping};
 pub use layer::{Kind, Layer, Statistics};
-pub use network::{Kept, Network, Solve};
+pub use network::{Kept, Network};
 pub use ode_field::{Mode, OdeField};
 pub use residual::{Residual, ResidualTape};
 pub use segment::Segment;
+pub use solve::{Solve, Steps};
 pub use spec::{Form, NETWORKS, NetSpec, Part, Registered, SegmentSpec, network, network_names};

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rand::Rng;
 
 use crate::evolution::{CoupledBlock, CoupledTrajectory, EvolutionError};
-use crate::gradient::{Block, Ledger, Method, Trajectory};
-use crate::ode::{ButcherTableau, FieldError, Grid, Real, SolveError, Vector};
+use crate::gradient::Ledger;
+use crate::ode::{FieldError, Real, SolveError, Vector};
 use crate::random::{Stream, stream};
 
 use super::NetSpec;
@@ -17,17 +17,7 @@ use super::layer::Statistics;
 use super::ode_field::{Mode, OdeField};
 use super::residual::{Residual, ResidualTape};
 use super::segment::{Segment, build};
-
-/// How the ODE blocks are solved and differentiated.
-#[derive(Clone, Copy, Debug)]
-pub struct Solve {
-    /// The solver.
-    pub tableau: &'static ButcherTableau,
-    /// Steps Nt of each block on t in [0, 1].
-    pub steps: usize,
-    /// The gradient method.
-    pub method: Method,
-}
+use super::solve::{Solve, Solved};
 
 /// A network: chains with their parameters in one flat vector. Running statistics are the network's own state.
 pub struct Network {
@@ -45,7 +35,7 @@ pub struct Kept<R: Real>(Vec<KeptSegment<R>>);
 enum KeptSegment<R: Real> {
     Plain(Arc<Chain>, ChainTape<R>),
     Residual(Arc<Residual>, ResidualTape<R>),
-    Ode { field: OdeField<R>, theta: Vec<R>, trajectory: Trajectory<OdeField<R>> },
+    Ode { field: OdeField<R>, theta: Vec<R>, solved: Solved<R> },
     Coupled { block: CoupledBlock<OdeField<R>, R>, theta: Vec<R>, trajectory: CoupledTrajectory<OdeField<R>, R> },
 }
 
@@ -221,10 +211,9 @@ impl Network {
                         kept.push(KeptSegment::Coupled { block, theta, trajectory });
                         continue;
                     }
-                    let block = block(&field, solve);
-                    let trajectory = solve.method.forward(&block, &current, &theta, ledger)?;
-                    current = trajectory.end().clone();
-                    kept.push(KeptSegment::Ode { field, theta, trajectory });
+                    let solved = solve.forward(&field, &current, &theta, ledger)?;
+                    current = solved.end().clone();
+                    kept.push(KeptSegment::Ode { field, theta, solved });
                 }
             }
         }
@@ -258,10 +247,9 @@ impl Network {
                     ledger.free(tape.bytes());
                     x_bar
                 }
-                KeptSegment::Ode { field, theta, trajectory } => {
+                KeptSegment::Ode { field, theta, solved } => {
                     let mut block_bar = theta_bar[range.clone()].to_vec();
-                    let block = block(&field, solve);
-                    let z_bar = trajectory.backward(&block, &theta, &bar, &mut block_bar, ledger)?;
+                    let z_bar = solved.backward(solve, &field, &theta, &bar, &mut block_bar, ledger)?;
                     theta_bar[range].copy_from_slice(&block_bar);
                     z_bar
                 }
@@ -290,8 +278,4 @@ pub(super) fn block_parameters<R: Real>(chain: &Chain, evolving: Option<&Evolvin
 /// A choice that was checked when the network was built, made with another number of steps.
 pub(super) fn impossible(error: EvolutionError) -> SolveError {
     SolveError::Field { step: 0, stage: 0, t: 0.0, source: FieldError::Other(error.to_string()) }
-}
-
-fn block<R: Real>(field: &OdeField<R>, solve: Solve) -> Block<'_, OdeField<R>> {
-    Block { field, tableau: solve.tableau, grid: Grid::unit(solve.steps) }
 }

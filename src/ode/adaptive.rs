@@ -124,6 +124,10 @@ pub fn integrate_observed<F: VectorField>(
         // h is the difference of representable times, so that a fixed solve over the accepted times repeats the bits.
         let next_t = if finishing { t1 } else { t + direction * size };
         let h = next_t - t;
+        if h.is_nan() {
+            // No step size makes a state finite that is not.
+            return Err(SolveError::NotFinite { step: index, stage: 0, t });
+        }
         if h.abs() < smallest || h == 0.0 {
             return Err(SolveError::StepUnderflow { step: index, t, h });
         }

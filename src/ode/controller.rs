@@ -18,16 +18,16 @@ pub enum Controller {
 impl Adaptive {
     /// Error over tolerance: at most 1 is accepted.
     pub(super) fn ratio<V: Vector>(&self, error: &V, z: &V, next: &V) -> f64 {
-        let (e, z, n) = (error.to_f64(), z.to_f64(), next.to_f64());
-        let parts = e.iter().zip(z.iter().zip(&n)).map(|(e, (z, n))| (e.abs(), z.abs().max(n.abs())));
+        let (rtol, atol) = (self.rtol, self.atol);
         match self.controller {
             Controller::Matlab => {
-                let threshold = self.atol / self.rtol;
-                parts.map(|(e, size)| e / size.max(threshold)).fold(0.0, f64::max) / self.rtol
+                let part = |[e, z, n]: [f64; 3]| e.abs() / z.abs().max(n.abs()).max(atol / rtol);
+                error.fold_three(z, next, 0.0, &mut |most, parts| most.max(part(parts))) / rtol
             }
             Controller::Torchdiffeq | Controller::ProportionalIntegral => {
-                let sum: f64 = parts.map(|(e, size)| (e / (self.atol + self.rtol * size)).powi(2)).sum();
-                (sum / e.len().max(1) as f64).sqrt()
+                let part = |[e, z, n]: [f64; 3]| (e.abs() / (atol + rtol * z.abs().max(n.abs()))).powi(2);
+                let sum = error.fold_three(z, next, 0.0, &mut |sum, parts| sum + part(parts));
+                (sum / error.len().max(1) as f64).sqrt()
             }
         }
     }
@@ -45,9 +45,8 @@ impl Adaptive {
         match self.controller {
             Controller::Matlab => {
                 let threshold = self.atol / self.rtol;
-                let rate = (z.to_f64().iter().zip(dz.to_f64()))
-                    .map(|(z, d)| d.abs() / z.abs().max(threshold))
-                    .fold(0.0, f64::max)
+                let part = |[d, z, _]: [f64; 3]| d.abs() / z.abs().max(threshold);
+                let rate = dz.fold_three(z, z, 0.0, &mut |most, parts| most.max(part(parts)))
                     / (0.8 * self.rtol.powf(exponent));
                 if interval * 0.1 * rate > 1.0 { 1.0 / rate } else { 0.1 * interval }
             }
@@ -68,8 +67,8 @@ impl Adaptive {
     }
 
     fn scaled<V: Vector>(&self, x: &V, z: &V) -> f64 {
-        let (x, z) = (x.to_f64(), z.to_f64());
-        let sum: f64 = x.iter().zip(&z).map(|(x, z)| (x / (self.atol + self.rtol * z.abs())).powi(2)).sum();
+        let part = |[x, z, _]: [f64; 3]| (x / (self.atol + self.rtol * z.abs())).powi(2);
+        let sum = x.fold_three(z, z, 0.0, &mut |sum, parts| sum + part(parts));
         (sum / x.len().max(1) as f64).sqrt()
     }
 

@@ -70,8 +70,9 @@ pub enum SolveError {
 }
 
 impl SolveError {
-    /// Whether the numbers overflowed, rather than the call being wrong.
+    /// Whether the solve could not be done, rather than the call being wrong: numbers that overflowed, or tolerances that
+    /// cannot be kept within the limits.
     pub fn is_divergence(&self) -> bool {
-        matches!(self, Self::NotFinite { .. } | Self::StepUnderflow { .. })
+        matches!(self, Self::NotFinite { .. } | Self::StepUnderflow { .. } | Self::TooManySteps { .. })
     }
 }

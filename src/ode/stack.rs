@@ -37,6 +37,11 @@ impl<V: Vector> Vector for Stack<V> {
         self.0.iter().flat_map(Vector::to_f64).collect()
     }
 
+    fn fold_three(&self, y: &Self, z: &Self, start: f64, fold: &mut impl FnMut(f64, [f64; 3]) -> f64) -> f64 {
+        let parts = self.0.iter().zip(y.0.iter().zip(&z.0));
+        parts.fold(start, |sum, (x, (y, z))| x.fold_three(y, z, sum, fold))
+    }
+
     fn dot(&self, other: &Self) -> f64 {
         self.0.iter().zip(&other.0).map(|(a, b)| a.dot(b)).sum()
     }

@@ -74,6 +74,12 @@ pub trait Vector: Sized {
     /// The components in host memory, in order, as `f64` (exact for both types).
     fn to_f64(&self) -> Vec<f64>;
 
+    /// Folds the components of three vectors of one length, as `f64`, in order.
+    fn fold_three(&self, y: &Self, z: &Self, start: f64, fold: &mut impl FnMut(f64, [f64; 3]) -> f64) -> f64 {
+        let rest = y.to_f64().into_iter().zip(z.to_f64());
+        self.to_f64().into_iter().zip(rest).fold(start, |sum, (x, (y, z))| fold(sum, [x, y, z]))
+    }
+
     /// Inner product, accumulated in `f64`.
     fn dot(&self, other: &Self) -> f64;
 
@@ -217,6 +223,10 @@ impl<R: Real> Vector for Vec<R> {
 
     fn to_f64(&self) -> Vec<f64> {
         self.iter().map(|x| x.f64()).collect()
+    }
+
+    fn fold_three(&self, y: &Self, z: &Self, start: f64, fold: &mut impl FnMut(f64, [f64; 3]) -> f64) -> f64 {
+        self.iter().zip(y.iter().zip(z)).fold(start, |sum, (x, (y, z))| fold(sum, [x.f64(), y.f64(), z.f64()]))
     }
 
     fn dot(&self, other: &Self) -> f64 {

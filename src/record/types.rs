@@ -40,7 +40,8 @@ pub struct Record {
 pub enum Status {
     /// All its numbers are there.
     Finished,
-    /// The training loss left the finite or grew past ten times its first value: a result.
+    /// The training loss left the finite or grew past ten times its first value, or an adaptive solve could not keep its
+    /// tolerances within its limits: a result.
     Diverged {
         /// The step at which it was seen.
         step: u64,
@@ -48,6 +49,9 @@ pub enum Status {
         loss: String,
         /// The gradient norm there, likewise.
         gradient_norm: String,
+        /// The solve that failed, where that is the cause and steps are adaptive.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cause: Option<String>,
     },
     /// It could not be computed.
     Failed {

@@ -18,6 +18,8 @@ pub const RUN: &str = "run.json";
 pub const ROWS: &str = "rows.csv";
 /// The metrics of every step.
 pub const STEPS: &str = "steps.csv";
+/// The seconds of every step. No part of the record: no digest is taken of it, and nothing is drawn from it.
+pub const TIMES: &str = "times.csv";
 /// Images.
 pub const IMAGES: &str = "images.json";
 

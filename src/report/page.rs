@@ -213,8 +213,9 @@ fn provenance(results: &Results) -> Vec<Piece> {
         .runs
         .iter()
         .filter_map(|run| match &run.loaded.record.status {
-            Status::Diverged { step, loss, gradient_norm } => {
-                Some(format!("{}: step {step}, loss {loss}, gradient norm {gradient_norm}", results.name(run)))
+            Status::Diverged { step, loss, gradient_norm, cause } => {
+                let cause = cause.as_ref().map(|cause| format!("; {cause}")).unwrap_or_default();
+                Some(format!("{}: step {step}, loss {loss}, gradient norm {gradient_norm}{cause}", results.name(run)))
             }
             _ => None,
         })

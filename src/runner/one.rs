@@ -115,9 +115,9 @@ pub fn one(
     });
     let (status, outcome) = match ended {
         Ok(Ending::Finished(outcome)) => (Status::Finished, outcome),
-        Ok(Ending::Diverged { outcome, step, loss, gradient_norm }) => {
-            let status = Status::Diverged { step, loss: loss.to_string(), gradient_norm: gradient_norm.to_string() };
-            (status, outcome)
+        Ok(Ending::Diverged { outcome, step, loss, gradient_norm, cause }) => {
+            let (loss, gradient_norm) = (loss.to_string(), gradient_norm.to_string());
+            (Status::Diverged { step, loss, gradient_norm, cause }, outcome)
         }
         Err(StudyError::Interrupted) => return Ok(Came::Interrupted),
         Err(StudyError::Failed { at, why }) => (Status::Failed { at, why }, Outcome::default()),

@@ -120,6 +120,8 @@ pub enum Ending {
         loss: f64,
         /// Gradient norm at that step.
         gradient_norm: f64,
+        /// The solve that failed, where that is the cause and steps are adaptive.
+        cause: Option<String>,
     },
 }
 

@@ -2,13 +2,14 @@
 
 use serde::Deserialize;
 
-use crate::definition::settings::{self, EvolutionSettings, MethodName, NetName, Sigma, SolverName};
+use crate::definition::settings::{self, EvolutionSettings, MethodName, NetName, Sigma, SolverName, Tolerances};
 use crate::evolution::{Diffusion, Evaluation, Memory, Reading};
 use crate::gradient::Method;
-use crate::net::{self, Evolution, Form, Network, Sharing, Solve, Stepping};
+use crate::net::{self, Evolution, Form, Network, Sharing, Solve, Stepping, Steps};
+use crate::ode::Adaptive;
 
 use super::StudyError;
-use super::parts::{law, memory, solver};
+use super::parts::{controller, law, memory, solver};
 
 /// Steps of the weights for each step of the activations in Configuration 2, where the definition names none.
 const WEIGHT_STEPS: usize = 5;
@@ -22,7 +23,10 @@ pub struct Chosen {
     #[serde(default)]
     width: Option<usize>,
     solver: SolverName,
-    steps: usize,
+    #[serde(default)]
+    steps: Option<usize>,
+    #[serde(default)]
+    tolerances: Option<Tolerances>,
     method: MethodName,
     #[serde(default)]
     norm_per_step: bool,
@@ -50,9 +54,9 @@ pub fn network(settings: &Chosen, classes: usize) -> Result<(Network, Solve), St
     let unknown = || StudyError::failed("settings", format!("no network `{}`", settings.net.as_str()));
     let registered = net::network(settings.net.as_str()).ok_or_else(unknown)?;
     let method: Method = settings.method.as_str().parse().map_err(|e| StudyError::failed("settings", e))?;
-    let solve = Solve { tableau: solver(&settings.solver)?, steps: settings.steps, method };
+    let solve = Solve { tableau: solver(&settings.solver)?, steps: steps(settings)?, method };
     let build = |form| (registered.build)(form, settings.width.unwrap_or(registered.width), classes);
-    let norms = if settings.norm_per_step { settings.steps } else { 1 };
+    let norms = solve.steps.count().filter(|_| settings.norm_per_step).unwrap_or(1);
     let weight_steps = settings.evolution.and_then(|e| e.weight_steps).unwrap_or(WEIGHT_STEPS);
     let stepping = match settings.form {
         settings::Form::Ode => return Ok((Network::with_norms(&build(Form::Ode), norms), solve)),
@@ -63,6 +67,16 @@ pub fn network(settings: &Chosen, classes: usize) -> Result<(Network, Solve), St
     };
     let made = Network::with_norms(&build(Form::Ode), norms).with_evolution(evolution(settings, stepping), solve);
     made.map(|network| (network, solve)).map_err(|e| StudyError::failed("weight evolution", e))
+}
+
+fn steps(settings: &Chosen) -> Result<Steps, StudyError> {
+    match (settings.steps, settings.tolerances) {
+        (Some(steps), None) => Ok(Steps::Fixed(steps)),
+        (None, Some(Tolerances { rtol, atol, norm, max_steps })) => {
+            Ok(Steps::Adaptive(Adaptive { rtol, atol, controller: controller(norm), max_steps }))
+        }
+        _ => Err(StudyError::failed("settings", "name one of `steps` and `tolerances`")),
+    }
 }
 
 fn evolution(settings: &Chosen, stepping: Stepping) -> Evolution {

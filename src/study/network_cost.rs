@@ -36,9 +36,9 @@ impl Study for NetworkCost {
     fn run(&self, context: &Context<'_>) -> Result<Ending, StudyError> {
         let settings: NetworkCostSettings = typed(context.settings)?;
         let chosen: Chosen = typed(context.settings)?;
-        let own = Price::of(context, &chosen, settings.batch)?;
-        let baseline = Price::of(context, &chosen.in_form(Form::Baseline), settings.batch)?;
-        let anode = Price::of(context, &chosen.as_neural_ode(Method::Anode), settings.batch)?;
+        let own = Price::of(context, &chosen, &settings)?;
+        let baseline = Price::of(context, &chosen.in_form(Form::Baseline), &settings)?;
+        let anode = Price::of(context, &chosen.as_neural_ode(Method::Anode), &settings)?;
         let over = |a: usize, b: usize| number(a as f64 / b as f64);
         Ok(Ending::Finished(Outcome {
             rows: vec![row([
@@ -71,10 +71,10 @@ struct Price {
 }
 
 impl Price {
-    fn of(context: &Context<'_>, chosen: &Chosen, batch: usize) -> Result<Self, StudyError> {
+    fn of(context: &Context<'_>, chosen: &Chosen, settings: &NetworkCostSettings) -> Result<Self, StudyError> {
         let (net, solve) = network(chosen, CLASSES)?;
-        let (cost, seconds) = gradient(context, &net, solve, batch)?;
-        let macs = net.macs(solve.tableau.solution_stages(), solve.steps);
+        let (cost, seconds) = gradient(context, &net, solve, settings.batch)?;
+        let macs = net.macs(solve.tableau.solution_stages(), settings.steps);
         Ok(Self { parameters: net.parameter_count(), macs, cost, seconds })
     }
 }

@@ -24,6 +24,15 @@ pub fn solver(name: &settings::SolverName) -> Result<&'static ButcherTableau, St
     ode::solver(name.as_str()).ok_or_else(|| StudyError::failed("settings", format!("no solver `{}`", name.as_str())))
 }
 
+/// The controller that measures the local error in this norm.
+pub fn controller(norm: settings::ErrorNorm) -> ode::Controller {
+    match norm {
+        settings::ErrorNorm::Matlab => ode::Controller::Matlab,
+        settings::ErrorNorm::Torchdiffeq => ode::Controller::Torchdiffeq,
+        settings::ErrorNorm::ProportionalIntegral => ode::Controller::ProportionalIntegral,
+    }
+}
+
 /// The activation of this name.
 pub fn activation(name: settings::Activation) -> kernels::Activation {
     match name {

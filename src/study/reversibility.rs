@@ -6,16 +6,16 @@ use serde_json::{Map, Value};
 
 use crate::data;
 use crate::definition::StudyKind;
-use crate::definition::settings::{Dtype, ErrorNorm, Normalise, Picture, Problem, ReversibilitySettings, Stepping};
+use crate::definition::settings::{Dtype, Normalise, Picture, Problem, ReversibilitySettings, Stepping};
 use crate::ode::{
-    self, Adaptive, At, ButcherTableau, FieldError, Grid, Real, Solution, SolveError, VectorField, integrate,
+    Adaptive, At, ButcherTableau, FieldError, Grid, Real, Solution, SolveError, VectorField, integrate,
     integrate_adaptive, integrate_back, reversal_error,
 };
 use crate::problems::{ConvField, Dense, ScalarLinear, ScalarRelu, spectral_norm};
 use crate::random::{Stream, normal, stream};
 use crate::record::{Image, Outcome, Row, number, row};
 
-use super::parts::{activation, array_digest, named_array, solver, typed};
+use super::parts::{activation, array_digest, controller, named_array, solver, typed};
 use super::{Context, Ending, Place, Study, StudyError};
 
 /// Attempted steps after which an adaptive solve gives up.
@@ -191,12 +191,7 @@ fn solve<R: Real, F: VectorField<Vector = Vec<R>>>(
             ]));
         }
         Stepping::Adaptive { rtol, atol, norm } => {
-            let controller = match norm {
-                ErrorNorm::Matlab => ode::Controller::Matlab,
-                ErrorNorm::Torchdiffeq => ode::Controller::Torchdiffeq,
-                ErrorNorm::ProportionalIntegral => ode::Controller::ProportionalIntegral,
-            };
-            let control = Adaptive { rtol: *rtol, atol: *atol, controller, max_steps: MAX_STEPS };
+            let control = Adaptive { rtol: *rtol, atol: *atol, controller: controller(*norm), max_steps: MAX_STEPS };
             let trip = adaptive_trip(field, tableau, control, &start);
             outcome.images = pictures(size, &start.z0, &trip);
             outcome.rows.push(trip.row(&start));

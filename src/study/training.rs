@@ -11,7 +11,8 @@ use crate::data::DataSet;
 use crate::definition::StudyKind;
 use crate::definition::settings::{RateSchedule, TrainingSettings};
 use crate::digest::sha256;
-use crate::record::{Outcome, RecordError, StepLog, number, row};
+use crate::gradient::Cost;
+use crate::record::{Outcome, RecordError, STEPS, StepLog, TIMES, number, row};
 use crate::train::{self, CheckpointError, Rate, Recipe, StepError, TrainError, Trainer};
 
 use super::images::load;
@@ -35,6 +36,10 @@ const COLUMNS: &[&str] = &[
 /// Columns of the measurements of the gradient's quality: the reverse-time gradient against the exact one, and the reversibility
 /// error of the blocks.
 const QUALITY: &[&str] = &["gradient_error", "gradient_cosine", "reversal_error"];
+
+/// Columns of adaptive steps: steps that the blocks accepted and rejected in the forward sweep, steps of their own that they
+/// accepted and rejected on the way back, and evaluations and vjps of f in both.
+const ADAPTIVE: &[&str] = &["solver_steps", "rejected_steps", "back_steps", "back_rejected", "evaluations", "vjps"];
 
 /// The training study.
 pub struct Training;
@@ -118,10 +123,14 @@ fn go(
     let before =
         train::resume(&mut trainer, context.folder, &fingerprint, |step| step <= logged).map_err(checkpoint)?;
     let (clock, before) = (Instant::now(), before.unwrap_or(0.0));
-    let coefficients = trainer.coefficients().into_iter().map(|(name, _)| name);
+    let coefficients = trainer.coefficients();
     let quality = QUALITY.iter().filter(|_| settings.quality_every.is_some());
-    let columns = COLUMNS.iter().chain(quality).map(|&c| c.to_owned()).chain(coefficients).collect();
-    let mut log = StepLog::open(context.folder, columns, trainer.next_step()).map_err(log_error)?;
+    let adaptive = ADAPTIVE.iter().filter(|_| settings.tolerances.is_some());
+    let columns = COLUMNS.iter().chain(quality).chain(adaptive).copied();
+    let columns: Vec<&str> = columns.chain(coefficients.iter().map(|(name, _)| name.as_str())).collect();
+    let mut log = StepLog::open(context.folder, STEPS, &columns, trainer.next_step()).map_err(log_error)?;
+    let mut times =
+        StepLog::open(context.folder, TIMES, &["step", "seconds"], trainer.next_step()).map_err(log_error)?;
     let save = |trainer: &Trainer, log: &mut StepLog| {
         log.sync().map_err(log_error)?;
         let seconds = before + clock.elapsed().as_secs_f64();
@@ -146,14 +155,17 @@ fn go(
                 return Err(StudyError::failed(format!("gradient's quality, step {}", trainer.next_step()), error));
             }
         };
+        let begun = Instant::now();
         let metrics = match trainer.step() {
             Ok(metrics) => metrics,
-            Err(TrainError::Diverged { step, loss, gradient_norm }) => {
-                divergence = Some((step, loss, gradient_norm));
+            Err(TrainError::Diverged { step, loss, gradient_norm, cause }) => {
+                divergence = Some((step, loss, gradient_norm, cause));
                 break;
             }
             Err(error) => return Err(StudyError::failed(format!("step {}", trainer.next_step()), error)),
         };
+        let seconds = number(begun.elapsed().as_secs_f64());
+        times.append(&row([("step", metrics.step.into()), ("seconds", seconds)])).map_err(log_error)?;
         let mut line = row([
             ("step", metrics.step.into()),
             ("epoch", metrics.epoch.into()),
@@ -167,6 +179,7 @@ fn go(
             let found = [quality.relative_error, quality.cosine, quality.reversal_error];
             line.extend(QUALITY.iter().zip(found).map(|(&name, value)| (name.to_owned(), number(value))));
         }
+        line.extend(ADAPTIVE.iter().zip(counts(&metrics.cost)).map(|(&name, n)| (name.to_owned(), n.into())));
         line.extend(trainer.coefficients().into_iter().map(|(name, value)| (name, number(value))));
         if metrics.ends_epoch {
             let (loss, accuracy) = trainer.evaluate().map_err(|e| StudyError::failed("evaluation", e))?;
@@ -188,8 +201,14 @@ fn go(
     let outcome = summary(context, &trainer, data, divergence.is_some(), seconds)?;
     Ok(match divergence {
         None => Ending::Finished(outcome),
-        Some((step, loss, gradient_norm)) => Ending::Diverged { outcome, step, loss, gradient_norm },
+        Some((step, loss, gradient_norm, cause)) => Ending::Diverged { outcome, step, loss, gradient_norm, cause },
     })
+}
+
+/// The counts under [`ADAPTIVE`].
+fn counts(cost: &Cost) -> [u64; 6] {
+    let Cost { forward_steps, rejected_steps, reverse_steps, rejected_reverse_steps, .. } = *cost;
+    [forward_steps, rejected_steps, reverse_steps, rejected_reverse_steps, cost.function_evaluations, cost.vjps]
 }
 
 /// The row of a run: the test accuracy at the end (or before the step that diverged), the best one, the means of the
@@ -220,7 +239,11 @@ fn summary(
         ("parameters_sha256", sha256(&theta).into()),
         ("seconds", number(seconds)),
     ]);
-    for name in QUALITY {
+    if context.settings.contains_key("tolerances") {
+        let epochs = trainer.next_step() as f64 / trainer.steps_per_epoch() as f64;
+        row.insert("epochs_taken".into(), number(epochs));
+    }
+    for name in QUALITY.iter().chain(ADAPTIVE) {
         let found = cells(name);
         if !found.is_empty() {
             row.insert(format!("mean_{name}"), number(found.iter().sum::<f64>() / found.len() as f64));

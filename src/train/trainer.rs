@@ -4,12 +4,13 @@ use std::sync::{Arc, Mutex};
 
 use crate::data::{Alteration, DataSet, shuffled};
 use crate::gradient::{Cost, Ledger};
-use crate::net::{Network, Solve};
+use crate::net::{Network, Solve, Steps};
 
 use super::border::{Learner, StepError, lock};
 use super::rate::Rate;
 
-/// Images of one evaluation batch; decides no bits, since evaluation treats images one by one.
+/// Images of one evaluation batch. On fixed steps it decides no bits, since evaluation treats images one by one; adaptive steps
+/// are chosen for a batch, so it is always the same one.
 const EVALUATION_BATCH: usize = 250;
 /// A loss above this multiple of the first one counts as divergence.
 const DIVERGED: f64 = 10.0;
@@ -63,8 +64,9 @@ pub struct StepMetrics {
 /// Why training stopped early.
 #[derive(Debug, thiserror::Error)]
 pub enum TrainError {
-    /// The loss or the gradient left the finite, or the loss grew past ten times its first value: a result.
-    #[error("diverged at step {step}: loss {loss}, gradient norm {gradient_norm}")]
+    /// The loss or the gradient left the finite, the loss grew past ten times its first value, or an adaptive solve could not
+    /// keep its tolerances within the limits: a result.
+    #[error("diverged at step {step}: loss {loss}, gradient norm {gradient_norm}{}", cause.iter().map(|c| format!("; {c}")).collect::<String>())]
     Diverged {
         /// Step.
         step: u64,
@@ -72,6 +74,8 @@ pub enum TrainError {
         loss: f64,
         /// Gradient norm; NaN where the backward sweep failed.
         gradient_norm: f64,
+        /// Which solve failed and why, where steps are adaptive. On fixed ones there is but one cause.
+        cause: Option<String>,
     },
     /// The step could not be computed.
     #[error(transparent)]
@@ -162,16 +166,12 @@ impl Trainer {
         let gradient = self.learner.gradient(&self.network, &images, &labels, self.recipe.solve, &ledger);
         let gradient = match gradient {
             Ok(gradient) => gradient,
-            Err(StepError::Forward(e)) if e.is_divergence() => return Err(self.diverged(f64::NAN, f64::NAN)),
-            Err(StepError::Backward { loss, source }) if source.is_divergence() => {
-                return Err(self.diverged(loss, f64::NAN));
-            }
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(self.failed(error)),
         };
         let gradient_norm = gradient.theta.iter().map(|&g| f64::from(g).powi(2)).sum::<f64>().sqrt();
         let limit = DIVERGED * *self.initial_loss.get_or_insert(gradient.loss);
         if !gradient.loss.is_finite() || !gradient_norm.is_finite() || gradient.loss > limit {
-            return Err(self.diverged(gradient.loss, gradient_norm));
+            return Err(self.diverged(gradient.loss, gradient_norm, None));
         }
         let learning_rate = self.learning_rate(self.step);
         self.learner.update(learning_rate, &gradient.theta)?;
@@ -190,8 +190,19 @@ impl Trainer {
         Ok(metrics)
     }
 
-    fn diverged(&self, loss: f64, gradient_norm: f64) -> TrainError {
-        TrainError::Diverged { step: self.step, loss, gradient_norm }
+    /// What a gradient that could not be computed means.
+    fn failed(&self, error: StepError) -> TrainError {
+        let loss = match &error {
+            StepError::Forward(source) if source.is_divergence() => f64::NAN,
+            StepError::Backward { loss, source } if source.is_divergence() => *loss,
+            _ => return error.into(),
+        };
+        let adaptive = matches!(self.recipe.solve.steps, Steps::Adaptive(_));
+        self.diverged(loss, f64::NAN, adaptive.then(|| error.to_string()))
+    }
+
+    fn diverged(&self, loss: f64, gradient_norm: f64, cause: Option<String>) -> TrainError {
+        TrainError::Diverged { step: self.step, loss, gradient_norm, cause }
     }
 
     fn batch(&mut self, epoch: u64, place: u64) -> (Vec<f32>, Vec<u8>) {

@@ -12,6 +12,7 @@ mod names;
 mod network_cost;
 mod reversibility;
 mod schedules;
+mod tolerances;
 mod training;
 
 pub use coupled_gradient::CoupledGradientSettings;
@@ -23,10 +24,13 @@ pub use names::{MethodName, NetName, SolverName};
 pub use network_cost::NetworkCostSettings;
 pub use reversibility::{ErrorNorm, Normalise, Picture, Problem, ReversibilitySettings, Stepping};
 pub use schedules::{Placement, SchedulesSettings};
+pub use tolerances::Tolerances;
 pub use training::{DataSet, EvolutionSettings, Form, Normalisation, RateSchedule, Sharing, TrainingSettings};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use crate::ode;
 
 /// Floating-point type of a computation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -94,6 +98,15 @@ impl Faults {
     /// A finite number.
     fn finite(&mut self, at: &str, x: f64) {
         self.require(x.is_finite(), at, || format!("{x}; allowed: finite numbers"));
+    }
+
+    /// A solver with an embedded error estimate.
+    fn embedded(&mut self, solver: &SolverName) {
+        let pairs = ode::SOLVERS.iter().filter(|t| t.embedded.is_some()).map(|t| t.name).collect::<Vec<_>>();
+        let name = solver.as_str();
+        self.require(pairs.contains(&name), "solver", || {
+            format!("`{name}` has no error estimate; adaptive steps need one of {}", pairs.join(", "))
+        });
     }
 
     /// The height and width of a kernel.

@@ -5,8 +5,6 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::ode;
-
 use super::{Activation, Dtype, Fault, Faults, SolverName};
 
 /// Integrate `problem` from t = 0 to 1 and back.
@@ -155,11 +153,7 @@ impl ReversibilitySettings {
             Stepping::Adaptive { rtol, atol, norm: _ } => {
                 faults.positive("stepping.rtol", *rtol);
                 faults.positive("stepping.atol", *atol);
-                let pairs = ode::SOLVERS.iter().filter(|t| t.embedded.is_some()).map(|t| t.name).collect::<Vec<_>>();
-                let name = self.solver.as_str();
-                faults.require(pairs.contains(&name), "solver", || {
-                    format!("`{name}` has no error estimate; adaptive steps need one of {}", pairs.join(", "))
-                });
+                faults.embedded(&self.solver);
             }
         }
         faults.0

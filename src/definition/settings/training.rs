@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::net;
 
-use super::{Border, Configuration, Fault, Faults, Memory, MethodName, NetName, Sigma, SolverName, Terms};
+use super::tolerances::Stepped;
+use super::{Border, Configuration, Fault, Faults, Memory, MethodName, NetName, Sigma, SolverName, Terms, Tolerances};
 
 /// Train `net` with one gradient method.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -40,8 +41,12 @@ pub struct TrainingSettings {
     pub test_images: Option<usize>,
     /// The solver of the ODE blocks.
     pub solver: SolverName,
-    /// Steps Nt of each ODE block on t in [0, 1].
-    pub steps: usize,
+    /// Steps Nt of each ODE block on t in [0, 1]; absent: adaptive steps by `tolerances`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub steps: Option<usize>,
+    /// Tolerances by which the solver chooses the steps of each ODE block, in training and evaluation; absent: `steps`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tolerances: Option<Tolerances>,
     /// Give each step of an ODE block batch norms and running statistics of its own; the released code shares one.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub norm_per_step: bool,
@@ -187,7 +192,8 @@ impl TrainingSettings {
     /// Checks what types cannot say.
     pub fn check(&self) -> Vec<Fault> {
         let mut faults = Faults::default();
-        faults.count("steps", self.steps);
+        let Self { steps, tolerances, ref solver, ref method, form, norm_per_step, .. } = *self;
+        Stepped { steps, tolerances, solver, method, form, norm_per_step }.check(&mut faults);
         faults.count("epochs", self.epochs);
         faults.count("batch", self.batch);
         faults.count("checkpoint_every", self.checkpoint_every);
@@ -226,7 +232,7 @@ impl TrainingSettings {
 
 impl Form {
     /// Whether the weights of its ODE blocks evolve.
-    fn evolves(self) -> bool {
+    pub(super) fn evolves(self) -> bool {
         !matches!(self, Self::Ode | Self::Baseline)
     }
 }

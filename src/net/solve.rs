@@ -1,0 +1,143 @@
+//! How the ODE blocks of a network are solved and differentiated: on fixed steps or by tolerance, with or without gradient.
+
+use crate::gradient::{AdaptiveBlock, AdaptiveTrajectory, Block, Ledger, Method, Trajectory};
+use crate::ode::{Adaptive, ButcherTableau, Grid, Real, SolveError, integrate, integrate_adaptive, integrate_back};
+
+use super::ode_field::OdeField;
+
+/// The steps of each block on t in [0, 1].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Steps {
+    /// So many equal steps Nt.
+    Fixed(usize),
+    /// Steps chosen by the embedded error estimate: in the forward sweep, in evaluation, and on the way back where a method
+    /// solves backwards. A limit on attempted steps holds for each solve.
+    ///
+    /// All images of a batch take the same steps: the error is measured over the whole state, so what a batch holds decides
+    /// its steps. Batch norm inside f normalises each evaluation with its own batch, and each evaluation of the forward
+    /// sweep updates the running statistics once: also the one that only finds the first step size, and those of a step that
+    /// is then rejected, as in code that hands a module in training mode to an adaptive solver. Replays repeat only
+    /// accepted steps, and update nothing.
+    Adaptive(Adaptive),
+}
+
+impl Steps {
+    /// Their number, where it is known before the solve.
+    pub fn count(self) -> Option<usize> {
+        match self {
+            Self::Fixed(steps) => Some(steps),
+            Self::Adaptive(_) => None,
+        }
+    }
+}
+
+/// How the ODE blocks are solved and differentiated.
+#[derive(Clone, Copy, Debug)]
+pub struct Solve {
+    /// The solver.
+    pub tableau: &'static ButcherTableau,
+    /// The steps of each block.
+    pub steps: Steps,
+    /// The gradient method.
+    pub method: Method,
+}
+
+/// The forward sweep of a block, with what its method keeps for the backward sweep.
+pub(super) enum Solved<R: Real> {
+    Fixed(Trajectory<OdeField<R>>),
+    Adaptive(AdaptiveTrajectory<OdeField<R>>),
+}
+
+impl Solve {
+    /// Integrates from `z0` and keeps what the backward sweep needs.
+    pub(super) fn forward<R: Real>(
+        self,
+        field: &OdeField<R>,
+        z0: &Vec<R>,
+        theta: &Vec<R>,
+        ledger: &Ledger,
+    ) -> Result<Solved<R>, SolveError> {
+        match self.steps {
+            Steps::Fixed(steps) => self.method.forward(&self.block(field, steps), z0, theta, ledger).map(Solved::Fixed),
+            Steps::Adaptive(control) => {
+                self.method.forward_adaptive(&self.adaptive(field, control), z0, theta, ledger).map(Solved::Adaptive)
+            }
+        }
+    }
+
+    /// Turns `z` at t = 0 into that at t = 1, without gradient.
+    pub(super) fn advance<R: Real>(
+        self,
+        field: &OdeField<R>,
+        z: &mut Vec<R>,
+        theta: &Vec<R>,
+    ) -> Result<(), SolveError> {
+        match self.steps {
+            Steps::Fixed(steps) => integrate(field, self.tableau, &Grid::unit(steps), z, theta),
+            Steps::Adaptive(control) => {
+                *z = integrate_adaptive(field, self.tableau, control, (0.0, 1.0), z, theta)?.end;
+                Ok(())
+            }
+        }
+    }
+
+    /// Turns `z` at t = 1 into what the solver finds for t = 0: on the same grid, or with steps of its own.
+    pub(super) fn reverse<R: Real>(
+        self,
+        field: &OdeField<R>,
+        z: &mut Vec<R>,
+        theta: &Vec<R>,
+    ) -> Result<(), SolveError> {
+        match self.steps {
+            Steps::Fixed(steps) => integrate_back(field, self.tableau, &Grid::unit(steps), z, theta),
+            Steps::Adaptive(control) => {
+                *z = integrate_adaptive(field, self.tableau, control, (1.0, 0.0), z, theta)?.end;
+                Ok(())
+            }
+        }
+    }
+
+    fn block<R: Real>(self, field: &OdeField<R>, steps: usize) -> Block<'_, OdeField<R>> {
+        Block { field, tableau: self.tableau, grid: Grid::unit(steps) }
+    }
+
+    fn adaptive<R: Real>(self, field: &OdeField<R>, control: Adaptive) -> AdaptiveBlock<'_, OdeField<R>> {
+        AdaptiveBlock { field, tableau: self.tableau, control, span: (0.0, 1.0) }
+    }
+}
+
+impl<R: Real> Solved<R> {
+    /// z(1).
+    pub(super) fn end(&self) -> &Vec<R> {
+        match self {
+            Self::Fixed(trajectory) => trajectory.end(),
+            Self::Adaptive(trajectory) => trajectory.end(),
+        }
+    }
+
+    /// From the cotangent of z(1): adds to `theta_bar` and returns the cotangent of z(0). `solve` and `field` are those of
+    /// the forward sweep.
+    pub(super) fn backward(
+        self,
+        solve: Solve,
+        field: &OdeField<R>,
+        theta: &Vec<R>,
+        cotangent: &Vec<R>,
+        theta_bar: &mut Vec<R>,
+        ledger: &Ledger,
+    ) -> Result<Vec<R>, SolveError> {
+        match (self, solve.steps) {
+            (Self::Fixed(trajectory), Steps::Fixed(steps)) => {
+                trajectory.backward(&solve.block(field, steps), theta, cotangent, theta_bar, ledger)
+            }
+            (Self::Adaptive(trajectory), Steps::Adaptive(control)) => {
+                trajectory.backward(&solve.adaptive(field, control), theta, cotangent, theta_bar, ledger)
+            }
+            _ => {
+                let why =
+                    "the backward sweep has fixed steps where the forward sweep had adaptive ones, or the reverse";
+                Err(SolveError::Schedule { action: 0, why: why.into() })
+            }
+        }
+    }
+}
