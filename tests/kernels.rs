@@ -1,10 +1,13 @@
 //! Kernels and networks against finite differences, and against themselves on other numbers of threads.
 
+use std::borrow::Cow;
+
 use anode::kernels::{
-    Activation, ConvShape, Norm, PoolShape, average_pool, average_pool_vjp, conv, conv_vjp_input, conv_vjp_weights,
-    linear, linear_vjp, max_pool, max_pool_vjp, moments,
+    Activation, ConvBars, ConvShape, Cotangent, Images, Norm, PoolShape, average_pool, average_pool_vjp, channel_sums,
+    conv, conv_vjp_input, conv_vjp_weights, linear, linear_vjp, max_pool, max_pool_vjp, moments, norm_conv,
+    norm_conv_vjp,
 };
-use anode::ode::relative_distance;
+use anode::ode::{Real, relative_distance};
 use anode::random::{Stream, normal, stream};
 
 fn numbers(seed: u64, n: usize) -> Vec<f64> {
@@ -158,7 +161,7 @@ fn batch_norm_with_relu_agrees_with_finite_differences() {
     for relu in [true, false] {
         let run = |x: &[f64], weight: &[f64], bias: &[f64]| {
             let (mut y, mut same) = (vec![0.0; x.len()], x.to_vec());
-            let moments = moments(x, channels, pixels);
+            let moments = moments(x, channels, pixels, &[]);
             let norm = Norm { pixels, moments: &moments, weight, bias, relu };
             norm.apply(x, &mut y);
             norm.apply_in_place(&mut same);
@@ -166,15 +169,90 @@ fn batch_norm_with_relu_agrees_with_finite_differences() {
             y
         };
         let mut bars = (vec![0.0; x.len()], vec![0.0; 3], vec![0.0; 3]);
-        let moments = moments(&x, channels, pixels);
+        let moments = moments(&x, channels, pixels, &[]);
         let norm = Norm { pixels, moments: &moments, weight: &weight, bias: &bias, relu };
-        norm.vjp(&x, &y_bar, &mut bars.0, &mut bars.1, &mut bars.2);
+        let mut in_place = y_bar.clone();
+        let vjp = norm.vjp(&x, &y_bar, &[], &mut bars.1, &mut bars.2);
+        vjp.apply(&y_bar, &mut bars.0);
+        vjp.apply_in_place(&mut in_place);
+        assert_eq!(bars.0, in_place);
         agree("x", &bars.0, &differences(&x, &y_bar, |x| run(x, &weight, &bias)));
         agree("weight", &bars.1, &differences(&weight, &y_bar, |w| run(&x, w, &bias)));
         agree("bias", &bars.2, &differences(&bias, &y_bar, |b| run(&x, &weight, b)));
         let cut = run(&x, &weight, &bias)[2 * pixels..3 * pixels].iter().all(|&y| y == 0.0);
         assert_eq!(cut, relu, "only ReLU cuts the third channel");
     }
+}
+
+/// A convolution with a batch norm before and behind it, as one call each way and as one layer after the other.
+fn fused_equals_layers<R: Real>(shape: &ConvShape, n: usize, (before, behind): (bool, bool), with_bias: bool) {
+    let random = |seed, len| numbers(seed, len).into_iter().map(|x| R::of(f64::from(x as f32))).collect::<Vec<_>>();
+    let (x, w, y_bar) =
+        (random(1, n * shape.input_len()), random(2, shape.weight_len()), random(3, n * shape.output_len()));
+    let bias = with_bias.then(|| random(4, shape.channels));
+    let pixels = |[_, height, width]: [usize; 3]| height * width;
+    let moments_of = |x: &[R], [channels, height, width]: [usize; 3]| moments(x, channels, height * width, &[]);
+    let (m, weight, shift) = (moments_of(&x, shape.input), random(5, shape.input[0]), random(6, shape.input[0]));
+    let norm = Norm { pixels: pixels(shape.input), moments: &m, weight: &weight, bias: &shift, relu: true };
+    let norm = before.then_some(norm);
+    let zeros = |n: usize| vec![R::zero(); n];
+
+    let mut read = x.clone();
+    if let Some(norm) = norm {
+        norm.apply(&x, &mut read);
+    }
+    let (mut y, mut fused) = (zeros(y_bar.len()), zeros(y_bar.len()));
+    conv(shape, &read, &w, bias.as_deref(), &mut y);
+    let sums = norm_conv(shape, Images { numbers: &x, norm }, &w, bias.as_deref(), &mut fused, true);
+    assert!(fused == y, "{shape:?}");
+    let m = moments_of(&y, shape.output());
+    assert_eq!(moments(&y, shape.channels, pixels(shape.output()), &sums), m, "{shape:?}");
+
+    let (weight, shift) = (random(7, shape.channels), random(8, shape.channels));
+    let next = Norm { pixels: pixels(shape.output()), moments: &m, weight: &weight, bias: &shift, relu: true };
+    let next = behind.then(|| next.vjp(&y, &y_bar, &[], &mut zeros(shape.channels), &mut zeros(shape.channels)));
+    let (mut through, mut x_bar) = (y_bar.clone(), zeros(x.len()));
+    if let Some(next) = &next {
+        next.apply_in_place(&mut through);
+    }
+    let mut bars = (random(9, w.len()), bias.clone());
+    conv_vjp_weights(shape, &read, &through, &mut bars.0, bars.1.as_deref_mut());
+    conv_vjp_input(shape, &w, &through, &mut x_bar);
+    for wanted in [true, false] {
+        let (mut found, mut images) = ((random(9, w.len()), bias.clone()), random(10, x.len()));
+        let (weights, bias) = (&mut found.0[..], found.1.as_deref_mut());
+        let cotangent = Cotangent { numbers: Cow::Borrowed(&y_bar), norm: next.clone() };
+        let into = ConvBars { weights, bias, images: wanted.then_some(&mut images[..]) };
+        let sums = norm_conv_vjp(shape, Images { numbers: &x, norm }, &w, cotangent, into);
+        assert!(found == bars && (images == x_bar) == wanted, "{shape:?}, n = {n}");
+        let Some(norm) = norm.filter(|_| wanted) else { continue };
+        let sum = |sums: &[(f64, f64)]| {
+            let mut bars = (zeros(shape.input[0]), zeros(shape.input[0]), images.clone());
+            norm.vjp(&x, &images, sums, &mut bars.0, &mut bars.1).apply_in_place(&mut bars.2);
+            bars
+        };
+        assert!(sum(&sums) == sum(&[]), "{shape:?}, n = {n}");
+    }
+}
+
+#[test]
+fn a_convolution_fused_with_its_norms_has_the_bits_of_one_layer_after_the_other() {
+    let same = |channels: usize, out: usize, side: usize, kernel: [usize; 2]| {
+        ConvShape::same([channels, side, side], out, kernel)
+    };
+    let mut shapes = vec![same(3, 16, 32, [3, 3]), same(17, 5, 16, [3, 3]), same(4, 4, 8, [3, 3])];
+    shapes.extend([same(16, 8, 32, [1, 1]), same(6, 9, 16, [1, 3]), same(5, 6, 16, [3, 1]), same(65, 4, 16, [1, 1])]);
+    shapes.extend([same(70, 3, 16, [3, 3]), ConvShape { stride: 2, ..same(6, 7, 16, [3, 3]) }, same(2, 3, 5, [3, 3])]);
+    shapes.push(ConvShape { input: [3, 18, 18], channels: 4, kernel: [3, 3], stride: 1, padding: [0, 0] });
+    for (i, shape) in shapes.iter().enumerate() {
+        for norms in [(false, false), (true, false), (false, true), (true, true)] {
+            fused_equals_layers::<f32>(shape, [11, 1, 19][i % 3], norms, i % 2 == 0);
+        }
+        fused_equals_layers::<f64>(shape, 9, (true, true), i % 2 == 0);
+    }
+    let x: Vec<f32> = numbers(11, 3 * 2 * 50).into_iter().map(|x| x as f32).collect();
+    let sums = channel_sums(&x, 2, 50);
+    assert_eq!(moments(&x, 2, 50, &[]).mean, sums.iter().map(|s| s / 150.0).collect::<Vec<_>>());
 }
 
 #[test]

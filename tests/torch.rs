@@ -70,11 +70,11 @@ fn layer<R: Real>(fixture: &Value) -> (Vec<R>, Vec<R>, Vec<R>) {
         }
         "batch" => {
             let (weight, bias): (Vec<R>, Vec<R>) = (numbers(seed + 1, 3), numbers(seed + 2, 3));
-            let moments = moments(&x, 3, 4);
+            let moments = moments(&x, 3, 4, &[]);
             let norm = Norm { pixels: 4, moments: &moments, weight: &weight, bias: &bias, relu: false };
             norm.apply(&x, &mut y);
             let (mut w_bar, mut b_bar) = (vec![R::zero(); 3], vec![R::zero(); 3]);
-            norm.vjp(&x, &bar, &mut x_bar, &mut w_bar, &mut b_bar);
+            norm.vjp(&x, &bar, &[], &mut w_bar, &mut b_bar).apply(&bar, &mut x_bar);
             [w_bar, b_bar].concat()
         }
         "average" => {

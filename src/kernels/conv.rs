@@ -204,14 +204,14 @@ fn multiply<R: Real>(out: &mut [R], accumulate: bool, a: Matrix<R>, b: Matrix<R>
 }
 
 /// The numbers as `f32`, where that is what they are.
-fn singles<R: Real>(x: &[R]) -> Option<&[f32]> {
+pub(super) fn singles<R: Real>(x: &[R]) -> Option<&[f32]> {
     // SAFETY: the types are the same.
     (TypeId::of::<R>() == TypeId::of::<f32>())
         .then(|| unsafe { std::slice::from_raw_parts(x.as_ptr().cast(), x.len()) })
 }
 
 /// The numbers as `f32`, where that is what they are.
-fn singles_mut<R: Real>(x: &mut [R]) -> Option<&mut [f32]> {
+pub(super) fn singles_mut<R: Real>(x: &mut [R]) -> Option<&mut [f32]> {
     let same = TypeId::of::<R>() == TypeId::of::<f32>();
     // SAFETY: the types are the same, and the borrow goes over to the result.
     same.then(|| unsafe { std::slice::from_raw_parts_mut(x.as_mut_ptr().cast(), x.len()) })

@@ -10,6 +10,7 @@ use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::ConvShape;
+use super::norm::{Line, plain};
 use super::plan::{CHANNELS, Plan, VECTORS, blocks};
 
 /// Input channels whose part of a tile's sum runs at a time: their lines stay in the nearest cache for all output channels.
@@ -27,60 +28,83 @@ impl WithSimd for Lanes {
 }
 
 /// Numbers that a register of this processor holds.
-fn lanes() -> usize {
+pub(super) fn lanes() -> usize {
     pulp::Arch::new().dispatch(Lanes)
 }
 
 /// `y = x * w + bias` for a batch of images. `false`: this path cannot take it, and nothing was done.
 pub(super) fn forward(shape: &ConvShape, x: &[f32], w: &[f32], bias: Option<&[f32]>, y: &mut [f32]) -> bool {
-    let Some(plan) = Plan::new(shape, lanes()) else { return false };
-    convolve(&plan, &plan.pack(w), (x, shape.input_len()), (y, shape.output_len()), Start::Bias(bias));
-    true
+    forward_through(shape, (x, &[]), w, bias, y, false).is_some()
+}
+
+/// As [`forward`] for images that are read through the `lines` of a batch norm, where there are any; with the sum of each
+/// channel of each output image where they are wanted, else nothing. `None`: this path cannot take it.
+pub(super) fn forward_through(
+    shape: &ConvShape,
+    (x, lines): (&[f32], &[Line<f32>]),
+    w: &[f32],
+    bias: Option<&[f32]>,
+    y: &mut [f32],
+    wants_sums: bool,
+) -> Option<Vec<f64>> {
+    let plan = Plan::new(shape, lanes())?;
+    let (x, y) = ((x, lines, shape.input_len()), (y, shape.output_len()));
+    Some(convolve(&plan, &plan.pack(w), x, y, Start::Bias(bias), wants_sums))
 }
 
 /// `x_bar += (dy/dx)^T y_bar` for a batch of images, as [`forward`].
 pub(super) fn vjp_input(shape: &ConvShape, w: &[f32], y_bar: &[f32], x_bar: &mut [f32]) -> bool {
     let Some(plan) = Plan::of_vjp(shape, lanes()) else { return false };
-    convolve(&plan, &plan.pack_turned(w), (y_bar, shape.output_len()), (x_bar, shape.input_len()), Start::Add);
+    let (y_bar, x_bar) = ((y_bar, &[][..], shape.output_len()), (x_bar, shape.input_len()));
+    convolve(&plan, &plan.pack_turned(w), y_bar, x_bar, Start::Add, false);
     true
 }
 
 /// What sums start with.
 #[derive(Clone, Copy)]
-enum Start<'a> {
+pub(super) enum Start<'a> {
     /// A number a channel, or zero.
     Bias(Option<&'a [f32]>),
     /// What is there.
     Add,
 }
 
-fn convolve(plan: &Plan, packed: &[f32], (x, input): (&[f32], usize), (y, output): (&mut [f32], usize), start: Start) {
-    let k = plan.images;
-    x.par_chunks(input * k).zip(y.par_chunks_mut(output * k)).for_each_init(
+fn convolve(
+    plan: &Plan,
+    packed: &[f32],
+    (x, lines, input): (&[f32], &[Line<f32>], usize),
+    (y, output): (&mut [f32], usize),
+    start: Start,
+    wants_sums: bool,
+) -> Vec<f64> {
+    let (k, in_place) = (plan.images, plan.needs_no_copy() && lines.is_empty());
+    let sums = x.par_chunks(input * k).zip(y.par_chunks_mut(output * k)).map_init(
         || {
-            let padded = if plan.needs_no_copy() { 0 } else { plan.padded_len() };
+            let padded = if in_place { 0 } else { plan.padded_len() };
             (vec![0.0; padded], vec![0.0; if k == 1 { 0 } else { plan.output_len() }])
         },
         |(padded, together), (x, y)| {
-            let padded = if plan.needs_no_copy() {
+            let padded = if in_place {
                 x
             } else {
-                plan.pad(x, padded);
+                plan.pad(x, lines, padded);
                 padded
             };
             if k == 1 {
                 Convolve { plan, padded, packed, y, start }.run();
-                return;
+            } else {
+                // Outputs that stand side by side are added to their images only at the end.
+                let (add, start) = match start {
+                    Start::Add => (true, Start::Bias(None)),
+                    start => (false, start),
+                };
+                Convolve { plan, padded, packed, y: together, start }.run();
+                plan.scatter(together, y, add);
             }
-            // Outputs that stand side by side are added to their images only at the end.
-            let (add, start) = match start {
-                Start::Add => (true, Start::Bias(None)),
-                start => (false, start),
-            };
-            Convolve { plan, padded, packed, y: together, start }.run();
-            plan.scatter(together, y, add);
+            if wants_sums { y.chunks_exact(plan.pixels / k).map(plain).collect() } else { vec![] }
         },
     );
+    sums.collect::<Vec<_>>().concat()
 }
 
 /// Blocks of channels as tiles take them: [`CHANNELS`] at a time, or one by one where fewer are left.
@@ -108,16 +132,16 @@ unsafe fn store<S: Simd>(to: &mut [f32], at: usize, x: S::f32s) {
 }
 
 /// One padded image, or several side by side, with packed weights.
-struct Convolve<'a> {
-    plan: &'a Plan,
-    padded: &'a [f32],
-    packed: &'a [f32],
-    y: &'a mut [f32],
-    start: Start<'a>,
+pub(super) struct Convolve<'a> {
+    pub plan: &'a Plan,
+    pub padded: &'a [f32],
+    pub packed: &'a [f32],
+    pub y: &'a mut [f32],
+    pub start: Start<'a>,
 }
 
 impl Convolve<'_> {
-    fn run(self) {
+    pub fn run(self) {
         let Plan { channels: (inputs, outputs), ref taps, .. } = *self.plan;
         assert!(
             self.padded.len() == self.plan.padded_len() && self.y.len() == self.plan.output_len(),
@@ -210,7 +234,7 @@ impl Convolve<'_> {
 }
 
 /// Images whose weight gradients are summed on one thread before the groups are added in order, where images stand alone.
-const GROUP: usize = 8;
+pub(super) const GROUP: usize = 8;
 
 /// `w_bar += (dy/dw)^T y_bar`, summed over a batch of images, as [`forward`].
 pub(super) fn vjp_weights(shape: &ConvShape, x: &[f32], y_bar: &[f32], w_bar: &mut [f32]) -> bool {
@@ -227,9 +251,14 @@ pub(super) fn vjp_weights(shape: &ConvShape, x: &[f32], y_bar: &[f32], w_bar: &m
 /// Registers over which a tile of weights is summed before its lanes are added up.
 const SUMMED: usize = 64;
 
+/// Images whose part of a tile of weights is summed before its lanes are added up, where images stand alone.
+pub(super) fn summed_at_a_time(plan: &Plan) -> usize {
+    (SUMMED / plan.registers.len()).clamp(1, GROUP)
+}
+
 /// Large images: each thread sums over a group of them; the groups are added in order.
 fn weights_of_groups(plan: &Plan, (x, input): (&[f32], usize), (y_bar, output): (&[f32], usize), w_bar: &mut [f32]) {
-    let at_a_time = (SUMMED / plan.registers.len()).clamp(1, GROUP);
+    let at_a_time = summed_at_a_time(plan);
     let groups: Vec<Vec<f32>> = x
         .par_chunks(input * GROUP)
         .zip(y_bar.par_chunks(output * GROUP))
@@ -241,7 +270,7 @@ fn weights_of_groups(plan: &Plan, (x, input): (&[f32], usize), (y_bar, output): 
                     x
                 } else {
                     let places = padded.chunks_exact_mut(plan.padded_len());
-                    x.chunks_exact(input).zip(places).for_each(|(x, padded)| plan.pad(x, padded));
+                    x.chunks_exact(input).zip(places).for_each(|(x, padded)| plan.pad(x, &[], padded));
                     &padded
                 };
                 let sets: Vec<_> = padded.chunks_exact(plan.padded_len()).zip(y_bar.chunks_exact(output)).collect();
@@ -263,7 +292,7 @@ fn weights_of_blocks(plan: &Plan, (x, input): (&[f32], usize), (y_bar, output): 
         .zip(y_bar.par_chunks(output * k))
         .map(|(x, y_bar)| {
             let (mut padded, mut together) = (vec![0.0; plan.padded_len()], vec![0.0; plan.output_len()]);
-            plan.pad(x, &mut padded);
+            plan.pad(x, &[], &mut padded);
             plan.gather(y_bar, &mut together);
             (padded, together)
         })
@@ -280,15 +309,15 @@ fn weights_of_blocks(plan: &Plan, (x, input): (&[f32], usize), (y_bar, output): 
 
 /// The gradient of the weights of some output channels, summed over sets: the padded images of a plan with the cotangents of
 /// their outputs.
-struct WeightVjp<'a> {
-    plan: &'a Plan,
-    sets: &'a [(&'a [f32], &'a [f32])],
-    outputs: Range<usize>,
-    w_bar: &'a mut [f32],
+pub(super) struct WeightVjp<'a> {
+    pub plan: &'a Plan,
+    pub sets: &'a [(&'a [f32], &'a [f32])],
+    pub outputs: Range<usize>,
+    pub w_bar: &'a mut [f32],
 }
 
 impl WeightVjp<'_> {
-    fn run(self) {
+    pub fn run(self) {
         let Plan { channels: (inputs, outputs), ref taps, .. } = *self.plan;
         let (padded_len, output_len) = (self.plan.padded_len(), self.plan.output_len());
         let fits = self.sets.iter().all(|(x, y)| x.len() == padded_len && y.len() == output_len);

@@ -5,6 +5,8 @@
 mod activation;
 mod conv;
 mod direct;
+mod direct_vjp;
+mod fused;
 mod norm;
 mod plan;
 mod pool;
@@ -12,5 +14,6 @@ mod simd;
 
 pub use activation::Activation;
 pub use conv::{ConvShape, conv, conv_vjp_input, conv_vjp_weights, linear, linear_vjp};
-pub use norm::{EPSILON, Moments, Norm, channel_sums, moments};
+pub use fused::{ConvBars, Cotangent, Images, norm_conv, norm_conv_vjp};
+pub use norm::{EPSILON, Moments, Norm, NormVjp, channel_sums, moments};
 pub use pool::{PoolShape, average_pool, average_pool_vjp, max_pool, max_pool_vjp};

@@ -6,7 +6,8 @@ use rayon::prelude::*;
 
 use crate::ode::Real;
 
-use super::simd::{sum_of, vectorised};
+use super::conv::singles;
+use super::simd::{sum_of, sums_of, vectorised};
 
 /// Added to the variance (PyTorch's default).
 pub const EPSILON: f64 = 1e-5;
@@ -28,7 +29,7 @@ fn planes<R: Real>(x: &[R], channels: usize, pixels: usize, channel: usize) -> i
 }
 
 /// The sum of a plane.
-fn plain<R: Real>(x: &[R]) -> f64 {
+pub(super) fn plain<R: Real>(x: &[R]) -> f64 {
     vectorised(
         #[inline(always)]
         || {
@@ -55,9 +56,9 @@ fn squares<R: Real>(x: &[R], mean: f64) -> f64 {
     )
 }
 
-/// y = a x + b, with or without ReLU.
-#[derive(Clone, Copy)]
-struct Line<R> {
+/// y = a x + b, with or without ReLU: what batch norm does to a channel.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Line<R> {
     a: R,
     b: R,
     relu: bool,
@@ -66,7 +67,7 @@ struct Line<R> {
 impl<R: Real> Line<R> {
     /// y for x. Written so that NaN stays NaN.
     #[inline(always)]
-    fn at(self, x: R) -> R {
+    pub(super) fn at(self, x: R) -> R {
         let y = self.a * x + self.b;
         if self.relu & (y <= R::zero()) { R::zero() } else { y }
     }
@@ -90,30 +91,30 @@ fn masked_sums<R: Real>(x: &[R], g: &[R], line: Line<R>, mean: f64) -> (f64, f64
         #[inline(always)]
         || {
             let (x, g) = (&x[..g.len()], g);
-            let plain = sum_of(
+            sums_of(
                 x.len(),
                 #[inline(always)]
-                |i| line.masked(x[i], g[i]).f64(),
-            );
-            let weighted = sum_of(
-                x.len(),
-                #[inline(always)]
-                |i| line.masked(x[i], g[i]).f64() * (x[i].f64() - mean),
-            );
-            (plain, weighted)
+                |i| {
+                    let masked = line.masked(x[i], g[i]).f64();
+                    (masked, masked * (x[i].f64() - mean))
+                },
+            )
         },
     )
 }
 
-/// The moments of each channel of `x`, `[n, channels, pixels]`.
-pub fn moments<R: Real>(x: &[R], channels: usize, pixels: usize) -> Moments {
+/// The moments of each channel of `x`, `[n, channels, pixels]`. `sums`, the sum of each channel of each image, `[n, channels]`,
+/// are those of `x` where they are known already; empty where not.
+pub fn moments<R: Real>(x: &[R], channels: usize, pixels: usize, sums: &[f64]) -> Moments {
     let count = x.len() / channels;
     let (mean, variance) = (0..channels)
         .into_par_iter()
         .map(|c| {
-            let total = |term: &dyn Fn(&[R]) -> f64| planes(x, channels, pixels, c).map(term).sum::<f64>();
-            let mean = total(&|p| plain(p)) / count as f64;
-            (mean, total(&|p| squares(p, mean)) / count as f64)
+            let planes = || planes(x, channels, pixels, c);
+            let known = sums.iter().skip(c).step_by(channels);
+            let total: f64 = if sums.is_empty() { planes().map(plain).sum() } else { known.sum() };
+            let mean = total / count as f64;
+            (mean, planes().map(|p| squares(p, mean)).sum::<f64>() / count as f64)
         })
         .unzip();
     Moments { mean, variance, count }
@@ -140,7 +141,11 @@ pub struct Norm<'a, R> {
     pub relu: bool,
 }
 
-impl<R: Real> Norm<'_, R> {
+impl<'a, R: Real> Norm<'a, R> {
+    fn channels(&self) -> usize {
+        self.weight.len()
+    }
+
     /// Scale and shift of channel `c`.
     fn affine(&self, c: usize) -> (f64, f64) {
         let a = self.weight[c].f64() / (self.moments.variance[c] + EPSILON).sqrt();
@@ -151,16 +156,20 @@ impl<R: Real> Norm<'_, R> {
         1.0 / (self.moments.variance[c] + EPSILON).sqrt()
     }
 
-    fn line(&self, c: usize) -> Line<R> {
-        let (a, b) = self.affine(c);
-        Line { a: R::of(a), b: R::of(b), relu: self.relu }
+    /// What it does to each channel.
+    pub(super) fn lines(&self) -> Vec<Line<R>> {
+        let line = |c| {
+            let (a, b) = self.affine(c);
+            Line { a: R::of(a), b: R::of(b), relu: self.relu }
+        };
+        (0..self.channels()).map(line).collect()
     }
 
     /// Writes the norm of `x` to `y`.
     pub fn apply(&self, x: &[R], y: &mut [R]) {
-        let (pixels, channels) = (self.pixels, self.weight.len());
-        let lines: Vec<Line<R>> = (0..channels).map(|c| self.line(c)).collect();
-        y.par_chunks_exact_mut(channels * pixels).zip(x.par_chunks_exact(channels * pixels)).for_each(|(y, x)| {
+        let (pixels, lines) = (self.pixels, self.lines());
+        let image = lines.len() * pixels;
+        y.par_chunks_exact_mut(image).zip(x.par_chunks_exact(image)).for_each(|(y, x)| {
             vectorised(
                 #[inline(always)]
                 || {
@@ -174,9 +183,8 @@ impl<R: Real> Norm<'_, R> {
 
     /// Overwrites `x` with its norm: the same bits as [`Self::apply`].
     pub fn apply_in_place(&self, x: &mut [R]) {
-        let (pixels, channels) = (self.pixels, self.weight.len());
-        let lines: Vec<Line<R>> = (0..channels).map(|c| self.line(c)).collect();
-        x.par_chunks_exact_mut(channels * pixels).for_each(|x| {
+        let (pixels, lines) = (self.pixels, self.lines());
+        x.par_chunks_exact_mut(lines.len() * pixels).for_each(|x| {
             vectorised(
                 #[inline(always)]
                 || {
@@ -188,55 +196,129 @@ impl<R: Real> Norm<'_, R> {
         });
     }
 
-    /// The vjp, where the moments are those of `x` and are differentiated too: turns `y_bar` into `x_bar` (overwritten) and
-    /// adds to `weight_bar` and `bias_bar`.
+    /// The sums of g and of g (x - mean) over each channel of one image, g being `y_bar` where ReLU lets through.
+    pub(super) fn image_sums(&self, lines: &[Line<R>], x: &[R], y_bar: &[R]) -> Vec<(f64, f64)> {
+        let planes = x.chunks_exact(self.pixels).zip(y_bar.chunks_exact(self.pixels)).zip(lines);
+        planes.zip(&self.moments.mean).map(|(((x, g), &line), &mean)| masked_sums(x, g, line, mean)).collect()
+    }
+
+    /// The vjp, where the moments are those of `x` and are differentiated too: adds to `weight_bar` and `bias_bar` and returns
+    /// what turns `y_bar` into the cotangent of `x`. `sums`, those of each channel of each image, `[n, channels]`, are those of
+    /// `x` and `y_bar` where they are known already; empty where not.
     ///
     /// With g = y_bar where ReLU lets through, n the count and xhat the normalised x:
     /// x_bar = weight / std (g - mean(g) - xhat mean(g xhat)).
-    pub fn vjp(&self, x: &[R], y_bar: &[R], x_bar: &mut [R], weight_bar: &mut [R], bias_bar: &mut [R]) {
-        let (pixels, channels, m) = (self.pixels, self.weight.len(), self.moments);
+    pub fn vjp(
+        &self,
+        x: &'a [R],
+        y_bar: &[R],
+        sums: &[(f64, f64)],
+        weight_bar: &mut [R],
+        bias_bar: &mut [R],
+    ) -> NormVjp<'a, R> {
+        let (pixels, channels, m) = (self.pixels, self.channels(), self.moments);
+        let lines = self.lines();
+        // The sums of g and of g xhat.
         let sums: Vec<(f64, f64)> = (0..channels)
             .into_par_iter()
             .map(|c| {
-                let (line, inverse) = (self.line(c), self.inverse(c));
-                let (mut plain, mut scaled) = (0.0, 0.0);
-                for (x, g) in planes(x, channels, pixels, c).zip(planes(y_bar, channels, pixels, c)) {
-                    let (p, s) = masked_sums(x, g, line, m.mean[c]);
-                    plain += p;
-                    scaled += s * inverse;
+                let (inverse, mut total) = (self.inverse(c), (0.0, 0.0));
+                let mut add = |(plain, weighted): (f64, f64)| {
+                    total.0 += plain;
+                    total.1 += weighted * inverse;
+                };
+                if sums.is_empty() {
+                    let planes = planes(x, channels, pixels, c).zip(planes(y_bar, channels, pixels, c));
+                    planes.for_each(|(x, g)| add(masked_sums(x, g, lines[c], m.mean[c])));
+                } else {
+                    sums.iter().skip(c).step_by(channels).for_each(|&sums| add(sums));
                 }
-                (plain, scaled)
+                total
             })
             .collect();
         for (c, &(plain, scaled)) in sums.iter().enumerate() {
             bias_bar[c] = bias_bar[c] + R::of(plain);
             weight_bar[c] = weight_bar[c] + R::of(scaled);
         }
-        // x_bar = a g + p x + q, with the constants folded.
         let n = m.count as f64;
-        let folded: Vec<(Line<R>, R, R)> = (0..channels)
-            .map(|c| {
-                let ((a, _), (plain, scaled)) = (self.affine(c), sums[c]);
-                let p = -a * scaled / n * self.inverse(c);
-                (self.line(c), R::of(p), R::of(-a * plain / n - p * m.mean[c]))
-            })
-            .collect();
-        x_bar
-            .par_chunks_exact_mut(channels * pixels)
-            .zip(x.par_chunks_exact(channels * pixels).zip(y_bar.par_chunks_exact(channels * pixels)))
-            .for_each(|(x_bar, (x, y_bar))| {
-                vectorised(
-                    #[inline(always)]
-                    || {
-                        let planes = x_bar.chunks_exact_mut(pixels).zip(x.chunks_exact(pixels));
-                        for (((x_bar, x), y_bar), &(line, p, q)) in planes.zip(y_bar.chunks_exact(pixels)).zip(&folded)
-                        {
-                            for ((x_bar, &x), &g) in x_bar.iter_mut().zip(x).zip(y_bar) {
-                                *x_bar = line.a * line.masked(x, g) + p * x + q;
-                            }
-                        }
-                    },
-                );
-            });
+        let folded = lines.into_iter().zip(sums).enumerate().map(|(c, (line, (plain, scaled)))| {
+            let (a, _) = self.affine(c);
+            let p = -a * scaled / n * self.inverse(c);
+            Folded { line, p: R::of(p), q: R::of(-a * plain / n - p * m.mean[c]) }
+        });
+        NormVjp { pixels, x, folded: folded.collect() }
+    }
+}
+
+/// x_bar = a g + p x + q with g = y_bar where ReLU lets through: the vjp of a batch norm for a channel, its constants folded.
+#[derive(Clone, Copy, Debug)]
+struct Folded<R> {
+    line: Line<R>,
+    p: R,
+    q: R,
+}
+
+impl<R: Real> Folded<R> {
+    #[inline(always)]
+    fn at(self, x: R, g: R) -> R {
+        self.line.a * self.line.masked(x, g) + self.p * x + self.q
+    }
+}
+
+/// What turns the cotangent of a batch norm's output into that of its input `x`: one pass over memory, due where it is read.
+#[derive(Clone, Debug)]
+pub struct NormVjp<'a, R> {
+    pixels: usize,
+    x: &'a [R],
+    folded: Vec<Folded<R>>,
+}
+
+impl<R: Real> NormVjp<'_, R> {
+    /// The same in `f32`, where that is what it is.
+    pub(super) fn singles(&self) -> Option<NormVjp<'_, f32>> {
+        let single = |x: R| x.f64() as f32;
+        let folded = self.folded.iter().map(|&Folded { line: Line { a, b, relu }, p, q }| {
+            let line = Line { a: single(a), b: single(b), relu };
+            Folded { line, p: single(p), q: single(q) }
+        });
+        Some(NormVjp { pixels: self.pixels, x: singles(self.x)?, folded: folded.collect() })
+    }
+
+    /// Writes the cotangent `x_bar` of the input for that of the output.
+    pub fn apply(&self, y_bar: &[R], x_bar: &mut [R]) {
+        let image = self.folded.len() * self.pixels;
+        let images = x_bar.par_chunks_exact_mut(image).zip(y_bar.par_chunks_exact(image));
+        images.enumerate().for_each(|(i, (x_bar, y_bar))| self.apply_from(i, y_bar, x_bar));
+    }
+
+    /// Turns the cotangent of the output into that of the input.
+    pub fn apply_in_place(&self, bar: &mut [R]) {
+        let image = self.folded.len() * self.pixels;
+        bar.par_chunks_exact_mut(image).zip(self.x.par_chunks_exact(image)).for_each(|(bar, x)| {
+            vectorised(
+                #[inline(always)]
+                || {
+                    let planes = bar.chunks_exact_mut(self.pixels).zip(x.chunks_exact(self.pixels));
+                    for ((bar, x), &folded) in planes.zip(&self.folded) {
+                        bar.iter_mut().zip(x).for_each(|(bar, &x)| *bar = folded.at(x, *bar));
+                    }
+                },
+            );
+        });
+    }
+
+    /// Writes the cotangent `x_bar` of the input for that of the output, for images from number `first` on.
+    pub(super) fn apply_from(&self, first: usize, y_bar: &[R], x_bar: &mut [R]) {
+        let x = &self.x[first * self.folded.len() * self.pixels..];
+        vectorised(
+            #[inline(always)]
+            || {
+                let planes = x_bar.chunks_exact_mut(self.pixels).zip(y_bar.chunks_exact(self.pixels));
+                let folded = self.folded.iter().cycle();
+                for (((x_bar, y_bar), x), &folded) in planes.zip(x.chunks_exact(self.pixels)).zip(folded) {
+                    x_bar.iter_mut().zip(y_bar).zip(x).for_each(|((x_bar, &g), &x)| *x_bar = folded.at(x, g));
+                }
+            },
+        );
     }
 }

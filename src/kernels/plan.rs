@@ -9,6 +9,8 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::ConvShape;
+use super::norm::Line;
+use super::simd::vectorised;
 
 /// Registers of pixels in a tile.
 pub(super) const VECTORS: usize = 4;
@@ -100,9 +102,30 @@ impl Plan {
         self.images == 1 && self.zeros == [0, 0]
     }
 
-    /// Copies images into `padded`, whose zeros were set when it was made. Where there are fewer images than the layout
-    /// holds, the others' places keep what they have.
-    pub fn pad(&self, x: &[f32], padded: &mut [f32]) {
+    /// Copies images into `padded`, whose zeros were set when it was made, channel by channel through `lines` where there are
+    /// any. Where there are fewer images than the layout holds, the others' places keep what they have.
+    pub fn pad(&self, x: &[f32], lines: &[Line<f32>], padded: &mut [f32]) {
+        vectorised(
+            #[inline(always)]
+            || match lines {
+                [] => self.pad_with(
+                    x,
+                    padded,
+                    #[inline(always)]
+                    |_, x| x,
+                ),
+                lines => self.pad_with(
+                    x,
+                    padded,
+                    #[inline(always)]
+                    |channel, x| lines[channel].at(x),
+                ),
+            },
+        );
+    }
+
+    #[inline(always)]
+    fn pad_with(&self, x: &[f32], padded: &mut [f32], at: impl Fn(usize, f32) -> f32) {
         let ([height, width], k) = (self.input, self.images);
         let image_len = self.channels.0 * height * width;
         for (channel, plane) in padded.chunks_exact_mut(self.plane).enumerate() {
@@ -110,11 +133,12 @@ impl Plan {
             for (row, line) in lines.take(height).enumerate() {
                 let (to, first) = (&mut line[self.zeros[1] * k..][..width * k], (channel * height + row) * width);
                 if k == 1 {
-                    to.copy_from_slice(&x[first..first + width]);
+                    to.iter_mut().zip(&x[first..]).for_each(|(to, &from)| *to = at(channel, from));
                     continue;
                 }
                 for (i, image) in x.chunks_exact(image_len).enumerate() {
-                    to.iter_mut().skip(i).step_by(k).zip(&image[first..]).for_each(|(to, &from)| *to = from);
+                    let from = &image[first..][..width];
+                    to.iter_mut().skip(i).step_by(k).zip(from).for_each(|(to, &from)| *to = at(channel, from));
                 }
             }
         }

@@ -26,3 +26,23 @@ pub(super) fn sum_of(n: usize, term: impl Fn(usize) -> f64) -> f64 {
     }
     sums.iter().sum()
 }
+
+/// The sums over i of both numbers of `terms(i)`, each as [`sum_of`] adds it.
+#[inline(always)]
+pub(super) fn sums_of(n: usize, terms: impl Fn(usize) -> (f64, f64)) -> (f64, f64) {
+    let (mut ones, mut twos) = ([0.0; LANES], [0.0; LANES]);
+    let whole = n - n % LANES;
+    for first in (0..whole).step_by(LANES) {
+        for (i, (one, two)) in ones.iter_mut().zip(&mut twos).enumerate() {
+            let terms = terms(first + i);
+            *one += terms.0;
+            *two += terms.1;
+        }
+    }
+    for i in whole..n {
+        let terms = terms(i);
+        ones[i - whole] += terms.0;
+        twos[i - whole] += terms.1;
+    }
+    (ones.iter().sum(), twos.iter().sum())
+}

@@ -2,12 +2,14 @@
 //!
 //! Parameters and running statistics are slices that the caller owns; a chain knows only shapes and places.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
-use crate::kernels::Moments;
-use crate::ode::{Real, copied, zeros};
+use crate::kernels::{Cotangent, Moments};
+use crate::ode::{Real, copied};
 
 use super::layer::{Layer, Statistics};
+use super::unit::{Unit, units};
 
 /// Layers one after the other, with their place in the parameters and running statistics of the network.
 #[derive(Clone, Debug)]
@@ -22,19 +24,19 @@ pub struct Chain {
     pub parameters: Range<usize>,
 }
 
-/// What a forward pass leaves for the vjp: the input of each layer, and the moments of each batch norm.
+/// What a forward pass leaves for the vjp: the input of each unit, and the moments of its batch norm.
 ///
-/// An input that is the output of a batch norm or ReLU is not kept: one pass over memory makes it again, same bits.
+/// The output of a batch norm or ReLU is not kept: whoever reads it makes it again on the way, same bits.
 pub struct ChainTape<R> {
     step: usize,
-    inputs: Vec<Option<Vec<R>>>,
+    inputs: Vec<Vec<R>>,
     moments: Vec<Option<Moments>>,
 }
 
 impl<R: Real> ChainTape<R> {
     /// Bytes that the tape keeps alive.
     pub fn bytes(&self) -> usize {
-        self.inputs.iter().flatten().map(|x| x.len() * size_of::<R>()).sum()
+        self.inputs.iter().map(|x| x.len() * size_of::<R>()).sum()
     }
 }
 
@@ -75,12 +77,17 @@ impl Chain {
         statistics: Statistics,
         running: &mut [f64],
     ) -> Vec<R> {
-        let Some((first, rest)) = self.of(step).split_first() else { return copied(x) };
-        let mut current = first.forward(x, theta, statistics, running).0;
-        for layer in rest {
-            current = layer.forward_owned(current, theta, statistics, running);
+        let units = units(self.of(step));
+        let (mut current, mut sums) = (Cow::Borrowed(x), vec![]);
+        for (i, unit) in units.iter().enumerate() {
+            let wants_sums = units.get(i + 1).is_some_and(Unit::has_norm);
+            let output = unit.forward(current, &sums, theta, (statistics, running), wants_sums);
+            (current, sums) = (Cow::Owned(output.y), output.sums);
         }
-        current
+        match current {
+            Cow::Borrowed(x) => copied(x),
+            Cow::Owned(y) => y,
+        }
     }
 
     /// As [`Self::forward`], same bits, with the tape.
@@ -93,15 +100,14 @@ impl Chain {
         running: &mut [f64],
     ) -> (Vec<R>, ChainTape<R>) {
         let mut tape = ChainTape { step, inputs: vec![], moments: vec![] };
-        let mut current = copied(x);
-        let mut remade = false;
-        for layer in self.of(step) {
-            let (y, moments) = layer.forward(&current, theta, statistics, running);
-            let input = std::mem::replace(&mut current, y);
-            // Two cheap layers in a row: the second keeps its input, so that one pass is always enough.
-            tape.inputs.push((!remade).then_some(input));
-            remade = !remade && layer.is_cheap();
-            tape.moments.push(moments);
+        let units = units(self.of(step));
+        let (mut current, mut sums) = (copied(x), vec![]);
+        for (i, unit) in units.iter().enumerate() {
+            let wants_sums = units.get(i + 1).is_some_and(Unit::has_norm);
+            let output = unit.forward(Cow::Borrowed(&current), &sums, theta, (statistics, running), wants_sums);
+            tape.inputs.push(std::mem::replace(&mut current, output.y));
+            tape.moments.push(output.moments);
+            sums = output.sums;
         }
         (current, tape)
     }
@@ -116,23 +122,15 @@ impl Chain {
         theta_bar: &mut [R],
         want_input: bool,
     ) -> Option<Vec<R>> {
-        let mut bar: Option<Vec<R>> = None;
-        for (i, layer) in self.of(tape.step).iter().enumerate().rev() {
-            let remade = tape.inputs[i].is_none().then(|| self.remake(tape, theta, i));
-            let x = tape.inputs[i].as_deref().or(remade.as_deref()).unwrap_or_default();
-            let y_bar = bar.as_deref().unwrap_or(y_bar);
-            let moments = tape.moments[i].as_ref();
-            bar = Some(layer.vjp(x, theta, moments, y_bar, theta_bar, i > 0 || want_input));
+        let mut bar = Cotangent { numbers: Cow::Borrowed(y_bar), norm: None };
+        let units = units(self.of(tape.step));
+        for (i, unit) in units.iter().enumerate().rev() {
+            let (x, moments) = (&tape.inputs[i][..], tape.moments[i].as_ref());
+            bar = unit.vjp(x, moments, theta, bar, theta_bar, i > 0 || want_input)?;
         }
-        want_input.then(|| bar.unwrap_or_else(|| copied(y_bar)))
-    }
-
-    /// The input of layer `i`, from that of the layer before.
-    fn remake<R: Real>(&self, tape: &ChainTape<R>, theta: &[R], i: usize) -> Vec<R> {
-        let before = i - 1;
-        let x = tape.inputs[before].as_deref().unwrap_or_default();
-        let mut y = zeros(x.len());
-        self.of(tape.step)[before].apply(x, theta, tape.moments[before].as_ref(), &mut y);
-        y
+        want_input.then(|| match bar.written() {
+            Cow::Borrowed(bar) => copied(bar),
+            Cow::Owned(bar) => bar,
+        })
     }
 }

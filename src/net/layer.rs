@@ -1,12 +1,12 @@
-//! One layer: forward and vjp.
+//! One layer: what it does, and where its parameters stand.
 
 use std::ops::Range;
 
 use crate::kernels::{
-    ConvShape, Moments, Norm, PoolShape, average_pool, average_pool_vjp, conv, conv_vjp_input, conv_vjp_weights,
-    linear, linear_vjp, max_pool, max_pool_vjp, moments,
+    ConvShape, Moments, Norm, PoolShape, average_pool, average_pool_vjp, linear, linear_vjp, max_pool, max_pool_vjp,
+    moments,
 };
-use crate::ode::{Real, zeros};
+use crate::ode::Real;
 
 /// Momentum of the running statistics (PyTorch's default).
 const MOMENTUM: f64 = 0.1;
@@ -86,128 +86,91 @@ impl Layer {
         matches!(self.kind, Kind::Norm { .. } | Kind::Relu)
     }
 
-    /// The output for a batch; `theta` are the chain's parameters, `running` the network's statistics. Batch norm gives its
-    /// moments.
-    pub fn forward<R: Real>(
-        &self,
-        x: &[R],
-        theta: &[R],
-        statistics: Statistics,
-        running: &mut [f64],
-    ) -> (Vec<R>, Option<Moments>) {
-        let moments = self.moments(x, statistics, running);
-        let mut y = zeros(x.len() / self.input.iter().product::<usize>() * self.output.iter().product::<usize>());
-        self.apply(x, theta, moments.as_ref(), &mut y);
-        (y, moments)
+    /// Numbers of the output for `len` numbers of input.
+    pub(super) fn output_len(&self, len: usize) -> usize {
+        len / self.input.iter().product::<usize>() * self.output.iter().product::<usize>()
     }
 
-    /// As [`Self::forward`], same bits, in the place of its input where that can be.
-    pub fn forward_owned<R: Real>(
-        &self,
-        mut x: Vec<R>,
-        theta: &[R],
-        statistics: Statistics,
-        running: &mut [f64],
-    ) -> Vec<R> {
-        match (self.kind, self.moments(&x, statistics, running)) {
-            (Kind::Norm { pixels, relu, .. }, Some(moments)) => {
-                self.norm(theta, pixels, relu, &moments).apply_in_place(&mut x);
-                x
-            }
-            _ => self.forward(&x, theta, statistics, running).0,
+    /// The batch norm with these moments; `None` for any other layer.
+    pub(super) fn norm<'a, R: Real>(&self, theta: &'a [R], moments: &'a Moments) -> Option<Norm<'a, R>> {
+        let Kind::Norm { pixels, relu, .. } = self.kind else { return None };
+        let (weight, bias) = theta[self.range.clone()].split_at(moments.mean.len());
+        Some(Norm { pixels, moments, weight, bias, relu })
+    }
+
+    /// How many of the layer's own parameters are weights; those behind them are biases.
+    fn cut(&self) -> usize {
+        match self.kind {
+            Kind::Conv { shape, .. } => shape.weight_len(),
+            Kind::Linear { inputs, outputs } => inputs * outputs,
+            _ => 0,
         }
     }
 
-    fn norm<'a, R: Real>(&self, theta: &'a [R], pixels: usize, relu: bool, moments: &'a Moments) -> Norm<'a, R> {
-        let (weight, bias) = theta[self.range.clone()].split_at(moments.mean.len());
-        Norm { pixels, moments, weight, bias, relu }
+    /// Its weights and, where it has one, its bias.
+    pub(super) fn weights<'a, R>(&self, theta: &'a [R]) -> (&'a [R], Option<&'a [R]>) {
+        let (weights, bias) = theta[self.range.clone()].split_at(self.cut());
+        (weights, (!bias.is_empty()).then_some(bias))
     }
 
-    /// The moments that a batch norm uses, with the update of the running ones.
-    fn moments<R: Real>(&self, x: &[R], statistics: Statistics, running: &mut [f64]) -> Option<Moments> {
+    /// As [`Self::weights`], of a cotangent.
+    pub(super) fn weights_mut<'a, R>(&self, theta_bar: &'a mut [R]) -> (&'a mut [R], Option<&'a mut [R]>) {
+        let (weights, bias) = theta_bar[self.range.clone()].split_at_mut(self.cut());
+        (weights, if bias.is_empty() { None } else { Some(bias) })
+    }
+
+    /// The moments that a batch norm uses, with the update of the running ones; `None` for any other layer. `sums` as
+    /// [`moments`] takes them.
+    pub(super) fn moments<R: Real>(
+        &self,
+        x: &[R],
+        sums: &[f64],
+        statistics: Statistics,
+        running: &mut [f64],
+    ) -> Option<Moments> {
         let Kind::Norm { channels, pixels, running: place, .. } = self.kind else { return None };
         let kept = &mut running[place..place + 2 * channels];
         if statistics == Statistics::Running {
             let (mean, variance) = kept.split_at(channels);
             return Some(Moments { mean: mean.to_vec(), variance: variance.to_vec(), count: 0 });
         }
-        let moments = moments(x, channels, pixels);
+        let moments = moments(x, channels, pixels, sums);
         if statistics == Statistics::BatchUpdating {
             update(kept, &moments);
         }
         Some(moments)
     }
 
-    /// Writes the output for given moments to `y`.
-    pub fn apply<R: Real>(&self, x: &[R], theta: &[R], moments: Option<&Moments>, y: &mut [R]) {
-        let w = &theta[self.range.clone()];
-        match (self.kind, moments) {
-            (Kind::Conv { shape, bias }, _) => {
-                let (w, b) = w.split_at(shape.weight_len());
-                conv(&shape, x, w, bias.then_some(b), y);
-            }
-            (Kind::Norm { pixels, relu, .. }, Some(moments)) => self.norm(theta, pixels, relu, moments).apply(x, y),
-            (Kind::Norm { .. } | Kind::Relu, _) => {
-                // Written so that NaN stays NaN.
-                y.iter_mut().zip(x).for_each(|(y, &x)| *y = if x <= R::zero() { R::zero() } else { x });
-            }
-            (Kind::AveragePool(shape), _) => average_pool(&shape, x, y),
-            (Kind::MaxPool(shape), _) => max_pool(&shape, x, y),
-            (Kind::Linear { inputs, outputs }, _) => {
-                let (w, b) = w.split_at(inputs * outputs);
+    /// Writes the output of a pooling or linear layer.
+    pub(super) fn apply<R: Real>(&self, x: &[R], theta: &[R], y: &mut [R]) {
+        match self.kind {
+            Kind::AveragePool(shape) => average_pool(&shape, x, y),
+            Kind::MaxPool(shape) => max_pool(&shape, x, y),
+            Kind::Linear { inputs, outputs } => {
+                let (w, b) = theta[self.range.clone()].split_at(self.cut());
                 linear(inputs, outputs, x, w, b, y);
             }
+            Kind::Conv { .. } | Kind::Norm { .. } | Kind::Relu => unreachable!("units do these themselves"),
         }
     }
 
-    /// From the cotangent `bar` of the output: adds to the chain's `theta_bar` and returns the cotangent of the input `x`; empty
-    /// where `want_input` is false and the layer can spare it. `moments` are those of `x`.
-    pub fn vjp<R: Real>(
-        &self,
-        x: &[R],
-        theta: &[R],
-        moments: Option<&Moments>,
-        bar: &[R],
-        theta_bar: &mut [R],
-        want_input: bool,
-    ) -> Vec<R> {
-        let (w, w_bar) = (&theta[self.range.clone()], &mut theta_bar[self.range.clone()]);
-        let mut x_bar = zeros(if want_input { x.len() } else { 0 });
-        match (self.kind, moments) {
-            (Kind::Conv { shape, bias }, _) => {
-                let cut = shape.weight_len();
-                let (w_bar, b_bar) = w_bar.split_at_mut(cut);
-                conv_vjp_weights(&shape, x, bar, w_bar, bias.then_some(b_bar));
-                if want_input {
-                    conv_vjp_input(&shape, &w[..cut], bar, &mut x_bar);
-                }
+    /// Whether its vjp needs the numbers of its input.
+    pub(super) fn vjp_reads(&self) -> bool {
+        !matches!(self.kind, Kind::AveragePool(_))
+    }
+
+    /// From the cotangent `bar` of the output of a pooling or linear layer: adds to the chain's `theta_bar` and to `x_bar`.
+    pub(super) fn vjp<R: Real>(&self, x: &[R], theta: &[R], bar: &[R], theta_bar: &mut [R], x_bar: &mut [R]) {
+        match self.kind {
+            Kind::AveragePool(shape) => average_pool_vjp(&shape, bar, x_bar),
+            Kind::MaxPool(shape) => max_pool_vjp(&shape, x, bar, x_bar),
+            Kind::Linear { inputs, outputs } => {
+                let w = &theta[self.range.clone()][..self.cut()];
+                let (w_bar, b_bar) = theta_bar[self.range.clone()].split_at_mut(self.cut());
+                linear_vjp(inputs, outputs, x, w, bar, x_bar, w_bar, b_bar);
             }
-            (Kind::Norm { pixels, relu, channels, .. }, Some(moments)) => {
-                let (weight_bar, bias_bar) = w_bar.split_at_mut(channels);
-                x_bar.resize(x.len(), R::zero());
-                self.norm(theta, pixels, relu, moments).vjp(x, bar, &mut x_bar, weight_bar, bias_bar);
-            }
-            (Kind::Norm { .. } | Kind::Relu, _) => {
-                x_bar.resize(x.len(), R::zero());
-                for ((x_bar, &x), &bar) in x_bar.iter_mut().zip(x).zip(bar) {
-                    *x_bar = if x > R::zero() { bar } else { R::zero() };
-                }
-            }
-            (Kind::AveragePool(shape), _) => {
-                x_bar.resize(x.len(), R::zero());
-                average_pool_vjp(&shape, bar, &mut x_bar);
-            }
-            (Kind::MaxPool(shape), _) => {
-                x_bar.resize(x.len(), R::zero());
-                max_pool_vjp(&shape, x, bar, &mut x_bar);
-            }
-            (Kind::Linear { inputs, outputs }, _) => {
-                x_bar.resize(x.len(), R::zero());
-                let (w_bar, b_bar) = w_bar.split_at_mut(inputs * outputs);
-                linear_vjp(inputs, outputs, x, &w[..inputs * outputs], bar, &mut x_bar, w_bar, b_bar);
-            }
+            Kind::Conv { .. } | Kind::Norm { .. } | Kind::Relu => unreachable!("units do these themselves"),
         }
-        x_bar
     }
 }
 

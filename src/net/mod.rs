@@ -18,6 +18,7 @@ mod segment;
 mod solve;
 mod spec;
 mod squeezenext;
+mod unit;
 
 pub use builder::{Parameter, StartValue};
 pub use chain::{Chain, ChainTape};

@@ -27,4 +27,4 @@ pub use stack::Stack;
 pub use step::{Step, Workspace, combine, combine_is_finite, finish, guarded, stage_state, stages, step};
 pub use tableau::{ButcherTableau, Embedded};
 pub use time_parameters::{TimeParameters, TimeRule};
-pub use vector::{Real, Vector, copied, distance, relative_distance, zeros};
+pub use vector::{Real, Vector, copied, distance, relative_distance, unwritten, zeros};
