@@ -160,7 +160,7 @@ fn networks_agree<R: Real>() {
         let [width, batch] = ["width", "batch"].map(|n| fixture[n].as_u64().unwrap() as usize);
         let net = Network::new(&(network(name).unwrap().build)(form, width, 10));
         let theta: Vec<R> = parameters(&net);
-        let images: Vec<R> = numbers(8, batch * 3072);
+        let images: Vec<R> = numbers(fixture["images"].as_u64().unwrap(), batch * 3072);
         let solve = Solve { tableau: solver("euler").unwrap(), steps: Steps::Fixed(2), method: Method::Anode };
         let ledger = Ledger::new();
         let (logits, kept) = net.forward(&images, &theta, solve, &ledger).unwrap();

@@ -2,7 +2,7 @@
 //!
 //! Each image is unrolled (im2col) and multiplied by the weight matrix on one thread; rayon spreads the images.
 //! Sums over images run in fixed groups, added in the order of the images, so the bits do not depend on the
-//! number of threads.
+//! number of threads. In `f32` the kernels of `winograd` and `direct` come first, where they can take the shape.
 
 use std::any::TypeId;
 
@@ -13,6 +13,7 @@ use crate::ode::Real;
 
 use super::direct;
 use super::norm::channel_sums;
+use super::winograd;
 
 /// Images whose weight gradients are summed on one thread before the groups are added in order.
 const GROUP: usize = 8;
@@ -222,7 +223,8 @@ pub fn conv<R: Real>(shape: &ConvShape, x: &[R], w: &[R], bias: Option<&[R]>, y:
     let as_singles = (singles(x), singles(w), bias.map(singles));
     if let (Some(x), Some(w), None | Some(Some(_))) = as_singles
         && let Some(y) = singles_mut(y)
-        && direct::forward(shape, x, w, as_singles.2.flatten(), y)
+        && let bias = as_singles.2.flatten()
+        && (winograd::forward(shape, x, w, bias, y) || direct::forward(shape, x, w, bias, y))
     {
         return;
     }
@@ -256,7 +258,7 @@ fn conv_unrolled<R: Real>(shape: &ConvShape, x: &[R], w: &[R], y: &mut [R]) {
 pub fn conv_vjp_input<R: Real>(shape: &ConvShape, w: &[R], y_bar: &[R], x_bar: &mut [R]) {
     if let (Some(y_bar), Some(w)) = (singles(y_bar), singles(w))
         && let Some(x_bar) = singles_mut(x_bar)
-        && direct::vjp_input(shape, w, y_bar, x_bar)
+        && (winograd::vjp_input(shape, w, y_bar, x_bar) || direct::vjp_input(shape, w, y_bar, x_bar))
     {
         return;
     }
@@ -280,7 +282,9 @@ pub fn conv_vjp_input<R: Real>(shape: &ConvShape, w: &[R], y_bar: &[R], x_bar: &
 pub fn conv_vjp_weights<R: Real>(shape: &ConvShape, x: &[R], y_bar: &[R], w_bar: &mut [R], bias_bar: Option<&mut [R]>) {
     let pixels = shape.pixels();
     let taken = match (singles(x), singles(y_bar), singles_mut(w_bar)) {
-        (Some(x), Some(y_bar), Some(w_bar)) => direct::vjp_weights(shape, x, y_bar, w_bar),
+        (Some(x), Some(y_bar), Some(w_bar)) => {
+            winograd::vjp_weights(shape, x, y_bar, w_bar) || direct::vjp_weights(shape, x, y_bar, w_bar)
+        }
         _ => false,
     };
     if !taken {

@@ -116,7 +116,7 @@ fn tiles(range: Range<usize>) -> impl Iterator<Item = (usize, usize)> {
 /// # Safety
 /// `at + S::F32_LANES` numbers must lie in `from`.
 #[inline(always)]
-unsafe fn load<S: Simd>(from: &[f32], at: usize) -> S::f32s {
+pub(super) unsafe fn load<S: Simd>(from: &[f32], at: usize) -> S::f32s {
     debug_assert!(at + S::F32_LANES <= from.len());
     // SAFETY: the caller's promise; any bits are numbers.
     unsafe { from.as_ptr().add(at).cast::<S::f32s>().read_unaligned() }
@@ -125,7 +125,7 @@ unsafe fn load<S: Simd>(from: &[f32], at: usize) -> S::f32s {
 /// # Safety
 /// `at + S::F32_LANES` numbers must lie in `to`.
 #[inline(always)]
-unsafe fn store<S: Simd>(to: &mut [f32], at: usize, x: S::f32s) {
+pub(super) unsafe fn store<S: Simd>(to: &mut [f32], at: usize, x: S::f32s) {
     debug_assert!(at + S::F32_LANES <= to.len());
     // SAFETY: the caller's promise.
     unsafe { to.as_mut_ptr().add(at).cast::<S::f32s>().write_unaligned(x) }

@@ -11,6 +11,7 @@ mod norm;
 mod plan;
 mod pool;
 mod simd;
+mod winograd;
 
 pub use activation::Activation;
 pub use conv::{ConvShape, conv, conv_vjp_input, conv_vjp_weights, linear, linear_vjp};
