@@ -24,7 +24,7 @@ fn main() {
     let solve = Solve { tableau: solver("euler").expect("Euler"), steps, method };
     let registered = network(net).expect("a network");
     let net = Arc::new(Network::new(&(registered.build)(Form::Ode, registered.width, 10)));
-    let mut learner = Learner::new(&net.initial(0), net.weight_count(), 0.9, 5e-4).expect("a learner");
+    let mut learner = Learner::new(net.initial(0), net.weight_count(), 0.9, 5e-4);
     let images = normal(&mut stream(0, Stream::Data), batch * 3072, 1.0);
     let images: Vec<f32> = images.into_iter().map(|x| x as f32).collect();
     let labels: Vec<u8> = (0..batch).map(|i| (i % 10) as u8).collect();

@@ -122,11 +122,11 @@ impl Method {
                 let mut actions = vec![Action::Restore { step: 0 }, Action::Free { step: 0 }];
                 actions.extend(vec![Action::Tape; steps]);
                 actions.extend(vec![Action::Reverse; steps]);
-                Kept::Schedule(Paused::at_the_turn(actions, (steps, solution.end.duplicate()), states))
+                Kept::Schedule(Paused::at_the_turn(actions, steps, states))
             }
             Self::Online(_) => {
                 let actions = snapshots.backward(steps);
-                Kept::Schedule(Paused::at_the_turn(actions, (steps, solution.end.duplicate()), states))
+                Kept::Schedule(Paused::at_the_turn(actions, steps, states))
             }
             Self::InterpolatedAdjoint => {
                 let at = At { t: block.span.1, step: steps, stage: 0, pass: Pass::Replay };
@@ -171,7 +171,7 @@ impl<F: DifferentiableField> AdaptiveTrajectory<F> {
         let (past, parts) = match self.kept {
             Kept::Schedule(paused) => {
                 let block = Block { field: block.field, tableau: block.tableau, grid: Grid::Times(times) };
-                return paused.backward(&block, theta, cotangent, theta_bar, ledger);
+                return paused.backward(&block, theta, cotangent.duplicate(), theta_bar, ledger);
             }
             Kept::End => (None, vec![self.solution.end.duplicate(), cotangent.duplicate(), theta_bar.zeros_like()]),
             Kept::Nodes(nodes) => (Some(Past { times, nodes }), vec![cotangent.duplicate(), theta_bar.zeros_like()]),

@@ -27,4 +27,4 @@ pub use method::{Method, UnknownMethod};
 pub use optimum::{binomial, fewest_plain_steps, revolve_optimum};
 pub use reversible::COUPLING;
 pub use schedule::{Action, schedule};
-pub use solve::{Gradient, Trajectory};
+pub use solve::{Gradient, Reversal, Trajectory};

@@ -4,7 +4,7 @@ use crate::ode::{DifferentiableField, SolveError, Vector};
 
 use super::{Block, Cost, Ledger, Method, continuous, executor, leapfrog, reversible, schedule};
 
-/// The forward sweep of a block, with what its method keeps for the backward sweep.
+/// The forward sweep of a block: where it ended, and what its method keeps for the backward sweep.
 ///
 /// ```
 /// use anode::gradient::{Block, Ledger, Method};
@@ -23,12 +23,16 @@ use super::{Block, Cost, Ledger, Method, continuous, executor, leapfrog, reversi
 /// assert_eq!(z0_bar.len(), 2);
 /// ```
 pub struct Trajectory<F: DifferentiableField> {
-    kept: Kept<F>,
+    end: F::Vector,
+    kept: Reversal<F>,
 }
+
+/// What the backward sweep of a block starts from, without the end of the forward sweep where the method can do without it.
+pub struct Reversal<F: DifferentiableField>(Kept<F>);
 
 enum Kept<F: DifferentiableField> {
     Schedule(executor::Paused<F>),
-    Continuous(F::Vector, continuous::Kept<F::Vector>),
+    Continuous(continuous::Kept<F::Vector>),
     Leapfrog(leapfrog::Pair<F::Vector>),
     Reversible(reversible::Pair<F::Vector>),
 }
@@ -83,30 +87,36 @@ impl Method {
             return block.extent(z0, theta)?.within(budget)?.forward(block, z0, theta, ledger);
         }
         if let Some(actions) = schedule::schedule(self, block.grid.steps()) {
-            let paused = executor::forward(block, actions, z0, theta, ledger)?;
-            return Ok(Trajectory { kept: Kept::Schedule(paused) });
+            let (end, paused) = executor::forward(block, actions, z0, theta, ledger)?;
+            return Ok(Trajectory { end, kept: Reversal(Kept::Schedule(paused)) });
         }
-        let kept = match self {
-            Self::Leapfrog => Kept::Leapfrog(leapfrog::forward(block, z0, theta, ledger)?),
-            Self::Reversible => Kept::Reversible(reversible::forward(block, z0, theta, ledger)?),
+        let (end, kept) = match self {
+            Self::Leapfrog => {
+                let pair = leapfrog::forward(block, z0, theta, ledger)?;
+                (pair.end().duplicate(), Kept::Leapfrog(pair))
+            }
+            Self::Reversible => {
+                let pair = reversible::forward(block, z0, theta, ledger)?;
+                (pair.end().duplicate(), Kept::Reversible(pair))
+            }
             _ => {
                 let (end, kept) = continuous::forward(block, self, z0, theta, ledger)?;
-                Kept::Continuous(end, kept)
+                (end, Kept::Continuous(kept))
             }
         };
-        Ok(Trajectory { kept })
+        Ok(Trajectory { end, kept: Reversal(kept) })
     }
 }
 
 impl<F: DifferentiableField> Trajectory<F> {
     /// z at the end of the block.
     pub fn end(&self) -> &F::Vector {
-        match &self.kept {
-            Kept::Schedule(paused) => paused.end(),
-            Kept::Continuous(end, _) => end,
-            Kept::Leapfrog(pair) => pair.end(),
-            Kept::Reversible(pair) => pair.end(),
-        }
+        &self.end
+    }
+
+    /// z at the end of the block, and what the backward sweep starts from: for callers that need not keep both.
+    pub fn into_parts(self) -> (F::Vector, Reversal<F>) {
+        (self.end, self.kept)
     }
 
     /// From `cotangent` = dJ/dz(t1): adds dJ/dtheta to `theta_bar` and returns dJ/dz(t0).
@@ -121,11 +131,28 @@ impl<F: DifferentiableField> Trajectory<F> {
         theta_bar: &mut F::Vector,
         ledger: &Ledger,
     ) -> Result<F::Vector, SolveError> {
-        match self.kept {
+        self.kept.backward(block, theta, cotangent.duplicate(), theta_bar, ledger)
+    }
+}
+
+impl<F: DifferentiableField> Reversal<F> {
+    /// As [`Trajectory::backward`]; the cotangent's memory becomes that of the result.
+    ///
+    /// # Errors
+    /// See [`SolveError`]; `theta_bar` then holds a part of the sum.
+    pub fn backward(
+        self,
+        block: &Block<F>,
+        theta: &F::Vector,
+        cotangent: F::Vector,
+        theta_bar: &mut F::Vector,
+        ledger: &Ledger,
+    ) -> Result<F::Vector, SolveError> {
+        match self.0 {
             Kept::Schedule(paused) => paused.backward(block, theta, cotangent, theta_bar, ledger),
-            Kept::Continuous(_, kept) => continuous::backward(kept, block, theta, cotangent, theta_bar, ledger),
-            Kept::Leapfrog(pair) => leapfrog::backward(pair, block, theta, cotangent, theta_bar, ledger),
-            Kept::Reversible(pair) => reversible::backward(pair, block, theta, cotangent, theta_bar, ledger),
+            Kept::Continuous(kept) => continuous::backward(kept, block, theta, &cotangent, theta_bar, ledger),
+            Kept::Leapfrog(pair) => leapfrog::backward(pair, block, theta, &cotangent, theta_bar, ledger),
+            Kept::Reversible(pair) => reversible::backward(pair, block, theta, &cotangent, theta_bar, ledger),
         }
     }
 }

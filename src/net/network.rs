@@ -35,7 +35,7 @@ pub struct Kept<R: Real>(Vec<KeptSegment<R>>);
 enum KeptSegment<R: Real> {
     Plain(Arc<Chain>, ChainTape<R>),
     Residual(Arc<Residual>, ResidualTape<R>),
-    Ode { field: OdeField<R>, theta: Vec<R>, solved: Solved<R> },
+    Ode { field: OdeField<R>, solved: Solved<R> },
     Coupled { block: CoupledBlock<OdeField<R>, R>, theta: Vec<R>, trajectory: CoupledTrajectory<OdeField<R>, R> },
 }
 
@@ -211,9 +211,9 @@ impl Network {
                         kept.push(KeptSegment::Coupled { block, theta, trajectory });
                         continue;
                     }
-                    let solved = solve.forward(&field, &current, &theta, ledger)?;
-                    current = solved.end().clone();
-                    kept.push(KeptSegment::Ode { field, theta, solved });
+                    let solved;
+                    (current, solved) = solve.forward(&field, &current, &theta, ledger)?;
+                    kept.push(KeptSegment::Ode { field, solved });
                 }
             }
         }
@@ -247,9 +247,10 @@ impl Network {
                     ledger.free(tape.bytes());
                     x_bar
                 }
-                KeptSegment::Ode { field, theta, solved } => {
+                KeptSegment::Ode { field, solved } => {
+                    let theta = theta[range.clone()].to_vec();
                     let mut block_bar = theta_bar[range.clone()].to_vec();
-                    let z_bar = solved.backward(solve, &field, &theta, &bar, &mut block_bar, ledger)?;
+                    let z_bar = solved.backward(solve, &field, &theta, bar, &mut block_bar, ledger)?;
                     theta_bar[range].copy_from_slice(&block_bar);
                     z_bar
                 }

@@ -1,6 +1,6 @@
 //! How the ODE blocks of a network are solved and differentiated: on fixed steps or by tolerance, with or without gradient.
 
-use crate::gradient::{AdaptiveBlock, AdaptiveTrajectory, Block, Ledger, Method, Trajectory};
+use crate::gradient::{AdaptiveBlock, AdaptiveTrajectory, Block, Ledger, Method, Reversal};
 use crate::ode::{Adaptive, ButcherTableau, Grid, Real, SolveError, integrate, integrate_adaptive, integrate_back};
 
 use super::ode_field::OdeField;
@@ -42,25 +42,31 @@ pub struct Solve {
     pub method: Method,
 }
 
-/// The forward sweep of a block, with what its method keeps for the backward sweep.
+/// What the backward sweep of a block starts from.
 pub(super) enum Solved<R: Real> {
-    Fixed(Trajectory<OdeField<R>>),
+    Fixed(Reversal<OdeField<R>>),
     Adaptive(AdaptiveTrajectory<OdeField<R>>),
 }
 
 impl Solve {
-    /// Integrates from `z0` and keeps what the backward sweep needs.
+    /// Integrates from `z0`: z(1), and what the backward sweep needs.
     pub(super) fn forward<R: Real>(
         self,
         field: &OdeField<R>,
         z0: &Vec<R>,
         theta: &Vec<R>,
         ledger: &Ledger,
-    ) -> Result<Solved<R>, SolveError> {
+    ) -> Result<(Vec<R>, Solved<R>), SolveError> {
         match self.steps {
-            Steps::Fixed(steps) => self.method.forward(&self.block(field, steps), z0, theta, ledger).map(Solved::Fixed),
+            Steps::Fixed(steps) => {
+                let trajectory = self.method.forward(&self.block(field, steps), z0, theta, ledger)?;
+                let (end, reversal) = trajectory.into_parts();
+                Ok((end, Solved::Fixed(reversal)))
+            }
             Steps::Adaptive(control) => {
-                self.method.forward_adaptive(&self.adaptive(field, control), z0, theta, ledger).map(Solved::Adaptive)
+                let block = self.adaptive(field, control);
+                let trajectory = self.method.forward_adaptive(&block, z0, theta, ledger)?;
+                Ok((trajectory.end().clone(), Solved::Adaptive(trajectory)))
             }
         }
     }
@@ -107,14 +113,6 @@ impl Solve {
 }
 
 impl<R: Real> Solved<R> {
-    /// z(1).
-    pub(super) fn end(&self) -> &Vec<R> {
-        match self {
-            Self::Fixed(trajectory) => trajectory.end(),
-            Self::Adaptive(trajectory) => trajectory.end(),
-        }
-    }
-
     /// From the cotangent of z(1): adds to `theta_bar` and returns the cotangent of z(0). `solve` and `field` are those of
     /// the forward sweep.
     pub(super) fn backward(
@@ -122,16 +120,16 @@ impl<R: Real> Solved<R> {
         solve: Solve,
         field: &OdeField<R>,
         theta: &Vec<R>,
-        cotangent: &Vec<R>,
+        cotangent: Vec<R>,
         theta_bar: &mut Vec<R>,
         ledger: &Ledger,
     ) -> Result<Vec<R>, SolveError> {
         match (self, solve.steps) {
-            (Self::Fixed(trajectory), Steps::Fixed(steps)) => {
-                trajectory.backward(&solve.block(field, steps), theta, cotangent, theta_bar, ledger)
+            (Self::Fixed(reversal), Steps::Fixed(steps)) => {
+                reversal.backward(&solve.block(field, steps), theta, cotangent, theta_bar, ledger)
             }
             (Self::Adaptive(trajectory), Steps::Adaptive(control)) => {
-                trajectory.backward(&solve.adaptive(field, control), theta, cotangent, theta_bar, ledger)
+                trajectory.backward(&solve.adaptive(field, control), theta, &cotangent, theta_bar, ledger)
             }
             _ => {
                 let why =

@@ -28,14 +28,14 @@ impl Step {
 pub struct Workspace<V> {
     /// Derivatives k_i of the last step.
     pub k: Vec<V>,
-    /// State of the stage in work.
-    stage: V,
+    /// State of the stage in work, from the first stage on that needs one.
+    stage: Option<V>,
 }
 
 impl<V: Vector> Workspace<V> {
     /// Room for `stages` derivatives of states like `z`.
     pub fn new(stages: usize, z: &V) -> Self {
-        Self { k: (0..stages).map(|_| z.zeros_like()).collect(), stage: z.zeros_like() }
+        Self { k: (0..stages).map(|_| z.zeros_like()).collect(), stage: None }
     }
 }
 
@@ -71,7 +71,10 @@ pub fn stages<V: Vector>(
     for i in 0..tableau.solution_stages() {
         let (done, rest) = workspace.k.split_at_mut(i);
         let at = step.at(tableau, i);
-        let state = stage_state(tableau.a[i], step.h, z, done, &mut workspace.stage);
+        let state = match tableau.a[i] {
+            [] => z,
+            row => stage_state(row, step.h, z, done, workspace.stage.get_or_insert_with(|| z.zeros_like())),
+        };
         guarded(at, || eval(at, state, &mut rest[0]))?;
     }
     Ok(())

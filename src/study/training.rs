@@ -120,8 +120,7 @@ fn go(
     // The folder's name is the run's id, so a checkpoint of another run is never taken up.
     let fingerprint = context.folder.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
     let logged = StepLog::len(context.folder);
-    let before =
-        train::resume(&mut trainer, context.folder, &fingerprint, |step| step <= logged).map_err(checkpoint)?;
+    let before = train::resume(&mut trainer, context.folder, &fingerprint, |step| step <= logged);
     let (clock, before) = (Instant::now(), before.unwrap_or(0.0));
     let coefficients = trainer.coefficients();
     let quality = QUALITY.iter().filter(|_| settings.quality_every.is_some());

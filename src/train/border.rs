@@ -6,49 +6,45 @@ use std::sync::{Arc, Mutex, PoisonError};
 use dfdx::optim::{Momentum, SgdConfig, WeightDecay};
 use dfdx::prelude::*;
 use dfdx::tensor::CpuError;
+use rayon::prelude::*;
 
 use crate::gradient::Ledger;
 use crate::net::{Network, Solve};
 use crate::ode::SolveError;
 
+/// Numbers that dfdx's optimiser moves at a time: it takes tensors of its own, so parts are copied there and back while they
+/// are in the cache. Every number moves by itself, so the parts decide no bits.
+const PART: usize = 1 << 14;
+
 /// Parameters and optimiser: the weights, which decay, and behind them the unknowns of a weight evolution, which do not.
 pub struct Learner {
     device: Cpu,
-    weights: Group,
-    /// Where there are any: dfdx knows no empty tensors.
-    unknowns: Option<Group>,
+    theta: Arc<Vec<f32>>,
+    velocity: Vec<f32>,
+    /// The first parameters that decay.
+    weights: usize,
+    momentum: f64,
+    weight_decay: f64,
 }
 
-/// Parameters that one optimiser moves.
-struct Group {
-    parameters: Tensor<(usize,), f32, Cpu>,
-    sgd: SgdConfig,
-    /// The velocity of `parameters`.
-    velocity: Gradients<f32, Cpu>,
-}
-
-impl Group {
-    fn new(device: &Cpu, theta: &[f32], momentum: f64, weight_decay: f64) -> Result<Self, StepError> {
-        let parameters = device.try_tensor_from_vec(theta.to_vec(), (theta.len(),)).map_err(dfdx)?;
-        let momentum = Some(Momentum::Classic(momentum));
-        let weight_decay = (weight_decay > 0.0).then_some(WeightDecay::L2(weight_decay));
-        let mut velocity = Gradients::leaky();
-        velocity.try_alloc_for(&parameters).map_err(dfdx)?;
-        Ok(Self { parameters, sgd: SgdConfig { lr: 0.0, momentum, weight_decay }, velocity })
-    }
-
-    fn update(&mut self, learning_rate: f64, gradient: &[f32]) -> Result<(), StepError> {
-        self.sgd.lr = learning_rate;
-        let mut gradients = Gradients::leaky();
-        let gradients = gradients.get_or_alloc_mut(&self.parameters).map_err(dfdx)?;
-        gradients.copy_from_slice(gradient);
-        let velocity = self.velocity.get_or_alloc_mut(&self.parameters).map_err(dfdx)?;
-        self.sgd.try_update(&mut self.parameters, velocity, gradients).map_err(dfdx)
-    }
-
-    fn len(&self) -> usize {
-        self.parameters.shape().0
-    }
+/// Moves some parameters by one step.
+fn descend(
+    device: &Cpu,
+    sgd: &SgdConfig,
+    theta: &mut [f32],
+    velocity: &mut [f32],
+    gradient: &[f32],
+) -> Result<(), CpuError> {
+    let mut parameters = device.try_tensor_from_vec(theta.to_vec(), (theta.len(),))?;
+    let (mut velocities, mut gradients) = (Gradients::leaky(), Gradients::leaky());
+    let moving = velocities.get_or_alloc_mut(&parameters)?;
+    moving.copy_from_slice(velocity);
+    let down = gradients.get_or_alloc_mut(&parameters)?;
+    down.copy_from_slice(gradient);
+    sgd.try_update(&mut parameters, moving, down)?;
+    velocity.copy_from_slice(moving);
+    parameters.copy_into(theta);
+    Ok(())
 }
 
 /// The loss and the gradient of one batch.
@@ -86,27 +82,15 @@ fn dfdx(error: impl std::fmt::Debug) -> StepError {
 
 impl Learner {
     /// A learner with these parameters and no velocity; the first `weights` of them decay.
-    pub fn new(theta: &[f32], weights: usize, momentum: f64, weight_decay: f64) -> Result<Self, StepError> {
+    pub fn new(theta: Vec<f32>, weights: usize, momentum: f64, weight_decay: f64) -> Self {
+        let velocity = vec![0.0; theta.len()];
         let device = Cpu::seed_from_u64(0);
-        let (weights, unknowns) = theta.split_at(weights);
-        let weights = Group::new(&device, weights, momentum, weight_decay)?;
-        let unknowns = (!unknowns.is_empty()).then(|| Group::new(&device, unknowns, momentum, 0.0)).transpose()?;
-        Ok(Self { device, weights, unknowns })
+        Self { device, theta: Arc::new(theta), velocity, weights, momentum, weight_decay }
     }
 
     /// The parameters.
-    pub fn theta(&self) -> Vec<f32> {
-        self.groups().flat_map(|group| group.parameters.as_vec()).collect()
-    }
-
-    fn groups(&self) -> impl Iterator<Item = &Group> {
-        std::iter::once(&self.weights).chain(&self.unknowns)
-    }
-
-    /// The groups with their parts of a vector of all parameters.
-    fn groups_with<'a>(&'a mut self, all: &'a [f32]) -> impl Iterator<Item = (&'a mut Group, &'a [f32])> {
-        let (weights, unknowns) = all.split_at(self.weights.len());
-        std::iter::once((&mut self.weights, weights)).chain(self.unknowns.iter_mut().map(move |g| (g, unknowns)))
+    pub fn theta(&self) -> &[f32] {
+        &self.theta
     }
 
     /// Loss and gradient of a batch with `labels`, by dfdx's tape around the network.
@@ -121,32 +105,23 @@ impl Learner {
         solve: Solve,
         ledger: &Arc<Mutex<Ledger>>,
     ) -> Result<Gradient, StepError> {
-        let (_, mut tape) = self.weights.parameters.leaky_trace().split_tape();
-        let theta = self.theta();
+        let theta = self.theta.clone();
         let (output, kept) = network.forward(images, &theta, solve, &lock(ledger))?;
         let shape = (labels.len(), network.classes());
         let logits = self.device.try_tensor_from_vec(output.clone(), shape).map_err(dfdx)?;
 
-        // dfdx's errors have no room for ours, so a failed solve is left here.
-        let failure = Arc::new(Mutex::new(None));
-        let ghosts: Vec<_> = self.groups().map(|group| group.parameters.ghost()).collect();
+        // What the network's vjp finds is left here: dfdx's errors have no room for ours, and its gradients are its own.
+        let found = Arc::new(Mutex::new(None));
         let logits_ghost = logits.ghost();
-        let (network, ledger, reported) = (network.clone(), ledger.clone(), failure.clone());
+        let (network, ledger, left) = (network.clone(), ledger.clone(), found.clone());
+        let mut tape = OwnedTape::default();
         tape.add_backward_op(move |gradients| {
             let logits_bar = gradients.get(&logits_ghost).as_vec();
             let mut theta_bar = vec![0.0; theta.len()];
             let done = network.backward(kept, &theta, &logits_bar, &mut theta_bar, solve, &lock(&ledger));
-            done.map_err(|error| {
-                *lock(&reported) = Some(error);
-                CpuError::WrongNumElements
-            })?;
-            let mut rest = &theta_bar[..];
-            for ghost in &ghosts {
-                let (part, others) = rest.split_at(ghost.shape().0);
-                gradients.get_or_alloc_mut(ghost)?.copy_from_slice(part);
-                rest = others;
-            }
-            Ok(())
+            let refused = done.is_err();
+            *lock(&left) = Some(done.map(|()| theta_bar));
+            if refused { Err(CpuError::WrongNumElements) } else { Ok(()) }
         });
 
         let mut targets = vec![0.0; shape.0 * shape.1];
@@ -156,43 +131,49 @@ impl Learner {
         let targets = self.device.try_tensor_from_vec(targets, shape).map_err(dfdx)?;
         let loss = cross_entropy_with_logits_loss(logits.put_tape(tape), targets);
         let value = f64::from(loss.array());
-        let gradients = match loss.try_backward() {
-            Ok(gradients) => gradients,
-            Err(error) => {
-                let failed = lock(&failure).take();
-                return Err(failed.map_or_else(|| dfdx(error), |source| StepError::Backward { loss: value, source }));
-            }
-        };
-        let theta = self.groups().flat_map(|group| gradients.get(&group.parameters).as_vec()).collect();
-        Ok(Gradient { loss: value, logits: output, theta })
+        let swept = loss.try_backward();
+        match (lock(&found).take(), swept) {
+            (Some(Ok(theta)), Ok(_)) => Ok(Gradient { loss: value, logits: output, theta }),
+            (Some(Err(source)), _) => Err(StepError::Backward { loss: value, source }),
+            (_, Err(error)) => Err(dfdx(error)),
+            (None, Ok(_)) => Err(dfdx("the network's vjp did not run")),
+        }
     }
 
     /// One step of dfdx's stochastic gradient descent.
+    ///
+    /// # Errors
+    /// dfdx refuses.
     pub fn update(&mut self, learning_rate: f64, gradient: &[f32]) -> Result<(), StepError> {
-        for (group, gradient) in self.groups_with(gradient) {
-            group.update(learning_rate, gradient)?;
+        let Self { device, theta, velocity, weights, .. } = self;
+        let momentum = Some(Momentum::Classic(self.momentum));
+        let decaying = (self.weight_decay > 0.0).then_some(WeightDecay::L2(self.weight_decay));
+        let theta = Arc::make_mut(theta).split_at_mut(*weights);
+        let (velocity, gradient) = (velocity.split_at_mut(*weights), gradient.split_at(*weights));
+        let groups = [(theta.0, velocity.0, gradient.0, decaying), (theta.1, velocity.1, gradient.1, None)];
+        for (theta, velocity, gradient, weight_decay) in groups {
+            let sgd = SgdConfig { lr: learning_rate, momentum, weight_decay };
+            let parts = theta.par_chunks_mut(PART).zip(velocity.par_chunks_mut(PART)).zip(gradient.par_chunks(PART));
+            parts
+                .try_for_each(|((theta, velocity), gradient)| descend(device, &sgd, theta, velocity, gradient))
+                .map_err(dfdx)?;
         }
         Ok(())
     }
 
     /// The optimiser's velocity.
-    pub fn velocity(&self) -> Vec<f32> {
-        self.groups().flat_map(|group| group.velocity.get(&group.parameters).as_vec()).collect()
+    pub fn velocity(&self) -> &[f32] {
+        &self.velocity
     }
 
     /// Sets the optimiser's velocity; zeros restart the momentum.
-    pub fn set_velocity(&mut self, velocity: &[f32]) -> Result<(), StepError> {
-        for (group, velocity) in self.groups_with(velocity) {
-            group.velocity.get_or_alloc_mut(&group.parameters).map_err(dfdx)?.copy_from_slice(velocity);
-        }
-        Ok(())
+    pub fn set_velocity(&mut self, velocity: &[f32]) {
+        self.velocity.copy_from_slice(velocity);
     }
 
     /// Sets the parameters.
     pub fn set_theta(&mut self, theta: &[f32]) {
-        for (group, theta) in self.groups_with(theta) {
-            group.parameters.copy_from(theta);
-        }
+        Arc::make_mut(&mut self.theta).copy_from_slice(theta);
     }
 }
 

@@ -9,7 +9,6 @@ use crate::record::PARTIAL;
 
 use crate::digest::sha256_of_parts;
 
-use super::border::StepError;
 use super::trainer::Trainer;
 
 /// A checkpoint that cannot be written or taken up.
@@ -31,9 +30,6 @@ pub enum CheckpointError {
         /// What is wrong.
         why: String,
     },
-    /// dfdx refused the numbers.
-    #[error(transparent)]
-    Step(#[from] StepError),
 }
 
 const NEWEST: &str = "checkpoint.safetensors";
@@ -56,8 +52,8 @@ struct State {
 /// The folder cannot be written, or is full.
 pub fn save(trainer: &Trainer, folder: &Path, fingerprint: &str, seconds: f64) -> Result<(), CheckpointError> {
     let state = State {
-        theta: trainer.learner.theta(),
-        velocity: trainer.learner.velocity(),
+        theta: trainer.learner.theta().to_vec(),
+        velocity: trainer.learner.velocity().to_vec(),
         statistics: trainer.network.statistics(),
         counters: [trainer.step, trainer.initial_loss.unwrap_or(f64::NAN).to_bits(), (seconds * 1e9) as u64],
     };
@@ -79,16 +75,9 @@ pub fn save(trainer: &Trainer, folder: &Path, fingerprint: &str, seconds: f64) -
 }
 
 /// Takes up the newest usable checkpoint in `folder` for which `accept(next step)` holds. Returns the seconds of work
-/// behind it, `None` where there is no usable one: then the trainer is as it was.
-///
-/// # Errors
-/// Only dfdx's own. A damaged checkpoint is passed over: an older one, or a start from nothing, gives the same bits.
-pub fn resume(
-    trainer: &mut Trainer,
-    folder: &Path,
-    fingerprint: &str,
-    accept: impl Fn(u64) -> bool,
-) -> Result<Option<f64>, CheckpointError> {
+/// behind it, `None` where there is no usable one: then the trainer is as it was. A damaged checkpoint is passed over: an older
+/// one, or a start from nothing, gives the same bits.
+pub fn resume(trainer: &mut Trainer, folder: &Path, fingerprint: &str, accept: impl Fn(u64) -> bool) -> Option<f64> {
     for name in [NEWEST, PREVIOUS] {
         let Ok(bytes) = std::fs::read(folder.join(name)) else { continue };
         let Ok(state) = decode(&bytes, fingerprint) else { continue };
@@ -99,13 +88,13 @@ pub fn resume(
             continue;
         }
         trainer.learner.set_theta(&state.theta);
-        trainer.learner.set_velocity(&state.velocity)?;
+        trainer.learner.set_velocity(&state.velocity);
         trainer.network.set_statistics(&state.statistics);
         trainer.step = state.counters[0];
         trainer.initial_loss = Some(f64::from_bits(state.counters[1])).filter(|x| !x.is_nan());
-        return Ok(Some(state.counters[2] as f64 / 1e9));
+        return Some(state.counters[2] as f64 / 1e9);
     }
-    Ok(None)
+    None
 }
 
 /// Removes the checkpoints of a run that has ended.

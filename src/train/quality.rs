@@ -38,7 +38,7 @@ impl Trainer {
             self.learner.gradient(&self.network, &images, &labels, solve, &ledger).map(|gradient| gradient.theta)
         };
         let exact = gradient(Method::Anode)?;
-        let reversal_errors = self.network.reversal_errors(&images, &self.learner.theta(), self.recipe.solve);
+        let reversal_errors = self.network.reversal_errors(&images, self.learner.theta(), self.recipe.solve);
         let reversal_error = reversal_errors.map_err(StepError::from)?.into_iter().fold(0.0, f64::max);
         let reversed = match gradient(Method::ReverseTime) {
             Ok(reversed) => reversed,

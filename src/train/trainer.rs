@@ -111,7 +111,7 @@ impl Trainer {
             return Err(TrainError::Empty { images: data.train.len(), batch: recipe.batch });
         }
         let learner =
-            Learner::new(&network.initial(recipe.seed), network.weight_count(), recipe.momentum, recipe.weight_decay)?;
+            Learner::new(network.initial(recipe.seed), network.weight_count(), recipe.momentum, recipe.weight_decay);
         Ok(Self { network: Arc::new(network), data, recipe, learner, step: 0, initial_loss: None, order: None })
     }
 
@@ -131,13 +131,13 @@ impl Trainer {
     }
 
     /// The parameters.
-    pub fn theta(&self) -> Vec<f32> {
+    pub fn theta(&self) -> &[f32] {
         self.learner.theta()
     }
 
     /// The coefficients of evolving weights in force: names and values.
     pub fn coefficients(&self) -> Vec<(String, f64)> {
-        self.network.coefficients(&self.theta())
+        self.network.coefficients(self.theta())
     }
 
     /// The learning rate of a step.
@@ -159,7 +159,7 @@ impl Trainer {
         let (epoch, place) = (self.step / self.steps_per_epoch(), self.step % self.steps_per_epoch());
         if self.recipe.momentum_restart && place == 0 && self.step > 0 {
             let zeros = vec![0.0; self.network.parameter_count()];
-            self.learner.set_velocity(&zeros)?;
+            self.learner.set_velocity(&zeros);
         }
         let (images, labels) = self.next_batch();
         let ledger = Arc::new(Mutex::new(Ledger::new()));
@@ -228,7 +228,7 @@ impl Trainer {
         let (mut loss, mut right) = (0.0, 0.0);
         for indices in indices.chunks(EVALUATION_BATCH) {
             let (images, labels) = self.data.batch(&self.data.test, indices, |_| Alteration::NONE);
-            match self.network.evaluate(&images, &theta, self.recipe.solve) {
+            match self.network.evaluate(&images, theta, self.recipe.solve) {
                 Ok(logits) => {
                     loss += cross_entropy_sum(&logits, &labels);
                     right += accuracy(&logits, &labels) * labels.len() as f64;

@@ -9,18 +9,20 @@
 //! static ALLOCATOR: anode::allocator::Keeping = anode::allocator::Keeping::new();
 //! ```
 
+mod pages;
+
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use self::pages::{ALIGNMENT, PAGES};
+
 /// Blocks below this size go to the system's allocator, which keeps them itself.
 const LARGE: usize = 128 << 10;
-/// Alignment of all large blocks: a page.
-const PAGE: usize = 4096;
 /// Sizes whose blocks are kept; blocks of further sizes go back to the system.
 const SIZES: usize = 256;
 /// Bytes that used and kept blocks may take together beyond the most that were ever in use.
-const SLACK: usize = 32 << 20;
+const SLACK: usize = 16 << 20;
 
 /// Blocks of one size, as a list through their first words.
 #[derive(Clone, Copy)]
@@ -37,6 +39,13 @@ struct Lists {
 }
 
 impl Lists {
+    /// The list of blocks of this size, or an empty one that can become it.
+    fn of(&mut self, size: usize) -> Option<&mut Kept> {
+        let same = self.lists.iter().position(|list| list.size == size);
+        let place = same.or_else(|| self.lists.iter().position(|list| list.first.is_null()))?;
+        self.lists.get_mut(place)
+    }
+
     /// The block of the size that was not asked for for the longest time, other than `size`.
     fn oldest(&mut self, size: usize) -> Option<(*mut u8, usize)> {
         let lists = self.lists.iter_mut().filter(|list| !list.first.is_null() && list.size != size);
@@ -113,64 +122,72 @@ impl Keeping {
         Some(block)
     }
 
-    /// Keeps a block. Used and kept blocks together stay within the most that were ever in use, and a little: what was not
-    /// asked for for the longest time goes back to the system first.
-    fn put(&self, block: *mut u8, size: usize) {
-        let Ok(mut lists) = self.lists.lock() else { return release(block, size) };
-        lists.calls += 1;
-        let calls = lists.calls;
-        let limit = self.most.load(Ordering::Relaxed) + SLACK;
-        while self.live_bytes() + self.kept_bytes() + size > limit {
-            let Some((old, size)) = lists.oldest(size) else { return release(block, size) };
+    /// Gives kept blocks back to the system, those first that were not asked for for the longest time, until `size` more bytes
+    /// are within the most that were ever in use, and a little. False: there is nothing left but blocks of this very size.
+    fn make_room(&self, lists: &mut Lists, size: usize, most: usize) -> bool {
+        while self.live_bytes() + self.kept_bytes() + size > most + SLACK {
+            let Some((old, size)) = lists.oldest(size) else { return false };
             self.kept.fetch_sub(size, Ordering::Relaxed);
-            release(old, size);
+            // SAFETY: it was kept, so nobody uses it.
+            unsafe { pages::release(old, size) };
         }
-        let Some(list) = lists.lists.iter_mut().find(|list| list.size == size || list.size == 0) else {
-            return release(block, size);
-        };
-        (list.size, list.touched) = (size, calls);
-        // SAFETY: the block is large, aligned to a page, and nobody else's now.
-        unsafe { list.push(block) };
-        self.kept.fetch_add(size, Ordering::Relaxed);
+        true
+    }
+
+    /// Keeps a block for the next use of its size, if there is room.
+    ///
+    /// # Safety
+    /// The block must be large, of this size, and nobody else's.
+    unsafe fn put(&self, block: *mut u8, size: usize) {
+        if let Ok(mut lists) = self.lists.lock() {
+            lists.calls += 1;
+            let calls = lists.calls;
+            if self.make_room(&mut lists, size, self.most.load(Ordering::Relaxed))
+                && let Some(list) = lists.of(size)
+            {
+                (list.size, list.touched) = (size, calls);
+                // SAFETY: the caller's promise.
+                unsafe { list.push(block) };
+                self.kept.fetch_add(size, Ordering::Relaxed);
+                return;
+            }
+        }
+        // SAFETY: the caller's promise.
+        unsafe { pages::release(block, size) };
     }
 
     fn obtain(&self, layout: Layout, zeroed: bool) -> *mut u8 {
-        let Some(large) = large(layout) else { return std::ptr::null_mut() };
-        let kept = self.take(large.size());
-        let block = match (kept, zeroed) {
-            // SAFETY: the block has the size of the layout.
-            (Some(block), true) => unsafe {
-                block.write_bytes(0, layout.size());
+        let Some(size) = whole_pages(layout) else { return std::ptr::null_mut() };
+        let block = match self.take(size) {
+            Some(block) if zeroed => {
+                // SAFETY: the block has the size of the layout.
+                unsafe { block.write_bytes(0, layout.size()) };
                 block
-            },
-            (Some(block), false) => block,
-            // SAFETY: the size is not zero.
-            (None, true) => unsafe { System.alloc_zeroed(large) },
-            (None, false) => unsafe { System.alloc(large) },
+            }
+            Some(block) => block,
+            None => {
+                if let Ok(mut lists) = self.lists.lock() {
+                    let most = self.most.load(Ordering::Relaxed).max(self.live_bytes() + size);
+                    self.make_room(&mut lists, size, most);
+                }
+                pages::obtain(size)
+            }
         };
         if !block.is_null() {
-            let live = self.live.fetch_add(large.size(), Ordering::Relaxed) + large.size();
+            let live = self.live.fetch_add(size, Ordering::Relaxed) + size;
             self.most.fetch_max(live, Ordering::Relaxed);
         }
         block
     }
 }
 
-/// Gives a large block back to the system.
-fn release(block: *mut u8, size: usize) {
-    if let Ok(layout) = Layout::from_size_align(size, PAGE) {
-        // SAFETY: large blocks come from the system with their rounded size and this alignment.
-        unsafe { System.dealloc(block, layout) }
-    }
-}
-
 fn is_large(layout: Layout) -> bool {
-    layout.size() >= LARGE && layout.align() <= PAGE
+    layout.size() >= LARGE && layout.align() <= ALIGNMENT
 }
 
-/// The layout with which a large block is asked of the system: whole pages.
-fn large(layout: Layout) -> Option<Layout> {
-    Layout::from_size_align(layout.size().checked_next_multiple_of(PAGE)?, PAGE).ok()
+/// The bytes of a large block: whole pages.
+fn whole_pages(layout: Layout) -> Option<usize> {
+    layout.size().checked_next_multiple_of(PAGES)
 }
 
 // SAFETY: small blocks are the system's from first to last. A large block comes from the system or from a list of blocks of its
@@ -187,10 +204,11 @@ unsafe impl GlobalAlloc for Keeping {
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        match large(layout).filter(|_| is_large(layout)) {
-            Some(large) => {
-                self.live.fetch_sub(large.size(), Ordering::Relaxed);
-                self.put(block, large.size());
+        match whole_pages(layout).filter(|_| is_large(layout)) {
+            Some(size) => {
+                self.live.fetch_sub(size, Ordering::Relaxed);
+                // SAFETY: the caller's promise: it came from `obtain` with this size.
+                unsafe { self.put(block, size) };
             }
             // SAFETY: the caller's promise.
             None => unsafe { System.dealloc(block, layout) },
@@ -210,11 +228,11 @@ mod tests {
         unsafe {
             let (one, two) = (allocator.alloc(layout), allocator.alloc(layout));
             assert!(!one.is_null() && one != two);
-            assert_eq!(allocator.live_bytes(), 2 * 303_104);
+            assert_eq!(allocator.live_bytes(), 2 * 327_680);
             one.write_bytes(7, 300_000);
             allocator.dealloc(one, layout);
             allocator.dealloc(two, layout);
-            assert_eq!((allocator.live_bytes(), allocator.kept_bytes()), (0, 2 * 303_104));
+            assert_eq!((allocator.live_bytes(), allocator.kept_bytes()), (0, 2 * 327_680));
             let again = allocator.alloc_zeroed(layout);
             assert!(again == two, "the newest first");
             let last = allocator.alloc_zeroed(layout);
