@@ -6,6 +6,7 @@ pub mod cli;
 pub mod data;
 pub mod definition;
 pub mod digest;
+pub mod doctor;
 pub mod evolution;
 pub mod gradient;
 pub mod kernels;

@@ -10,6 +10,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("random", &[]),
     ("ode", &[]),
     ("kernels", &["ode"]),
+    ("doctor", &["ode", "kernels", "random"]),
     ("gradient", &["ode"]),
     ("evolution", &["ode", "gradient", "kernels"]),
     ("data", &["digest", "random"]),

@@ -23,6 +23,21 @@ pub struct Moments {
     pub count: usize,
 }
 
+impl Moments {
+    /// Moves running means, then variances, towards these by PyTorch's rule: running += momentum (batch - running), with the unbiased
+    /// variance.
+    pub fn move_running(&self, running: &mut [f64], momentum: f64) {
+        let (mean, variance) = running.split_at_mut(self.mean.len());
+        let unbiased = self.count as f64 / (self.count as f64 - 1.0).max(1.0);
+        for (kept, new) in mean.iter_mut().zip(&self.mean) {
+            *kept += momentum * (new - *kept);
+        }
+        for (kept, new) in variance.iter_mut().zip(&self.variance) {
+            *kept += momentum * (new * unbiased - *kept);
+        }
+    }
+}
+
 /// A channel's planes, one an image.
 fn planes<R: Real>(x: &[R], channels: usize, pixels: usize, channel: usize) -> impl Iterator<Item = &[R]> {
     x.chunks_exact(channels * pixels).map(move |image| &image[channel * pixels..][..pixels])

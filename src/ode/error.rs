@@ -29,6 +29,12 @@ pub enum SolveError {
         /// Time at the start of the step.
         t: f64,
     },
+    /// A vector left the finite numbers on a device, which tells only when a sweep has ended.
+    #[error("the state is no longer finite; take more steps, or a field of smaller norm")]
+    Overflow,
+    /// The device failed.
+    #[error("{0}")]
+    Device(String),
     /// The error control asks for steps below the resolution of time.
     #[error("step {step} (t = {t}): the tolerance asks for a step of {h:e}, below the resolution of time; loosen it")]
     StepUnderflow {
@@ -73,6 +79,9 @@ impl SolveError {
     /// Whether the solve could not be done, rather than the call being wrong: numbers that overflowed, or tolerances that
     /// cannot be kept within the limits.
     pub fn is_divergence(&self) -> bool {
-        matches!(self, Self::NotFinite { .. } | Self::StepUnderflow { .. } | Self::TooManySteps { .. })
+        matches!(
+            self,
+            Self::NotFinite { .. } | Self::Overflow | Self::StepUnderflow { .. } | Self::TooManySteps { .. }
+        )
     }
 }

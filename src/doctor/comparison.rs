@@ -1,0 +1,339 @@
+//! Every kernel of a device against the CPU in double precision, on the same numbers.
+
+use crate::kernels::{ConvShape, Cpu, Device, DeviceNorm, Part, PartMut, PoolShape};
+use crate::ode::{Real, Vector, relative_distance};
+use crate::random::{Stream, normal, stream};
+
+/// What one kernel was off by.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct Comparison {
+    /// The kernel.
+    pub kernel: &'static str,
+    /// Its shape.
+    pub shape: String,
+    /// `f32` or `f64`.
+    pub dtype: &'static str,
+    /// |found - reference| / |reference|.
+    pub error: f64,
+    /// What rounding alone may give.
+    pub bound: f64,
+    /// Whether a second call gave the same bits.
+    pub repeats: bool,
+}
+
+impl Comparison {
+    /// Whether the error is within what rounding may give, and the bits repeat.
+    pub fn holds(&self) -> bool {
+        self.error <= self.bound && self.repeats
+    }
+}
+
+/// The unit roundoff of a type of numbers, doubled.
+fn epsilon<R: Real>() -> f64 {
+    R::epsilon().f64()
+}
+
+/// Normal numbers, rounded to `R`, in double precision.
+fn numbers<R: Real>(seed: u64, n: usize) -> Vec<f64> {
+    normal(&mut stream(seed, Stream::Data), n, 1.0).into_iter().map(|x: f64| R::of(x).f64()).collect()
+}
+
+fn absolute(x: &[f64]) -> Vec<f64> {
+    x.iter().map(|x| x.abs()).collect()
+}
+
+fn whole<B: Vector>(buffer: &B) -> Part<'_, B> {
+    Part::new(buffer, 0..buffer.len())
+}
+
+fn whole_mut<B: Vector>(buffer: &mut B) -> PartMut<'_, B> {
+    let len = buffer.len();
+    PartMut::new(buffer, 0..len)
+}
+
+/// A device under test, and what it was found to be off by.
+struct Test<'a, D> {
+    device: &'a D,
+    found: Vec<Comparison>,
+}
+
+impl<D: Device> Test<'_, D> {
+    fn up<R: Real>(&self, x: &[f64]) -> D::Buffer<R> {
+        self.device.upload(x.iter().map(|&x| R::of(x)).collect())
+    }
+
+    /// Runs `work` twice on the device, and compares with the reference.
+    fn add<R: Real>(
+        &mut self,
+        kernel: &'static str,
+        shape: impl ToString,
+        reference: &[f64],
+        bound: f64,
+        work: impl Fn(&Self) -> Vec<f64>,
+    ) {
+        let (first, second) = (work(self), work(self));
+        let repeats = first.iter().zip(&second).all(|(a, b)| a.to_bits() == b.to_bits());
+        let error = relative_distance(&first, &reference.to_vec());
+        // A device that failed reads zeros, which must not count as a result.
+        let error = if self.device.settle().is_ok() && !error.is_nan() { error } else { f64::INFINITY };
+        self.found.push(Comparison { kernel, shape: shape.to_string(), dtype: R::NAME, error, bound, repeats });
+    }
+
+    /// |fl(sum) - sum| <= n eps sum |terms| for a sum of n terms in any order, over all sums at once.
+    fn sums<R: Real>(terms: usize, sizes: &Vec<f64>, reference: &Vec<f64>) -> f64 {
+        (terms as f64 + 2.0) * epsilon::<R>() * sizes.norm() / reference.norm()
+    }
+
+    fn convolution<R: Real>(&mut self, shape: &ConvShape, n: usize) {
+        let ConvShape { input: [c, h, w], channels, kernel: [kh, kw], stride, padding: [ph, pw] } = *shape;
+        let name = format!("{n} x {c} x {h} x {w} -> {channels}, {kh} x {kw}, stride {stride}, padding {ph}, {pw}");
+        let (weights, outputs) = (shape.weight_len(), n * shape.output_len());
+        let x = numbers::<R>(1, n * shape.input_len());
+        let w = numbers::<R>(2, weights + channels);
+        let bar = numbers::<R>(3, outputs);
+        let depth = weights / channels;
+
+        let forward = |x: &Vec<f64>, w: &Vec<f64>| {
+            let mut y = vec![0.0; outputs];
+            let (w, bias) = whole(w).split(weights);
+            Cpu.conv(shape, x, w, Some(bias), &mut y);
+            y
+        };
+        let (reference, sizes) = (forward(&x, &w), forward(&absolute(&x), &absolute(&w)));
+        let bound = Self::sums::<R>(depth, &sizes, &reference);
+        self.add::<R>("conv", &name, &reference, bound, |t| {
+            let (x, w) = (t.up::<R>(&x), t.up::<R>(&w));
+            let mut y = t.device.zeros(outputs);
+            let (w, bias) = whole(&w).split(weights);
+            t.device.conv(shape, &x, w, Some(bias), &mut y);
+            y.to_f64()
+        });
+
+        let backward = |w: &Vec<f64>, bar: &Vec<f64>| {
+            let mut x_bar = vec![1.0; x.len()];
+            Cpu.conv_vjp_input(shape, whole(w).split(weights).0, bar, &mut x_bar);
+            x_bar
+        };
+        let (reference, sizes) = (backward(&w, &bar), backward(&absolute(&w), &absolute(&bar)));
+        let bound = Self::sums::<R>(channels * kh * kw, &sizes, &reference);
+        self.add::<R>("conv, vjp of the input", &name, &reference, bound, |t| {
+            let (w, bar) = (t.up::<R>(&w), t.up::<R>(&bar));
+            let mut x_bar = t.up(&vec![1.0; x.len()]);
+            t.device.conv_vjp_input(shape, whole(&w).split(weights).0, &bar, &mut x_bar);
+            x_bar.to_f64()
+        });
+
+        let gradient = |x: &Vec<f64>, bar: &Vec<f64>| {
+            let mut w_bar = vec![1.0; w.len()];
+            Cpu.conv_vjp_weights(shape, x, bar, whole_mut(&mut w_bar), true);
+            w_bar
+        };
+        let (reference, sizes) = (gradient(&x, &bar), gradient(&absolute(&x), &absolute(&bar)));
+        let bound = Self::sums::<R>(outputs / channels, &sizes, &reference);
+        self.add::<R>("conv, vjp of the weights", &name, &reference, bound, |t| {
+            let (x, bar) = (t.up::<R>(&x), t.up::<R>(&bar));
+            let mut w_bar = t.up(&vec![1.0; w.len()]);
+            t.device.conv_vjp_weights(shape, &x, &bar, whole_mut(&mut w_bar), true);
+            w_bar.to_f64()
+        });
+    }
+
+    fn linear<R: Real>(&mut self, n: usize, inputs: usize, outputs: usize) {
+        let name = format!("{n} x {inputs} -> {outputs}");
+        let x = numbers::<R>(4, n * inputs);
+        let w = numbers::<R>(5, (inputs + 1) * outputs);
+        let bar = numbers::<R>(6, n * outputs);
+        let mut reference = vec![0.0; bar.len()];
+        Cpu.linear(inputs, outputs, &x, whole(&w), &mut reference);
+        let mut sizes = reference.clone();
+        Cpu.linear(inputs, outputs, &absolute(&x), whole(&absolute(&w)), &mut sizes);
+        let bound = Self::sums::<R>(inputs, &sizes, &reference);
+        self.add::<R>("linear", &name, &reference, bound, |t| {
+            let (x, w) = (t.up::<R>(&x), t.up::<R>(&w));
+            let mut y = t.device.zeros(bar.len());
+            t.device.linear(inputs, outputs, &x, whole(&w), &mut y);
+            y.to_f64()
+        });
+        let vjp = |x: &Vec<f64>, w: &Vec<f64>, bar: &Vec<f64>| {
+            let (mut x_bar, mut w_bar) = (vec![0.0; x.len()], vec![0.0; w.len()]);
+            Cpu.linear_vjp((inputs, outputs), x, whole(w), bar, &mut x_bar, whole_mut(&mut w_bar));
+            [x_bar, w_bar].concat()
+        };
+        let (reference, sizes) = (vjp(&x, &w, &bar), vjp(&absolute(&x), &absolute(&w), &absolute(&bar)));
+        let bound = Self::sums::<R>(n.max(outputs), &sizes, &reference);
+        self.add::<R>("linear, vjp", &name, &reference, bound, |t| {
+            let (x, w, bar) = (t.up::<R>(&x), t.up::<R>(&w), t.up::<R>(&bar));
+            let (mut x_bar, mut w_bar) = (x.zeros_like(), w.zeros_like());
+            t.device.linear_vjp((inputs, outputs), &x, whole(&w), &bar, &mut x_bar, whole_mut(&mut w_bar));
+            [x_bar.to_f64(), w_bar.to_f64()].concat()
+        });
+    }
+
+    /// Moments are sums in double precision for both types; a normalised number and its cotangent are a few operations.
+    fn norm<R: Real>(&mut self, n: usize, channels: usize, pixels: usize, relu: bool) {
+        let name = format!("{n} x {channels} x {pixels}{}", if relu { ", ReLU" } else { "" });
+        let x: Vec<f64> = numbers::<R>(7, n * channels * pixels).iter().map(|x| R::of(x + 0.5).f64()).collect();
+        let (w, bar) = (numbers::<R>(8, 2 * channels), numbers::<R>(9, x.len()));
+        let momentum = 0.1;
+        let all = |running: Vec<f64>, y: Vec<f64>, x_bar: Vec<f64>, w_bar: Vec<f64>| [running, y, x_bar, w_bar];
+        let mut running = vec![0.5; 2 * channels];
+        let moments = Cpu.moments(&x, channels, pixels, Some((whole_mut(&mut running), momentum)));
+        let norm = || DeviceNorm::<Cpu, f64> { pixels, relu, moments: &moments, parameters: whole(&w) };
+        let (mut y, mut x_bar, mut w_bar) = (x.clone(), x.clone(), vec![0.0; w.len()]);
+        Cpu.norm(norm(), &x, &mut y);
+        Cpu.norm_vjp(norm(), &x, &bar, &mut x_bar, whole_mut(&mut w_bar));
+        let references = all(running, y, x_bar, w_bar);
+        let names = ["moments", "batch norm", "batch norm, vjp of the input", "batch norm, vjp of the parameters"];
+        let sums = 4.0 * (n * pixels) as f64 * f64::EPSILON;
+        let bounds = [sums, 16.0 * epsilon::<R>() + sums, 32.0 * epsilon::<R>() + sums, 32.0 * epsilon::<R>() + sums];
+        for (i, reference) in references.iter().enumerate() {
+            self.add::<R>(names[i], &name, reference, bounds[i], |t| {
+                let (x, w, bar) = (t.up::<R>(&x), t.up::<R>(&w), t.up::<R>(&bar));
+                let mut running = t.up::<f64>(&vec![0.5; 2 * channels]);
+                let moments = t.device.moments(&x, channels, pixels, Some((whole_mut(&mut running), momentum)));
+                let norm = || DeviceNorm::<D, R> { pixels, relu, moments: &moments, parameters: whole(&w) };
+                let (mut y, mut x_bar, mut w_bar) = (x.zeros_like(), x.zeros_like(), w.zeros_like());
+                let mut same = x.duplicate();
+                t.device.norm(norm(), &x, &mut y);
+                t.device.norm_in_place(norm(), &mut same);
+                t.device.norm_vjp(norm(), &x, &bar, &mut x_bar, whole_mut(&mut w_bar));
+                let there = y.to_f64() == same.to_f64();
+                let y = if there { y.to_f64() } else { vec![f64::NAN; x.len()] };
+                all(running.to_f64(), y, x_bar.to_f64(), w_bar.to_f64()).into_iter().nth(i).unwrap_or_default()
+            });
+        }
+    }
+
+    fn pooling<R: Real>(&mut self, n: usize, shape: &PoolShape) {
+        let ([c, h, w], window) = (shape.input, shape.window);
+        let name = format!("{n} x {c} x {h} x {w}, window {window}");
+        let outputs = n * shape.output().iter().product::<usize>();
+        let (x, bar) = (numbers::<R>(10, n * c * h * w), numbers::<R>(11, outputs));
+        // Cancelling sums of window^2 numbers, as a whole.
+        let bound = (window * window) as f64 * 4.0 * epsilon::<R>();
+        let (mut average, mut largest) = (vec![0.0; outputs], vec![0.0; outputs]);
+        Cpu.average_pool(shape, &x, &mut average);
+        Cpu.max_pool(shape, &x, &mut largest);
+        let (mut average_bar, mut largest_bar) = (vec![1.0; x.len()], vec![1.0; x.len()]);
+        Cpu.average_pool_vjp(shape, &bar, &mut average_bar);
+        Cpu.max_pool_vjp(shape, &x, &bar, &mut largest_bar);
+        self.add::<R>("average pool", &name, &average, bound, |t| {
+            let mut y = t.device.zeros(outputs);
+            t.device.average_pool(shape, &t.up::<R>(&x), &mut y);
+            y.to_f64()
+        });
+        self.add::<R>("average pool, vjp", &name, &average_bar, bound, |t| {
+            let mut x_bar = t.up::<R>(&vec![1.0; x.len()]);
+            t.device.average_pool_vjp(shape, &t.up::<R>(&bar), &mut x_bar);
+            x_bar.to_f64()
+        });
+        self.add::<R>("maximum pool", &name, &largest, 0.0, |t| {
+            let mut y = t.device.zeros(outputs);
+            t.device.max_pool(shape, &t.up::<R>(&x), &mut y);
+            y.to_f64()
+        });
+        self.add::<R>("maximum pool, vjp", &name, &largest_bar, bound, |t| {
+            let mut x_bar = t.up::<R>(&vec![1.0; x.len()]);
+            t.device.max_pool_vjp(shape, &t.up::<R>(&x), &t.up::<R>(&bar), &mut x_bar);
+            x_bar.to_f64()
+        });
+    }
+
+    fn vectors<R: Real>(&mut self, n: usize) {
+        let (x, y) = (numbers::<R>(12, n), numbers::<R>(13, n));
+        let eps = 2.0 * epsilon::<R>();
+        let mut reference = y.clone();
+        reference.axpy(0.5, &x);
+        reference.scale(3.0);
+        self.add::<R>("axpy, scale", n, &reference, eps, |t| {
+            let mut sum = t.up::<R>(&y);
+            sum.axpy(R::of(0.5), &t.up(&x));
+            sum.scale(R::of(3.0));
+            sum.to_f64()
+        });
+        let dots = [x.dot(&y), x.dot(&x)];
+        self.add::<R>("inner product", n, &dots, (n as f64 + 2.0) * f64::EPSILON, |t| {
+            let (x, y) = (t.up::<R>(&x), t.up::<R>(&y));
+            vec![x.dot(&y), x.dot(&x)]
+        });
+        let mut sum = y.clone();
+        Cpu.add_relu(&mut sum, &x);
+        let mut bar = y.clone();
+        Cpu.relu_vjp(&x, &y, &mut bar);
+        let reference = [sum, bar.clone(), bar].concat();
+        self.add::<R>("ReLU and its vjp", n, &reference, eps, |t| {
+            let (x, y) = (t.up::<R>(&x), t.up::<R>(&y));
+            let (mut sum, mut bar, mut up) = (y.duplicate(), x.zeros_like(), x.zeros_like());
+            t.device.add_relu(&mut sum, &x);
+            t.device.relu_vjp(&x, &y, &mut bar);
+            t.device.relu(&x, &mut up);
+            let masked = t.device.masked(&t.device.mask(&up), &y);
+            [sum.to_f64(), bar.to_f64(), masked.to_f64()].concat()
+        });
+    }
+}
+
+/// The shapes that are compared.
+#[derive(Clone, Debug)]
+pub struct Shapes {
+    /// Convolutions, with the number of images.
+    pub convolutions: Vec<(ConvShape, usize)>,
+    /// Linear layers: images, inputs, outputs.
+    pub linear: Vec<[usize; 3]>,
+    /// Batch norms: images, channels, pixels.
+    pub norms: Vec<[usize; 3]>,
+    /// Poolings, with the number of images.
+    pub pools: Vec<(PoolShape, usize)>,
+    /// Lengths of vectors.
+    pub vectors: Vec<usize>,
+}
+
+impl Shapes {
+    /// A few of each, those of the networks among them.
+    pub fn usual() -> Self {
+        let same = |input, channels, kernel| ConvShape::same(input, channels, kernel);
+        let strided = |shape: ConvShape| ConvShape { stride: 2, ..shape };
+        Self {
+            convolutions: vec![
+                (same([3, 32, 32], 16, [3, 3]), 3),
+                (same([16, 16, 16], 32, [3, 3]), 5),
+                (same([64, 8, 8], 64, [3, 3]), 4),
+                (same([32, 4, 4], 130, [3, 3]), 9),
+                (same([20, 9, 7], 24, [1, 3]), 2),
+                (same([20, 9, 7], 24, [3, 1]), 2),
+                (same([5, 10, 10], 70, [5, 5]), 2),
+                (strided(same([16, 9, 8], 24, [3, 3])), 3),
+                (strided(ConvShape { padding: [0, 0], ..same([16, 8, 8], 20, [1, 1]) }), 3),
+            ],
+            linear: vec![[7, 40, 10], [33, 5, 3]],
+            norms: vec![[5, 16, 64], [3, 5, 7], [40, 3, 256]],
+            pools: vec![
+                (PoolShape { input: [5, 8, 12], window: 2 }, 3),
+                (PoolShape { input: [16, 4, 4], window: 4 }, 2),
+            ],
+            vectors: vec![1, 1027, 40_000],
+        }
+    }
+}
+
+/// Compares every kernel of `device` with the CPU in double precision, on these shapes, in one type of numbers.
+pub fn compare<D: Device, R: Real>(device: &D, shapes: &Shapes) -> Vec<Comparison> {
+    let mut test = Test { device, found: vec![] };
+    for (shape, n) in &shapes.convolutions {
+        test.convolution::<R>(shape, *n);
+    }
+    for &[n, inputs, outputs] in &shapes.linear {
+        test.linear::<R>(n, inputs, outputs);
+    }
+    for &[n, channels, pixels] in &shapes.norms {
+        test.norm::<R>(n, channels, pixels, true);
+        test.norm::<R>(n, channels, pixels, false);
+    }
+    for (shape, n) in &shapes.pools {
+        test.pooling::<R>(*n, shape);
+    }
+    for &n in &shapes.vectors {
+        test.vectors::<R>(n);
+    }
+    test.found
+}

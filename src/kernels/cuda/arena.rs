@@ -1,0 +1,115 @@
+//! Memory of a device: blocks are kept for the next use of their size, and counted.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::driver::{DeviceError, Driver};
+
+/// Sizes are rounded up to this.
+const GRAIN: usize = 512;
+
+/// What an arena holds, in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Held {
+    /// In blocks that are in use.
+    pub live: usize,
+    /// The most that were in use at once.
+    pub peak: usize,
+    /// In blocks that are kept for later.
+    pub kept: usize,
+}
+
+/// Blocks of one device. Work runs in the order of one stream, so a block may be used again as soon as it is dropped.
+pub(super) struct Arena<L: Driver> {
+    pub driver: L,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    kept: BTreeMap<usize, Vec<u64>>,
+    held: Held,
+}
+
+impl<L: Driver> Arena<L> {
+    pub fn new(driver: L) -> Self {
+        Self { driver, state: Mutex::default() }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn held(&self) -> Held {
+        self.state().held
+    }
+
+    /// Forgets the most that was in use.
+    pub fn restart_peak(&self) {
+        let mut state = self.state();
+        state.held.peak = state.held.live;
+    }
+
+    /// A block of at least this many bytes, with any contents.
+    pub fn block(self: &Arc<Self>, bytes: usize) -> Result<Block<L>, DeviceError> {
+        let bytes = bytes.max(1).next_multiple_of(GRAIN);
+        let mut state = self.state();
+        let kept = state.kept.get_mut(&bytes).and_then(Vec::pop);
+        let address = match kept {
+            Some(address) => {
+                state.held.kept -= bytes;
+                address
+            }
+            None => self.fresh(&mut state, bytes)?,
+        };
+        state.held.live += bytes;
+        state.held.peak = state.held.peak.max(state.held.live);
+        Ok(Block { arena: self.clone(), address, bytes })
+    }
+
+    /// A block from the driver; where there is not enough, all that is kept goes back first.
+    fn fresh(&self, state: &mut State, bytes: usize) -> Result<u64, DeviceError> {
+        if let Some(address) = self.driver.allocate(bytes)? {
+            return Ok(address);
+        }
+        let Held { live, kept, .. } = state.held;
+        self.give_back(state);
+        let address = self.driver.allocate(bytes)?;
+        let free = if address.is_none() { self.driver.memory()?.0 } else { 0 };
+        address.ok_or(DeviceError::OutOfMemory { asked: bytes, live, kept, free })
+    }
+
+    /// Gives all kept blocks back to the driver.
+    fn give_back(&self, state: &mut State) {
+        for (bytes, addresses) in std::mem::take(&mut state.kept) {
+            for address in addresses {
+                // SAFETY: kept blocks came from this driver with this size, and nobody has them.
+                unsafe { self.driver.free(address, bytes) };
+            }
+        }
+        state.held.kept = 0;
+    }
+}
+
+impl<L: Driver> Drop for Arena<L> {
+    fn drop(&mut self) {
+        let mut state = std::mem::take(&mut *self.state());
+        self.give_back(&mut state);
+    }
+}
+
+/// A block in use; dropped, it is kept for later.
+pub(super) struct Block<L: Driver> {
+    arena: Arc<Arena<L>>,
+    pub address: u64,
+    bytes: usize,
+}
+
+impl<L: Driver> Drop for Block<L> {
+    fn drop(&mut self) {
+        let mut state = self.arena.state();
+        state.held.live -= self.bytes;
+        state.held.kept += self.bytes;
+        state.kept.entry(self.bytes).or_default().push(self.address);
+    }
+}

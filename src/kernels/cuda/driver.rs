@@ -1,0 +1,127 @@
+//! What a GPU is asked for: memory, copies and launches, in the order of one stream.
+
+use std::ffi::c_void;
+
+/// Why a device cannot go on. Every message says what helps.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum DeviceError {
+    /// The driver's library is not there.
+    #[error("the NVIDIA driver cannot be loaded ({0}); install it (`nvidia-smi` must work), or use --device cpu")]
+    NoDriver(String),
+    /// A library of the toolkit is not there.
+    #[error(
+        "cuBLAS cannot be loaded ({0}); install the libraries of the CUDA toolkit, or add their folder to LD_LIBRARY_PATH"
+    )]
+    NoLibrary(String),
+    /// The driver is older than the toolkit that the program was built with.
+    #[error(
+        "the NVIDIA driver supports CUDA {found}, and this program was built with CUDA {needed}; install a newer driver, or build with an older toolkit"
+    )]
+    OldDriver {
+        /// CUDA version of the driver.
+        found: String,
+        /// CUDA version of the toolkit.
+        needed: String,
+    },
+    /// There is a driver, but no device.
+    #[error("the driver knows no device ({0}); see CUDA_VISIBLE_DEVICES, or use --device cpu")]
+    NoDevice(String),
+    /// The device has no kernels in this program.
+    #[error("this program has no kernels for compute capability {found}; it has those of 8.0, 9.0 and later")]
+    Capability {
+        /// That of the device.
+        found: String,
+    },
+    /// A block of memory that does not fit.
+    #[error(
+        "the device has no {asked} bytes left (in use: {live}, kept: {kept}, free on the device: {free}); take a smaller batch, or a gradient method that keeps less"
+    )]
+    OutOfMemory {
+        /// Bytes asked for.
+        asked: usize,
+        /// Bytes in use.
+        live: usize,
+        /// Bytes kept for later, given back before this was said.
+        kept: usize,
+        /// Bytes that the driver calls free.
+        free: usize,
+    },
+    /// More numbers than a kernel can count.
+    #[error("{what} of {count} numbers; a kernel takes at most 2147483647: take a smaller batch")]
+    TooLarge {
+        /// What is too large.
+        what: &'static str,
+        /// Its numbers.
+        count: usize,
+    },
+    /// Anything else that the driver says; after most such answers the device is lost to this process.
+    #[error(
+        "the device failed in {what}: {answer}; finished records stay, and a new start goes on from the last checkpoint"
+    )]
+    Failed {
+        /// What was asked for.
+        what: String,
+        /// What the driver answered.
+        answer: String,
+    },
+}
+
+/// A GPU behind its driver. All calls but the safe ones act in the order in which they are made.
+pub trait Driver: Send + Sync + 'static {
+    /// The device in words: its name, compute capability and driver.
+    fn describe(&self) -> String;
+
+    /// Bytes that the driver calls free, and all bytes of the device.
+    ///
+    /// # Errors
+    /// A device that fails.
+    fn memory(&self) -> Result<(usize, usize), DeviceError>;
+
+    /// A block of memory, aligned to 256 bytes, with any contents.
+    ///
+    /// # Errors
+    /// `None` where there is not enough.
+    fn allocate(&self, bytes: usize) -> Result<Option<u64>, DeviceError>;
+
+    /// Gives a block back.
+    ///
+    /// # Safety
+    /// It came from [`Self::allocate`] with this size, and no later call uses it.
+    unsafe fn free(&self, address: u64, bytes: usize);
+
+    /// Copies to the device.
+    ///
+    /// # Safety
+    /// The bytes lie in a block of this driver.
+    unsafe fn upload(&self, to: u64, from: &[u8]) -> Result<(), DeviceError>;
+
+    /// Waits, and copies from the device.
+    ///
+    /// # Safety
+    /// As [`Self::upload`].
+    unsafe fn download(&self, to: &mut [u8], from: u64) -> Result<(), DeviceError>;
+
+    /// Copies within the device.
+    ///
+    /// # Safety
+    /// As [`Self::upload`], for both places, which do not meet.
+    unsafe fn copy(&self, to: u64, from: u64, bytes: usize) -> Result<(), DeviceError>;
+
+    /// Sets bytes to zero.
+    ///
+    /// # Safety
+    /// As [`Self::upload`].
+    unsafe fn zero(&self, to: u64, bytes: usize) -> Result<(), DeviceError>;
+
+    /// Launches a kernel of `kernels.cu` with its one struct of arguments.
+    ///
+    /// # Safety
+    /// `arguments` points to the kernel's struct, and what that points to lies in blocks of this driver.
+    unsafe fn launch(
+        &self,
+        kernel: &str,
+        grid: [u32; 3],
+        threads: u32,
+        arguments: *const c_void,
+    ) -> Result<(), DeviceError>;
+}

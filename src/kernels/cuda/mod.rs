@@ -1,0 +1,27 @@
+//! The kernels on a CUDA device: `kernels.cu`, and what launches them.
+//!
+//! [`Gpu`] is a [`Device`](super::Device) behind any [`Driver`]: CUDA's own where the program is built with the feature `cuda`,
+//! an emulator in the tests, which runs the same source. Everything is summed in a fixed order, so bits repeat from run to run.
+
+mod arena;
+mod buffer;
+mod conv;
+mod device;
+mod driver;
+mod gpu;
+#[cfg(feature = "cuda")]
+mod library;
+mod norm;
+#[cfg(feature = "cuda")]
+mod nvidia;
+mod pool;
+
+pub use arena::Held;
+pub use buffer::Buffer;
+pub use driver::{DeviceError, Driver};
+pub use gpu::Gpu;
+#[cfg(feature = "cuda")]
+pub use library::load_libraries;
+pub use norm::GpuMoments;
+#[cfg(feature = "cuda")]
+pub use nvidia::Nvidia;
