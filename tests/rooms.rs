@@ -42,7 +42,20 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("report", &["definition", "record", "ode", "gradient", "evolution"]),
     (
         "cli",
-        &["ode", "gradient", "evolution", "net", "data", "definition", "record", "study", "plan", "runner", "report"],
+        &[
+            "ode",
+            "doctor",
+            "gradient",
+            "evolution",
+            "net",
+            "data",
+            "definition",
+            "record",
+            "study",
+            "plan",
+            "runner",
+            "report",
+        ],
     ),
 ];
 

@@ -16,8 +16,8 @@ use super::data::fetchable;
 /// How the program ends; stands in the help and in the man page.
 pub const EXIT_CODES: &str = "Exit codes:
   0    all is well
-  1    a run failed, a definition is wrong, a download failed, or `anode check`, `data verify`, `report --verify` or
-       `merge` found a fault
+  1    a run failed, a definition is wrong, a download failed, or `anode check`, `data verify`, `report --verify`,
+       `merge` or `doctor` found a fault
   2    the command line is wrong, or asks for what this build does not have
   3    results or figures could not be read or written
   130  stopped by Ctrl-C; the same call goes on where it stopped";
@@ -101,6 +101,8 @@ pub enum Verb {
     },
     /// Show a network as a table: layers, shapes, parameters, multiply-adds, ODE blocks
     Describe(DescribeArguments),
+    /// Test this machine: every kernel against double precision, the same bits twice and with any number of threads, and the GPU
+    Doctor,
     /// Measure the memory of one gradient in a process of its own; asked by the memory study on standard input
     #[command(hide = true)]
     MeasureMemory,

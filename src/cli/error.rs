@@ -29,6 +29,9 @@ pub enum CliError {
     /// Published files are not what the archived records give.
     #[error("{} files are not what the archived records give; write them with `anode report`:\n{}", .0.len(), different(.0))]
     Unverified(Vec<Difference>),
+    /// The self-test found a fault.
+    #[error("the self-test found a fault; results of this machine are not to be trusted")]
+    Unsound,
     /// The call is wrong.
     #[error("{0}")]
     Usage(String),
@@ -68,7 +71,7 @@ impl CliError {
         match self {
             Self::Fetch(FetchError::Io { .. }) => 3,
             Self::Definitions(_) | Self::Failed(_) | Self::Schema(_) | Self::Unverified(_) => 1,
-            Self::Data(_) | Self::Fetch(_) | Self::Merge(MergeError::Conflicts(_)) => 1,
+            Self::Unsound | Self::Data(_) | Self::Fetch(_) | Self::Merge(MergeError::Conflicts(_)) => 1,
             Self::Usage(_) | Self::Merge(MergeError::NoRuns(_)) => 2,
             Self::Runner(_) | Self::Merge(_) | Self::Report(_) | Self::Io { .. } => 3,
             Self::Interrupted(_) => 130,

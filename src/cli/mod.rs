@@ -3,6 +3,7 @@
 mod arguments;
 mod data;
 mod describe;
+mod doctor;
 mod error;
 mod job;
 mod keep;
@@ -50,6 +51,7 @@ fn dispatch(cli: &Cli) -> Result<(), CliError> {
         Verb::Schedule(arguments) => schedule::schedule(common, arguments),
         Verb::Data { verb } => data::data(common, verb),
         Verb::Describe(arguments) => describe::describe(common, arguments),
+        Verb::Doctor => doctor::doctor(common),
         Verb::MeasureMemory => measure::measure_memory(),
         Verb::Figures(selection) => keep::figures(common, selection),
         Verb::Report { selection, verify } => keep::report(common, selection, *verify),

@@ -1,0 +1,129 @@
+//! What the self-test found.
+
+use std::fmt::Write;
+
+use super::Comparison;
+
+/// What a self-test found.
+#[derive(Debug, serde::Serialize)]
+pub struct Diagnosis {
+    /// The machine in words: name, value.
+    pub machine: Vec<(&'static str, String)>,
+    /// Kernels of the CPU: `f32` against `f64`, `f64` against themselves.
+    pub cpu: Vec<Comparison>,
+    /// Convolutions of the CPU in `f64`: how far each vjp is from the transpose of the forward sweep.
+    pub adjoints: Vec<Adjoint>,
+    /// Numbers of threads, and whether all kernels gave the same bits with each.
+    pub threads: (Vec<usize>, bool),
+    /// The GPU, or why there is none to test and what helps.
+    pub gpu: Result<GpuDiagnosis, String>,
+}
+
+/// |<y_bar, A x> - <A^T y_bar, x>| over the size of the products.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct Adjoint {
+    /// The vjp.
+    pub kernel: &'static str,
+    /// The shape.
+    pub shape: String,
+    /// The distance.
+    pub error: f64,
+    /// What rounding alone may give.
+    pub bound: f64,
+}
+
+/// A GPU.
+#[derive(Debug, serde::Serialize)]
+pub struct GpuDiagnosis {
+    /// The device in words.
+    pub device: String,
+    /// Bytes that the driver calls free, and all bytes.
+    pub memory: (usize, usize),
+    /// Bytes that this program counts as in use and kept, and by how much the driver's figure fell while they were taken.
+    pub counted: (usize, usize),
+    /// Every kernel against the CPU in double precision.
+    pub kernels: Vec<Comparison>,
+    /// Why dfdx's device cannot be used, where that is so.
+    pub training: Option<String>,
+}
+
+impl Diagnosis {
+    /// Whether all that is there works.
+    pub fn is_sound(&self) -> bool {
+        let gpu = self.gpu.as_ref().map_or(true, |gpu| gpu.kernels.iter().all(Comparison::holds));
+        let adjoints = self.adjoints.iter().all(|a| a.error <= a.bound);
+        self.cpu.iter().all(Comparison::holds) && adjoints && self.threads.1 && gpu
+    }
+}
+
+/// Comparisons as a table: a row a kernel and type, with its worst error.
+fn table(text: &mut String, comparisons: &[Comparison]) {
+    let mut rows: Vec<(&Comparison, usize, bool)> = vec![];
+    for found in comparisons {
+        match rows.iter_mut().find(|(row, ..)| row.kernel == found.kernel && row.dtype == found.dtype) {
+            Some((row, count, holds)) => {
+                (*count, *holds) = (*count + 1, *holds && found.holds());
+                // The one that comes nearest to its bound, or is farthest beyond.
+                if found.error * row.bound > row.error * found.bound || found.error.is_infinite() {
+                    *row = found;
+                }
+            }
+            None => rows.push((found, 1, found.holds())),
+        }
+    }
+    for (row, count, holds) in rows {
+        let verdict = if holds { "ok" } else { "WRONG" };
+        let Comparison { kernel, dtype, shape, error, bound, .. } = row;
+        let _ = writeln!(
+            text,
+            "  {verdict:<5} {dtype} {kernel:<36} error {error:.1e} of {bound:.1e} allowed, {count} shapes, nearest: {shape}"
+        );
+    }
+}
+
+impl std::fmt::Display for Diagnosis {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut text = String::new();
+        for (name, value) in &self.machine {
+            let _ = writeln!(text, "{name}: {value}");
+        }
+        let _ = writeln!(text, "\nCPU, every kernel against double precision, each twice:");
+        table(&mut text, &self.cpu);
+        for Adjoint { kernel, shape, error, bound } in &self.adjoints {
+            let verdict = if error <= bound { "ok" } else { "WRONG" };
+            let _ = writeln!(
+                text,
+                "  {verdict:<5} f64 {kernel:<36} off its transpose by {error:.1e} of {bound:.1e} allowed: {shape}"
+            );
+        }
+        let (counts, same) = &self.threads;
+        let counts = counts.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        let verdict = if *same { "the same bits" } else { "WRONG: other bits" };
+        let _ = writeln!(text, "  {verdict} with {counts} threads");
+        match &self.gpu {
+            Ok(gpu) => {
+                let mib = |bytes: usize| bytes >> 20;
+                let _ = writeln!(text, "\nGPU: {}", gpu.device);
+                let _ = writeln!(text, "  memory: {} of {} MiB free", mib(gpu.memory.0), mib(gpu.memory.1));
+                let (counted, fell) = gpu.counted;
+                let _ = writeln!(
+                    text,
+                    "  {} MiB counted as in use or kept; the driver's free memory fell by {} MiB",
+                    mib(counted),
+                    mib(fell)
+                );
+                table(&mut text, &gpu.kernels);
+                let _ = match &gpu.training {
+                    None => writeln!(text, "  dfdx's device opens: training can run"),
+                    Some(why) => writeln!(text, "  no training: {why}"),
+                };
+            }
+            Err(why) => {
+                let _ = writeln!(text, "\nGPU: none tested. {why}");
+            }
+        }
+        let _ =
+            write!(text, "\n{}", if self.is_sound() { "All that is there is sound." } else { "Something is WRONG." });
+        f.write_str(&text)
+    }
+}
