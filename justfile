@@ -47,3 +47,19 @@ bench-peer *ARGS:
     target/peer/bin/pip install --quiet torch numpy
     cargo build --release --quiet --example training_step
     target/peer/bin/python benches/peer/compare.py {{ARGS}}
+
+# Build the feature cuda without a GPU and without CUDA installed, its lints, and the tests that need no device
+check-cuda *ARGS:
+    scripts/check-cuda.sh {{ARGS}}
+
+# Every kernel, gradient and a short training on the GPU against the CPU; skipped with a line where there is none
+test-cuda *ARGS:
+    cargo test --release --features cuda --test cuda -- --nocapture {{ARGS}}
+
+# A folder for a machine with a GPU: program, tests, times and experiments, which gpu_session.sh there runs
+cuda-pack DIR:
+    scripts/cuda-pack.sh {{DIR}}
+
+# Test this machine: every kernel, repeated bits, the GPU
+doctor *ARGS:
+    cargo run --release --quiet -- doctor {{ARGS}}

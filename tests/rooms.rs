@@ -19,7 +19,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("definition", &["ode", "gradient", "evolution", "net"]),
     ("record", &["definition", "digest"]),
     ("problems", &["ode", "kernels", "gradient", "evolution"]),
-    ("train", &["ode", "gradient", "evolution", "net", "data", "record", "digest"]),
+    ("train", &["ode", "kernels", "gradient", "evolution", "net", "data", "record", "digest"]),
     (
         "study",
         &[

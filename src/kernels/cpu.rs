@@ -43,6 +43,10 @@ impl Device for Cpu {
         zeros(len)
     }
 
+    fn room<R: Real>(&self, len: usize) -> Vec<R> {
+        zeros(len)
+    }
+
     fn join<R: Real>(&self, parts: &[Part<Vec<R>>]) -> Vec<R> {
         parts.iter().flat_map(|part| part.slice()).copied().collect()
     }

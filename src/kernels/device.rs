@@ -34,6 +34,9 @@ pub trait Device: Clone + Send + Sync + 'static {
     /// A buffer of zeros.
     fn zeros<R: Real>(&self, len: usize) -> Self::Buffer<R>;
 
+    /// A buffer with any contents.
+    fn room<R: Real>(&self, len: usize) -> Self::Buffer<R>;
+
     /// Parts of buffers, one after the other in a new one.
     fn join<R: Real>(&self, parts: &[Part<Self::Buffer<R>>]) -> Self::Buffer<R>;
 

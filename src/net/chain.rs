@@ -52,7 +52,7 @@ impl Chain {
     }
 
     /// The layers of a step; steps beyond the last one with layers of its own share that one's.
-    fn of(&self, step: usize) -> &[Layer] {
+    pub(super) fn of(&self, step: usize) -> &[Layer] {
         &self.steps[step.min(self.steps.len() - 1)]
     }
 

@@ -9,7 +9,7 @@ use crate::kernels::{
 use crate::ode::Real;
 
 /// Momentum of the running statistics (PyTorch's default).
-const MOMENTUM: f64 = 0.1;
+pub(super) const MOMENTUM: f64 = 0.1;
 
 /// Where batch norm takes its statistics from, and whether it updates the running ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -101,6 +101,11 @@ impl Network {
         self.mode = Mode::TrainingTwice;
     }
 
+    /// What batch norm does in training.
+    pub(super) fn mode(&self) -> Mode {
+        self.mode
+    }
+
     /// The stretches, from the image to the logits.
     pub fn segments(&self) -> &[Segment] {
         &self.segments

@@ -21,6 +21,18 @@ pub enum Mode {
     Evaluation,
 }
 
+impl Mode {
+    /// What an evaluation of a sweep normalises with, and updates.
+    pub(super) fn statistics(self, pass: Pass) -> Statistics {
+        match (self, pass) {
+            (Self::Evaluation, _) => Statistics::Running,
+            (Self::Training | Self::TrainingTwice, Pass::Forward) => Statistics::BatchUpdating,
+            (Self::TrainingTwice, Pass::Replay) => Statistics::BatchUpdating,
+            _ => Statistics::Batch,
+        }
+    }
+}
+
 /// f(z, theta) of an ODE block on a batch of images; depends on t only where steps have batch norms of their own.
 ///
 /// In training, batch norm normalises with the statistics of each evaluation's own batch. The running ones are updated once for
@@ -45,12 +57,7 @@ impl<R: Real> OdeField<R> {
     }
 
     fn statistics(&self, pass: Pass) -> Statistics {
-        match (self.mode, pass) {
-            (Mode::Evaluation, _) => Statistics::Running,
-            (Mode::Training | Mode::TrainingTwice, Pass::Forward) => Statistics::BatchUpdating,
-            (Mode::TrainingTwice, Pass::Replay) => Statistics::BatchUpdating,
-            _ => Statistics::Batch,
-        }
+        self.mode.statistics(pass)
     }
 }
 

@@ -5,12 +5,16 @@
 
 mod border;
 mod checkpoint;
+mod crossing;
+mod device;
 mod quality;
 mod rate;
 mod trainer;
 
 pub use border::{Gradient, Learner, StepError};
 pub use checkpoint::{CheckpointError, remove, resume, save};
+pub use crossing::{Crossing, HostTensors, Line, Raw};
+pub use device::{DeviceGradient, DeviceLearner};
 pub use quality::Quality;
 pub use rate::Rate;
 pub use trainer::{Recipe, StepMetrics, TrainError, Trainer};

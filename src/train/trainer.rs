@@ -251,7 +251,7 @@ fn accuracy(logits: &[f32], labels: &[u8]) -> f64 {
     right.count() as f64 / labels.len().max(1) as f64
 }
 
-fn cross_entropy_sum(logits: &[f32], labels: &[u8]) -> f64 {
+pub(super) fn cross_entropy_sum(logits: &[f32], labels: &[u8]) -> f64 {
     let classes = logits.len() / labels.len().max(1);
     let of = |(row, &label): (&[f32], &u8)| {
         let largest = f64::from(row.iter().copied().fold(f32::NEG_INFINITY, f32::max));

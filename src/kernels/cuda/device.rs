@@ -40,6 +40,10 @@ impl<L: Driver> Device for Gpu<L> {
         Buffer::zeros(self, len)
     }
 
+    fn room<R: Real>(&self, len: usize) -> Buffer<R, L> {
+        Gpu::room(self, len)
+    }
+
     fn join<R: Real>(&self, parts: &[Part<Buffer<R, L>>]) -> Buffer<R, L> {
         let mut joined = self.room(parts.iter().map(|part| part.len()).sum());
         let mut to = 0;

@@ -7,6 +7,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use cudarc::driver::sys::{self, CUdevice_attribute_enum as Attribute, CUfunction, CUmodule, CUresult};
 use cudarc::driver::{CudaDevice, DriverError, result};
 
+use crate::ode::{Real, Vector};
+
+use super::buffer::Buffer;
 use super::driver::{DeviceError, Driver};
 use super::gpu::Gpu;
 use super::library;
@@ -15,6 +18,7 @@ static KERNELS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/kernels.fatbin
 
 /// An NVIDIA GPU. All work runs on the default stream, as dfdx's does.
 pub struct Nvidia {
+    ordinal: usize,
     device: Arc<CudaDevice>,
     module: CUmodule,
     functions: Mutex<BTreeMap<String, CUfunction>>,
@@ -100,7 +104,12 @@ impl Nvidia {
             capability.1,
             env!("ANODE_CUDA")
         );
-        Ok(Self { device, module, functions: Mutex::default(), description })
+        Ok(Self { ordinal, device, module, functions: Mutex::default(), description })
+    }
+
+    /// The number of the device.
+    pub fn ordinal(&self) -> usize {
+        self.ordinal
     }
 
     fn bound(&self, what: &str) -> Result<(), DeviceError> {
@@ -136,6 +145,26 @@ impl Gpu<Nvidia> {
     /// See [`Nvidia::new`].
     pub fn nvidia(ordinal: usize) -> Result<Self, DeviceError> {
         Self::new(Nvidia::new(ordinal)?)
+    }
+
+    /// Copies `len` numbers of `from`, starting at `start`, to memory of somebody else's on this device.
+    ///
+    /// # Safety
+    /// At `to` there is room for them.
+    pub unsafe fn copy_out<R: Real>(&self, to: u64, from: &Buffer<R, Nvidia>, start: usize, len: usize) {
+        assert!(start + len <= from.len(), "a part that is not in the buffer");
+        // SAFETY: checked, and the caller's promise.
+        self.attempt(|driver| unsafe { driver.copy(to, from.at(start), len * size_of::<R>()) });
+    }
+
+    /// Copies `len` numbers from memory of somebody else's on this device to `to`, starting at `start`.
+    ///
+    /// # Safety
+    /// At `from` there are as many.
+    pub unsafe fn copy_in<R: Real>(&self, to: &mut Buffer<R, Nvidia>, start: usize, from: u64, len: usize) {
+        assert!(start + len <= to.len(), "a part that is not in the buffer");
+        // SAFETY: checked, and the caller's promise.
+        self.attempt(|driver| unsafe { driver.copy(to.at(start), from, len * size_of::<R>()) });
     }
 }
 

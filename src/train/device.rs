@@ -1,0 +1,203 @@
+//! A network in training on a device: parameters, loss and optimiser are dfdx's there, the network between images and logits is one
+//! custom operation on dfdx's tape. No activation leaves the device; a step waits once, for the logits.
+
+use std::sync::{Arc, Mutex};
+
+use dfdx::optim::{Momentum, SgdConfig, WeightDecay};
+use dfdx::prelude::*;
+
+use crate::gradient::Ledger;
+use crate::kernels::{Device as _, Part, PartMut};
+use crate::net::{DeviceNetwork, Network, Solve};
+use crate::ode::{SolveError, Vector};
+
+use super::border::{StepError, lock};
+use super::crossing::{Crossing, Line, said, to_buffer, to_tensor};
+
+/// A network in training on a device.
+pub struct DeviceLearner<D: Crossing> {
+    network: Arc<DeviceNetwork<D>>,
+    tensors: D::Tensors,
+    /// The parameters, as dfdx moves them and as the network reads them.
+    parameters: Line<D>,
+    theta: Arc<D::Buffer<f32>>,
+    ones: Line<D>,
+    velocity: Gradients<f32, D::Tensors>,
+    sgd: SgdConfig,
+}
+
+/// The loss and the gradient of one batch.
+pub struct DeviceGradient<D: Crossing> {
+    /// Mean cross-entropy, from the logits in double precision.
+    pub loss: f64,
+    /// Logits `[n, classes]`.
+    pub logits: Vec<f32>,
+    /// Euclidean norm of the gradient.
+    pub norm: f64,
+    /// dJ/dtheta, on the device.
+    pub theta: D::Buffer<f32>,
+}
+
+fn whole<B: Vector>(buffer: &B) -> Part<'_, B> {
+    Part::new(buffer, 0..buffer.len())
+}
+
+fn whole_mut<B: Vector>(buffer: &mut B) -> PartMut<'_, B> {
+    let len = buffer.len();
+    PartMut::new(buffer, 0..len)
+}
+
+impl<D: Crossing> DeviceLearner<D> {
+    /// A learner on `device` with these parameters and no velocity.
+    ///
+    /// # Errors
+    /// A network whose weights evolve, and a device that fails.
+    pub fn new(
+        network: Arc<Network>,
+        device: D,
+        theta: &[f32],
+        momentum: f64,
+        weight_decay: f64,
+    ) -> Result<Self, StepError> {
+        let tensors = device.tensors()?;
+        let theta = device.upload(theta.to_vec());
+        let parameters = to_tensor(&device, &tensors, whole(&theta), (theta.len(),))?;
+        let ones = tensors.try_ones_like(&(theta.len(),)).map_err(said)?;
+        let mut velocity = Gradients::leaky();
+        velocity.try_alloc_for(&parameters).map_err(said)?;
+        let momentum = Some(Momentum::Classic(momentum));
+        let weight_decay = (weight_decay > 0.0).then_some(WeightDecay::L2(weight_decay));
+        let sgd = SgdConfig { lr: 0.0, momentum, weight_decay };
+        let network = Arc::new(DeviceNetwork::new(network, device)?);
+        let learner = Self { network, tensors, parameters, theta: Arc::new(theta), ones, velocity, sgd };
+        learner.device().settle()?;
+        Ok(learner)
+    }
+
+    /// The network on its device.
+    pub fn network(&self) -> &DeviceNetwork<D> {
+        &self.network
+    }
+
+    fn device(&self) -> &D {
+        self.network.device()
+    }
+
+    /// The parameters, in host memory. Waits.
+    pub fn theta(&self) -> Vec<f32> {
+        self.device().download(&self.theta)
+    }
+
+    /// Loss and gradient of a batch with `labels`, by dfdx's tape around the network. Waits for the logits when all is launched.
+    ///
+    /// # Errors
+    /// See [`StepError`].
+    pub fn gradient(
+        &self,
+        images: Vec<f32>,
+        labels: &[u8],
+        solve: Solve,
+        ledger: &Arc<Mutex<Ledger>>,
+    ) -> Result<DeviceGradient<D>, StepError> {
+        let (device, theta) = (self.device().clone(), self.theta.clone());
+        let images = device.upload(images);
+        let (output, kept) = self.network.forward(&images, &theta, solve, &lock(ledger))?;
+        drop(images);
+        let shape = (labels.len(), self.network.network().classes());
+        let logits = to_tensor(&device, &self.tensors, whole(&output), shape)?;
+
+        // What the network's vjp finds is left here: dfdx's errors have no room for ours, and its gradients are its own.
+        let found = Arc::new(Mutex::new(None));
+        let logits_ghost = logits.ghost();
+        let (network, ledger, left, on) = (self.network.clone(), ledger.clone(), found.clone(), device.clone());
+        let mut tape = OwnedTape::default();
+        tape.add_backward_op(move |gradients| {
+            let mut logits_bar = on.zeros(shape.0 * shape.1);
+            on.read(gradients.get_or_alloc_mut(&logits_ghost)?, whole_mut(&mut logits_bar));
+            let mut theta_bar = theta.zeros_like();
+            let done = network.backward(kept, &theta, &logits_bar, &mut theta_bar, solve, &lock(&ledger));
+            *lock(&left) = Some(done.map(|()| theta_bar));
+            Ok(())
+        });
+        let mut targets = vec![0.0; shape.0 * shape.1];
+        for (row, &label) in targets.chunks_exact_mut(shape.1).zip(labels) {
+            row[usize::from(label)] = 1.0;
+        }
+        let targets = self.tensors.try_tensor_from_vec(targets, shape).map_err(said)?;
+        let swept = cross_entropy_with_logits_loss(logits.put_tape(tape), targets).try_backward();
+
+        let logits = device.download(&output);
+        let loss = cross_entropy(&logits, labels);
+        swept.map_err(said)?;
+        let theta = match lock(&found).take() {
+            Some(Ok(theta)) => theta,
+            Some(Err(source)) => return Err(StepError::Backward { loss, source }),
+            None => return Err(said("the network's vjp did not run").into()),
+        };
+        let norm = theta.norm();
+        match device.settle() {
+            // Which sweep it was does not matter to training: both are a divergence.
+            Err(source) if source.is_divergence() && loss.is_finite() => Err(StepError::Backward { loss, source }),
+            Err(error) => Err(error.into()),
+            Ok(()) => Ok(DeviceGradient { loss, logits, norm, theta }),
+        }
+    }
+
+    /// One step of dfdx's stochastic gradient descent.
+    ///
+    /// # Errors
+    /// What dfdx says.
+    pub fn update(&mut self, learning_rate: f64, gradient: &D::Buffer<f32>) -> Result<(), StepError> {
+        self.sgd.lr = learning_rate;
+        let device = self.network.device();
+        let mut gradients = Gradients::leaky();
+        let down = gradients.get_or_alloc_mut(&self.parameters).map_err(said)?;
+        device.write(down, whole(gradient));
+        let velocity = self.velocity.get_or_alloc_mut(&self.parameters).map_err(said)?;
+        self.sgd.try_update(&mut self.parameters, velocity, down).map_err(said)?;
+        let mut theta = device.zeros(self.theta.len());
+        to_buffer(device, &self.ones, &self.parameters, whole_mut(&mut theta))?;
+        self.theta = Arc::new(theta);
+        Ok(())
+    }
+
+    /// The optimiser's velocity, in host memory. Waits.
+    pub fn velocity(&mut self) -> Result<Vec<f32>, StepError> {
+        let device = self.network.device();
+        let mut velocity = device.zeros(self.theta.len());
+        device.read(self.velocity.get_or_alloc_mut(&self.parameters).map_err(said)?, whole_mut(&mut velocity));
+        Ok(device.download(&velocity))
+    }
+
+    /// Sets the optimiser's velocity; zeros restart the momentum.
+    pub fn set_velocity(&mut self, velocity: &[f32]) -> Result<(), StepError> {
+        let device = self.network.device();
+        let velocity = device.upload(velocity.to_vec());
+        device.write(self.velocity.get_or_alloc_mut(&self.parameters).map_err(said)?, whole(&velocity));
+        Ok(())
+    }
+
+    /// Sets the parameters; the velocity is zero then.
+    pub fn set_theta(&mut self, theta: &[f32]) -> Result<(), StepError> {
+        let device = self.network.device();
+        let theta = device.upload(theta.to_vec());
+        self.parameters = to_tensor(device, &self.tensors, whole(&theta), (theta.len(),))?;
+        self.velocity = Gradients::leaky();
+        self.velocity.try_alloc_for(&self.parameters).map_err(said)?;
+        self.theta = Arc::new(theta);
+        Ok(())
+    }
+
+    /// Logits of a batch in evaluation mode. Waits.
+    ///
+    /// # Errors
+    /// See [`SolveError`].
+    pub fn evaluate(&self, images: Vec<f32>, solve: Solve) -> Result<Vec<f32>, SolveError> {
+        self.network.evaluate(&self.device().upload(images), &self.theta, solve)
+    }
+}
+
+/// The mean cross-entropy, in double precision and in order: a device's own sum may take its terms in any order.
+fn cross_entropy(logits: &[f32], labels: &[u8]) -> f64 {
+    super::trainer::cross_entropy_sum(logits, labels) / labels.len().max(1) as f64
+}

@@ -1,0 +1,79 @@
+//! Networks and training on the CUDA device, emulated, against the CPU.
+
+mod device;
+mod emulator;
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use anode::evolution::{Evaluation, Law, Memory, Reading};
+use anode::gradient::{Ledger, Method};
+use anode::kernels::{Cpu, Device};
+use anode::net::{DeviceNetwork, Evolution, Network, Sharing, Stepping};
+use anode::ode::SolveError;
+use anode::train::HostTensors;
+use device::{all_networks_agree, every_method_agrees, network_agrees, small, solve, training_agrees};
+
+impl HostTensors for emulator::Emulator {}
+
+const MEMORY: usize = 1 << 30;
+
+#[test]
+fn a_network_with_every_layer_agrees_and_every_method_with_it() {
+    let Some(gpu) = emulator::device(0, MEMORY) else { return };
+    network_agrees(&gpu, "small", &small(), 3, solve("heun", 3, Method::Full));
+    every_method_agrees(&gpu);
+}
+
+#[test]
+fn every_registered_network_agrees() {
+    let Some(gpu) = emulator::device(7, MEMORY) else { return };
+    all_networks_agree(&gpu, 2);
+}
+
+/// The same code on the CPU's buffers: what differs above is the kernels' alone.
+#[test]
+fn the_cpu_as_a_device_agrees_with_its_own_sweeps() {
+    network_agrees(&Cpu, "small", &small(), 3, solve("rk4", 2, Method::Anode));
+    every_method_agrees(&Cpu);
+    training_agrees(&Cpu);
+}
+
+#[test]
+fn training_gives_the_curves_of_the_cpu() {
+    let Some(gpu) = emulator::device(3, MEMORY) else { return };
+    training_agrees(&gpu);
+    assert!(gpu.held().live < 1 << 20, "buffers are given back: {:?}", gpu.held());
+}
+
+#[test]
+fn a_state_that_overflows_and_a_lost_device_are_told_at_the_end_of_a_sweep() {
+    let Some(gpu) = emulator::device(0, MEMORY) else { return };
+    let host = Arc::new(Network::new(&small()));
+    let theta = gpu.upload(host.initial::<f32>(1));
+    let net = DeviceNetwork::new(host, gpu.clone()).unwrap();
+    let images = gpu.upload(vec![f32::MAX; 2 * 2 * 64]);
+    let how = solve("euler", 2, Method::Anode);
+    assert!(net.forward(&images, &theta, how, &Ledger::new()).is_ok());
+    let error = gpu.settle().unwrap_err();
+    assert!(error.is_divergence() && error == SolveError::Overflow);
+    gpu.driver().launches_left.store(5, Ordering::Relaxed);
+    let images = gpu.upload(vec![1.0f32; 2 * 2 * 64]);
+    let error = net.evaluate(&images, &theta, how).unwrap_err();
+    assert!(!error.is_divergence() && error.to_string().contains("lost"), "{error}");
+}
+
+#[test]
+fn weights_that_evolve_are_refused_with_what_is_allowed() {
+    let evolution = Evolution {
+        law: Law::new(anode::evolution::Terms::Diffusion),
+        sharing: Sharing::Layer,
+        stepping: Stepping::First(5, Reading::Final),
+        memory: Memory::NONE,
+        evaluation: Evaluation::Steps,
+        allow_unstable: false,
+    };
+    let host = Network::evolving(&small(), evolution, solve("euler", 2, Method::Anode)).unwrap();
+    let Err(SolveError::Device(why)) = DeviceNetwork::new(Arc::new(host), Cpu) else { panic!("it is refused") };
+    assert!(why.contains("--device cpu"), "{why}");
+}
