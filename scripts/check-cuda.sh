@@ -42,5 +42,4 @@ if readelf -d target/debug/anode | grep -E 'NEEDED.*lib(cuda|nvrtc|cublas)'; the
     echo "the program needs CUDA's libraries to start" >&2
     exit 1
 fi
-cargo test --locked --features cuda --lib --test cuda_kernels --test cuda
-target/debug/anode doctor
+cargo test --locked --features cuda --test cuda --test doctor -- --nocapture

@@ -78,15 +78,21 @@ pub fn reproduce(common: &Common, only: Option<&str>, how: &How) -> Result<(), C
 }
 
 fn walk(common: &Common, loaded: &[Loaded], how: &How) -> Result<(Tally, Vec<Skipped>), CliError> {
-    if how.device == Device::Cuda {
-        let what = if cfg!(feature = "cuda") { "has no CUDA runs yet" } else { "was built without the feature `cuda`" };
-        return Err(CliError::Usage(format!("--device cuda: this program {what}; use --device cpu")));
-    }
+    let device = match how.device {
+        Device::Cpu => "cpu",
+        Device::Cuda => {
+            crate::doctor::usable_gpu().map_err(|why| CliError::Usage(format!("--device cuda: {why}")))?;
+            "cuda"
+        }
+    };
     let data = data_folder(common.data.as_deref());
     if let Some(named) = common.data.as_deref().filter(|d| !d.is_dir()) {
         return Err(CliError::Usage(format!("--data {}: no such folder", named.display())));
     }
-    let (mut runs, skipped): (Vec<Run>, _) = plan(loaded, how.profile.into(), "cpu", data.as_deref(), STUDIES);
+    let (mut runs, mut skipped): (Vec<Run>, _) = plan(loaded, how.profile.into(), device, data.as_deref(), STUDIES);
+    if how.device != Device::Cpu {
+        runs = select::on_a_device(runs, &mut skipped);
+    }
     if let Some(expected) = how.plan_digest.as_ref().filter(|d| **d != plan_digest(&runs)) {
         return Err(CliError::Usage(format!(
             "the plan is {} and not {expected}: definitions, data or program changed since the job was written; write it \
@@ -105,9 +111,10 @@ fn walk(common: &Common, loaded: &[Loaded], how: &How) -> Result<(Tally, Vec<Ski
     let threads = rayon::current_num_threads();
     let options = Options {
         results: common.results.clone(),
-        jobs: how.jobs.map_or(threads, usize::from),
+        // A GPU is busy with one run; more would share its memory.
+        jobs: how.jobs.map_or(if how.device == Device::Cpu { threads } else { 1 }, usize::from),
         threads,
-        device: "cpu".into(),
+        device: device.into(),
         quiet: common.quiet,
     };
     Ok((run_all(&runs, STUDIES, &options, &STOP)?, skipped))

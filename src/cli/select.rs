@@ -6,7 +6,8 @@ use serde_json::Value;
 
 use crate::definition::{Definition, Loaded, NotRun, load_all, load_not_run};
 
-use crate::plan::Run;
+use crate::plan::{Run, Skipped};
+use crate::study::STUDIES;
 
 use super::arguments::Common;
 use super::error::CliError;
@@ -98,6 +99,18 @@ pub fn only_where(runs: Vec<Run>, condition: &str) -> Result<Vec<Run>, CliError>
         )));
     }
     Err(usage(format!("no run has it; there are {}", found.into_iter().collect::<Vec<_>>().join(", "))))
+}
+
+/// The runs whose study takes a device; the others are skipped, with the reason.
+pub fn on_a_device(runs: Vec<Run>, skipped: &mut Vec<Skipped>) -> Vec<Run> {
+    let takes = |run: &Run| STUDIES.iter().any(|study| study.kind() == run.study && study.takes_a_device());
+    let (taken, others): (Vec<_>, Vec<_>) = runs.into_iter().partition(takes);
+    skipped.extend(others.into_iter().map(|run| Skipped {
+        experiment: run.experiment,
+        label: run.label,
+        why: "this study is computed on the CPU only; use --device cpu".into(),
+    }));
+    taken
 }
 
 /// Whether `text` matches `pattern`, in which `*` stands for any characters and `?` for one.

@@ -67,7 +67,8 @@ pub fn threads(shapes: &Shapes) -> (Vec<usize>, bool) {
 fn outputs<R: Real>() -> Vec<u64> {
     let shape = ConvShape::same([64, 16, 16], 64, [3, 3]);
     let n = 9;
-    let draw = |seed, len| -> Vec<R> { normal(&mut stream(seed, Stream::Data), len, 1.0) };
+    let draw =
+        |seed, len| -> Vec<R> { normal(&mut stream(seed, Stream::Data), len, 1.0).into_iter().map(R::of).collect() };
     let (x, y_bar) = (draw(4, n * shape.input_len()), draw(5, n * shape.output_len()));
     let mut w_bar: Vec<R> = vec![R::zero(); shape.weight_len()];
     let weights = 0..w_bar.len();

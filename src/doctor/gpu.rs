@@ -15,8 +15,26 @@ pub(super) fn diagnose(shapes: &Shapes) -> Result<GpuDiagnosis, String> {
 /// Says why there is none to test.
 #[cfg(not(feature = "cuda"))]
 pub(super) fn diagnose(_: &Shapes) -> Result<GpuDiagnosis, String> {
-    let why = "This program was built without the feature `cuda`; with an NVIDIA GPU, build with `--features cuda` (see the README).";
-    Err(why.into())
+    Err(usable_gpu().err().unwrap_or_default())
+}
+
+/// Whether training can run on the first NVIDIA GPU.
+///
+/// # Errors
+/// What is missing, and what helps.
+#[cfg(feature = "cuda")]
+pub fn usable_gpu() -> Result<(), String> {
+    Gpu::nvidia(0).map_err(|e| e.to_string())?;
+    crate::kernels::cuda::load_libraries().map_err(|e| e.to_string())
+}
+
+/// Whether training can run on the first NVIDIA GPU.
+///
+/// # Errors
+/// It cannot.
+#[cfg(not(feature = "cuda"))]
+pub fn usable_gpu() -> Result<(), String> {
+    Err("this program was built without the feature `cuda`; build with `--features cuda` (see the README), or use --device cpu".into())
 }
 
 /// Tests a device behind any driver; `training` is why dfdx's device cannot be used.

@@ -8,7 +8,7 @@ mod gpu;
 mod report;
 
 pub use comparison::{Comparison, Shapes, compare};
-pub use gpu::diagnose_device;
+pub use gpu::{diagnose_device, usable_gpu};
 pub use report::{Adjoint, Diagnosis, GpuDiagnosis};
 
 /// Tests the CPU, and the GPU where there is one. Takes seconds.

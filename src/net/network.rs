@@ -35,7 +35,7 @@ pub struct Kept<R: Real>(Vec<KeptSegment<R>>);
 enum KeptSegment<R: Real> {
     Plain(Arc<Chain>, ChainTape<R>),
     Residual(Arc<Residual>, ResidualTape<R>),
-    Ode { field: OdeField<R>, solved: Solved<R> },
+    Ode { field: OdeField<R>, solved: Solved<OdeField<R>> },
     Coupled { block: CoupledBlock<OdeField<R>, R>, theta: Vec<R>, trajectory: CoupledTrajectory<OdeField<R>, R> },
 }
 

@@ -1,9 +1,10 @@
 //! How the ODE blocks of a network are solved and differentiated: on fixed steps or by tolerance, with or without gradient.
 
 use crate::gradient::{AdaptiveBlock, AdaptiveTrajectory, Block, Ledger, Method, Reversal};
-use crate::ode::{Adaptive, ButcherTableau, Grid, Real, SolveError, integrate, integrate_adaptive, integrate_back};
-
-use super::ode_field::OdeField;
+use crate::ode::{
+    Adaptive, ButcherTableau, DifferentiableField, Grid, SolveError, Vector, integrate, integrate_adaptive,
+    integrate_back,
+};
 
 /// The steps of each block on t in [0, 1].
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -43,20 +44,20 @@ pub struct Solve {
 }
 
 /// What the backward sweep of a block starts from.
-pub(super) enum Solved<R: Real> {
-    Fixed(Reversal<OdeField<R>>),
-    Adaptive(AdaptiveTrajectory<OdeField<R>>),
+pub(super) enum Solved<F: DifferentiableField> {
+    Fixed(Reversal<F>),
+    Adaptive(AdaptiveTrajectory<F>),
 }
 
 impl Solve {
     /// Integrates from `z0`: z(1), and what the backward sweep needs.
-    pub(super) fn forward<R: Real>(
+    pub(super) fn forward<F: DifferentiableField>(
         self,
-        field: &OdeField<R>,
-        z0: &Vec<R>,
-        theta: &Vec<R>,
+        field: &F,
+        z0: &F::Vector,
+        theta: &F::Vector,
         ledger: &Ledger,
-    ) -> Result<(Vec<R>, Solved<R>), SolveError> {
+    ) -> Result<(F::Vector, Solved<F>), SolveError> {
         match self.steps {
             Steps::Fixed(steps) => {
                 let trajectory = self.method.forward(&self.block(field, steps), z0, theta, ledger)?;
@@ -66,17 +67,17 @@ impl Solve {
             Steps::Adaptive(control) => {
                 let block = self.adaptive(field, control);
                 let trajectory = self.method.forward_adaptive(&block, z0, theta, ledger)?;
-                Ok((trajectory.end().clone(), Solved::Adaptive(trajectory)))
+                Ok((trajectory.end().duplicate(), Solved::Adaptive(trajectory)))
             }
         }
     }
 
     /// Turns `z` at t = 0 into that at t = 1, without gradient.
-    pub(super) fn advance<R: Real>(
+    pub(super) fn advance<F: DifferentiableField>(
         self,
-        field: &OdeField<R>,
-        z: &mut Vec<R>,
-        theta: &Vec<R>,
+        field: &F,
+        z: &mut F::Vector,
+        theta: &F::Vector,
     ) -> Result<(), SolveError> {
         match self.steps {
             Steps::Fixed(steps) => integrate(field, self.tableau, &Grid::unit(steps), z, theta),
@@ -88,11 +89,11 @@ impl Solve {
     }
 
     /// Turns `z` at t = 1 into what the solver finds for t = 0: on the same grid, or with steps of its own.
-    pub(super) fn reverse<R: Real>(
+    pub(super) fn reverse<F: DifferentiableField>(
         self,
-        field: &OdeField<R>,
-        z: &mut Vec<R>,
-        theta: &Vec<R>,
+        field: &F,
+        z: &mut F::Vector,
+        theta: &F::Vector,
     ) -> Result<(), SolveError> {
         match self.steps {
             Steps::Fixed(steps) => integrate_back(field, self.tableau, &Grid::unit(steps), z, theta),
@@ -103,27 +104,27 @@ impl Solve {
         }
     }
 
-    fn block<R: Real>(self, field: &OdeField<R>, steps: usize) -> Block<'_, OdeField<R>> {
+    fn block<F: DifferentiableField>(self, field: &F, steps: usize) -> Block<'_, F> {
         Block { field, tableau: self.tableau, grid: Grid::unit(steps) }
     }
 
-    fn adaptive<R: Real>(self, field: &OdeField<R>, control: Adaptive) -> AdaptiveBlock<'_, OdeField<R>> {
+    fn adaptive<F: DifferentiableField>(self, field: &F, control: Adaptive) -> AdaptiveBlock<'_, F> {
         AdaptiveBlock { field, tableau: self.tableau, control, span: (0.0, 1.0) }
     }
 }
 
-impl<R: Real> Solved<R> {
+impl<F: DifferentiableField> Solved<F> {
     /// From the cotangent of z(1): adds to `theta_bar` and returns the cotangent of z(0). `solve` and `field` are those of
     /// the forward sweep.
     pub(super) fn backward(
         self,
         solve: Solve,
-        field: &OdeField<R>,
-        theta: &Vec<R>,
-        cotangent: Vec<R>,
-        theta_bar: &mut Vec<R>,
+        field: &F,
+        theta: &F::Vector,
+        cotangent: F::Vector,
+        theta_bar: &mut F::Vector,
         ledger: &Ledger,
-    ) -> Result<Vec<R>, SolveError> {
+    ) -> Result<F::Vector, SolveError> {
         match (self, solve.steps) {
             (Self::Fixed(reversal), Steps::Fixed(steps)) => {
                 reversal.backward(&solve.block(field, steps), theta, cotangent, theta_bar, ledger)

@@ -79,9 +79,6 @@ impl SolveError {
     /// Whether the solve could not be done, rather than the call being wrong: numbers that overflowed, or tolerances that
     /// cannot be kept within the limits.
     pub fn is_divergence(&self) -> bool {
-        matches!(
-            self,
-            Self::NotFinite { .. } | Self::Overflow | Self::StepUnderflow { .. } | Self::TooManySteps { .. }
-        )
+        matches!(self, Self::NotFinite { .. } | Self::Overflow | Self::StepUnderflow { .. } | Self::TooManySteps { .. })
     }
 }

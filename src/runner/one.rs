@@ -107,8 +107,16 @@ pub fn one(
     }
 
     let clock = Instant::now();
-    let context =
-        Context { settings: &run.settings, seed: run.seed, place: &run.place, folder: &folder, stop, progress };
+    let (device, folder_of_run) = (&*options.device, &*folder);
+    let context = Context {
+        settings: &run.settings,
+        seed: run.seed,
+        place: &run.place,
+        device,
+        folder: folder_of_run,
+        stop,
+        progress,
+    };
     let ended = catch_unwind(AssertUnwindSafe(|| study.run(&context))).unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
         Err(StudyError::failed("study", format!("it panicked: {}", text.unwrap_or("no message"))))

@@ -56,6 +56,11 @@ pub trait Study: Sync {
     /// Computes one run. Called again with the same folder after an interruption.
     fn run(&self, context: &Context<'_>) -> Result<Ending, StudyError>;
 
+    /// Whether it can compute on a CUDA device too.
+    fn takes_a_device(&self) -> bool {
+        false
+    }
+
     /// Removes what a run needed only while it was unfinished; called once its record is written.
     fn tidy(&self, _folder: &Path) -> Result<(), StudyError> {
         Ok(())
@@ -79,6 +84,8 @@ pub struct Context<'a> {
     pub seed: u64,
     /// Where files are found.
     pub place: &'a Place,
+    /// Where it is computed: `cpu` or `cuda`.
+    pub device: &'a str,
     /// The run's own folder: checkpoints and `steps.csv` go there.
     pub folder: &'a Path,
     /// Set when the run should stop at the next safe point.

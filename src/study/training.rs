@@ -12,6 +12,10 @@ use crate::definition::StudyKind;
 use crate::definition::settings::{RateSchedule, TrainingSettings};
 use crate::digest::sha256;
 use crate::gradient::Cost;
+#[cfg(feature = "cuda")]
+use crate::kernels::cuda::Gpu;
+use crate::net::Network;
+use crate::ode::SolveError;
 use crate::record::{Outcome, RecordError, STEPS, StepLog, TIMES, number, row};
 use crate::train::{self, CheckpointError, Rate, Recipe, StepError, TrainError, Trainer};
 
@@ -67,6 +71,10 @@ impl Study for Training {
         go(context, &settings, trainer, &name)
     }
 
+    fn takes_a_device(&self) -> bool {
+        true
+    }
+
     fn tidy(&self, folder: &Path) -> Result<(), StudyError> {
         train::remove(folder).map_err(checkpoint)
     }
@@ -94,7 +102,22 @@ fn trainer(context: &Context<'_>, settings: &TrainingSettings, data: Arc<DataSet
         augment: settings.augment,
         seed: context.seed,
     };
-    Trainer::new(network, data, recipe).map_err(|e| StudyError::failed("start", e))
+    let trainer =
+        if context.device == "cuda" { on_cuda(network, data, recipe) } else { Trainer::new(network, data, recipe) };
+    trainer.map_err(|e| StudyError::failed("start", e))
+}
+
+/// A training on the first NVIDIA GPU.
+#[cfg(feature = "cuda")]
+fn on_cuda(network: Network, data: Arc<DataSet>, recipe: Recipe) -> Result<Trainer, TrainError> {
+    let gpu = Gpu::nvidia(0).map_err(|e| StepError::from(SolveError::Device(e.to_string())))?;
+    Trainer::on(gpu, network, data, recipe)
+}
+
+#[cfg(not(feature = "cuda"))]
+fn on_cuda(_: Network, _: Arc<DataSet>, _: Recipe) -> Result<Trainer, TrainError> {
+    let why = "this program was built without the feature `cuda`; use --device cpu";
+    Err(StepError::from(SolveError::Device(why.into())).into())
 }
 
 fn checkpoint(error: CheckpointError) -> StudyError {

@@ -51,14 +51,14 @@ struct State {
 /// # Errors
 /// The folder cannot be written, or is full.
 pub fn save(trainer: &Trainer, folder: &Path, fingerprint: &str, seconds: f64) -> Result<(), CheckpointError> {
+    let unusable = |why| CheckpointError::Unusable { path: folder.join(NEWEST), why };
     let state = State {
-        theta: trainer.learner.theta().to_vec(),
-        velocity: trainer.learner.velocity().to_vec(),
-        statistics: trainer.network.statistics(),
+        theta: trainer.engine.theta(),
+        velocity: trainer.engine.velocity().map_err(|e| unusable(e.to_string()))?,
+        statistics: trainer.engine.statistics(),
         counters: [trainer.step, trainer.initial_loss.unwrap_or(f64::NAN).to_bits(), (seconds * 1e9) as u64],
     };
-    let bytes =
-        encode(&state, fingerprint).map_err(|why| CheckpointError::Unusable { path: folder.join(NEWEST), why })?;
+    let bytes = encode(&state, fingerprint).map_err(unusable)?;
     let io = |path: &Path| {
         let path = path.to_owned();
         move |source| CheckpointError::Io { path, source }
@@ -83,13 +83,13 @@ pub fn resume(trainer: &mut Trainer, folder: &Path, fingerprint: &str, accept: i
         let Ok(state) = decode(&bytes, fingerprint) else { continue };
         let fits = state.theta.len() == trainer.network.parameter_count()
             && state.velocity.len() == state.theta.len()
-            && state.statistics.len() == trainer.network.statistics().len();
+            && state.statistics.len() == trainer.engine.statistics().len();
         if !fits || !accept(state.counters[0]) {
             continue;
         }
-        trainer.learner.set_theta(&state.theta);
-        trainer.learner.set_velocity(&state.velocity);
-        trainer.network.set_statistics(&state.statistics);
+        // A device that fails here fails in the next step, which tells.
+        trainer.engine.set(&state.theta, &state.velocity).ok()?;
+        trainer.engine.set_statistics(&state.statistics);
         trainer.step = state.counters[0];
         trainer.initial_loss = Some(f64::from_bits(state.counters[1])).filter(|x| !x.is_nan());
         return Some(state.counters[2] as f64 / 1e9);

@@ -7,7 +7,7 @@ use dfdx::optim::{Momentum, SgdConfig, WeightDecay};
 use dfdx::prelude::*;
 
 use crate::gradient::Ledger;
-use crate::kernels::{Device as _, Part, PartMut};
+use crate::kernels::{Part, PartMut};
 use crate::net::{DeviceNetwork, Network, Solve};
 use crate::ode::{SolveError, Vector};
 
@@ -162,10 +162,13 @@ impl<D: Crossing> DeviceLearner<D> {
     }
 
     /// The optimiser's velocity, in host memory. Waits.
-    pub fn velocity(&mut self) -> Result<Vec<f32>, StepError> {
-        let device = self.network.device();
+    ///
+    /// # Errors
+    /// What dfdx says.
+    pub fn velocity(&self) -> Result<Vec<f32>, StepError> {
+        let device = self.device();
         let mut velocity = device.zeros(self.theta.len());
-        device.read(self.velocity.get_or_alloc_mut(&self.parameters).map_err(said)?, whole_mut(&mut velocity));
+        to_buffer(device, &self.ones, &self.velocity.get(&self.parameters), whole_mut(&mut velocity))?;
         Ok(device.download(&velocity))
     }
 
@@ -194,6 +197,14 @@ impl<D: Crossing> DeviceLearner<D> {
     /// See [`SolveError`].
     pub fn evaluate(&self, images: Vec<f32>, solve: Solve) -> Result<Vec<f32>, SolveError> {
         self.network.evaluate(&self.device().upload(images), &self.theta, solve)
+    }
+
+    /// The reversibility error of every ODE block on a batch. Waits.
+    ///
+    /// # Errors
+    /// See [`SolveError`].
+    pub fn reversal_errors(&self, images: Vec<f32>, solve: Solve) -> Result<Vec<f64>, SolveError> {
+        self.network.reversal_errors(&self.device().upload(images), &self.theta, solve)
     }
 }
 

@@ -7,6 +7,7 @@ mod border;
 mod checkpoint;
 mod crossing;
 mod device;
+mod engine;
 mod quality;
 mod rate;
 mod trainer;

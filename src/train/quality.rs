@@ -6,6 +6,7 @@ use crate::gradient::{Ledger, Method};
 use crate::net::Solve;
 
 use super::border::StepError;
+use super::engine::Engine;
 use super::trainer::{TrainError, Trainer};
 
 /// The reverse-time gradient against the exact one, on the batch that the next step will see.
@@ -25,22 +26,22 @@ impl Trainer {
     /// # Errors
     /// A network that cannot be solved forwards.
     pub fn quality(&mut self) -> Result<Quality, TrainError> {
-        let statistics = self.network.statistics();
+        let statistics = self.engine.statistics();
         let measured = self.measure();
-        self.network.set_statistics(&statistics);
+        self.engine.set_statistics(&statistics);
         measured
     }
 
     fn measure(&mut self) -> Result<Quality, TrainError> {
         let (images, labels) = self.next_batch();
-        let gradient = |method| {
+        let gradient = |engine: &mut dyn Engine, method| {
             let (solve, ledger) = (Solve { method, ..self.recipe.solve }, Arc::new(Mutex::new(Ledger::new())));
-            self.learner.gradient(&self.network, &images, &labels, solve, &ledger).map(|gradient| gradient.theta)
+            engine.gradient(images.clone(), &labels, solve, &ledger).map(|_| engine.last())
         };
-        let exact = gradient(Method::Anode)?;
-        let reversal_errors = self.network.reversal_errors(&images, self.learner.theta(), self.recipe.solve);
+        let exact = gradient(&mut *self.engine, Method::Anode)?;
+        let reversal_errors = self.engine.reversal_errors(images.clone(), self.recipe.solve);
         let reversal_error = reversal_errors.map_err(StepError::from)?.into_iter().fold(0.0, f64::max);
-        let reversed = match gradient(Method::ReverseTime) {
+        let reversed = match gradient(&mut *self.engine, Method::ReverseTime) {
             Ok(reversed) => reversed,
             Err(StepError::Backward { source, .. }) if source.is_divergence() => {
                 return Ok(Quality { relative_error: f64::INFINITY, cosine: f64::NAN, reversal_error });

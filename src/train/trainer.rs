@@ -7,6 +7,9 @@ use crate::gradient::{Cost, Ledger};
 use crate::net::{Network, Solve, Steps};
 
 use super::border::{Learner, StepError, lock};
+use super::crossing::Crossing;
+use super::device::DeviceLearner;
+use super::engine::{Engine, Host, OnDevice};
 use super::rate::Rate;
 
 /// Images of one evaluation batch. On fixed steps it decides no bits, since evaluation treats images one by one; adaptive steps
@@ -95,24 +98,51 @@ pub struct Trainer {
     pub(super) network: Arc<Network>,
     data: Arc<DataSet>,
     pub(super) recipe: Recipe,
-    pub(super) learner: Learner,
+    pub(super) engine: Box<dyn Engine>,
     pub(super) step: u64,
     pub(super) initial_loss: Option<f64>,
     order: Option<(u64, Vec<usize>)>,
 }
 
 impl Trainer {
-    /// A fresh start: parameters from the recipe's seed.
+    /// A fresh start on the CPU: parameters from the recipe's seed.
     ///
     /// # Errors
     /// Nothing to train on.
     pub fn new(network: Network, data: Arc<DataSet>, recipe: Recipe) -> Result<Self, TrainError> {
+        let network = Arc::new(network);
+        let (theta, weights) = (network.initial(recipe.seed), network.weight_count());
+        let learner = Learner::new(theta, weights, recipe.momentum, recipe.weight_decay);
+        let engine = Host { network: network.clone(), learner, last: vec![] };
+        Self::with(network, data, recipe, Box::new(engine))
+    }
+
+    /// A fresh start on a device: the same parameters.
+    ///
+    /// # Errors
+    /// Nothing to train on, a network whose weights evolve, a device that fails.
+    pub fn on<D: Crossing>(
+        device: D,
+        network: Network,
+        data: Arc<DataSet>,
+        recipe: Recipe,
+    ) -> Result<Self, TrainError> {
+        let (network, momentum, weight_decay) = (Arc::new(network), recipe.momentum, recipe.weight_decay);
+        let theta = network.initial(recipe.seed);
+        let learner = DeviceLearner::new(network.clone(), device, &theta, momentum, weight_decay)?;
+        Self::with(network, data, recipe, Box::new(OnDevice { learner, last: None }))
+    }
+
+    fn with(
+        network: Arc<Network>,
+        data: Arc<DataSet>,
+        recipe: Recipe,
+        engine: Box<dyn Engine>,
+    ) -> Result<Self, TrainError> {
         if data.train.is_empty() || recipe.batch == 0 {
             return Err(TrainError::Empty { images: data.train.len(), batch: recipe.batch });
         }
-        let learner =
-            Learner::new(network.initial(recipe.seed), network.weight_count(), recipe.momentum, recipe.weight_decay);
-        Ok(Self { network: Arc::new(network), data, recipe, learner, step: 0, initial_loss: None, order: None })
+        Ok(Self { network, data, recipe, engine, step: 0, initial_loss: None, order: None })
     }
 
     /// Steps of one epoch.
@@ -131,13 +161,17 @@ impl Trainer {
     }
 
     /// The parameters.
-    pub fn theta(&self) -> &[f32] {
-        self.learner.theta()
+    pub fn theta(&self) -> Vec<f32> {
+        self.engine.theta()
     }
 
     /// The coefficients of evolving weights in force: names and values.
     pub fn coefficients(&self) -> Vec<(String, f64)> {
-        self.network.coefficients(self.theta())
+        // Parameters on a device would be fetched for nothing.
+        if self.network.weight_count() == self.network.parameter_count() {
+            return vec![];
+        }
+        self.network.coefficients(&self.theta())
     }
 
     /// The learning rate of a step.
@@ -158,23 +192,22 @@ impl Trainer {
     pub fn step(&mut self) -> Result<StepMetrics, TrainError> {
         let (epoch, place) = (self.step / self.steps_per_epoch(), self.step % self.steps_per_epoch());
         if self.recipe.momentum_restart && place == 0 && self.step > 0 {
-            let zeros = vec![0.0; self.network.parameter_count()];
-            self.learner.set_velocity(&zeros);
+            self.engine.rest()?;
         }
         let (images, labels) = self.next_batch();
         let ledger = Arc::new(Mutex::new(Ledger::new()));
-        let gradient = self.learner.gradient(&self.network, &images, &labels, self.recipe.solve, &ledger);
+        let gradient = self.engine.gradient(images, &labels, self.recipe.solve, &ledger);
         let gradient = match gradient {
             Ok(gradient) => gradient,
             Err(error) => return Err(self.failed(error)),
         };
-        let gradient_norm = gradient.theta.iter().map(|&g| f64::from(g).powi(2)).sum::<f64>().sqrt();
+        let gradient_norm = gradient.norm;
         let limit = DIVERGED * *self.initial_loss.get_or_insert(gradient.loss);
         if !gradient.loss.is_finite() || !gradient_norm.is_finite() || gradient.loss > limit {
             return Err(self.diverged(gradient.loss, gradient_norm, None));
         }
         let learning_rate = self.learning_rate(self.step);
-        self.learner.update(learning_rate, &gradient.theta)?;
+        self.engine.update(learning_rate)?;
         let cost = lock(&ledger).cost();
         let metrics = StepMetrics {
             step: self.step,
@@ -223,12 +256,11 @@ impl Trainer {
     /// # Errors
     /// Only a broken field: a state that overflows counts as wrong too.
     pub fn evaluate(&self) -> Result<(f64, f64), TrainError> {
-        let theta = self.learner.theta();
         let indices: Vec<usize> = (0..self.data.test.len()).collect();
         let (mut loss, mut right) = (0.0, 0.0);
         for indices in indices.chunks(EVALUATION_BATCH) {
             let (images, labels) = self.data.batch(&self.data.test, indices, |_| Alteration::NONE);
-            match self.network.evaluate(&images, theta, self.recipe.solve) {
+            match self.engine.evaluate(images, self.recipe.solve) {
                 Ok(logits) => {
                     loss += cross_entropy_sum(&logits, &labels);
                     right += accuracy(&logits, &labels) * labels.len() as f64;

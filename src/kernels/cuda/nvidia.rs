@@ -14,7 +14,11 @@ use super::driver::{DeviceError, Driver};
 use super::gpu::Gpu;
 use super::library;
 
-static KERNELS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/kernels.fatbin"));
+/// Bytes where the driver likes them to begin.
+#[repr(C, align(64))]
+struct Aligned<B: ?Sized>(B);
+
+static KERNELS: &Aligned<[u8]> = &Aligned(*include_bytes!(concat!(env!("OUT_DIR"), "/kernels.fatbin")));
 
 /// An NVIDIA GPU. All work runs on the default stream, as dfdx's does.
 pub struct Nvidia {
@@ -91,7 +95,7 @@ impl Nvidia {
         }
         // SAFETY: a whole fat binary, and a device that is open.
         let module =
-            unsafe { result::module::load_data(KERNELS.as_ptr().cast()) }.map_err(failed("loading kernels"))?;
+            unsafe { result::module::load_data(KERNELS.0.as_ptr().cast()) }.map_err(failed("loading kernels"))?;
         let mut name = [0; 128];
         // SAFETY: room for the name and its end.
         unsafe { sys::cuDeviceGetName(name.as_mut_ptr(), name.len() as i32, *device.cu_device()) }

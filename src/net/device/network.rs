@@ -3,15 +3,16 @@
 use std::marker::PhantomData;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::gradient::{Block, Ledger, Trajectory};
+use crate::gradient::Ledger;
 use crate::kernels::{Device, Part, PartMut};
 use crate::net::chain::Chain;
 use crate::net::layer::Statistics;
-use crate::net::network::{Network, Solve};
+use crate::net::network::Network;
 use crate::net::ode_field::Mode;
 use crate::net::residual::Residual;
 use crate::net::segment::Segment;
-use crate::ode::{Grid, Real, SolveError, Vector, integrate};
+use crate::net::solve::{Solve, Solved};
+use crate::ode::{Pass, Real, SolveError, Vector, reversal_error};
 
 use super::chain::{DeviceTape, OnDevice};
 use super::field::DeviceField;
@@ -30,7 +31,7 @@ pub struct DeviceKept<D: Device, R: Real>(Vec<KeptSegment<D, R>>);
 enum KeptSegment<D: Device, R: Real> {
     Plain(Arc<Chain>, DeviceTape<D, R>),
     Residual(Arc<Residual>, ResidualTape<D, R>),
-    Ode { field: DeviceField<D, R>, theta: D::Buffer<R>, trajectory: Trajectory<DeviceField<D, R>> },
+    Ode { field: DeviceField<D, R>, solved: Solved<DeviceField<D, R>> },
 }
 
 impl<D: Device> DeviceNetwork<D> {
@@ -109,9 +110,9 @@ impl<D: Device> DeviceNetwork<D> {
                 }
                 Segment::Ode(chain, _) => {
                     let (field, theta) = (self.field(chain, self.network.mode()), device.join(&[own]));
-                    let trajectory = solve.method.forward(&block(&field, solve), &current, &theta, ledger)?;
-                    current = trajectory.end().duplicate();
-                    kept.push(KeptSegment::Ode { field, theta, trajectory });
+                    let solved;
+                    (current, solved) = solve.forward(&field, &current, &theta, ledger)?;
+                    kept.push(KeptSegment::Ode { field, solved });
                 }
             }
         }
@@ -152,9 +153,10 @@ impl<D: Device> DeviceNetwork<D> {
                     ledger.free(tape.bytes());
                     x_bar
                 }
-                KeptSegment::Ode { field, theta, trajectory } => {
+                KeptSegment::Ode { field, solved } => {
+                    let theta = device.join(&[own]);
                     let mut own_bar = device.join(&[Part::new(theta_bar, range.clone())]);
-                    let z_bar = trajectory.backward(&block(&field, solve), &theta, &bar, &mut own_bar, ledger)?;
+                    let z_bar = solved.backward(solve, &field, &theta, bar, &mut own_bar, ledger)?;
                     let whole = 0..own_bar.len();
                     device.put(PartMut::new(theta_bar, range), Part::new(&own_bar, whole));
                     z_bar
@@ -174,11 +176,49 @@ impl<D: Device> DeviceNetwork<D> {
         theta: &D::Buffer<R>,
         solve: Solve,
     ) -> Result<Vec<R>, SolveError> {
-        let device = &self.device;
+        let logits = self.walk(images, theta, solve, Mode::Evaluation, |_, _, _, _| {})?;
+        let logits = self.device.download(&logits);
+        self.device.settle()?;
+        Ok(logits)
+    }
+
+    /// The reversibility error of every ODE block on a batch, as [`Network::reversal_errors`]. Waits for each.
+    ///
+    /// # Errors
+    /// A forward solve that fails, see [`SolveError`].
+    pub fn reversal_errors<R: Real>(
+        &self,
+        images: &D::Buffer<R>,
+        theta: &D::Buffer<R>,
+        solve: Solve,
+    ) -> Result<Vec<f64>, SolveError> {
+        let (mut errors, mut failed) = (vec![], Ok(()));
+        let logits = self.walk(images, theta, solve, Mode::Watching, |field, theta, start, end| {
+            // What the forward sweep met must not count as the reverse solve's.
+            failed = failed.clone().and(self.device.settle());
+            let mut back = end.duplicate();
+            let solved = solve.reverse(field, &mut back, theta);
+            let solved = solved.and(self.device.settle());
+            errors.push(if solved.is_ok() { reversal_error(start, &back) } else { f64::INFINITY });
+        });
+        logits.and(failed)?;
+        self.device.settle()?;
+        Ok(errors)
+    }
+
+    /// The forward sweep; `visit` sees each ODE block's field, parameters, z(0) and z(1).
+    fn walk<R: Real>(
+        &self,
+        images: &D::Buffer<R>,
+        theta: &D::Buffer<R>,
+        solve: Solve,
+        mode: Mode,
+        mut visit: impl FnMut(&DeviceField<D, R>, &D::Buffer<R>, &D::Buffer<R>, &D::Buffer<R>),
+    ) -> Result<D::Buffer<R>, SolveError> {
+        let (device, statistics) = (&self.device, mode.statistics(Pass::Replay));
         let mut current = images.duplicate();
         for segment in self.network.segments() {
             let own = Part::new(theta, segment.parameters());
-            let statistics = Statistics::Running;
             match segment {
                 Segment::Plain(chain) => {
                     let on_device = OnDevice::new(device, chain, 0, own);
@@ -188,17 +228,13 @@ impl<D: Device> DeviceNetwork<D> {
                     current = residual::forward(device, block, own, &current, statistics, &mut self.running());
                 }
                 Segment::Ode(chain, _) => {
-                    let (field, theta) = (self.field(chain, Mode::Evaluation), device.join(&[own]));
-                    integrate(&field, solve.tableau, &Grid::unit(solve.steps), &mut current, &theta)?;
+                    let (field, theta) = (self.field(chain, mode), device.join(&[own]));
+                    let start = current.duplicate();
+                    solve.advance(&field, &mut current, &theta)?;
+                    visit(&field, &theta, &start, &current);
                 }
             }
         }
-        let logits = device.download(&current);
-        device.settle()?;
-        Ok(logits)
+        Ok(current)
     }
-}
-
-fn block<D: Device, R: Real>(field: &DeviceField<D, R>, solve: Solve) -> Block<'_, DeviceField<D, R>> {
-    Block { field, tableau: solve.tableau, grid: Grid::unit(solve.steps) }
 }

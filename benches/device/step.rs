@@ -9,7 +9,7 @@ use anode::data::{Alteration, synthetic};
 use anode::gradient::{Ledger, Method};
 use anode::kernels::cuda::Gpu;
 use anode::kernels::{ConvShape, Device, Part, PartMut};
-use anode::net::{Form, Network, Solve, network};
+use anode::net::{Form, Network, Solve, Steps, network};
 use anode::ode::{Vector, solver};
 use anode::train::DeviceLearner;
 use serde_json::json;
@@ -43,7 +43,7 @@ fn main() -> Result<(), Failure> {
         let net = Arc::new(Network::new(&(registered.build)(Form::Ode, registered.width, 10)));
         let theta = net.initial::<f32>(0);
         for method in [Method::Anode, Method::Full] {
-            let solve = Solve { tableau, steps: 2, method };
+            let solve = Solve { tableau, steps: Steps::Fixed(2), method };
             let mut learner = DeviceLearner::new(net.clone(), gpu.clone(), &theta, 0.9, 5e-4)?;
             gpu.restart_peak();
             let (median, least) = seconds(15, || {
