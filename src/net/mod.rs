@@ -24,7 +24,7 @@ mod unit;
 pub use builder::{Parameter, StartValue};
 pub use chain::{Chain, ChainTape};
 pub use describe::{LayerRow, describe};
-pub use device::{DeviceField, DeviceKept, DeviceNetwork, DeviceTape};
+pub use device::{DeviceField, DeviceKept, DeviceNetwork, DeviceTape, Swept};
 pub use evolving::{Evolution, Sharing, Stepping};
 pub use layer::{Kind, Layer, Statistics};
 pub use network::{Kept, Network};

@@ -8,4 +8,4 @@ mod residual;
 
 pub use chain::DeviceTape;
 pub use field::DeviceField;
-pub use network::{DeviceKept, DeviceNetwork};
+pub use network::{DeviceKept, DeviceNetwork, Swept};

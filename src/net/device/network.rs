@@ -28,6 +28,9 @@ pub struct DeviceNetwork<D: Device> {
 /// What the forward sweep keeps for the backward sweep.
 pub struct DeviceKept<D: Device, R: Real>(Vec<KeptSegment<D, R>>);
 
+/// Logits, with what the backward sweep needs.
+pub type Swept<D, R> = (<D as Device>::Buffer<R>, DeviceKept<D, R>);
+
 enum KeptSegment<D: Device, R: Real> {
     Plain(Arc<Chain>, DeviceTape<D, R>),
     Residual(Arc<Residual>, ResidualTape<D, R>),
@@ -88,7 +91,7 @@ impl<D: Device> DeviceNetwork<D> {
         theta: &D::Buffer<R>,
         solve: Solve,
         ledger: &Ledger,
-    ) -> Result<(D::Buffer<R>, DeviceKept<D, R>), SolveError> {
+    ) -> Result<Swept<D, R>, SolveError> {
         let (device, mut kept) = (&self.device, vec![]);
         let mut current = images.duplicate();
         for segment in self.network.segments() {
