@@ -108,7 +108,7 @@ impl Device for Cpu {
         pixels: usize,
         running: Option<(PartMut<Vec<f64>>, f64)>,
     ) -> Moments {
-        let moments = moments(x, channels, pixels);
+        let moments = moments(x, channels, pixels, &[]);
         if let Some((mut running, momentum)) = running {
             moments.move_running(running.slice(), momentum);
         }
@@ -137,7 +137,7 @@ impl Device for Cpu {
         mut bar: PartMut<Vec<R>>,
     ) {
         let (weight_bar, bias_bar) = bar.slice().split_at_mut(norm.moments.mean.len());
-        norm.on_cpu().vjp(x, y_bar, x_bar, weight_bar, bias_bar);
+        norm.on_cpu().vjp(x, y_bar, &[], weight_bar, bias_bar).apply(y_bar, x_bar);
     }
 
     fn average_pool<R: Real>(&self, shape: &PoolShape, x: &Vec<R>, y: &mut Vec<R>) {

@@ -136,7 +136,7 @@ impl Layer {
         }
         let moments = moments(x, channels, pixels, sums);
         if statistics == Statistics::BatchUpdating {
-            update(kept, &moments);
+            moments.move_running(kept, MOMENTUM);
         }
         Some(moments)
     }
@@ -171,17 +171,5 @@ impl Layer {
             }
             Kind::Conv { .. } | Kind::Norm { .. } | Kind::Relu => unreachable!("units do these themselves"),
         }
-    }
-}
-
-/// PyTorch's rule: running = 0.9 running + 0.1 batch, with the unbiased variance.
-fn update(kept: &mut [f64], m: &Moments) {
-    let (mean, variance) = kept.split_at_mut(m.mean.len());
-    let unbiased = m.count as f64 / (m.count as f64 - 1.0).max(1.0);
-    for (kept, new) in mean.iter_mut().zip(&m.mean) {
-        *kept += MOMENTUM * (new - *kept);
-    }
-    for (kept, new) in variance.iter_mut().zip(&m.variance) {
-        *kept += MOMENTUM * (new * unbiased - *kept);
     }
 }
