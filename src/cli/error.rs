@@ -29,6 +29,9 @@ pub enum CliError {
     /// Published files are not what the archived records give.
     #[error("{} files are not what the archived records give; write them with `anode report`:\n{}", .0.len(), different(.0))]
     Unverified(Vec<Difference>),
+    /// A repeated run is not what its record says.
+    #[error("not reproduced: {0}")]
+    Differs(String),
     /// The call is wrong.
     #[error("{0}")]
     Usage(String),
@@ -67,7 +70,7 @@ impl CliError {
     pub fn code(&self) -> u8 {
         match self {
             Self::Fetch(FetchError::Io { .. }) => 3,
-            Self::Definitions(_) | Self::Failed(_) | Self::Schema(_) | Self::Unverified(_) => 1,
+            Self::Definitions(_) | Self::Failed(_) | Self::Schema(_) | Self::Unverified(_) | Self::Differs(_) => 1,
             Self::Data(_) | Self::Fetch(_) | Self::Merge(MergeError::Conflicts(_)) => 1,
             Self::Usage(_) | Self::Merge(MergeError::NoRuns(_)) => 2,
             Self::Runner(_) | Self::Merge(_) | Self::Report(_) | Self::Io { .. } => 3,
