@@ -19,6 +19,10 @@ report *ARGS:
 verify *ARGS:
     cargo run --release --quiet -- report --verify {{ARGS}}
 
+# Take the first steps of a committed record again and compare them bit by bit
+repeat *ARGS:
+    cargo run --release --quiet -- repeat {{ARGS}}
+
 # Accessibility of the report; needs Chromium and npm
 check-report *ARGS:
     scripts/check-report.sh {{ARGS}}

@@ -10,6 +10,10 @@ mod ode {
 #[path = "worked_example/heun3.rs"]
 mod heun3;
 
+use std::path::{Path, PathBuf};
+
+use anode::cli::Cli;
+use clap::Parser;
 use common::Workplace;
 use ode::{Closure, Grid, SOLVERS, integrate};
 
@@ -45,6 +49,109 @@ fn the_experiment_of_the_readme_runs() {
     assert!(place.path("results/tables/my-grad.quick.csv").is_file());
 }
 
+/// Every document with its text.
+fn documents() -> Vec<(PathBuf, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let docs = std::fs::read_dir(root.join("docs")).expect("docs").flatten().map(|e| e.path());
+    let mut found: Vec<PathBuf> =
+        ["README.md", "CONTRIBUTING.md"].map(|name| root.join(name)).into_iter().chain(docs).collect();
+    found.sort();
+    found.into_iter().map(|path| (path.clone(), std::fs::read_to_string(path).expect("a text"))).collect()
+}
+
+#[test]
+fn every_command_that_is_shown_is_one_that_the_program_takes() {
+    let mut seen = 0;
+    for (path, text) in documents() {
+        let lines = blocks(&text, "sh").into_iter().flat_map(str::lines).map(str::to_owned);
+        let inline = text.split('`').skip(1).step_by(2).filter(|code| code.starts_with("anode ")).map(str::to_owned);
+        for line in lines.chain(inline) {
+            let command = line.split(['#', '>']).next().unwrap_or_default().trim();
+            let Some(arguments) = command.strip_prefix("anode ").or(command.strip_prefix("cargo run --release -- "))
+            else {
+                continue;
+            };
+            seen += 1;
+            let words = std::iter::once("anode").chain(arguments.split_whitespace());
+            if let Err(error) = Cli::try_parse_from(words) {
+                panic!("{}: `{line}`: {error}", path.display());
+            }
+        }
+    }
+    assert!(seen > 15, "{seen} commands");
+}
+
+#[test]
+fn the_commands_that_need_no_results_run_as_they_are_shown() {
+    let place = Workplace::new();
+    place.write("experiments/anode/my-grad.json", blocks(include_str!("../README.md"), "json")[0]);
+    let shown: String = documents().into_iter().map(|(_, text)| text).collect();
+    for command in [
+        "anode schedule revolve:3 --steps 10",
+        "anode schedule --memory 512MiB --state 16MiB --tape 64MiB --steps 32",
+        "anode describe resnet18",
+        "anode data list",
+        "anode plan --shard 2/8",
+        "anode check",
+    ] {
+        assert!(shown.contains(command), "`{command}` is shown nowhere");
+        let arguments: Vec<&str> = command.split(' ').skip(1).collect();
+        place.expect(0, &arguments);
+    }
+    let plan = "anode plan --slurm --profile standard --shards 16 --time 04:00:00 --mem 4G --cpus 2";
+    assert!(shown.contains(plan));
+    let quick = plan.replace("standard", "quick");
+    let arguments: Vec<&str> = quick.split(' ').skip(1).collect();
+    assert!(place.expect(0, &arguments).starts_with("#!/usr/bin/env bash"));
+}
+
+#[test]
+fn links_between_documents_lead_somewhere() {
+    for (path, text) in documents() {
+        let folder = path.parent().expect("a folder");
+        for target in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            let file = target.split('#').next().unwrap_or_default();
+            if !file.is_empty() && !file.contains("://") {
+                assert!(folder.join(file).exists(), "{}: there is no {file}", path.display());
+            }
+        }
+    }
+}
+
+#[test]
+fn the_readme_says_the_verdicts_that_the_results_have() {
+    let verdicts = |profile: &str| -> Vec<(String, String)> {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("results/tables/summary.{profile}.csv"));
+        let mut reader = csv::Reader::from_path(path).expect("a summary");
+        let headers = reader.headers().expect("headers").clone();
+        let at = |name: &str| headers.iter().position(|h| h == name).expect("a column");
+        let (id, verdict) = (at("experiment"), at("verdict"));
+        reader.records().map(|r| r.expect("a row")).map(|r| (r[id].to_owned(), r[verdict].to_owned())).collect()
+    };
+    let (quick, standard) = (verdicts("quick"), verdicts("standard"));
+    let rows = include_str!("../README.md").lines().filter_map(|line| line.strip_prefix("| [`"));
+    let mut seen = 0;
+    for row in rows {
+        let (id, rest) = row.split_once('`').expect("an id");
+        let cells: Vec<&str> = rest.split('|').map(str::trim).collect();
+        for (profile, found, said) in [("quick", &quick, cells[2]), ("standard", &standard, cells[3])] {
+            let (_, verdict) = found.iter().find(|(other, _)| other == id).expect("an experiment");
+            assert_eq!(said, verdict, "README.md on {id}, profile {profile}");
+        }
+        seen += 1;
+    }
+    assert!(seen > 10, "{seen} rows");
+}
+
+#[test]
+fn every_definition_says_what_could_overturn_its_verdict() {
+    let (loaded, faults) = anode::definition::load_all(&Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments"));
+    assert!(faults.is_empty());
+    for one in loaded {
+        assert!(one.definition.overturn.is_some_and(|text| text.len() > 80), "{}", one.definition.id);
+    }
+}
+
 #[test]
 fn every_command_has_help_a_man_page_and_completions() {
     let place = Workplace::new();
@@ -54,8 +161,20 @@ fn every_command_has_help_a_man_page_and_completions() {
         String::from_utf8(output.stdout).unwrap()
     };
     let help = run(&["--help"]);
-    for word in ["list", "plan", "run", "reproduce", "figures", "report", "check", "clean", "completions", "man", "130"]
-    {
+    for word in [
+        "list",
+        "plan",
+        "run",
+        "reproduce",
+        "repeat",
+        "figures",
+        "report",
+        "check",
+        "clean",
+        "completions",
+        "man",
+        "130",
+    ] {
         assert!(help.contains(word), "{word}");
     }
     assert!(run(&["man"]).contains(".TH anode 1"));

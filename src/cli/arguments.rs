@@ -10,6 +10,7 @@ use crate::definition::Profile;
 use crate::plan::Shard;
 
 use super::job::PlanArguments;
+use super::repeat::RepeatArguments;
 
 use super::data::fetchable;
 
@@ -17,7 +18,7 @@ use super::data::fetchable;
 pub const EXIT_CODES: &str = "Exit codes:
   0    all is well
   1    a run failed, a definition is wrong, a download failed, or `anode check`, `data verify`, `report --verify`,
-       `merge` or `doctor` found a fault
+       `repeat`, `merge` or `doctor` found a fault
   2    the command line is wrong, or asks for what this build does not have
   3    results or figures could not be read or written
   130  stopped by Ctrl-C; the same call goes on where it stopped";
@@ -85,6 +86,8 @@ pub enum Verb {
         #[command(flatten)]
         how: How,
     },
+    /// Take the first steps of an archived run again and compare them with its record, bit by bit
+    Repeat(RepeatArguments),
     /// Bring the records of other results folders into this one
     Merge {
         /// Results folders, as --results names them

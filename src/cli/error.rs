@@ -32,6 +32,9 @@ pub enum CliError {
     /// The self-test found a fault.
     #[error("the self-test found a fault; results of this machine are not to be trusted")]
     Unsound,
+    /// A repeated run is not what its record says.
+    #[error("not reproduced: {0}")]
+    Differs(String),
     /// The call is wrong.
     #[error("{0}")]
     Usage(String),
@@ -70,7 +73,7 @@ impl CliError {
     pub fn code(&self) -> u8 {
         match self {
             Self::Fetch(FetchError::Io { .. }) => 3,
-            Self::Definitions(_) | Self::Failed(_) | Self::Schema(_) | Self::Unverified(_) => 1,
+            Self::Definitions(_) | Self::Failed(_) | Self::Schema(_) | Self::Unverified(_) | Self::Differs(_) => 1,
             Self::Unsound | Self::Data(_) | Self::Fetch(_) | Self::Merge(MergeError::Conflicts(_)) => 1,
             Self::Usage(_) | Self::Merge(MergeError::NoRuns(_)) => 2,
             Self::Runner(_) | Self::Merge(_) | Self::Report(_) | Self::Io { .. } => 3,

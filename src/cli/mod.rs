@@ -12,6 +12,7 @@ mod man;
 mod measure;
 mod merge;
 mod output;
+mod repeat;
 mod run;
 mod schedule;
 mod select;
@@ -47,6 +48,7 @@ fn dispatch(cli: &Cli) -> Result<(), CliError> {
         Verb::Plan(arguments) => look::show_plan(common, arguments),
         Verb::Merge { from } => merge::merge(common, from),
         Verb::Run { ids, how } => run::run(common, ids, how),
+        Verb::Repeat(arguments) => repeat::repeat(common, arguments),
         Verb::Reproduce { only, how } => run::reproduce(common, only.as_deref(), how),
         Verb::Schedule(arguments) => schedule::schedule(common, arguments),
         Verb::Data { verb } => data::data(common, verb),

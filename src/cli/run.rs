@@ -104,10 +104,9 @@ fn walk(common: &Common, loaded: &[Loaded], how: &How) -> Result<(Tally, Vec<Ski
         runs = shard.of(runs);
     }
     for condition in &how.only_where {
-        runs = select::only_where(runs, condition)?;
+        runs = select::only_where(runs, condition, |run| (&run.settings, run.seed))?;
     }
-    // A second handler is refused, which matters only where a test calls this twice in one process.
-    let _ = ctrlc::set_handler(stop);
+    let stop = stop_on_signal();
     let threads = rayon::current_num_threads();
     let options = Options {
         results: common.results.clone(),
@@ -117,7 +116,14 @@ fn walk(common: &Common, loaded: &[Loaded], how: &How) -> Result<(Tally, Vec<Ski
         device: device.into(),
         quiet: common.quiet,
     };
-    Ok((run_all(&runs, STUDIES, &options, &STOP)?, skipped))
+    Ok((run_all(&runs, STUDIES, &options, stop)?, skipped))
+}
+
+/// From now on Ctrl-C sets what is returned.
+pub fn stop_on_signal() -> &'static AtomicBool {
+    // A second handler is refused, which matters only where a test calls this twice in one process.
+    let _ = ctrlc::set_handler(stop);
+    &STOP
 }
 
 /// The first Ctrl-C asks every run to stop where it can be taken up again; the second does not wait. Files are written

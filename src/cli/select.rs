@@ -2,10 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::definition::{Definition, Loaded, NotRun, load_all, load_not_run};
-
 use crate::plan::{Run, Skipped};
 use crate::study::STUDIES;
 
@@ -75,24 +74,28 @@ pub fn definitions(loaded: &[Loaded]) -> Vec<Definition> {
     loaded.iter().map(|l| l.definition.clone()).collect()
 }
 
-/// The runs with one setting, written `NAME=VALUE`; `seed` counts as a setting.
+/// The runs with one setting, written `NAME=VALUE`; `seed` counts as a setting. `known` gives a run's settings and seed.
 ///
 /// # Errors
 /// Something else than `NAME=VALUE`; a setting that no run has, or a value.
-pub fn only_where(runs: Vec<Run>, condition: &str) -> Result<Vec<Run>, CliError> {
+pub fn only_where<R>(
+    runs: Vec<R>,
+    condition: &str,
+    known: impl Fn(&R) -> (&Map<String, Value>, u64),
+) -> Result<Vec<R>, CliError> {
     let usage = |why: String| CliError::Usage(format!("--where {condition}: {why}"));
     let (name, value) = condition.split_once('=').ok_or_else(|| usage("allowed: NAME=VALUE".into()))?;
-    let of = |run: &Run| match run.settings.get(name) {
-        _ if name == "seed" => Some(run.seed.to_string()),
-        Some(Value::String(text)) => Some(text.clone()),
-        other => other.map(Value::to_string),
+    let of = |run: &R| match (known(run).0.get(name), known(run).1) {
+        (_, seed) if name == "seed" => Some(seed.to_string()),
+        (Some(Value::String(text)), _) => Some(text.clone()),
+        (other, _) => other.map(Value::to_string),
     };
     let found: BTreeSet<String> = runs.iter().filter_map(of).collect();
     if found.contains(value) || runs.is_empty() {
         return Ok(runs.into_iter().filter(|run| of(run).as_deref() == Some(value)).collect());
     }
     if found.is_empty() {
-        let names: BTreeSet<&str> = runs.iter().flat_map(|run| run.settings.keys().map(String::as_str)).collect();
+        let names: BTreeSet<&str> = runs.iter().flat_map(|run| known(run).0.keys().map(String::as_str)).collect();
         return Err(usage(format!(
             "no such setting; there are seed, {}",
             names.into_iter().collect::<Vec<_>>().join(", ")

@@ -43,6 +43,9 @@ pub struct Definition {
     pub figures: Vec<Figure>,
     /// What makes the claim hold.
     pub expectation: Expectation,
+    /// What could overturn the verdict: which experiment or number would, and what these runs cannot show.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub overturn: Option<String>,
 }
 
 /// The axes of a grid: setting name -> the values it takes.
@@ -101,9 +104,19 @@ pub struct Reported {
     /// The rows it stands beside: column -> value.
     #[serde(default, rename = "where")]
     pub filter: Filter,
-    /// The number, in the metric's unit.
-    pub value: f64,
-    /// `S` (printed as "reported") or `F` (printed as "digitised from the figure").
+    /// What it was measured on, for the reader.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on: Option<String>,
+    /// The number, in the metric's unit; a mean where the paper gives a least and a greatest too. Absent: not available.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<f64>,
+    /// The least of several runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min: Option<f64>,
+    /// The greatest of several runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max: Option<f64>,
+    /// `S` (printed as "reported"), `F` (printed as "digitised from the figure"), or `U` where there is no number.
     pub source: SourceTag,
 }
 

@@ -71,6 +71,9 @@ fn head(definition: &Definition, file: &Path, faults: &mut Faults) {
             faults.add(field, "empty; a reader needs it");
         }
     }
+    if definition.overturn.as_ref().is_some_and(|text| text.trim().is_empty()) {
+        faults.add("overturn", "empty; leave it out, or say what would change the verdict");
+    }
     if definition.profiles.is_empty() {
         faults.add("profiles", "empty; name at least one of quick, standard, paper");
     }
@@ -81,10 +84,23 @@ fn head(definition: &Definition, file: &Path, faults: &mut Faults) {
 
 fn reported(definition: &Definition, faults: &mut Faults) {
     for (i, number) in definition.claim.reported.iter().enumerate() {
-        if !matches!(number.source, SourceTag::S | SourceTag::F) {
-            let why =
-                format!("{:?}; a reported number comes from a source that was read (S) or a figure (F)", number.source);
-            faults.add(format!("claim.reported[{i}].source"), why);
+        let at = |field: &str| format!("claim.reported[{i}].{field}");
+        let numbers = [number.min, number.value, number.max];
+        let given: Vec<f64> = numbers.into_iter().flatten().collect();
+        let source = number.source;
+        if given.is_empty() && source != SourceTag::U {
+            faults
+                .add(at("value"), format!("no number, from the source {source:?}; a row without one has the source U"));
+        }
+        if !given.is_empty() && !matches!(source, SourceTag::S | SourceTag::F) {
+            let why = format!("{source:?}; a reported number comes from a source that was read (S) or a figure (F)");
+            faults.add(at("source"), why);
+        }
+        if number.value.is_none() && !given.is_empty() {
+            faults.add(at("value"), "absent beside a least or greatest one; name the mean too");
+        }
+        if !given.is_sorted() {
+            faults.add(at("value"), format!("{given:?}; allowed: min at most value, value at most max"));
         }
     }
 }

@@ -41,6 +41,16 @@ fn processor() -> String {
     }
 }
 
+/// Whether the same program computes the same bits in two environments: on the same device and architecture, with the same vector
+/// instructions.
+pub fn same_instructions(a: &Environment, b: &Environment) -> bool {
+    let decides = |e: &Environment| {
+        let vectors = e.processor.rsplit_once(" (").map_or(e.processor.as_str(), |(_, vectors)| vectors);
+        (e.device.clone(), e.system.clone(), vectors.to_owned())
+    };
+    decides(a) == decides(b)
+}
+
 /// RFC 3339 in UTC of seconds since 1970 (civil date from days: Howard Hinnant's algorithm).
 fn utc(seconds: u64) -> String {
     let (days, rest) = (seconds / 86_400, seconds % 86_400);
@@ -57,6 +67,18 @@ fn utc(seconds: u64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::{environment, same_instructions};
+
+    #[test]
+    fn vector_instructions_decide_and_models_do_not() {
+        let on = |processor: &str| super::Environment { processor: processor.into(), ..environment("cpu", 2, 1.0) };
+        let here = on("Model A (r) (AVX-512)");
+        assert!(same_instructions(&here, &super::Environment { threads: 7, ..on("Other (AVX-512)") }));
+        assert!(!same_instructions(&here, &on("Model A (r) (AVX2)")));
+        assert!(!same_instructions(&here, &on("aarch64")) && same_instructions(&on("aarch64"), &on("aarch64")));
+        assert!(!same_instructions(&here, &super::Environment { device: "cuda".into(), ..here.clone() }));
+    }
+
     #[test]
     fn seconds_become_dates() {
         assert_eq!(super::utc(0), "1970-01-01T00:00:00Z");

@@ -3,6 +3,7 @@
 //! This room knows definitions. It knows nothing of how a run is computed or shown.
 
 mod adopt;
+mod agreement;
 mod archive;
 mod environment;
 mod merge;
@@ -13,8 +14,9 @@ mod types;
 mod write;
 
 pub use adopt::adopt;
+pub use agreement::{Agreement, Compared, TOLERATED_STEPS, tolerance};
 pub use archive::{read_archive, to_archive};
-pub use environment::environment;
+pub use environment::{environment, same_instructions};
 pub use merge::{Conflict, MergeError, Merged, merge};
 pub use read::{Loaded, csv_to_rows, read_record};
 pub use step_log::StepLog;

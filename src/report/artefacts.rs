@@ -49,14 +49,16 @@ pub fn artefacts(contents: Contents, profile: Profile, from: From) -> Result<(Su
     }
     let recorded = |found: &[Results]| found.iter().any(|r| !r.runs.is_empty());
     let nothing = !read.iter().any(|(_, found)| recorded(found));
-    let (mut lines, mut pages) = (vec![], vec![]);
+    let mut lines = vec![];
+    // The results of each experiment, of the largest profile first.
+    let mut bodies: Vec<Vec<Piece>> = experiments.iter().map(|_| vec![]).collect();
     for (current, found) in &read {
         let asked = *current == profile;
         if !recorded(found) && !asked {
             continue;
         }
         let mut own = vec![];
-        for results in found {
+        for (results, bodies) in found.iter().zip(&mut bodies) {
             let (verdict, checks) = judge(results);
             own.push(summary::Line::new(results, verdict, &checks));
             if results.runs.is_empty() {
@@ -65,7 +67,7 @@ pub fn artefacts(contents: Contents, profile: Profile, from: From) -> Result<(Su
             let charts = charts(results, figures)?;
             made.extend(tables::tables(results, folder)?);
             made.push(kept(results, folder)?);
-            pages.extend(page::page(results, verdict, &checks, &charts));
+            bodies.splice(0..0, page::body(results, verdict, &checks, &charts));
             for chart in charts {
                 made.push(Artefact { path: chart.svg, bytes: chart.text.into_bytes() });
                 made.push(Artefact { path: chart.png, bytes: chart.pixels });
@@ -81,11 +83,15 @@ pub fn artefacts(contents: Contents, profile: Profile, from: From) -> Result<(Su
         }
     }
     let ran: Vec<&Results> = read.iter().flat_map(|(_, found)| found).collect();
+    let without = summary::without_results(&lines, contents.not_run);
+    let sections = experiments.iter().zip(bodies).flat_map(|(definition, body)| {
+        let why = without.iter().find(|(line, _)| line.told.id == definition.id).map(|(_, why)| *why);
+        page::section(definition, body, why)
+    });
     let pieces: Vec<Piece> = summary::opening()
         .into_iter()
         .chain([summary::table(&lines, contents.not_run)])
-        .chain(pages)
-        .chain(summary::pages_not_run(experiments, &lines, contents.not_run))
+        .chain(sections)
         .chain(methods::methods(&ran))
         .collect();
     let title = summary::TITLE;

@@ -19,7 +19,12 @@ pub enum Piece {
         /// Description for readers who do not see it.
         description: String,
     },
+    /// The way back to the summary.
+    Up,
 }
+
+/// Anchor of the top of the report, and the words that lead there.
+pub const TOP: (&str, &str) = ("top", "Back to the summary");
 
 /// A cell of a table.
 pub enum Cell {

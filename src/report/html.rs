@@ -1,12 +1,12 @@
 //! The report as one self-contained page: no request leaves it, it reads on a phone, prints, and follows the reader's
 //! light or dark scheme.
 
-use super::document::{Cell, Piece, mark};
+use super::document::{Cell, Piece, TOP, mark};
 
 const STYLE: &str = "
 :root { color-scheme: light dark; --ink: #202124; --soft: #5a5f66; --paper: #fff; --line: #d7dadf; --head: #f2f4f7; --link: #0b57a4;
   --good: #0a6b3d; --bad: #a8260b; --open: #7a5200; }
-@media (prefers-color-scheme: dark) { :root { --ink: #e6e7ea; --soft: #adb2ba; --paper: #15171a; --line: #3a3e45; --head: #1f2226;
+@media screen and (prefers-color-scheme: dark) { :root { --ink: #e6e7ea; --soft: #adb2ba; --paper: #15171a; --line: #3a3e45; --head: #1f2226;
   --link: #8ab8f5; --good: #6fd3a0; --bad: #ff9c85; --open: #f0c368; } }
 * { box-sizing: border-box; }
 body { margin: 0 auto; padding: 1.2rem 1rem 4rem; max-width: 76rem; font: 16px/1.55 system-ui, sans-serif; color: var(--ink);
@@ -21,8 +21,8 @@ caption { text-align: left; color: var(--soft); padding-bottom: 0.3rem; }
 caption span { display: block; max-width: min(62rem, calc(100vw - 3rem)); position: sticky; left: 0; }
 th, td { border-bottom: 1px solid var(--line); padding: 0.24rem 0.7rem; text-align: left; vertical-align: top; }
 table.wide td, table.wide th { white-space: nowrap; }
-th { background: var(--head); } .number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
-td a { white-space: nowrap; }
+th { background: var(--head); } .n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
+td:first-child a { white-space: nowrap; }
 .verdict { white-space: nowrap; font-weight: 600; }
 .confirmed { color: var(--good); } .contradicted { color: var(--bad); } .inconclusive { color: var(--open); } .not-run { color: var(--soft); }
 figure { margin: 1.2rem 0; background: #fff; border: 1px solid var(--line); border-radius: 6px; padding: 0.4rem; overflow-x: auto; }
@@ -31,10 +31,17 @@ figure svg { display: block; max-width: 100%; height: auto; min-width: 26rem; }
   table.stack, .stack caption, .stack tbody, .stack tr, .stack td { display: block; width: 100%; }
   .stack thead { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
   .stack tr { border-bottom: 1px solid var(--line); padding: 0.5rem 0; }
-  .stack td, .stack td.number { border: 0; padding: 0.05rem 0; text-align: left; white-space: normal; }
+  .stack td, .stack td.n { border: 0; padding: 0.05rem 0; text-align: left; white-space: normal; }
   .stack td::before { content: attr(data-head) \": \"; color: var(--soft); font-weight: 400; }
 }
-@media print { body { max-width: none; } h2 { break-before: page; } figure, tr { break-inside: avoid; } }
+@page { margin: 14mm; }
+@media print {
+  body { max-width: none; padding: 0; font-size: 10pt; } p, ul, figure { max-width: none; } .up { display: none; }
+  h2 { break-before: page; border: 0; margin-top: 0; } h2, h3, caption { break-after: avoid; } figure, tr { break-inside: avoid; }
+  .scroll, figure { overflow: visible; } figure { border: 0; } figure svg { min-width: 0; max-height: 80mm; width: auto; }
+  table { width: 100%; font-size: 8pt; } caption span { max-width: none; } th, td { padding: 0.1rem 0.3rem; }
+  table.wide { font-size: 6pt; } table.wide td, table.wide th { white-space: normal; padding: 0.1rem 0.2rem; } table.wide th { overflow-wrap: anywhere; }
+}
 ";
 
 /// Renders a document under a title.
@@ -62,6 +69,7 @@ fn render(piece: &Piece) -> String {
             format!("<ul>\n{items}</ul>\n")
         }
         Piece::Table(caption, head, rows) => table(caption, head, rows),
+        Piece::Up => format!("<p class=\"up\"><a href=\"#{}\">{}</a></p>\n", TOP.0, TOP.1),
         Piece::Figure { svg, description, .. } => {
             // The chart has a size of its own; with a view box it shrinks on a phone.
             let svg = responsive(svg);
@@ -74,18 +82,19 @@ fn render(piece: &Piece) -> String {
 /// Most columns of a table whose rows a phone shows one below the other, instead of scrolling.
 const MOST_STACKED: usize = 6;
 
-/// A table; roles are spelled out, since what is shown as blocks would lose those of its elements.
+/// A table. Where its rows are shown as blocks on a phone, roles are spelled out, since blocks lose those of their elements.
 fn table(caption: &str, head: &[String], rows: &[Vec<Cell>]) -> String {
+    let stacked = head.len() <= MOST_STACKED;
+    let role = |name: &str| if stacked { format!(" role=\"{name}\"") } else { String::new() };
     let right = |i: usize| rows.first().and_then(|r| r.get(i)).is_some_and(|c| matches!(c, Cell::Number(_)));
     let title = |(i, text): (usize, &String)| {
-        let class = if right(i) { " class=\"number\"" } else { "" };
-        format!("<th scope=\"col\" role=\"columnheader\"{class}>{}</th>", escape(text))
+        let class = if right(i) { " class=\"n\"" } else { "" };
+        format!("<th scope=\"col\"{}{class}>{}</th>", role("columnheader"), escape(text))
     };
     let titles: String = head.iter().enumerate().map(title).collect();
-    let stacked = head.len() <= MOST_STACKED;
     let row = |row: &Vec<Cell>| {
         let cells: String = row.iter().zip(head).map(|(c, head)| cell(c, stacked.then_some(head.as_str()))).collect();
-        format!("<tr role=\"row\">{cells}</tr>\n")
+        format!("<tr{}>{cells}</tr>\n", role("row"))
     };
     let body: String = rows.iter().map(row).collect();
     let caption_tag =
@@ -93,42 +102,40 @@ fn table(caption: &str, head: &[String], rows: &[Vec<Cell>]) -> String {
     // Few columns of prose wrap; many columns of numbers scroll.
     let class = if stacked { "stack" } else { "wide" };
     let label = if caption.is_empty() { "table".into() } else { escape(caption) };
+    let (table, group, line) = (role("table"), role("rowgroup"), role("row"));
     format!(
-        "<div class=\"scroll\" tabindex=\"0\" role=\"group\" aria-label=\"{label}\"><table role=\"table\" class=\"{class}\">{caption_tag}\
-         <thead role=\"rowgroup\"><tr role=\"row\">{titles}</tr></thead>\n<tbody role=\"rowgroup\">\n{body}</tbody></table></div>\n"
+        "<div class=\"scroll\" tabindex=\"0\" role=\"group\" aria-label=\"{label}\"><table{table} class=\"{class}\">{caption_tag}\
+         <thead{group}><tr{line}>{titles}</tr></thead>\n<tbody{group}>\n{body}</tbody></table></div>\n"
     )
 }
 
 /// A cell; with `head`, which a phone prints before it.
 fn cell(cell: &Cell, head: Option<&str>) -> String {
-    let head = head.map(|h| format!(" data-head=\"{}\"", escape(h))).unwrap_or_default();
+    let stacked = head.map(|h| format!(" role=\"cell\" data-head=\"{}\"", escape(h))).unwrap_or_default();
     let (class, content) = match cell {
         Cell::Text(text) => (String::new(), escape(text)),
-        Cell::Number(text) => (" class=\"number\"".into(), escape(text)),
+        Cell::Number(text) => (" class=\"n\"".into(), escape(text)),
         Cell::Link(text, anchor) => (String::new(), format!("<a href=\"#{}\">{}</a>", escape(anchor), escape(text))),
         Cell::Verdict(word) => (
             format!(" class=\"verdict {}\"", escape(&word.replace(' ', "-"))),
             format!("{} {}", mark(word), escape(word)),
         ),
     };
-    format!("<td role=\"cell\"{class}{head}>{content}</td>")
+    format!("<td{class}{stacked}>{content}</td>")
 }
 
-/// Keeps the drawing and drops the XML prolog, which has no place inside HTML, and what is the default or stands in the style
-/// sheet: it comes thousands of times.
+/// Keeps the drawing, without the name space, which HTML knows, and with the font once for all its texts, which inherit it.
 fn responsive(svg: &str) -> String {
     let Some(start) = svg.find("<svg") else { return String::new() };
-    let mut text = svg[start..].replacen("<svg ", "<svg aria-hidden=\"true\" ", 1);
-    for spare in [" opacity=\"1\"", " stroke=\"none\"", " text-anchor=\"start\"", " stroke-width=\"1\""] {
-        text = text.replace(spare, "");
-    }
-    let font = text.find(" font-family=\"").map(|at| {
-        let end = at + 14 + text[at + 14..].find('"').map_or(0, |n| n + 1);
+    let text = svg[start..]
+        .replacen("<svg ", "<svg aria-hidden=\"true\" ", 1)
+        .replace(" xmlns=\"http://www.w3.org/2000/svg\"", "");
+    let font = text.find("font-family=\"").map(|at| {
+        let end = at + 13 + text[at + 13..].find('"').map_or(0, |n| n + 1);
         text[at..end].to_owned()
     });
     match font {
-        // Once for the whole drawing, whose texts inherit it.
-        Some(font) => text.replace(&font, "").replacen("<svg", &format!("<svg{font}"), 1),
+        Some(font) => text.replace(&format!("{font} "), "").replacen("<svg", &format!("<svg {font}"), 1),
         None => text,
     }
 }

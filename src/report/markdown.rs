@@ -1,6 +1,6 @@
 //! The report as Markdown.
 
-use super::document::{Cell, Piece, mark};
+use super::document::{Cell, Piece, TOP, mark};
 
 /// Renders a document.
 pub fn markdown(pieces: &[Piece]) -> String {
@@ -33,6 +33,7 @@ pub fn markdown(pieces: &[Piece]) -> String {
                 }
                 out.push('\n');
             }
+            Piece::Up => out += &format!("[{}](#{})\n\n", TOP.1, TOP.0),
             Piece::Figure { png, description, .. } => out += &format!("![{}]({png})\n\n", escape(description)),
         }
     }

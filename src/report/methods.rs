@@ -1,24 +1,19 @@
-//! The last section: choices made where the papers are silent, and the sources of the methods that ran.
+//! The last section: choices made where the papers are silent, what each moves where that was measured, and the sources of the
+//! methods that ran.
 
 use std::collections::BTreeSet;
 
 use crate::ode;
 use crate::record::cell;
 
-use super::document::Piece;
+use super::choices::{CHOICES, Choice, Measured};
+use super::document::{Cell, Piece};
+use super::page::anchor;
 use super::results::Results;
+use super::summary::labelled;
+use super::verdict::judge_check;
 
-/// Choices that a reader should know, each where it matters.
-const CHOICES: &[&str] = &[
-    "Full texts of the papers could not be read; claims carry the tag of how they are known, and remembered numbers are never printed as the paper's.",
-    "Reverse-time gradients run on the forward step grid, z and its adjoint backwards together; batch norm uses the statistics of the reverse pass's own batch and leaves the running ones alone.",
-    "Running statistics are updated once for each forward evaluation and not again in a replay; the authors' released code updates them in both.",
-    "Evolving weights: the PDE lives on the height and width of a kernel with spacing 1, sigma is centred (sigma(x) - sigma(0)), and in configuration 2 theta is held through a step of z; docs/evolution.md gives the reasons.",
-    "A run counts as diverged when its loss or gradient is not finite, or its loss exceeds ten times the first one.",
-    "Error of a gradient g against a truth h is |g - h| / |h| in the Euclidean norm; order is the slope of its logarithm against that of the step size, by least squares.",
-];
-
-/// The pieces of the section.
+/// The pieces of the section; of several profiles the last one that measured a choice is quoted.
 pub fn methods(results: &[&Results]) -> Vec<Piece> {
     let mut sources = BTreeSet::new();
     for found in results.iter().filter(|r| !r.runs.is_empty()) {
@@ -31,16 +26,44 @@ pub fn methods(results: &[&Results]) -> Vec<Piece> {
             }
         }
     }
+    let text = "What a choice moves is measured where a check or a table sets it beside another; elsewhere its effect is not known.";
+    let row = |choice: &Choice| {
+        vec![Cell::Text(choice.what.into()), Cell::Text(choice.why.into()), sensitivity(choice, results)]
+    };
+    let head = ["Choice", "Because", "What it moves"].map(str::to_owned).to_vec();
     let mut pieces = vec![
         Piece::Heading(2, "Methods".into(), "methods".into()),
-        Piece::Paragraph("Choices:".into(), String::new()),
-        Piece::List(CHOICES.iter().map(|c| (*c).to_owned()).collect()),
+        Piece::Paragraph(String::new(), text.into()),
+        Piece::Table("Choices where the papers are silent".into(), head, CHOICES.iter().map(row).collect()),
     ];
     if !sources.is_empty() {
         pieces.push(Piece::Paragraph("Sources of what ran:".into(), String::new()));
         pieces.push(Piece::List(sources.into_iter().collect()));
     }
+    pieces.push(Piece::Up);
     pieces
+}
+
+/// What a choice moves, with a link to where it was measured: by the last profile that did.
+fn sensitivity(choice: &Choice, results: &[&Results]) -> Cell {
+    let of = |experiment: &'static str| {
+        results.iter().copied().rev().filter(move |r| r.definition.id == experiment && !r.runs.is_empty())
+    };
+    let found = match choice.measured {
+        Measured::Not => None,
+        Measured::Rows(experiment) => of(experiment).next().map(|found| {
+            let text = format!("its table has the others ({experiment}, {})", found.profile.name());
+            Cell::Link(text, anchor(found))
+        }),
+        Measured::Check(experiment, name) => of(experiment).find_map(|found| {
+            let check = found.definition.expectation.checks.iter().find(|check| check.name.starts_with(name))?;
+            let judged = judge_check(check, &found.rows());
+            let measured = labelled(&judged.brief, found.definition);
+            let text = format!("{}: {measured} ({experiment}, {})", check.name, found.profile.name());
+            judged.found.then(|| Cell::Link(text, anchor(found)))
+        }),
+    };
+    found.unwrap_or_else(|| Cell::Text("not measured".into()))
 }
 
 fn method_source(method: &str) -> Option<&'static str> {
@@ -49,8 +72,14 @@ fn method_source(method: &str) -> Option<&'static str> {
         "full" => Some("Gradient method full: reverse-mode differentiation of the discrete steps, all tapes stored"),
         "uniform" => Some("Gradient method uniform: equidistant checkpoints, one replay"),
         "revolve" => Some("Gradient method revolve: Griewank & Walther, ACM TOMS 26(1), 2000"),
+        "online" => Some("Gradient method online: Wang, Moin, Iaccarino, SIAM J. Sci. Comput. 31(4), 2009"),
+        "leapfrog" => Some("Gradient method leapfrog: Zhuang, Dvornek, Tatikonda, Duncan, ICLR 2021 (MALI)"),
+        "reversible" => Some("Gradient method reversible: McCallum & Foster 2024"),
         "reverse-time" => Some("Gradient method reverse-time: Chen, Rubanova, Bettencourt, Duvenaud, NeurIPS 2018"),
         "stored-adjoint" => Some("Gradient method stored-adjoint: continuous adjoint along stored forward states"),
+        "interpolated-adjoint" => {
+            Some("Gradient method interpolated-adjoint: continuous adjoint along an interpolant of the forward states")
+        }
         "dfdx-tape" => Some("Oracle dfdx-tape: the operations on dfdx's own tape"),
         _ => None,
     }

@@ -4,11 +4,13 @@
 
 mod artefacts;
 mod chart;
+mod choices;
 mod document;
 mod html;
 mod markdown;
 mod methods;
 mod page;
+mod reported;
 mod results;
 mod seeds;
 mod statistics;

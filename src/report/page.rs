@@ -1,11 +1,12 @@
-//! The page of one experiment: claim, expectation, what was measured, verdict, charts, table, provenance.
+//! The section of one experiment: claim, test, what was measured under each profile, what could overturn it.
 
 use crate::definition::{Definition, Metric, Paper, SourceTag};
 use crate::record::{Row, Status};
 
 use super::chart::Chart;
 use super::document::{Cell, Piece};
-use super::results::{Results, as_number, matches, short, shown};
+use super::reported::reported;
+use super::results::{Results, as_number, shown};
 use super::seeds::{self, Mean, Over};
 use super::verdict::{Checked, Verdict};
 
@@ -38,37 +39,41 @@ pub fn anchor(results: &Results) -> String {
     format!("{}-{}", results.definition.id, results.profile.name())
 }
 
-/// Heading, reason, claim and expectation.
-pub fn opening(definition: &Definition, anchor: String) -> Vec<Piece> {
-    vec![
-        Piece::Heading(2, format!("{} ({})", definition.title, definition.id), anchor),
-        Piece::Paragraph(String::new(), definition.analysis.clone()),
-        lead(
-            "Claim",
-            format!("{} [{}: {}]", definition.claim.text, paper(definition.paper), meaning(definition.claim.source)),
-        ),
-        lead("Expectation", definition.expectation.text.clone()),
-    ]
+/// The section of an experiment: what the paper says, how it was tested, its results under each profile (`bodies`) or why there are
+/// none, and what could overturn the verdict.
+pub fn section(definition: &Definition, bodies: Vec<Piece>, not_run: Option<&str>) -> Vec<Piece> {
+    let how = paper(definition.paper);
+    let mut pieces = vec![
+        Piece::Heading(2, format!("{} ({})", definition.title, definition.id), definition.id.clone()),
+        lead("What the paper says", format!("{} [{how}: {}]", definition.claim.text, meaning(definition.claim.source))),
+        lead("How it was tested", definition.analysis.clone()),
+        lead("What confirms it", definition.expectation.text.clone()),
+    ];
+    pieces.extend(bodies);
+    pieces.extend(not_run.map(|why| lead("Verdict", format!("not run, because {why}"))));
+    pieces.extend(definition.overturn.clone().map(|text| lead("What could overturn it", text)));
+    pieces.push(Piece::Up);
+    pieces
 }
 
 fn lead(name: &str, text: String) -> Piece {
     Piece::Paragraph(format!("{name}:"), text)
 }
 
-/// The pieces of an experiment's page.
-pub fn page(results: &Results, verdict: Verdict, checks: &[Checked], charts: &[Chart]) -> Vec<Piece> {
-    let mut pieces = opening(results.definition, anchor(results));
-    let counted = format!("{} of {} runs recorded", results.runs.len(), results.asked);
-    pieces.push(lead("Verdict", format!("{} (profile {}, {counted})", verdict.word(), results.profile.name())));
+/// The results of an experiment under a profile.
+pub fn body(results: &Results, verdict: Verdict, checks: &[Checked], charts: &[Chart]) -> Vec<Piece> {
+    let profile = results.profile.name();
+    let runs = format!("{} of {} runs recorded", results.runs.len(), results.asked);
+    let title = format!("Profile {profile}: {}, {runs}", verdict.word());
+    let mut pieces = vec![Piece::Heading(3, title, anchor(results))];
     if !checks.is_empty() {
         let row = |c: &Checked| {
-            let word = if c.verdict == Verdict::Confirmed { "confirmed" } else { c.verdict.word() };
-            vec![Cell::Verdict(word.into()), Cell::Text(c.name.clone()), Cell::Text(c.measured.clone())]
+            vec![Cell::Verdict(c.verdict.word().into()), Cell::Text(c.name.clone()), Cell::Text(c.measured.clone())]
         };
         let head = ["Result", "Check", "Measured"].map(str::to_owned).to_vec();
         pieces.push(Piece::Table("What was checked".into(), head, checks.iter().map(row).collect()));
     }
-    pieces.extend(reported(results));
+    pieces.push(reported(results));
     for chart in charts {
         let png = chart.png.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
         let (svg, description) = (chart.text.clone(), chart.description.clone());
@@ -77,34 +82,6 @@ pub fn page(results: &Results, verdict: Verdict, checks: &[Checked], charts: &[C
     pieces.push(table(results));
     pieces.extend(provenance(results));
     pieces
-}
-
-/// The paper's numbers beside ours. Only what was read is printed as the paper's.
-fn reported(results: &Results) -> Option<Piece> {
-    let rows = results.rows();
-    let line = |number: &crate::definition::Reported| {
-        let own: Vec<f64> = rows
-            .iter()
-            .filter(|r| matches(r, &number.filter))
-            .filter_map(|r| as_number(r.get(&number.metric)))
-            .collect();
-        let mean = own.iter().sum::<f64>() / own.len().max(1) as f64;
-        let source = match number.source {
-            SourceTag::S => "reported",
-            SourceTag::F => "digitised from the figure",
-            _ => return None,
-        };
-        let measured = if own.is_empty() { "not available".into() } else { short(mean) };
-        let cells = [short(number.value), source.to_owned(), measured];
-        Some(std::iter::once(Cell::Text(number.label.clone())).chain(cells.map(Cell::Number)).collect())
-    };
-    let lines: Vec<Vec<Cell>> = results.definition.claim.reported.iter().filter_map(line).collect();
-    if lines.is_empty() {
-        let text = "the paper's own numbers for this experiment are not available".to_owned();
-        return Some(Piece::Paragraph("Paper's numbers:".into(), text));
-    }
-    let head = ["Number", "Paper", "Source", "Here"].map(str::to_owned).to_vec();
-    Some(Piece::Table("The paper's numbers beside ours".into(), head, lines))
 }
 
 fn table(results: &Results) -> Piece {

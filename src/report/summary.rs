@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::definition::{Definition, NotRun, Paper, Profile};
 
 use super::SummaryRow;
-use super::document::{Cell, Piece};
+use super::document::{Cell, Piece, TOP};
 use super::page;
 use super::results::Results;
 use super::verdict::{Checked, Verdict};
@@ -71,11 +71,11 @@ impl Line {
 }
 
 /// Words that are columns, as the definition calls them to a reader.
-fn labelled(brief: &str, definition: &Definition) -> String {
+pub fn labelled(brief: &str, definition: &Definition) -> String {
     let word = |word: &str| {
         let name = word.trim_end_matches([',', ':']);
         let metric = definition.metrics.iter().find(|m| m.column == name);
-        metric.map_or_else(|| word.to_owned(), |m| format!("{}{}", m.label, &word[name.len()..]))
+        metric.map_or_else(|| word.replace('_', " "), |m| format!("{}{}", m.label, &word[name.len()..]))
     };
     brief.split(' ').map(word).collect::<Vec<_>>().join(" ")
 }
@@ -83,7 +83,7 @@ fn labelled(brief: &str, definition: &Definition) -> String {
 /// Heading and first paragraph.
 pub fn opening() -> Vec<Piece> {
     vec![
-        Piece::Heading(1, TITLE.into(), "top".into()),
+        Piece::Heading(1, TITLE.into(), TOP.0.into()),
         Piece::Paragraph(
             String::new(),
             "Each claim of the two papers beside what this program measured. A verdict follows from the rule that the \
@@ -116,7 +116,7 @@ pub fn table(lines: &[Line], not_run: &[NotRun]) -> Piece {
     let no_profile = || (profiles.len() > 1).then(|| Cell::Text("–".into()));
     for (line, why) in without_results(lines, not_run) {
         let cells = [
-            Cell::Link(line.told.id.clone(), line.anchor.clone()),
+            Cell::Link(line.told.id.clone(), line.told.id.clone()),
             Cell::Text(line.told.title.clone()),
             Cell::Verdict(line.told.verdict.clone()),
             Cell::Text(format!("because {why}")),
@@ -147,7 +147,7 @@ pub fn table(lines: &[Line], not_run: &[NotRun]) -> Piece {
 }
 
 /// Experiments with a definition and without records under any profile, each once, with the reason.
-fn without_results<'a>(lines: &'a [Line], not_run: &'a [NotRun]) -> Vec<(&'a Line, &'a str)> {
+pub fn without_results<'a>(lines: &'a [Line], not_run: &'a [NotRun]) -> Vec<(&'a Line, &'a str)> {
     let mut found: Vec<(&Line, &str)> = vec![];
     for line in lines {
         let ran = lines.iter().any(|l| l.recorded && l.told.id == line.told.id);
@@ -158,16 +158,4 @@ fn without_results<'a>(lines: &'a [Line], not_run: &'a [NotRun]) -> Vec<(&'a Lin
         found.push((line, entry.map_or(&line.told.measured, |e| &e.because)));
     }
     found
-}
-
-/// What was claimed and would be measured, of experiments without records.
-pub fn pages_not_run(experiments: &[Definition], lines: &[Line], not_run: &[NotRun]) -> Vec<Piece> {
-    let mut pieces = vec![];
-    for (line, why) in without_results(lines, not_run) {
-        if let Some(definition) = experiments.iter().find(|d| d.id == line.told.id) {
-            pieces.extend(page::opening(definition, line.anchor.clone()));
-            pieces.push(Piece::Paragraph("Verdict:".into(), format!("not run, because {why}")));
-        }
-    }
-    pieces
 }

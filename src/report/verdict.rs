@@ -48,6 +48,8 @@ pub struct Checked {
     pub measured: String,
     /// The same in a few words, for the summary.
     pub brief: String,
+    /// Whether there were numbers to judge by.
+    pub found: bool,
 }
 
 /// Judges an experiment by its checks.
@@ -72,7 +74,8 @@ pub fn judge(results: &Results) -> (Verdict, Vec<Checked>) {
 /// Judges one check on rows.
 pub fn judge_check(check: &Check, rows: &[Row]) -> Checked {
     let rows: Vec<&Row> = rows.iter().filter(|row| matches(row, &check.filter)).collect();
-    let judged = if rows.is_empty() { Err("no row to judge by".into()) } else { judge_rule(&check.rule, &rows) };
+    let judged = if rows.is_empty() { Err(nothing(&check.filter)) } else { judge_rule(&check.rule, &rows) };
+    let found = judged.is_ok();
     let Finding { holds, measured, brief } =
         judged.unwrap_or_else(|why| Finding { holds: None, measured: why.clone(), brief: why });
     let verdict = match (holds, check.otherwise) {
@@ -80,7 +83,17 @@ pub fn judge_check(check: &Check, rows: &[Row]) -> Checked {
         (Some(false), Otherwise::Contradicted) => Verdict::Contradicted,
         (Some(false), Otherwise::Inconclusive) | (None, _) => Verdict::Inconclusive,
     };
-    Checked { name: check.name.clone(), verdict, measured, brief }
+    Checked { name: check.name.clone(), verdict, measured, brief, found }
+}
+
+/// Why there is nothing to judge by.
+fn nothing(filter: &Filter) -> String {
+    let value = |value: &Value| match value {
+        Value::Array(any) => any.iter().map(cell).collect::<Vec<_>>().join(" or "),
+        one => cell(one),
+    };
+    let wanted: Vec<String> = filter.iter().map(|(column, wanted)| format!("{column} {}", value(wanted))).collect();
+    if wanted.is_empty() { "no row to judge by".into() } else { format!("no row with {}", wanted.join(", ")) }
 }
 
 /// Whether a rule holds, where that can be said, with the numbers behind it.

@@ -6,6 +6,7 @@ mod estimate;
 mod lock;
 mod one;
 mod progress;
+mod repeat;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -18,6 +19,7 @@ use crate::study::{Progress, Study};
 pub use lock::{Lock, lock, refuse_busy};
 pub use one::Came;
 use progress::Display;
+pub use repeat::{RepeatError, Repeated, SHOWN, repeat};
 
 /// Why a plan could not be walked to its end. The records that are there stay.
 #[derive(Debug, thiserror::Error)]

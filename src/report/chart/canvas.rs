@@ -184,7 +184,8 @@ pub fn to_svg(drawing_of: &impl Drawing) -> Result<String, ReportError> {
         area.present().map_err(drawing)?;
     }
     // A reader's machine has other fonts than DejaVu; a list of narrow ones keeps texts within their measured width.
-    Ok(text.replace("font-family=\"sans-serif\"", "font-family=\"DejaVu Sans, Arial, Helvetica, sans-serif\""))
+    let text = text.replace("font-family=\"sans-serif\"", "font-family=\"DejaVu Sans, Arial, Helvetica, sans-serif\"");
+    Ok(super::compact::compact(&text))
 }
 
 /// A drawing as a PNG file.

@@ -57,7 +57,9 @@ impl LineChart {
             Source::Rows => results.rows(),
             Source::Steps => results.steps(),
         };
-        let rows: Vec<&Row> = rows.iter().filter(|row| matches(row, &lines.filter)).collect();
+        let has_a_place =
+            |row: &&Row| [&lines.x, &lines.y].iter().all(|axis| as_number(row.get(&axis.column)).is_some());
+        let rows: Vec<&Row> = rows.iter().filter(|row| matches(row, &lines.filter)).filter(has_a_place).collect();
         let text = |row: &Row, column: &String| row.get(column).map(cell).unwrap_or_default();
         let log = lines.y.scale == Scale::Log;
         // A number alone says nothing, and two texts may not tell what they are of.
@@ -262,15 +264,18 @@ impl LineChart {
         if let Some(name) = &panel.name {
             canvas.text(name, (left + w / 2.0, y0 + 4.0), 12.5, INK, Anchor::Top, false)?;
         }
-        for (place, label) in self.y.ticks(6) {
-            let y = top + h * (1.0 - place);
+        let (across, along) = (self.y.ticks(6), self.x.ticks(7));
+        for y in across.iter().map(|(place, _)| top + h * (1.0 - place)) {
             canvas.line(&[(left, y), (left + w, y)], GRID, 1.0)?;
-            canvas.text(&label, (left - 7.0, y), 11.0, SOFT, Anchor::Right, false)?;
         }
-        for (place, label) in self.x.ticks(7) {
-            let x = left + w * place;
+        for x in along.iter().map(|(place, _)| left + w * place) {
             canvas.line(&[(x, top), (x, top + h)], GRID, 1.0)?;
-            canvas.text(&label, (x, top + h + 7.0), 11.0, SOFT, Anchor::Top, false)?;
+        }
+        for (place, label) in &across {
+            canvas.text(label, (left - 7.0, top + h * (1.0 - place)), 11.0, SOFT, Anchor::Right, false)?;
+        }
+        for (place, label) in &along {
+            canvas.text(label, (left + w * place, top + h + 7.0), 11.0, SOFT, Anchor::Top, false)?;
         }
         canvas.line(&[(left, top), (left, top + h), (left + w, top + h)], SOFT, 1.0)?;
         canvas.text(&self.labels[0], (left + w / 2.0, top + h + 26.0), 12.0, INK, Anchor::Top, false)?;

@@ -1,6 +1,7 @@
 //! Charts by plotters: the same drawing as SVG and as PNG.
 
 mod canvas;
+mod compact;
 mod images;
 mod lines;
 mod png;

@@ -30,7 +30,8 @@ pub fn exceeds(rule: &Exceeds, rows: &[&Row]) -> Judged {
     let (mut parts, mut holds) = (vec![], Some(true));
     for (key, rows) in groups(rows, rule.per) {
         let (Some(a), Some(b)) = (side(rule, &rows, rule.greater), side(rule, &rows, rule.than)) else {
-            return Err(format!("{key}: a side has no rows with a {}", rule.column));
+            let at = if key.is_empty() { String::new() } else { format!("{key}: ") };
+            return Err(format!("{at}a side has no rows with a {}", rule.column));
         };
         let interval = mean_interval(&paired(&a, &b), rule.confidence.unwrap_or(CONFIDENCE));
         let found = match (rule.confidence, interval) {

@@ -1,0 +1,230 @@
+//! `anode repeat`: the first steps of an archived record, taken again and compared bit by bit.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use clap::Args;
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use serde_json::json;
+
+use crate::data::data_folder;
+use crate::definition::Profile;
+use crate::record::{self, Agreement, Compared, Status, TOLERATED_STEPS, cell, read_archive};
+use crate::report::{ReportError, archive};
+use crate::runner::{RepeatError, Repeated, SHOWN, repeat as repeated};
+use crate::study::{Place, STUDIES};
+
+use super::arguments::{Common, ProfileName};
+use super::error::CliError;
+use super::output::{print, print_json, print_table};
+use super::run::stop_on_signal;
+use super::select;
+
+/// Which record, and how much of it.
+#[derive(Debug, Args)]
+pub struct RepeatArguments {
+    /// Ids of experiments [default: all that have archived records]
+    #[arg(value_name = "ID")]
+    pub ids: Vec<String>,
+    /// Whose records
+    #[arg(long, value_enum, default_value_t = ProfileName::Quick)]
+    pub profile: ProfileName,
+    /// The run, or how its id begins
+    #[arg(long, value_name = "RUN")]
+    pub run: Option<String>,
+    /// Only runs with this setting, or seed=N; may be given several times
+    #[arg(long = "where", value_name = "NAME=VALUE")]
+    pub only_where: Vec<String>,
+    /// Where several are left, take one at random: by this number, or by one that is told
+    #[arg(long, value_name = "NUMBER", num_args = 0..=1)]
+    pub random: Option<Option<u64>>,
+    /// Steps of a training
+    #[arg(long, value_name = "N", default_value_t = TOLERATED_STEPS, value_parser = clap::value_parser!(u64).range(1..))]
+    pub steps: u64,
+}
+
+/// A record with the folder of its definition.
+type Found = (record::Loaded, std::path::PathBuf);
+
+/// `anode repeat`
+///
+/// # Errors
+/// The repetition differs; no record, or several, are chosen; it cannot be repeated here.
+pub fn repeat(common: &Common, arguments: &RepeatArguments) -> Result<(), CliError> {
+    let (mut found, among) = chosen(common, arguments)?;
+    let (loaded, definition) = match found.len() {
+        1 => found.remove(0),
+        _ => return Err(CliError::Usage(several(&found))),
+    };
+    let record = &loaded.record;
+    if let Status::Failed { at, why } = &record.status {
+        return Err(CliError::Usage(format!("run {} failed: {at}: {why}; there is nothing to repeat", record.run)));
+    }
+    if record.environment.device != "cpu" {
+        let device = &record.environment.device;
+        return Err(CliError::Usage(format!("run {} was made on {device}; only runs on cpu are repeated", record.run)));
+    }
+    let Some(study) = STUDIES.iter().find(|s| s.kind() == record.study) else {
+        return Err(CliError::Usage(format!("no study `{:?}` is registered", record.study)));
+    };
+    let place = Place { definition, data: data_folder(common.data.as_deref()) };
+    let stop = stop_on_signal();
+    let result = repeated(&loaded, &place, *study, arguments.steps, common.quiet || common.json, stop);
+    let result = result.map_err(|error| match error {
+        RepeatError::Study(crate::study::StudyError::Interrupted) => CliError::Interrupted(1),
+        RepeatError::Record(error) => ReportError::from(error).into(),
+        other => CliError::Usage(format!("run {} cannot be repeated: {other}", record.run)),
+    })?;
+    if common.json {
+        print_json(&printed(&loaded, &result));
+    } else if !common.quiet {
+        tell(&loaded, &result, among.as_deref());
+    }
+    let verdict = verdict(&result);
+    if result.holds() { Ok(()) } else { Err(CliError::Differs(format!("run {}: {verdict}", record.run))) }
+}
+
+/// The records that fit the arguments, and how one was taken of several.
+fn chosen(common: &Common, arguments: &RepeatArguments) -> Result<(Vec<Found>, Option<String>), CliError> {
+    let profile = Profile::from(arguments.profile);
+    let definitions =
+        if arguments.ids.is_empty() { select::all(common)? } else { select::named(common, &arguments.ids)? };
+    let mut found: Vec<Found> = vec![];
+    for loaded in definitions {
+        let path = archive(&common.results, &loaded.definition.id, profile);
+        let folder = loaded.file.parent().map(ToOwned::to_owned).unwrap_or_default();
+        // A run that several experiments ask for stands in the archive of each; it is one run.
+        for own in read_archive(&path).map_err(ReportError::from)? {
+            if found.iter().all(|(other, _)| other.record.run != own.record.run) {
+                found.push((own, folder.clone()));
+            }
+        }
+    }
+    if found.is_empty() {
+        let folder = common.results.join("records");
+        return Err(CliError::Usage(format!("{}: no such records of profile {}", folder.display(), profile.name())));
+    }
+    if let Some(run) = &arguments.run {
+        found.retain(|(loaded, _)| loaded.record.run.starts_with(run.as_str()));
+        if found.is_empty() {
+            return Err(CliError::Usage(format!("--run {run}: no archived run begins so")));
+        }
+    }
+    for condition in &arguments.only_where {
+        found = select::only_where(found, condition, |(loaded, _)| (&loaded.record.settings, loaded.record.seed))?;
+    }
+    let Some(number) = arguments.random.filter(|_| found.len() > 1) else { return Ok((found, None)) };
+    let of_the_clock =
+        || SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_nanos() as u64 % 1_000_000);
+    let number = number.unwrap_or_else(of_the_clock);
+    let place = ChaCha8Rng::seed_from_u64(number).gen_range(0..found.len());
+    let among = format!("taken at random of {} records by --random={number}", found.len());
+    Ok((vec![found.swap_remove(place)], Some(among)))
+}
+
+fn several(found: &[Found]) -> String {
+    const MOST: usize = 20;
+    let line = |(loaded, _): &Found| {
+        let record = &loaded.record;
+        let simple = record.settings.iter().filter(|(_, value)| value.is_string());
+        let settings: Vec<String> = simple.map(|(name, value)| format!("{name}={}", cell(value))).collect();
+        format!("  {} {} {} seed={}", record.run, record.experiment, settings.join(" "), record.seed)
+    };
+    let mut lines: Vec<String> = found.iter().take(MOST).map(line).collect();
+    if found.len() > MOST {
+        lines.push(format!("  and {} more", found.len() - MOST));
+    }
+    format!("{} records fit; name one with --run or --where, or add --random:\n{}", found.len(), lines.join("\n"))
+}
+
+fn tell(loaded: &record::Loaded, result: &Repeated, among: Option<&str>) {
+    let record = &loaded.record;
+    print(&format!("{} ({}), run {}, seed {}", record.experiment, record.profile.name(), record.run, record.seed));
+    if let Some(among) = among {
+        print(among);
+    }
+    for (name, e) in [("archived", &record.environment), ("here", &result.here)] {
+        let commit = e.commit.as_deref().map_or("unknown", |c| &c[..c.len().min(12)]);
+        print(&format!(
+            "{name}: {} on {}, {}, {} threads, commit {commit}",
+            e.device, e.processor, e.system, e.threads
+        ));
+    }
+    print("");
+    if let Some(steps) = &result.steps {
+        let number = |x: Option<f64>| x.map_or_else(|| "-".into(), |x| x.to_string());
+        let row = |(row, shown): (&Compared, &[Option<f64>; 2])| {
+            let (difference, column) = if row.difference > 0.0 {
+                (format!("{:.2e}", row.difference), row.column.as_str())
+            } else {
+                ("0".into(), "")
+            };
+            vec![row.key.to_string(), number(shown[0]), number(shown[1]), difference, column.to_owned()]
+        };
+        let rows: Vec<Vec<String>> = steps.rows.iter().zip(&result.shown).map(row).collect();
+        let (archived, again) = (format!("{SHOWN} archived"), format!("{SHOWN} repeated"));
+        print_table(&["step", &archived, &again, "largest relative difference", "in"], &rows);
+        print("");
+    }
+    for (what, table) in [("steps", &result.steps), ("rows of the whole run", &result.rows)] {
+        if let Some(table) = table {
+            print(&format!("{} {what}, {} cells compared", table.rows.len(), table.cells));
+        }
+    }
+    print(&verdict(result));
+}
+
+/// What came of it, in one sentence.
+fn verdict(result: &Repeated) -> String {
+    if result.is_identical() {
+        return "identical to the last bit".into();
+    }
+    let tables = || result.steps.iter().chain(&result.rows);
+    let missing: usize = tables().map(|t| t.missing.len()).sum();
+    if missing > 0 {
+        return format!("{missing} recorded steps or rows were not found again");
+    }
+    let Some(worst) = tables().find_map(Agreement::largest) else { return "nothing to compare".into() };
+    let what = if result.steps.is_some() { "step" } else { "row" };
+    let largest = format!(
+        "largest relative difference {:.2e}, in {} of {what} {}: {} was {}",
+        worst.difference,
+        worst.column,
+        worst.key,
+        cell(&worst.repeated),
+        cell(&worst.archived)
+    );
+    if result.same_instructions {
+        return format!("{largest}; the same bits are to be expected here");
+    }
+    let elsewhere = "on other vector instructions";
+    match &result.steps {
+        Some(steps) => format!(
+            "{largest}; {elsewhere}, loss and gradient_norm reach {:.2} of their tolerance in the first {TOLERATED_STEPS} steps",
+            steps.share
+        ),
+        None => format!("{largest}; {elsewhere} the same bits are not to be expected"),
+    }
+}
+
+fn printed(loaded: &record::Loaded, result: &Repeated) -> serde_json::Value {
+    let table = |table: &Agreement| {
+        let largest = table.largest().map(|w| {
+            json!({
+                "key": w.key, "column": w.column, "archived": w.archived, "repeated": w.repeated,
+                "difference": record::number(w.difference),
+            })
+        });
+        json!({
+            "compared": table.rows.len(), "cells": table.cells, "missing": table.missing, "largest": largest,
+            "share_of_tolerance": record::number(table.share),
+        })
+    };
+    let record = &loaded.record;
+    json!({
+        "run": record.run, "experiment": record.experiment, "profile": record.profile, "seed": record.seed,
+        "identical": result.is_identical(), "holds": result.holds(), "same_instructions": result.same_instructions,
+        "steps": result.steps.as_ref().map(table), "rows": result.rows.as_ref().map(table),
+        "archived": record.environment, "here": result.here,
+    })
+}

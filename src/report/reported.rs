@@ -1,0 +1,94 @@
+//! The paper's numbers beside ours, each with what it was measured on. Only what was read is printed as the paper's.
+
+use crate::definition::{Reported, SourceTag};
+use crate::record::{Row, cell};
+
+use super::document::{Cell, Piece};
+use super::results::{Results, as_number, matches, short};
+
+const NONE: &str = "not available";
+
+/// The table, or a sentence where the paper's numbers are not known.
+pub fn reported(results: &Results) -> Piece {
+    let rows = results.rows();
+    let numbers = &results.definition.claim.reported;
+    if !numbers.iter().any(known) {
+        let text = "the paper's own numbers for this experiment are not available".to_owned();
+        return Piece::Paragraph("Paper's numbers:".into(), text);
+    }
+    let spread = numbers.iter().any(|n| n.min.is_some() || n.max.is_some());
+    let line = |number: &Reported| {
+        let own: Vec<&Row> = rows.iter().filter(|r| matches(r, &number.filter)).collect();
+        let values: Vec<f64> = own.iter().filter_map(|r| as_number(r.get(&number.metric))).collect();
+        let paper = if known(number) { [number.min, number.value, number.max] } else { [None; 3] };
+        let mut cells = vec![Cell::Text(number.label.clone()), Cell::Text(source(number))];
+        cells.extend(three(paper, spread));
+        cells.push(Cell::Text(if values.is_empty() { NONE.into() } else { conditions(&own) }));
+        cells.extend(three(of(&values), spread));
+        cells
+    };
+    let three = |whose: &str| match spread {
+        true => ["least", "mean", "greatest"].map(|what| format!("{whose}: {what}")).to_vec(),
+        false => vec![format!("{whose}: number")],
+    };
+    let mut head = vec!["Row".to_owned(), "Paper: on".into()];
+    head.extend(three("paper"));
+    head.push("here: on".into());
+    head.extend(three("here"));
+    let caption = "The paper's numbers beside ours. They were not measured on the same data or for as long: the columns named on say on what";
+    Piece::Table(caption.into(), head, numbers.iter().map(line).collect())
+}
+
+fn known(number: &Reported) -> bool {
+    number.value.is_some() && matches!(number.source, SourceTag::S | SourceTag::F)
+}
+
+fn source(number: &Reported) -> String {
+    let how = match number.source {
+        SourceTag::S => "reported",
+        SourceTag::F => "digitised from the figure",
+        _ => NONE,
+    };
+    if !known(number) {
+        return NONE.into();
+    }
+    number.on.as_ref().map_or_else(|| how.to_owned(), |on| format!("{on}, {how}"))
+}
+
+/// The least, the mean and the greatest of some numbers.
+fn of(values: &[f64]) -> [Option<f64>; 3] {
+    if values.is_empty() {
+        return [None; 3];
+    }
+    let least = values.iter().copied().fold(f64::INFINITY, f64::min);
+    let greatest = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    [Some(least), Some(values.iter().sum::<f64>() / values.len() as f64), Some(greatest)]
+}
+
+fn three([least, mean, greatest]: [Option<f64>; 3], spread: bool) -> Vec<Cell> {
+    let cell = |x: Option<f64>| Cell::Number(x.map_or_else(|| "–".into(), short));
+    if spread { Vec::from([least, mean, greatest].map(cell)) } else { vec![cell(mean)] }
+}
+
+/// What rows were measured on: data, passes over it, seeds.
+fn conditions(rows: &[&Row]) -> String {
+    let each = |column: &str| {
+        let mut found: Vec<String> = vec![];
+        for text in rows.iter().filter_map(|r| r.get(column)).map(cell) {
+            if !found.contains(&text) {
+                found.push(text);
+            }
+        }
+        found
+    };
+    let (data, epochs, seeds) = (each("data"), each("epochs"), each("seed").len());
+    let mut parts = vec![];
+    if !data.is_empty() {
+        parts.push(data.join(" and "));
+    }
+    if !epochs.is_empty() {
+        parts.push(format!("{} epochs", epochs.join(" and ")));
+    }
+    parts.push(if seeds == 1 { "1 seed".into() } else { format!("{seeds} seeds") });
+    parts.join(", ")
+}
