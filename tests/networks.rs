@@ -1,11 +1,14 @@
 //! Networks: counts of the papers, gradients against finite differences, the same bits everywhere.
 
+use std::sync::{Arc, Mutex};
+
 use anode::evolution::{Evaluation, Law, Memory, Reading, Terms};
 use anode::gradient::{Ledger, Method};
 use anode::net::{
-    Evolution, Form, NETWORKS, NetSpec, Network, Part, SegmentSpec, Sharing, Solve, Stepping, Steps, network,
+    Evolution, Form, Mode, NETWORKS, NetSpec, Network, OdeField, Part, Segment, SegmentSpec, Sharing, Solve, Stepping,
+    Steps, network,
 };
-use anode::ode::solver;
+use anode::ode::{At, DifferentiableField, Pass, Vector, VectorField, solver};
 use anode::random::{Stream, normal, stream};
 
 fn numbers(seed: u64, n: usize) -> Vec<f64> {
@@ -120,6 +123,50 @@ fn running_statistics_move_once_for_each_forward_evaluation_under_every_method()
     let full = statistics(Method::Full);
     for method in [Method::Anode, Method::Uniform(2), Method::Revolve(2), Method::ReverseTime, Method::StoredAdjoint] {
         assert_eq!(statistics(method), full, "{method}");
+    }
+}
+
+#[test]
+fn a_field_that_moves_a_state_gives_the_bits_of_an_evaluation_and_an_axpy() {
+    for (name, width) in [("resnet4", 4), ("sqnxt", 8), ("alexnet", 8)] {
+        let net = built(name, Form::Ode, width, 10);
+        let theta: Vec<f32> = net.initial(30);
+        let chains = net.segments().iter().filter_map(|segment| match segment {
+            Segment::Ode(chain, _) => Some(chain.clone()),
+            _ => None,
+        });
+        for chain in chains {
+            let field = || {
+                let statistics = Arc::new(Mutex::new(net.statistics()));
+                (OdeField::<f32>::new(chain.clone(), statistics.clone(), Mode::Training), statistics)
+            };
+            let theta = theta[chain.parameters.clone()].to_vec();
+            let z: Vec<f32> = numbers(31, 3 * chain.input_len).into_iter().map(|x| x as f32).collect();
+            let at = At { t: 0.0, step: 0, stage: 0, pass: Pass::Forward };
+            let ((plain, statistics), mut dz, mut end) = (field(), vec![0.0; z.len()], z.clone());
+            plain.eval(at, &z, &theta, &mut dz).unwrap();
+            assert!(end.axpy_is_finite(0.3, &dz));
+
+            let ((moving, moved_statistics), mut moved) = (field(), z.clone());
+            assert!(moving.advance(at, &mut moved, &theta, 0.3).unwrap().unwrap());
+            assert!(moved == end && *statistics.lock().unwrap() == *moved_statistics.lock().unwrap(), "{name}");
+            let mut taped = z.clone();
+            let (tape, finite) = moving.advance_taped(at, &mut taped, &theta, 0.3).unwrap().unwrap();
+            assert!(finite && taped == end, "{name}");
+
+            let expected = plain.eval_taped(at, &z, &theta, &mut dz).unwrap();
+            assert_eq!(plain.tape_bytes(&expected), plain.tape_bytes(&tape));
+            let bars = |tape, afresh| {
+                let mut bars = (vec![if afresh { 7.0 } else { 0.0 }; z.len()], vec![0.0; theta.len()]);
+                let vjp = if afresh { OdeField::vjp_afresh } else { OdeField::vjp };
+                vjp(&plain, tape, &theta, &z, &mut bars.0, &mut bars.1).unwrap();
+                bars
+            };
+            assert!(bars(&expected, false) == bars(&tape, true), "{name}");
+            let mut wild = z.clone();
+            wild[5] = f32::NAN;
+            assert_eq!(moving.advance(at, &mut wild, &theta, 0.3), Some(Ok(false)), "{name}");
+        }
     }
 }
 

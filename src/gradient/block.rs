@@ -1,8 +1,8 @@
 //! An ODE block: a field, a solver and a time grid.
 
 use crate::ode::{
-    ButcherTableau, DifferentiableField, FieldError, Grid, Real, SolveError, Step, Vector, Workspace, combine, finish,
-    guarded, stages, step,
+    ButcherTableau, DifferentiableField, FieldError, Grid, Real, SolveError, Step, Vector, Workspace, advance, combine,
+    finish, guarded, stages, step,
 };
 
 use super::Ledger;
@@ -25,11 +25,6 @@ pub(super) struct StepTape<T> {
 }
 
 impl<F: DifferentiableField> Block<'_, F> {
-    /// A workspace for steps of this block.
-    pub(super) fn workspace(&self, z: &F::Vector) -> Workspace<F::Vector> {
-        Workspace::new(self.tableau.solution_stages(), z)
-    }
-
     /// One step without tape.
     pub(super) fn plain_step(
         &self,
@@ -39,6 +34,14 @@ impl<F: DifferentiableField> Block<'_, F> {
         theta: &F::Vector,
         ledger: &Ledger,
     ) -> Result<(), SolveError> {
+        let moved = advance(self.tableau, at, z, |at, z, a| {
+            let moved = self.field.advance(at, z, theta, a)?;
+            ledger.evaluation();
+            Some(moved.map(|finite| ((), finite)))
+        })?;
+        if moved.is_some() {
+            return Ok(());
+        }
         step(self.tableau, at, workspace, z, |at, z, dz| {
             ledger.evaluation();
             self.field.eval(at, z, theta, dz)
@@ -69,6 +72,14 @@ impl<F: DifferentiableField> Block<'_, F> {
         theta: &F::Vector,
         ledger: &Ledger,
     ) -> Result<StepTape<F::Tape>, SolveError> {
+        let moved = advance(self.tableau, at, z, |at, z, a| {
+            let moved = self.field.advance_taped(at, z, theta, a)?;
+            ledger.evaluation();
+            Some(moved)
+        })?;
+        if let Some(tape) = moved {
+            return Ok(self.step_tape(vec![tape], at, ledger));
+        }
         let tape = self.taped_stages(at, workspace, z, theta, ledger)?;
         finish(self.tableau, at, workspace, z)?;
         Ok(tape)
@@ -89,9 +100,13 @@ impl<F: DifferentiableField> Block<'_, F> {
             tapes.push(self.field.eval_taped(at, z, theta, dz)?);
             Ok::<(), FieldError>(())
         })?;
-        let bytes = tapes.iter().map(|tape| self.field.tape_bytes(tape)).sum();
+        Ok(self.step_tape(tapes, at, ledger))
+    }
+
+    fn step_tape(&self, stages: Vec<F::Tape>, step: Step, ledger: &Ledger) -> StepTape<F::Tape> {
+        let bytes = stages.iter().map(|tape| self.field.tape_bytes(tape)).sum();
         ledger.keep(bytes);
-        Ok(StepTape { stages: tapes, step: at, bytes })
+        StepTape { stages, step, bytes }
     }
 }
 
@@ -154,15 +169,16 @@ impl<F: DifferentiableField> Block<'_, F> {
         for i in (0..tape.stages.len()).rev() {
             let (earlier, later) = adjoints.stage_bars.split_at_mut(i + 1);
             let this = &mut earlier[i];
-            adjoints.k_bar.set_zero();
-            combine(&[self.tableau.b[i]], h, std::slice::from_ref(cotangent), &mut adjoints.k_bar);
+            match self.tableau.b[i] {
+                0.0 => adjoints.k_bar.set_zero(),
+                b => adjoints.k_bar.set_scaled(Real::of(h * b), cotangent),
+            }
             for (j, bar) in (i + 1..).zip(later.iter().take(tape.stages.len() - i - 1)) {
                 combine(&[self.tableau.a[j][i]], h, std::slice::from_ref(bar), &mut adjoints.k_bar);
             }
-            this.set_zero();
             ledger.vjp();
             guarded(tape.step.at(self.tableau, i), || {
-                self.field.vjp(&tape.stages[i], theta, &adjoints.k_bar, this, theta_bar)
+                self.field.vjp_afresh(&tape.stages[i], theta, &adjoints.k_bar, this, theta_bar)
             })?;
         }
         Ok(())

@@ -1,6 +1,6 @@
 //! The schedule that fits a byte budget: of all that fit, the one that takes the fewest steps.
 
-use crate::ode::{DifferentiableField, Pass, SolveError, Vector};
+use crate::ode::{DifferentiableField, Pass, SolveError, Vector, Workspace};
 
 use super::{Block, Ledger, Method};
 
@@ -26,7 +26,7 @@ impl<F: DifferentiableField> Block<'_, F> {
         let (ledger, steps) = (Ledger::new(), self.grid.steps());
         if steps > 0 {
             let first = self.grid.forward(0, Pass::Replay);
-            self.taped_stages(first, &mut self.workspace(z0), z0, theta, &ledger)?;
+            self.taped_stages(first, &mut Workspace::lazy(), z0, theta, &ledger)?;
         }
         Ok(Extent { blocks: 1, steps, state_bytes: z0.bytes(), step_tape_bytes: ledger.cost().peak_bytes })
     }

@@ -4,7 +4,9 @@
 //! (df/dtheta)^T a (ANODE, section 2). Both are integrated backwards on the forward grid with the forward solver,
 //! beside the state itself, dz/dt = f from z(1) (Chen et al. 2018). None of it is the gradient of the discrete steps.
 
-use crate::ode::{DifferentiableField, Pass, Real, SolveError, Step, Vector, combine, guarded, stage_state};
+use crate::ode::{
+    DifferentiableField, Pass, Real, SolveError, Step, Vector, Workspace, combine, finish, guarded, stage_state,
+};
 
 use super::block::finite;
 use super::{Block, Ledger, Method};
@@ -47,14 +49,19 @@ pub(super) fn forward<F: DifferentiableField>(
 ) -> Result<(F::Vector, Kept<F::Vector>), SolveError> {
     let mut z = z0.duplicate();
     let mut before = z0.duplicate();
-    let mut workspace = block.workspace(&z);
+    let mut workspace = Workspace::lazy();
     let (mut states, mut nodes) = (vec![], vec![]);
     for n in 0..block.grid.steps() {
         ledger.step(false);
+        let step = block.grid.forward(n, Pass::Forward);
         if method == Method::InterpolatedAdjoint {
+            // In two halves, because the rates are wanted.
             before.copy_from(&z);
+            block.plain_stages(step, &mut workspace, &z, theta, ledger)?;
+            finish(block.tableau, step, &workspace, &mut z)?;
+        } else {
+            block.plain_step(step, &mut workspace, &mut z, theta, ledger)?;
         }
-        block.plain_step(block.grid.forward(n, Pass::Forward), &mut workspace, &mut z, theta, ledger)?;
         match method {
             Method::StoredAdjoint => {
                 ledger.keep(z.bytes());

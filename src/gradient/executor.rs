@@ -1,6 +1,6 @@
 //! The one executor of checkpoint schedules: exact gradients of the discrete steps (discretize, then optimize).
 
-use crate::ode::{DifferentiableField, Pass, SolveError, Vector};
+use crate::ode::{DifferentiableField, Pass, SolveError, Vector, Workspace};
 
 use super::block::{Adjoints, StepTape};
 use super::schedule::Action;
@@ -68,7 +68,7 @@ impl<F: DifferentiableField> Paused<F> {
         let mut workspace = None;
         let pass = if reverse.is_none() { Pass::Forward } else { Pass::Replay };
         let at = &mut self.at;
-        for action in self.actions.by_ref() {
+        while let Some(action) = self.actions.next() {
             let number = self.done;
             let wrong = |why: String| SolveError::Schedule { action: number, why };
             let no_state = || wrong("there is no state to go on from".into());
@@ -76,7 +76,7 @@ impl<F: DifferentiableField> Paused<F> {
             match action {
                 Action::Advance { to } => {
                     let z = z.as_mut().ok_or_else(no_state)?;
-                    let workspace = workspace.get_or_insert_with(|| block.workspace(z));
+                    let workspace = workspace.get_or_insert_with(Workspace::lazy);
                     for n in *at..to {
                         ledger.step(pass == Pass::Replay);
                         block.plain_step(block.grid.forward(n, pass), workspace, z, theta, ledger)?;
@@ -85,7 +85,7 @@ impl<F: DifferentiableField> Paused<F> {
                 }
                 Action::Tape => {
                     let z = z.as_mut().ok_or_else(no_state)?;
-                    let workspace = workspace.get_or_insert_with(|| block.workspace(z));
+                    let workspace = workspace.get_or_insert_with(Workspace::lazy);
                     ledger.step(pass == Pass::Replay);
                     let step = block.grid.forward(*at, pass);
                     self.tapes.push(block.taped_step(step, workspace, z, theta, ledger)?);
@@ -97,11 +97,21 @@ impl<F: DifferentiableField> Paused<F> {
                     self.snapshots.push((*at, z.duplicate()));
                 }
                 Action::Restore { step } => {
-                    let snapshot = self.snapshots.iter().find(|(s, _)| *s == step);
-                    let (_, state) = snapshot.ok_or_else(|| wrong(format!("no snapshot of state {step}")))?;
-                    match z {
-                        Some(z) => z.copy_from(state),
-                        None => *z = Some(state.duplicate()),
+                    let place = self.snapshots.iter().position(|(s, _)| *s == step);
+                    let place = place.ok_or_else(|| wrong(format!("no snapshot of state {step}")))?;
+                    // A snapshot that is forgotten next is taken instead of copied.
+                    if self.actions.as_slice().first() == Some(&Action::Free { step }) {
+                        self.actions.next();
+                        self.done += 1;
+                        let (_, state) = self.snapshots.swap_remove(place);
+                        ledger.free_snapshot(state.bytes());
+                        *z = Some(state);
+                    } else {
+                        let state = &self.snapshots[place].1;
+                        match z {
+                            Some(z) => z.copy_from(state),
+                            None => *z = Some(state.duplicate()),
+                        }
                     }
                     *at = step;
                 }

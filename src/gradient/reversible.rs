@@ -6,7 +6,7 @@
 //! values. y approximates the solution with the tableau's order. The backward sweep recomputes the states up to
 //! rounding, so the gradient is that of the steps taken, and nothing but the end is kept.
 
-use crate::ode::{DifferentiableField, Pass, Real, SolveError, Step, Vector, combine};
+use crate::ode::{DifferentiableField, Pass, Real, SolveError, Step, Vector, Workspace, combine};
 
 use super::block::{Adjoints, StepTape, finite};
 use super::{Block, Ledger};
@@ -43,7 +43,7 @@ pub(super) fn forward<F: DifferentiableField>(
     ledger: &Ledger,
 ) -> Result<Pair<F::Vector>, SolveError> {
     let (mut y, mut z) = (z0.duplicate(), z0.duplicate());
-    let mut workspace = block.workspace(z0);
+    let mut workspace = Workspace::lazy();
     let real = <F::Vector as Vector>::Real::of;
     for n in 0..block.grid.steps() {
         ledger.step(false);
@@ -74,7 +74,7 @@ pub(super) fn backward<F: DifferentiableField>(
     let real = <F::Vector as Vector>::Real::of;
     let b = block.tableau.b;
     let (mut y_bar, mut z_bar) = (cotangent.duplicate(), cotangent.zeros_like());
-    let mut workspace = block.workspace(&z);
+    let mut workspace = Workspace::lazy();
     let mut adjoints = Adjoints::new(block.tableau.solution_stages(), &z);
     let mut minus = cotangent.zeros_like();
     for n in (0..block.grid.steps()).rev() {

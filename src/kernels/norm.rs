@@ -4,7 +4,7 @@
 
 use rayon::prelude::*;
 
-use crate::ode::Real;
+use crate::ode::{Real, all_finite};
 
 use super::conv::singles;
 use super::simd::{sum_of, sums_of, vectorised};
@@ -209,6 +209,47 @@ impl<'a, R: Real> Norm<'a, R> {
                 },
             );
         });
+    }
+
+    /// `z += a norm(x)`, and whether every number of `z` is finite then.
+    pub fn add_to(&self, a: R, x: &[R], z: &mut [R]) -> bool {
+        let (pixels, lines) = (self.pixels, self.lines());
+        let image = lines.len() * pixels;
+        let finite = z.par_chunks_exact_mut(image).zip(x.par_chunks_exact(image)).map(|(z, x)| {
+            vectorised(
+                #[inline(always)]
+                || {
+                    let mut finite = true;
+                    for ((z, x), &line) in z.chunks_exact_mut(pixels).zip(x.chunks_exact(pixels)).zip(&lines) {
+                        z.iter_mut().zip(x).for_each(|(z, &x)| *z = *z + a * line.at(x));
+                        finite &= all_finite(z);
+                    }
+                    finite
+                },
+            )
+        });
+        finite.reduce(|| true, |one, other| one & other)
+    }
+
+    /// Writes `z + a norm(x)` to `y`, and tells whether every number of it is finite.
+    pub fn add(&self, a: R, x: &[R], z: &[R], y: &mut [R]) -> bool {
+        let (pixels, lines) = (self.pixels, self.lines());
+        let image = lines.len() * pixels;
+        let images = x.par_chunks_exact(image).zip(z.par_chunks_exact(image));
+        let finite = y.par_chunks_exact_mut(image).zip(images).map(|(y, (x, z))| {
+            vectorised(
+                #[inline(always)]
+                || {
+                    let (mut finite, planes) = (true, x.chunks_exact(pixels).zip(z.chunks_exact(pixels)));
+                    for ((y, (x, z)), &line) in y.chunks_exact_mut(pixels).zip(planes).zip(&lines) {
+                        y.iter_mut().zip(x).zip(z).for_each(|((y, &x), &z)| *y = z + a * line.at(x));
+                        finite &= all_finite(y);
+                    }
+                    finite
+                },
+            )
+        });
+        finite.reduce(|| true, |one, other| one & other)
     }
 
     /// The sums of g and of g (x - mean) over each channel of one image, g being `y_bar` where ReLU lets through.

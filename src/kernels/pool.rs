@@ -23,6 +23,13 @@ impl PoolShape {
         (self.input.iter().product(), self.output().iter().product())
     }
 
+    /// Where each line of an input image starts, with the line of the output that its windows lie in.
+    fn lines(&self) -> impl Iterator<Item = (usize, usize)> {
+        let ([channels, height, width], [_, out_height, out_width], window) = (self.input, self.output(), self.window);
+        let line = move |c, y| ((c * height + y) * width, (c * out_height + y / window) * out_width);
+        (0..channels).flat_map(move |c| (0..out_height * window).map(move |y| line(c, y)))
+    }
+
     /// Calls `visit(input index, output index)` for every input number.
     fn pairs(&self, mut visit: impl FnMut(usize, usize)) {
         let ([channels, height, width], [_, out_height, out_width]) = (self.input, self.output());
@@ -41,9 +48,15 @@ impl PoolShape {
 pub fn average_pool<R: Real>(shape: &PoolShape, x: &[R], y: &mut [R]) {
     let scale = R::of(1.0 / (shape.window * shape.window) as f64);
     let (input, output) = shape.lengths();
+    let (window, width, out_width) = (shape.window, shape.input[2], shape.output()[2]);
     x.par_chunks_exact(input).zip(y.par_chunks_exact_mut(output)).for_each(|(x, y)| {
         y.fill(R::zero());
-        shape.pairs(|from, to| y[to] = y[to] + x[from]);
+        for (from, to) in shape.lines() {
+            let x = x[from..][..width].chunks_exact(window);
+            for (y, x) in y[to..][..out_width].iter_mut().zip(x) {
+                *y = x.iter().fold(*y, |sum, &x| sum + x);
+            }
+        }
         y.iter_mut().for_each(|y| *y = *y * scale);
     });
 }
@@ -52,8 +65,14 @@ pub fn average_pool<R: Real>(shape: &PoolShape, x: &[R], y: &mut [R]) {
 pub fn average_pool_vjp<R: Real>(shape: &PoolShape, y_bar: &[R], x_bar: &mut [R]) {
     let scale = R::of(1.0 / (shape.window * shape.window) as f64);
     let (input, output) = shape.lengths();
+    let (window, width, out_width) = (shape.window, shape.input[2], shape.output()[2]);
     x_bar.par_chunks_exact_mut(input).zip(y_bar.par_chunks_exact(output)).for_each(|(x_bar, y_bar)| {
-        shape.pairs(|to, from| x_bar[to] = x_bar[to] + y_bar[from] * scale);
+        for (to, from) in shape.lines() {
+            let x_bar = x_bar[to..][..width].chunks_exact_mut(window);
+            for (x_bar, &y_bar) in x_bar.zip(&y_bar[from..][..out_width]) {
+                x_bar.iter_mut().for_each(|x_bar| *x_bar = *x_bar + y_bar * scale);
+            }
+        }
     });
 }
 

@@ -212,7 +212,7 @@ impl Network {
                     if let Some(evolving) = evolving {
                         let block = evolving.block(field, solve).map_err(impossible)?;
                         let trajectory = block.forward(solve.method, &current, &theta, ledger)?;
-                        current = trajectory.end().clone();
+                        current = trajectory.end().duplicate();
                         kept.push(KeptSegment::Coupled { block, theta, trajectory });
                         continue;
                     }

@@ -70,6 +70,14 @@ impl<R: Real> VectorField for OdeField<R> {
         *dz = self.chain.forward(at.step, z, theta, self.statistics(at.pass), &mut running);
         Ok(())
     }
+
+    fn advance(&self, at: At, z: &mut Vec<R>, theta: &Vec<R>, a: R) -> Option<Result<bool, FieldError>> {
+        if let Err(error) = self.check(z, theta) {
+            return Some(Err(error));
+        }
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        self.chain.advance(at.step, z, a, theta, self.statistics(at.pass), &mut running).map(Ok)
+    }
 }
 
 impl<R: Real> DifferentiableField for OdeField<R> {
@@ -81,6 +89,34 @@ impl<R: Real> DifferentiableField for OdeField<R> {
         let (y, tape) = self.chain.forward_taped(at.step, z, theta, self.statistics(at.pass), &mut running);
         *dz = y;
         Ok(tape)
+    }
+
+    fn advance_taped(
+        &self,
+        at: At,
+        z: &mut Vec<R>,
+        theta: &Vec<R>,
+        a: R,
+    ) -> Option<Result<(ChainTape<R>, bool), FieldError>> {
+        if let Err(error) = self.check(z, theta) {
+            return Some(Err(error));
+        }
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        self.chain.advance_taped(at.step, z, a, theta, self.statistics(at.pass), &mut running).map(Ok)
+    }
+
+    fn vjp_afresh(
+        &self,
+        tape: &ChainTape<R>,
+        theta: &Vec<R>,
+        cotangent: &Vec<R>,
+        z_bar: &mut Vec<R>,
+        theta_bar: &mut Vec<R>,
+    ) -> Result<(), FieldError> {
+        if let Some(bar) = self.chain.vjp(tape, theta, cotangent, theta_bar, true) {
+            *z_bar = bar;
+        }
+        Ok(())
     }
 
     fn vjp(

@@ -44,7 +44,24 @@ impl Unit<'_> {
         self.cheap.is_some_and(|layer| matches!(layer.kind, Kind::Norm { .. }))
     }
 
-    fn norm<'b, R: Real>(&self, theta: &'b [R], moments: Option<&'b Moments>) -> Option<Norm<'b, R>> {
+    /// Whether it is a batch norm and nothing else.
+    pub fn is_norm(&self) -> bool {
+        self.has_norm() && self.main.is_none()
+    }
+
+    /// The moments that its batch norm uses, with the update of the running ones.
+    pub fn moments<R: Real>(
+        &self,
+        x: &[R],
+        sums: &[f64],
+        statistics: Statistics,
+        running: &mut [f64],
+    ) -> Option<Moments> {
+        self.cheap.and_then(|layer| layer.moments(x, sums, statistics, running))
+    }
+
+    /// Its batch norm with these moments.
+    pub fn norm<'b, R: Real>(&self, theta: &'b [R], moments: Option<&'b Moments>) -> Option<Norm<'b, R>> {
         self.cheap.zip(moments).and_then(|(layer, moments)| layer.norm(theta, moments))
     }
 
@@ -86,7 +103,7 @@ impl Unit<'_> {
         (statistics, running): (Statistics, &mut [f64]),
         wants_sums: bool,
     ) -> Output<R> {
-        let moments = self.cheap.and_then(|layer| layer.moments(&x, sums, statistics, running));
+        let moments = self.moments(&x, sums, statistics, running);
         let norm = self.norm(theta, moments.as_ref());
         let (y, sums) = match self.main {
             None => (self.read(x, norm.as_ref()).into_owned(), vec![]),

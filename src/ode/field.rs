@@ -59,6 +59,18 @@ pub trait VectorField {
 
     /// Writes f(t, z, theta) into `dz` (same length as `z`, contents overwritten).
     fn eval(&self, at: At, z: &Self::Vector, theta: &Self::Vector, dz: &mut Self::Vector) -> Result<(), FieldError>;
+
+    /// `z += a f(t, z, theta)`, and whether `z` is finite then: the bits of [`Self::eval`] and [`Vector::axpy_is_finite`], for
+    /// fields to which that is fewer passes over memory. `None` for the others, which leave `z` alone.
+    fn advance(
+        &self,
+        _: At,
+        _z: &mut Self::Vector,
+        _theta: &Self::Vector,
+        _a: <Self::Vector as Vector>::Real,
+    ) -> Option<Result<bool, FieldError>> {
+        None
+    }
 }
 
 /// A vector field with a vector-Jacobian product (vjp).
@@ -78,6 +90,17 @@ pub trait DifferentiableField: VectorField {
         dz: &mut Self::Vector,
     ) -> Result<Self::Tape, FieldError>;
 
+    /// As [`VectorField::advance`], and returns the tape of the evaluation.
+    fn advance_taped(
+        &self,
+        _: At,
+        _z: &mut Self::Vector,
+        _theta: &Self::Vector,
+        _a: <Self::Vector as Vector>::Real,
+    ) -> Option<Result<(Self::Tape, bool), FieldError>> {
+        None
+    }
+
     /// For the evaluation behind `tape`: `z_bar += (df/dz)^T cotangent` and
     /// `theta_bar += (df/dtheta)^T cotangent`.
     fn vjp(
@@ -88,6 +111,19 @@ pub trait DifferentiableField: VectorField {
         z_bar: &mut Self::Vector,
         theta_bar: &mut Self::Vector,
     ) -> Result<(), FieldError>;
+
+    /// As [`Self::vjp`], but overwrites `z_bar`.
+    fn vjp_afresh(
+        &self,
+        tape: &Self::Tape,
+        theta: &Self::Vector,
+        cotangent: &Self::Vector,
+        z_bar: &mut Self::Vector,
+        theta_bar: &mut Self::Vector,
+    ) -> Result<(), FieldError> {
+        z_bar.set_zero();
+        self.vjp(tape, theta, cotangent, z_bar, theta_bar)
+    }
 
     /// Bytes that `tape` keeps alive.
     fn tape_bytes(&self, tape: &Self::Tape) -> usize;

@@ -91,7 +91,7 @@ fn sweep<F: VectorField>(
     z: &mut F::Vector,
     theta: &F::Vector,
 ) -> Result<(), SolveError> {
-    let mut workspace = Workspace::new(tableau.solution_stages(), z);
+    let mut workspace = Workspace::lazy();
     for s in steps {
         step(tableau, s, &mut workspace, z, |at, z, dz| field.eval(at, z, theta, dz))?;
     }

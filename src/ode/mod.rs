@@ -24,7 +24,7 @@ pub use field::{At, DifferentiableField, FieldError, Pass, VectorField, expect_l
 pub use fixed::{Grid, integrate, integrate_back, reversal_error};
 pub use solvers::{SOLVERS, solver, solver_names};
 pub use stack::Stack;
-pub use step::{Step, Workspace, combine, combine_is_finite, finish, guarded, stage_state, stages, step};
+pub use step::{Step, Workspace, advance, combine, combine_is_finite, finish, guarded, stage_state, stages, step};
 pub use tableau::{ButcherTableau, Embedded};
 pub use time_parameters::{TimeParameters, TimeRule};
-pub use vector::{Real, Vector, copied, distance, relative_distance, unwritten, zeros};
+pub use vector::{Real, Vector, all_finite, copied, distance, relative_distance, unwritten, zeros};

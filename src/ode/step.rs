@@ -37,6 +37,11 @@ impl<V: Vector> Workspace<V> {
     pub fn new(stages: usize, z: &V) -> Self {
         Self { k: (0..stages).map(|_| z.zeros_like()).collect(), stage: None }
     }
+
+    /// Room that is made when a step asks for it.
+    pub fn lazy() -> Self {
+        Self { k: vec![], stage: None }
+    }
 }
 
 /// Advances `z` by one step of `tableau` over the first `stages` stages, those that its weights use.
@@ -57,6 +62,27 @@ pub fn step<V: Vector>(
     finish(tableau, step, workspace, z)
 }
 
+/// A whole step of a solver of one stage by a field that can move a state, see [`super::VectorField::advance`]: `call(at, z, a)` is
+/// `z += a f(z)`. `None`: this step goes another way.
+///
+/// # Errors
+/// As [`step`].
+pub fn advance<V: Vector, T>(
+    tableau: &ButcherTableau,
+    step: Step,
+    z: &mut V,
+    call: impl FnOnce(At, &mut V, V::Real) -> Option<Result<(T, bool), FieldError>>,
+) -> Result<Option<T>, SolveError> {
+    if tableau.solution_stages() != 1 || tableau.b[0] == 0.0 {
+        return Ok(None);
+    }
+    let at = step.at(tableau, 0);
+    match guarded(at, || call(at, z, V::Real::of(step.h * tableau.b[0])).transpose())? {
+        Some((_, false)) => Err(SolveError::NotFinite { step: step.index, stage: 0, t: step.t }),
+        done => Ok(done.map(|(made, _)| made)),
+    }
+}
+
 /// The first half of a step: evaluates the stages from `z` and leaves their derivatives in the workspace.
 ///
 /// # Errors
@@ -69,6 +95,9 @@ pub fn stages<V: Vector>(
     mut eval: impl FnMut(At, &V, &mut V) -> Result<(), FieldError>,
 ) -> Result<(), SolveError> {
     for i in 0..tableau.solution_stages() {
+        if workspace.k.len() == i {
+            workspace.k.push(z.zeros_like());
+        }
         let (done, rest) = workspace.k.split_at_mut(i);
         let at = step.at(tableau, i);
         let state = match tableau.a[i] {

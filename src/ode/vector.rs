@@ -68,6 +68,12 @@ pub trait Vector: Sized {
         self.is_finite()
     }
 
+    /// `self = a * x`.
+    fn set_scaled(&mut self, a: Self::Real, x: &Self) {
+        self.set_zero();
+        self.axpy(a, x);
+    }
+
     /// `self *= a`.
     fn scale(&mut self, a: Self::Real);
 
@@ -167,7 +173,8 @@ const BLOCK: usize = 2048;
 
 /// Whether every number is finite. A sum is finite only if all its terms are, and sums can be vectorised, where a search
 /// cannot; where a sum overflows, the numbers are looked at one by one.
-fn all_finite<R: Real>(numbers: &[R]) -> bool {
+#[inline(always)]
+pub fn all_finite<R: Real>(numbers: &[R]) -> bool {
     const LANES: usize = 32;
     let chunks = numbers.chunks_exact(LANES);
     let rest = chunks.remainder();
@@ -211,6 +218,12 @@ impl<R: Real> Vector for Vec<R> {
     fn axpy(&mut self, a: R, x: &Self) {
         assert_eq!(self.len(), x.len(), "axpy of vectors of different length");
         each(self, x, |y, x| y.iter_mut().zip(x).for_each(|(y, &x)| *y = *y + a * x));
+    }
+
+    fn set_scaled(&mut self, a: R, x: &Self) {
+        assert_eq!(self.len(), x.len(), "a vector scaled into one of different length");
+        // From zero, as an axpy starts: no negative zeros.
+        each(self, x, |y, x| y.iter_mut().zip(x).for_each(|(y, &x)| *y = R::zero() + a * x));
     }
 
     fn axpy_is_finite(&mut self, a: R, x: &Self) -> bool {
@@ -269,6 +282,8 @@ mod tests {
             let mut sum = vec![1.0f32; length];
             assert!(sum.axpy_is_finite(2.0, &vec![0.5; length]));
             assert_eq!(sum, vec![2.0; length]);
+            sum.set_scaled(-1.0, &vec![0.0; length]);
+            assert!(sum.iter().all(|x| x.to_bits() == 0), "as an axpy onto zeros");
             assert!(length == 0 || !sound.clone().axpy_is_finite(1.0, &sound), "overflow");
         }
     }
