@@ -3,10 +3,13 @@
 use std::sync::{Arc, Mutex};
 
 use crate::gradient::{Ledger, Method};
-use crate::net::Solve;
+use crate::net::{Solve, Steps};
 
 use super::border::StepError;
 use super::trainer::{TrainError, Trainer};
+
+/// Most snapshots of a block while the exact gradient of adaptive steps is measured: their tapes can be hundreds.
+const SNAPSHOTS: usize = 8;
 
 /// The reverse-time gradient against the exact one, on the batch that the next step will see.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -37,7 +40,10 @@ impl Trainer {
             let (solve, ledger) = (Solve { method, ..self.recipe.solve }, Arc::new(Mutex::new(Ledger::new())));
             self.learner.gradient(&self.network, &images, &labels, solve, &ledger).map(|gradient| gradient.theta)
         };
-        let exact = gradient(Method::Anode)?;
+        let exact = gradient(match self.recipe.solve.steps {
+            Steps::Fixed(_) => Method::Anode,
+            Steps::Adaptive(_) => Method::Online(SNAPSHOTS),
+        })?;
         let reversal_errors = self.network.reversal_errors(&images, self.learner.theta(), self.recipe.solve);
         let reversal_error = reversal_errors.map_err(StepError::from)?.into_iter().fold(0.0, f64::max);
         let reversed = match gradient(Method::ReverseTime) {
