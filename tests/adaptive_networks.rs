@@ -175,6 +175,19 @@ fn a_training_on_adaptive_steps_goes_on_with_the_same_bits() {
 }
 
 #[test]
+fn measuring_the_gradient_of_adaptive_steps_changes_nothing_and_a_tighter_tolerance_brings_it_nearer() {
+    let errors = [1e-2, 1e-5].map(|tolerance| {
+        let fresh = || trainer(synthetic(), control(tolerance), Method::Online(2));
+        let (mut measured, mut plain) = (fresh(), fresh());
+        let quality = measured.quality().unwrap();
+        assert_eq!(measured.step().unwrap(), plain.step().unwrap());
+        assert_eq!((measured.theta(), measured.evaluate().unwrap()), (plain.theta(), plain.evaluate().unwrap()));
+        [quality.relative_error, quality.reversal_error]
+    });
+    assert!((0..2).all(|i| errors[1][i] > 0.0 && errors[1][i] < errors[0][i] && errors[0][i] < 0.5), "{errors:?}");
+}
+
+#[test]
 fn a_solve_beyond_its_limits_is_a_divergence_that_names_its_cause() {
     let diverged = |mut trainer: Trainer| match trainer.step() {
         Err(TrainError::Diverged { step: 0, loss, cause: Some(cause), .. }) => Some((loss, cause)),

@@ -3,11 +3,14 @@
 use std::sync::{Arc, Mutex};
 
 use crate::gradient::{Ledger, Method};
-use crate::net::Solve;
+use crate::net::{Solve, Steps};
 
 use super::border::StepError;
 use super::engine::Engine;
 use super::trainer::{TrainError, Trainer};
+
+/// Most snapshots of a block while the exact gradient of adaptive steps is measured: their tapes can be hundreds.
+const SNAPSHOTS: usize = 8;
 
 /// The reverse-time gradient against the exact one, on the batch that the next step will see.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -38,7 +41,11 @@ impl Trainer {
             let (solve, ledger) = (Solve { method, ..self.recipe.solve }, Arc::new(Mutex::new(Ledger::new())));
             engine.gradient(images.clone(), &labels, solve, &ledger).map(|_| engine.last())
         };
-        let exact = gradient(&mut *self.engine, Method::Anode)?;
+        let exact = match self.recipe.solve.steps {
+            Steps::Fixed(_) => Method::Anode,
+            Steps::Adaptive(_) => Method::Online(SNAPSHOTS),
+        };
+        let exact = gradient(&mut *self.engine, exact)?;
         let reversal_errors = self.engine.reversal_errors(images.clone(), self.recipe.solve);
         let reversal_error = reversal_errors.map_err(StepError::from)?.into_iter().fold(0.0, f64::max);
         let reversed = match gradient(&mut *self.engine, Method::ReverseTime) {
