@@ -119,6 +119,7 @@ pub fn repeat(
         settings: &run.settings,
         seed: run.seed,
         place,
+        device: &record.environment.device,
         folder: folder.path(),
         stop: &enough,
         progress: &progress,
