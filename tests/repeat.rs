@@ -102,13 +102,16 @@ fn elsewhere_the_tolerance_decides() {
     }
 }
 
+/// What is changed in a record, and what is said of it then.
+type Change<'a> = (&'a dyn Fn(&mut Loaded), &'a str);
+
 #[test]
 fn a_record_of_other_settings_seed_or_data_is_not_repeated_as_if_it_were_this_one() {
     let seed = |loaded: &mut Loaded| loaded.record.seed += 10;
     let rate = |loaded: &mut Loaded| drop(loaded.record.settings.insert("learning_rate".into(), 0.06.into()));
     let data = |loaded: &mut Loaded| drop(loaded.record.inputs.insert("synthetic".into(), "0".into()));
     let device = |loaded: &mut Loaded| loaded.record.environment.device = "cuda".into();
-    let changes: [(&dyn Fn(&mut Loaded), &str); 4] =
+    let changes: [Change; 4] =
         [(&seed, "would be"), (&rate, "would be"), (&data, "its inputs had"), (&device, "made on cuda")];
     for (change, says) in changes {
         let place = published();
