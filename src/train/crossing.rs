@@ -72,7 +72,7 @@ mod nvidia {
     use cudarc::driver::{DevicePtr, DevicePtrMut, DeviceSlice};
     use dfdx::tensor::Cuda;
 
-    use super::{Crossing, Gpu, Part, PartMut, Raw, SolveError, kernels};
+    use super::{Crossing, Gpu, Part, PartMut, Raw, SolveError};
     use crate::kernels::cuda::{Nvidia, load_libraries};
 
     /// dfdx's device and ours share the device's context and its default stream, so copies are in order.
