@@ -296,3 +296,27 @@ fn runs_are_chosen_by_their_settings() {
         assert!(text.contains(condition) && text.contains(told), "{text}");
     }
 }
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_program_of_another_name_measures_its_memory_too() {
+    let place = Workplace::new();
+    let mut definition = training("memory");
+    definition["study"] = json!("memory");
+    definition["fixed"] =
+        json!({ "blocks": 1, "method": "full", "steps": [2], "solver": "euler", "channels": 4, "size": 8 });
+    definition["metrics"] = json!([{ "column": "peak_bytes", "label": "peak" }]);
+    definition["expectation"]["checks"][0]["rule"]["within"]["column"] = json!("peak_bytes");
+    place.define(&definition);
+    let other = place.path("another-name");
+    if std::fs::hard_link(env!("CARGO_BIN_EXE_anode"), &other).is_err() {
+        std::fs::copy(env!("CARGO_BIN_EXE_anode"), &other).unwrap();
+    }
+    let output =
+        std::process::Command::new(other).current_dir(place.path("")).args(["run", "memory"]).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let rows = std::fs::read_to_string(place.run_folder("memory").join("rows.csv")).unwrap();
+    let (names, values) = rows.split_once('\n').unwrap();
+    let place = names.split(',').position(|name| name == "process_peak_bytes").unwrap();
+    assert!(values.split(',').nth(place).unwrap().parse::<u64>().is_ok(), "{rows}");
+}

@@ -28,6 +28,7 @@ pub use error::CliError;
 /// Runs the program with the arguments of the process.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
+    crate::study::this_is_the_program();
     match dispatch(&cli).and_then(|()| output::flush()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

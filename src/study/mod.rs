@@ -24,7 +24,7 @@ use serde_json::{Map, Value};
 use crate::definition::StudyKind;
 use crate::record::Outcome;
 
-pub use process_memory::measure;
+pub use process_memory::{measure, this_is_the_program};
 
 /// Every registered study.
 pub static STUDIES: &[&dyn Study] = &[

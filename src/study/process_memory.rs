@@ -5,6 +5,7 @@
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 
 use serde_json::{Value, json};
 
@@ -14,15 +15,20 @@ use super::memory;
 /// The verb under which the program measures itself.
 pub const VERB: &str = "measure-memory";
 
+static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+
+/// Tells that this process is the program, which answers to [`VERB`] when it is started again. Tests and users of the library are not.
+pub fn this_is_the_program() {
+    if let Ok(program) = std::env::current_exe() {
+        PROGRAM.get_or_init(|| program);
+    }
+}
+
 /// Bytes by which the peak of a fresh process rises above what it holds before the gradient; `None` where the system does
 /// not tell, or where this code does not run in the program.
 pub fn rise(settings: &Value, seed: u64, steps: usize) -> Option<u64> {
-    let program: PathBuf = std::env::current_exe().ok()?;
-    if program.file_stem()? != env!("CARGO_PKG_NAME") {
-        return None;
-    }
     let question = json!({ "settings": settings, "seed": seed, "steps": steps }).to_string();
-    let mut child = Command::new(program)
+    let mut child = Command::new(PROGRAM.get()?)
         .arg(VERB)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
