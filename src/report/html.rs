@@ -40,7 +40,7 @@ figure svg { display: block; max-width: 100%; height: auto; min-width: 26rem; }
   h2 { break-before: page; border: 0; margin-top: 0; } h2, h3, caption { break-after: avoid; } figure, tr { break-inside: avoid; }
   .scroll, figure { overflow: visible; } figure { border: 0; } figure svg { min-width: 0; max-height: 80mm; width: auto; }
   table { width: 100%; font-size: 8pt; } caption span { max-width: none; } th, td { padding: 0.1rem 0.3rem; }
-  table.wide { font-size: 6pt; } table.wide td, table.wide th { white-space: normal; padding: 0.1rem 0.2rem; } table.wide th { overflow-wrap: anywhere; }
+  table.wide { font-size: 6pt; } table.wide td, table.wide th { white-space: normal; padding: 0.1rem 0.2rem; } table.wide th { overflow-wrap: anywhere; min-width: 4.6em; } table.many th { min-width: 0; }
 }
 ";
 
@@ -100,7 +100,12 @@ fn table(caption: &str, head: &[String], rows: &[Vec<Cell>]) -> String {
     let caption_tag =
         if caption.is_empty() { String::new() } else { format!("<caption><span>{}</span></caption>", escape(caption)) };
     // Few columns of prose wrap; many columns of numbers scroll.
-    let class = if stacked { "stack" } else { "wide" };
+    let class = match head.len() {
+        _ if stacked => "stack",
+        ..=13 => "wide",
+        // On paper their heads must break inside words.
+        _ => "wide many",
+    };
     let label = if caption.is_empty() { "table".into() } else { escape(caption) };
     let (table, group, line) = (role("table"), role("rowgroup"), role("row"));
     format!(

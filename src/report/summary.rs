@@ -1,12 +1,11 @@
 //! The opening of the report: one table with every claim, its verdict and its number.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::definition::{Definition, NotRun, Paper, Profile};
 
 use super::SummaryRow;
 use super::document::{Cell, Piece, TOP};
-use super::page;
 use super::results::Results;
 use super::verdict::{Checked, Verdict};
 
@@ -21,7 +20,6 @@ pub struct Line {
     pub source: String,
     paper: Paper,
     profile: Profile,
-    anchor: String,
     number: String,
     checks: String,
     recorded: bool,
@@ -62,7 +60,6 @@ impl Line {
             source: format!("{:?}", definition.claim.source),
             paper: definition.paper,
             profile: results.profile,
-            anchor: page::anchor(results),
             number: decisive.map(|c| labelled(&c.brief, definition)).unwrap_or_default() + &gaps,
             checks: format!("{hold} of {}", checks.len()),
             recorded: !results.runs.is_empty(),
@@ -97,53 +94,51 @@ pub fn opening() -> Vec<Piece> {
 /// Where a row stands: by paper, measured before the others, by name.
 type Place<'a> = (Paper, bool, &'a str);
 
-/// Every experiment of both papers: measured ones with their number, the others with the reason.
+/// Every experiment of both papers, a row each: measured ones with the verdict of every profile and the number of the largest, the
+/// others with the reason.
 pub fn table(lines: &[Line], not_run: &[NotRun]) -> Piece {
     let profiles: BTreeSet<Profile> = lines.iter().filter(|l| l.recorded).map(|l| l.profile).collect();
-    let mut rows: Vec<(Place, Vec<Cell>)> = vec![];
+    let mut measured: BTreeMap<Place, Vec<&Line>> = BTreeMap::new();
     for line in lines.iter().filter(|l| l.recorded) {
-        let told = &line.told;
-        let profile = (profiles.len() > 1).then(|| Cell::Text(line.profile.name().into()));
-        let cells = [
-            Cell::Link(told.id.clone(), line.anchor.clone()),
-            Cell::Text(told.title.clone()),
-            Cell::Verdict(told.verdict.clone()),
-            Cell::Text(line.number.clone()),
-            Cell::Number(line.checks.clone()),
-        ];
-        rows.push(((line.paper, false, &told.id), cells.into_iter().chain(profile).collect()));
+        measured.entry((line.paper, false, &line.told.id)).or_default().push(line);
     }
-    let no_profile = || (profiles.len() > 1).then(|| Cell::Text("–".into()));
-    for (line, why) in without_results(lines, not_run) {
-        let cells = [
-            Cell::Link(line.told.id.clone(), line.told.id.clone()),
-            Cell::Text(line.told.title.clone()),
-            Cell::Verdict(line.told.verdict.clone()),
-            Cell::Text(format!("because {why}")),
-            Cell::Number("–".into()),
-        ];
-        rows.push(((line.paper, true, &line.told.id), cells.into_iter().chain(no_profile()).collect()));
+    let mut rows: BTreeMap<Place, Vec<Cell>> = BTreeMap::new();
+    for (place, of_profiles) in measured {
+        let Some(largest) = of_profiles.iter().max_by_key(|l| l.profile) else { continue };
+        let verdicts = profiles.iter().map(|p| match of_profiles.iter().find(|l| l.profile == *p) {
+            Some(line) => Cell::Verdict(line.told.verdict.clone()),
+            None => Cell::Text("–".into()),
+        });
+        let first =
+            [Cell::Link(largest.told.id.clone(), largest.told.id.clone()), Cell::Text(largest.told.title.clone())];
+        let last = [Cell::Text(largest.number.clone()), Cell::Number(largest.checks.clone())];
+        rows.insert(place, first.into_iter().chain(verdicts).chain(last).collect());
+    }
+    let mut without = |place, name: Cell, title: &str, why: &str| {
+        let verdicts = (0..profiles.len().max(1)).map(|_| Cell::Verdict(Verdict::NotRun.word().into()));
+        let last = [Cell::Text(format!("because {why}")), Cell::Number("–".into())];
+        rows.insert(place, [name, Cell::Text(title.into())].into_iter().chain(verdicts).chain(last).collect());
+    };
+    for (Line { told, paper, .. }, why) in without_results(lines, not_run) {
+        without((*paper, true, &told.id), Cell::Link(told.id.clone(), told.id.clone()), &told.title, why);
     }
     for entry in not_run.iter().filter(|e| lines.iter().all(|l| l.told.id != e.id)) {
-        let cells = [
-            Cell::Text(entry.id.clone()),
-            Cell::Text(entry.title.clone()),
-            Cell::Verdict(Verdict::NotRun.word().into()),
-            Cell::Text(format!("because {}", entry.because)),
-            Cell::Number("–".into()),
-        ];
-        rows.push(((entry.paper, true, &entry.id), cells.into_iter().chain(no_profile()).collect()));
+        without((entry.paper, true, &entry.id), Cell::Text(entry.id.clone()), &entry.title, &entry.because);
     }
-    rows.sort_by(|a, b| a.0.cmp(&b.0));
     let names: Vec<&str> = profiles.iter().map(|p| p.name()).collect();
-    let caption = match names.as_slice() {
-        [] => "Every experiment of both papers".to_owned(),
-        [one] => format!("Every experiment of both papers, profile {one}"),
-        several => format!("Every experiment of both papers, profiles {}", several.join(" and ")),
+    let (caption, verdicts) = match names.as_slice() {
+        [] => ("Every experiment of both papers".to_owned(), vec!["Verdict"]),
+        [one] => (format!("Every experiment of both papers, profile {one}"), vec!["Verdict"]),
+        [smaller @ .., largest] => (
+            format!(
+                "Every experiment of both papers, verdicts under the profiles {} and {largest}; the number is that of the largest profile",
+                smaller.join(", ")
+            ),
+            names.clone(),
+        ),
     };
-    let head = ["Experiment", "Claim tested", "Verdict", "Number", "Checks"].into_iter();
-    let head = head.chain((profiles.len() > 1).then_some("Profile")).map(str::to_owned);
-    Piece::Table(caption, head.collect(), rows.into_iter().map(|(_, cells)| cells).collect())
+    let head = ["Experiment", "Claim tested"].into_iter().chain(verdicts).chain(["Number", "Checks"]);
+    Piece::Table(caption, head.map(str::to_owned).collect(), rows.into_values().collect())
 }
 
 /// Experiments with a definition and without records under any profile, each once, with the reason.
