@@ -1,6 +1,6 @@
 //! Every kernel of a device against the CPU in double precision, on the same numbers.
 
-use crate::kernels::{ConvShape, Cpu, Device, DeviceNorm, Part, PartMut, PoolShape};
+use crate::kernels::{Activation, ConvShape, Cpu, Device, DeviceNorm, Part, PartMut, PoolShape};
 use crate::ode::{Real, Vector, relative_distance};
 use crate::random::{Stream, normal, stream};
 
@@ -40,15 +40,6 @@ fn numbers<R: Real>(seed: u64, n: usize) -> Vec<f64> {
 
 fn absolute(x: &[f64]) -> Vec<f64> {
     x.iter().map(|x| x.abs()).collect()
-}
-
-fn whole<B: Vector>(buffer: &B) -> Part<'_, B> {
-    Part::new(buffer, 0..buffer.len())
-}
-
-fn whole_mut<B: Vector>(buffer: &mut B) -> PartMut<'_, B> {
-    let len = buffer.len();
-    PartMut::new(buffer, 0..len)
 }
 
 /// A device under test, and what it was found to be off by.
@@ -95,7 +86,7 @@ impl<D: Device> Test<'_, D> {
 
         let forward = |x: &Vec<f64>, w: &Vec<f64>| {
             let mut y = vec![0.0; outputs];
-            let (w, bias) = whole(w).split(weights);
+            let (w, bias) = Part::all(w).split(weights);
             Cpu.conv(shape, x, w, Some(bias), &mut y);
             y
         };
@@ -104,14 +95,14 @@ impl<D: Device> Test<'_, D> {
         self.add::<R>("conv", &name, &reference, bound, |t| {
             let (x, w) = (t.up::<R>(&x), t.up::<R>(&w));
             let mut y = t.device.zeros(outputs);
-            let (w, bias) = whole(&w).split(weights);
+            let (w, bias) = Part::all(&w).split(weights);
             t.device.conv(shape, &x, w, Some(bias), &mut y);
             y.to_f64()
         });
 
         let backward = |w: &Vec<f64>, bar: &Vec<f64>| {
             let mut x_bar = vec![1.0; x.len()];
-            Cpu.conv_vjp_input(shape, whole(w).split(weights).0, bar, &mut x_bar);
+            Cpu.conv_vjp_input(shape, Part::all(w).split(weights).0, bar, &mut x_bar);
             x_bar
         };
         let (reference, sizes) = (backward(&w, &bar), backward(&absolute(&w), &absolute(&bar)));
@@ -119,13 +110,13 @@ impl<D: Device> Test<'_, D> {
         self.add::<R>("conv, vjp of the input", &name, &reference, bound, |t| {
             let (w, bar) = (t.up::<R>(&w), t.up::<R>(&bar));
             let mut x_bar = t.up(&vec![1.0; x.len()]);
-            t.device.conv_vjp_input(shape, whole(&w).split(weights).0, &bar, &mut x_bar);
+            t.device.conv_vjp_input(shape, Part::all(&w).split(weights).0, &bar, &mut x_bar);
             x_bar.to_f64()
         });
 
         let gradient = |x: &Vec<f64>, bar: &Vec<f64>| {
             let mut w_bar = vec![1.0; w.len()];
-            Cpu.conv_vjp_weights(shape, x, bar, whole_mut(&mut w_bar), true);
+            Cpu.conv_vjp_weights(shape, x, bar, PartMut::all(&mut w_bar), true);
             w_bar
         };
         let (reference, sizes) = (gradient(&x, &bar), gradient(&absolute(&x), &absolute(&bar)));
@@ -133,7 +124,7 @@ impl<D: Device> Test<'_, D> {
         self.add::<R>("conv, vjp of the weights", &name, &reference, bound, |t| {
             let (x, bar) = (t.up::<R>(&x), t.up::<R>(&bar));
             let mut w_bar = t.up(&vec![1.0; w.len()]);
-            t.device.conv_vjp_weights(shape, &x, &bar, whole_mut(&mut w_bar), true);
+            t.device.conv_vjp_weights(shape, &x, &bar, PartMut::all(&mut w_bar), true);
             w_bar.to_f64()
         });
     }
@@ -144,19 +135,19 @@ impl<D: Device> Test<'_, D> {
         let w = numbers::<R>(5, (inputs + 1) * outputs);
         let bar = numbers::<R>(6, n * outputs);
         let mut reference = vec![0.0; bar.len()];
-        Cpu.linear(inputs, outputs, &x, whole(&w), &mut reference);
+        Cpu.linear(inputs, outputs, &x, Part::all(&w), &mut reference);
         let mut sizes = reference.clone();
-        Cpu.linear(inputs, outputs, &absolute(&x), whole(&absolute(&w)), &mut sizes);
+        Cpu.linear(inputs, outputs, &absolute(&x), Part::all(&absolute(&w)), &mut sizes);
         let bound = Self::sums::<R>(inputs, &sizes, &reference);
         self.add::<R>("linear", &name, &reference, bound, |t| {
             let (x, w) = (t.up::<R>(&x), t.up::<R>(&w));
             let mut y = t.device.zeros(bar.len());
-            t.device.linear(inputs, outputs, &x, whole(&w), &mut y);
+            t.device.linear(inputs, outputs, &x, Part::all(&w), &mut y);
             y.to_f64()
         });
         let vjp = |x: &Vec<f64>, w: &Vec<f64>, bar: &Vec<f64>| {
             let (mut x_bar, mut w_bar) = (vec![0.0; x.len()], vec![0.0; w.len()]);
-            Cpu.linear_vjp((inputs, outputs), x, whole(w), bar, &mut x_bar, whole_mut(&mut w_bar));
+            Cpu.linear_vjp((inputs, outputs), x, Part::all(w), bar, &mut x_bar, PartMut::all(&mut w_bar));
             [x_bar, w_bar].concat()
         };
         let (reference, sizes) = (vjp(&x, &w, &bar), vjp(&absolute(&x), &absolute(&w), &absolute(&bar)));
@@ -164,9 +155,61 @@ impl<D: Device> Test<'_, D> {
         self.add::<R>("linear, vjp", &name, &reference, bound, |t| {
             let (x, w, bar) = (t.up::<R>(&x), t.up::<R>(&w), t.up::<R>(&bar));
             let (mut x_bar, mut w_bar) = (x.zeros_like(), w.zeros_like());
-            t.device.linear_vjp((inputs, outputs), &x, whole(&w), &bar, &mut x_bar, whole_mut(&mut w_bar));
+            t.device.linear_vjp((inputs, outputs), &x, Part::all(&w), &bar, &mut x_bar, PartMut::all(&mut w_bar));
             [x_bar.to_f64(), w_bar.to_f64()].concat()
         });
+    }
+
+    /// One matrix with one vector.
+    fn dense<R: Real>(&mut self, inputs: usize, outputs: usize) {
+        let name = format!("{inputs} -> {outputs}");
+        let (x, w, bar) = (numbers::<R>(14, inputs), numbers::<R>(15, inputs * outputs), numbers::<R>(16, outputs));
+        let forward = |x: &Vec<f64>, w: &Vec<f64>| {
+            let mut y = vec![0.0; outputs];
+            Cpu.dense(w, x, &mut y);
+            y
+        };
+        let vjp = |x: &Vec<f64>, w: &Vec<f64>, bar: &Vec<f64>| {
+            let (mut x_bar, mut w_bar) = (absolute(x), absolute(w));
+            Cpu.dense_vjp(w, x, bar, &mut x_bar, &mut w_bar);
+            [x_bar, w_bar].concat()
+        };
+        let (reference, sizes) = (forward(&x, &w), forward(&absolute(&x), &absolute(&w)));
+        self.add::<R>("dense", &name, &reference, Self::sums::<R>(inputs, &sizes, &reference), |t| {
+            let mut y = t.device.zeros(outputs);
+            t.device.dense(&t.up::<R>(&w), &t.up(&x), &mut y);
+            y.to_f64()
+        });
+        let (reference, sizes) = (vjp(&x, &w, &bar), vjp(&absolute(&x), &absolute(&w), &absolute(&bar)));
+        self.add::<R>("dense, vjp", &name, &reference, Self::sums::<R>(outputs, &sizes, &reference), |t| {
+            let (mut x_bar, mut w_bar) = (t.up::<R>(&absolute(&x)), t.up::<R>(&absolute(&w)));
+            t.device.dense_vjp(&t.up(&w), &t.up(&x), &t.up(&bar), &mut x_bar, &mut w_bar);
+            [x_bar.to_f64(), w_bar.to_f64()].concat()
+        });
+    }
+
+    /// Functions of the device's own, a few units in the last place off.
+    fn activations<R: Real>(&mut self, n: usize) {
+        let all = [
+            (Activation::None, "no activation"),
+            (Activation::Relu, "ReLU, activation"),
+            (Activation::LeakyRelu, "leaky ReLU"),
+            (Activation::Softplus, "softplus"),
+            (Activation::Tanh, "tanh"),
+        ];
+        let (x, bar) = (numbers::<R>(17, n), numbers::<R>(18, n));
+        for (activation, name) in all {
+            let (mut y, mut x_bar) = (x.clone(), bar.clone());
+            Cpu.activate(activation, -1.5, &mut y);
+            Cpu.activate_vjp(activation, -1.5, &x, &mut x_bar);
+            self.add::<R>(name, n, &[y, x_bar].concat(), 8.0 * epsilon::<R>(), |t| {
+                let x = t.up::<R>(&x);
+                let (mut y, mut x_bar) = (x.duplicate(), t.up::<R>(&bar));
+                t.device.activate(activation, -1.5, &mut y);
+                t.device.activate_vjp(activation, -1.5, &x, &mut x_bar);
+                [y.to_f64(), x_bar.to_f64()].concat()
+            });
+        }
     }
 
     /// Moments are sums in double precision for both types; a normalised number and its cotangent are a few operations.
@@ -177,11 +220,11 @@ impl<D: Device> Test<'_, D> {
         let momentum = 0.1;
         let all = |running: Vec<f64>, y: Vec<f64>, x_bar: Vec<f64>, w_bar: Vec<f64>| [running, y, x_bar, w_bar];
         let mut running = vec![0.5; 2 * channels];
-        let moments = Cpu.moments(&x, channels, pixels, Some((whole_mut(&mut running), momentum)));
-        let norm = || DeviceNorm::<Cpu, f64> { pixels, relu, moments: &moments, parameters: whole(&w) };
+        let moments = Cpu.moments(&x, channels, pixels, Some((PartMut::all(&mut running), momentum)));
+        let norm = || DeviceNorm::<Cpu, f64> { pixels, relu, moments: &moments, parameters: Part::all(&w) };
         let (mut y, mut x_bar, mut w_bar) = (x.clone(), x.clone(), vec![0.0; w.len()]);
         Cpu.norm(norm(), &x, &mut y);
-        Cpu.norm_vjp(norm(), &x, &bar, &mut x_bar, whole_mut(&mut w_bar));
+        Cpu.norm_vjp(norm(), &x, &bar, &mut x_bar, PartMut::all(&mut w_bar));
         let references = all(running, y, x_bar, w_bar);
         let names = ["moments", "batch norm", "batch norm, vjp of the input", "batch norm, vjp of the parameters"];
         let sums = 4.0 * (n * pixels) as f64 * f64::EPSILON;
@@ -190,13 +233,13 @@ impl<D: Device> Test<'_, D> {
             self.add::<R>(names[i], &name, reference, bounds[i], |t| {
                 let (x, w, bar) = (t.up::<R>(&x), t.up::<R>(&w), t.up::<R>(&bar));
                 let mut running = t.up::<f64>(&vec![0.5; 2 * channels]);
-                let moments = t.device.moments(&x, channels, pixels, Some((whole_mut(&mut running), momentum)));
-                let norm = || DeviceNorm::<D, R> { pixels, relu, moments: &moments, parameters: whole(&w) };
+                let moments = t.device.moments(&x, channels, pixels, Some((PartMut::all(&mut running), momentum)));
+                let norm = || DeviceNorm::<D, R> { pixels, relu, moments: &moments, parameters: Part::all(&w) };
                 let (mut y, mut x_bar, mut w_bar) = (x.zeros_like(), x.zeros_like(), w.zeros_like());
                 let mut same = x.duplicate();
                 t.device.norm(norm(), &x, &mut y);
                 t.device.norm_in_place(norm(), &mut same);
-                t.device.norm_vjp(norm(), &x, &bar, &mut x_bar, whole_mut(&mut w_bar));
+                t.device.norm_vjp(norm(), &x, &bar, &mut x_bar, PartMut::all(&mut w_bar));
                 let there = y.to_f64() == same.to_f64();
                 let y = if there { y.to_f64() } else { vec![f64::NAN; x.len()] };
                 all(running.to_f64(), y, x_bar.to_f64(), w_bar.to_f64()).into_iter().nth(i).unwrap_or_default()
@@ -324,6 +367,7 @@ pub fn compare<D: Device, R: Real>(device: &D, shapes: &Shapes) -> Vec<Compariso
     }
     for &[n, inputs, outputs] in &shapes.linear {
         test.linear::<R>(n, inputs, outputs);
+        test.dense::<R>(inputs, outputs);
     }
     for &[n, channels, pixels] in &shapes.norms {
         test.norm::<R>(n, channels, pixels, true);
@@ -334,6 +378,7 @@ pub fn compare<D: Device, R: Real>(device: &D, shapes: &Shapes) -> Vec<Compariso
     }
     for &n in &shapes.vectors {
         test.vectors::<R>(n);
+        test.activations::<R>(n);
     }
     test.found
 }

@@ -5,8 +5,8 @@ use rayon::prelude::*;
 use crate::ode::{Real, SolveError, zeros};
 
 use super::{
-    ConvShape, Device, DeviceNorm, Moments, Norm, Part, PartMut, PoolShape, average_pool, average_pool_vjp, conv,
-    conv_vjp_input, conv_vjp_weights, linear, linear_vjp, max_pool, max_pool_vjp, moments,
+    Activation, ConvShape, Device, DeviceNorm, Moments, Norm, Part, PartMut, PoolShape, average_pool, average_pool_vjp,
+    conv, conv_vjp_input, conv_vjp_weights, dense, dense_vjp, linear, linear_vjp, max_pool, max_pool_vjp, moments,
 };
 
 /// The CPU, with the threads of rayon's pool.
@@ -99,6 +99,22 @@ impl Device for Cpu {
         let cut = inputs * outputs;
         let (w_bar, bias_bar) = bar.slice().split_at_mut(cut);
         linear_vjp(inputs, outputs, x, &parameters.slice()[..cut], y_bar, x_bar, w_bar, bias_bar);
+    }
+
+    fn dense<R: Real>(&self, w: &Vec<R>, x: &Vec<R>, y: &mut Vec<R>) {
+        dense(w, x, y);
+    }
+
+    fn dense_vjp<R: Real>(&self, w: &Vec<R>, x: &Vec<R>, y_bar: &Vec<R>, x_bar: &mut Vec<R>, w_bar: &mut Vec<R>) {
+        dense_vjp(w, x, y_bar, x_bar, w_bar);
+    }
+
+    fn activate<R: Real>(&self, activation: Activation, a: f64, y: &mut Vec<R>) {
+        y.iter_mut().for_each(|y| *y = R::of(a) * activation.apply(*y));
+    }
+
+    fn activate_vjp<R: Real>(&self, activation: Activation, a: f64, x: &Vec<R>, bar: &mut Vec<R>) {
+        bar.iter_mut().zip(x).for_each(|(bar, &x)| *bar = R::of(a) * activation.slope(x) * *bar);
     }
 
     fn moments<R: Real>(

@@ -2,7 +2,7 @@
 
 use crate::ode::{Real, SolveError, Vector};
 
-use super::{ConvShape, Part, PartMut, PoolShape};
+use super::{Activation, ConvShape, Part, PartMut, PoolShape};
 
 /// A device: its buffers, and the kernels on them. Images are `[n, channel, row, column]`; lengths that do not fit are a bug of the
 /// caller and panic. Cotangents of parameters are added to; those of inputs are as each kernel says.
@@ -18,6 +18,12 @@ pub trait Device: Clone + Send + Sync + 'static {
 
     /// The name in records: `cpu` or `cuda`.
     const NAME: &'static str;
+
+    /// The bytes by which the most that was in use at once rose above what is in use now, while `work` ran; `None` where the device
+    /// does not count.
+    fn rise<T>(&self, work: impl FnOnce() -> T) -> (T, Option<usize>) {
+        (work(), None)
+    }
 
     /// Waits for all work.
     ///
@@ -92,6 +98,25 @@ pub trait Device: Clone + Send + Sync + 'static {
         x_bar: &mut Self::Buffer<R>,
         bar: PartMut<Self::Buffer<R>>,
     );
+
+    /// `y = W x`, W of `[y, x]` row by row.
+    fn dense<R: Real>(&self, w: &Self::Buffer<R>, x: &Self::Buffer<R>, y: &mut Self::Buffer<R>);
+
+    /// The vjp of [`Device::dense`]: adds to `x_bar` and to `w_bar`.
+    fn dense_vjp<R: Real>(
+        &self,
+        w: &Self::Buffer<R>,
+        x: &Self::Buffer<R>,
+        y_bar: &Self::Buffer<R>,
+        x_bar: &mut Self::Buffer<R>,
+        w_bar: &mut Self::Buffer<R>,
+    );
+
+    /// `y = a activation(y)`.
+    fn activate<R: Real>(&self, activation: Activation, a: f64, y: &mut Self::Buffer<R>);
+
+    /// Its vjp at `x`, in the place of the cotangent: `bar = a activation'(x) bar`.
+    fn activate_vjp<R: Real>(&self, activation: Activation, a: f64, x: &Self::Buffer<R>, bar: &mut Self::Buffer<R>);
 
     /// The moments of each channel of `[n, channels, pixels]`. The running ones, means then variances, move towards them by PyTorch's
     /// rule where they are given with a momentum.

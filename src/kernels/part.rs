@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use crate::ode::Vector;
+
 /// Some of the numbers of a buffer.
 #[derive(Debug)]
 pub struct Part<'a, B> {
@@ -51,6 +53,13 @@ impl<'a, B> Part<'a, B> {
     }
 }
 
+impl<'a, B: Vector> Part<'a, B> {
+    /// All numbers of `whole`.
+    pub fn all(whole: &'a B) -> Self {
+        Self::new(whole, 0..whole.len())
+    }
+}
+
 impl<'a, R> Part<'a, Vec<R>> {
     /// The numbers, in host memory.
     pub fn slice(self) -> &'a [R] {
@@ -91,6 +100,14 @@ impl<'a, B> PartMut<'a, B> {
     /// The buffer, and where the numbers begin in it.
     pub fn place(&mut self) -> (&mut B, usize) {
         (&mut *self.whole, self.start)
+    }
+}
+
+impl<'a, B: Vector> PartMut<'a, B> {
+    /// All numbers of `whole`.
+    pub fn all(whole: &'a mut B) -> Self {
+        let len = whole.len();
+        Self::new(whole, 0..len)
     }
 }
 

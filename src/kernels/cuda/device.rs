@@ -1,10 +1,12 @@
 //! A GPU as a device.
 
-use crate::kernels::{ConvShape, Device, DeviceNorm, Part, PartMut, PoolShape};
+use crate::kernels::{Activation, ConvShape, Device, DeviceNorm, Part, PartMut, PoolShape};
 use crate::ode::{Real, SolveError, Vector};
 
+use super::activation::activate;
 use super::buffer::Buffer;
 use super::conv::{conv, conv_vjp_input, conv_vjp_weights, linear_shape};
+use super::dense::{dense, dense_vjp};
 use super::driver::Driver;
 use super::gpu::Gpu;
 use super::norm::{GpuMoments, GpuNorm, given, moments};
@@ -23,6 +25,13 @@ impl<L: Driver> Device for Gpu<L> {
     type Mask<R: Real> = Buffer<R, L>;
 
     const NAME: &'static str = "cuda";
+
+    fn rise<T>(&self, work: impl FnOnce() -> T) -> (T, Option<usize>) {
+        self.restart_peak();
+        let before = self.held().live;
+        let made = work();
+        (made, Some(self.held().peak - before))
+    }
 
     fn settle(&self) -> Result<(), SolveError> {
         Gpu::settle(self)
@@ -118,6 +127,29 @@ impl<L: Driver> Device for Gpu<L> {
         let shape = linear_shape(inputs, outputs);
         conv_vjp_weights(&shape, x, y_bar, bar, true);
         conv_vjp_input(&shape, parameters.split(inputs * outputs).0, y_bar, x_bar);
+    }
+
+    fn dense<R: Real>(&self, w: &Buffer<R, L>, x: &Buffer<R, L>, y: &mut Buffer<R, L>) {
+        dense(w, x, y);
+    }
+
+    fn dense_vjp<R: Real>(
+        &self,
+        w: &Buffer<R, L>,
+        x: &Buffer<R, L>,
+        y_bar: &Buffer<R, L>,
+        x_bar: &mut Buffer<R, L>,
+        w_bar: &mut Buffer<R, L>,
+    ) {
+        dense_vjp(w, x, y_bar, x_bar, w_bar);
+    }
+
+    fn activate<R: Real>(&self, activation: Activation, a: f64, y: &mut Buffer<R, L>) {
+        activate(activation, a, None, y);
+    }
+
+    fn activate_vjp<R: Real>(&self, activation: Activation, a: f64, x: &Buffer<R, L>, bar: &mut Buffer<R, L>) {
+        activate(activation, a, Some(x), bar);
     }
 
     fn moments<R: Real>(

@@ -3,9 +3,11 @@
 //! [`Gpu`] is a [`Device`](super::Device) behind any [`Driver`]: CUDA's own where the program is built with the feature `cuda`,
 //! an emulator in the tests, which runs the same source. Everything is summed in a fixed order, so bits repeat from run to run.
 
+mod activation;
 mod arena;
 mod buffer;
 mod conv;
+mod dense;
 mod device;
 mod driver;
 mod gpu;
