@@ -14,7 +14,8 @@ use anode::gradient::{Block, Ledger, Method};
 use anode::kernels::Activation;
 use anode::net::{Form, Kind, Mode, Network, OdeField, Segment, network};
 use anode::ode::{
-    ClosureField, DifferentiableField, Grid, Real, SolveError, Stack, integrate, relative_distance, solver,
+    ClosureField, DifferentiableField, Grid, Pair, Real, SolveError, Stack, Vector, integrate, relative_distance,
+    solver,
 };
 use anode::problems::ConvField;
 use block_gradients::{finite_differences, gradient, numbers, slope};
@@ -440,19 +441,19 @@ fn the_coupled_field_is_a_field_for_every_solver_and_the_block_is_it_on_a_grid()
     let field = CoupledField::new(conv::<f64>(), weights(Law::new(Terms::Rda)), MEMORIES[1]).unwrap();
     let block = coupled::<f64>(Law::new(Terms::Rda), "rk4", Coupling { memory: MEMORIES[1], ..Coupling::together(5) });
     let (z0, parameters) = start(&block, 130);
-    let p = Stack(vec![parameters[36..].to_vec()]);
+    let p = Pair(vec![], Stack(vec![parameters[36..].to_vec()]));
     let plain = Block { field: &field, tableau: solver("rk4").unwrap(), grid: Grid::unit(5) };
     let from = field.start(z0.clone(), &parameters[..36]);
     let found = Method::Revolve(2).gradient(&plain, &from, &p, |end| {
-        let mut cotangent = Stack(end.0.iter().map(|part| vec![0.0; part.len()]).collect());
-        cotangent.0[0].clone_from(&end.0[0]);
+        let mut cotangent = end.zeros_like();
+        cotangent.0.clone_from(&end.0);
         cotangent
     });
     let found = found.unwrap();
     let mut w0_bar = vec![0.0; 36];
     field.start_vjp(&found.z0, &mut w0_bar);
     let (z_bar, bar) = gradients(Method::Revolve(2), &block, &z0, &parameters);
-    assert_eq!((&found.z0.0[0], &w0_bar, &found.theta.0[0]), (&z_bar, &bar[..36].to_vec(), &bar[36..].to_vec()));
+    assert_eq!((&found.z0.0, &w0_bar, &found.theta.1.0[0]), (&z_bar, &bar[..36].to_vec(), &bar[36..].to_vec()));
 }
 
 #[test]

@@ -7,7 +7,10 @@ use anode::doctor::{Comparison, Shapes, compare, diagnose_device};
 use anode::gradient::Method;
 use anode::kernels::Device;
 use anode::kernels::cuda::{Driver, Gpu, Nvidia};
-use device::{all_networks_agree, every_method_agrees, network_agrees, small, solve, training_agrees};
+use device::{
+    all_networks_agree, coupled_blocks_agree, every_method_agrees, evolving_networks_agree, network_agrees, small,
+    solve, training_agrees, training_of_evolving_weights_agrees,
+};
 
 /// The GPU, one test at a time: they measure memory.
 fn gpu() -> Option<(std::sync::MutexGuard<'static, ()>, Gpu<Nvidia>)> {
@@ -40,12 +43,15 @@ fn networks_and_gradients_agree_with_the_cpu() {
     network_agrees(&gpu, "small", &small(), 3, solve("heun", 3, Method::Full));
     every_method_agrees(&gpu);
     all_networks_agree(&gpu, 16);
+    coupled_blocks_agree(&gpu);
+    evolving_networks_agree(&gpu);
 }
 
 #[test]
 fn training_gives_the_curves_of_the_cpu() {
     let Some((_one, gpu)) = gpu() else { return };
     training_agrees(&gpu);
+    training_of_evolving_weights_agrees(&gpu);
 }
 
 #[test]

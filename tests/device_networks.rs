@@ -6,13 +6,15 @@ mod emulator;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use anode::evolution::{Evaluation, Law, Memory, Reading};
 use anode::gradient::{Ledger, Method};
 use anode::kernels::{Cpu, Device};
-use anode::net::{DeviceNetwork, Evolution, Network, Sharing, Stepping};
+use anode::net::{DeviceNetwork, Network};
 use anode::ode::SolveError;
 use anode::train::HostTensors;
-use device::{all_networks_agree, every_method_agrees, network_agrees, small, solve, training_agrees};
+use device::{
+    all_networks_agree, coupled_blocks_agree, every_method_agrees, evolving_networks_agree, network_agrees, small,
+    solve, training_agrees, training_of_evolving_weights_agrees,
+};
 
 impl HostTensors for emulator::Emulator {}
 
@@ -36,6 +38,7 @@ fn every_registered_network_agrees() {
 fn the_cpu_as_a_device_agrees_with_its_own_sweeps() {
     network_agrees(&Cpu, "small", &small(), 3, solve("rk4", 2, Method::Anode));
     every_method_agrees(&Cpu);
+    evolving_networks_agree(&Cpu);
     training_agrees(&Cpu);
 }
 
@@ -51,7 +54,7 @@ fn a_state_that_overflows_and_a_lost_device_are_told_at_the_end_of_a_sweep() {
     let Some(gpu) = emulator::device(0, MEMORY) else { return };
     let host = Arc::new(Network::new(&small()));
     let theta = gpu.upload(host.initial::<f32>(1));
-    let net = DeviceNetwork::new(host, gpu.clone()).unwrap();
+    let net = DeviceNetwork::new(host, gpu.clone());
     let images = gpu.upload(vec![f32::MAX; 2 * 2 * 64]);
     let how = solve("euler", 2, Method::Anode);
     assert!(net.forward(&images, &theta, how, &Ledger::new()).is_ok());
@@ -64,16 +67,10 @@ fn a_state_that_overflows_and_a_lost_device_are_told_at_the_end_of_a_sweep() {
 }
 
 #[test]
-fn weights_that_evolve_are_refused_with_what_is_allowed() {
-    let evolution = Evolution {
-        law: Law::new(anode::evolution::Terms::Diffusion),
-        sharing: Sharing::Layer,
-        stepping: Stepping::First(5, Reading::Final),
-        memory: Memory::NONE,
-        evaluation: Evaluation::Steps,
-        allow_unstable: false,
-    };
-    let host = Network::evolving(&small(), evolution, solve("euler", 2, Method::Anode)).unwrap();
-    let Err(SolveError::Device(why)) = DeviceNetwork::new(Arc::new(host), Cpu) else { panic!("it is refused") };
-    assert!(why.contains("--device cpu"), "{why}");
+fn weights_evolve_in_host_memory_around_activations_on_the_device() {
+    let Some(gpu) = emulator::device(5, MEMORY) else { return };
+    coupled_blocks_agree(&gpu);
+    evolving_networks_agree(&gpu);
+    training_of_evolving_weights_agrees(&gpu);
+    assert!(gpu.held().live < 1 << 20, "buffers are given back: {:?}", gpu.held());
 }

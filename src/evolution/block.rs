@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::kernels::{Cpu, Device};
 use crate::ode::{ButcherTableau, DifferentiableField, FieldError, Real, SolveError, expect_len};
 
 use super::stability::check_memory;
@@ -96,7 +97,10 @@ impl Coupling {
 ///
 /// All its parameters are one flat vector: w(0), as long as the parameters of f, then p. See [`CoupledBlock::forward`].
 /// Without evolution (`Terms::Constant`, or no pieces) it is the plain block, bit for bit.
-pub struct CoupledBlock<F, R> {
+///
+/// z and f are on a device. The parameters, and the evolution of the weights, are in host memory.
+pub struct CoupledBlock<F, R, D = Cpu> {
+    pub(super) device: D,
     pub(super) field: Arc<F>,
     pub(super) weights: Arc<WeightField<R>>,
     pub(super) flow: Option<Arc<ExactFlow<R>>>,
@@ -110,6 +114,22 @@ impl<R: Real, F: DifferentiableField<Vector = Vec<R>>> CoupledBlock<F, R> {
     /// # Errors
     /// Choices that exclude one another, counts of 0, a memory of no length.
     pub fn new(
+        field: Arc<F>,
+        weights: Arc<WeightField<R>>,
+        tableau: &'static ButcherTableau,
+        coupling: Coupling,
+    ) -> Result<Self, EvolutionError> {
+        Self::on(Cpu, field, weights, tableau, coupling)
+    }
+}
+
+impl<R: Real, D: Device, F: DifferentiableField<Vector = D::Buffer<R>>> CoupledBlock<F, R, D> {
+    /// As [`CoupledBlock::new`], with a field on `device`.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn on(
+        device: D,
         field: Arc<F>,
         weights: Arc<WeightField<R>>,
         tableau: &'static ButcherTableau,
@@ -137,7 +157,7 @@ impl<R: Real, F: DifferentiableField<Vector = Vec<R>>> CoupledBlock<F, R> {
             }
             Evaluation::Multiplier(symbol) => Some(Arc::new(ExactFlow::new(weights.clone(), symbol)?)),
         };
-        Ok(Self { field, weights, flow, tableau, coupling })
+        Ok(Self { device, field, weights, flow, tableau, coupling })
     }
 
     /// The law and the places of the weights.

@@ -6,7 +6,8 @@
 
 use std::sync::Arc;
 
-use crate::ode::{At, DifferentiableField, FieldError, Real, Stack, Vector, VectorField, expect_len};
+use crate::kernels::{Cpu, Device};
+use crate::ode::{At, DifferentiableField, FieldError, Pair, Real, Stack, Vector, VectorField, expect_len};
 
 use super::field::WeightTape;
 use super::memory::{Term, integral};
@@ -16,14 +17,17 @@ use super::{EvolutionError, Kernel, Memory, WeightField};
 /// Stands for the state itself where a term names a node.
 const NOW: usize = usize::MAX;
 
-/// State `[z, w]`, or `[z, w, memory]`; parameters `[p]`, for a box memory followed by w and I at every node of the step
-/// grid, from which the past is read.
+/// State z and `[w]`, or `[w, memory]`; parameters nothing and `[p]`, for a box memory followed by w and I at every node of the
+/// step grid, from which the past is read.
+///
+/// z and f are on a device; w, q and p are in host memory, few beside the activations. An evaluation takes theta there, a vjp brings
+/// its cotangent back: no activation moves.
 ///
 /// ```
 /// use std::sync::Arc;
 /// use anode::evolution::{CoupledField, Law, Memory, Piece, Terms, WeightField};
 /// use anode::gradient::{Block, Method};
-/// use anode::ode::{solver, Grid, Stack};
+/// use anode::ode::{solver, Grid, Pair, Stack};
 /// use anode::problems::ConvField;
 /// // One 3 x 3 convolution whose kernel diffuses while it acts; the gradients of J = |z(1)|^2 / 2 for z(0), w(0) and p.
 /// let f = ConvField::<f64>::new([1, 5, 5], 3, anode::kernels::Activation::Tanh);
@@ -32,24 +36,28 @@ const NOW: usize = usize::MAX;
 /// let field = CoupledField::new(Arc::new(f), Arc::new(weights), Memory::NONE).unwrap();
 /// let block = Block { field: &field, tableau: solver("rk4").unwrap(), grid: Grid::unit(5) };
 /// let start = field.start(vec![1.0; 25], &[0.1; 9]);
-/// let found = Method::Anode.gradient(&block, &start, &Stack(vec![vec![0.2]]), |end| {
-///     Stack(vec![end.0[0].clone(), vec![0.0; 9]])
+/// let found = Method::Anode.gradient(&block, &start, &Pair(vec![], Stack(vec![vec![0.2]])), |end| {
+///     Pair(end.0.clone(), Stack(vec![vec![0.0; 9]]))
 /// }).unwrap();
-/// let (z0_bar, w0_bar, p_bar) = (&found.z0.0[0], &found.z0.0[1], &found.theta.0[0]);
+/// let (z0_bar, w0_bar, p_bar) = (&found.z0.0, &found.z0.1.0[0], &found.theta.1.0[0]);
 /// assert_eq!((z0_bar.len(), w0_bar.len(), p_bar.len()), (25, 9, 1));
 /// ```
-pub struct CoupledField<F, R> {
+pub struct CoupledField<F, R, D = Cpu> {
+    device: D,
     field: Arc<F>,
     system: WeightSystem<R>,
     /// Nodes of the step grid, for a box memory.
     nodes: Vec<f64>,
 }
 
+/// Activations on a device, and weights in host memory.
+pub type Coupled<R, D = Cpu> = Pair<<D as Device>::Buffer<R>, Stack<Vec<R>>>;
+
 /// The tapes of f and of q, and theta with which f was evaluated.
-pub struct CoupledTape<T, R> {
+pub struct CoupledTape<T, R: Real, D: Device = Cpu> {
     field: T,
     weights: WeightTape<R>,
-    theta: Vec<R>,
+    theta: D::Buffer<R>,
     t: f64,
 }
 
@@ -64,22 +72,24 @@ impl<R: Real, F: DifferentiableField<Vector = Vec<R>>> CoupledField<F, R> {
                 "a box memory looks back on the nodes of a step grid, which a field alone has not; use a coupled block";
             return Err(EvolutionError::Choice(why.into()));
         }
-        Ok(Self { field, system: WeightSystem::new(weights, memory.check()?), nodes: vec![] })
+        Ok(Self { device: Cpu, field, system: WeightSystem::new(weights, memory.check()?), nodes: vec![] })
     }
+}
 
-    /// The same on a grid with these nodes, for any memory that was checked.
-    pub(super) fn on_grid(field: Arc<F>, system: WeightSystem<R>, nodes: Vec<f64>) -> Self {
-        Self { field, system, nodes }
+impl<R: Real, D: Device, F: DifferentiableField<Vector = D::Buffer<R>>> CoupledField<F, R, D> {
+    /// The same on a device and on a grid with these nodes, for any memory that was checked.
+    pub(super) fn on_grid(device: D, field: Arc<F>, system: WeightSystem<R>, nodes: Vec<f64>) -> Self {
+        Self { device, field, system, nodes }
     }
 
     /// The state at t = 0.
-    pub fn start(&self, z0: Vec<R>, w0: &[R]) -> Stack<Vec<R>> {
-        Stack(std::iter::once(z0).chain(self.system.start(w0)).collect())
+    pub fn start(&self, z0: D::Buffer<R>, w0: &[R]) -> Coupled<R, D> {
+        Pair(z0, Stack(self.system.start(w0)))
     }
 
     /// Adds the cotangent of w(0) for the cotangent of the state at t = 0.
-    pub fn start_vjp(&self, bar: &Stack<Vec<R>>, w0_bar: &mut [R]) {
-        self.system.start_vjp(&bar.0[1..], w0_bar);
+    pub fn start_vjp(&self, bar: &Coupled<R, D>, w0_bar: &mut [R]) {
+        self.system.start_vjp(&bar.1.0, w0_bar);
     }
 
     fn terms(&self, t: f64) -> Vec<Term> {
@@ -94,40 +104,36 @@ impl<R: Real, F: DifferentiableField<Vector = Vec<R>>> CoupledField<F, R> {
         }
     }
 
-    fn theta(&self, t: f64, state: &Stack<Vec<R>>, parameters: &Stack<Vec<R>>) -> Vec<R> {
-        let w = &state.0[1];
+    /// theta(t), on the device.
+    fn theta(&self, t: f64, weights: &Stack<Vec<R>>, parameters: &Stack<Vec<R>>) -> D::Buffer<R> {
+        let w = &weights.0[0];
         if self.system.memory.kernel == Kernel::Delta {
-            return w.duplicate();
+            return self.device.upload(w.duplicate());
         }
         let part = |node: usize, part: usize| -> &[R] {
-            if node == NOW { &state.0[1 + part] } else { &parameters.0[1 + 2 * node + part] }
+            if node == NOW { &weights.0[part] } else { &parameters.0[1 + 2 * node + part] }
         };
-        self.system.theta(w, &self.terms(t), part)
+        self.device.upload(self.system.theta(w, &self.terms(t), part))
     }
 
-    fn check(&self, state: &Stack<Vec<R>>, parameters: &Stack<Vec<R>>) -> Result<(), FieldError> {
-        expect_len("coupled state", state.0.len(), 1 + self.system.memory.parts())?;
-        expect_len("coupled parameters", parameters.0.len(), 1 + 2 * self.nodes.len())
+    fn check(&self, state: &Coupled<R, D>, parameters: &Coupled<R, D>) -> Result<(), FieldError> {
+        expect_len("coupled state", state.1.0.len(), self.system.memory.parts())?;
+        expect_len("coupled parameters", parameters.1.0.len(), 1 + 2 * self.nodes.len())
     }
 }
 
-impl<R: Real, F: DifferentiableField<Vector = Vec<R>>> VectorField for CoupledField<F, R> {
-    type Vector = Stack<Vec<R>>;
+impl<R: Real, D: Device, F: DifferentiableField<Vector = D::Buffer<R>>> VectorField for CoupledField<F, R, D> {
+    type Vector = Coupled<R, D>;
 
     fn eval(&self, at: At, v: &Self::Vector, p: &Self::Vector, dv: &mut Self::Vector) -> Result<(), FieldError> {
         self.check(v, p)?;
-        let (dz, rates) = dv.0.split_at_mut(1);
-        if self.system.memory.kernel == Kernel::Delta {
-            self.field.eval(at, &v.0[0], &v.0[1], &mut dz[0])?;
-        } else {
-            self.field.eval(at, &v.0[0], &self.theta(at.t, v, p), &mut dz[0])?;
-        }
-        self.system.rates(at, &v.0[1..], &p.0[0], rates)
+        self.field.eval(at, &v.0, &self.theta(at.t, &v.1, &p.1), &mut dv.0)?;
+        self.system.rates(at, &v.1.0, &p.1.0[0], &mut dv.1.0)
     }
 }
 
-impl<R: Real, F: DifferentiableField<Vector = Vec<R>>> DifferentiableField for CoupledField<F, R> {
-    type Tape = CoupledTape<F::Tape, R>;
+impl<R: Real, D: Device, F: DifferentiableField<Vector = D::Buffer<R>>> DifferentiableField for CoupledField<F, R, D> {
+    type Tape = CoupledTape<F::Tape, R, D>;
 
     fn eval_taped(
         &self,
@@ -137,10 +143,9 @@ impl<R: Real, F: DifferentiableField<Vector = Vec<R>>> DifferentiableField for C
         dv: &mut Self::Vector,
     ) -> Result<Self::Tape, FieldError> {
         self.check(v, p)?;
-        let (dz, rates) = dv.0.split_at_mut(1);
-        let theta = self.theta(at.t, v, p);
-        let field = self.field.eval_taped(at, &v.0[0], &theta, &mut dz[0])?;
-        let weights = self.system.rates_taped(at, &v.0[1..], &p.0[0], rates)?;
+        let theta = self.theta(at.t, &v.1, &p.1);
+        let field = self.field.eval_taped(at, &v.0, &theta, &mut dv.0)?;
+        let weights = self.system.rates_taped(at, &v.1.0, &p.1.0[0], &mut dv.1.0)?;
         Ok(CoupledTape { field, weights, theta, t: at.t })
     }
 
@@ -152,15 +157,16 @@ impl<R: Real, F: DifferentiableField<Vector = Vec<R>>> DifferentiableField for C
         v_bar: &mut Self::Vector,
         p_bar: &mut Self::Vector,
     ) -> Result<(), FieldError> {
-        let (z_bar, bars) = v_bar.0.split_at_mut(1);
+        let (bars, p_bars) = (&mut v_bar.1.0, &mut p_bar.1.0);
         let mut theta_bar = tape.theta.zeros_like();
-        self.field.vjp(&tape.field, &tape.theta, &cotangent.0[0], &mut z_bar[0], &mut theta_bar)?;
+        self.field.vjp(&tape.field, &tape.theta, &cotangent.0, &mut v_bar.0, &mut theta_bar)?;
+        let theta_bar = self.device.download(&theta_bar);
         self.system.add_constants(&theta_bar, &mut bars[0]);
         for (node, part, weight) in self.terms(tape.t) {
-            let bar = if node == NOW { &mut bars[part] } else { &mut p_bar.0[1 + 2 * node + part] };
+            let bar = if node == NOW { &mut bars[part] } else { &mut p_bars[1 + 2 * node + part] };
             self.system.add_share(weight, &theta_bar, bar);
         }
-        self.system.rates_vjp(&tape.weights, &p.0[0], &cotangent.0[1..], bars, &mut p_bar.0[0])
+        self.system.rates_vjp(&tape.weights, &p.1.0[0], &cotangent.1.0, bars, &mut p_bars[0])
     }
 
     fn tape_bytes(&self, tape: &Self::Tape) -> usize {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::kernels::{Device, Part, PartMut};
 use crate::ode::{At, DifferentiableField, FieldError, Real, Vector, VectorField, expect_len};
 
 use super::{ExactFlow, Reading};
@@ -21,7 +22,8 @@ pub(super) enum Source<R> {
 }
 
 /// dz/dt = f(t, z, theta) with theta from a [`Source`].
-pub(super) struct GivenWeights<F, R> {
+pub(super) struct GivenWeights<F, R, D> {
+    pub device: D,
     pub field: Arc<F>,
     pub source: Source<R>,
     /// Length of theta.
@@ -29,14 +31,14 @@ pub(super) struct GivenWeights<F, R> {
 }
 
 /// The tape of f, theta, and where theta came from: the time, or the step.
-pub(super) struct GivenTape<T, R> {
+pub(super) struct GivenTape<T, B> {
     field: T,
-    theta: Vec<R>,
+    theta: B,
     t: f64,
     step: usize,
 }
 
-impl<F, R: Real> GivenWeights<F, R> {
+impl<F, R: Real, D: Device> GivenWeights<F, R, D> {
     fn time(&self, at: At) -> f64 {
         match &self.source {
             Source::Flow { steps, reading, .. } => match reading {
@@ -48,16 +50,18 @@ impl<F, R: Real> GivenWeights<F, R> {
         }
     }
 
-    fn theta(&self, at: At, parameters: &[R]) -> Result<Vec<R>, FieldError> {
+    /// theta, on the device.
+    fn theta(&self, at: At, parameters: &D::Buffer<R>) -> Result<D::Buffer<R>, FieldError> {
         match &self.source {
             Source::Table => {
                 let end = (at.step + 1) * self.len;
                 expect_len("table of weights", parameters.len(), parameters.len().max(end))?;
-                Ok(parameters[end - self.len..end].to_vec())
+                Ok(self.device.join(&[Part::new(parameters, end - self.len..end)]))
             }
             Source::Flow { flow, .. } => {
-                let (w0, p) = self.split(parameters, flow)?;
-                flow.at(self.time(at), w0, p)
+                let parameters = self.device.download(parameters);
+                let (w0, p) = self.split(&parameters, flow)?;
+                Ok(self.device.upload(flow.at(self.time(at), w0, p)?))
             }
         }
     }
@@ -68,19 +72,25 @@ impl<F, R: Real> GivenWeights<F, R> {
     }
 }
 
-impl<R: Real, F: DifferentiableField<Vector = Vec<R>>> VectorField for GivenWeights<F, R> {
-    type Vector = Vec<R>;
+impl<R: Real, D: Device, F: DifferentiableField<Vector = D::Buffer<R>>> VectorField for GivenWeights<F, R, D> {
+    type Vector = D::Buffer<R>;
 
-    fn eval(&self, at: At, z: &Vec<R>, parameters: &Vec<R>, dz: &mut Vec<R>) -> Result<(), FieldError> {
-        self.field.eval(at, z, &self.theta(at, parameters)?, dz)
+    fn eval(&self, at: At, z: &Self::Vector, given: &Self::Vector, dz: &mut Self::Vector) -> Result<(), FieldError> {
+        self.field.eval(at, z, &self.theta(at, given)?, dz)
     }
 }
 
-impl<R: Real, F: DifferentiableField<Vector = Vec<R>>> DifferentiableField for GivenWeights<F, R> {
-    type Tape = GivenTape<F::Tape, R>;
+impl<R: Real, D: Device, F: DifferentiableField<Vector = D::Buffer<R>>> DifferentiableField for GivenWeights<F, R, D> {
+    type Tape = GivenTape<F::Tape, D::Buffer<R>>;
 
-    fn eval_taped(&self, at: At, z: &Vec<R>, parameters: &Vec<R>, dz: &mut Vec<R>) -> Result<Self::Tape, FieldError> {
-        let theta = self.theta(at, parameters)?;
+    fn eval_taped(
+        &self,
+        at: At,
+        z: &Self::Vector,
+        given: &Self::Vector,
+        dz: &mut Self::Vector,
+    ) -> Result<Self::Tape, FieldError> {
+        let theta = self.theta(at, given)?;
         let field = self.field.eval_taped(at, z, &theta, dz)?;
         Ok(GivenTape { field, theta, t: self.time(at), step: at.step })
     }
@@ -88,23 +98,28 @@ impl<R: Real, F: DifferentiableField<Vector = Vec<R>>> DifferentiableField for G
     fn vjp(
         &self,
         tape: &Self::Tape,
-        parameters: &Vec<R>,
-        cotangent: &Vec<R>,
-        z_bar: &mut Vec<R>,
-        parameters_bar: &mut Vec<R>,
+        given: &Self::Vector,
+        cotangent: &Self::Vector,
+        z_bar: &mut Self::Vector,
+        given_bar: &mut Self::Vector,
     ) -> Result<(), FieldError> {
         let mut theta_bar = tape.theta.zeros_like();
         self.field.vjp(&tape.field, &tape.theta, cotangent, z_bar, &mut theta_bar)?;
         match &self.source {
             Source::Table => {
-                let place = &mut parameters_bar[tape.step * self.len..][..self.len];
-                place.iter_mut().zip(&theta_bar).for_each(|(sum, &bar)| *sum = *sum + bar);
+                let place = tape.step * self.len..(tape.step + 1) * self.len;
+                let mut sum = self.device.join(&[Part::new(given_bar, place.clone())]);
+                sum.axpy(R::one(), &theta_bar);
+                self.device.put(PartMut::new(given_bar, place), Part::all(&sum));
                 Ok(())
             }
             Source::Flow { flow, .. } => {
-                let given = self.split(parameters, flow)?;
-                let (w_bar, p_bar) = parameters_bar.split_at_mut(self.len);
-                flow.vjp(tape.t, given, &theta_bar, w_bar, p_bar)
+                let (given, theta_bar) = (self.device.download(given), self.device.download(&theta_bar));
+                let mut bar = self.device.download(given_bar);
+                let (w_bar, p_bar) = bar.split_at_mut(self.len);
+                flow.vjp(tape.t, self.split(&given, flow)?, &theta_bar, w_bar, p_bar)?;
+                *given_bar = self.device.upload(bar);
+                Ok(())
             }
         }
     }

@@ -20,7 +20,7 @@ mod sweep;
 mod system;
 
 pub use block::{Configuration, CoupledBlock, Coupling, Evaluation, Reading};
-pub use coupled::{CoupledField, CoupledTape};
+pub use coupled::{Coupled, CoupledField, CoupledTape};
 pub use field::{WeightField, WeightTape};
 pub use flow::ExactFlow;
 pub use law::{Border, Coefficient, Coefficients, Diffusion, Law, Sigma, Terms};

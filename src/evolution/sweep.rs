@@ -1,31 +1,32 @@
 //! The forward sweep and the gradient of a coupled block.
 
 use crate::gradient::{Block, Ledger, Method, Trajectory};
-use crate::ode::{DifferentiableField, Grid, Real, SolveError, Stack, Vector};
+use crate::kernels::{Cpu, Device};
+use crate::ode::{DifferentiableField, Grid, Pair, Real, SolveError, Stack, Vector};
 
 use super::chain::{Chain, cut_grid, theta_vjp};
-use super::coupled::CoupledField;
+use super::coupled::{Coupled, CoupledField};
 use super::given::{GivenWeights, Source};
 use super::memory::{Term, readout};
 use super::system::WeightSystem;
 use super::{Configuration, CoupledBlock, Kernel, Reading};
 
 /// The forward sweep of a [`CoupledBlock`], with what its method keeps for the backward sweep.
-pub struct CoupledTrajectory<F: DifferentiableField<Vector = Vec<R>>, R: Real> {
-    kept: Kept<F, R>,
+pub struct CoupledTrajectory<F: DifferentiableField<Vector = D::Buffer<R>>, R: Real, D: Device = Cpu> {
+    kept: Kept<F, R, D>,
 }
 
-enum Kept<F: DifferentiableField<Vector = Vec<R>>, R: Real> {
+enum Kept<F: DifferentiableField<Vector = D::Buffer<R>>, R: Real, D: Device> {
     /// Weights that do not evolve.
-    Plain(Trajectory<F>),
+    Plain { sweep: Trajectory<F>, theta: D::Buffer<R> },
     /// z and w together; for a box memory, beside the weights' history that it read.
-    Together { sweep: Trajectory<CoupledField<F, R>>, parameters: Stack<Vec<R>>, history: Option<Chain<R>> },
+    Together { sweep: Trajectory<CoupledField<F, R, D>>, parameters: Coupled<R, D>, history: Option<Chain<R>> },
     /// z over a table of weights.
-    Table { sweep: Trajectory<GivenWeights<F, R>>, table: Vec<R>, read: Read<R> },
+    Table { sweep: Trajectory<GivenWeights<F, R, D>>, table: D::Buffer<R>, read: Read<R> },
     /// z under theta(1).
-    Final { sweep: Trajectory<F>, theta: Vec<R>, read: Read<R> },
+    Final { sweep: Trajectory<F>, theta: D::Buffer<R>, read: Read<R> },
     /// z under weights from the exact flow.
-    Flow(Trajectory<GivenWeights<F, R>>),
+    Flow { sweep: Trajectory<GivenWeights<F, R, D>>, given: D::Buffer<R> },
 }
 
 /// Weights that were solved first, and where and how theta was read off them.
@@ -34,18 +35,18 @@ struct Read<R: Real> {
     places: Vec<(usize, Vec<Term>)>,
 }
 
-impl<R: Real, F: DifferentiableField<Vector = Vec<R>>> CoupledTrajectory<F, R> {
+impl<R: Real, D: Device, F: DifferentiableField<Vector = D::Buffer<R>>> CoupledTrajectory<F, R, D> {
     /// z at the end of the block.
-    pub fn end(&self) -> &Vec<R> {
+    pub fn end(&self) -> &D::Buffer<R> {
         match &self.kept {
-            Kept::Plain(sweep) | Kept::Final { sweep, .. } => sweep.end(),
-            Kept::Together { sweep, .. } => &sweep.end().0[0],
-            Kept::Table { sweep, .. } | Kept::Flow(sweep) => sweep.end(),
+            Kept::Plain { sweep, .. } | Kept::Final { sweep, .. } => sweep.end(),
+            Kept::Together { sweep, .. } => &sweep.end().0,
+            Kept::Table { sweep, .. } | Kept::Flow { sweep, .. } => sweep.end(),
         }
     }
 }
 
-impl<R: Real, F: DifferentiableField<Vector = Vec<R>>> CoupledBlock<F, R> {
+impl<R: Real, D: Device, F: DifferentiableField<Vector = D::Buffer<R>>> CoupledBlock<F, R, D> {
     /// Integrates the block from `z0` and keeps what this method's backward sweep needs; `parameters` are w(0), then p.
     ///
     /// The ledger counts evaluations of f (with that of q, where both are stepped together), and every byte that is kept.
@@ -75,15 +76,17 @@ impl<R: Real, F: DifferentiableField<Vector = Vec<R>>> CoupledBlock<F, R> {
     pub fn forward(
         &self,
         method: Method,
-        z0: &Vec<R>,
+        z0: &D::Buffer<R>,
         parameters: &Vec<R>,
         ledger: &Ledger,
-    ) -> Result<CoupledTrajectory<F, R>, SolveError> {
+    ) -> Result<CoupledTrajectory<F, R, D>, SolveError> {
         let (w0, p) = self.checked(parameters)?;
         let kept = if self.is_plain() {
-            Kept::Plain(method.forward(&self.block(&*self.field), z0, parameters, ledger)?)
+            let theta = self.device.upload(parameters.clone());
+            Kept::Plain { sweep: method.forward(&self.block(&*self.field), z0, &theta, ledger)?, theta }
         } else if self.flow.is_some() {
-            Kept::Flow(method.forward(&self.block(&self.given()), z0, parameters, ledger)?)
+            let given = self.device.upload(parameters.clone());
+            Kept::Flow { sweep: method.forward(&self.block(&self.given()), z0, &given, ledger)?, given }
         } else {
             let p = Stack(vec![p.to_vec()]);
             match self.coupling.configuration {
@@ -92,7 +95,7 @@ impl<R: Real, F: DifferentiableField<Vector = Vec<R>>> CoupledBlock<F, R> {
                     let read = self.read(method, w0, &p, ledger)?;
                     let system = self.system();
                     let thetas = read.places.iter().map(|(node, terms)| read.chain.theta(&system, *node, terms));
-                    let table: Vec<R> = thetas.flatten().collect();
+                    let table = self.device.upload(thetas.flatten().collect());
                     ledger.keep(table.bytes());
                     if reading == Reading::Final {
                         let sweep = method.forward(&self.block(&*self.field), z0, &table, ledger)?;
@@ -111,7 +114,7 @@ impl<R: Real, F: DifferentiableField<Vector = Vec<R>>> CoupledBlock<F, R> {
     ///
     /// # Errors
     /// See [`Self::forward`].
-    pub fn solve(&self, z0: &Vec<R>, parameters: &Vec<R>) -> Result<Vec<R>, SolveError> {
+    pub fn solve(&self, z0: &D::Buffer<R>, parameters: &Vec<R>) -> Result<D::Buffer<R>, SolveError> {
         // Of all methods this one keeps the least, the end itself.
         Ok(self.forward(Method::ReverseTime, z0, parameters, &Ledger::new())?.end().duplicate())
     }
@@ -119,11 +122,11 @@ impl<R: Real, F: DifferentiableField<Vector = Vec<R>>> CoupledBlock<F, R> {
     fn together(
         &self,
         method: Method,
-        z0: &Vec<R>,
+        z0: &D::Buffer<R>,
         w0: &[R],
         mut parameters: Stack<Vec<R>>,
         ledger: &Ledger,
-    ) -> Result<Kept<F, R>, SolveError> {
+    ) -> Result<Kept<F, R, D>, SolveError> {
         let (coupled, system) = (self.coupled(), self.system());
         let history = match self.coupling.memory.kernel {
             Kernel::Box { .. } => {
@@ -138,6 +141,7 @@ impl<R: Real, F: DifferentiableField<Vector = Vec<R>>> CoupledBlock<F, R> {
             Kernel::Delta | Kernel::Exponential { .. } => None,
         };
         let start = coupled.start(z0.duplicate(), w0);
+        let parameters = Pair(self.device.zeros(0), parameters);
         let sweep = method.forward(&self.block(&coupled), &start, &parameters, ledger)?;
         Ok(Kept::Together { sweep, parameters, history })
     }
@@ -169,12 +173,13 @@ impl<R: Real, F: DifferentiableField<Vector = Vec<R>>> CoupledBlock<F, R> {
         WeightSystem::new(self.weights.clone(), self.coupling.memory)
     }
 
-    fn coupled(&self) -> CoupledField<F, R> {
+    fn coupled(&self) -> CoupledField<F, R, D> {
         let boxed = matches!(self.coupling.memory.kernel, Kernel::Box { .. });
-        CoupledField::on_grid(self.field.clone(), self.system(), if boxed { self.nodes() } else { vec![] })
+        let nodes = if boxed { self.nodes() } else { vec![] };
+        CoupledField::on_grid(self.device.clone(), self.field.clone(), self.system(), nodes)
     }
 
-    fn given(&self) -> GivenWeights<F, R> {
+    fn given(&self) -> GivenWeights<F, R, D> {
         let reading = match self.coupling.configuration {
             Configuration::Together { .. } => None,
             Configuration::First { reading, .. } => Some(reading),
@@ -184,7 +189,7 @@ impl<R: Real, F: DifferentiableField<Vector = Vec<R>>> CoupledBlock<F, R> {
             Some(flow) => Source::Flow { flow: flow.clone(), steps, reading },
             None => Source::Table,
         };
-        GivenWeights { field: self.field.clone(), source, len: self.weights.weights() }
+        GivenWeights { device: self.device.clone(), field: self.field.clone(), source, len: self.weights.weights() }
     }
 
     fn nodes(&self) -> Vec<f64> {
@@ -197,50 +202,57 @@ impl<R: Real, F: DifferentiableField<Vector = Vec<R>>> CoupledBlock<F, R> {
     }
 }
 
-impl<R: Real, F: DifferentiableField<Vector = Vec<R>>> CoupledTrajectory<F, R> {
+impl<R: Real, D: Device, F: DifferentiableField<Vector = D::Buffer<R>>> CoupledTrajectory<F, R, D> {
     /// From `cotangent` = dJ/dz(1): adds dJ/dw(0) and dJ/dp to `parameters_bar` and returns dJ/dz(0).
     ///
     /// # Errors
     /// See [`SolveError`]; `parameters_bar` then holds a part of the sum.
     pub fn backward(
         self,
-        block: &CoupledBlock<F, R>,
+        block: &CoupledBlock<F, R, D>,
         parameters: &Vec<R>,
-        cotangent: &Vec<R>,
+        cotangent: &D::Buffer<R>,
         parameters_bar: &mut Vec<R>,
         ledger: &Ledger,
-    ) -> Result<Vec<R>, SolveError> {
-        let len = block.weights.weights();
+    ) -> Result<D::Buffer<R>, SolveError> {
+        let (device, len) = (&block.device, block.weights.weights());
         let p = || Stack(vec![parameters[len..].to_vec()]);
         match self.kept {
-            Kept::Plain(sweep) => {
-                sweep.backward(&block.block(&*block.field), parameters, cotangent, parameters_bar, ledger)
+            Kept::Plain { sweep, theta } => {
+                let mut bar = device.upload(parameters_bar.clone());
+                let z_bar = sweep.backward(&block.block(&*block.field), &theta, cotangent, &mut bar, ledger)?;
+                *parameters_bar = device.download(&bar);
+                Ok(z_bar)
             }
-            Kept::Flow(sweep) => {
-                sweep.backward(&block.block(&block.given()), parameters, cotangent, parameters_bar, ledger)
+            Kept::Flow { sweep, given } => {
+                let mut bar = device.upload(parameters_bar.clone());
+                let z_bar = sweep.backward(&block.block(&block.given()), &given, cotangent, &mut bar, ledger)?;
+                *parameters_bar = device.download(&bar);
+                Ok(z_bar)
             }
             Kept::Final { sweep, theta, read } => {
                 let mut bar = theta.zeros_like();
                 let z_bar = sweep.backward(&block.block(&*block.field), &theta, cotangent, &mut bar, ledger)?;
                 ledger.free(theta.bytes());
-                read.backward(block, &p(), &bar, parameters_bar, ledger)?;
+                read.backward(block, &p(), &device.download(&bar), parameters_bar, ledger)?;
                 Ok(z_bar)
             }
             Kept::Table { sweep, table, read } => {
                 let mut bar = table.zeros_like();
                 let z_bar = sweep.backward(&block.block(&block.given()), &table, cotangent, &mut bar, ledger)?;
                 ledger.free(table.bytes());
-                read.backward(block, &p(), &bar, parameters_bar, ledger)?;
+                read.backward(block, &p(), &device.download(&bar), parameters_bar, ledger)?;
                 Ok(z_bar)
             }
             Kept::Together { sweep, parameters, history } => {
                 let coupled = block.coupled();
                 let mut end = sweep.end().zeros_like();
-                end.0[0].copy_from(cotangent);
+                end.0.copy_from(cotangent);
                 let mut bars = parameters.zeros_like();
-                let mut start = sweep.backward(&block.block(&coupled), &parameters, &end, &mut bars, ledger)?;
+                let start = sweep.backward(&block.block(&coupled), &parameters, &end, &mut bars, ledger)?;
                 let (w0_bar, p_bar) = parameters_bar.split_at_mut(len);
                 coupled.start_vjp(&start, w0_bar);
+                let (parameters, mut bars) = (parameters.1, bars.1);
                 if let Some(chain) = history {
                     ledger.free(parameters.bytes());
                     let mut read = bars.0.split_off(1).into_iter();
@@ -249,7 +261,7 @@ impl<R: Real, F: DifferentiableField<Vector = Vec<R>>> CoupledTrajectory<F, R> {
                     chain.backward(&block.system(), &p, nodes, w0_bar, &mut bars, ledger)?;
                 }
                 add(p_bar, &bars.0[0]);
-                Ok(start.0.swap_remove(0))
+                Ok(start.0)
             }
         }
     }
@@ -257,9 +269,9 @@ impl<R: Real, F: DifferentiableField<Vector = Vec<R>>> CoupledTrajectory<F, R> {
 
 impl<R: Real> Read<R> {
     /// From the cotangents of the thetas that were read, one behind the other: adds those of w(0) and p.
-    fn backward<F: DifferentiableField<Vector = Vec<R>>>(
+    fn backward<D: Device, F: DifferentiableField<Vector = D::Buffer<R>>>(
         self,
-        block: &CoupledBlock<F, R>,
+        block: &CoupledBlock<F, R, D>,
         p: &Stack<Vec<R>>,
         thetas_bar: &[R],
         parameters_bar: &mut [R],

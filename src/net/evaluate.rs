@@ -3,6 +3,7 @@
 use std::sync::PoisonError;
 
 use crate::gradient::{Ledger, Method};
+use crate::kernels::Cpu;
 use crate::ode::{Real, SolveError, reversal_error};
 
 use super::layer::Statistics;
@@ -64,7 +65,7 @@ impl Network {
                     let field = OdeField::new(chain.clone(), self.running.clone(), mode);
                     let theta = block_parameters(chain, evolving.as_ref(), theta);
                     if let Some(evolving) = evolving {
-                        let block = evolving.block(field, solve).map_err(impossible)?;
+                        let block = evolving.block(&Cpu, field, solve).map_err(impossible)?;
                         // ANODE keeps no more than the block's input.
                         current = block.forward(Method::Anode, &current, &theta, &Ledger::new())?.end().clone();
                         continue;

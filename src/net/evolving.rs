@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::evolution::{
     Configuration, CoupledBlock, Coupling, Evaluation, EvolutionError, Law, Memory, Piece, Reading, WeightField,
 };
+use crate::kernels::Device;
 use crate::ode::{DifferentiableField, Real};
 
 use super::chain::Chain;
@@ -91,16 +92,17 @@ impl Evolving {
         WeightField::new(self.evolution.law, self.weights, self.pieces.clone())
     }
 
-    /// The block of `field` with these weights.
-    pub fn block<R: Real, F: DifferentiableField<Vector = Vec<R>>>(
+    /// The block of `field`, on `device`, with these weights.
+    pub fn block<R: Real, D: Device, F: DifferentiableField<Vector = D::Buffer<R>>>(
         &self,
+        device: &D,
         field: F,
         solve: Solve,
-    ) -> Result<CoupledBlock<F, R>, EvolutionError> {
+    ) -> Result<CoupledBlock<F, R, D>, EvolutionError> {
         let fixed =
             || EvolutionError::Choice("weights evolve on fixed steps; name their number, not tolerances".into());
         let coupling = self.evolution.coupling(solve.steps.count().ok_or_else(fixed)?);
-        CoupledBlock::new(Arc::new(field), Arc::new(self.field()?), solve.tableau, coupling)
+        CoupledBlock::on(device.clone(), Arc::new(field), Arc::new(self.field()?), solve.tableau, coupling)
     }
 
     /// The coefficients in force for the unknowns `p`, as means over the sets of a convolution: names `conv0.diffusion`, values.

@@ -6,6 +6,7 @@ use rand::Rng;
 
 use crate::evolution::{CoupledBlock, CoupledTrajectory, EvolutionError};
 use crate::gradient::Ledger;
+use crate::kernels::Cpu;
 use crate::ode::{FieldError, Real, SolveError, Vector};
 use crate::random::{Stream, stream};
 
@@ -86,7 +87,7 @@ impl Network {
             let Segment::Ode(chain, evolving) = segment else { continue };
             let made = Evolving::new(evolution, chain, place)?;
             let field = OdeField::<f64>::new(chain.clone(), network.running.clone(), Mode::Evaluation);
-            made.block(field, solve)?;
+            made.block(&Cpu, field, solve)?;
             place = made.unknowns.end;
             let (name, range) = (format!("segment{i}.evolution"), made.unknowns.clone());
             let start = StartValue::Constant(0.0);
@@ -210,7 +211,7 @@ impl Network {
                     let field = OdeField::new(chain.clone(), self.running.clone(), self.mode);
                     let theta = block_parameters(chain, evolving.as_ref(), theta);
                     if let Some(evolving) = evolving {
-                        let block = evolving.block(field, solve).map_err(impossible)?;
+                        let block = evolving.block(&Cpu, field, solve).map_err(impossible)?;
                         let trajectory = block.forward(solve.method, &current, &theta, ledger)?;
                         current = trajectory.end().duplicate();
                         kept.push(KeptSegment::Coupled { block, theta, trajectory });

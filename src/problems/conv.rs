@@ -2,28 +2,36 @@
 
 use std::marker::PhantomData;
 
-use crate::kernels::{Activation, ConvShape, conv, conv_vjp_input, conv_vjp_weights};
-use crate::ode::{At, DifferentiableField, FieldError, Real, VectorField, expect_len};
+use crate::kernels::{Activation, ConvShape, Cpu, Device, Part, PartMut};
+use crate::ode::{At, DifferentiableField, FieldError, Real, Vector, VectorField, expect_len};
 
 /// dz/dt = activation(K * z), z one image of `channels` x `size` x `size`, K of `channels` x `channels` x `kernel` x
 /// `kernel` (odd), zero padding: one block of ANODE's figure 1.
-pub struct ConvField<R> {
+pub struct ConvField<R, D: Device = Cpu> {
+    device: D,
     shape: ConvShape,
     activation: Activation,
     real: PhantomData<R>,
 }
 
 /// The state and the pre-activation of one evaluation.
-pub struct ConvTape<R> {
-    z: Vec<R>,
-    x: Vec<R>,
+pub struct ConvTape<B> {
+    z: B,
+    x: B,
 }
 
 impl<R: Real> ConvField<R> {
     /// The field on images of `channels` x `height` x `width`.
-    pub fn new([channels, height, width]: [usize; 3], kernel: usize, activation: Activation) -> Self {
-        let shape = ConvShape::same([channels, height, width], channels, [kernel, kernel]);
-        Self { shape, activation, real: PhantomData }
+    pub fn new(image: [usize; 3], kernel: usize, activation: Activation) -> Self {
+        Self::on(Cpu, image, kernel, activation)
+    }
+}
+
+impl<R: Real, D: Device> ConvField<R, D> {
+    /// The field on images of `channels` x `height` x `width`, on a device.
+    pub fn on(device: D, image: [usize; 3], kernel: usize, activation: Activation) -> Self {
+        let shape = ConvShape::same(image, image[0], [kernel, kernel]);
+        Self { device, shape, activation, real: PhantomData }
     }
 
     /// Length of the state.
@@ -36,52 +44,58 @@ impl<R: Real> ConvField<R> {
         self.shape.weight_len()
     }
 
-    fn preactivation(&self, z: &[R], kernel: &[R], x: &mut [R]) -> Result<(), FieldError> {
+    fn preactivation(&self, z: &D::Buffer<R>, kernel: &D::Buffer<R>, x: &mut D::Buffer<R>) -> Result<(), FieldError> {
         expect_len("state", z.len(), self.shape.input_len())?;
         expect_len("parameters", kernel.len(), self.shape.weight_len())?;
-        conv(&self.shape, z, kernel, None, x);
+        self.device.conv(&self.shape, z, Part::all(kernel), None, x);
         Ok(())
     }
 }
 
-impl<R: Real> VectorField for ConvField<R> {
-    type Vector = Vec<R>;
+impl<R: Real, D: Device> VectorField for ConvField<R, D> {
+    type Vector = D::Buffer<R>;
 
-    fn eval(&self, _: At, z: &Vec<R>, kernel: &Vec<R>, dz: &mut Vec<R>) -> Result<(), FieldError> {
+    fn eval(&self, _: At, z: &Self::Vector, kernel: &Self::Vector, dz: &mut Self::Vector) -> Result<(), FieldError> {
         self.preactivation(z, kernel, dz)?;
-        dz.iter_mut().for_each(|x| *x = self.activation.apply(*x));
+        self.device.activate(self.activation, 1.0, dz);
         Ok(())
     }
 }
 
-impl<R: Real> DifferentiableField for ConvField<R> {
-    type Tape = ConvTape<R>;
+impl<R: Real, D: Device> DifferentiableField for ConvField<R, D> {
+    type Tape = ConvTape<D::Buffer<R>>;
 
-    fn eval_taped(&self, _: At, z: &Vec<R>, kernel: &Vec<R>, dz: &mut Vec<R>) -> Result<ConvTape<R>, FieldError> {
-        let mut x = vec![R::zero(); z.len()];
+    fn eval_taped(
+        &self,
+        _: At,
+        z: &Self::Vector,
+        kernel: &Self::Vector,
+        dz: &mut Self::Vector,
+    ) -> Result<Self::Tape, FieldError> {
+        let mut x = self.device.room(z.len());
         self.preactivation(z, kernel, &mut x)?;
-        for (dz, &x) in dz.iter_mut().zip(&x) {
-            *dz = self.activation.apply(x);
-        }
-        Ok(ConvTape { z: z.clone(), x })
+        dz.copy_from(&x);
+        self.device.activate(self.activation, 1.0, dz);
+        Ok(ConvTape { z: z.duplicate(), x })
     }
 
     fn vjp(
         &self,
-        tape: &ConvTape<R>,
-        kernel: &Vec<R>,
-        cotangent: &Vec<R>,
-        z_bar: &mut Vec<R>,
-        kernel_bar: &mut Vec<R>,
+        tape: &Self::Tape,
+        kernel: &Self::Vector,
+        cotangent: &Self::Vector,
+        z_bar: &mut Self::Vector,
+        kernel_bar: &mut Self::Vector,
     ) -> Result<(), FieldError> {
         expect_len("cotangent", cotangent.len(), self.shape.output_len())?;
-        let x_bar: Vec<R> = tape.x.iter().zip(cotangent).map(|(&x, &c)| self.activation.slope(x) * c).collect();
-        conv_vjp_input(&self.shape, kernel, &x_bar, z_bar);
-        conv_vjp_weights(&self.shape, &tape.z, &x_bar, kernel_bar, None);
+        let mut x_bar = cotangent.duplicate();
+        self.device.activate_vjp(self.activation, 1.0, &tape.x, &mut x_bar);
+        self.device.conv_vjp_input(&self.shape, Part::all(kernel), &x_bar, z_bar);
+        self.device.conv_vjp_weights(&self.shape, &tape.z, &x_bar, PartMut::all(kernel_bar), false);
         Ok(())
     }
 
-    fn tape_bytes(&self, tape: &ConvTape<R>) -> usize {
-        (tape.z.len() + tape.x.len()) * size_of::<R>()
+    fn tape_bytes(&self, tape: &Self::Tape) -> usize {
+        tape.z.bytes() + tape.x.bytes()
     }
 }

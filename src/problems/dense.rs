@@ -2,11 +2,12 @@
 
 use std::marker::PhantomData;
 
-use crate::kernels::Activation;
-use crate::ode::{At, DifferentiableField, FieldError, Real, VectorField, expect_len};
+use crate::kernels::{Activation, Cpu, Device, dense};
+use crate::ode::{At, DifferentiableField, FieldError, Real, Vector, VectorField, expect_len};
 
 /// dz/dt = sign * activation(W z), z of length n, W an n x n matrix stored row by row.
-pub struct Dense<R> {
+pub struct Dense<R, D: Device = Cpu> {
+    device: D,
     n: usize,
     sign: f64,
     activation: Activation,
@@ -14,106 +15,94 @@ pub struct Dense<R> {
 }
 
 /// The state and the pre-activation W z of one evaluation.
-pub struct DenseTape<R> {
-    z: Vec<R>,
-    x: Vec<R>,
+pub struct DenseTape<B> {
+    z: B,
+    x: B,
 }
 
 impl<R: Real> Dense<R> {
     /// The field with this activation and sign.
     pub fn new(n: usize, activation: Activation, sign: f64) -> Self {
-        Self { n, sign, activation, real: PhantomData }
+        Self::on(Cpu, n, activation, sign)
     }
 
     /// dz/dt = tanh(W z).
     pub fn tanh(n: usize) -> Self {
         Self::new(n, Activation::Tanh, 1.0)
     }
+}
 
-    fn preactivation(&self, z: &[R], w: &[R], x: &mut [R]) -> Result<(), FieldError> {
+impl<R: Real, D: Device> Dense<R, D> {
+    /// The field with this activation and sign, on a device.
+    pub fn on(device: D, n: usize, activation: Activation, sign: f64) -> Self {
+        Self { device, n, sign, activation, real: PhantomData }
+    }
+
+    fn preactivation(&self, z: &D::Buffer<R>, w: &D::Buffer<R>, x: &mut D::Buffer<R>) -> Result<(), FieldError> {
         expect_len("state", z.len(), self.n)?;
         expect_len("parameters", w.len(), self.n * self.n)?;
-        for (x, row) in x.iter_mut().zip(w.chunks_exact(self.n)) {
-            *x = dot(row, z);
-        }
+        self.device.dense(w, z, x);
         Ok(())
-    }
-
-    fn activate(&self, x: R) -> R {
-        R::of(self.sign) * self.activation.apply(x)
     }
 }
 
-impl<R: Real> VectorField for Dense<R> {
-    type Vector = Vec<R>;
+impl<R: Real, D: Device> VectorField for Dense<R, D> {
+    type Vector = D::Buffer<R>;
 
-    fn eval(&self, _: At, z: &Vec<R>, w: &Vec<R>, dz: &mut Vec<R>) -> Result<(), FieldError> {
+    fn eval(&self, _: At, z: &Self::Vector, w: &Self::Vector, dz: &mut Self::Vector) -> Result<(), FieldError> {
         self.preactivation(z, w, dz)?;
-        dz.iter_mut().for_each(|x| *x = self.activate(*x));
+        self.device.activate(self.activation, self.sign, dz);
         Ok(())
     }
 }
 
-impl<R: Real> DifferentiableField for Dense<R> {
-    type Tape = DenseTape<R>;
+impl<R: Real, D: Device> DifferentiableField for Dense<R, D> {
+    type Tape = DenseTape<D::Buffer<R>>;
 
-    fn eval_taped(&self, _: At, z: &Vec<R>, w: &Vec<R>, dz: &mut Vec<R>) -> Result<DenseTape<R>, FieldError> {
-        let mut x = vec![R::zero(); self.n];
+    fn eval_taped(
+        &self,
+        _: At,
+        z: &Self::Vector,
+        w: &Self::Vector,
+        dz: &mut Self::Vector,
+    ) -> Result<Self::Tape, FieldError> {
+        let mut x = self.device.room(self.n);
         self.preactivation(z, w, &mut x)?;
-        for (dz, &x) in dz.iter_mut().zip(&x) {
-            *dz = self.activate(x);
-        }
-        Ok(DenseTape { z: z.clone(), x })
+        dz.copy_from(&x);
+        self.device.activate(self.activation, self.sign, dz);
+        Ok(DenseTape { z: z.duplicate(), x })
     }
 
     fn vjp(
         &self,
-        tape: &DenseTape<R>,
-        w: &Vec<R>,
-        cotangent: &Vec<R>,
-        z_bar: &mut Vec<R>,
-        w_bar: &mut Vec<R>,
+        tape: &Self::Tape,
+        w: &Self::Vector,
+        cotangent: &Self::Vector,
+        z_bar: &mut Self::Vector,
+        w_bar: &mut Self::Vector,
     ) -> Result<(), FieldError> {
         expect_len("cotangent", cotangent.len(), self.n)?;
-        let rows = w.chunks_exact(self.n).zip(w_bar.chunks_exact_mut(self.n));
-        for ((&c, &x), (row, row_bar)) in cotangent.iter().zip(&tape.x).zip(rows) {
-            let x_bar = R::of(self.sign) * self.activation.slope(x) * c;
-            for ((&w, w_bar), (&z, z_bar)) in row.iter().zip(row_bar).zip(tape.z.iter().zip(z_bar.iter_mut())) {
-                *z_bar = *z_bar + w * x_bar;
-                *w_bar = *w_bar + z * x_bar;
-            }
-        }
+        let mut x_bar = cotangent.duplicate();
+        self.device.activate_vjp(self.activation, self.sign, &tape.x, &mut x_bar);
+        self.device.dense_vjp(w, &tape.z, &x_bar, z_bar, w_bar);
         Ok(())
     }
 
-    fn tape_bytes(&self, tape: &DenseTape<R>) -> usize {
-        (tape.z.len() + tape.x.len()) * size_of::<R>()
+    fn tape_bytes(&self, tape: &Self::Tape) -> usize {
+        tape.z.bytes() + tape.x.bytes()
     }
-}
-
-/// Inner product in eight interleaved partial sums: a fixed order that the compiler can vectorise.
-fn dot<R: Real>(a: &[R], b: &[R]) -> R {
-    const LANES: usize = 8;
-    let mut sums = [R::zero(); LANES];
-    let (whole_a, whole_b) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
-    let rest: R = whole_a.remainder().iter().zip(whole_b.remainder()).map(|(&a, &b)| a * b).sum();
-    for (a, b) in whole_a.zip(whole_b) {
-        for i in 0..LANES {
-            sums[i] = sums[i] + a[i] * b[i];
-        }
-    }
-    sums.iter().copied().sum::<R>() + rest
 }
 
 /// Spectral norm of an n x n matrix, by the power method on W^T W from a fixed start until it changes by less than
 /// 1e-12 relative, at most 10,000 times.
 pub fn spectral_norm(w: &[f64], n: usize) -> f64 {
     let mut v: Vec<f64> = (0..n).map(|i| 1.0 + (i as f64).sin() / 2.0).collect();
+    let mut u = vec![0.0; n];
     let mut norm = 0.0;
     for _ in 0..10_000 {
         let length = v.iter().map(|x| x * x).sum::<f64>().sqrt();
         v.iter_mut().for_each(|x| *x /= length);
-        let u: Vec<f64> = w.chunks_exact(n).map(|row| dot(row, &v)).collect();
+        dense(w, &v, &mut u);
         let next = u.iter().map(|x| x * x).sum::<f64>().sqrt();
         v.fill(0.0);
         for (row, u) in w.chunks_exact(n).zip(&u) {

@@ -2,18 +2,19 @@
 
 use std::marker::PhantomData;
 
-use crate::ode::{At, FieldError, Real, VectorField, expect_len};
+use crate::kernels::{Activation, Cpu, Device};
+use crate::ode::{At, FieldError, Real, Vector, VectorField, expect_len};
 
 /// dz/dt = rate z, without parameters; z(t) = z(0) exp(rate t).
-pub struct ScalarLinear<R> {
+pub struct ScalarLinear<R, D: Device = Cpu> {
     rate: f64,
-    real: PhantomData<R>,
+    on: PhantomData<(R, D)>,
 }
 
-impl<R: Real> ScalarLinear<R> {
+impl<R: Real, D: Device> ScalarLinear<R, D> {
     /// The field of this rate.
     pub fn new(rate: f64) -> Self {
-        Self { rate, real: PhantomData }
+        Self { rate, on: PhantomData }
     }
 
     /// z(1) for z(0) = 1.
@@ -22,18 +23,20 @@ impl<R: Real> ScalarLinear<R> {
     }
 }
 
-impl<R: Real> VectorField for ScalarLinear<R> {
-    type Vector = Vec<R>;
+impl<R: Real, D: Device> VectorField for ScalarLinear<R, D> {
+    type Vector = D::Buffer<R>;
 
-    fn eval(&self, _: At, z: &Vec<R>, _: &Vec<R>, dz: &mut Vec<R>) -> Result<(), FieldError> {
+    fn eval(&self, _: At, z: &Self::Vector, _: &Self::Vector, dz: &mut Self::Vector) -> Result<(), FieldError> {
         expect_len("state", z.len(), 1)?;
-        dz[0] = R::of(self.rate) * z[0];
+        dz.copy_from(z);
+        dz.scale(R::of(self.rate));
         Ok(())
     }
 }
 
 /// dz/dt = -max(0, c z), without parameters; z(t) = z(0) exp(-c t) for z(0), c > 0.
-pub struct ScalarRelu<R> {
+pub struct ScalarRelu<R, D: Device = Cpu> {
+    device: D,
     c: f64,
     real: PhantomData<R>,
 }
@@ -41,7 +44,14 @@ pub struct ScalarRelu<R> {
 impl<R: Real> ScalarRelu<R> {
     /// The field of this constant.
     pub fn new(c: f64) -> Self {
-        Self { c, real: PhantomData }
+        Self::on(Cpu, c)
+    }
+}
+
+impl<R: Real, D: Device> ScalarRelu<R, D> {
+    /// The field of this constant, on a device.
+    pub fn on(device: D, c: f64) -> Self {
+        Self { device, c, real: PhantomData }
     }
 
     /// z(1) for z(0) = 1 and c > 0.
@@ -50,14 +60,15 @@ impl<R: Real> ScalarRelu<R> {
     }
 }
 
-impl<R: Real> VectorField for ScalarRelu<R> {
-    type Vector = Vec<R>;
+impl<R: Real, D: Device> VectorField for ScalarRelu<R, D> {
+    type Vector = D::Buffer<R>;
 
-    fn eval(&self, _: At, z: &Vec<R>, _: &Vec<R>, dz: &mut Vec<R>) -> Result<(), FieldError> {
+    fn eval(&self, _: At, z: &Self::Vector, _: &Self::Vector, dz: &mut Self::Vector) -> Result<(), FieldError> {
         expect_len("state", z.len(), 1)?;
-        let x = R::of(self.c) * z[0];
-        // `max` would turn a NaN into 0 and hide it.
-        dz[0] = if x <= R::zero() { R::zero() } else { -x };
+        let mut x = z.duplicate();
+        x.scale(R::of(self.c));
+        self.device.activate(Activation::Relu, 1.0, &mut x);
+        dz.set_scaled(R::of(-1.0), &x);
         Ok(())
     }
 }

@@ -1,6 +1,7 @@
 //! A network in training on a device: parameters, loss and optimiser are dfdx's there, the network between images and logits is one
 //! custom operation on dfdx's tape. No activation leaves the device; a step waits once, for the logits.
 
+use std::ops::Range;
 use std::sync::{Arc, Mutex};
 
 use dfdx::optim::{Momentum, SgdConfig, WeightDecay};
@@ -18,12 +19,36 @@ use super::crossing::{Crossing, Line, said, to_buffer, to_tensor};
 pub struct DeviceLearner<D: Crossing> {
     network: Arc<DeviceNetwork<D>>,
     tensors: D::Tensors,
-    /// The parameters, as dfdx moves them and as the network reads them.
-    parameters: Line<D>,
+    /// The parameters, as the network reads them.
     theta: Arc<D::Buffer<f32>>,
+    groups: Vec<Group<D>>,
+}
+
+/// Parameters that are moved alike: the weights, which decay, or the unknowns of a weight evolution, which do not.
+struct Group<D: Crossing> {
+    range: Range<usize>,
+    /// The parameters, as dfdx moves them.
+    parameters: Line<D>,
     ones: Line<D>,
     velocity: Gradients<f32, D::Tensors>,
     sgd: SgdConfig,
+}
+
+impl<D: Crossing> Group<D> {
+    fn new(
+        device: &D,
+        tensors: &D::Tensors,
+        theta: &D::Buffer<f32>,
+        range: Range<usize>,
+        sgd: SgdConfig,
+    ) -> Result<Self, SolveError> {
+        let shape = (range.len(),);
+        let parameters = to_tensor(device, tensors, Part::new(theta, range.clone()), shape)?;
+        let ones = tensors.try_ones_like(&shape).map_err(said)?;
+        let mut velocity = Gradients::leaky();
+        velocity.try_alloc_for(&parameters).map_err(said)?;
+        Ok(Self { range, parameters, ones, velocity, sgd })
+    }
 }
 
 /// The loss and the gradient of one batch.
@@ -38,20 +63,11 @@ pub struct DeviceGradient<D: Crossing> {
     pub theta: D::Buffer<f32>,
 }
 
-fn whole<B: Vector>(buffer: &B) -> Part<'_, B> {
-    Part::new(buffer, 0..buffer.len())
-}
-
-fn whole_mut<B: Vector>(buffer: &mut B) -> PartMut<'_, B> {
-    let len = buffer.len();
-    PartMut::new(buffer, 0..len)
-}
-
 impl<D: Crossing> DeviceLearner<D> {
     /// A learner on `device` with these parameters and no velocity.
     ///
     /// # Errors
-    /// A network whose weights evolve, and a device that fails.
+    /// A device that fails.
     pub fn new(
         network: Arc<Network>,
         device: D,
@@ -61,15 +77,18 @@ impl<D: Crossing> DeviceLearner<D> {
     ) -> Result<Self, StepError> {
         let tensors = device.tensors()?;
         let theta = device.upload(theta.to_vec());
-        let parameters = to_tensor(&device, &tensors, whole(&theta), (theta.len(),))?;
-        let ones = tensors.try_ones_like(&(theta.len(),)).map_err(said)?;
-        let mut velocity = Gradients::leaky();
-        velocity.try_alloc_for(&parameters).map_err(said)?;
         let momentum = Some(Momentum::Classic(momentum));
-        let weight_decay = (weight_decay > 0.0).then_some(WeightDecay::L2(weight_decay));
-        let sgd = SgdConfig { lr: 0.0, momentum, weight_decay };
-        let network = Arc::new(DeviceNetwork::new(network, device)?);
-        let learner = Self { network, tensors, parameters, theta: Arc::new(theta), ones, velocity, sgd };
+        let decaying = (weight_decay > 0.0).then_some(WeightDecay::L2(weight_decay));
+        let weights = network.weight_count();
+        let mut groups = vec![];
+        for (range, weight_decay) in [(0..weights, decaying), (weights..theta.len(), None)] {
+            if !range.is_empty() {
+                let sgd = SgdConfig { lr: 0.0, momentum, weight_decay };
+                groups.push(Group::new(&device, &tensors, &theta, range, sgd)?);
+            }
+        }
+        let network = Arc::new(DeviceNetwork::new(network, device));
+        let learner = Self { network, tensors, theta: Arc::new(theta), groups };
         learner.device().settle()?;
         Ok(learner)
     }
@@ -104,7 +123,7 @@ impl<D: Crossing> DeviceLearner<D> {
         let (output, kept) = self.network.forward(&images, &theta, solve, &lock(ledger))?;
         drop(images);
         let shape = (labels.len(), self.network.network().classes());
-        let logits = to_tensor(&device, &self.tensors, whole(&output), shape)?;
+        let logits = to_tensor(&device, &self.tensors, Part::all(&output), shape)?;
 
         // What the network's vjp finds is left here: dfdx's errors have no room for ours, and its gradients are its own.
         let found = Arc::new(Mutex::new(None));
@@ -113,7 +132,7 @@ impl<D: Crossing> DeviceLearner<D> {
         let mut tape = OwnedTape::default();
         tape.add_backward_op(move |gradients| {
             let mut logits_bar = on.zeros(shape.0 * shape.1);
-            on.read(gradients.get_or_alloc_mut(&logits_ghost)?, whole_mut(&mut logits_bar));
+            on.read(gradients.get_or_alloc_mut(&logits_ghost)?, PartMut::all(&mut logits_bar));
             let mut theta_bar = theta.zeros_like();
             let done = network.backward(kept, &theta, &logits_bar, &mut theta_bar, solve, &lock(&ledger));
             *lock(&left) = Some(done.map(|()| theta_bar));
@@ -148,15 +167,17 @@ impl<D: Crossing> DeviceLearner<D> {
     /// # Errors
     /// What dfdx says.
     pub fn update(&mut self, learning_rate: f64, gradient: &D::Buffer<f32>) -> Result<(), StepError> {
-        self.sgd.lr = learning_rate;
         let device = self.network.device();
-        let mut gradients = Gradients::leaky();
-        let down = gradients.get_or_alloc_mut(&self.parameters).map_err(said)?;
-        device.write(down, whole(gradient));
-        let velocity = self.velocity.get_or_alloc_mut(&self.parameters).map_err(said)?;
-        self.sgd.try_update(&mut self.parameters, velocity, down).map_err(said)?;
         let mut theta = device.zeros(self.theta.len());
-        to_buffer(device, &self.ones, &self.parameters, whole_mut(&mut theta))?;
+        for Group { range, parameters, ones, velocity, sgd } in &mut self.groups {
+            sgd.lr = learning_rate;
+            let mut gradients = Gradients::leaky();
+            let down = gradients.get_or_alloc_mut(parameters).map_err(said)?;
+            device.write(down, Part::new(gradient, range.clone()));
+            let velocity = velocity.get_or_alloc_mut(parameters).map_err(said)?;
+            sgd.try_update(parameters, velocity, down).map_err(said)?;
+            to_buffer(device, ones, parameters, PartMut::new(&mut theta, range.clone()))?;
+        }
         self.theta = Arc::new(theta);
         Ok(())
     }
@@ -168,7 +189,9 @@ impl<D: Crossing> DeviceLearner<D> {
     pub fn velocity(&self) -> Result<Vec<f32>, StepError> {
         let device = self.device();
         let mut velocity = device.zeros(self.theta.len());
-        to_buffer(device, &self.ones, &self.velocity.get(&self.parameters), whole_mut(&mut velocity))?;
+        for Group { range, parameters, ones, velocity: moving, .. } in &self.groups {
+            to_buffer(device, ones, &moving.get(parameters), PartMut::new(&mut velocity, range.clone()))?;
+        }
         Ok(device.download(&velocity))
     }
 
@@ -176,7 +199,10 @@ impl<D: Crossing> DeviceLearner<D> {
     pub fn set_velocity(&mut self, velocity: &[f32]) -> Result<(), StepError> {
         let device = self.network.device();
         let velocity = device.upload(velocity.to_vec());
-        device.write(self.velocity.get_or_alloc_mut(&self.parameters).map_err(said)?, whole(&velocity));
+        for group in &mut self.groups {
+            let moving = group.velocity.get_or_alloc_mut(&group.parameters).map_err(said)?;
+            device.write(moving, Part::new(&velocity, group.range.clone()));
+        }
         Ok(())
     }
 
@@ -184,9 +210,9 @@ impl<D: Crossing> DeviceLearner<D> {
     pub fn set_theta(&mut self, theta: &[f32]) -> Result<(), StepError> {
         let device = self.network.device();
         let theta = device.upload(theta.to_vec());
-        self.parameters = to_tensor(device, &self.tensors, whole(&theta), (theta.len(),))?;
-        self.velocity = Gradients::leaky();
-        self.velocity.try_alloc_for(&self.parameters).map_err(said)?;
+        for group in &mut self.groups {
+            *group = Group::new(device, &self.tensors, &theta, group.range.clone(), group.sgd)?;
+        }
         self.theta = Arc::new(theta);
         Ok(())
     }

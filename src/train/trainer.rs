@@ -120,7 +120,7 @@ impl Trainer {
     /// A fresh start on a device: the same parameters.
     ///
     /// # Errors
-    /// Nothing to train on, a network whose weights evolve, a device that fails.
+    /// Nothing to train on, a device that fails.
     pub fn on<D: Crossing>(
         device: D,
         network: Network,

@@ -5,10 +5,18 @@
 use std::sync::{Arc, Mutex};
 
 use anode::data::{Alteration, synthetic};
+use anode::evolution::{
+    Configuration, CoupledBlock, Coupling, Evaluation, History, Kernel, Law, Memory, Piece, Reading, Sigma, Symbol,
+    Terms, WeightField,
+};
 use anode::gradient::{Ledger, Method};
-use anode::kernels::Device;
-use anode::net::{DeviceNetwork, Form, NETWORKS, NetSpec, Network, Part, SegmentSpec, Solve, Steps, network};
+use anode::kernels::{Activation, Device};
+use anode::net::{
+    DeviceNetwork, Evolution, Form, NETWORKS, NetSpec, Network, Part, SegmentSpec, Sharing, Solve, Stepping, Steps,
+    network,
+};
 use anode::ode::{Real, Vector, relative_distance, solver};
+use anode::problems::ConvField;
 use anode::random::{Stream, normal, stream};
 use anode::train::{Crossing, DeviceLearner};
 
@@ -38,9 +46,8 @@ pub fn small() -> NetSpec {
 /// Logits, gradient, running statistics after it, and logits in evaluation mode.
 pub type Found = [Vec<f64>; 4];
 
-fn on_cpu<R: Real>(spec: &NetSpec, n: usize, solve: Solve) -> Found {
-    let net = Network::with_norms(spec, 2);
-    let (images, theta, bar) = inputs::<R>(&net, spec, n);
+fn on_cpu<R: Real>(net: Network, pixels: usize, n: usize, solve: Solve) -> Found {
+    let (images, theta, bar) = inputs::<R>(&net, pixels, n);
     let ledger = Ledger::new();
     let (logits, kept) = net.forward(&images, &theta, solve, &ledger).unwrap();
     let mut theta_bar = vec![R::zero(); theta.len()];
@@ -50,19 +57,20 @@ fn on_cpu<R: Real>(spec: &NetSpec, n: usize, solve: Solve) -> Found {
 }
 
 /// The same numbers in both types, as far as `f32` can hold them.
-fn inputs<R: Real>(net: &Network, spec: &NetSpec, n: usize) -> (Vec<R>, Vec<R>, Vec<R>) {
+fn inputs<R: Real>(net: &Network, pixels: usize, n: usize) -> (Vec<R>, Vec<R>, Vec<R>) {
     let draw = |seed, len| {
         let numbers: Vec<f64> = normal(&mut stream(seed, Stream::Data), len, 1.0);
         numbers.into_iter().map(|x| R::of(f64::from(x as f32))).collect()
     };
-    let theta = net.initial::<f32>(3).into_iter().map(|x| R::of(x.into())).collect();
-    (draw(1, n * spec.input.iter().product::<usize>()), theta, draw(2, n * net.classes()))
+    let mut theta: Vec<R> = net.initial::<f32>(3).into_iter().map(|x| R::of(x.into())).collect();
+    // Weights that evolve start as ones that do not.
+    theta[net.weight_count()..].iter_mut().enumerate().for_each(|(i, p)| *p = R::of(0.25 - 0.125 * (i % 4) as f64));
+    (draw(1, n * pixels), theta, draw(2, n * net.classes()))
 }
 
-fn on_device<D: Device, R: Real>(device: &D, spec: &NetSpec, n: usize, solve: Solve) -> Found {
-    let host = Arc::new(Network::with_norms(spec, 2));
-    let (images, theta, bar) = inputs::<R>(&host, spec, n);
-    let net = DeviceNetwork::new(host, device.clone()).unwrap();
+fn on_device<D: Device, R: Real>(device: &D, net: Network, pixels: usize, n: usize, solve: Solve) -> Found {
+    let (images, theta, bar) = inputs::<R>(&net, pixels, n);
+    let net = DeviceNetwork::new(Arc::new(net), device.clone());
     let (images, theta, bar) = (device.upload(images), device.upload(theta), device.upload(bar));
     let ledger = Ledger::new();
     let (logits, kept) = net.forward(&images, &theta, solve, &ledger).unwrap();
@@ -78,9 +86,22 @@ const WHAT: [&str; 4] = ["logits", "gradient", "running statistics", "logits in 
 
 /// Double precision to rounding; single precision no further off than the CPU's.
 pub fn network_agrees<D: Device>(device: &D, name: &str, spec: &NetSpec, n: usize, solve: Solve) {
-    let expected = on_cpu::<f64>(spec, n, solve);
-    let found = on_device::<D, f64>(device, spec, n, solve);
-    let (single, device_single) = (on_cpu::<f32>(spec, n, solve), on_device::<D, f32>(device, spec, n, solve));
+    built_network_agrees(device, name, || Network::with_norms(spec, 2), spec, n, solve);
+}
+
+fn built_network_agrees<D: Device>(
+    device: &D,
+    name: &str,
+    build: impl Fn() -> Network,
+    spec: &NetSpec,
+    n: usize,
+    solve: Solve,
+) {
+    let pixels = spec.input.iter().product();
+    let expected = on_cpu::<f64>(build(), pixels, n, solve);
+    let found = on_device::<D, f64>(device, build(), pixels, n, solve);
+    let single = on_cpu::<f32>(build(), pixels, n, solve);
+    let device_single = on_device::<D, f32>(device, build(), pixels, n, solve);
     for (i, what) in WHAT.iter().enumerate() {
         let error = relative_distance(&found[i], &expected[i]);
         assert!(error < 1e-9, "{name}, {what}: {error:e}");
@@ -103,22 +124,101 @@ pub fn all_networks_agree<D: Device>(device: &D, width: usize) {
 
 /// Every exact method gives the same bits; every method the CPU's gradient.
 pub fn every_method_agrees<D: Device>(device: &D) {
-    let gradient = |method| on_device::<D, f64>(device, &small(), 3, solve("heun", 3, method)).to_vec();
+    let net = || Network::with_norms(&small(), 2);
+    let gradient = |method| on_device::<D, f64>(device, net(), 128, 3, solve("heun", 3, method)).to_vec();
     let full = gradient(Method::Full);
     for method in [Method::Anode, Method::Uniform(2), Method::Revolve(1), Method::Revolve(2)] {
         assert!(gradient(method) == full, "{method}");
     }
     for method in [Method::ReverseTime, Method::StoredAdjoint, Method::Leapfrog, Method::Reversible] {
-        let expected = on_cpu::<f64>(&small(), 3, solve("heun", 3, method));
+        let expected = on_cpu::<f64>(net(), 128, 3, solve("heun", 3, method));
         let found = gradient(method);
         let error = relative_distance(&found[1], &expected[1]);
         assert!(error < 1e-8, "{method}: {error:e}");
     }
 }
 
+/// Weights that evolve by all terms, with coefficients of their own for each channel.
+pub fn evolution(stepping: Stepping, memory: Memory) -> Evolution {
+    let (law, sharing) = (Law::new(Terms::Rda), Sharing::Channel);
+    Evolution { law, sharing, stepping, memory, evaluation: Evaluation::Steps, allow_unstable: true }
+}
+
+const MEMORIES: [Memory; 3] = [
+    Memory::NONE,
+    Memory { kernel: Kernel::Exponential { rate: 2.0 }, history: History::Rest },
+    Memory { kernel: Kernel::Box { width: 0.4 }, history: History::Zero },
+];
+
+/// Both configurations with every memory, in a network.
+pub fn evolving_networks_agree<D: Device>(device: &D) {
+    for stepping in [Stepping::Together, Stepping::First(2, Reading::Matching), Stepping::First(3, Reading::Final)] {
+        for memory in MEMORIES {
+            let how = solve("heun", 2, Method::Anode);
+            let build = || Network::evolving(&small(), evolution(stepping, memory), how).unwrap();
+            built_network_agrees(device, &format!("{stepping:?}, {memory:?}"), build, &small(), 3, how);
+        }
+    }
+}
+
+/// A coupled block in every configuration, with every memory, under exact methods and others: z(1) and the gradients for z(0), and for
+/// w(0) and p, as on the CPU.
+pub fn coupled_blocks_agree<D: Device>(device: &D) {
+    let draw = |seed, len, std| -> Vec<f64> { normal(&mut stream(seed, Stream::Data), len, std) };
+    let pieces =
+        || vec![Piece { range: 0..18, grid: [3, 3], groups: 2 }, Piece { range: 18..27, grid: [3, 3], groups: 1 }];
+    let sigma = |evaluation| if evaluation == Evaluation::Steps { Sigma::Tanh } else { Sigma::Identity };
+    let first = |reading| Configuration::First { steps: 2, weight_steps: 3, reading };
+    let configurations = [Configuration::Together { steps: 3 }, first(Reading::Matching), first(Reading::Final)];
+    let multiplier = Evaluation::Multiplier(Symbol::Discrete);
+    let mut couplings = vec![];
+    for configuration in configurations {
+        for memory in MEMORIES {
+            couplings.push(Coupling { configuration, memory, ..Coupling::together(1) });
+        }
+        couplings.push(Coupling { configuration, evaluation: multiplier, ..Coupling::together(1) });
+    }
+    let (image, rk) = ([2, 4, 4], solver("heun").unwrap());
+    for terms in [Terms::Rda, Terms::Constant] {
+        for &coupling in &couplings {
+            let law = Law { sigma: sigma(coupling.evaluation), ..Law::new(terms) };
+            let weights = Arc::new(WeightField::<f64>::new(law, 36, pieces()).unwrap());
+            let parameters = [draw(1, 36, 0.5), draw(2, weights.parameters(), 0.3)].concat();
+            let z0 = draw(3, 32, 1.0);
+            let host = ConvField::<f64>::new(image, 3, Activation::Tanh);
+            let expected = CoupledBlock::new(Arc::new(host), weights.clone(), rk, coupling).unwrap();
+            let field = ConvField::<f64, D>::on(device.clone(), image, 3, Activation::Tanh);
+            let block = CoupledBlock::on(device.clone(), Arc::new(field), weights, rk, coupling).unwrap();
+            for method in [Method::Full, Method::Anode, Method::Revolve(2), Method::ReverseTime, Method::StoredAdjoint]
+            {
+                let ledger = Ledger::new();
+                let mut bar = vec![0.5; parameters.len()];
+                let forward = expected.forward(method, &z0, &parameters, &ledger).unwrap();
+                let end = forward.end().clone();
+                let z_bar = forward.backward(&expected, &parameters, &end, &mut bar, &ledger).unwrap();
+
+                let there = Ledger::new();
+                let mut bar_there = vec![0.5; parameters.len()];
+                let forward = block.forward(method, &device.upload(z0.clone()), &parameters, &there).unwrap();
+                let end_there = forward.end().clone();
+                let z_bar_there = forward.backward(&block, &parameters, &end_there, &mut bar_there, &there).unwrap();
+                device.settle().unwrap();
+                assert_eq!(ledger.cost(), there.cost(), "the same work, and the same bytes");
+                for (what, found, expected) in [
+                    ("z(1)", end_there.to_f64(), end),
+                    ("z(0)", z_bar_there.to_f64(), z_bar),
+                    ("w(0) and p", bar_there, bar),
+                ] {
+                    let error = relative_distance(&found, &expected);
+                    assert!(error < 1e-12, "{terms:?}, {coupling:?}, {method}, {what}: {error:e}");
+                }
+            }
+        }
+    }
+}
+
 /// The loss of each of `steps` steps of stochastic gradient descent on the CPU, written out, in numbers of type `R`.
-fn losses_on_cpu<R: Real>(spec: &NetSpec, steps: usize, solve: Solve) -> Vec<f64> {
-    let net = Network::new(spec);
+fn losses_on_cpu<R: Real>(net: Network, steps: usize, solve: Solve) -> Vec<f64> {
     let mut theta: Vec<R> = net.initial::<f32>(5).into_iter().map(|x| R::of(x.into())).collect();
     let mut velocity = theta.zeros_like();
     (0..steps)
@@ -137,7 +237,8 @@ fn losses_on_cpu<R: Real>(spec: &NetSpec, steps: usize, solve: Solve) -> Vec<f64
             }
             let mut theta_bar = theta.zeros_like();
             net.backward(kept, &theta, &bar, &mut theta_bar, solve, &ledger).unwrap();
-            theta_bar.axpy(R::of(DECAY), &theta);
+            let weights = theta_bar.iter_mut().zip(&theta).take(net.weight_count());
+            weights.for_each(|(bar, &theta)| *bar = *bar + R::of(DECAY) * theta);
             velocity.scale(R::of(MOMENTUM));
             velocity.axpy(R::one(), &theta_bar);
             theta.axpy(R::of(-RATE), &velocity);
@@ -159,9 +260,25 @@ fn batch(step: usize) -> (Vec<f32>, Vec<u8>) {
 /// Twenty steps of training on the device and on the CPU, by curves; and twice on the device, by bits.
 pub fn training_agrees<D: Crossing>(device: &D) {
     let spec = (network("resnet4").unwrap().build)(Form::Ode, 4, 10);
-    let (steps, solve) = (20, solve("euler", 2, Method::Anode));
+    let losses = built_training_agrees(device, || Network::new(&spec), 20);
+    let mean = |part: &[f64]| part.iter().sum::<f64>() / part.len() as f64;
+    assert!(mean(&losses[15..]) < mean(&losses[..5]), "it learns: {losses:?}");
+}
+
+/// A few steps of training in both configurations of ANODEV2.
+pub fn training_of_evolving_weights_agrees<D: Crossing>(device: &D) {
+    let spec = (network("resnet4").unwrap().build)(Form::Ode, 4, 10);
+    for stepping in [Stepping::Together, Stepping::First(5, Reading::Matching), Stepping::First(5, Reading::Final)] {
+        let how = solve("euler", 2, Method::Anode);
+        let build = || Network::evolving(&spec, evolution(stepping, Memory::NONE), how).unwrap();
+        built_training_agrees(device, build, 4);
+    }
+}
+
+fn built_training_agrees<D: Crossing>(device: &D, build: impl Fn() -> Network, steps: usize) -> Vec<f64> {
+    let solve = solve("euler", 2, Method::Anode);
     let train = |steps| {
-        let net = Arc::new(Network::new(&spec));
+        let net = Arc::new(build());
         let theta = net.initial::<f32>(5);
         let mut learner = DeviceLearner::new(net, device.clone(), &theta, MOMENTUM, DECAY).unwrap();
         let losses: Vec<f64> = (0..steps)
@@ -179,10 +296,10 @@ pub fn training_agrees<D: Crossing>(device: &D) {
     let (losses, ..) = train(steps);
     let again = train(4);
     assert!(again == train(4) && again.0 == losses[..4], "the same bits twice");
-    let (expected, single) = (losses_on_cpu::<f64>(&spec, steps, solve), losses_on_cpu::<f32>(&spec, steps, solve));
+    let expected = losses_on_cpu::<f64>(build(), steps, solve);
+    let single = losses_on_cpu::<f32>(build(), steps, solve);
     let worst = |losses: &[f64]| losses.iter().zip(&expected).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
     let (of_device, of_cpu) = (worst(&losses), worst(&single));
     assert!(of_device <= 10.0 * of_cpu + 1e-4, "losses off by {of_device:e}, on the CPU by {of_cpu:e}");
-    let mean = |part: &[f64]| part.iter().sum::<f64>() / part.len() as f64;
-    assert!(mean(&losses[15..]) < mean(&losses[..5]), "it learns: {losses:?}");
+    losses
 }

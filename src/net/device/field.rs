@@ -21,7 +21,7 @@ pub struct DeviceField<D: Device, R: Real> {
 
 impl<D: Device, R: Real> DeviceField<D, R> {
     fn on_device<'a>(&'a self, step: usize, theta: &'a D::Buffer<R>) -> OnDevice<'a, D, R> {
-        OnDevice::new(&self.device, &self.chain, step, Part::new(theta, 0..theta.len()))
+        OnDevice::new(&self.device, &self.chain, step, Part::all(theta))
     }
 
     fn check(&self, z: &D::Buffer<R>, theta: &D::Buffer<R>) -> Result<(), FieldError> {
@@ -71,8 +71,7 @@ impl<D: Device, R: Real> DifferentiableField for DeviceField<D, R> {
         z_bar: &mut Self::Vector,
         theta_bar: &mut Self::Vector,
     ) -> Result<(), FieldError> {
-        let whole = 0..theta_bar.len();
-        let mut theta_bar = PartMut::new(theta_bar, whole);
+        let mut theta_bar = PartMut::all(theta_bar);
         if let Some(bar) = self.on_device(tape.step, theta).vjp(tape, cotangent, &mut theta_bar, true) {
             z_bar.axpy(R::one(), &bar);
         }

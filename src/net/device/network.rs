@@ -3,11 +3,12 @@
 use std::marker::PhantomData;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::gradient::Ledger;
+use crate::evolution::{CoupledBlock, CoupledTrajectory};
+use crate::gradient::{Ledger, Method};
 use crate::kernels::{Device, Part, PartMut};
 use crate::net::chain::Chain;
 use crate::net::layer::Statistics;
-use crate::net::network::Network;
+use crate::net::network::{Network, block_parameters, impossible};
 use crate::net::ode_field::Mode;
 use crate::net::residual::Residual;
 use crate::net::segment::Segment;
@@ -35,20 +36,17 @@ enum KeptSegment<D: Device, R: Real> {
     Plain(Arc<Chain>, DeviceTape<D, R>),
     Residual(Arc<Residual>, ResidualTape<D, R>),
     Ode { field: DeviceField<D, R>, solved: Solved<DeviceField<D, R>> },
+    Coupled { block: Coupled<D, R>, theta: Vec<R>, trajectory: CoupledTrajectory<DeviceField<D, R>, R, D> },
 }
 
+type Coupled<D, R> = CoupledBlock<DeviceField<D, R>, R, D>;
+
 impl<D: Device> DeviceNetwork<D> {
-    /// `network` on `device`, with its running statistics.
-    ///
-    /// # Errors
-    /// A network whose weights evolve: their evolution is computed on the CPU alone.
-    pub fn new(network: Arc<Network>, device: D) -> Result<Self, SolveError> {
-        if network.segments().iter().any(|segment| matches!(segment, Segment::Ode(_, Some(_)))) {
-            let why = "weights that evolve are computed on the CPU only; use --device cpu, or a form without evolution";
-            return Err(SolveError::Device(why.into()));
-        }
+    /// `network` on `device`, with its running statistics. Weights that evolve are stepped in host memory, as
+    /// [`CoupledBlock`] says; activations stay on the device.
+    pub fn new(network: Arc<Network>, device: D) -> Self {
         let running = Arc::new(Mutex::new(device.upload(network.statistics())));
-        Ok(Self { network, device, running })
+        Self { network, device, running }
     }
 
     /// The network.
@@ -80,6 +78,12 @@ impl<D: Device> DeviceNetwork<D> {
         DeviceField { device, chain, running, mode, real: PhantomData }
     }
 
+    /// The parameters in host memory where a block's weights evolve, else nothing. Waits.
+    fn evolving<R: Real>(&self, theta: &D::Buffer<R>) -> Vec<R> {
+        let evolves = self.network.segments().iter().any(|segment| matches!(segment, Segment::Ode(_, Some(_))));
+        if evolves { self.device.download(theta) } else { vec![] }
+    }
+
     /// Logits `[n, classes]` of `n` images in training mode, with what the vjp needs. Nothing is waited for, so a state that left
     /// the finite may be told only by the device, see [`Device::settle`].
     ///
@@ -93,6 +97,7 @@ impl<D: Device> DeviceNetwork<D> {
         ledger: &Ledger,
     ) -> Result<Swept<D, R>, SolveError> {
         let (device, mut kept) = (&self.device, vec![]);
+        let host = self.evolving(theta);
         let mut current = images.duplicate();
         for segment in self.network.segments() {
             let own = Part::new(theta, segment.parameters());
@@ -111,7 +116,15 @@ impl<D: Device> DeviceNetwork<D> {
                     kept.push(KeptSegment::Residual(block.clone(), tape));
                     current = y;
                 }
-                Segment::Ode(chain, _) => {
+                Segment::Ode(chain, Some(evolving)) => {
+                    let field = self.field(chain, self.network.mode());
+                    let block = evolving.block(device, field, solve).map_err(impossible)?;
+                    let theta = block_parameters(chain, Some(evolving), &host);
+                    let trajectory = block.forward(solve.method, &current, &theta, ledger)?;
+                    current = trajectory.end().duplicate();
+                    kept.push(KeptSegment::Coupled { block, theta, trajectory });
+                }
+                Segment::Ode(chain, None) => {
                     let (field, theta) = (self.field(chain, self.network.mode()), device.join(&[own]));
                     let solved;
                     (current, solved) = solve.forward(&field, &current, &theta, ledger)?;
@@ -160,8 +173,18 @@ impl<D: Device> DeviceNetwork<D> {
                     let theta = device.join(&[own]);
                     let mut own_bar = device.join(&[Part::new(theta_bar, range.clone())]);
                     let z_bar = solved.backward(solve, &field, &theta, bar, &mut own_bar, ledger)?;
-                    let whole = 0..own_bar.len();
-                    device.put(PartMut::new(theta_bar, range), Part::new(&own_bar, whole));
+                    device.put(PartMut::new(theta_bar, range), Part::all(&own_bar));
+                    z_bar
+                }
+                KeptSegment::Coupled { block, theta, trajectory } => {
+                    let mut own_bar = theta.zeros_like();
+                    let z_bar = trajectory.backward(&block, &theta, &bar, &mut own_bar, ledger)?;
+                    let unknowns_bar = own_bar.split_off(range.len());
+                    for (range, part) in [(range, own_bar), (segment.unknowns(), unknowns_bar)] {
+                        let mut sum = device.join(&[Part::new(theta_bar, range.clone())]);
+                        sum.axpy(R::one(), &device.upload(part));
+                        device.put(PartMut::new(theta_bar, range), Part::all(&sum));
+                    }
                     z_bar
                 }
             };
@@ -219,6 +242,7 @@ impl<D: Device> DeviceNetwork<D> {
         mut visit: impl FnMut(&DeviceField<D, R>, &D::Buffer<R>, &D::Buffer<R>, &D::Buffer<R>),
     ) -> Result<D::Buffer<R>, SolveError> {
         let (device, statistics) = (&self.device, mode.statistics(Pass::Replay));
+        let host = self.evolving(theta);
         let mut current = images.duplicate();
         for segment in self.network.segments() {
             let own = Part::new(theta, segment.parameters());
@@ -230,7 +254,13 @@ impl<D: Device> DeviceNetwork<D> {
                 Segment::Residual(block) => {
                     current = residual::forward(device, block, own, &current, statistics, &mut self.running());
                 }
-                Segment::Ode(chain, _) => {
+                Segment::Ode(chain, Some(evolving)) => {
+                    let block = evolving.block(device, self.field(chain, mode), solve).map_err(impossible)?;
+                    let theta = block_parameters(chain, Some(evolving), &host);
+                    // ANODE keeps no more than the block's input.
+                    current = block.forward(Method::Anode, &current, &theta, &Ledger::new())?.end().duplicate();
+                }
+                Segment::Ode(chain, None) => {
                     let (field, theta) = (self.field(chain, mode), device.join(&[own]));
                     let start = current.duplicate();
                     solve.advance(&field, &mut current, &theta)?;
