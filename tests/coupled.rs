@@ -66,7 +66,7 @@ fn end<R: Real, F: DifferentiableField<Vector = Vec<R>>>(
     method: Method,
     block: &CoupledBlock<F, R>,
     z0: &Vec<R>,
-    parameters: &Vec<R>,
+    parameters: &[R],
 ) -> Vec<R> {
     block.forward(method, z0, parameters, &Ledger::new()).unwrap().end().clone()
 }
@@ -76,7 +76,7 @@ fn gradients<R: Real, F: DifferentiableField<Vector = Vec<R>>>(
     method: Method,
     block: &CoupledBlock<F, R>,
     z0: &Vec<R>,
-    parameters: &Vec<R>,
+    parameters: &[R],
 ) -> (Vec<R>, Vec<R>) {
     let ledger = Ledger::new();
     let forward = block.forward(method, z0, parameters, &ledger).unwrap();
@@ -150,7 +150,7 @@ fn agrees_with_finite_differences<F: DifferentiableField<Vector = Vec<f64>>>(
     methods: &[Method],
     block: &CoupledBlock<F, f64>,
     z0: &Vec<f64>,
-    parameters: &Vec<f64>,
+    parameters: &[f64],
     what: &str,
 ) {
     for &method in methods {
@@ -331,7 +331,7 @@ fn memories_are_the_integrals_that_they_stand_for() {
                     let memory = Memory { kernel, history };
                     let coupling = Coupling { configuration: configuration(n), memory, ..Coupling::together(1) };
                     let block = CoupledBlock::new(identity(), reacting(), solver("rk4").unwrap(), coupling).unwrap();
-                    let z1 = end(Method::Anode, &block, &vec![0.0], &vec![1.0, r])[0];
+                    let z1 = end(Method::Anode, &block, &vec![0.0], &[1.0, r])[0];
                     (1.0 / n as f64, (z1 - expected).abs())
                 })
                 .collect();
@@ -352,7 +352,7 @@ fn the_two_readings_use_the_weights_that_they_name() {
     };
     let z1 = |coupling| {
         let block = CoupledBlock::new(identity(), reacting(), tableau, coupling).unwrap();
-        end(Method::Full, &block, &vec![0.0], &vec![2.0, r])[0]
+        end(Method::Full, &block, &vec![0.0], &[2.0, r])[0]
     };
     let matching = z1(Coupling::first(2, 6, Reading::Matching));
     assert!((matching - (2.0 + grown(0.5, 3)) / 2.0).abs() < 1e-14, "steps at theta(0) and theta(1/2)");
@@ -553,7 +553,7 @@ fn the_block_of_a_network_evolves_with_its_norms_constant_and_their_statistics_u
         // Along one direction, in steps too short to meet the kinks of ReLU.
         let direction: Vec<f64> = numbers(152, parameters.len(), 1.0);
         let loss = |d: f64| {
-            let moved = parameters.iter().zip(&direction).map(|(p, v)| p + d * v).collect();
+            let moved: Vec<f64> = parameters.iter().zip(&direction).map(|(p, v)| p + d * v).collect();
             block.solve(&z0, &moved).unwrap().iter().map(|z| z * z).sum::<f64>() / 2.0
         };
         let expected = (loss(1e-7) - loss(-1e-7)) / 2e-7;

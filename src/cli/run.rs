@@ -89,10 +89,7 @@ fn walk(common: &Common, loaded: &[Loaded], how: &How) -> Result<(Tally, Vec<Ski
     if let Some(named) = common.data.as_deref().filter(|d| !d.is_dir()) {
         return Err(CliError::Usage(format!("--data {}: no such folder", named.display())));
     }
-    let (mut runs, mut skipped): (Vec<Run>, _) = plan(loaded, how.profile.into(), device, data.as_deref(), STUDIES);
-    if how.device != Device::Cpu {
-        runs = select::on_a_device(runs, &mut skipped);
-    }
+    let (mut runs, skipped): (Vec<Run>, _) = plan(loaded, how.profile.into(), device, data.as_deref(), STUDIES);
     if let Some(expected) = how.plan_digest.as_ref().filter(|d| **d != plan_digest(&runs)) {
         return Err(CliError::Usage(format!(
             "the plan is {} and not {expected}: definitions, data or program changed since the job was written; write it \
@@ -106,6 +103,9 @@ fn walk(common: &Common, loaded: &[Loaded], how: &How) -> Result<(Tally, Vec<Ski
     for condition in &how.only_where {
         runs = select::only_where(runs, condition, |run| (&run.settings, run.seed))?;
     }
+    if let Some(line) = select::elsewhere(&runs, device).filter(|_| !common.quiet) {
+        warn(&format!("anode: {line}"));
+    }
     let stop = stop_on_signal();
     let threads = rayon::current_num_threads();
     let options = Options {
@@ -113,7 +113,6 @@ fn walk(common: &Common, loaded: &[Loaded], how: &How) -> Result<(Tally, Vec<Ski
         // A GPU is busy with one run; more would share its memory.
         jobs: how.jobs.map_or(if how.device == Device::Cpu { threads } else { 1 }, usize::from),
         threads,
-        device: device.into(),
         quiet: common.quiet,
     };
     Ok((run_all(&runs, STUDIES, &options, stop)?, skipped))

@@ -5,8 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value};
 
 use crate::definition::{Definition, Loaded, NotRun, load_all, load_not_run};
-use crate::plan::{Run, Skipped};
-use crate::study::STUDIES;
+use crate::plan::Run;
 
 use super::arguments::Common;
 use super::error::CliError;
@@ -104,16 +103,11 @@ pub fn only_where<R>(
     Err(usage(format!("no run has it; there are {}", found.into_iter().collect::<Vec<_>>().join(", "))))
 }
 
-/// The runs whose study takes a device; the others are skipped, with the reason.
-pub fn on_a_device(runs: Vec<Run>, skipped: &mut Vec<Skipped>) -> Vec<Run> {
-    let takes = |run: &Run| STUDIES.iter().any(|study| study.kind() == run.study && study.takes_a_device());
-    let (taken, others): (Vec<_>, Vec<_>) = runs.into_iter().partition(takes);
-    skipped.extend(others.into_iter().map(|run| Skipped {
-        experiment: run.experiment,
-        label: run.label,
-        why: "this study is computed on the CPU only; use --device cpu".into(),
-    }));
-    taken
+/// The experiments whose runs are computed on another device than the one that was asked for, in a sentence.
+pub fn elsewhere(runs: &[Run], device: &str) -> Option<String> {
+    let others: BTreeSet<&str> = runs.iter().filter(|r| r.device != device).map(|r| r.experiment.as_str()).collect();
+    let names = others.into_iter().collect::<Vec<_>>().join(", ");
+    (!names.is_empty()).then(|| format!("computed on the CPU whatever the device, and recorded so: {names}"))
 }
 
 /// Whether `text` matches `pattern`, in which `*` stands for any characters and `?` for one.

@@ -77,15 +77,15 @@ impl<R: Real, D: Device, F: DifferentiableField<Vector = D::Buffer<R>>> CoupledB
         &self,
         method: Method,
         z0: &D::Buffer<R>,
-        parameters: &Vec<R>,
+        parameters: &[R],
         ledger: &Ledger,
     ) -> Result<CoupledTrajectory<F, R, D>, SolveError> {
         let (w0, p) = self.checked(parameters)?;
         let kept = if self.is_plain() {
-            let theta = self.device.upload(parameters.clone());
+            let theta = self.device.upload(parameters.to_vec());
             Kept::Plain { sweep: method.forward(&self.block(&*self.field), z0, &theta, ledger)?, theta }
         } else if self.flow.is_some() {
-            let given = self.device.upload(parameters.clone());
+            let given = self.device.upload(parameters.to_vec());
             Kept::Flow { sweep: method.forward(&self.block(&self.given()), z0, &given, ledger)?, given }
         } else {
             let p = Stack(vec![p.to_vec()]);
@@ -114,7 +114,7 @@ impl<R: Real, D: Device, F: DifferentiableField<Vector = D::Buffer<R>>> CoupledB
     ///
     /// # Errors
     /// See [`Self::forward`].
-    pub fn solve(&self, z0: &D::Buffer<R>, parameters: &Vec<R>) -> Result<D::Buffer<R>, SolveError> {
+    pub fn solve(&self, z0: &D::Buffer<R>, parameters: &[R]) -> Result<D::Buffer<R>, SolveError> {
         // Of all methods this one keeps the least, the end itself.
         Ok(self.forward(Method::ReverseTime, z0, parameters, &Ledger::new())?.end().duplicate())
     }
@@ -210,7 +210,7 @@ impl<R: Real, D: Device, F: DifferentiableField<Vector = D::Buffer<R>>> CoupledT
     pub fn backward(
         self,
         block: &CoupledBlock<F, R, D>,
-        parameters: &Vec<R>,
+        parameters: &[R],
         cotangent: &D::Buffer<R>,
         parameters_bar: &mut Vec<R>,
         ledger: &Ledger,

@@ -37,6 +37,8 @@ pub struct Run {
     pub seed: u64,
     /// Digests of the inputs, by name.
     pub inputs: Map<String, Value>,
+    /// Where it is computed: the device that was asked for, or `cpu` where the study takes no other.
+    pub device: String,
     /// Where files are found.
     pub place: Place,
     /// The settings that vary, for people.
@@ -74,6 +76,7 @@ pub fn plan(
     for Loaded { file, definition } in definitions {
         let Some(resolved) = definition.resolve(profile) else { continue };
         let Some(study) = studies.iter().find(|s| s.kind() == definition.study) else { continue };
+        let device = study.device(device);
         let folder = file.parent().unwrap_or(Path::new("."));
         let place = Place { definition: folder.to_owned(), data: data.map(Path::to_owned) };
         let points = resolved.points();
@@ -107,6 +110,7 @@ pub fn plan(
                         settings: settings.clone(),
                         seed,
                         inputs: inputs.clone(),
+                        device: device.into(),
                         place: place.clone(),
                         label: if resolved.seeds.len() > 1 { format!("{label} seed={seed}") } else { label.clone() },
                     });

@@ -117,6 +117,7 @@ mod tests {
             settings,
             seed: 0,
             inputs: Map::new(),
+            device: "cpu".into(),
             place: Place { definition: ".".into(), data: None },
             label: String::new(),
         }

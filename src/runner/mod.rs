@@ -54,8 +54,6 @@ pub struct Options {
     pub jobs: usize,
     /// Threads of the process, for the records.
     pub threads: usize,
-    /// Name of the device, for the records.
-    pub device: String,
     /// Show nothing.
     pub quiet: bool,
 }

@@ -107,13 +107,12 @@ pub fn one(
     }
 
     let clock = Instant::now();
-    let (device, folder_of_run) = (&*options.device, &*folder);
     let context = Context {
         settings: &run.settings,
         seed: run.seed,
         place: &run.place,
-        device,
-        folder: folder_of_run,
+        device: &run.device,
+        folder: &folder,
         stop,
         progress,
     };
@@ -141,7 +140,7 @@ pub fn one(
         seed: run.seed,
         inputs: run.inputs.clone(),
         status: status.clone(),
-        environment: environment(&options.device, options.threads, clock.elapsed().as_secs_f64()),
+        environment: environment(&run.device, options.threads, clock.elapsed().as_secs_f64()),
         files: Default::default(),
     };
     write_record(&folder, &record, &outcome)?;

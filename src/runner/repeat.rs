@@ -99,6 +99,7 @@ pub fn repeat(
         settings: record.settings.clone(),
         seed: record.seed,
         inputs,
+        device: record.environment.device.clone(),
         place: place.clone(),
         label: String::new(),
     };
@@ -119,7 +120,7 @@ pub fn repeat(
         settings: &run.settings,
         seed: run.seed,
         place,
-        device: &record.environment.device,
+        device: &run.device,
         folder: folder.path(),
         stop: &enough,
         progress: &progress,

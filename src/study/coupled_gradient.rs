@@ -8,13 +8,15 @@ use crate::definition::StudyKind;
 use crate::definition::settings::{CoupledGradientSettings, Dtype};
 use crate::evolution::{CoupledBlock, Coupling, Diffusion, EvolutionError, Piece, WeightField};
 use crate::gradient::{Cost, Ledger, Method};
+use crate::kernels::Device;
 use crate::ode::{Real, SolveError, Vector, relative_distance};
 use crate::problems::ConvField;
 use crate::random::{Stream, normal, numbered, stream};
 use crate::record::{Outcome, Row, number, row};
+use crate::train::Crossing;
 
 use super::parts::{activation, configuration, law, memory, solver, typed};
-use super::{Context, Ending, Place, Progress, Study, StudyError};
+use super::{AnyDevice, Context, Ending, Place, Progress, Study, StudyError, device};
 
 /// The study of gradients of coupled blocks: J = |z(1)|^2 / 2, gradients for z(0), w(0) and p.
 pub struct CoupledGradient;
@@ -29,18 +31,28 @@ impl Study for CoupledGradient {
     }
 
     fn run(&self, context: &Context<'_>) -> Result<Ending, StudyError> {
+        device::compute(self, context)
+    }
+}
+
+impl AnyDevice for CoupledGradient {
+    fn compute<D: Crossing>(&self, device: &D, context: &Context<'_>) -> Result<Ending, StudyError> {
         let settings: CoupledGradientSettings = typed(context.settings)?;
         let rows = match settings.dtype {
-            Dtype::F32 => run::<f32>(context, &settings),
-            Dtype::F64 => run::<f64>(context, &settings),
+            Dtype::F32 => run::<D, f32>(device, context, &settings),
+            Dtype::F64 => run::<D, f64>(device, context, &settings),
         }?;
         Ok(Ending::Finished(Outcome { rows, images: vec![] }))
     }
 }
 
-type ConvBlock<R> = CoupledBlock<ConvField<R>, R>;
+/// A block on a device.
+struct There<'a, D: Device, R> {
+    device: &'a D,
+    block: CoupledBlock<ConvField<R, D>, R, D>,
+}
 
-/// The unknowns of the problem.
+/// The unknowns of the problem, in host memory.
 struct Unknowns<R> {
     z0: Vec<R>,
     /// w(0), then p.
@@ -49,17 +61,22 @@ struct Unknowns<R> {
     weights: usize,
 }
 
-/// Gradients for z(0), w(0) and p, with the loss.
+/// Gradients for z(0), w(0) and p, with the loss, in host memory.
 struct Found<R> {
     loss: f64,
     parts: [Vec<R>; 3],
     cost: Cost,
 }
 
-fn run<R: Real>(context: &Context<'_>, settings: &CoupledGradientSettings) -> Result<Vec<Row>, StudyError> {
+fn run<D: Device, R: Real>(
+    device: &D,
+    context: &Context<'_>,
+    settings: &CoupledGradientSettings,
+) -> Result<Vec<Row>, StudyError> {
     let refused = |e: EvolutionError| StudyError::failed("settings", e);
     let &CoupledGradientSettings { channels, kernel, size, .. } = settings;
-    let field = Arc::new(ConvField::<R>::new([channels, size, size], kernel, activation(settings.activation)));
+    let image = [channels, size, size];
+    let field = Arc::new(ConvField::<R, D>::on(device.clone(), image, kernel, activation(settings.activation)));
     let law = law(settings.terms, settings.sigma, settings.border, Diffusion::Softplus);
     let groups = if settings.per_channel { channels } else { 1 };
     let piece = Piece { range: 0..field.kernel_len(), grid: [kernel, kernel], groups };
@@ -83,16 +100,17 @@ fn run<R: Real>(context: &Context<'_>, settings: &CoupledGradientSettings) -> Re
             memory: memory(settings.memory),
             ..Coupling::together(steps)
         };
-        let block = CoupledBlock::new(field.clone(), weights.clone(), tableau, coupling).map_err(refused)?;
-        let exact = gradient(Method::Full, &block, &at).map_err(failed("full".into()))?;
+        let block = CoupledBlock::on(device.clone(), field.clone(), weights.clone(), tableau, coupling);
+        let there = There { device, block: block.map_err(refused)? };
+        let exact = there.gradient(Method::Full, &at).map_err(failed("full".into()))?;
         // Differences are dear, so they are taken at the first step count alone.
         let truth = match done {
-            0 => Some(differences(&block, &at).map_err(failed("differences".into()))?),
+            0 => Some(there.differences(&at).map_err(failed("differences".into()))?),
             _ => None,
         };
         for name in &settings.methods {
             let method: Method = name.as_str().parse().map_err(|e| StudyError::failed("settings", e))?;
-            let found = gradient(method, &block, &at).map_err(failed(method.to_string()))?;
+            let found = there.gradient(method, &at).map_err(failed(method.to_string()))?;
             let error = |part: usize| number(relative_distance(&found.parts[part], &exact.parts[part]));
             let off = |part: usize| {
                 let truth = truth.as_ref().map(|truth| relative_distance(&found.parts[part], &truth[part]));
@@ -120,31 +138,38 @@ fn run<R: Real>(context: &Context<'_>, settings: &CoupledGradientSettings) -> Re
     Ok(rows)
 }
 
-fn gradient<R: Real>(method: Method, block: &ConvBlock<R>, at: &Unknowns<R>) -> Result<Found<R>, SolveError> {
-    let ledger = Ledger::new();
-    let forward = block.forward(method, &at.z0, &at.parameters, &ledger)?;
-    let cotangent = forward.end().clone();
-    let mut bar = at.parameters.zeros_like();
-    let z0 = forward.backward(block, &at.parameters, &cotangent, &mut bar, &ledger)?;
-    let p = bar.split_off(at.weights);
-    Ok(Found { loss: cotangent.dot(&cotangent) / 2.0, parts: [z0, bar, p], cost: ledger.cost() })
-}
+impl<D: Device, R: Real> There<'_, D, R> {
+    fn gradient(&self, method: Method, at: &Unknowns<R>) -> Result<Found<R>, SolveError> {
+        let Self { device, block } = self;
+        let ledger = Ledger::new();
+        let forward = block.forward(method, &device.upload(at.z0.clone()), &at.parameters, &ledger)?;
+        let cotangent = forward.end().clone();
+        let mut bar = at.parameters.zeros_like();
+        let z0 = forward.backward(block, &at.parameters, &cotangent, &mut bar, &ledger)?;
+        device.settle()?;
+        let p = bar.split_off(at.weights);
+        let parts = [device.download(&z0), bar, p];
+        Ok(Found { loss: cotangent.dot(&cotangent) / 2.0, parts, cost: ledger.cost() })
+    }
 
-/// The gradients for w(0) and p by fourth-order central differences; that for z(0) is left empty.
-fn differences<R: Real>(block: &ConvBlock<R>, at: &Unknowns<R>) -> Result<[Vec<R>; 3], SolveError> {
-    let loss = |i: usize, by: f64| -> Result<f64, SolveError> {
-        let mut moved = at.parameters.clone();
-        moved[i] = moved[i] + R::of(by);
-        let end = block.solve(&at.z0, &moved)?;
-        Ok(end.dot(&end) / 2.0)
-    };
-    let d = 1e-3;
-    let slope = |i: usize| -> Result<R, SolveError> {
-        let near = loss(i, d)? - loss(i, -d)?;
-        let far = loss(i, 2.0 * d)? - loss(i, -2.0 * d)?;
-        Ok(R::of((8.0 * near - far) / (12.0 * d)))
-    };
-    let mut all = (0..at.parameters.len()).map(slope).collect::<Result<Vec<R>, _>>()?;
-    let p = all.split_off(at.weights);
-    Ok([vec![], all, p])
+    /// The gradients for w(0) and p by fourth-order central differences; that for z(0) is left empty.
+    fn differences(&self, at: &Unknowns<R>) -> Result<[Vec<R>; 3], SolveError> {
+        let z0 = self.device.upload(at.z0.clone());
+        let loss = |i: usize, by: f64| -> Result<f64, SolveError> {
+            let mut moved = at.parameters.clone();
+            moved[i] = moved[i] + R::of(by);
+            let end = self.block.solve(&z0, &moved)?;
+            self.device.settle()?;
+            Ok(end.dot(&end) / 2.0)
+        };
+        let d = 1e-3;
+        let slope = |i: usize| -> Result<R, SolveError> {
+            let near = loss(i, d)? - loss(i, -d)?;
+            let far = loss(i, 2.0 * d)? - loss(i, -2.0 * d)?;
+            Ok(R::of((8.0 * near - far) / (12.0 * d)))
+        };
+        let mut all = (0..at.parameters.len()).map(slope).collect::<Result<Vec<R>, _>>()?;
+        let p = all.split_off(at.weights);
+        Ok([vec![], all, p])
+    }
 }

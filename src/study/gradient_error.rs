@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use crate::definition::StudyKind;
 use crate::definition::settings::{Dense, Dtype, Field, GradientErrorSettings, Numbers};
 use crate::gradient::{Block, Cost, Ledger, Method};
-use crate::kernels::Activation;
+use crate::kernels::{Activation, Device};
 use crate::ode::{
     Adaptive, ButcherTableau, Controller, DifferentiableField, Grid, Real, SolveError, Vector, integrate_adaptive,
 };
@@ -13,9 +13,10 @@ use crate::ode::{relative_distance, solver as named_solver};
 use crate::problems::{ConvField, Dense as DenseField, dfdx_tape_gradient};
 use crate::random::{Stream, normal, stream};
 use crate::record::{Outcome, Row, number, row};
+use crate::train::Crossing;
 
 use super::parts::{activation, array_digest, named_array, solver, typed};
-use super::{Context, Ending, Place, Progress, Study, StudyError};
+use super::{AnyDevice, Context, Ending, Place, Progress, Study, StudyError, device};
 
 /// The gradient-error study: J = |z(1)|^2 / 2, gradients for z(0) and the weights.
 pub struct GradientError;
@@ -46,10 +47,16 @@ impl Study for GradientError {
     }
 
     fn run(&self, context: &Context<'_>) -> Result<Ending, StudyError> {
+        device::compute(self, context)
+    }
+}
+
+impl AnyDevice for GradientError {
+    fn compute<D: Crossing>(&self, device: &D, context: &Context<'_>) -> Result<Ending, StudyError> {
         let settings: GradientErrorSettings = typed(context.settings)?;
         let rows = match settings.dtype {
-            Dtype::F32 => run::<f32>(context, &settings),
-            Dtype::F64 => run::<f64>(context, &settings),
+            Dtype::F32 => run::<D, f32>(device, context, &settings),
+            Dtype::F64 => run::<D, f64>(device, context, &settings),
         }?;
         Ok(Ending::Finished(Outcome { rows, images: vec![] }))
     }
@@ -72,24 +79,30 @@ fn numbers(context: &Context<'_>, of: &Numbers, use_: Stream, shape: &[usize]) -
     }
 }
 
-fn run<R: Real>(context: &Context<'_>, settings: &GradientErrorSettings) -> Result<Vec<Row>, StudyError> {
+fn run<D: Device, R: Real>(
+    device: &D,
+    context: &Context<'_>,
+    settings: &GradientErrorSettings,
+) -> Result<Vec<Row>, StudyError> {
     let real = |x: Vec<f64>| x.into_iter().map(R::of).collect::<Vec<R>>();
     let act = activation(settings.activation);
     match &settings.field {
         Field::Dense(Dense { n, weights, initial }) => {
             let w = real(numbers(context, weights, Stream::Weights, &[*n, *n])?);
             let z0 = real(numbers(context, initial, Stream::Initial, &[*n])?);
-            measure(context, settings, &DenseField::<R>::new(*n, act, 1.0), &z0, &w, Some(act))
+            let field = DenseField::<R, D>::on(device.clone(), *n, act, 1.0);
+            measure(device, context, settings, &field, &z0, &w, Some(act))
         }
         Field::Convolution { channels, kernel, size, weights, initial } => {
             let w = real(numbers(context, weights, Stream::Weights, &[*channels, *channels, *kernel, *kernel])?);
             let z0 = real(numbers(context, initial, Stream::Initial, &[*channels, *size, *size])?);
-            measure(context, settings, &ConvField::<R>::new([*channels, *size, *size], *kernel, act), &z0, &w, None)
+            let field = ConvField::<R, D>::on(device.clone(), [*channels, *size, *size], *kernel, act);
+            measure(device, context, settings, &field, &z0, &w, None)
         }
     }
 }
 
-/// Loss and gradients of one method.
+/// Loss and gradients of one method, in host memory.
 struct Gradient<R> {
     loss: f64,
     z0: Vec<R>,
@@ -97,34 +110,39 @@ struct Gradient<R> {
     cost: Cost,
 }
 
-fn gradient<R: Real, F: DifferentiableField<Vector = Vec<R>>>(
+fn gradient<D: Device, R: Real, F: DifferentiableField<Vector = D::Buffer<R>>>(
+    device: &D,
     method: Method,
     block: &Block<F>,
-    z0: &Vec<R>,
-    w: &Vec<R>,
+    z0: &D::Buffer<R>,
+    w: &D::Buffer<R>,
 ) -> Result<Gradient<R>, SolveError> {
     let ledger = Ledger::new();
     let forward = method.forward(block, z0, w, &ledger)?;
     let cotangent = forward.end().clone();
     let mut w_bar = w.zeros_like();
     let z0_bar = forward.backward(block, w, &cotangent, &mut w_bar, &ledger)?;
-    Ok(Gradient { loss: cotangent.dot(&cotangent) / 2.0, z0: z0_bar, w: w_bar, cost: ledger.cost() })
+    device.settle()?;
+    let (z0, w) = (device.download(&z0_bar), device.download(&w_bar));
+    Ok(Gradient { loss: cotangent.dot(&cotangent) / 2.0, z0, w, cost: ledger.cost() })
 }
 
 /// The gradient of the ODE itself: Dormand-Prince at a tight tolerance, differentiated over its accepted steps.
-fn reference<R: Real, F: DifferentiableField<Vector = Vec<R>>>(
+fn reference<D: Device, R: Real, F: DifferentiableField<Vector = D::Buffer<R>>>(
+    device: &D,
     field: &F,
     tolerance: f64,
-    z0: &Vec<R>,
-    w: &Vec<R>,
+    z0: &D::Buffer<R>,
+    w: &D::Buffer<R>,
 ) -> Result<Gradient<R>, SolveError> {
     let tableau = named_solver("dormand-prince").ok_or(SolveError::NoEmbedded("dormand-prince"))?;
     let control =
         Adaptive { rtol: tolerance, atol: tolerance, controller: Controller::Torchdiffeq, max_steps: 1_000_000 };
     let solution = integrate_adaptive(field, tableau, control, (0.0, 1.0), z0, w)?;
-    gradient(Method::Anode, &Block { field, tableau, grid: Grid::Times(solution.times) }, z0, w)
+    gradient(device, Method::Anode, &Block { field, tableau, grid: Grid::Times(solution.times) }, z0, w)
 }
 
+/// The gradient by dfdx's own tape: an independent check, on the CPU whatever the device.
 fn tape<R: Real>(
     act: Option<Activation>,
     tableau: &'static ButcherTableau,
@@ -139,7 +157,8 @@ fn tape<R: Real>(
     Ok(Gradient { loss: found.loss, z0: real(found.z0), w: real(found.w), cost: Cost::default() })
 }
 
-fn measure<R: Real, F: DifferentiableField<Vector = Vec<R>>>(
+fn measure<D: Device, R: Real, F: DifferentiableField<Vector = D::Buffer<R>>>(
+    device: &D,
     context: &Context<'_>,
     settings: &GradientErrorSettings,
     field: &F,
@@ -149,7 +168,9 @@ fn measure<R: Real, F: DifferentiableField<Vector = Vec<R>>>(
 ) -> Result<Vec<Row>, StudyError> {
     let failed = |at: String| move |e: SolveError| StudyError::failed(at, e);
     let tableau = solver(&settings.solver)?;
-    let truth = reference(field, settings.reference_tolerance, z0, w).map_err(failed("reference".into()))?;
+    let (there, w_there) = (device.upload(z0.clone()), device.upload(w.clone()));
+    let truth =
+        reference(device, field, settings.reference_tolerance, &there, &w_there).map_err(failed("reference".into()))?;
     let mut rows = vec![];
     for (done, &steps) in settings.steps.iter().enumerate() {
         context.check_stop()?;
@@ -159,10 +180,11 @@ fn measure<R: Real, F: DifferentiableField<Vector = Vec<R>>>(
             message: format!("Nt = {steps}"),
         });
         let block = Block { field, tableau, grid: Grid::unit(steps) };
-        let exact = gradient(Method::Full, &block, z0, w).map_err(failed(format!("full, Nt = {steps}")))?;
+        let of = |method| gradient(device, method, &block, &there, &w_there);
+        let exact = of(Method::Full).map_err(failed(format!("full, Nt = {steps}")))?;
         for name in &settings.methods {
             let found = match name.as_str().parse::<Method>() {
-                Ok(method) => gradient(method, &block, z0, w).map_err(failed(format!("{method}, Nt = {steps}")))?,
+                Ok(method) => of(method).map_err(failed(format!("{method}, Nt = {steps}")))?,
                 Err(_) => tape(act, tableau, steps, z0, w)?,
             };
             rows.push(row([

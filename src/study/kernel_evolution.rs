@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use crate::definition::StudyKind;
 use crate::definition::settings::{Border, KernelEvolutionSettings, Sigma};
 use crate::evolution::{self, Coefficient, Diffusion, EvolutionError, ExactFlow, Piece, Symbol, WeightField};
+use crate::kernels::{Cpu, Device};
 use crate::ode::{ButcherTableau, Grid, SolveError, Vector, integrate, relative_distance};
 use crate::record::{Image, Outcome, Row, number, row};
 
@@ -23,6 +24,11 @@ impl Study for KernelEvolution {
 
     fn inputs(&self, _: &Place, _: &Map<String, Value>) -> Result<Map<String, Value>, StudyError> {
         Ok(Map::new())
+    }
+
+    /// Weights are stepped on the CPU on every device.
+    fn device<'a>(&self, _: &'a str) -> &'a str {
+        Cpu::NAME
     }
 
     fn run(&self, context: &Context<'_>) -> Result<Ending, StudyError> {

@@ -8,14 +8,15 @@ use serde_json::{Map, Value};
 use crate::definition::StudyKind;
 use crate::definition::settings::MemorySettings;
 use crate::gradient::{Block, Cost, Extent, Ledger, Method, revolve_optimum};
-use crate::kernels::Activation;
+use crate::kernels::{Activation, Cpu, Device};
 use crate::ode::{ButcherTableau, Grid, SolveError, Vector};
 use crate::problems::ConvField;
 use crate::random::{Stream, normal, numbered};
 use crate::record::{Outcome, number, row};
+use crate::train::Crossing;
 
 use super::parts::{solver, typed};
-use super::{Context, Ending, Place, Progress, Study, StudyError, process_memory};
+use super::{AnyDevice, Context, Ending, Place, Progress, Study, StudyError, device, process_memory};
 
 /// How often a gradient is timed.
 const REPEATS: usize = 3;
@@ -33,10 +34,16 @@ impl Study for Memory {
     }
 
     fn run(&self, context: &Context<'_>) -> Result<Ending, StudyError> {
+        device::compute(self, context)
+    }
+}
+
+impl AnyDevice for Memory {
+    fn compute<D: Crossing>(&self, device: &D, context: &Context<'_>) -> Result<Ending, StudyError> {
         let settings: MemorySettings = typed(context.settings)?;
         let method: Method = settings.method.as_str().parse().map_err(|e| StudyError::failed("settings", e))?;
         let tableau = solver(&settings.solver)?;
-        let chain = Chain::new(&settings, context.seed);
+        let chain = Chain::new(device, &settings, context.seed);
         let as_given = Value::Object(context.settings.clone());
         let mut outcome = Outcome::default();
         for (done, &steps) in settings.steps.iter().enumerate() {
@@ -47,14 +54,17 @@ impl Study for Memory {
             let block = Block { field: &chain.field, tableau, grid: Grid::unit(steps) };
             let extent =
                 Extent { blocks: settings.blocks, ..block.extent(&chain.start, &chain.kernels[0]).map_err(at)? };
-            let (cost, mut seconds) = chain.gradient(method, tableau, steps).map_err(at)?;
+            let (found, counted) = device.rise(|| chain.gradient(method, tableau, steps));
+            let (cost, mut seconds) = found.map_err(at)?;
             let (_, mut full) = chain.gradient(Method::Full, tableau, steps).map_err(at)?;
             // The best of several in turn: what else the machine does only ever adds time.
             for _ in 1..REPEATS {
                 seconds = seconds.min(chain.gradient(method, tableau, steps).map_err(at)?.1);
                 full = full.min(chain.gradient(Method::Full, tableau, steps).map_err(at)?.1);
             }
-            let process = process_memory::rise(&as_given, context.seed, steps);
+            // Where the device counts its memory, it is a witness as good as a process of its own.
+            let counted = counted.map(|bytes| bytes as u64);
+            let process = counted.or_else(|| process_memory::rise(&as_given, context.seed, steps));
             let bound = extent.bound_bytes(method);
             let optimum = match method {
                 Method::Revolve(m) => Value::from(settings.blocks * revolve_optimum(steps, m)),
@@ -88,27 +98,30 @@ impl Study for Memory {
 pub(super) fn once(settings: &MemorySettings, seed: u64, steps: usize) -> Result<(), StudyError> {
     let method: Method = settings.method.as_str().parse().map_err(|e| StudyError::failed("settings", e))?;
     let at = |e: SolveError| StudyError::failed(format!("Nt = {steps}"), e);
-    Chain::new(settings, seed).gradient(method, solver(&settings.solver)?, steps).map(|_| ()).map_err(at)
+    Chain::new(&Cpu, settings, seed).gradient(method, solver(&settings.solver)?, steps).map(|_| ()).map_err(at)
 }
 
 /// Blocks behind one another, each with kernels of its own.
-struct Chain {
-    field: ConvField<f32>,
-    kernels: Vec<Vec<f32>>,
-    start: Vec<f32>,
+struct Chain<D: Device> {
+    device: D,
+    field: ConvField<f32, D>,
+    kernels: Vec<D::Buffer<f32>>,
+    start: D::Buffer<f32>,
 }
 
-impl Chain {
-    fn new(settings: &MemorySettings, seed: u64) -> Self {
-        let field = ConvField::new([settings.channels, settings.size, settings.size], 3, Activation::Tanh);
+impl<D: Device> Chain<D> {
+    fn new(device: &D, settings: &MemorySettings, seed: u64) -> Self {
+        let image = [settings.channels, settings.size, settings.size];
+        let field = ConvField::on(device.clone(), image, 3, Activation::Tanh);
         let draw = |stream, number: usize, n, std| {
-            normal(&mut numbered(seed, stream, number as u64), n, std).into_iter().map(|x| x as f32).collect()
+            let numbers = normal(&mut numbered(seed, stream, number as u64), n, std);
+            device.upload(numbers.into_iter().map(|x| x as f32).collect())
         };
         // The variance of a sum of 9 channels products stays that of the state.
         let std = 1.0 / (9.0 * settings.channels as f64).sqrt();
         let kernels = (0..settings.blocks).map(|l| draw(Stream::Weights, l, field.kernel_len(), std)).collect();
         let start = draw(Stream::Initial, 0, field.state_len(), 1.0);
-        Self { field, kernels, start }
+        Self { device: device.clone(), field, kernels, start }
     }
 
     /// Counts and seconds of the gradient of |z|^2 / 2 at the end of the chain.
@@ -131,6 +144,7 @@ impl Chain {
             let mut kernel_bar = kernel.zeros_like();
             z = trajectory.backward(&block, kernel, &z, &mut kernel_bar, &ledger)?;
         }
+        self.device.settle()?;
         Ok((ledger.cost(), clock.elapsed().as_secs_f64()))
     }
 }

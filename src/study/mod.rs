@@ -4,6 +4,7 @@
 //! needs of its surroundings is in [`Context`].
 
 mod coupled_gradient;
+mod device;
 mod gradient_error;
 mod images;
 mod kernel_evolution;
@@ -24,18 +25,24 @@ use serde_json::{Map, Value};
 use crate::definition::StudyKind;
 use crate::record::Outcome;
 
+pub use coupled_gradient::CoupledGradient;
+pub use device::AnyDevice;
+pub use gradient_error::GradientError;
+pub use memory::Memory;
 pub use process_memory::{measure, this_is_the_program};
+pub use reversibility::Reversibility;
+pub use training::Training;
 
 /// Every registered study.
 pub static STUDIES: &[&dyn Study] = &[
-    &reversibility::Reversibility,
-    &gradient_error::GradientError,
-    &memory::Memory,
+    &Reversibility,
+    &GradientError,
+    &Memory,
     &schedules::Schedules,
     &kernel_evolution::KernelEvolution,
-    &coupled_gradient::CoupledGradient,
+    &CoupledGradient,
     &network_cost::NetworkCost,
-    &training::Training,
+    &Training,
 ];
 
 /// A kind of computation.
@@ -56,9 +63,9 @@ pub trait Study: Sync {
     /// Computes one run. Called again with the same folder after an interruption.
     fn run(&self, context: &Context<'_>) -> Result<Ending, StudyError>;
 
-    /// Whether it can compute on a CUDA device too.
-    fn takes_a_device(&self) -> bool {
-        false
+    /// Where it computes if `asked` is asked for: there (see [`AnyDevice`]), or on the CPU.
+    fn device<'a>(&self, asked: &'a str) -> &'a str {
+        asked
     }
 
     /// Removes what a run needed only while it was unfinished; called once its record is written.

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use crate::definition::StudyKind;
 use crate::definition::settings::{Form, NetworkCostSettings};
 use crate::gradient::{Cost, Ledger, Method};
+use crate::kernels::{Cpu, Device};
 use crate::net::{Network, Solve};
 use crate::random::{Stream, normal, stream};
 use crate::record::{Outcome, number, row};
@@ -31,6 +32,11 @@ impl Study for NetworkCost {
 
     fn inputs(&self, _: &Place, _: &Map<String, Value>) -> Result<Map<String, Value>, StudyError> {
         Ok(Map::new())
+    }
+
+    /// Counts are the same everywhere; the seconds are the CPU's.
+    fn device<'a>(&self, _: &'a str) -> &'a str {
+        Cpu::NAME
     }
 
     fn run(&self, context: &Context<'_>) -> Result<Ending, StudyError> {

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use crate::data;
 use crate::definition::StudyKind;
 use crate::definition::settings::{Dtype, Normalise, Picture, Problem, ReversibilitySettings, Stepping};
+use crate::kernels::{Activation, Device};
 use crate::ode::{
     Adaptive, At, ButcherTableau, FieldError, Grid, Real, Solution, SolveError, VectorField, integrate,
     integrate_adaptive, integrate_back, reversal_error,
@@ -14,9 +15,10 @@ use crate::ode::{
 use crate::problems::{ConvField, Dense, ScalarLinear, ScalarRelu, spectral_norm};
 use crate::random::{Stream, normal, stream};
 use crate::record::{Image, Outcome, Row, number, row};
+use crate::train::Crossing;
 
 use super::parts::{activation, array_digest, controller, named_array, solver, typed};
-use super::{Context, Ending, Place, Study, StudyError};
+use super::{AnyDevice, Context, Ending, Place, Study, StudyError, device};
 
 /// Attempted steps after which an adaptive solve gives up.
 const MAX_STEPS: usize = 1_000_000;
@@ -41,10 +43,16 @@ impl Study for Reversibility {
     }
 
     fn run(&self, context: &Context<'_>) -> Result<Ending, StudyError> {
+        device::compute(self, context)
+    }
+}
+
+impl AnyDevice for Reversibility {
+    fn compute<D: Crossing>(&self, device: &D, context: &Context<'_>) -> Result<Ending, StudyError> {
         let settings: ReversibilitySettings = typed(context.settings)?;
         let outcome = match settings.dtype {
-            Dtype::F32 => run::<f32>(context, &settings),
-            Dtype::F64 => run::<f64>(context, &settings),
+            Dtype::F32 => run::<D, f32>(device, context, &settings),
+            Dtype::F64 => run::<D, f64>(device, context, &settings),
         }?;
         Ok(Ending::Finished(outcome))
     }
@@ -88,25 +96,37 @@ fn load_picture(place: &Place, picture: &Picture) -> Result<Loaded, StudyError> 
     }
 }
 
-/// A field with its initial value and parameters, and z(1) where it is known.
+/// Initial value and parameters, and z(1) where it is known.
 struct Start<R> {
     z0: Vec<R>,
     theta: Vec<R>,
     end: Option<f64>,
 }
 
-fn run<R: Real>(context: &Context<'_>, settings: &ReversibilitySettings) -> Result<Outcome, StudyError> {
+/// A field on a device. States are in host memory at both ends of a way.
+struct There<'a, D: Device, R: Real, F> {
+    device: &'a D,
+    field: &'a F,
+    theta: D::Buffer<R>,
+    tableau: &'static ButcherTableau,
+}
+
+fn run<D: Device, R: Real>(
+    device: &D,
+    context: &Context<'_>,
+    settings: &ReversibilitySettings,
+) -> Result<Outcome, StudyError> {
     let real = |x: Vec<f64>| x.into_iter().map(R::of).collect::<Vec<R>>();
     match &settings.problem {
         Problem::ScalarLinear { rate } => {
-            let field = ScalarLinear::<R>::new(*rate);
+            let field = ScalarLinear::<R, D>::new(*rate);
             let start = Start { z0: vec![R::one()], theta: vec![], end: Some(field.end()) };
-            solve(context, settings, &field, start, None)
+            solve(device, context, settings, &field, start, None)
         }
         Problem::ScalarRelu { c } => {
-            let field = ScalarRelu::<R>::new(*c);
+            let field = ScalarRelu::<R, D>::on(device.clone(), *c);
             let start = Start { z0: vec![R::one()], theta: vec![], end: Some(field.end()) };
-            solve(context, settings, &field, start, None)
+            solve(device, context, settings, &field, start, None)
         }
         Problem::MatrixRelu { n, sign, normalise, scale } => {
             let mut w = normal(&mut stream(context.seed, Stream::Weights), n * n, 1.0);
@@ -116,10 +136,10 @@ fn run<R: Real>(context: &Context<'_>, settings: &ReversibilitySettings) -> Resu
                 Normalise::Spectral => scale / spectral_norm(&w, *n),
             };
             w.iter_mut().for_each(|w| *w *= factor);
-            let field = Dense::<R>::new(*n, crate::kernels::Activation::Relu, f64::from(*sign));
+            let field = Dense::<R, D>::on(device.clone(), *n, Activation::Relu, f64::from(*sign));
             let norm = spectral_norm(&w, *n);
             let mut outcome =
-                solve(context, settings, &field, Start { z0: real(z0), theta: real(w), end: None }, None)?;
+                solve(device, context, settings, &field, Start { z0: real(z0), theta: real(w), end: None }, None)?;
             outcome.rows.iter_mut().for_each(|row| {
                 row.insert("spectral_norm".into(), number(norm));
             });
@@ -128,10 +148,10 @@ fn run<R: Real>(context: &Context<'_>, settings: &ReversibilitySettings) -> Resu
         Problem::Convolution { activation: name, std, kernel, picture } => {
             let image = load_picture(context.place, picture)?;
             let size = [image.array.shape[0], image.array.shape[1]];
-            let field = ConvField::<R>::new([1, size[0], size[1]], *kernel, activation(*name));
+            let field = ConvField::<R, D>::on(device.clone(), [1, size[0], size[1]], *kernel, activation(*name));
             let weights = normal(&mut stream(context.seed, Stream::Weights), kernel * kernel, *std);
             let start = Start { z0: real(image.array.numbers), theta: real(weights), end: None };
-            let mut outcome = solve(context, settings, &field, start, Some(size))?;
+            let mut outcome = solve(device, context, settings, &field, start, Some(size))?;
             outcome.rows.iter_mut().for_each(|row| {
                 row.insert("image".into(), image.name.into());
             });
@@ -155,20 +175,22 @@ impl<F: VectorField> VectorField for Counted<'_, F> {
     }
 }
 
-fn solve<R: Real, F: VectorField<Vector = Vec<R>>>(
+fn solve<D: Device, R: Real, F: VectorField<Vector = D::Buffer<R>>>(
+    device: &D,
     context: &Context<'_>,
     settings: &ReversibilitySettings,
     field: &F,
     start: Start<R>,
     size: Option<[usize; 2]>,
 ) -> Result<Outcome, StudyError> {
-    let tableau = solver(&settings.solver)?;
+    let theta = device.upload(start.theta.clone());
+    let there = There { device, field, theta, tableau: solver(&settings.solver)? };
     let mut outcome = Outcome::default();
     match &settings.stepping {
         Stepping::Fixed { steps } => {
             for &n in steps {
                 context.check_stop()?;
-                let trip = fixed_trip(field, tableau, n, &start);
+                let trip = there.fixed_trip(n, &start.z0);
                 outcome.images = pictures(size, &start.z0, &trip);
                 outcome.rows.push(trip.row(&start));
             }
@@ -177,7 +199,7 @@ fn solve<R: Real, F: VectorField<Vector = Vec<R>>>(
             let reached = |error: fn(&Trip<R>, &Start<R>) -> Option<f64>| {
                 smallest_steps(*max_steps, |n| {
                     context.check_stop()?;
-                    Ok(error(&fixed_trip(field, tableau, n, &start), &start).is_some_and(|e| e <= *target))
+                    Ok(error(&there.fixed_trip(n, &start.z0), &start).is_some_and(|e| e <= *target))
                 })
             };
             let forward = if start.end.is_some() { reached(|trip, start| trip.forward_error(start))? } else { None };
@@ -192,7 +214,7 @@ fn solve<R: Real, F: VectorField<Vector = Vec<R>>>(
         }
         Stepping::Adaptive { rtol, atol, norm } => {
             let control = Adaptive { rtol: *rtol, atol: *atol, controller: controller(*norm), max_steps: MAX_STEPS };
-            let trip = adaptive_trip(field, tableau, control, &start);
+            let trip = there.adaptive_trip(control, &start.z0);
             outcome.images = pictures(size, &start.z0, &trip);
             outcome.rows.push(trip.row(&start));
         }
@@ -245,45 +267,46 @@ struct Trip<R> {
     back: Option<Way<R>>,
 }
 
-fn fixed_trip<R: Real, F: VectorField<Vector = Vec<R>>>(
-    field: &F,
-    tableau: &'static ButcherTableau,
-    steps: usize,
-    start: &Start<R>,
-) -> Trip<R> {
-    let grid = Grid::unit(steps);
-    let way = |from: &Vec<R>, forward: bool| {
-        let counted = Counted { field, evaluations: Cell::new(0) };
-        let mut z = from.clone();
-        let sweep = if forward { integrate } else { integrate_back };
-        let end = sweep(&counted, tableau, &grid, &mut z, &start.theta).map(|()| z);
-        Way { end, steps, rejected: 0, evaluations: counted.evaluations.get(), last: vec![] }
-    };
-    let there = way(&start.z0, true);
-    let back = there.end.as_ref().ok().map(|z| way(z, false));
-    Trip { there, back }
-}
+impl<D: Device, R: Real, F: VectorField<Vector = D::Buffer<R>>> There<'_, D, R, F> {
+    /// `z` in host memory once all work is done.
+    fn settled(&self, solved: Result<D::Buffer<R>, SolveError>) -> Result<Vec<R>, SolveError> {
+        let z = solved?;
+        self.device.settle()?;
+        Ok(self.device.download(&z))
+    }
 
-fn adaptive_trip<R: Real, F: VectorField<Vector = Vec<R>>>(
-    field: &F,
-    tableau: &'static ButcherTableau,
-    control: Adaptive,
-    start: &Start<R>,
-) -> Trip<R> {
-    let way = |from: &Vec<R>, span: (f64, f64)| {
-        let counted = Counted { field, evaluations: Cell::new(0) };
-        let solved = integrate_adaptive(&counted, tableau, control, span, from, &start.theta);
-        let evaluations = counted.evaluations.get();
-        match solved {
-            Ok(Solution { end, times, last, rejected, .. }) => {
-                Way { end: Ok(end), steps: times.len() - 1, rejected, evaluations, last }
+    fn fixed_trip(&self, steps: usize, z0: &[R]) -> Trip<R> {
+        let grid = Grid::unit(steps);
+        let way = |from: &[R], forward: bool| {
+            let counted = Counted { field: self.field, evaluations: Cell::new(0) };
+            let mut z = self.device.upload(from.to_vec());
+            let sweep = if forward { integrate } else { integrate_back };
+            let end = self.settled(sweep(&counted, self.tableau, &grid, &mut z, &self.theta).map(|()| z));
+            Way { end, steps, rejected: 0, evaluations: counted.evaluations.get(), last: vec![] }
+        };
+        let there = way(z0, true);
+        let back = there.end.as_ref().ok().map(|z| way(z, false));
+        Trip { there, back }
+    }
+
+    fn adaptive_trip(&self, control: Adaptive, z0: &[R]) -> Trip<R> {
+        let way = |from: &[R], span: (f64, f64)| {
+            let counted = Counted { field: self.field, evaluations: Cell::new(0) };
+            let from = self.device.upload(from.to_vec());
+            let solved = integrate_adaptive(&counted, self.tableau, control, span, &from, &self.theta);
+            let evaluations = counted.evaluations.get();
+            match solved {
+                Ok(Solution { end, times, last, rejected, .. }) => {
+                    let last = last.iter().map(|(t, z)| (*t, self.device.download(z))).collect();
+                    Way { end: self.settled(Ok(end)), steps: times.len() - 1, rejected, evaluations, last }
+                }
+                Err(error) => Way { end: Err(error), steps: 0, rejected: 0, evaluations, last: vec![] },
             }
-            Err(error) => Way { end: Err(error), steps: 0, rejected: 0, evaluations, last: vec![] },
-        }
-    };
-    let there = way(&start.z0, (0.0, 1.0));
-    let back = there.end.as_ref().ok().map(|z| way(z, (1.0, 0.0)));
-    Trip { there, back }
+        };
+        let there = way(z0, (0.0, 1.0));
+        let back = there.end.as_ref().ok().map(|z| way(z, (1.0, 0.0)));
+        Trip { there, back }
+    }
 }
 
 impl<R: Real> Trip<R> {

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use crate::definition::StudyKind;
 use crate::definition::settings::{Placement, SchedulesSettings};
 use crate::gradient::{Block, Ledger, Method, fewest_plain_steps, revolve_optimum};
-use crate::kernels::Activation;
+use crate::kernels::{Activation, Cpu, Device};
 use crate::ode::{self, ButcherTableau, Grid, SolveError};
 use crate::problems::Dense;
 use crate::record::{Outcome, number, row};
@@ -23,6 +23,11 @@ impl Study for Schedules {
 
     fn inputs(&self, _: &Place, _: &Map<String, Value>) -> Result<Map<String, Value>, StudyError> {
         Ok(Map::new())
+    }
+
+    /// Counts are the same everywhere.
+    fn device<'a>(&self, _: &'a str) -> &'a str {
+        Cpu::NAME
     }
 
     fn run(&self, context: &Context<'_>) -> Result<Ending, StudyError> {

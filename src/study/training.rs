@@ -12,17 +12,14 @@ use crate::definition::StudyKind;
 use crate::definition::settings::{RateSchedule, TrainingSettings};
 use crate::digest::sha256;
 use crate::gradient::Cost;
-#[cfg(feature = "cuda")]
-use crate::kernels::cuda::Gpu;
-use crate::net::Network;
-use crate::ode::SolveError;
+use crate::kernels::{Cpu, Device};
 use crate::record::{Outcome, RecordError, STEPS, StepLog, TIMES, number, row};
-use crate::train::{self, CheckpointError, Rate, Recipe, StepError, TrainError, Trainer};
+use crate::train::{self, CheckpointError, Crossing, Rate, Recipe, StepError, TrainError, Trainer};
 
 use super::images::load;
 use super::network::{Chosen, network};
 use super::parts::typed;
-use super::{Context, Ending, Place, Progress, Study, StudyError};
+use super::{AnyDevice, Context, Ending, Place, Progress, Study, StudyError, device};
 
 /// Columns of `steps.csv`, before those of the coefficients of evolving weights.
 const COLUMNS: &[&str] = &[
@@ -64,15 +61,7 @@ impl Study for Training {
     }
 
     fn run(&self, context: &Context<'_>) -> Result<Ending, StudyError> {
-        let settings: TrainingSettings = typed(context.settings)?;
-        let data = load(context.place, &settings)?;
-        let name = data.name.clone();
-        let trainer = trainer(context, &settings, data)?;
-        go(context, &settings, trainer, &name)
-    }
-
-    fn takes_a_device(&self) -> bool {
-        true
+        device::compute(self, context)
     }
 
     fn tidy(&self, folder: &Path) -> Result<(), StudyError> {
@@ -80,7 +69,22 @@ impl Study for Training {
     }
 }
 
-fn trainer(context: &Context<'_>, settings: &TrainingSettings, data: Arc<DataSet>) -> Result<Trainer, StudyError> {
+impl AnyDevice for Training {
+    fn compute<D: Crossing>(&self, device: &D, context: &Context<'_>) -> Result<Ending, StudyError> {
+        let settings: TrainingSettings = typed(context.settings)?;
+        let data = load(context.place, &settings)?;
+        let name = data.name.clone();
+        let trainer = trainer(device, context, &settings, data)?;
+        go(context, &settings, trainer, &name)
+    }
+}
+
+fn trainer<D: Crossing>(
+    device: &D,
+    context: &Context<'_>,
+    settings: &TrainingSettings,
+    data: Arc<DataSet>,
+) -> Result<Trainer, StudyError> {
     let chosen: Chosen = typed(context.settings)?;
     let (mut network, solve) = network(&chosen, data.classes)?;
     if settings.replay_updates_statistics {
@@ -102,22 +106,11 @@ fn trainer(context: &Context<'_>, settings: &TrainingSettings, data: Arc<DataSet
         augment: settings.augment,
         seed: context.seed,
     };
+    // The CPU's own sweeps are fused.
+    let on_cpu = D::NAME == Cpu::NAME;
     let trainer =
-        if context.device == "cuda" { on_cuda(network, data, recipe) } else { Trainer::new(network, data, recipe) };
+        if on_cpu { Trainer::new(network, data, recipe) } else { Trainer::on(device.clone(), network, data, recipe) };
     trainer.map_err(|e| StudyError::failed("start", e))
-}
-
-/// A training on the first NVIDIA GPU.
-#[cfg(feature = "cuda")]
-fn on_cuda(network: Network, data: Arc<DataSet>, recipe: Recipe) -> Result<Trainer, TrainError> {
-    let gpu = Gpu::nvidia(0).map_err(|e| StepError::from(SolveError::Device(e.to_string())))?;
-    Trainer::on(gpu, network, data, recipe)
-}
-
-#[cfg(not(feature = "cuda"))]
-fn on_cuda(_: Network, _: Arc<DataSet>, _: Recipe) -> Result<Trainer, TrainError> {
-    let why = "this program was built without the feature `cuda`; use --device cpu";
-    Err(StepError::from(SolveError::Device(why.into())).into())
 }
 
 fn checkpoint(error: CheckpointError) -> StudyError {
