@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anode::definition::{Loaded, Profile, StudyKind, typed_settings};
 use anode::plan::{Run, plan, run_id};
-use anode::study::{Context, Ending, Place, Study, StudyError};
+use anode::study::{Context, Ending, Place, STUDIES, Study, StudyError};
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
@@ -90,6 +90,20 @@ fn ids_do_not_depend_on_names_profiles_or_spelling() {
     assert_eq!(first, standard.into_iter().map(|run| run.id).collect::<Vec<_>>());
     let cuda = planned(&loaded(|_| {}), Profile::Quick, "cuda");
     assert!(cuda.iter().all(|run| !first.contains(&run.id)), "another device rounds otherwise");
+}
+
+#[test]
+fn a_study_that_stays_on_the_cpu_is_the_same_run_whatever_device_is_asked_for() {
+    let schedules = loaded(|d| {
+        d["study"] = json!("schedules");
+        d["grid"] = json!([{ "schedule": ["revolve", "online"] }]);
+        d["fixed"] = json!({ "snapshots": 2, "steps": [4] });
+    });
+    let runs = |device| plan(std::slice::from_ref(&schedules), Profile::Quick, device, None, STUDIES).0;
+    let (cpu, cuda) = (runs("cpu"), runs("cuda"));
+    assert_eq!(cpu.len(), 4);
+    assert!(cpu.iter().zip(&cuda).all(|(a, b)| a.id == b.id && b.device == "cpu"));
+    assert!(planned(&loaded(|_| {}), Profile::Quick, "cuda").iter().all(|run| run.device == "cuda"));
 }
 
 #[test]

@@ -42,6 +42,11 @@ fn absolute(x: &[f64]) -> Vec<f64> {
     x.iter().map(|x| x.abs()).collect()
 }
 
+/// The norms of adaptive steps.
+fn weighted<V: Vector>(x: &V, y: &V, z: &V) -> Vec<f64> {
+    vec![x.weighted_squares(y, z, [1e-3, 0.5], 1.0), x.weighted_most(y, z, 0.1, 0.0)]
+}
+
 /// A device under test, and what it was found to be off by.
 struct Test<'a, D> {
     device: &'a D,
@@ -298,6 +303,10 @@ impl<D: Device> Test<'_, D> {
         self.add::<R>("inner product", n, &dots, (n as f64 + 2.0) * f64::EPSILON, |t| {
             let (x, y) = (t.up::<R>(&x), t.up::<R>(&y));
             vec![x.dot(&y), x.dot(&x)]
+        });
+        let z = numbers::<R>(19, n);
+        self.add::<R>("weighted norms", n, &weighted(&x, &y, &z), (n as f64 + 8.0) * f64::EPSILON, |t| {
+            weighted(&t.up::<R>(&x), &t.up(&y), &t.up(&z))
         });
         let mut sum = y.clone();
         Cpu.add_relu(&mut sum, &x);

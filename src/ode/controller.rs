@@ -20,13 +20,9 @@ impl Adaptive {
     pub(super) fn ratio<V: Vector>(&self, error: &V, z: &V, next: &V) -> f64 {
         let (rtol, atol) = (self.rtol, self.atol);
         match self.controller {
-            Controller::Matlab => {
-                let part = |[e, z, n]: [f64; 3]| e.abs() / z.abs().max(n.abs()).max(atol / rtol);
-                error.fold_three(z, next, 0.0, &mut |most, parts| most.max(part(parts))) / rtol
-            }
+            Controller::Matlab => error.weighted_most(z, next, atol / rtol, 0.0) / rtol,
             Controller::Torchdiffeq | Controller::ProportionalIntegral => {
-                let part = |[e, z, n]: [f64; 3]| (e.abs() / (atol + rtol * z.abs().max(n.abs()))).powi(2);
-                let sum = error.fold_three(z, next, 0.0, &mut |sum, parts| sum + part(parts));
+                let sum = error.weighted_squares(z, next, [atol, rtol], 0.0);
                 (sum / error.len().max(1) as f64).sqrt()
             }
         }
@@ -44,10 +40,7 @@ impl Adaptive {
     pub(super) fn first_step<V: Vector>(&self, exponent: f64, interval: f64, z: &V, dz: &V) -> f64 {
         match self.controller {
             Controller::Matlab => {
-                let threshold = self.atol / self.rtol;
-                let part = |[d, z, _]: [f64; 3]| d.abs() / z.abs().max(threshold);
-                let rate = dz.fold_three(z, z, 0.0, &mut |most, parts| most.max(part(parts)))
-                    / (0.8 * self.rtol.powf(exponent));
+                let rate = dz.weighted_most(z, z, self.atol / self.rtol, 0.0) / (0.8 * self.rtol.powf(exponent));
                 if interval * 0.1 * rate > 1.0 { 1.0 / rate } else { 0.1 * interval }
             }
             Controller::Torchdiffeq | Controller::ProportionalIntegral => {
@@ -67,8 +60,7 @@ impl Adaptive {
     }
 
     fn scaled<V: Vector>(&self, x: &V, z: &V) -> f64 {
-        let part = |[x, z, _]: [f64; 3]| (x / (self.atol + self.rtol * z.abs())).powi(2);
-        let sum = x.fold_three(z, z, 0.0, &mut |sum, parts| sum + part(parts));
+        let sum = x.weighted_squares(z, z, [self.atol, self.rtol], 0.0);
         (sum / x.len().max(1) as f64).sqrt()
     }
 

@@ -50,9 +50,14 @@ impl<A: Vector, B: Vector<Real = A::Real>> Vector for Pair<A, B> {
         [self.0.to_f64(), self.1.to_f64()].concat()
     }
 
-    fn fold_three(&self, y: &Self, z: &Self, start: f64, fold: &mut impl FnMut(f64, [f64; 3]) -> f64) -> f64 {
-        let first = self.0.fold_three(&y.0, &z.0, start, fold);
-        self.1.fold_three(&y.1, &z.1, first, fold)
+    fn weighted_squares(&self, y: &Self, z: &Self, tolerances: [f64; 2], start: f64) -> f64 {
+        let first = self.0.weighted_squares(&y.0, &z.0, tolerances, start);
+        self.1.weighted_squares(&y.1, &z.1, tolerances, first)
+    }
+
+    fn weighted_most(&self, y: &Self, z: &Self, least: f64, start: f64) -> f64 {
+        let first = self.0.weighted_most(&y.0, &z.0, least, start);
+        self.1.weighted_most(&y.1, &z.1, least, first)
     }
 
     fn dot(&self, other: &Self) -> f64 {

@@ -37,9 +37,14 @@ impl<V: Vector> Vector for Stack<V> {
         self.0.iter().flat_map(Vector::to_f64).collect()
     }
 
-    fn fold_three(&self, y: &Self, z: &Self, start: f64, fold: &mut impl FnMut(f64, [f64; 3]) -> f64) -> f64 {
+    fn weighted_squares(&self, y: &Self, z: &Self, tolerances: [f64; 2], start: f64) -> f64 {
         let parts = self.0.iter().zip(y.0.iter().zip(&z.0));
-        parts.fold(start, |sum, (x, (y, z))| x.fold_three(y, z, sum, fold))
+        parts.fold(start, |sum, (x, (y, z))| x.weighted_squares(y, z, tolerances, sum))
+    }
+
+    fn weighted_most(&self, y: &Self, z: &Self, least: f64, start: f64) -> f64 {
+        let parts = self.0.iter().zip(y.0.iter().zip(&z.0));
+        parts.fold(start, |most, (x, (y, z))| x.weighted_most(y, z, least, most))
     }
 
     fn dot(&self, other: &Self) -> f64 {

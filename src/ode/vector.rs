@@ -86,6 +86,18 @@ pub trait Vector: Sized {
         self.to_f64().into_iter().zip(rest).fold(start, |sum, (x, (y, z))| fold(sum, [x, y, z]))
     }
 
+    /// `start` plus the sum of (x_i / (atol + rtol max(|y_i|, |z_i|)))^2, in order.
+    fn weighted_squares(&self, y: &Self, z: &Self, [atol, rtol]: [f64; 2], start: f64) -> f64 {
+        let part = |[x, y, z]: [f64; 3]| (x.abs() / (atol + rtol * y.abs().max(z.abs()))).powi(2);
+        self.fold_three(y, z, start, &mut |sum, parts| sum + part(parts))
+    }
+
+    /// The most of `start` and |x_i| / max(|y_i|, |z_i|, least).
+    fn weighted_most(&self, y: &Self, z: &Self, least: f64, start: f64) -> f64 {
+        let part = |[x, y, z]: [f64; 3]| x.abs() / y.abs().max(z.abs()).max(least);
+        self.fold_three(y, z, start, &mut |most, parts| most.max(part(parts)))
+    }
+
     /// Inner product, accumulated in `f64`.
     fn dot(&self, other: &Self) -> f64;
 

@@ -54,6 +54,18 @@ struct DotArguments {
 }
 
 #[repr(C)]
+struct WeightedArguments {
+    x: u64,
+    y: u64,
+    z: u64,
+    parts: u64,
+    count: i64,
+    count_a_part: i64,
+    a: f64,
+    b: f64,
+}
+
+#[repr(C)]
 struct SumArguments {
     parts: u64,
     sum: u64,
@@ -83,8 +95,10 @@ impl<R: Real, L: Driver> Buffer<R, L> {
     /// A copy of host memory on the device.
     pub fn upload(gpu: &Gpu<L>, x: &[R]) -> Self {
         let buffer = Self::new(gpu.clone(), x.len());
-        // SAFETY: the buffer has the length of `x`.
-        gpu.attempt(|driver| unsafe { driver.upload(buffer.address(), bytes(x)) });
+        if !x.is_empty() {
+            // SAFETY: the buffer has the length of `x`.
+            gpu.attempt(|driver| unsafe { driver.upload(buffer.address(), bytes(x)) });
+        }
         buffer
     }
 
@@ -138,6 +152,26 @@ impl<R: Real, L: Driver> Buffer<R, L> {
         let arguments = VectorArguments { y, x: address(x), z: address(z), count, a, flag, serial: 1 };
         // SAFETY: all vectors have this length.
         unsafe { self.gpu.launch_for::<R, _>(kernel, self.len.div_ceil(4), &arguments) };
+    }
+
+    /// A number that one kernel makes a part at a time, from the arguments for where the parts go, and another of the parts. Waits.
+    fn reduced<A>(&self, [kernel, join]: [&str; 2], arguments: impl FnOnce(u64) -> A) -> f64 {
+        let parts = self.len.div_ceil(DOT).max(1);
+        let made = Buffer::<f64, L>::new(self.gpu.clone(), parts + 1);
+        let sum = SumArguments { parts: made.address(), sum: made.at(parts), count: parts as i64 };
+        // SAFETY: the vectors have this length, as the callers checked; there is room for all parts and their sum.
+        unsafe {
+            self.gpu.launch::<R, _>(kernel, [parts, 1, 1], THREADS, &arguments(made.address()));
+            self.gpu.launch_named(join, [1, 1, 1], THREADS, &sum);
+        }
+        made.download_part(parts, 1)[0]
+    }
+
+    /// Reduces `self` weighted by two vectors.
+    fn weighted(&self, kernels: [&str; 2], [y, z]: [&Self; 2], [a, b]: [f64; 2]) -> f64 {
+        assert!(self.len == y.len && self.len == z.len, "a weighted vector of different length");
+        let (x, y, z, count) = (self.address(), y.address(), z.address(), self.len as i64);
+        self.reduced(kernels, |parts| WeightedArguments { x, y, z, parts, count, count_a_part: DOT as i64, a, b })
     }
 
     /// `self = max(0, x)`.
@@ -204,17 +238,16 @@ impl<R: Real, L: Driver> Vector for Buffer<R, L> {
     /// Accumulated in `f64` in a fixed order: parts first, then the parts.
     fn dot(&self, other: &Self) -> f64 {
         assert_eq!(self.len, other.len, "inner product of vectors of different length");
-        let parts = self.len.div_ceil(DOT).max(1);
-        let sums = Buffer::<f64, L>::new(self.gpu.clone(), parts + 1);
         let (x, y, count) = (self.address(), other.address(), self.len as i64);
-        let dot = DotArguments { x, y, parts: sums.address(), count, count_a_part: DOT as i64 };
-        let sum = SumArguments { parts: sums.address(), sum: sums.at(parts), count: parts as i64 };
-        // SAFETY: both vectors have this length; the sums have room for all parts and their sum.
-        unsafe {
-            self.gpu.launch::<R, _>("dot", [parts, 1, 1], THREADS, &dot);
-            self.gpu.launch_named("sum_parts", [1, 1, 1], THREADS, &sum);
-        }
-        sums.download_part(parts, 1)[0]
+        self.reduced(["dot", "sum_parts"], |parts| DotArguments { x, y, parts, count, count_a_part: DOT as i64 })
+    }
+
+    fn weighted_squares(&self, y: &Self, z: &Self, tolerances: [f64; 2], start: f64) -> f64 {
+        start + self.weighted(["weighted_squares", "sum_parts"], [y, z], tolerances)
+    }
+
+    fn weighted_most(&self, y: &Self, z: &Self, least: f64, start: f64) -> f64 {
+        start.max(self.weighted(["weighted_most", "most_parts"], [y, z], [least, 0.0]))
     }
 
     fn is_finite(&self) -> bool {

@@ -40,6 +40,20 @@ __device__ inline double block_sum(double x) {
     return total;
 }
 
+// The same for the largest; no NaN is.
+__device__ inline double block_most(double x) {
+    __shared__ double most[THREADS];
+    most[threadIdx.x] = x;
+    __syncthreads();
+    for (int half = THREADS / 2; half > 0; half /= 2) {
+        if (threadIdx.x < half) most[threadIdx.x] = fmax(most[threadIdx.x], most[threadIdx.x + half]);
+        __syncthreads();
+    }
+    double largest = most[0];
+    __syncthreads();
+    return largest;
+}
+
 template <class T> __device__ inline bool is_finite(T x) { return x - x == T(0); }
 
 __device__ inline float multiply_add(float a, float b, float c) { return fmaf(a, b, c); }

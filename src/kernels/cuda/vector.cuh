@@ -98,11 +98,60 @@ template <class T> __device__ inline void dot(const DotArguments<T> &a) {
     if (threadIdx.x == 0) a.parts[blockIdx.x] = sum;
 }
 
+template <class T> struct WeightedArguments {
+    const T *x;
+    const T *y;
+    const T *z;
+    double *parts;
+    long long count;
+    long long count_a_part;
+    // The smallest weight, and the share of max(|y|, |z|) that is added to it.
+    double a;
+    double b;
+};
+
+template <class T> __device__ inline double larger(const WeightedArguments<T> &a, long long i) {
+    return fmax(fabs(double(a.y[i])), fabs(double(a.z[i])));
+}
+
+// A part of sum (x / (a + b max(|y|, |z|)))^2 a block.
+template <class T> __device__ inline void weighted_squares(const WeightedArguments<T> &a) {
+    long long first = blockIdx.x * a.count_a_part;
+    long long end = first + a.count_a_part < a.count ? first + a.count_a_part : a.count;
+    double sum = 0;
+    for (long long i = first + threadIdx.x; i < end; i += THREADS) {
+        double ratio = double(a.x[i]) / (a.a + a.b * larger(a, i));
+        sum += ratio * ratio;
+    }
+    sum = block_sum(sum);
+    if (threadIdx.x == 0) a.parts[blockIdx.x] = sum;
+}
+
+// The most of a block's |x| / max(|y|, |z|, a).
+template <class T> __device__ inline void weighted_most(const WeightedArguments<T> &a) {
+    long long first = blockIdx.x * a.count_a_part;
+    long long end = first + a.count_a_part < a.count ? first + a.count_a_part : a.count;
+    double most = 0;
+    for (long long i = first + threadIdx.x; i < end; i += THREADS) {
+        most = fmax(most, fabs(double(a.x[i])) / fmax(larger(a, i), a.a));
+    }
+    most = block_most(most);
+    if (threadIdx.x == 0) a.parts[blockIdx.x] = most;
+}
+
 struct SumArguments {
     const double *parts;
     double *sum;
     long long count;
 };
+
+// The most of all parts, by one block.
+__device__ inline void most_of_parts(const SumArguments &a) {
+    double most = 0;
+    for (long long i = threadIdx.x; i < a.count; i += THREADS) most = fmax(most, a.parts[i]);
+    most = block_most(most);
+    if (threadIdx.x == 0) *a.sum = most;
+}
 
 // The sum of all parts, by one block.
 __device__ inline void sum_of_parts(const SumArguments &a) {
@@ -119,4 +168,7 @@ EXPORT_BOTH(add_relu, THREADS, VectorArguments)
 EXPORT_BOTH(masked, THREADS, VectorArguments)
 EXPORT_BOTH(look, THREADS, VectorArguments)
 EXPORT_BOTH(dot, THREADS, DotArguments)
+EXPORT_BOTH(weighted_squares, THREADS, WeightedArguments)
+EXPORT_BOTH(weighted_most, THREADS, WeightedArguments)
 EXPORT(sum_parts, THREADS, SumArguments, sum_of_parts)
+EXPORT(most_parts, THREADS, SumArguments, most_of_parts)
