@@ -2,7 +2,7 @@
 # Builds the feature `cuda` for compute capabilities 8.0 and 9.0 without a GPU and without CUDA installed: nvcc and the headers come
 # as wheels from PyPI into target/cuda. Then lints, and the tests that need no device.
 #   scripts/check-cuda.sh [--toolkit]      --toolkit: only set up target/cuda and print the variables that cargo needs
-# Exit code 0: passed; 1: failed; 77: skipped, because PyPI cannot be reached, with a line that says so.
+# Exit code 0: passed; 77: skipped, because PyPI cannot be reached or something is not installed, with a line that says so; else failed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 place=$PWD/target/cuda
@@ -10,6 +10,7 @@ version=13.0.88
 
 skip() { echo "skipped the check of the feature cuda: $1" >&2; exit 77; }
 
+command -v g++ >/dev/null || skip "g++ is not installed, which nvcc needs"
 if [[ ! -f $place/ready-$version ]]; then
     command -v python3 >/dev/null || skip "python3 is not installed"
     rm -rf "$place"
@@ -42,4 +43,4 @@ if readelf -d target/debug/anode | grep -E 'NEEDED.*lib(cuda|nvrtc|cublas)'; the
     echo "the program needs CUDA's libraries to start" >&2
     exit 1
 fi
-cargo test --locked --features cuda --test cuda --test doctor -- --nocapture
+cargo test --locked --features cuda --test cuda --test cuda_driver --test doctor -- --nocapture

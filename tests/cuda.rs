@@ -6,7 +6,7 @@ mod device;
 use anode::doctor::{Comparison, Shapes, compare, diagnose_device};
 use anode::gradient::Method;
 use anode::kernels::Device;
-use anode::kernels::cuda::{Driver, Gpu, Nvidia};
+use anode::kernels::cuda::{Convolver, DeviceError, Driver, Freedom, Gpu, Nvidia};
 use device::{
     all_networks_agree, coupled_blocks_agree, every_method_agrees, evolving_networks_agree, network_agrees, small,
     solve, training_agrees, training_of_evolving_weights_agrees,
@@ -14,10 +14,19 @@ use device::{
 
 /// The GPU, one test at a time: they measure memory.
 fn gpu() -> Option<(std::sync::MutexGuard<'static, ()>, Gpu<Nvidia>)> {
+    opened(Convolver::Own)
+}
+
+fn opened(convolver: Convolver) -> Option<(std::sync::MutexGuard<'static, ()>, Gpu<Nvidia>)> {
     static ONE: std::sync::Mutex<()> = std::sync::Mutex::new(());
     let guard = ONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    match Gpu::nvidia(0) {
+    match Gpu::nvidia(0, convolver) {
         Ok(gpu) => Some((guard, gpu)),
+        // A GPU does not bring cuDNN.
+        Err(why @ DeviceError::NoCudnn(_)) => {
+            eprintln!("skipped: {why}");
+            None
+        }
         Err(why) => {
             assert!(std::env::var_os("ANODE_NEEDS_GPU").is_none(), "{why}");
             eprintln!("skipped: {why}");
@@ -33,7 +42,7 @@ fn every_kernel_agrees_with_the_cpu_and_repeats_its_bits() {
     found.extend(compare::<_, f64>(&gpu, &Shapes::usual()));
     let faults: Vec<_> = found.iter().filter(|c| !c.holds()).collect();
     assert!(faults.is_empty(), "{faults:#?}");
-    let diagnosis = diagnose_device(&gpu, &Shapes::usual(), None).unwrap();
+    let diagnosis = diagnose_device(&gpu, Err("not asked for".into()), &Shapes::usual(), None).unwrap();
     assert!(diagnosis.kernels.iter().all(Comparison::holds));
 }
 
@@ -52,6 +61,31 @@ fn training_gives_the_curves_of_the_cpu() {
     let Some((_one, gpu)) = gpu() else { return };
     training_agrees(&gpu);
     training_of_evolving_weights_agrees(&gpu);
+}
+
+#[test]
+fn convolutions_by_cudnn_agree_with_the_cpu_and_repeat_their_bits() {
+    let Some((_one, gpu)) = opened(Convolver::Cudnn(Freedom::Exact)) else { return };
+    let shapes = Shapes { convolutions: Shapes::usual().convolutions, ..Shapes::default() };
+    let mut found = compare::<_, f32>(&gpu, &shapes);
+    found.extend(compare::<_, f64>(&gpu, &shapes));
+    let faults: Vec<_> = found.iter().filter(|c| !c.holds()).collect();
+    assert!(faults.is_empty(), "{faults:#?}");
+    let (taken, asked) = gpu.cudnn_takes();
+    eprintln!("{}: {taken} of {asked} sweeps", gpu.describe());
+    assert!(taken > 0);
+    training_agrees(&gpu);
+}
+
+#[test]
+fn tf32_is_less_exact_and_no_more_wrong_than_that() {
+    for freedom in [Freedom::Tf32, Freedom::Fast] {
+        let Some((_one, gpu)) = opened(Convolver::Cudnn(freedom)) else { return };
+        let shapes = Shapes { convolutions: Shapes::usual().convolutions, ..Shapes::default() };
+        let found = compare::<_, f32>(&gpu, &shapes);
+        assert!(found.iter().all(|c| c.error < 2e-3), "{found:#?}");
+        assert!(freedom == Freedom::Fast || found.iter().all(|c| c.repeats), "{found:#?}");
+    }
 }
 
 #[test]

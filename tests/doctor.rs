@@ -17,7 +17,7 @@ fn this_machine_is_sound_with_or_without_a_gpu() {
     if cfg!(not(feature = "cuda")) {
         assert!(text.contains("--features cuda"), "it says what to do: {text}");
     }
-    if let Err(why) = anode::doctor::usable_gpu() {
+    if let Err(why) = anode::doctor::usable_gpu("cuda") {
         place.define(&common::training("training"));
         let refused = place.expect(2, &["run", "training", "--device", "cuda"]);
         assert!(refused.contains(&format!("--device cuda: {why}")), "{refused}");

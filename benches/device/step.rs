@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use anode::data::{Alteration, synthetic};
 use anode::gradient::{Ledger, Method};
-use anode::kernels::cuda::Gpu;
+use anode::kernels::cuda::{Convolver, DeviceError, Gpu, Nvidia};
 use anode::kernels::{ConvShape, Device, Part, PartMut};
 use anode::net::{Form, Network, Solve, Steps, network};
 use anode::ode::{Vector, solver};
@@ -31,8 +31,21 @@ fn seconds(times: usize, mut work: impl FnMut() -> Result<(), Failure>) -> Resul
 }
 
 fn main() -> Result<(), Failure> {
-    let gpu = Gpu::nvidia(0)?;
-    println!("{}", json!({ "device": anode::kernels::cuda::Driver::describe(gpu.driver()) }));
+    for convolver in Convolver::ALL {
+        match Gpu::nvidia(0, convolver) {
+            Ok(gpu) => times(&gpu, convolver.name())?,
+            Err(why @ DeviceError::NoCudnn(_)) => {
+                println!("{}", json!({ "device": convolver.name(), "skipped": why.to_string() }))
+            }
+            Err(why) => return Err(why.into()),
+        }
+    }
+    Ok(())
+}
+
+/// The times on one device.
+fn times(gpu: &Gpu<Nvidia>, device: &str) -> Result<(), Failure> {
+    println!("{}", json!({ "device": device, "words": gpu.describe() }));
     let set = synthetic();
     let batch = 256.min(set.train.len());
     let indices: Vec<usize> = (0..batch).collect();
@@ -55,7 +68,7 @@ fn main() -> Result<(), Failure> {
             let peak = gpu.held().peak;
             println!(
                 "{}",
-                json!({ "net": name, "method": method.to_string(), "steps": 2, "batch": batch, "median_s": median,
+                json!({ "device": device, "net": name, "method": method.to_string(), "steps": 2, "batch": batch, "median_s": median,
                         "least_s": least, "peak_bytes": peak })
             );
         }
@@ -84,7 +97,7 @@ fn main() -> Result<(), Failure> {
         let rate = |(median, _): (f64, f64)| (10.0 * operations / median / 1e9).round();
         println!(
             "{}",
-            json!({ "conv": format!("{channels} x {size} x {size}"), "batch": batch, "gflops_forward": rate(forward),
+            json!({ "device": device, "conv": format!("{channels} x {size} x {size}"), "batch": batch, "gflops_forward": rate(forward),
                     "gflops_vjp_input": rate(input), "gflops_vjp_weights": rate(weights) })
         );
     }

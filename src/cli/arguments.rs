@@ -312,6 +312,14 @@ impl From<ProfileName> for Profile {
 pub enum Device {
     /// The processor
     Cpu,
-    /// An NVIDIA GPU
+    /// An NVIDIA GPU: cuda-cudnn where cuDNN is installed, else cuda-own
     Cuda,
+    /// An NVIDIA GPU, convolutions by our own kernels
+    CudaOwn,
+    /// An NVIDIA GPU, convolutions by cuDNN's deterministic algorithms, without TF32
+    CudaCudnn,
+    /// As cuda-cudnn, with TF32: less exact, faster
+    CudaTf32,
+    /// As cuda-tf32, with any algorithm: bits do not repeat
+    CudaFast,
 }

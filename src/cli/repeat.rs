@@ -145,10 +145,7 @@ fn tell(loaded: &record::Loaded, result: &Repeated, among: Option<&str>) {
     }
     for (name, e) in [("archived", &record.environment), ("here", &result.here)] {
         let commit = e.commit.as_deref().map_or("unknown", |c| &c[..c.len().min(12)]);
-        print(&format!(
-            "{name}: {} on {}, {}, {} threads, commit {commit}",
-            e.device, e.processor, e.system, e.threads
-        ));
+        print(&format!("{name}: {}, {}, {} threads, commit {commit}", e.device_in_words(), e.system, e.threads));
     }
     print("");
     if let Some(steps) = &result.steps {

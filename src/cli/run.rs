@@ -4,10 +4,12 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use clap::ValueEnum;
 use serde::Serialize;
 
 use crate::data::data_folder;
 use crate::definition::Loaded;
+use crate::doctor::{UsableGpu, usable_gpu};
 use crate::plan::{Run, Skipped, plan, plan_digest};
 use crate::record::sweep;
 use crate::report::{Summary, SummaryRow};
@@ -78,13 +80,8 @@ pub fn reproduce(common: &Common, only: Option<&str>, how: &How) -> Result<(), C
 }
 
 fn walk(common: &Common, loaded: &[Loaded], how: &How) -> Result<(Tally, Vec<Skipped>), CliError> {
-    let device = match how.device {
-        Device::Cpu => "cpu",
-        Device::Cuda => {
-            crate::doctor::usable_gpu().map_err(|why| CliError::Usage(format!("--device cuda: {why}")))?;
-            "cuda"
-        }
-    };
+    let gpu = gpu(how.device)?;
+    let device = gpu.as_ref().map_or("cpu", |gpu| gpu.device);
     let data = data_folder(common.data.as_deref());
     if let Some(named) = common.data.as_deref().filter(|d| !d.is_dir()) {
         return Err(CliError::Usage(format!("--data {}: no such folder", named.display())));
@@ -113,9 +110,19 @@ fn walk(common: &Common, loaded: &[Loaded], how: &How) -> Result<(Tally, Vec<Ski
         // A GPU is busy with one run; more would share its memory.
         jobs: how.jobs.map_or(if how.device == Device::Cpu { threads } else { 1 }, usize::from),
         threads,
+        accelerator: gpu.map(|gpu| gpu.words),
         quiet: common.quiet,
     };
     Ok((run_all(&runs, STUDIES, &options, stop)?, skipped))
+}
+
+/// The GPU that is asked for, `None` for the CPU.
+fn gpu(device: Device) -> Result<Option<UsableGpu>, CliError> {
+    let name = device.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned());
+    match device {
+        Device::Cpu => Ok(None),
+        _ => usable_gpu(&name).map(Some).map_err(|why| CliError::Usage(format!("--device {name}: {why}"))),
+    }
 }
 
 /// From now on Ctrl-C sets what is returned.

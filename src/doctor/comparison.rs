@@ -326,7 +326,7 @@ impl<D: Device> Test<'_, D> {
 }
 
 /// The shapes that are compared.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Shapes {
     /// Convolutions, with the number of images.
     pub convolutions: Vec<(ConvShape, usize)>,

@@ -2,47 +2,72 @@
 
 use crate::kernels::cuda::{Driver, Gpu};
 
-use super::report::GpuDiagnosis;
+use super::report::{CudnnDiagnosis, GpuDiagnosis};
 use super::{Shapes, compare};
 
 /// Tests the first NVIDIA GPU, or says why there is none to test.
 #[cfg(feature = "cuda")]
 pub(super) fn diagnose(shapes: &Shapes) -> Result<GpuDiagnosis, String> {
-    let gpu = Gpu::nvidia(0).map_err(|e| e.to_string())?;
-    diagnose_device(&gpu, shapes, crate::kernels::cuda::load_libraries().err().map(|e| e.to_string()))
+    use crate::kernels::cuda::{Convolver, Freedom, load_libraries};
+    let open = |convolver| Gpu::nvidia(0, convolver).map_err(|e| e.to_string());
+    let own = open(Convolver::Own)?;
+    diagnose_device(&own, open(Convolver::Cudnn(Freedom::Exact)), shapes, load_libraries().err().map(|e| e.to_string()))
 }
 
 /// Says why there is none to test.
 #[cfg(not(feature = "cuda"))]
 pub(super) fn diagnose(_: &Shapes) -> Result<GpuDiagnosis, String> {
-    Err(usable_gpu().err().unwrap_or_default())
+    Err(usable_gpu("cuda").err().unwrap_or_default())
 }
 
-/// Whether training can run on the first NVIDIA GPU.
+/// A GPU that can be trained on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UsableGpu {
+    /// The device's name in records: what computes convolutions.
+    pub device: &'static str,
+    /// Model, driver and libraries in words.
+    pub words: String,
+}
+
+/// The first NVIDIA GPU, where training can run on it as `device` names it. `cuda` is `cuda-cudnn` where cuDNN can be used, else
+/// `cuda-own`.
 ///
 /// # Errors
 /// What is missing, and what helps.
 #[cfg(feature = "cuda")]
-pub fn usable_gpu() -> Result<(), String> {
-    Gpu::nvidia(0).map_err(|e| e.to_string())?;
-    crate::kernels::cuda::load_libraries().map_err(|e| e.to_string())
+pub fn usable_gpu(device: &str) -> Result<UsableGpu, String> {
+    use crate::kernels::cuda::{Convolver, DeviceError, Freedom, load_libraries};
+    let cudnn = Convolver::Cudnn(Freedom::Exact);
+    let open = |convolver: Convolver| Gpu::nvidia(0, convolver).map(|gpu| (convolver, gpu));
+    let found = match Convolver::named(device) {
+        Some(convolver) => open(convolver),
+        None => match open(cudnn) {
+            Err(DeviceError::NoCudnn(_)) => open(Convolver::Own),
+            found => found,
+        },
+    };
+    let (convolver, gpu) = found.map_err(|e| e.to_string())?;
+    load_libraries().map_err(|e| e.to_string())?;
+    Ok(UsableGpu { device: convolver.name(), words: gpu.describe() })
 }
 
-/// Whether training can run on the first NVIDIA GPU.
+/// The first NVIDIA GPU, where training can run on it.
 ///
 /// # Errors
 /// It cannot.
 #[cfg(not(feature = "cuda"))]
-pub fn usable_gpu() -> Result<(), String> {
+pub fn usable_gpu(_: &str) -> Result<UsableGpu, String> {
     Err("this program was built without the feature `cuda`; build with `--features cuda` (see the README), or use --device cpu".into())
 }
 
-/// Tests a device behind any driver; `training` is why dfdx's device cannot be used.
+/// Tests a device behind any driver, with its own kernels and with cuDNN, or why that is not used; `training` is why dfdx's device
+/// cannot be used.
 ///
 /// # Errors
 /// A device that fails.
 pub fn diagnose_device<L: Driver>(
     gpu: &Gpu<L>,
+    cudnn: Result<Gpu<L>, String>,
     shapes: &Shapes,
     training: Option<String>,
 ) -> Result<GpuDiagnosis, String> {
@@ -59,6 +84,17 @@ pub fn diagnose_device<L: Driver>(
         memory,
         counted: (held.live + held.kept, memory.0.saturating_sub(left.0)),
         kernels,
+        cudnn: cudnn.map(|gpu| CudnnDiagnosis::of(&gpu, shapes)),
         training,
     })
+}
+
+impl CudnnDiagnosis {
+    fn of<L: Driver>(gpu: &Gpu<L>, shapes: &Shapes) -> Self {
+        let convolutions = Shapes { convolutions: shapes.convolutions.clone(), ..Shapes::default() };
+        let mut kernels = compare::<_, f32>(gpu, &convolutions);
+        kernels.extend(compare::<_, f64>(gpu, &convolutions));
+        let (taken, asked) = gpu.cudnn_takes();
+        Self { words: gpu.convolutions(), taken, asked, kernels }
+    }
 }

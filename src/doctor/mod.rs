@@ -8,8 +8,8 @@ mod gpu;
 mod report;
 
 pub use comparison::{Comparison, Shapes, compare};
-pub use gpu::{diagnose_device, usable_gpu};
-pub use report::{Adjoint, Diagnosis, GpuDiagnosis};
+pub use gpu::{UsableGpu, diagnose_device, usable_gpu};
+pub use report::{Adjoint, CudnnDiagnosis, Diagnosis, GpuDiagnosis};
 
 /// Tests the CPU, and the GPU where there is one. Takes seconds.
 pub fn diagnose(machine: Vec<(&'static str, String)>) -> Diagnosis {

@@ -43,14 +43,36 @@ pub struct GpuDiagnosis {
     pub counted: (usize, usize),
     /// Every kernel against the CPU in double precision.
     pub kernels: Vec<Comparison>,
+    /// Convolutions by cuDNN, or why it is not used.
+    pub cudnn: Result<CudnnDiagnosis, String>,
     /// Why dfdx's device cannot be used, where that is so.
     pub training: Option<String>,
+}
+
+/// cuDNN on a GPU.
+#[derive(Debug, serde::Serialize)]
+pub struct CudnnDiagnosis {
+    /// Its version, and what it may do.
+    pub words: String,
+    /// Sweeps of the shapes that it computes; our own kernels compute the others.
+    pub taken: usize,
+    /// Sweeps of the shapes.
+    pub asked: usize,
+    /// Every convolution against the CPU in double precision.
+    pub kernels: Vec<Comparison>,
+}
+
+impl GpuDiagnosis {
+    fn is_sound(&self) -> bool {
+        let cudnn = self.cudnn.iter().flat_map(|cudnn| &cudnn.kernels);
+        self.kernels.iter().chain(cudnn).all(Comparison::holds)
+    }
 }
 
 impl Diagnosis {
     /// Whether all that is there works.
     pub fn is_sound(&self) -> bool {
-        let gpu = self.gpu.as_ref().map_or(true, |gpu| gpu.kernels.iter().all(Comparison::holds));
+        let gpu = self.gpu.as_ref().map_or(true, GpuDiagnosis::is_sound);
         let adjoints = self.adjoints.iter().all(|a| a.error <= a.bound);
         self.cpu.iter().all(Comparison::holds) && adjoints && self.threads.1 && gpu
     }
@@ -113,6 +135,13 @@ impl std::fmt::Display for Diagnosis {
                     mib(fell)
                 );
                 table(&mut text, &gpu.kernels);
+                let _ = match &gpu.cudnn {
+                    Ok(CudnnDiagnosis { words, taken, asked, .. }) => {
+                        writeln!(text, "  convolutions are computed by {words}; it takes {taken} of {asked} sweeps:")
+                    }
+                    Err(why) => writeln!(text, "  convolutions are computed by the kernels above: {why}"),
+                };
+                table(&mut text, gpu.cudnn.as_ref().map_or(&[], |cudnn| &cudnn.kernels));
                 let _ = match &gpu.training {
                     None => writeln!(text, "  dfdx's device opens: training can run"),
                     Some(why) => writeln!(text, "  no training: {why}"),

@@ -19,7 +19,7 @@ use super::winograd;
 const GROUP: usize = 8;
 
 /// The shape of a convolution of one image.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ConvShape {
     /// Input channels, height and width.
     pub input: [usize; 3],

@@ -16,7 +16,7 @@ pub trait Device: Clone + Send + Sync + 'static {
     /// Where numbers are above zero.
     type Mask<R: Real>: Send;
 
-    /// The name in records: `cpu` or `cuda`.
+    /// Its kind: `cpu` or `cuda`.
     const NAME: &'static str;
 
     /// The bytes by which the most that was in use at once rose above what is in use now, while `work` ran; `None` where the device

@@ -4,11 +4,13 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::Environment;
 
-/// The environment now, for a run that took `seconds`.
+/// The environment now, for a run that took `seconds`. Where the device is not the processor, [`Environment::accelerator`] is the
+/// caller's to set.
 pub fn environment(device: &str, threads: usize, seconds: f64) -> Environment {
     let known = |text: &str| (!text.is_empty()).then(|| text.to_owned());
     Environment {
         device: device.into(),
+        accelerator: None,
         processor: processor(),
         threads,
         version: env!("CARGO_PKG_VERSION").into(),
@@ -42,11 +44,11 @@ fn processor() -> String {
 }
 
 /// Whether the same program computes the same bits in two environments: on the same device and architecture, with the same vector
-/// instructions.
+/// instructions, GPU and libraries of it.
 pub fn same_instructions(a: &Environment, b: &Environment) -> bool {
     let decides = |e: &Environment| {
         let vectors = e.processor.rsplit_once(" (").map_or(e.processor.as_str(), |(_, vectors)| vectors);
-        (e.device.clone(), e.system.clone(), vectors.to_owned())
+        (e.device.clone(), e.accelerator.clone(), e.system.clone(), vectors.to_owned())
     };
     decides(a) == decides(b)
 }
@@ -76,7 +78,13 @@ mod tests {
         assert!(same_instructions(&here, &super::Environment { threads: 7, ..on("Other (AVX-512)") }));
         assert!(!same_instructions(&here, &on("Model A (r) (AVX2)")));
         assert!(!same_instructions(&here, &on("aarch64")) && same_instructions(&on("aarch64"), &on("aarch64")));
-        assert!(!same_instructions(&here, &super::Environment { device: "cuda".into(), ..here.clone() }));
+        let gpu = |words: &str| super::Environment {
+            device: "cuda-cudnn".into(),
+            accelerator: Some(words.into()),
+            ..here.clone()
+        };
+        assert!(!same_instructions(&here, &gpu("A, cuDNN 9.1.0")));
+        assert!(!same_instructions(&gpu("A, cuDNN 9.2.0"), &gpu("A, cuDNN 9.1.0")));
     }
 
     #[test]

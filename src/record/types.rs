@@ -66,8 +66,11 @@ pub enum Status {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Environment {
-    /// `cpu` or `cuda`.
+    /// `cpu`, or what computes on a GPU: `cuda-own`, `cuda-cudnn`, `cuda-tf32`, `cuda-fast`.
     pub device: String,
+    /// The GPU with its driver, and what computes its convolutions, where that is not the processor.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accelerator: Option<String>,
     /// Model of the processor.
     pub processor: String,
     /// Threads of the program.
@@ -86,6 +89,16 @@ pub struct Environment {
     pub finished_at: String,
     /// Seconds of wall-clock time, over all its parts.
     pub seconds: f64,
+}
+
+impl Environment {
+    /// The device, with its model.
+    pub fn device_in_words(&self) -> String {
+        match &self.accelerator {
+            Some(words) => format!("{} ({words}) and {}", self.device, self.processor),
+            None => format!("{} on {}", self.device, self.processor),
+        }
+    }
 }
 
 /// One row of a table: column -> number, text, boolean or null.

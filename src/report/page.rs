@@ -175,8 +175,12 @@ fn provenance(results: &Results) -> Vec<Piece> {
         let commit = e.commit.as_deref().map_or("unknown", |c| &c[..c.len().min(12)]);
         let changed = if e.dirty == Some(true) { " with uncommitted changes" } else { "" };
         let place = format!(
-            "{} on {}, {} threads, {}; anode {} at commit {commit}{changed}, {}",
-            e.device, e.processor, e.threads, e.system, e.version, e.rustc
+            "{}, {} threads, {}; anode {} at commit {commit}{changed}, {}",
+            e.device_in_words(),
+            e.threads,
+            e.system,
+            e.version,
+            e.rustc
         );
         if !places.contains(&place) {
             places.push(place);

@@ -54,6 +54,8 @@ pub struct Options {
     pub jobs: usize,
     /// Threads of the process, for the records.
     pub threads: usize,
+    /// The GPU and its libraries in words, for the runs that are not on the CPU.
+    pub accelerator: Option<String>,
     /// Show nothing.
     pub quiet: bool,
 }

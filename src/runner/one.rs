@@ -8,9 +8,10 @@ use std::time::{Duration, Instant};
 
 use crate::plan::Run;
 use crate::record::{
-    FORMAT, Loaded, Outcome, RUN, Record, RecordError, Status, adopt, environment, read_record, sweep, write_record,
+    Environment, FORMAT, Loaded, Outcome, RUN, Record, RecordError, Status, adopt, environment, read_record, sweep,
+    write_record,
 };
-use crate::study::{Context, Ending, Progress, Study, StudyError};
+use crate::study::{CPU, Context, Ending, Progress, Study, StudyError};
 
 use super::{Options, RunnerError};
 
@@ -107,11 +108,13 @@ pub fn one(
     }
 
     let clock = Instant::now();
+    let accelerator = options.accelerator.as_deref().filter(|_| run.device != CPU);
     let context = Context {
         settings: &run.settings,
         seed: run.seed,
         place: &run.place,
         device: &run.device,
+        accelerator,
         folder: &folder,
         stop,
         progress,
@@ -140,7 +143,10 @@ pub fn one(
         seed: run.seed,
         inputs: run.inputs.clone(),
         status: status.clone(),
-        environment: environment(&run.device, options.threads, clock.elapsed().as_secs_f64()),
+        environment: Environment {
+            accelerator: accelerator.map(str::to_owned),
+            ..environment(&run.device, options.threads, clock.elapsed().as_secs_f64())
+        },
         files: Default::default(),
     };
     write_record(&folder, &record, &outcome)?;

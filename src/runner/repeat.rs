@@ -121,6 +121,7 @@ pub fn repeat(
         seed: run.seed,
         place,
         device: &run.device,
+        accelerator: record.environment.accelerator.as_deref(),
         folder: folder.path(),
         stop: &enough,
         progress: &progress,

@@ -6,13 +6,16 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 #[cfg(feature = "cuda")]
-use crate::kernels::cuda::{Gpu, Nvidia};
+use crate::kernels::cuda::{Convolver, Gpu, Nvidia};
 use crate::kernels::{Cpu, Device};
 #[cfg(feature = "cuda")]
 use crate::ode::SolveError;
 use crate::train::Crossing;
 
 use super::{Context, Ending, StudyError};
+
+/// The processor as a device, in ids and records.
+pub const CPU: &str = Cpu::NAME;
 
 /// A study that computes on any device.
 pub trait AnyDevice {
@@ -25,7 +28,7 @@ pub trait AnyDevice {
 
 /// Computes a run on the device that it asks for.
 pub(super) fn compute(study: &impl AnyDevice, context: &Context<'_>) -> Result<Ending, StudyError> {
-    if context.device == Cpu::NAME { study.compute(&Cpu, context) } else { on_cuda(study, context) }
+    if context.device == CPU { study.compute(&Cpu, context) } else { on_cuda(study, context) }
 }
 
 /// On the first NVIDIA GPU.
@@ -34,8 +37,11 @@ fn on_cuda(study: &impl AnyDevice, context: &Context<'_>) -> Result<Ending, Stud
     // Opening a device takes longer than most runs; one that failed is not used again.
     static IDLE: Mutex<BTreeMap<String, Gpu<Nvidia>>> = Mutex::new(BTreeMap::new());
     let idle = || IDLE.lock().unwrap_or_else(PoisonError::into_inner);
+    let Some(convolver) = Convolver::named(context.device) else {
+        return Err(StudyError::failed("device", format!("there is no device `{}`", context.device)));
+    };
     let found = idle().remove(context.device);
-    let opened = found.map_or_else(|| Gpu::nvidia(0), Ok);
+    let opened = found.map_or_else(|| Gpu::nvidia(0, convolver), Ok);
     let gpu = opened.map_err(|e| StudyError::failed("device", e))?;
     let ended = study.compute(&gpu, context);
     match gpu.settle() {

@@ -26,7 +26,7 @@ use crate::definition::StudyKind;
 use crate::record::Outcome;
 
 pub use coupled_gradient::CoupledGradient;
-pub use device::AnyDevice;
+pub use device::{AnyDevice, CPU};
 pub use gradient_error::GradientError;
 pub use memory::Memory;
 pub use process_memory::{measure, this_is_the_program};
@@ -91,8 +91,10 @@ pub struct Context<'a> {
     pub seed: u64,
     /// Where files are found.
     pub place: &'a Place,
-    /// Where it is computed: `cpu` or `cuda`.
+    /// Where it is computed: `cpu`, or the name of what computes on a GPU.
     pub device: &'a str,
+    /// The GPU and its libraries in words, where there is one: what was computed on another cannot be gone on with.
+    pub accelerator: Option<&'a str>,
     /// The run's own folder: checkpoints and `steps.csv` go there.
     pub folder: &'a Path,
     /// Set when the run should stop at the next safe point.

@@ -133,8 +133,10 @@ fn go(
     mut trainer: Trainer,
     data: &str,
 ) -> Result<Ending, StudyError> {
-    // The folder's name is the run's id, so a checkpoint of another run is never taken up.
-    let fingerprint = context.folder.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+    // The folder's name is the run's id, so a checkpoint of another run is never taken up; nor is that of another GPU or another
+    // version of its libraries, which would give other bits.
+    let mut fingerprint = context.folder.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+    fingerprint.extend(context.accelerator.iter().flat_map(|words| [" on ", words]));
     let logged = StepLog::len(context.folder);
     let before = train::resume(&mut trainer, context.folder, &fingerprint, |step| step <= logged);
     let (clock, before) = (Instant::now(), before.unwrap_or(0.0));
@@ -242,6 +244,7 @@ fn summary(
     let losses = cells("loss");
     let last = &losses[losses.len().saturating_sub(trainer.steps_per_epoch() as usize)..];
     let theta: Vec<u8> = trainer.theta().iter().flat_map(|x| x.to_le_bytes()).collect();
+    trainer.sound().map_err(|e| StudyError::failed("parameters", e))?;
     let mut row = row([
         ("data", data.into()),
         ("steps_taken", trainer.next_step().into()),

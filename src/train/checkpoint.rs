@@ -58,6 +58,8 @@ pub fn save(trainer: &Trainer, folder: &Path, fingerprint: &str, seconds: f64) -
         statistics: trainer.engine.statistics(),
         counters: [trainer.step, trainer.initial_loss.unwrap_or(f64::NAN).to_bits(), (seconds * 1e9) as u64],
     };
+    // A device that fails reads zeros, which nobody may go on with.
+    trainer.engine.sound().map_err(|e| unusable(e.to_string()))?;
     let bytes = encode(&state, fingerprint).map_err(unusable)?;
     let io = |path: &Path| {
         let path = path.to_owned();

@@ -2,7 +2,7 @@
 
 use dfdx::prelude::*;
 
-use crate::kernels::cuda::{Driver, Gpu};
+use crate::kernels::cuda::{DeviceError, Driver, Gpu};
 use crate::kernels::{self, Part, PartMut};
 use crate::ode::SolveError;
 
@@ -101,9 +101,10 @@ mod nvidia {
     }
 }
 
-/// What dfdx says, as text.
+/// What dfdx says, with what helps.
 pub(super) fn said(error: impl std::fmt::Debug) -> SolveError {
-    SolveError::Device(format!("dfdx: {error:?}"))
+    let failed = DeviceError::Failed { what: "dfdx's device".into(), answer: format!("{error:?}") };
+    SolveError::Device(failed.to_string())
 }
 
 /// A part of a buffer as a tensor.

@@ -1,5 +1,6 @@
 //! Where a network is trained: what the training loop asks of the CPU, or of a device.
 
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, Mutex};
 
 use crate::gradient::Ledger;
@@ -7,7 +8,7 @@ use crate::net::{Network, Solve};
 use crate::ode::SolveError;
 
 use super::border::{Learner, StepError};
-use super::crossing::Crossing;
+use super::crossing::{Crossing, said};
 use super::device::DeviceLearner;
 
 /// The loss of one batch and the size of its gradient, which stays where it was computed.
@@ -36,6 +37,9 @@ pub(super) trait Engine {
 
     /// One step of descent along the last gradient, which goes.
     fn update(&mut self, learning_rate: f64) -> Result<(), StepError>;
+
+    /// An error where what was read since the last call may be wrong, because the device failed.
+    fn sound(&self) -> Result<(), SolveError>;
 
     /// The parameters.
     fn theta(&self) -> Vec<f32>;
@@ -92,6 +96,10 @@ impl Engine for Host {
         self.learner.update(learning_rate, &std::mem::take(&mut self.last))
     }
 
+    fn sound(&self) -> Result<(), SolveError> {
+        Ok(())
+    }
+
     fn theta(&self) -> Vec<f32> {
         self.learner.theta().to_vec()
     }
@@ -143,7 +151,7 @@ impl<D: Crossing> Engine for OnDevice<D> {
         ledger: &Arc<Mutex<Ledger>>,
     ) -> Result<Measured, StepError> {
         self.last = None;
-        let found = self.learner.gradient(images, labels, solve, ledger)?;
+        let found = told(|| self.learner.gradient(images, labels, solve, ledger))?;
         self.last = Some(found.theta);
         Ok(Measured { loss: found.loss, logits: found.logits, norm: found.norm })
     }
@@ -154,8 +162,15 @@ impl<D: Crossing> Engine for OnDevice<D> {
 
     fn update(&mut self, learning_rate: f64) -> Result<(), StepError> {
         match self.last.take() {
-            Some(last) => self.learner.update(learning_rate, &last),
+            Some(last) => told(|| self.learner.update(learning_rate, &last)),
             None => Ok(()),
+        }
+    }
+
+    fn sound(&self) -> Result<(), SolveError> {
+        match self.learner.network().device().settle() {
+            Err(error) if !error.is_divergence() => Err(error),
+            _ => Ok(()),
         }
     }
 
@@ -164,16 +179,19 @@ impl<D: Crossing> Engine for OnDevice<D> {
     }
 
     fn set(&mut self, theta: &[f32], velocity: &[f32]) -> Result<(), StepError> {
-        self.learner.set_theta(theta)?;
-        self.learner.set_velocity(velocity)
+        told(|| {
+            self.learner.set_theta(theta)?;
+            self.learner.set_velocity(velocity)
+        })
     }
 
     fn velocity(&self) -> Result<Vec<f32>, StepError> {
-        self.learner.velocity()
+        told(|| self.learner.velocity())
     }
 
     fn rest(&mut self) -> Result<(), StepError> {
-        self.learner.set_velocity(&vec![0.0; self.learner.network().network().parameter_count()])
+        let rest = vec![0.0; self.learner.network().network().parameter_count()];
+        told(|| self.learner.set_velocity(&rest))
     }
 
     fn statistics(&self) -> Vec<f64> {
@@ -190,5 +208,29 @@ impl<D: Crossing> Engine for OnDevice<D> {
 
     fn reversal_errors(&self, images: Vec<f32>, solve: Solve) -> Result<Vec<f64>, SolveError> {
         self.learner.reversal_errors(images, solve)
+    }
+}
+
+/// dfdx and cudarc panic where a device fails in the middle of a loss or a copy: an error like any other here.
+fn told<T>(work: impl FnOnce() -> Result<T, StepError>) -> Result<T, StepError> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str).unwrap_or_default();
+        if ["DriverError", "CublasError"].iter().any(|error| text.contains(error)) {
+            return Err(said(text).into());
+        }
+        resume_unwind(panic)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::told;
+
+    #[test]
+    fn panics_of_a_device_are_errors_and_others_are_panics() {
+        let error = told::<()>(|| panic!("{}", "Cuda(Driver(DriverError(CUDA_ERROR_LAUNCH_FAILED)))")).unwrap_err();
+        let text = error.to_string();
+        assert!(text.contains("LAUNCH_FAILED") && text.contains("last checkpoint"), "{text}");
+        assert!(std::panic::catch_unwind(|| told::<()>(|| panic!("{}", "a bug"))).is_err());
     }
 }

@@ -165,6 +165,14 @@ impl Trainer {
         self.engine.theta()
     }
 
+    /// Whether what was read of the parameters is right: a device that fails reads zeros.
+    ///
+    /// # Errors
+    /// The device failed.
+    pub fn sound(&self) -> Result<(), TrainError> {
+        Ok(self.engine.sound().map_err(StepError::from)?)
+    }
+
     /// The coefficients of evolving weights in force: names and values.
     pub fn coefficients(&self) -> Vec<(String, f64)> {
         // Parameters on a device would be fetched for nothing.

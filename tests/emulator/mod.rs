@@ -2,6 +2,8 @@
 //!
 //! Memory starts as NaN and lies between guards, so reads of what was never written and writes beside a block are found.
 
+#![allow(dead_code, reason = "not every test file uses every helper")]
+
 use std::alloc::{Layout, alloc, dealloc};
 use std::collections::BTreeMap;
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
@@ -25,41 +27,92 @@ type Kernel = unsafe extern "C" fn(*const c_void, *const u32, u32, u64) -> *cons
 const GUARD: usize = 256;
 const MARK: u8 = 0xA5;
 
-/// Compiles the kernels once for each state of their source; `None` without a compiler.
+/// Compiles a library once for each state of its sources, the last of which is compiled; `None` without a compiler.
+fn compiled(name: &str, sources: &[PathBuf], arguments: &[&str]) -> Option<CString> {
+    let text: Vec<u8> = sources.iter().flat_map(|p| std::fs::read(p).expect("a source")).collect();
+    let digest = Sha256::digest(&text)[..8].iter().map(|b| format!("{b:02x}")).collect::<String>();
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let made = folder.join(format!("{name}-{digest}.so"));
+    if !made.exists() {
+        let compiler = std::env::var("CXX").unwrap_or_else(|_| "c++".into());
+        // Tests of several processes may compile at once.
+        let part = folder.join(format!("{name}-{digest}.{}.so", std::process::id()));
+        let mut command = Command::new(&compiler);
+        command.args(["-std=c++17", "-O2", "-march=native", "-fPIC", "-shared", "-w", "-U_FORTIFY_SOURCE"]);
+        let output = command.args(arguments).args(["-x", "c++"]).args(sources.last()).arg("-o").arg(&part).output();
+        let Ok(output) = output else {
+            eprintln!("skipped: no C++ compiler `{compiler}`; set CXX to one to emulate the device");
+            return None;
+        };
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        std::fs::rename(&part, &made).expect("the library in its place");
+    }
+    Some(CString::new(made.to_str().expect("a path")).expect("a path"))
+}
+
+fn open(path: &CStr) -> usize {
+    // SAFETY: a library of ours, which runs nothing when it is loaded.
+    let library = unsafe { dlopen(path.as_ptr(), 2) };
+    assert!(!library.is_null(), "{path:?} cannot be loaded");
+    library as usize
+}
+
+/// Compiles what holds the emulated kernels: this file, or where there is none, they alone.
+fn with_kernels(name: &str, file: Option<&str>) -> Option<CString> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let (kernels, here) = (root.join("src/kernels/cuda"), root.join("tests/emulator"));
+    let mut sources: Vec<PathBuf> = std::fs::read_dir(&kernels).expect("kernels").flatten().map(|e| e.path()).collect();
+    sources.retain(|p| p.extension().is_some_and(|e| e == "cuh" || e == "cu"));
+    sources.push(here.join("emulator.h"));
+    sources.sort();
+    sources.push(file.map_or_else(|| kernels.join("kernels.cu"), |file| here.join(file)));
+    let [kernels, here] = [&kernels, &here].map(|folder| folder.to_str().expect("a path"));
+    compiled(name, &sources, &["-DANODE_EMULATED", "-I", here, "-I", kernels])
+}
+
+/// The kernels.
 fn library() -> Option<usize> {
     static LIBRARY: OnceLock<Option<usize>> = OnceLock::new();
-    *LIBRARY.get_or_init(|| {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let (kernels, header) = (root.join("src/kernels/cuda"), root.join("tests/emulator"));
-        let mut sources: Vec<PathBuf> =
-            std::fs::read_dir(&kernels).expect("kernels").flatten().map(|e| e.path()).collect();
-        sources.retain(|p| p.extension().is_some_and(|e| e == "cu" || e == "cuh"));
-        sources.push(header.join("emulator.h"));
-        sources.sort();
-        let text: Vec<u8> = sources.iter().flat_map(|p| std::fs::read(p).expect("a source")).collect();
-        let name = Sha256::digest(&text)[..8].iter().map(|b| format!("{b:02x}")).collect::<String>();
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
-        let made = folder.join(format!("kernels-{name}.so"));
-        if !made.exists() {
-            let compiler = std::env::var("CXX").unwrap_or_else(|_| "c++".into());
-            let part = folder.join(format!("kernels-{name}.{}.so", std::process::id()));
-            let mut command = Command::new(&compiler);
-            command.args(["-std=c++17", "-O2", "-march=native", "-fPIC", "-shared", "-w", "-U_FORTIFY_SOURCE"]);
-            command.args(["-DANODE_EMULATED", "-x", "c++"]).arg("-I").arg(&header);
-            let output = command.arg(kernels.join("kernels.cu")).arg("-o").arg(&part).output();
-            let Ok(output) = output else {
-                eprintln!("skipped: no C++ compiler `{compiler}`; set CXX to one to emulate the device's kernels");
-                return None;
-            };
-            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-            std::fs::rename(&part, &made).expect("the library in its place");
+    *LIBRARY.get_or_init(|| with_kernels("kernels", None).map(|path| open(&path)))
+}
+
+/// CUDA's driver with the kernels in it; `None` without a compiler.
+pub fn driver() -> Option<CString> {
+    with_kernels("driver", Some("driver.cpp"))
+}
+
+/// cuDNN as plain loops: the library's path, and what a test may ask it.
+pub struct Cudnn {
+    /// The library.
+    pub path: CString,
+    library: usize,
+}
+
+/// cuDNN as plain loops; `None` without a compiler.
+pub fn cudnn() -> Option<Cudnn> {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/emulator/cudnn.cpp");
+    let path = compiled("cudnn", &[source], &[])?;
+    let library = open(&path);
+    Some(Cudnn { path, library })
+}
+
+impl Cudnn {
+    /// Calls a function of the library's for tests.
+    pub fn ask(&self, function: &CStr, argument: c_int) -> c_int {
+        // SAFETY: each takes at most one number.
+        unsafe {
+            let found = dlsym(self.library as *mut c_void, function.as_ptr());
+            assert!(!found.is_null(), "{function:?}");
+            std::mem::transmute::<*mut c_void, unsafe extern "C" fn(c_int) -> c_int>(found)(argument)
         }
-        let path = CString::new(made.to_str().expect("a path")).expect("a path");
-        // SAFETY: a library of ours, which runs nothing when it is loaded.
-        let library = unsafe { dlopen(path.as_ptr(), 2) };
-        assert!(!library.is_null(), "the library of kernels cannot be loaded");
-        Some(library as usize)
-    })
+    }
+
+    /// How often each algorithm ran since the last call.
+    pub fn ran(&self) -> Vec<c_int> {
+        let counts = (0..8).map(|algorithm| self.ask(c"fake_ran", algorithm)).collect();
+        self.ask(c"fake_restart", 0);
+        counts
+    }
 }
 
 /// The emulated device.
@@ -71,20 +124,27 @@ pub struct Emulator {
     blocks: Mutex<BTreeMap<u64, usize>>,
     /// Launches until the device is lost.
     pub launches_left: AtomicU64,
+    /// Launches and copies until then.
+    pub calls_left: AtomicU64,
 }
 
 /// An emulated device with `capacity` bytes; `None`, with a line that says so, without a C++ compiler. Threads and blocks run in an
 /// order drawn from `seed`, in their own for 0.
 pub fn device(seed: u64, capacity: usize) -> Option<Gpu<Emulator>> {
-    let emulator = Emulator {
+    Some(Gpu::new(emulator(seed, capacity)?).expect("a device"))
+}
+
+/// As [`device`], without the device around it.
+pub fn emulator(seed: u64, capacity: usize) -> Option<Emulator> {
+    Some(Emulator {
         library: library()?,
         seed: AtomicU64::new(seed),
         capacity,
         used: AtomicUsize::new(0),
         blocks: Mutex::default(),
         launches_left: AtomicU64::new(u64::MAX),
-    };
-    Some(Gpu::new(emulator).expect("a device"))
+        calls_left: AtomicU64::new(u64::MAX),
+    })
 }
 
 impl Emulator {
@@ -96,6 +156,12 @@ impl Emulator {
         assert!(inside, "{bytes} bytes at {address:x} lie in no block");
     }
 
+    /// An error once the device is lost.
+    fn alive(&self, what: &str, left: &AtomicU64) -> Result<(), DeviceError> {
+        let counted = left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1));
+        counted.map(drop).map_err(|_| DeviceError::Failed { what: what.into(), answer: "the device is lost".into() })
+    }
+
     fn layout(bytes: usize) -> Layout {
         Layout::from_size_align(bytes + 2 * GUARD, GUARD).expect("a layout")
     }
@@ -104,6 +170,10 @@ impl Emulator {
 impl Driver for Emulator {
     fn describe(&self) -> String {
         "emulated device".into()
+    }
+
+    fn bind(&self) -> Result<(), DeviceError> {
+        Ok(())
     }
 
     fn memory(&self) -> Result<(usize, usize), DeviceError> {
@@ -139,6 +209,7 @@ impl Driver for Emulator {
     }
 
     unsafe fn upload(&self, to: u64, from: &[u8]) -> Result<(), DeviceError> {
+        self.alive("copying to the device", &self.calls_left)?;
         self.check(to, from.len());
         // SAFETY: checked.
         unsafe { std::ptr::copy_nonoverlapping(from.as_ptr(), to as *mut u8, from.len()) };
@@ -146,6 +217,7 @@ impl Driver for Emulator {
     }
 
     unsafe fn download(&self, to: &mut [u8], from: u64) -> Result<(), DeviceError> {
+        self.alive("copying from the device", &self.calls_left)?;
         self.check(from, to.len());
         // SAFETY: checked.
         unsafe { std::ptr::copy_nonoverlapping(from as *const u8, to.as_mut_ptr(), to.len()) };
@@ -153,6 +225,7 @@ impl Driver for Emulator {
     }
 
     unsafe fn copy(&self, to: u64, from: u64, bytes: usize) -> Result<(), DeviceError> {
+        self.alive("copying on the device", &self.calls_left)?;
         self.check(to, bytes);
         self.check(from, bytes);
         // SAFETY: checked.
@@ -175,8 +248,8 @@ impl Driver for Emulator {
         arguments: *const c_void,
     ) -> Result<(), DeviceError> {
         let failed = |answer: String| DeviceError::Failed { what: kernel.into(), answer };
-        let left = self.launches_left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1));
-        left.map_err(|_| failed("the device is lost".into()))?;
+        self.alive(kernel, &self.launches_left)?;
+        self.alive(kernel, &self.calls_left)?;
         let name = CString::new(kernel).expect("a name");
         // SAFETY: the library stays loaded; every exported kernel has this type; the caller promises the rest.
         let answer = unsafe {

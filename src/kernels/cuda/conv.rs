@@ -1,10 +1,11 @@
 //! Launches of the convolutions: which tile, how many blocks, and that shapes fit. A linear layer is a convolution of images of
-//! one pixel.
+//! one pixel. Where the device has cuDNN, that is asked first.
 
 use crate::kernels::{ConvShape, Part, PartMut};
 use crate::ode::{Real, Vector};
 
 use super::buffer::Buffer;
+use super::cudnn;
 use super::driver::Driver;
 use super::norm::add_channel_sums;
 
@@ -175,7 +176,7 @@ pub(super) fn conv<R: Real, L: Driver>(
 ) {
     let n = images(shape, x, y, w.len());
     assert!(bias.is_none_or(|bias| bias.len() == shape.channels), "a bias that does not fit");
-    if n > 0 {
+    if n > 0 && !cudnn::conv(shape, n, x, w, bias, y) {
         Product { shape, w, turned: false }.run(n, x, bias, y, false);
     }
 }
@@ -188,25 +189,14 @@ pub(super) fn conv_vjp_input<R: Real, L: Driver>(
     x_bar: &mut Buffer<R, L>,
 ) {
     let n = images(shape, x_bar, y_bar, w.len());
-    if n > 0 {
+    if n > 0 && !cudnn::conv_vjp_input(shape, n, w, y_bar, x_bar) {
         Product { shape, w, turned: true }.run(n, y_bar, None, x_bar, true);
     }
 }
 
-/// `w_bar += (dy/dw)^T y_bar`, and the same for the bias, which follows the weights where `bias` is set.
-pub(super) fn conv_vjp_weights<R: Real, L: Driver>(
-    shape: &ConvShape,
-    x: &Buffer<R, L>,
-    y_bar: &Buffer<R, L>,
-    mut bar: PartMut<Buffer<R, L>>,
-    bias: bool,
-) {
+/// Adds the cotangents of the weights of `n` images, which fit, to the numbers at `sum`.
+fn add_products<R: Real, L: Driver>(shape: &ConvShape, n: usize, x: &Buffer<R, L>, y_bar: &Buffer<R, L>, sum: u64) {
     let weights = shape.weight_len();
-    let n = images(shape, x, y_bar, weights);
-    assert_eq!(bar.len(), weights + if bias { shape.channels } else { 0 }, "a cotangent that does not fit");
-    if n == 0 {
-        return;
-    }
     let depth = weights / shape.channels;
     let tile = choose(weight_tiles::<R>(), shape.channels);
     let (across, down) = (depth.div_ceil(tile.across), shape.channels.div_ceil(tile.channels));
@@ -225,9 +215,7 @@ pub(super) fn conv_vjp_weights<R: Real, L: Driver>(
         stride: shape.stride as i32,
         padding: small(shape.padding),
     };
-    let (whole, start) = bar.place();
-    let (sum, count, number_of_parts) = (whole.at(start), weights as i64, number as i32);
-    let add = AddPartsArguments { parts: parts.address(), sum, count, number: number_of_parts };
+    let add = AddPartsArguments { parts: parts.address(), sum, count: weights as i64, number: number as i32 };
     // SAFETY: images and weights fit the shape, as was checked; there is room for all parts.
     unsafe {
         x.gpu().launch::<R, _>(
@@ -237,6 +225,27 @@ pub(super) fn conv_vjp_weights<R: Real, L: Driver>(
             &arguments,
         );
         x.gpu().launch_for::<R, _>("add_parts", weights, &add);
+    }
+}
+
+/// `w_bar += (dy/dw)^T y_bar`, and the same for the bias, which follows the weights where `bias` is set.
+pub(super) fn conv_vjp_weights<R: Real, L: Driver>(
+    shape: &ConvShape,
+    x: &Buffer<R, L>,
+    y_bar: &Buffer<R, L>,
+    mut bar: PartMut<Buffer<R, L>>,
+    bias: bool,
+) {
+    let weights = shape.weight_len();
+    let n = images(shape, x, y_bar, weights);
+    assert_eq!(bar.len(), weights + if bias { shape.channels } else { 0 }, "a cotangent that does not fit");
+    if n == 0 {
+        return;
+    }
+    let (whole, start) = bar.place();
+    let sum = whole.at(start);
+    if !cudnn::conv_vjp_weights(shape, n, x, y_bar, sum) {
+        add_products(shape, n, x, y_bar, sum);
     }
     if bias {
         let [_, height, width] = shape.output();

@@ -13,6 +13,11 @@ pub enum DeviceError {
         "cuBLAS cannot be loaded ({0}); install the libraries of the CUDA toolkit, or add their folder to LD_LIBRARY_PATH"
     )]
     NoLibrary(String),
+    /// cuDNN is not there, or does not take the device.
+    #[error(
+        "cuDNN cannot be used ({0}); install it (`pip install nvidia-cudnn-cu13`, or -cu12 for CUDA 12) and add the folder of libcudnn.so.9 to LD_LIBRARY_PATH, or use --device cuda-own, which needs none"
+    )]
+    NoCudnn(String),
     /// The driver is older than the toolkit that the program was built with.
     #[error(
         "the NVIDIA driver supports CUDA {found}, and this program was built with CUDA {needed}; install a newer driver, or build with an older toolkit"
@@ -70,6 +75,12 @@ pub enum DeviceError {
 pub trait Driver: Send + Sync + 'static {
     /// The device in words: its name, compute capability and driver.
     fn describe(&self) -> String;
+
+    /// Makes the device current for this thread, for a library that asks for that.
+    ///
+    /// # Errors
+    /// A device that fails.
+    fn bind(&self) -> Result<(), DeviceError>;
 
     /// Bytes that the driver calls free, and all bytes of the device.
     ///

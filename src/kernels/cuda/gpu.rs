@@ -1,6 +1,6 @@
 //! A CUDA device: its driver, its memory, and the first thing that went wrong.
 
-use std::ffi::c_void;
+use std::ffi::{CStr, c_void};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -8,6 +8,7 @@ use crate::ode::{Real, SolveError};
 
 use super::arena::{Arena, Block, Held};
 use super::buffer::Buffer;
+use super::cudnn::{Cudnn, Freedom};
 use super::driver::{DeviceError, Driver};
 
 /// Threads of a block of most kernels.
@@ -22,11 +23,22 @@ pub struct Gpu<L: Driver> {
 }
 
 struct Inner<L: Driver> {
+    /// Before the memory that its work is done in.
+    cudnn: Option<Cudnn>,
     arena: Arc<Arena<L>>,
     /// Two flags on the device: a number that is not finite was met since the last call of `settle`, and in the last look.
     flags: Block<L>,
     failed: AtomicBool,
     failure: Mutex<Option<DeviceError>>,
+}
+
+impl<L: Driver> Drop for Inner<L> {
+    fn drop(&mut self) {
+        if self.cudnn.is_some() {
+            // cuDNN is closed next, and wants the device to be current. One that is lost cannot be told.
+            let _ = self.arena.driver.bind();
+        }
+    }
 }
 
 impl<L: Driver> Clone for Gpu<L> {
@@ -37,21 +49,54 @@ impl<L: Driver> Clone for Gpu<L> {
 
 impl<L: Driver> std::fmt::Debug for Gpu<L> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Gpu({})", self.driver().describe())
+        write!(f, "Gpu({})", self.describe())
     }
 }
 
 impl<L: Driver> Gpu<L> {
-    /// The device behind `driver`.
+    /// The device behind `driver`; our own kernels compute everything.
     ///
     /// # Errors
     /// A device that has no memory, or fails.
     pub fn new(driver: L) -> Result<Self, DeviceError> {
+        Self::with(driver, |_| Ok(None))
+    }
+
+    /// The device behind `driver`; convolutions are computed by the first of these libraries of cuDNN that is there.
+    ///
+    /// # Errors
+    /// See [`Gpu::new`]; none of the libraries can be used.
+    pub fn with_cudnn(driver: L, libraries: &[&CStr], freedom: Freedom) -> Result<Self, DeviceError> {
+        Self::with(driver, |driver| {
+            driver.bind()?;
+            Cudnn::open(libraries, freedom).map(Some)
+        })
+    }
+
+    fn with(driver: L, cudnn: impl FnOnce(&L) -> Result<Option<Cudnn>, DeviceError>) -> Result<Self, DeviceError> {
+        let cudnn = cudnn(&driver)?;
         let arena = Arc::new(Arena::new(driver));
         let flags = arena.block(8)?;
         // SAFETY: the block is ours.
         unsafe { arena.driver.zero(flags.address, 8)? };
-        Ok(Self { inner: Arc::new(Inner { arena, flags, failed: AtomicBool::new(false), failure: Mutex::new(None) }) })
+        let (failed, failure) = (AtomicBool::new(false), Mutex::new(None));
+        Ok(Self { inner: Arc::new(Inner { cudnn, arena, flags, failed, failure }) })
+    }
+
+    /// Device and driver in words, and what computes convolutions: all that decides bits besides the program.
+    pub fn describe(&self) -> String {
+        format!("{}, convolutions: {}", self.driver().describe(), self.convolutions())
+    }
+
+    /// What computes convolutions, in words.
+    pub fn convolutions(&self) -> String {
+        self.cudnn().map_or_else(|| "own kernels".into(), Cudnn::describe)
+    }
+
+    /// How many of the sweeps of convolutions that were asked for so far, by shape and type of numbers, cuDNN takes, and how many
+    /// there were.
+    pub fn cudnn_takes(&self) -> (usize, usize) {
+        self.cudnn().map_or((0, 0), Cudnn::takes)
     }
 
     /// The driver.
@@ -109,7 +154,17 @@ impl<L: Driver> Gpu<L> {
 
     /// A block, `None` once something went wrong.
     pub(super) fn block(&self, bytes: usize) -> Option<Block<L>> {
-        self.attempt(|_| self.inner.arena.block(bytes))
+        self.attempt(|_| self.arena_block(bytes))
+    }
+
+    /// A block.
+    pub(super) fn arena_block(&self, bytes: usize) -> Result<Block<L>, DeviceError> {
+        self.inner.arena.block(bytes)
+    }
+
+    /// What computes convolutions, where it is not our own kernels.
+    pub(super) fn cudnn(&self) -> Option<&Cudnn> {
+        self.inner.cudnn.as_ref()
     }
 
     /// The address of a flag that a kernel sets where a number is not finite.

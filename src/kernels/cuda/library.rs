@@ -3,18 +3,11 @@
 //! cudarc calls functions of libcuda, NVRTC and cuBLAS by name. Each name is a jump through a place that is filled when its library
 //! is loaded; before that, calls answer with an error.
 
-use std::ffi::{CStr, CString, c_char, c_int, c_void};
+use std::ffi::{CStr, CString, c_int, c_void};
 use std::sync::OnceLock;
 
 use super::driver::DeviceError;
-
-unsafe extern "C" {
-    fn dlopen(path: *const c_char, flags: c_int) -> *mut c_void;
-    fn dlsym(library: *mut c_void, name: *const c_char) -> *mut c_void;
-    fn dlerror() -> *const c_char;
-}
-
-const RTLD_NOW: c_int = 2;
+use super::loader;
 
 /// What a function answers whose library is not loaded: an error of each of the three libraries.
 unsafe extern "C" fn missing() -> c_int {
@@ -58,11 +51,11 @@ macro_rules! functions {
         /// Fills the places of the functions that the library has.
         fn $fill(library: *mut c_void) {
             $(if let Ok(name) = CString::new(stringify!($name)) {
-                // SAFETY: the library is loaded; a function of that name has the type that cudarc calls it with. Nobody reads the
-                // places before this has run, once.
-                unsafe {
-                    let found = dlsym(library, name.as_ptr());
-                    if !found.is_null() {
+                let found = loader::function(library, &name);
+                if !found.is_null() {
+                    // SAFETY: a function of that name has the type that cudarc calls it with. Nobody reads the places before this
+                    // has run, once.
+                    unsafe {
                         $places::$name = std::mem::transmute::<*mut c_void, unsafe extern "C" fn() -> c_int>(found);
                     }
                 }
@@ -94,27 +87,59 @@ functions! { fill_cublas, cublas:
     cublasGemmStridedBatchedEx cublasSetStream_v2 cublasSgemmStridedBatched cublasSgemm_v2 cublasSgemv_v2
 }
 
-/// Loads the first library of these that is there. It stays loaded.
-fn load(names: &[&CStr], fill: fn(*mut c_void)) -> Result<(), String> {
-    let mut why = String::new();
-    for name in names {
-        // SAFETY: CUDA's libraries may be loaded at any time.
-        let library = unsafe { dlopen(name.as_ptr(), RTLD_NOW) };
-        if !library.is_null() {
-            fill(library);
-            return Ok(());
+type Unknown = unsafe extern "C" fn() -> c_int;
+type OfThree = unsafe extern "C" fn(usize, usize, usize) -> c_int;
+
+/// Whether an answer of the driver means that the device, or this process's part of it, is lost: it is told to every call from then on.
+fn is_lost(answer: c_int) -> bool {
+    // Deinitialised, unavailable, no context, memory errors, and all that a kernel may have met.
+    matches!(answer, 4 | 46 | 201 | 214 | 220 | 226) || answer >= 700
+}
+
+/// Puts a function before others that answers for a lost device that all is well. They give back what the device had, or come before
+/// that, and cudarc panics where they fail, many times over where much is given back: the process would end instead of telling what
+/// failed. Nothing is hidden by that, for the next call of any other function fails.
+macro_rules! quiet {
+    ($fill:ident, $places:ident, $lost:ident: $($name:ident)*) => {
+        fn $fill() {
+            $({
+                static mut REAL: Unknown = missing;
+                unsafe extern "C" fn quiet(first: usize, second: usize, third: usize) -> c_int {
+                    // SAFETY: each takes at most three numbers or addresses, in whose registers these are.
+                    let answer = unsafe { std::mem::transmute::<Unknown, OfThree>(REAL)(first, second, third) };
+                    if $lost(answer) { 0 } else { answer }
+                }
+                // SAFETY: nobody reads the places before they have been filled, once, which this is a part of.
+                unsafe {
+                    REAL = $places::$name;
+                    $places::$name = std::mem::transmute::<OfThree, Unknown>(quiet);
+                }
+            })*
         }
-        // SAFETY: an error was just met, so there is a text.
-        let said = unsafe { CStr::from_ptr(dlerror()) }.to_string_lossy().into_owned();
-        why = if why.is_empty() { said } else { format!("{why}; {said}") };
-    }
-    Err(why)
+    };
+}
+
+quiet! { quieten_driver, driver, is_lost:
+    cuCtxSetCurrent cuDevicePrimaryCtxRelease_v2 cuEventDestroy_v2 cuEventRecord cuMemFreeAsync cuMemFree_v2 cuModuleUnload
+    cuStreamDestroy_v2 cuStreamWaitEvent
+}
+
+/// cuBLAS has one answer for all that a device may have met.
+fn is_lost_to_cublas(answer: c_int) -> bool {
+    matches!(answer, 11 | 13 | 14)
+}
+
+quiet! { quieten_cublas, cublas, is_lost_to_cublas: cublasDestroy_v2 }
+
+/// Opens the first of these libraries, and fills its places.
+fn load(names: &[&CStr], fill: fn(*mut c_void)) -> Result<(), String> {
+    loader::open(names).map(fill)
 }
 
 /// Loads the driver.
 pub(super) fn load_driver() -> Result<(), DeviceError> {
     static LOADED: OnceLock<Result<(), String>> = OnceLock::new();
-    let loaded = LOADED.get_or_init(|| load(&[c"libcuda.so.1"], fill_driver));
+    let loaded = LOADED.get_or_init(|| load(&[c"libcuda.so.1"], fill_driver).map(|()| quieten_driver()));
     loaded.clone().map_err(DeviceError::NoDriver)
 }
 
@@ -128,7 +153,7 @@ pub fn load_libraries() -> Result<(), DeviceError> {
     let loaded = LOADED.get_or_init(|| {
         // Only cudarc's own tests compile at run time.
         let _ = load(&[c"libnvrtc.so.13", c"libnvrtc.so.12"], fill_nvrtc);
-        load(&[c"libcublas.so.13", c"libcublas.so.12"], fill_cublas)
+        load(&[c"libcublas.so.13", c"libcublas.so.12"], fill_cublas).map(|()| quieten_cublas())
     });
     loaded.clone().map_err(DeviceError::NoLibrary)
 }

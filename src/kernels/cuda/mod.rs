@@ -7,12 +7,15 @@ mod activation;
 mod arena;
 mod buffer;
 mod conv;
+mod convolver;
+mod cudnn;
 mod dense;
 mod device;
 mod driver;
 mod gpu;
 #[cfg(feature = "cuda")]
 mod library;
+mod loader;
 mod norm;
 #[cfg(feature = "cuda")]
 mod nvidia;
@@ -20,6 +23,8 @@ mod pool;
 
 pub use arena::Held;
 pub use buffer::Buffer;
+pub use convolver::Convolver;
+pub use cudnn::{Freedom, LIBRARIES};
 pub use driver::{DeviceError, Driver};
 pub use gpu::Gpu;
 #[cfg(feature = "cuda")]

@@ -10,6 +10,8 @@ use cudarc::driver::{CudaDevice, DriverError, result};
 use crate::ode::{Real, Vector};
 
 use super::buffer::Buffer;
+use super::convolver::Convolver;
+use super::cudnn::LIBRARIES;
 use super::driver::{DeviceError, Driver};
 use super::gpu::Gpu;
 use super::library;
@@ -146,9 +148,13 @@ impl Gpu<Nvidia> {
     /// The NVIDIA GPU with this number.
     ///
     /// # Errors
-    /// See [`Nvidia::new`].
-    pub fn nvidia(ordinal: usize) -> Result<Self, DeviceError> {
-        Self::new(Nvidia::new(ordinal)?)
+    /// See [`Nvidia::new`]; cuDNN that is asked for and cannot be used.
+    pub fn nvidia(ordinal: usize, convolver: Convolver) -> Result<Self, DeviceError> {
+        let driver = Nvidia::new(ordinal)?;
+        match convolver {
+            Convolver::Own => Self::new(driver),
+            Convolver::Cudnn(freedom) => Self::with_cudnn(driver, LIBRARIES, freedom),
+        }
     }
 
     /// Copies `len` numbers of `from`, starting at `start`, to memory of somebody else's on this device.
@@ -175,6 +181,10 @@ impl Gpu<Nvidia> {
 impl Driver for Nvidia {
     fn describe(&self) -> String {
         self.description.clone()
+    }
+
+    fn bind(&self) -> Result<(), DeviceError> {
+        self.bound("becoming current")
     }
 
     fn memory(&self) -> Result<(usize, usize), DeviceError> {

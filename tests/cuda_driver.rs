@@ -1,0 +1,87 @@
+//! The program with the feature `cuda` around an emulated driver: what it says of one that is missing, old, empty, small or failing,
+//! and its own calls of the driver, by the self-test.
+#![cfg(all(feature = "cuda", target_os = "linux"))]
+
+mod common;
+mod emulator;
+
+use std::path::Path;
+
+use common::Workplace;
+
+/// What is wrong with the driver: names and values.
+type Settings<'a> = &'a [(&'a str, &'a str)];
+
+/// A workplace whose folder `lib` holds these emulated libraries of CUDA's; `None` without a compiler.
+fn place(cudnn: bool) -> Option<Workplace> {
+    let place = Workplace::new();
+    place.define(&common::training("training"));
+    let library = |name: &str, made: &std::ffi::CStr| {
+        std::fs::create_dir_all(place.path("lib")).unwrap();
+        std::os::unix::fs::symlink(Path::new(made.to_str().unwrap()), place.path("lib").join(name)).unwrap();
+    };
+    library("libcuda.so.1", &emulator::driver()?);
+    if cudnn {
+        library("libcudnn.so.9", &emulator::cudnn()?.path);
+    }
+    Some(place)
+}
+
+/// Runs the program with these libraries and settings of the driver, and gives its exit code and what it said.
+fn said(place: &Workplace, settings: Settings, arguments: &[&str]) -> (i32, String) {
+    let mut command = place.command(arguments);
+    command.env("LD_LIBRARY_PATH", place.path("lib"));
+    for (name, value) in settings {
+        command.env(format!("FAKE_CUDA_{name}"), value);
+    }
+    let output = command.output().unwrap();
+    let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(!text.contains("panicked"), "{text}");
+    (output.status.code().expect("it ends by itself"), text)
+}
+
+#[test]
+fn every_kernel_runs_through_the_driver_with_and_without_cudnn() {
+    let Some(place) = place(true) else { return };
+    let (code, text) = said(&place, &[], &["doctor"]);
+    let parts = [
+        "GPU: Emulated GPU, compute capability 8.0",
+        "ok    f32 conv ",
+        "convolutions are computed by cuDNN 9.10.2 (deterministic algorithms, no TF32); it takes 54 of 54 sweeps",
+        "no training: cuBLAS cannot be loaded",
+        "All that is there is sound.",
+    ];
+    assert!(code == 0 && parts.iter().all(|part| text.contains(part)), "{text}");
+}
+
+#[test]
+fn what_is_missing_is_said_with_what_helps() {
+    let Some(place) = place(false) else { return };
+    let cases: [(Settings, [&str; 2]); 6] = [
+        (&[("VERSION", "12040")], ["supports CUDA 12.4, and this program was built with", "newer driver"]),
+        (&[("INIT", "100")], ["the driver knows no device", "CUDA_VISIBLE_DEVICES"]),
+        (&[("DEVICES", "0")], ["the driver knows no device (number 0 of 0)", "--device cpu"]),
+        (&[("CAPABILITY", "75")], ["no kernels for compute capability 7.5", "8.0, 9.0 and later"]),
+        (&[("MEMORY", "0")], ["the device has no 512 bytes left", "smaller batch"]),
+        // All is there but the library that dfdx needs; without cuDNN our own kernels compute.
+        (&[], ["cuBLAS cannot be loaded", "LD_LIBRARY_PATH"]),
+    ];
+    for (settings, parts) in cases {
+        let (code, text) = said(&place, settings, &["run", "training", "--device", "cuda"]);
+        assert!(code == 2 && text.contains("--device cuda: "), "{settings:?}: {text}");
+        assert!(parts.iter().all(|part| text.contains(part)), "{settings:?}: {text}");
+    }
+    for device in ["cuda-cudnn", "cuda-tf32", "cuda-fast"] {
+        let (code, text) = said(&place, &[], &["run", "training", "--device", device]);
+        let parts = ["cuDNN cannot be used (libcudnn.so.9", "pip install nvidia-cudnn", "--device cuda-own"];
+        assert!(code == 2 && parts.iter().all(|part| text.contains(part)), "{text}");
+    }
+}
+
+#[test]
+fn a_device_that_is_lost_ends_nothing_but_its_test() {
+    let Some(place) = place(false) else { return };
+    let (code, text) = said(&place, &[("LOST_AFTER", "40")], &["doctor"]);
+    let parts = ["GPU: none tested. the device failed in", "CUDA_ERROR_LAUNCH_FAILED: unspecified launch failure"];
+    assert!(code == 0 && parts.iter().all(|part| text.contains(part)), "{text}");
+}

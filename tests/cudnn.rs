@@ -1,0 +1,179 @@
+//! Convolutions by cuDNN, for which plain loops stand in behind its functions, against the CPU's kernels; and what it is asked for.
+
+mod device;
+mod emulator;
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use anode::doctor::{Comparison, Shapes, compare, diagnose_device};
+use anode::gradient::Method;
+use anode::kernels::cuda::{Convolver, DeviceError, Freedom, Gpu};
+use anode::kernels::{ConvShape, Device, Part, PartMut};
+use anode::ode::{SolveError, Vector};
+use device::{network_agrees, small, solve};
+use emulator::{Cudnn, Emulator};
+
+const MEMORY: usize = 1 << 30;
+/// The algorithms that the stand-in offers and that may be taken: by all, with TF32, and where any order will do.
+const EXACT: usize = 1;
+const TF32: usize = 6;
+const FAST: usize = 0;
+const FAST_WITHOUT_TF32: usize = 3;
+
+/// The stand-in counts for the whole process: one test at a time.
+fn cudnn() -> Option<(MutexGuard<'static, ()>, Cudnn)> {
+    static ONE: Mutex<()> = Mutex::new(());
+    let guard = ONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let cudnn = emulator::cudnn()?;
+    cudnn.ran();
+    Some((guard, cudnn))
+}
+
+fn device(cudnn: &Cudnn, freedom: Freedom) -> Option<Gpu<Emulator>> {
+    Some(Gpu::with_cudnn(emulator::emulator(0, MEMORY)?, &[&cudnn.path], freedom).expect("a device"))
+}
+
+/// Every kernel, stride and padding that a network might have, and more.
+fn shapes() -> Shapes {
+    let mut convolutions = Shapes::usual().convolutions;
+    for kernel in [[1, 1], [3, 3], [5, 5], [1, 3], [3, 1], [2, 3]] {
+        for stride in [1, 2, 3] {
+            for padding in [[kernel[0] / 2, kernel[1] / 2], [0, 0], [2, 1]] {
+                convolutions.push((ConvShape { input: [3, 7, 6], channels: 5, kernel, stride, padding }, 3));
+            }
+        }
+    }
+    Shapes { convolutions, linear: vec![[7, 40, 10], [33, 5, 3]], ..Shapes::default() }
+}
+
+fn compared(gpu: &Gpu<Emulator>) -> Vec<Comparison> {
+    let mut found = compare::<_, f32>(gpu, &shapes());
+    found.extend(compare::<_, f64>(gpu, &shapes()));
+    found
+}
+
+/// The algorithms that ran.
+fn used(cudnn: &Cudnn) -> Vec<usize> {
+    let ran = cudnn.ran();
+    (0..ran.len()).filter(|&algorithm| ran[algorithm] > 0).collect()
+}
+
+#[test]
+fn every_convolution_agrees_with_the_cpu_by_deterministic_algorithms_alone() {
+    let Some((_one, cudnn)) = cudnn() else { return };
+    let Some(gpu) = device(&cudnn, Freedom::Exact) else { return };
+    let found = compared(&gpu);
+    let faults: Vec<_> = found.iter().filter(|c| !c.holds()).collect();
+    assert!(faults.is_empty() && found.len() > 300, "{faults:#?}");
+    assert_eq!(used(&cudnn), [EXACT]);
+    // A stride of three is not taken, and computed by our own kernels.
+    let (taken, asked) = gpu.cudnn_takes();
+    assert!(taken > 200 && asked > taken, "{taken} of {asked}");
+    assert!(gpu.describe().contains("cuDNN 9.10.2 (deterministic algorithms, no TF32)"), "{}", gpu.describe());
+    assert_eq!(gpu.settle(), Ok(()));
+    drop(gpu);
+    assert_eq!(cudnn.ask(c"fake_objects", 0), 0, "all that was opened is closed");
+}
+
+#[test]
+fn tf32_and_any_order_are_used_only_where_they_are_asked_for() {
+    let Some((_one, cudnn)) = cudnn() else { return };
+    for (freedom, expected) in [(Freedom::Tf32, TF32), (Freedom::Fast, FAST)] {
+        let Some(gpu) = device(&cudnn, freedom) else { return };
+        let shapes = Shapes { convolutions: Shapes::usual().convolutions, ..Shapes::default() };
+        let single = compare::<_, f32>(&gpu, &shapes);
+        assert_eq!(used(&cudnn), [expected]);
+        // Operands are rounded to eleven bits: some sums are off by more than those of single precision may be.
+        assert!(single.iter().any(|c| c.error > c.bound) && single.iter().all(|c| c.error < 1e-3), "{single:#?}");
+        let double = compare::<_, f64>(&gpu, &shapes);
+        assert!(double.iter().all(Comparison::holds), "TF32 is for single precision alone");
+        assert_eq!(used(&cudnn), [if freedom == Freedom::Fast { FAST_WITHOUT_TF32 } else { EXACT }]);
+    }
+}
+
+/// Parameters lie one behind the other; what cuDNN reads begins where it can load several numbers at once.
+#[test]
+fn weights_in_the_middle_of_all_parameters_are_read_and_added_to() {
+    let Some((_one, cudnn)) = cudnn() else { return };
+    let Some(gpu) = device(&cudnn, Freedom::Exact) else { return };
+    let Some(own) = emulator::device(0, MEMORY) else { return };
+    let shape = ConvShape::same([2, 4, 5], 3, [3, 3]);
+    let weights = shape.weight_len();
+    let run = |gpu: &Gpu<Emulator>| {
+        let numbers = |n: usize| -> Vec<f32> { (0..n).map(|i| ((i * 37 % 23) as f32 - 11.0) / 8.0).collect() };
+        let x = gpu.upload(numbers(2 * shape.input_len()));
+        let parameters = gpu.upload(numbers(1 + weights + 3 + 2));
+        let (w, bias) = Part::new(&parameters, 1..1 + weights + 3).split(weights);
+        let mut y = gpu.zeros(2 * shape.output_len());
+        gpu.conv(&shape, &x, w, Some(bias), &mut y);
+        let (mut x_bar, mut bar) = (x.duplicate(), parameters.duplicate());
+        gpu.conv_vjp_input(&shape, w, &y, &mut x_bar);
+        gpu.conv_vjp_weights(&shape, &x, &y, PartMut::new(&mut bar, 1..1 + weights + 3), true);
+        gpu.settle().unwrap();
+        [y.to_f64(), x_bar.to_f64(), bar.to_f64()].concat()
+    };
+    // Sums of a few eighths are exact in any order.
+    assert_eq!(run(&gpu), run(&own));
+    assert_eq!(cudnn.ran()[EXACT], 3);
+}
+
+#[test]
+fn a_network_and_its_gradient_agree_with_the_cpu() {
+    let Some((_one, cudnn)) = cudnn() else { return };
+    let Some(gpu) = device(&cudnn, Freedom::Exact) else { return };
+    network_agrees(&gpu, "small", &small(), 3, solve("heun", 3, Method::Full));
+    assert_eq!(used(&cudnn), [EXACT]);
+}
+
+#[test]
+fn a_failure_is_told_with_what_was_asked_for() {
+    let Some((_one, cudnn)) = cudnn() else { return };
+    let Some(gpu) = device(&cudnn, Freedom::Exact) else { return };
+    let shape = ConvShape::same([2, 4, 5], 3, [3, 3]);
+    let (x, w) = (gpu.zeros::<f32>(shape.input_len()), gpu.zeros::<f32>(shape.weight_len()));
+    let mut y = gpu.zeros::<f32>(shape.output_len());
+    cudnn.ask(c"fake_fail_in", 1);
+    let mut conv = || gpu.conv(&shape, &x, Part::new(&w, 0..w.len()), None, &mut y);
+    conv();
+    assert_eq!(gpu.settle(), Ok(()));
+    conv();
+    cudnn.ask(c"fake_fail_in", -1);
+    let Err(SolveError::Device(text)) = gpu.settle() else { panic!("it failed") };
+    let expected = ["cuDNN, convolution", "CUDNN_STATUS_EXECUTION_FAILED", "last checkpoint"];
+    assert!(expected.iter().all(|part| text.contains(part)), "{text}");
+}
+
+#[test]
+fn a_library_that_is_not_there_or_is_no_cudnn_is_told_with_a_cure() {
+    let Some(emulator) = emulator::emulator(0, MEMORY) else { return };
+    let Err(DeviceError::NoCudnn(why)) = Gpu::with_cudnn(emulator, &[c"libanode-none.so.9"], Freedom::Exact) else {
+        panic!("there is none")
+    };
+    assert!(why.contains("libanode-none.so.9"), "{why}");
+    let Some(emulator) = emulator::emulator(0, MEMORY) else { return };
+    let error = Gpu::with_cudnn(emulator, &[c"libc.so.6"], Freedom::Exact).unwrap_err().to_string();
+    let expected = ["no function cudnn", "pip install nvidia-cudnn", "LD_LIBRARY_PATH", "--device cuda-own"];
+    assert!(expected.iter().all(|part| error.contains(part)), "{error}");
+}
+
+#[test]
+fn the_self_test_tells_what_computes() {
+    let Some((_one, cudnn)) = cudnn() else { return };
+    let Some(own) = emulator::device(0, MEMORY) else { return };
+    let shapes = Shapes { convolutions: vec![(ConvShape::same([2, 4, 5], 3, [3, 3]), 2)], ..Shapes::default() };
+    let Some(with) = device(&cudnn, Freedom::Exact) else { return };
+    let found = diagnose_device(&own, Ok(with), &shapes, None).unwrap();
+    let told = found.cudnn.unwrap();
+    assert!(told.words.contains("cuDNN 9.10.2") && (told.taken, told.asked) == (6, 6), "{told:?}");
+    assert!(told.kernels.len() == 6 && told.kernels.iter().all(Comparison::holds));
+    let none = diagnose_device(&own, Err("there is none".into()), &shapes, None).unwrap();
+    assert_eq!(none.cudnn.unwrap_err(), "there is none");
+}
+
+#[test]
+fn names_of_devices_are_told_apart() {
+    for convolver in Convolver::ALL {
+        assert_eq!(Convolver::named(convolver.name()), Some(convolver));
+    }
+    assert_eq!((Convolver::named("cpu"), Convolver::named("cuda")), (None, None));
+}

@@ -1,0 +1,151 @@
+// CUDA's driver on a CPU, with the emulated kernels in it: what the program calls of libcuda, so that the code around the driver runs
+// where there is none. The environment says what is wrong with it: FAKE_CUDA_VERSION, _INIT (the answer of cuInit), _DEVICES,
+// _CAPABILITY (75 is 7.5), _MEMORY (MiB), _LOST_AFTER (launches).
+#include <dlfcn.h>
+#include <cstdlib>
+#include <cstring>
+#include <map>
+
+#include "kernels.cu"
+
+namespace {
+
+enum Answer { SUCCESS = 0, INVALID_VALUE = 1, OUT_OF_MEMORY = 2, INVALID_IMAGE = 200, NO_SUCH_DEVICE = 101, NOT_FOUND = 500, LAUNCH_FAILED = 719 };
+
+long setting(const char *name, long otherwise) {
+    const char *text = getenv(name);
+    return text ? atol(text) : otherwise;
+}
+
+using Kernel = const char *(*)(const void *, const unsigned *, unsigned, uint64_t);
+
+size_t all_memory() { return size_t(setting("FAKE_CUDA_MEMORY", 1024)) << 20; }
+size_t used = 0;
+std::map<uint64_t, size_t> blocks;
+long launches = 0;
+bool lost = false;
+int context, event, module_;
+
+int answer(int code = SUCCESS) { return lost ? LAUNCH_FAILED : code; }
+
+bool inside(uint64_t address, size_t bytes) {
+    auto after = blocks.upper_bound(address);
+    if (after == blocks.begin()) return false;
+    --after;
+    return address + bytes <= after->first + after->second;
+}
+
+} // namespace
+
+extern "C" {
+
+int cuDriverGetVersion(int *version) {
+    *version = setting("FAKE_CUDA_VERSION", 99000);
+    return SUCCESS;
+}
+int cuInit(unsigned) { return setting("FAKE_CUDA_INIT", SUCCESS); }
+int cuDeviceGetCount(int *count) {
+    *count = setting("FAKE_CUDA_DEVICES", 1);
+    return SUCCESS;
+}
+int cuDeviceGet(int *device, int ordinal) {
+    *device = ordinal;
+    return ordinal == 0 ? SUCCESS : NO_SUCH_DEVICE;
+}
+int cuDeviceGetName(char *name, int size, int) {
+    strncpy(name, "Emulated GPU", size);
+    return answer();
+}
+int cuDeviceGetAttribute(int *value, int which, int) {
+    const long capability = setting("FAKE_CUDA_CAPABILITY", 80);
+    // 75 and 76 ask for the capability; whatever else, memory pools above all, this device has not.
+    *value = which == 75 ? capability / 10 : which == 76 ? capability % 10 : 0;
+    return answer();
+}
+int cuDevicePrimaryCtxRetain(void **place, int) {
+    *place = &context;
+    return answer();
+}
+int cuDevicePrimaryCtxRelease_v2(int) { return answer(); }
+int cuCtxSetCurrent(void *given) { return answer(given == &context ? SUCCESS : INVALID_VALUE); }
+int cuEventCreate(void **place, unsigned) {
+    *place = &event;
+    return answer();
+}
+int cuEventDestroy_v2(void *) { return answer(); }
+int cuModuleLoadData(void **place, const void *image) {
+    // What begins a fat binary, where the driver can read it at once.
+    uint32_t magic;
+    memcpy(&magic, image, 4);
+    if (magic != 0xBA55ED50 || (uintptr_t)image % 16 != 0) return INVALID_IMAGE;
+    *place = &module_;
+    return answer();
+}
+int cuModuleUnload(void *) { return answer(); }
+int cuModuleGetFunction(void **place, void *, const char *name) {
+    Dl_info self;
+    dladdr((void *)&cuModuleGetFunction, &self);
+    void *library = dlopen(self.dli_fname, RTLD_NOW | RTLD_NOLOAD);
+    *place = dlsym(library, name);
+    return answer(*place ? SUCCESS : NOT_FOUND);
+}
+int cuMemGetInfo_v2(size_t *free, size_t *all) {
+    *all = all_memory();
+    *free = *all - used;
+    return answer();
+}
+int cuMemAlloc_v2(uint64_t *place, size_t bytes) {
+    if (lost) return answer();
+    if (used + bytes > all_memory()) return OUT_OF_MEMORY;
+    void *block = aligned_alloc(256, (bytes + 255) / 256 * 256);
+    memset(block, 0xFF, bytes);
+    used += bytes;
+    *place = (uint64_t)block;
+    blocks[*place] = bytes;
+    return SUCCESS;
+}
+int cuMemFree_v2(uint64_t place) {
+    auto block = blocks.find(place);
+    if (block == blocks.end()) return answer(INVALID_VALUE);
+    used -= block->second;
+    blocks.erase(block);
+    free((void *)place);
+    return answer();
+}
+int cuMemcpyHtoD_v2(uint64_t to, const void *from, size_t bytes) {
+    if (!inside(to, bytes)) return answer(INVALID_VALUE);
+    memcpy((void *)to, from, bytes);
+    return answer();
+}
+int cuMemcpyDtoH_v2(void *to, uint64_t from, size_t bytes) {
+    if (!inside(from, bytes)) return answer(INVALID_VALUE);
+    if (!lost) memcpy(to, (void *)from, bytes);
+    return answer();
+}
+int cuMemcpyDtoDAsync_v2(uint64_t to, uint64_t from, size_t bytes, void *) {
+    if (!inside(to, bytes) || !inside(from, bytes)) return answer(INVALID_VALUE);
+    memcpy((void *)to, (void *)from, bytes);
+    return answer();
+}
+int cuMemsetD8Async(uint64_t to, unsigned char value, size_t bytes, void *) {
+    if (!inside(to, bytes)) return answer(INVALID_VALUE);
+    memset((void *)to, value, bytes);
+    return answer();
+}
+int cuLaunchKernel(void *kernel, unsigned x, unsigned y, unsigned z, unsigned threads, unsigned, unsigned, unsigned, void *,
+                   void **parameters, void **) {
+    const long last = setting("FAKE_CUDA_LOST_AFTER", -1);
+    lost = lost || (last >= 0 && launches++ >= last);
+    if (lost) return answer();
+    const unsigned grid[3] = {x, y, z};
+    return ((Kernel)kernel)(parameters[0], grid, threads, 0) ? LAUNCH_FAILED : SUCCESS;
+}
+int cuGetErrorName(int code, const char **text) {
+    *text = code == LAUNCH_FAILED ? "CUDA_ERROR_LAUNCH_FAILED" : "CUDA_ERROR";
+    return SUCCESS;
+}
+int cuGetErrorString(int code, const char **text) {
+    *text = code == LAUNCH_FAILED ? "unspecified launch failure" : "an error";
+    return SUCCESS;
+}
+}
