@@ -8,8 +8,8 @@ use anode::gradient::Method;
 use anode::kernels::Device;
 use anode::kernels::cuda::{Convolver, DeviceError, Driver, Freedom, Gpu, Nvidia};
 use device::{
-    all_networks_agree, coupled_blocks_agree, every_method_agrees, evolving_networks_agree, network_agrees, small,
-    solve, training_agrees, training_of_evolving_weights_agrees,
+    adaptive_steps_agree, all_networks_agree, coupled_blocks_agree, every_method_agrees, evolving_networks_agree,
+    network_agrees, small, solve, training_agrees, training_of_evolving_weights_agrees,
 };
 
 /// The GPU, one test at a time: they measure memory.
@@ -51,6 +51,7 @@ fn networks_and_gradients_agree_with_the_cpu() {
     let Some((_one, gpu)) = gpu() else { return };
     network_agrees(&gpu, "small", &small(), 3, solve("heun", 3, Method::Full));
     every_method_agrees(&gpu);
+    adaptive_steps_agree(&gpu);
     all_networks_agree(&gpu, 16);
     coupled_blocks_agree(&gpu);
     evolving_networks_agree(&gpu);

@@ -12,8 +12,8 @@ use anode::net::{DeviceNetwork, Network};
 use anode::ode::SolveError;
 use anode::train::HostTensors;
 use device::{
-    all_networks_agree, coupled_blocks_agree, every_method_agrees, evolving_networks_agree, network_agrees, small,
-    solve, training_agrees, training_of_evolving_weights_agrees,
+    adaptive_steps_agree, all_networks_agree, coupled_blocks_agree, every_method_agrees, evolving_networks_agree,
+    network_agrees, small, solve, training_agrees, training_of_evolving_weights_agrees,
 };
 
 impl HostTensors for emulator::Emulator {}
@@ -25,6 +25,7 @@ fn a_network_with_every_layer_agrees_and_every_method_with_it() {
     let Some(gpu) = emulator::device(0, MEMORY) else { return };
     network_agrees(&gpu, "small", &small(), 3, solve("heun", 3, Method::Full));
     every_method_agrees(&gpu);
+    adaptive_steps_agree(&gpu);
 }
 
 #[test]

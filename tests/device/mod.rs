@@ -15,7 +15,7 @@ use anode::net::{
     DeviceNetwork, Evolution, Form, NETWORKS, NetSpec, Network, Part, SegmentSpec, Sharing, Solve, Stepping, Steps,
     network,
 };
-use anode::ode::{Real, Vector, relative_distance, solver};
+use anode::ode::{Adaptive, Controller, Real, Vector, relative_distance, solver};
 use anode::problems::ConvField;
 use anode::random::{Stream, normal, stream};
 use anode::train::{Crossing, DeviceLearner};
@@ -135,6 +135,26 @@ pub fn every_method_agrees<D: Device>(device: &D) {
         let found = gradient(method);
         let error = relative_distance(&found[1], &expected[1]);
         assert!(error < 1e-8, "{method}: {error:e}");
+    }
+}
+
+/// Steps chosen by tolerance: the same ones, so the same numbers.
+pub fn adaptive_steps_agree<D: Device>(device: &D) {
+    for (method, controller) in [
+        (Method::Anode, Controller::Matlab),
+        (Method::Online(2), Controller::ProportionalIntegral),
+        (Method::ReverseTime, Controller::Torchdiffeq),
+        (Method::InterpolatedAdjoint, Controller::Torchdiffeq),
+    ] {
+        let control = Adaptive { controller, ..Adaptive::new(1e-3, 1e-5) };
+        let how = Solve { tableau: solver("dormand-prince").unwrap(), steps: Steps::Adaptive(control), method };
+        let net = || Network::new(&small());
+        let expected = on_cpu::<f64>(net(), 128, 2, how);
+        let found = on_device::<D, f64>(device, net(), 128, 2, how);
+        for (i, what) in WHAT.iter().enumerate() {
+            let error = relative_distance(&found[i], &expected[i]);
+            assert!(error < 1e-8, "{method}, {controller:?}, {what}: {error:e}");
+        }
     }
 }
 
