@@ -10,7 +10,7 @@ use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Mutex, OnceLock};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use anode::kernels::cuda::{DeviceError, Driver, Gpu};
 use sha2::{Digest, Sha256};
@@ -31,11 +31,13 @@ const MARK: u8 = 0xA5;
 fn compiled(name: &str, sources: &[PathBuf], arguments: &[&str]) -> Option<CString> {
     let text: Vec<u8> = sources.iter().flat_map(|p| std::fs::read(p).expect("a source")).collect();
     let digest = Sha256::digest(&text)[..8].iter().map(|b| format!("{b:02x}")).collect::<String>();
+    // Tests of one process wait for each other; those of several write each their own file.
+    static ONE: Mutex<()> = Mutex::new(());
+    let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
     let made = folder.join(format!("{name}-{digest}.so"));
     if !made.exists() {
         let compiler = std::env::var("CXX").unwrap_or_else(|_| "c++".into());
-        // Tests of several processes may compile at once.
         let part = folder.join(format!("{name}-{digest}.{}.so", std::process::id()));
         let mut command = Command::new(&compiler);
         command.args(["-std=c++17", "-O2", "-march=native", "-fPIC", "-shared", "-w", "-U_FORTIFY_SOURCE"]);
