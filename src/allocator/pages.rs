@@ -1,9 +1,7 @@
-//! Whole pages of the operating system, straight from it and back to it: what is released here is really gone.
+//! What the arena asks of the operating system: addresses, once. Pages come with the first touch of each.
 
-/// Blocks are multiples of this: whole pages on every system.
-pub(super) const PAGES: usize = 64 << 10;
-/// Alignment of all blocks: a page of the smallest kind.
-pub(super) const ALIGNMENT: usize = 4096;
+/// Blocks are multiples of this and aligned to it: a page of the smallest kind.
+pub(super) const PAGE: usize = 4096;
 
 #[cfg(unix)]
 mod system {
@@ -11,64 +9,43 @@ mod system {
 
     /// A page of the larger kind, where the system has one: fewer faults and fewer misses of address translation.
     const HUGE: usize = 2 << 20;
+    /// Freed bytes that the system's allocator keeps for small blocks, in each of its heaps. By default it gives them back and
+    /// asks again many times a step.
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    const KEPT: libc::c_int = 64 << 20;
 
-    /// Pages of zeros; null where there are none left.
-    pub fn obtain(size: usize) -> *mut u8 {
-        // Blocks that can hold huge pages start at one; the pages before and behind are given back.
-        let spare = if size < HUGE { 0 } else { HUGE };
-        let Some(asked) = size.checked_add(spare) else { return null_mut() };
+    /// Addresses of zeros, as many as the machine has memory; null where the system refuses.
+    pub fn reserve() -> (*mut u8, usize) {
+        #[cfg(all(target_os = "linux", target_env = "gnu"))]
+        // SAFETY: a setting of the system's allocator, which may be made at any time.
+        unsafe {
+            libc::mallopt(libc::M_TRIM_THRESHOLD, KEPT);
+        }
+        // SAFETY: questions without side effects.
+        let (pages, page) = unsafe { (libc::sysconf(libc::_SC_PHYS_PAGES), libc::sysconf(libc::_SC_PAGESIZE)) };
+        let (Ok(pages), Ok(page)) = (usize::try_from(pages), usize::try_from(page)) else { return (null_mut(), 0) };
+        let size = (pages.saturating_mul(page) / HUGE + 1) * HUGE;
         let (protection, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
         // SAFETY: a new mapping at a place that the system chooses touches nothing that is there.
-        let start = unsafe { libc::mmap(null_mut(), asked, protection, flags, -1, 0) };
+        let start = unsafe { libc::mmap(null_mut(), size, protection, flags | libc::MAP_NORESERVE, -1, 0) };
         if start == libc::MAP_FAILED {
-            return null_mut();
+            return (null_mut(), 0);
         }
-        let start: *mut u8 = start.cast();
-        let before = if spare == 0 { 0 } else { start.addr().next_multiple_of(HUGE) - start.addr() };
-        let block = start.wrapping_add(before);
-        // SAFETY: these pages belong to the mapping, and nobody has seen them.
+        #[cfg(target_os = "linux")]
+        // SAFETY: advice on pages that nobody has seen; a system that does not take it gives small ones.
         unsafe {
-            release(start, before);
-            release(block.wrapping_add(size), spare - before);
-            #[cfg(target_os = "linux")]
-            if spare > 0 {
-                // Advice; a system that does not take it gives small pages.
-                libc::madvise(block.cast(), size, libc::MADV_HUGEPAGE);
-            }
+            libc::madvise(start, size, libc::MADV_HUGEPAGE);
         }
-        block
-    }
-
-    /// # Safety
-    /// The pages must have come from [`obtain`], and nobody may use them any more.
-    pub unsafe fn release(block: *mut u8, size: usize) {
-        if size > 0 {
-            // SAFETY: the caller's promise. It fails only where nothing is mapped.
-            unsafe { libc::munmap(block.cast(), size) };
-        }
+        (start.cast(), size)
     }
 }
 
 #[cfg(not(unix))]
 mod system {
-    use std::alloc::{GlobalAlloc, Layout, System};
-
-    use super::ALIGNMENT;
-
-    /// Pages of zeros; null where there are none left.
-    pub fn obtain(size: usize) -> *mut u8 {
-        // SAFETY: the size is not zero.
-        Layout::from_size_align(size, ALIGNMENT).map_or(std::ptr::null_mut(), |l| unsafe { System.alloc_zeroed(l) })
-    }
-
-    /// # Safety
-    /// The pages must have come from [`obtain`], and nobody may use them any more.
-    pub unsafe fn release(block: *mut u8, size: usize) {
-        if let Ok(layout) = Layout::from_size_align(size, ALIGNMENT) {
-            // SAFETY: the caller's promise.
-            unsafe { System.dealloc(block, layout) }
-        }
+    /// Nothing: all blocks are the system's allocator's.
+    pub fn reserve() -> (*mut u8, usize) {
+        (std::ptr::null_mut(), 0)
     }
 }
 
-pub(super) use system::{obtain, release};
+pub(super) use system::reserve;

@@ -101,7 +101,7 @@ fn convolve(
                 Convolve { plan, padded, packed, y: together, start }.run();
                 plan.scatter(together, y, add);
             }
-            if wants_sums { y.chunks_exact(plan.pixels / k).map(plain).collect() } else { vec![] }
+            if wants_sums { plain(y.chunks_exact(plan.pixels / k)) } else { vec![] }
         },
     );
     sums.collect::<Vec<_>>().concat()

@@ -132,7 +132,7 @@ impl Work<'_> {
             let sets: Vec<_> = padded.chunks_exact(forward.padded_len()).zip(y_bar.chunks_exact(output)).collect();
             WeightVjp { plan: forward, sets: &sets, outputs: 0..forward.channels.1, w_bar: &mut sums.weights }.run();
             if self.has_bias {
-                sums.bias.extend(y_bar.chunks_exact(forward.pixels).map(plain));
+                sums.bias.extend(plain(y_bar.chunks_exact(forward.pixels)));
             }
             let Some(turned) = turned else { continue };
             for ((x, y_bar), bar) in x.chunks_exact(input).zip(y_bar.chunks_exact(output)).zip(&mut bars) {

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use crate::ode::{Real, all_finite};
 
 use super::conv::singles;
-use super::simd::{sum_of, sums_of, vectorised};
+use super::simd::{sum_of, sums_of, together, vectorised};
 
 /// Added to the variance (PyTorch's default).
 pub const EPSILON: f64 = 1e-5;
@@ -43,29 +43,45 @@ fn planes<R: Real>(x: &[R], channels: usize, pixels: usize, channel: usize) -> i
     x.chunks_exact(channels * pixels).map(move |image| &image[channel * pixels..][..pixels])
 }
 
-/// The sum of a plane.
-pub(super) fn plain<R: Real>(x: &[R]) -> f64 {
+/// Planes that are summed side by side, and planes with others.
+const PLANES: usize = 4;
+const PAIRS: usize = 2;
+
+/// The sum of each plane; all planes have one length.
+pub(super) fn plain<'a, R: Real>(planes: impl Iterator<Item = &'a [R]>) -> Vec<f64> {
     vectorised(
         #[inline(always)]
         || {
-            sum_of(
-                x.len(),
+            together::<_, _, PLANES>(
+                planes,
                 #[inline(always)]
-                |i| x[i].f64(),
+                |x| {
+                    sum_of(
+                        x,
+                        #[inline(always)]
+                        |x| x.f64(),
+                    )
+                },
             )
         },
     )
 }
 
-/// The sum of squared distances from `mean`.
-fn squares<R: Real>(x: &[R], mean: f64) -> f64 {
+/// The sum of squared distances from `mean` of each plane.
+fn squares<'a, R: Real>(planes: impl Iterator<Item = &'a [R]>, mean: f64) -> Vec<f64> {
     vectorised(
         #[inline(always)]
         || {
-            sum_of(
-                x.len(),
+            together::<_, _, PLANES>(
+                planes,
                 #[inline(always)]
-                |i| (x[i].f64() - mean) * (x[i].f64() - mean),
+                |x| {
+                    sum_of(
+                        x,
+                        #[inline(always)]
+                        |x| (x.f64() - mean) * (x.f64() - mean),
+                    )
+                },
             )
         },
     )
@@ -100,18 +116,28 @@ impl<R: Real> Line<R> {
     }
 }
 
-/// The sums of g and of g (x - mean) over the live places of a plane.
-fn masked_sums<R: Real>(x: &[R], g: &[R], line: Line<R>, mean: f64) -> (f64, f64) {
+/// A plane of a norm's input and of its output's cotangent, with the line and the mean of its channel.
+type Pair<'a, R> = (&'a [R], &'a [R], Line<R>, f64);
+
+/// The sums of g and of g (x - mean) over the live places of each pair.
+fn masked_sums<'a, R: Real>(pairs: impl Iterator<Item = Pair<'a, R>>) -> Vec<(f64, f64)> {
     vectorised(
         #[inline(always)]
         || {
-            let (x, g) = (&x[..g.len()], g);
-            sums_of(
-                x.len(),
+            together::<_, _, PAIRS>(
+                pairs,
                 #[inline(always)]
-                |i| {
-                    let masked = line.masked(x[i], g[i]).f64();
-                    (masked, masked * (x[i].f64() - mean))
+                |pairs| {
+                    sums_of(
+                        pairs.map(|pair| pair.0),
+                        pairs.map(|pair| pair.1),
+                        #[inline(always)]
+                        |p, x, g| {
+                            let (_, _, line, mean) = pairs[p];
+                            let masked = line.masked(x, g).f64();
+                            (masked, masked * (x.f64() - mean))
+                        },
+                    )
                 },
             )
         },
@@ -127,9 +153,9 @@ pub fn moments<R: Real>(x: &[R], channels: usize, pixels: usize, sums: &[f64]) -
         .map(|c| {
             let planes = || planes(x, channels, pixels, c);
             let known = sums.iter().skip(c).step_by(channels);
-            let total: f64 = if sums.is_empty() { planes().map(plain).sum() } else { known.sum() };
+            let total: f64 = if sums.is_empty() { plain(planes()).iter().sum() } else { known.sum() };
             let mean = total / count as f64;
-            (mean, planes().map(|p| squares(p, mean)).sum::<f64>() / count as f64)
+            (mean, squares(planes(), mean).iter().sum::<f64>() / count as f64)
         })
         .unzip();
     Moments { mean, variance, count }
@@ -137,7 +163,7 @@ pub fn moments<R: Real>(x: &[R], channels: usize, pixels: usize, sums: &[f64]) -
 
 /// The sum of each channel of `x`, `[n, channels, pixels]`.
 pub fn channel_sums<R: Real>(x: &[R], channels: usize, pixels: usize) -> Vec<f64> {
-    (0..channels).into_par_iter().map(|c| planes(x, channels, pixels, c).map(plain).sum()).collect()
+    (0..channels).into_par_iter().map(|c| plain(planes(x, channels, pixels, c)).iter().sum()).collect()
 }
 
 /// Batch norm with given moments: y = weight (x - mean) / sqrt(variance + 1e-5) + bias, channel by channel, then ReLU where
@@ -255,7 +281,7 @@ impl<'a, R: Real> Norm<'a, R> {
     /// The sums of g and of g (x - mean) over each channel of one image, g being `y_bar` where ReLU lets through.
     pub(super) fn image_sums(&self, lines: &[Line<R>], x: &[R], y_bar: &[R]) -> Vec<(f64, f64)> {
         let planes = x.chunks_exact(self.pixels).zip(y_bar.chunks_exact(self.pixels)).zip(lines);
-        planes.zip(&self.moments.mean).map(|(((x, g), &line), &mean)| masked_sums(x, g, line, mean)).collect()
+        masked_sums(planes.zip(&self.moments.mean).map(|(((x, g), &line), &mean)| (x, g, line, mean)))
     }
 
     /// The vjp, where the moments are those of `x` and are differentiated too: adds to `weight_bar` and `bias_bar` and returns
@@ -285,7 +311,7 @@ impl<'a, R: Real> Norm<'a, R> {
                 };
                 if sums.is_empty() {
                     let planes = planes(x, channels, pixels, c).zip(planes(y_bar, channels, pixels, c));
-                    planes.for_each(|(x, g)| add(masked_sums(x, g, lines[c], m.mean[c])));
+                    masked_sums(planes.map(|(x, g)| (x, g, lines[c], m.mean[c]))).into_iter().for_each(add);
                 } else {
                     sums.iter().skip(c).step_by(channels).for_each(|&sums| add(sums));
                 }

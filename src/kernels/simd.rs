@@ -11,38 +11,83 @@ pub(super) fn vectorised<T>(work: impl FnOnce() -> T) -> T {
 /// Partial sums that run side by side. Their number decides the order of a sum, so it is fixed.
 const LANES: usize = 16;
 
-/// The sum over i of `term(i)`, in [`LANES`] interleaved partial sums.
+/// The lanes of P sums, each added up from its first to its last: P sums at a time instead of one waiting for another.
 #[inline(always)]
-pub(super) fn sum_of(n: usize, term: impl Fn(usize) -> f64) -> f64 {
-    let mut sums = [0.0; LANES];
-    let whole = n - n % LANES;
-    for first in (0..whole).step_by(LANES) {
-        for (i, sum) in sums.iter_mut().enumerate() {
-            *sum += term(first + i);
+fn totals<const P: usize>(sums: [[f64; LANES]; P]) -> [f64; P] {
+    let mut totals = sums.map(|sums| sums[0]);
+    for i in 1..LANES {
+        for (total, sums) in totals.iter_mut().zip(&sums) {
+            *total += sums[i];
         }
     }
-    for i in whole..n {
-        sums[i - whole] += term(i);
-    }
-    sums.iter().sum()
+    totals
 }
 
-/// The sums over i of both numbers of `terms(i)`, each as [`sum_of`] adds it.
+/// The sums of `term(x)` over P slices of one length, in [`LANES`] interleaved partial sums each.
 #[inline(always)]
-pub(super) fn sums_of(n: usize, terms: impl Fn(usize) -> (f64, f64)) -> (f64, f64) {
-    let (mut ones, mut twos) = ([0.0; LANES], [0.0; LANES]);
-    let whole = n - n % LANES;
-    for first in (0..whole).step_by(LANES) {
-        for (i, (one, two)) in ones.iter_mut().zip(&mut twos).enumerate() {
-            let terms = terms(first + i);
-            *one += terms.0;
-            *two += terms.1;
+pub(super) fn sum_of<R: Copy, const P: usize>(x: [&[R]; P], term: impl Fn(R) -> f64) -> [f64; P] {
+    let mut sums = [[0.0; LANES]; P];
+    let parts = x.map(|x| x.as_chunks::<LANES>());
+    for at in 0..parts[0].0.len() {
+        for ((parts, _), sums) in parts.iter().zip(&mut sums) {
+            let x = &parts[at];
+            for (sum, &x) in sums.iter_mut().zip(x) {
+                *sum += term(x);
+            }
         }
     }
-    for i in whole..n {
-        let terms = terms(i);
-        ones[i - whole] += terms.0;
-        twos[i - whole] += terms.1;
+    for ((_, rest), sums) in parts.iter().zip(&mut sums) {
+        sums.iter_mut().zip(*rest).for_each(|(sum, &x)| *sum += term(x));
     }
-    (ones.iter().sum(), twos.iter().sum())
+    totals(sums)
+}
+
+/// The sums of both numbers of `terms(slice, x, g)` over P slices and P others, each as [`sum_of`] adds it.
+#[inline(always)]
+pub(super) fn sums_of<R: Copy, const P: usize>(
+    x: [&[R]; P],
+    g: [&[R]; P],
+    terms: impl Fn(usize, R, R) -> (f64, f64),
+) -> [(f64, f64); P] {
+    let (mut ones, mut twos) = ([[0.0; LANES]; P], [[0.0; LANES]; P]);
+    let (x, g) = (x.map(|x| x.as_chunks::<LANES>()), g.map(|g| g.as_chunks::<LANES>()));
+    for at in 0..x[0].0.len() {
+        for p in 0..P {
+            let (x, g) = (&x[p].0[at], &g[p].0[at]);
+            for i in 0..LANES {
+                let terms = terms(p, x[i], g[i]);
+                ones[p][i] += terms.0;
+                twos[p][i] += terms.1;
+            }
+        }
+    }
+    for p in 0..P {
+        for (i, (&x, &g)) in x[p].1.iter().zip(g[p].1).enumerate() {
+            let terms = terms(p, x, g);
+            ones[p][i] += terms.0;
+            twos[p][i] += terms.1;
+        }
+    }
+    let (ones, twos) = (totals(ones), totals(twos));
+    std::array::from_fn(|p| (ones[p], twos[p]))
+}
+
+/// `work` on P items at a time, the last ones filled up with themselves: a result for each, in order.
+#[inline(always)]
+pub(super) fn together<I: Copy, T, const P: usize>(
+    items: impl Iterator<Item = I>,
+    work: impl Fn([I; P]) -> [T; P],
+) -> Vec<T> {
+    let mut results = Vec::with_capacity(items.size_hint().0);
+    let mut items = items;
+    while let Some(first) = items.next() {
+        let (mut taken, mut n) = ([first; P], 1);
+        for place in &mut taken[1..] {
+            let Some(item) = items.next() else { break };
+            *place = item;
+            n += 1;
+        }
+        results.extend(work(taken).into_iter().take(n));
+    }
+    results
 }
