@@ -2,7 +2,6 @@
 
 use rand::Rng;
 use rand::seq::SliceRandom;
-use rayon::prelude::*;
 
 use crate::digest::sha256_joined;
 use crate::random::{Stream, numbered};
@@ -88,6 +87,28 @@ impl Alteration {
         let mut rng = numbered(seed, Stream::Augment, (epoch << 24) + index as u64);
         Self { top: rng.gen_range(0..=2 * PADDING), left: rng.gen_range(0..=2 * PADDING), mirrored: rng.r#gen() }
     }
+
+    /// Adds an image to `x`, altered, with the value of each byte in each channel.
+    fn add(self, values: &[[f32; 256]; 3], image: &[u8], x: &mut Vec<f32>) {
+        let [_, height, width] = IMAGE;
+        for (values, plane) in values.iter().zip(image.chunks_exact(height * width)) {
+            // The padding is black before normalising, as in the released driver (torchvision pads, then normalises).
+            let black = values[0];
+            for row in 0..height {
+                let from_row = (row + self.top).checked_sub(PADDING).filter(|&r| r < height);
+                let Some(from_row) = from_row else {
+                    x.extend([black; IMAGE[2]]);
+                    continue;
+                };
+                let line = &plane[from_row * width..][..width];
+                x.extend((0..width).map(|column| {
+                    let seen = if self.mirrored { width - 1 - column } else { column };
+                    let byte = (seen + self.left).checked_sub(PADDING).and_then(|column| line.get(column));
+                    byte.map_or(black, |&byte| values[usize::from(byte)])
+                }));
+            }
+        }
+    }
 }
 
 impl DataSet {
@@ -99,37 +120,15 @@ impl DataSet {
     }
 
     /// The named images of `part`, normalised: `[indices.len(), 3, 32, 32]`, and their labels.
-    pub fn batch(
-        &self,
-        part: &Images,
-        indices: &[usize],
-        alter: impl Fn(usize) -> Alteration + Sync,
-    ) -> (Vec<f32>, Vec<u8>) {
-        let mut x = vec![0.0; indices.len() * IMAGE_LEN];
-        x.par_chunks_exact_mut(IMAGE_LEN).zip(indices).for_each(|(x, &index)| {
-            self.fill(x, part.image(index), alter(index));
-        });
-        (x, indices.iter().map(|&i| part.labels[i]).collect())
-    }
-
-    fn fill(&self, x: &mut [f32], image: &[u8], alteration: Alteration) {
-        let [channels, height, width] = IMAGE;
-        for c in 0..channels {
-            // The padding is black before normalising, as in the released driver (torchvision pads, then normalises).
-            let value = |byte: u8| ((f64::from(byte) / 255.0 - self.mean[c]) / self.deviation[c]) as f32;
-            let black = value(0);
-            for row in 0..height {
-                let from_row = (row + alteration.top).checked_sub(PADDING).filter(|&r| r < height);
-                for column in 0..width {
-                    let seen = if alteration.mirrored { width - 1 - column } else { column };
-                    let from_column = (seen + alteration.left).checked_sub(PADDING).filter(|&c| c < width);
-                    let to = (c * height + row) * width + column;
-                    x[to] = match (from_row, from_column) {
-                        (Some(r), Some(k)) => value(image[(c * height + r) * width + k]),
-                        _ => black,
-                    };
-                }
-            }
+    pub fn batch(&self, part: &Images, indices: &[usize], alter: impl Fn(usize) -> Alteration) -> (Vec<f32>, Vec<u8>) {
+        let normal = |(mean, deviation): (f64, f64)| {
+            std::array::from_fn(|byte| ((byte as f64 / 255.0 - mean) / deviation) as f32)
+        };
+        let values: [[f32; 256]; 3] = std::array::from_fn(|c| normal((self.mean[c], self.deviation[c])));
+        let mut x = Vec::with_capacity(indices.len() * IMAGE_LEN);
+        for &index in indices {
+            alter(index).add(&values, part.image(index), &mut x);
         }
+        (x, indices.iter().map(|&i| part.labels[i]).collect())
     }
 }

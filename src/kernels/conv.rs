@@ -11,7 +11,7 @@ use rayon::prelude::*;
 
 use crate::ode::Real;
 
-use super::direct;
+use super::direct::{self, Start};
 use super::norm::channel_sums;
 use super::winograd;
 
@@ -142,6 +142,12 @@ impl ConvShape {
         });
     }
 
+    /// The same convolution of images whose pixels stand in one line, where it is one of pixels alone.
+    pub(super) fn in_line(&self) -> Option<Self> {
+        let [channels, height, width] = self.input;
+        self.is_pointwise().then_some(Self { input: [channels, 1, height * width], ..*self })
+    }
+
     /// Whether unrolling would copy the image as it is.
     fn is_pointwise(&self) -> bool {
         self.kernel == [1, 1] && self.stride == 1 && self.padding == [0, 0]
@@ -256,12 +262,29 @@ fn conv_unrolled<R: Real>(shape: &ConvShape, x: &[R], w: &[R], y: &mut [R]) {
 
 /// `x_bar += (dy/dx)^T y_bar` for a batch of images.
 pub fn conv_vjp_input<R: Real>(shape: &ConvShape, w: &[R], y_bar: &[R], x_bar: &mut [R]) {
-    if let (Some(y_bar), Some(w)) = (singles(y_bar), singles(w))
-        && let Some(x_bar) = singles_mut(x_bar)
-        && (winograd::vjp_input(shape, w, y_bar, x_bar) || direct::vjp_input(shape, w, y_bar, x_bar))
-    {
-        return;
+    if !vjp_by_registers(shape, w, y_bar, x_bar, Start::Add) {
+        vjp_input_unrolled(shape, w, y_bar, x_bar);
     }
+}
+
+/// As [`conv_vjp_input`] onto zeros, whatever `x_bar` holds: the same bits.
+pub(super) fn conv_vjp_input_over<R: Real>(shape: &ConvShape, w: &[R], y_bar: &[R], x_bar: &mut [R]) {
+    if !vjp_by_registers(shape, w, y_bar, x_bar, Start::Over) {
+        x_bar.fill(R::zero());
+        vjp_input_unrolled(shape, w, y_bar, x_bar);
+    }
+}
+
+fn vjp_by_registers<R: Real>(shape: &ConvShape, w: &[R], y_bar: &[R], x_bar: &mut [R], start: Start) -> bool {
+    match (singles(y_bar), singles(w), singles_mut(x_bar)) {
+        (Some(y_bar), Some(w), Some(x_bar)) => {
+            winograd::vjp_input(shape, w, y_bar, x_bar, start) || direct::vjp_input(shape, w, y_bar, x_bar, start)
+        }
+        _ => false,
+    }
+}
+
+fn vjp_input_unrolled<R: Real>(shape: &ConvShape, w: &[R], y_bar: &[R], x_bar: &mut [R]) {
     let (depth, pixels) = (shape.depth(), shape.pixels());
     x_bar.par_chunks_exact_mut(shape.input_len()).zip(y_bar.par_chunks_exact(shape.output_len())).for_each_init(
         || vec![R::zero(); if shape.is_pointwise() { 0 } else { depth * pixels }],

@@ -9,6 +9,8 @@ use std::ops::Range;
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
+use crate::ode::unwritten;
+
 use super::ConvShape;
 use super::norm::{Line, plain};
 use super::plan::{CHANNELS, Plan, VECTORS, blocks};
@@ -47,16 +49,19 @@ pub(super) fn forward_through(
     y: &mut [f32],
     wants_sums: bool,
 ) -> Option<Vec<f64>> {
-    let plan = Plan::new(shape, lanes())?;
+    let plan = Plan::of_pixels(shape, lanes())?;
     let (x, y) = ((x, lines, shape.input_len()), (y, shape.output_len()));
     Some(convolve(&plan, &plan.pack(w), x, y, Start::Bias(bias), wants_sums))
 }
 
-/// `x_bar += (dy/dx)^T y_bar` for a batch of images, as [`forward`].
-pub(super) fn vjp_input(shape: &ConvShape, w: &[f32], y_bar: &[f32], x_bar: &mut [f32]) -> bool {
-    let Some(plan) = Plan::of_vjp(shape, lanes()) else { return false };
+/// `x_bar += (dy/dx)^T y_bar` for a batch of images, as [`forward`], from the given start.
+pub(super) fn vjp_input(shape: &ConvShape, w: &[f32], y_bar: &[f32], x_bar: &mut [f32], start: Start) -> bool {
+    let in_line = || shape.in_line().and_then(|shape| Plan::of_vjp(&shape, lanes()));
+    // Side by side, a sum is made whole before it is added: only onto zeros is that the same.
+    let plan = if matches!(start, Start::Over) { in_line() } else { None };
+    let Some(plan) = plan.or_else(|| Plan::of_vjp(shape, lanes())) else { return false };
     let (y_bar, x_bar) = ((y_bar, &[][..], shape.output_len()), (x_bar, shape.input_len()));
-    convolve(&plan, &plan.pack_turned(w), y_bar, x_bar, Start::Add, false);
+    convolve(&plan, &plan.pack_turned(w), y_bar, x_bar, start, false);
     true
 }
 
@@ -67,6 +72,8 @@ pub(super) enum Start<'a> {
     Bias(Option<&'a [f32]>),
     /// What is there.
     Add,
+    /// Zero, whatever is there: the bits of an addition to zeros.
+    Over,
 }
 
 fn convolve(
@@ -78,10 +85,12 @@ fn convolve(
     wants_sums: bool,
 ) -> Vec<f64> {
     let (k, in_place) = (plan.images, plan.needs_no_copy() && lines.is_empty());
+    let images = x.len() / input;
     let sums = x.par_chunks(input * k).zip(y.par_chunks_mut(output * k)).map_init(
         || {
-            let padded = if in_place { 0 } else { plan.padded_len() };
-            (vec![0.0; padded], vec![0.0; if k == 1 { 0 } else { plan.output_len() }])
+            let padded = if in_place { vec![] } else { plan.room(images) };
+            // SAFETY: a convolution that does not add writes all of its outputs.
+            (padded, unsafe { unwritten(if k == 1 { 0 } else { plan.output_len() }) })
         },
         |(padded, together), (x, y)| {
             let padded = if in_place {
@@ -94,12 +103,16 @@ fn convolve(
                 Convolve { plan, padded, packed, y, start }.run();
             } else {
                 // Outputs that stand side by side are added to their images only at the end.
-                let (add, start) = match start {
-                    Start::Add => (true, Start::Bias(None)),
-                    start => (false, start),
+                let sums = match start {
+                    Start::Bias(_) => start,
+                    Start::Add | Start::Over => Start::Bias(None),
                 };
-                Convolve { plan, padded, packed, y: together, start }.run();
-                plan.scatter(together, y, add);
+                Convolve { plan, padded, packed, y: together, start: sums }.run();
+                match start {
+                    Start::Bias(_) => plan.scatter(together, y, |_, sum| sum),
+                    Start::Add => plan.scatter(together, y, |y, sum| y + sum),
+                    Start::Over => plan.scatter(together, y, |_, sum| 0.0 + sum),
+                }
             }
             if wants_sums { plain(y.chunks_exact(plan.pixels / k)) } else { vec![] }
         },
@@ -198,6 +211,7 @@ impl Convolve<'_> {
                 Start::Bias(bias) if inputs.start == 0 => {
                     *sums = [simd.splat_f32s(bias.map_or(0.0, |bias| bias[first + c])); VECTORS];
                 }
+                Start::Over if inputs.start == 0 => {}
                 _ => {
                     for (sum, (_, out)) in sums.iter_mut().zip(at) {
                         // SAFETY: a register of the plan lies in each plane of `y`, whose length was checked.
@@ -286,12 +300,13 @@ fn weights_of_groups(plan: &Plan, (x, input): (&[f32], usize), (y_bar, output): 
 
 /// Small images side by side, with many weights: each thread sums a block of output channels over all images.
 fn weights_of_blocks(plan: &Plan, (x, input): (&[f32], usize), (y_bar, output): (&[f32], usize), w_bar: &mut [f32]) {
-    let k = plan.images;
+    let (k, images) = (plan.images, x.len() / input);
     let sets: Vec<(Vec<f32>, Vec<f32>)> = x
         .par_chunks(input * k)
         .zip(y_bar.par_chunks(output * k))
         .map(|(x, y_bar)| {
-            let (mut padded, mut together) = (vec![0.0; plan.padded_len()], vec![0.0; plan.output_len()]);
+            // SAFETY: all of it is written.
+            let (mut padded, mut together) = (plan.room(images), unsafe { unwritten(plan.output_len()) });
             plan.pad(x, &[], &mut padded);
             plan.gather(y_bar, &mut together);
             (padded, together)

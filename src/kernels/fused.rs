@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use crate::ode::{Real, unwritten};
 
-use super::conv::{ConvShape, conv, conv_vjp_input, conv_vjp_weights, singles, singles_mut};
+use super::conv::{ConvShape, conv, conv_vjp_input_over, conv_vjp_weights, singles, singles_mut};
 use super::direct;
 use super::direct_vjp::Plans;
 use super::norm::{Norm, NormVjp};
@@ -138,8 +138,7 @@ pub fn norm_conv_vjp<R: Real>(
     conv_vjp_weights(shape, &x, &y_bar, bars.weights, bars.bias);
     drop(x);
     if let Some(x_bar) = bars.images {
-        x_bar.fill(R::zero());
-        conv_vjp_input(shape, w, &y_bar, x_bar);
+        conv_vjp_input_over(shape, w, &y_bar, x_bar);
     }
     vec![]
 }

@@ -8,6 +8,8 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
+use crate::ode::unwritten;
+
 use super::ConvShape;
 use super::norm::Line;
 use super::simd::vectorised;
@@ -87,6 +89,22 @@ impl Plan {
         (shape.stride == 1).then(|| Self::new(&turned, lanes)).flatten()
     }
 
+    /// The plan of a forward convolution: on pixels alone, of images whose pixels stand in one line, where those fill registers. Sums
+    /// over pixels would run in another order there.
+    pub fn of_pixels(shape: &ConvShape, lanes: usize) -> Option<Self> {
+        shape.in_line().and_then(|shape| Self::new(&shape, lanes)).or_else(|| Self::new(shape, lanes))
+    }
+
+    /// Room for the padded ones of so many images: zeros where [`Self::pad`] does not write.
+    pub fn room(&self, images: usize) -> Vec<f32> {
+        if self.zeros == [0, 0] && images.is_multiple_of(self.images) {
+            // SAFETY: without zeros around and with an image at every place, all of it is written.
+            unsafe { unwritten(self.padded_len()) }
+        } else {
+            vec![0.0; self.padded_len()]
+        }
+    }
+
     /// Numbers of the padded images.
     pub fn padded_len(&self) -> usize {
         self.channels.0 * self.plane
@@ -144,14 +162,14 @@ impl Plan {
         }
     }
 
-    /// Writes outputs that stand side by side to their images, or adds them.
-    pub fn scatter(&self, together: &[f32], y: &mut [f32], add: bool) {
+    /// Writes outputs that stand side by side to their images: `f` of what is there and the output.
+    pub fn scatter(&self, together: &[f32], y: &mut [f32], f: impl Fn(f32, f32) -> f32) {
         let (k, image_len) = (self.images, self.output_len() / self.images);
         for (part, together) in together.chunks(PART * k).enumerate() {
             for (i, image) in y.chunks_exact_mut(image_len).enumerate() {
                 let from = together.iter().skip(i).step_by(k);
                 for (to, &from) in image[part * PART..].iter_mut().zip(from) {
-                    *to = if add { *to + from } else { from };
+                    *to = f(*to, from);
                 }
             }
         }

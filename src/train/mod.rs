@@ -3,6 +3,7 @@
 //! This room knows networks and data, and of records only how an unfinished file is named. It knows nothing of
 //! experiments or reports.
 
+mod batches;
 mod border;
 mod checkpoint;
 mod crossing;

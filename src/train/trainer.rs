@@ -2,10 +2,11 @@
 
 use std::sync::{Arc, Mutex};
 
-use crate::data::{Alteration, DataSet, shuffled};
+use crate::data::{Alteration, DataSet};
 use crate::gradient::{Cost, Ledger};
 use crate::net::{Network, Solve, Steps};
 
+use super::batches::{Batch, Batches};
 use super::border::{Learner, StepError, lock};
 use super::crossing::Crossing;
 use super::device::DeviceLearner;
@@ -96,12 +97,11 @@ pub enum TrainError {
 /// A network in training.
 pub struct Trainer {
     pub(super) network: Arc<Network>,
-    data: Arc<DataSet>,
+    batches: Batches,
     pub(super) recipe: Recipe,
     pub(super) engine: Box<dyn Engine>,
     pub(super) step: u64,
     pub(super) initial_loss: Option<f64>,
-    order: Option<(u64, Vec<usize>)>,
 }
 
 impl Trainer {
@@ -142,12 +142,13 @@ impl Trainer {
         if data.train.is_empty() || recipe.batch == 0 {
             return Err(TrainError::Empty { images: data.train.len(), batch: recipe.batch });
         }
-        Ok(Self { network, data, recipe, engine, step: 0, initial_loss: None, order: None })
+        let batches = Batches::new(data, recipe.seed, recipe.batch, recipe.augment);
+        Ok(Self { network, batches, recipe, engine, step: 0, initial_loss: None })
     }
 
     /// Steps of one epoch.
     pub fn steps_per_epoch(&self) -> u64 {
-        self.data.train.len().div_ceil(self.recipe.batch) as u64
+        self.batches.steps_per_epoch()
     }
 
     /// Steps of the whole recipe.
@@ -188,9 +189,9 @@ impl Trainer {
         self.recipe.rate.at(self.recipe.learning_rate, (step, self.total_steps()), (epoch, self.recipe.epochs))
     }
 
-    /// The images of the next step, normalised, and their labels.
-    pub(super) fn next_batch(&mut self) -> (Vec<f32>, Vec<u8>) {
-        self.batch(self.step / self.steps_per_epoch(), self.step % self.steps_per_epoch())
+    /// The batch of the next step, which sees it once more.
+    pub(super) fn next_batch(&mut self) -> Batch {
+        self.batches.of(self.step)
     }
 
     /// Takes the next step.
@@ -202,7 +203,10 @@ impl Trainer {
         if self.recipe.momentum_restart && place == 0 && self.step > 0 {
             self.engine.rest()?;
         }
-        let (images, labels) = self.next_batch();
+        let (images, labels) = self.batches.take(self.step);
+        if self.step + 1 < self.total_steps() {
+            self.batches.start(self.step + 1);
+        }
         let ledger = Arc::new(Mutex::new(Ledger::new()));
         let gradient = self.engine.gradient(images, &labels, self.recipe.solve, &ledger);
         let gradient = match gradient {
@@ -246,28 +250,17 @@ impl Trainer {
         TrainError::Diverged { step: self.step, loss, gradient_norm, cause }
     }
 
-    fn batch(&mut self, epoch: u64, place: u64) -> (Vec<f32>, Vec<u8>) {
-        if self.order.as_ref().is_none_or(|(e, _)| *e != epoch) {
-            self.order = Some((epoch, shuffled(self.recipe.seed, epoch, self.data.train.len())));
-        }
-        let order = self.order.as_ref().map_or(&[][..], |(_, order)| order);
-        let from = place as usize * self.recipe.batch;
-        let indices = &order[from..(from + self.recipe.batch).min(order.len())];
-        let (seed, augment) = (self.recipe.seed, self.recipe.augment);
-        let alter = |i| if augment { Alteration::random(seed, epoch, i) } else { Alteration::NONE };
-        self.data.batch(&self.data.train, indices, alter)
-    }
-
     /// Mean cross-entropy and accuracy on the test images, batch norm with the running statistics. An image whose
     /// logits are not finite counts as wrong.
     ///
     /// # Errors
     /// Only a broken field: a state that overflows counts as wrong too.
     pub fn evaluate(&self) -> Result<(f64, f64), TrainError> {
-        let indices: Vec<usize> = (0..self.data.test.len()).collect();
+        let data = &self.batches.data;
+        let indices: Vec<usize> = (0..data.test.len()).collect();
         let (mut loss, mut right) = (0.0, 0.0);
         for indices in indices.chunks(EVALUATION_BATCH) {
-            let (images, labels) = self.data.batch(&self.data.test, indices, |_| Alteration::NONE);
+            let (images, labels) = data.batch(&data.test, indices, |_| Alteration::NONE);
             match self.engine.evaluate(images, self.recipe.solve) {
                 Ok(logits) => {
                     loss += cross_entropy_sum(&logits, &labels);
@@ -277,7 +270,7 @@ impl Trainer {
                 Err(error) => return Err(StepError::from(error).into()),
             }
         }
-        let n = self.data.test.len().max(1) as f64;
+        let n = data.test.len().max(1) as f64;
         Ok((loss / n, right / n))
     }
 }

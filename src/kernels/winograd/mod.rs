@@ -117,10 +117,10 @@ pub(super) fn forward(shape: &ConvShape, x: &[f32], w: &[f32], bias: Option<&[f3
     true
 }
 
-/// `x_bar += (dy/dx)^T y_bar` for a batch of images, as [`forward`].
-pub(super) fn vjp_input(shape: &ConvShape, w: &[f32], y_bar: &[f32], x_bar: &mut [f32]) -> bool {
+/// `x_bar += (dy/dx)^T y_bar` for a batch of images, as [`forward`], from the given start.
+pub(super) fn vjp_input(shape: &ConvShape, w: &[f32], y_bar: &[f32], x_bar: &mut [f32], start: Start) -> bool {
     let Some(plan) = Plan::new(shape) else { return false };
-    convolve(&plan.transposed(), y_bar, Weights { w, turned: true }, x_bar, Start::Add);
+    convolve(&plan.transposed(), y_bar, Weights { w, turned: true }, x_bar, start);
     true
 }
 
@@ -230,6 +230,7 @@ impl Outputs {
                     let channel = block * self.plan.block() + first;
                     match start {
                         Start::Add => scatter(&self.image, lanes, planes, pixels, |_, y, sum| y + sum),
+                        Start::Over => scatter(&self.image, lanes, planes, pixels, |_, _, sum| 0.0 + sum),
                         Start::Bias(None) => scatter(&self.image, lanes, planes, pixels, |_, _, sum| sum),
                         Start::Bias(Some(bias)) => {
                             scatter(&self.image, lanes, planes, pixels, |l, _, sum| bias[channel + l] + sum);
