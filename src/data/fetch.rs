@@ -97,16 +97,18 @@ pub enum FetchError {
     },
 }
 
+/// An error at a file.
+fn at(path: &Path) -> impl FnOnce(io::Error) -> FetchError {
+    let path = path.to_owned();
+    |source| FetchError::Io { path, source }
+}
+
 /// Downloads a file to `NAME.part` beside its place, goes on with what an earlier call left there, checks its MD5 and
 /// renames it. `progress` is told the bytes that are there and, where known, the bytes in all.
 ///
 /// # Errors
 /// See [`FetchError`]. What came is kept for the next call unless it turned out to be another file.
 pub fn fetch(download: &Download<'_>, progress: &mut dyn FnMut(u64, Option<u64>)) -> Result<Fetched, FetchError> {
-    let at = |path: &Path| {
-        let path = path.to_owned();
-        move |source| FetchError::Io { path, source }
-    };
     if download.to.is_file() && md5(download.to).map_err(at(download.to))? == download.md5 {
         return Ok(Fetched::AlreadyThere);
     }
@@ -120,8 +122,21 @@ pub fn fetch(download: &Download<'_>, progress: &mut dyn FnMut(u64, Option<u64>)
         Err(TryLockError::WouldBlock) => return Err(FetchError::Busy { path }),
         Err(TryLockError::Error(source)) => return Err(FetchError::Io { path, source }),
     }
+    let fetched = into(&mut file, path, download, progress);
+    // Closing would not do: a process that is just being started may hold a copy of the open file for a moment.
+    let _ = file.unlock();
+    fetched
+}
+
+/// The download into its unfinished file, which is locked.
+fn into(
+    file: &mut File,
+    path: PathBuf,
+    download: &Download<'_>,
+    progress: &mut dyn FnMut(u64, Option<u64>),
+) -> Result<Fetched, FetchError> {
     let before = file.metadata().map_err(at(&path))?.len();
-    let mut transfer = Transfer { download, agent: agent(), path: &path, file: &mut file, progress };
+    let mut transfer = Transfer { download, agent: agent(), path: &path, file, progress };
     if let Err(error) = transfer.all() {
         if file.metadata().is_ok_and(|found| found.len() == 0) {
             // Nothing came: the error at hand is worth more than that of tidying up.

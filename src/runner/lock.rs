@@ -7,7 +7,14 @@ use std::path::Path;
 use super::RunnerError;
 
 /// Held while a process writes a results folder; freed when it ends, however it ends.
-pub struct Lock(#[allow(dead_code, reason = "the lock lives as long as the file is open")] File);
+pub struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing would not do: a process that is just being started may hold a copy of the open file for a moment.
+        let _ = self.0.unlock();
+    }
+}
 
 /// Takes the lock of a results folder, which is made if it is not there.
 ///
