@@ -17,7 +17,7 @@ pub const VERB: &str = "measure-memory";
 
 static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
 
-/// Tells that this process is the program, which answers to [`VERB`] when it is started again. Tests and users of the library are not.
+/// Tells that this process is the program, which answers to `measure-memory` when it is started again. Tests and users of the library are not.
 pub fn this_is_the_program() {
     if let Ok(program) = std::env::current_exe() {
         PROGRAM.get_or_init(|| program);
