@@ -7,6 +7,7 @@ use crate::record::{Loaded, Row, row, rows_to_csv, to_archive};
 
 use super::chart::{Chart, draw, shows_images};
 use super::document::Piece;
+use super::page::Shown;
 use super::results::{From, Results, archive};
 use super::verdict::judge;
 use super::{Contents, ReportError, Summary, html, io, markdown, methods, page, summary, tables};
@@ -58,7 +59,7 @@ pub fn artefacts(contents: Contents, profile: Profile, from: From) -> Result<(Su
             continue;
         }
         let mut own = vec![];
-        for (results, bodies) in found.iter().zip(&mut bodies) {
+        for (number, (results, bodies)) in found.iter().zip(&mut bodies).enumerate() {
             let (verdict, checks) = judge(results);
             own.push(summary::Line::new(results, verdict, &checks));
             if results.runs.is_empty() {
@@ -67,7 +68,9 @@ pub fn artefacts(contents: Contents, profile: Profile, from: From) -> Result<(Su
             let charts = charts(results, figures)?;
             made.extend(tables::tables(results, folder)?);
             made.push(kept(results, folder)?);
-            bodies.splice(0..0, page::body(results, verdict, &checks, &charts));
+            let outdone = read.iter().any(|(p, found)| p > current && !found[number].runs.is_empty());
+            let shown = if outdone { Shown::Checks } else { Shown::All(&charts) };
+            bodies.splice(0..0, page::body(results, verdict, &checks, shown));
             for chart in charts {
                 made.push(Artefact { path: chart.svg, bytes: chart.text.into_bytes() });
                 made.push(Artefact { path: chart.png, bytes: chart.pixels });

@@ -59,7 +59,7 @@ pub const CHOICES: &[Choice] = &[
         Check("v2-table-nt", "five steps"),
     ),
     choice(
-        "The schedule of the profile standard is 12 epochs of all images for ResNet-4 and 3 to 6 of fewer images elsewhere, with the drops at the same fractions.",
+        "The schedule of the profile standard is 12 epochs of all images for ResNet-4, and shorter elsewhere, with the drops at the same fractions.",
         "350 epochs take days on a CPU, and weeks for ResNet-18.",
         Not,
     ),

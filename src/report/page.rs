@@ -60,8 +60,16 @@ fn lead(name: &str, text: String) -> Piece {
     Piece::Paragraph(format!("{name}:"), text)
 }
 
+/// What the report shows of a profile.
+pub enum Shown<'a> {
+    /// Everything, with these charts.
+    All(&'a [Chart]),
+    /// What was checked: a larger profile shows the rest.
+    Checks,
+}
+
 /// The results of an experiment under a profile.
-pub fn body(results: &Results, verdict: Verdict, checks: &[Checked], charts: &[Chart]) -> Vec<Piece> {
+pub fn body(results: &Results, verdict: Verdict, checks: &[Checked], shown: Shown) -> Vec<Piece> {
     let profile = results.profile.name();
     let runs = format!("{} of {} runs recorded", results.runs.len(), results.asked);
     let title = format!("Profile {profile}: {}, {runs}", verdict.word());
@@ -73,13 +81,26 @@ pub fn body(results: &Results, verdict: Verdict, checks: &[Checked], charts: &[C
         let head = ["Result", "Check", "Measured"].map(str::to_owned).to_vec();
         pieces.push(Piece::Table("What was checked".into(), head, checks.iter().map(row).collect()));
     }
-    pieces.push(reported(results));
-    for chart in charts {
-        let png = chart.png.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-        let (svg, description) = (chart.text.clone(), chart.description.clone());
-        pieces.push(Piece::Figure { svg, png: format!("../figures/{png}"), description });
+    match shown {
+        Shown::All(charts) => {
+            pieces.push(reported(results));
+            for chart in charts {
+                let png = chart.png.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+                let (svg, description) = (chart.text.clone(), chart.description.clone());
+                pieces.push(Piece::Figure { svg, png: format!("../figures/{png}"), description });
+            }
+            pieces.push(table(results));
+        }
+        Shown::Checks => {
+            let id = &results.definition.id;
+            let charts = if results.definition.figures.is_empty() {
+                String::new()
+            } else {
+                format!("figures/{id}-*.{profile}.svg, ")
+            };
+            pieces.push(lead("Charts and rows", format!("{charts}tables/{id}.{profile}.csv")));
+        }
     }
-    pieces.push(table(results));
     pieces.extend(provenance(results));
     pieces
 }

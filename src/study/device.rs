@@ -38,7 +38,11 @@ fn on_cuda(study: &impl AnyDevice, context: &Context<'_>) -> Result<Ending, Stud
     static IDLE: Mutex<BTreeMap<String, Gpu<Nvidia>>> = Mutex::new(BTreeMap::new());
     let idle = || IDLE.lock().unwrap_or_else(PoisonError::into_inner);
     let Some(convolver) = Convolver::named(context.device) else {
-        return Err(StudyError::failed("device", format!("there is no device `{}`", context.device)));
+        let known = Convolver::ALL.map(Convolver::name).join(", ");
+        return Err(StudyError::failed(
+            "device",
+            format!("there is no device `{}`; use {CPU}, {known}", context.device),
+        ));
     };
     let found = idle().remove(context.device);
     let opened = found.map_or_else(|| Gpu::nvidia(0, convolver), Ok);

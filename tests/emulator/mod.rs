@@ -87,15 +87,15 @@ pub fn driver() -> Option<CString> {
 pub struct Cudnn {
     /// The library.
     pub path: CString,
-    library: usize,
+    handle: usize,
 }
 
 /// cuDNN as plain loops; `None` without a compiler.
 pub fn cudnn() -> Option<Cudnn> {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/emulator/cudnn.cpp");
     let path = compiled("cudnn", &[source], &[])?;
-    let library = open(&path);
-    Some(Cudnn { path, library })
+    let handle = open(&path);
+    Some(Cudnn { path, handle })
 }
 
 impl Cudnn {
@@ -103,7 +103,7 @@ impl Cudnn {
     pub fn ask(&self, function: &CStr, argument: c_int) -> c_int {
         // SAFETY: each takes at most one number.
         unsafe {
-            let found = dlsym(self.library as *mut c_void, function.as_ptr());
+            let found = dlsym(self.handle as *mut c_void, function.as_ptr());
             assert!(!found.is_null(), "{function:?}");
             std::mem::transmute::<*mut c_void, unsafe extern "C" fn(c_int) -> c_int>(found)(argument)
         }
@@ -119,7 +119,7 @@ impl Cudnn {
 
 /// The emulated device.
 pub struct Emulator {
-    library: usize,
+    handle: usize,
     seed: AtomicU64,
     capacity: usize,
     used: AtomicUsize,
@@ -139,7 +139,7 @@ pub fn device(seed: u64, capacity: usize) -> Option<Gpu<Emulator>> {
 /// As [`device`], without the device around it.
 pub fn emulator(seed: u64, capacity: usize) -> Option<Emulator> {
     Some(Emulator {
-        library: library()?,
+        handle: library()?,
         seed: AtomicU64::new(seed),
         capacity,
         used: AtomicUsize::new(0),
@@ -255,7 +255,7 @@ impl Driver for Emulator {
         let name = CString::new(kernel).expect("a name");
         // SAFETY: the library stays loaded; every exported kernel has this type; the caller promises the rest.
         let answer = unsafe {
-            let found = dlsym(self.library as *mut c_void, name.as_ptr());
+            let found = dlsym(self.handle as *mut c_void, name.as_ptr());
             if found.is_null() {
                 return Err(failed("there is no such kernel".into()));
             }
