@@ -80,6 +80,28 @@ fn a_plan_is_the_product_of_axes_and_seeds_in_the_order_of_the_file() {
 }
 
 #[test]
+fn a_grid_with_an_axis_seed_has_those_seeds_and_the_ids_of_the_same_runs_elsewhere() {
+    let split = loaded(|d| {
+        d["grid"] = json!([
+            { "method": ["full"], "solver": ["euler"] },
+            { "method": ["anode"], "solver": ["euler"], "seed": [1, 5] },
+        ]);
+        d["seeds"] = json!([0]);
+    });
+    let runs = planned(&split, Profile::Quick, "cpu");
+    let found: Vec<_> = runs.iter().map(|run| run.label.as_str()).collect();
+    let expected =
+        ["method=full solver=euler seed=0", "method=anode solver=euler seed=1", "method=anode solver=euler seed=5"];
+    assert_eq!(found, expected);
+    let shared = |seed: u64| {
+        move |run: &&Run| run.settings["method"] == "anode" && run.settings["solver"] == "euler" && run.seed == seed
+    };
+    let all = planned(&loaded(|_| {}), Profile::Quick, "cpu");
+    assert_eq!(runs[1].id, all.iter().find(shared(1)).unwrap().id);
+    assert!(!runs[1].settings.contains_key("seed"));
+}
+
+#[test]
 fn ids_do_not_depend_on_names_profiles_or_spelling() {
     let first = ids(|_| {});
     assert_eq!(first, ids(|d| d["id"] = json!("other")));

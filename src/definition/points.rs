@@ -13,7 +13,12 @@ pub struct Point {
     pub origin: Map<String, Value>,
     /// JSON path of its grid.
     pub grid: String,
+    /// Master seeds: those of its grid, else the definition's.
+    pub seeds: Vec<u64>,
 }
+
+/// The axis of a grid that is no setting: seeds of its own.
+pub const SEED_AXIS: &str = "seed";
 
 /// The grid, its path and the fixed settings that hold under a profile.
 pub struct Resolved<'a> {
@@ -23,7 +28,7 @@ pub struct Resolved<'a> {
     pub grid_path: String,
     /// Fixed settings, the profile's laid over the definition's, each with its path.
     pub fixed: Vec<(&'a String, &'a Value, String)>,
-    /// Master seeds.
+    /// Master seeds of grids that name none.
     pub seeds: &'a [u64],
 }
 
@@ -52,8 +57,8 @@ impl Resolved<'_> {
     pub fn points(&self) -> Vec<Point> {
         let mut points = vec![];
         for (number, grid) in self.grid.iter().enumerate() {
-            let mut found = vec![self.base(number)];
-            for (axis, values) in grid {
+            let mut found = vec![self.base(number, grid)];
+            for (axis, values) in grid.iter().filter(|(axis, _)| *axis != SEED_AXIS) {
                 let path = |i: usize| format!("{}[{number}].{axis}[{i}]", self.grid_path);
                 found = found
                     .iter()
@@ -71,8 +76,10 @@ impl Resolved<'_> {
         points
     }
 
-    fn base(&self, number: usize) -> Point {
+    fn base(&self, number: usize, grid: &Grid) -> Point {
+        let own = grid.get(SEED_AXIS).map(|seeds| seeds.iter().filter_map(Value::as_u64).collect());
         Point {
+            seeds: own.unwrap_or_else(|| self.seeds.to_vec()),
             grid: format!("{}[{number}]", self.grid_path),
             settings: self.fixed.iter().map(|(k, v, _)| ((*k).clone(), (*v).clone())).collect(),
             origin: self.fixed.iter().map(|(k, _, path)| ((*k).clone(), path.clone().into())).collect(),

@@ -4,6 +4,7 @@ use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
 use super::Definition;
+use super::points::SEED_AXIS;
 use super::settings::{
     CoupledGradientSettings, GradientErrorSettings, KernelEvolutionSettings, MemorySettings, NetworkCostSettings,
     ReversibilitySettings, SchedulesSettings, TrainingSettings,
@@ -42,9 +43,12 @@ fn properties<S: JsonSchema>(generator: &mut SchemaGenerator) -> Map<String, Val
 
 fn condition(study: &str, properties: &Map<String, Value>) -> Value {
     let fixed = json!({ "type": "object", "additionalProperties": false, "properties": properties });
+    let seed = json!({ "description": "Master seed of these runs alone.", "type": "integer", "minimum": 0 });
     let axes: Map<String, Value> = properties
         .iter()
-        .map(|(name, values)| (name.clone(), json!({ "type": "array", "minItems": 1, "items": values })))
+        .map(|(name, values)| (name.as_str(), values))
+        .chain([(SEED_AXIS, &seed)])
+        .map(|(name, values)| (name.to_owned(), json!({ "type": "array", "minItems": 1, "items": values })))
         .collect();
     let grid = json!({
         "type": "array",

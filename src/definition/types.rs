@@ -27,12 +27,12 @@ pub struct Definition {
     pub claim: Claim,
     /// What kind of computation a run is.
     pub study: StudyKind,
-    /// The runs: the union of these grids, each the product of its axes.
+    /// The runs: the union of these grids, each the product of its axes. An axis `seed` replaces the seeds for its grid.
     pub grid: Vec<Grid>,
     /// Settings that all runs share.
     #[serde(default)]
     pub fixed: Map<String, Value>,
-    /// Master seeds; every point of the grid runs once with each.
+    /// Master seeds; every point of a grid without an axis `seed` runs once with each.
     pub seeds: Vec<u64>,
     /// What each profile changes. A profile that is missing here has no runs.
     pub profiles: BTreeMap<Profile, Override>,
@@ -48,7 +48,7 @@ pub struct Definition {
     pub overturn: Option<String>,
 }
 
-/// The axes of a grid: setting name -> the values it takes.
+/// The axes of a grid: setting name, or `seed` -> the values it takes.
 pub type Grid = BTreeMap<String, Vec<Value>>;
 
 /// The paper an experiment belongs to.

@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::points::Point;
+use super::points::{Point, SEED_AXIS};
 use super::probe;
 use super::settings::{
     CoupledGradientSettings, Fault, GradientErrorSettings, KernelEvolutionSettings, MemorySettings,
@@ -219,6 +219,12 @@ fn alone(study: StudyKind, resolved: &super::Resolved, faults: &mut Faults) -> H
     });
     let mut bad = HashSet::new();
     for (key, value, path) in fixed.chain(axes) {
+        if key == SEED_AXIS && path.starts_with(&resolved.grid_path) {
+            if value.as_u64().is_none() {
+                faults.add(path, format!("{value}; allowed: whole numbers from 0 on (u64)"));
+            }
+            continue;
+        }
         for (inside, why) in probe::faults(value, &|part| refusal(study, &probe::alone(key, part))) {
             faults.add(format!("{path}{inside}"), why);
             bad.insert(Value::String(path.clone()));

@@ -80,6 +80,7 @@ pub fn plan(
         let folder = file.parent().unwrap_or(Path::new("."));
         let place = Place { definition: folder.to_owned(), data: data.map(Path::to_owned) };
         let points = resolved.points();
+        let several = points.iter().any(|p| p.seeds.len() > 1);
         let axes: HashSet<&String> = resolved.grid.iter().flat_map(|g| g.keys()).collect();
         let mut seen = HashSet::new();
         let mut known: HashMap<String, Result<Map<String, Value>, String>> = HashMap::new();
@@ -99,7 +100,7 @@ pub fn plan(
                     continue;
                 }
             };
-            for &seed in resolved.seeds {
+            for &seed in &point.seeds {
                 let id = run_id(definition.study, &settings, seed, &inputs, device);
                 if seen.insert(id.clone()) {
                     runs.push(Run {
@@ -112,7 +113,7 @@ pub fn plan(
                         inputs: inputs.clone(),
                         device: device.into(),
                         place: place.clone(),
-                        label: if resolved.seeds.len() > 1 { format!("{label} seed={seed}") } else { label.clone() },
+                        label: if several { format!("{label} seed={seed}") } else { label.clone() },
                     });
                 }
             }

@@ -65,7 +65,7 @@ impl<'a> Results<'a> {
         let mut wanted: Vec<(Map<String, Value>, u64)> = vec![];
         for point in resolved.points() {
             let Ok(settings) = typed_settings(definition.study, &point.settings) else { continue };
-            for &seed in resolved.seeds {
+            for &seed in &point.seeds {
                 if !wanted.iter().any(|(s, k)| *k == seed && *s == settings) {
                     wanted.push((settings.clone(), seed));
                 }
