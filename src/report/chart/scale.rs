@@ -50,32 +50,38 @@ impl AxisScale {
     pub fn ticks(&self, most: usize) -> Vec<(f64, String)> {
         let place = |m: f64| (m - self.low) / (self.high - self.low);
         if !self.log {
-            return self.linear_steps(most).into_iter().map(|x| (place(x), short(x))).collect();
+            return steps(self.low, self.high, most).into_iter().map(|x| (place(x), short(x))).collect();
         }
         let decades = self.high - self.low;
-        if decades < 1.6 {
-            // Less than two decades: 1, 2, 5 of each, as plain numbers.
-            let (from, to) = (self.low.floor() as i32, self.high.ceil() as i32);
-            let all = (from..=to).flat_map(|e| [1.0, 2.0, 5.0].map(|d| d * 10f64.powi(e)));
-            return all
-                .map(|x| (x.log10(), x))
-                .filter(|(m, _)| (self.low..=self.high).contains(m))
-                .map(|(m, x)| (place(m), short(x)))
-                .collect();
+        if decades < 3.0 {
+            return self.within_decades(most).into_iter().map(|x| (place(x.log10()), short(x))).collect();
         }
         let every = (decades / most as f64).ceil().max(1.0) as i32;
         let (from, to) = (self.low.ceil() as i32, self.high.floor() as i32);
         (from..=to).filter(|e| e.rem_euclid(every) == 0).map(|e| (place(f64::from(e)), power(e))).collect()
     }
 
-    fn linear_steps(&self, most: usize) -> Vec<f64> {
-        let rough = (self.high - self.low) / most.max(1) as f64;
-        let unit = 10f64.powf(rough.log10().floor());
-        let step = [1.0, 2.0, 5.0, 10.0].into_iter().map(|m| m * unit).find(|s| *s >= rough).unwrap_or(10.0 * unit);
-        let (from, to) = ((self.low / step).ceil() as i64, (self.high / step).floor() as i64);
-        // Dividing by the inverse step keeps 0.3 from becoming 0.30000000000000004.
-        (from..=to).map(|i| if step < 1.0 { i as f64 / (1.0 / step).round() } else { i as f64 * step }).collect()
+    /// Plain numbers for a logarithmic axis of few decades: the same digits of each, else equal steps.
+    fn within_decades(&self, most: usize) -> Vec<f64> {
+        let digits: [&[f64]; 3] = [&[1.0, 3.0], &[1.0, 2.0, 5.0], &[1.0, 1.5, 2.0, 3.0, 5.0, 7.0]];
+        let (from, to) = (self.low.floor() as i32, self.high.ceil() as i32);
+        let shown = |digits: &[f64]| -> Vec<f64> {
+            let all = (from..=to).flat_map(|e| digits.iter().map(move |d| d * 10f64.powi(e)));
+            all.filter(|x| (self.low..=self.high).contains(&x.log10())).collect()
+        };
+        let found = digits.into_iter().map(shown).find(|ticks| ticks.len() >= 4);
+        found.unwrap_or_else(|| steps(10f64.powf(self.low), 10f64.powf(self.high), most))
     }
+}
+
+/// Round numbers in equal steps from `low` to `high`, at most about `most` of them.
+fn steps(low: f64, high: f64, most: usize) -> Vec<f64> {
+    let rough = (high - low) / most.max(1) as f64;
+    let unit = 10f64.powf(rough.log10().floor());
+    let step = [1.0, 2.0, 5.0, 10.0].into_iter().map(|m| m * unit).find(|s| *s >= rough).unwrap_or(10.0 * unit);
+    let (from, to) = ((low / step).ceil() as i64, (high / step).floor() as i64);
+    // Dividing by the inverse step keeps 0.3 from becoming 0.30000000000000004.
+    (from..=to).map(|i| if step < 1.0 { i as f64 / (1.0 / step).round() } else { i as f64 * step }).collect()
 }
 
 /// 10 to an exponent; small ones as plain numbers.
@@ -103,6 +109,39 @@ fn power(exponent: i32) -> String {
                 _ => '⁰',
             });
             format!("10{}", raised.collect::<String>())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn labels(low: f64, high: f64) -> Vec<String> {
+        AxisScale::new(Scale::Log, [low, high].into_iter()).ticks(6).into_iter().map(|(_, label)| label).collect()
+    }
+
+    #[test]
+    fn a_logarithmic_axis_of_few_decades_has_plain_numbers() {
+        assert_eq!(labels(1.25, 2.6), ["1.5", "2", "2.5"]);
+        assert_eq!(labels(0.9, 5.5), ["1", "1.5", "2", "3", "5"]);
+        assert_eq!(labels(6e-4, 0.02), ["5e-4", "0.001", "0.002", "0.005", "0.01", "0.02"]);
+        assert_eq!(labels(2e-4, 0.09), ["3e-4", "0.001", "0.003", "0.01", "0.03", "0.1"]);
+        assert_eq!(labels(1e-5, 0.02), ["10⁻⁵", "10⁻⁴", "10⁻³", "0.01"]);
+    }
+
+    proptest! {
+        #[test]
+        fn every_axis_has_ticks_enough_to_be_read(low in -6.0..6.0f64, decades in 0.02..12.0f64, log: bool) {
+            let (from, to) = (10f64.powf(low), 10f64.powf(low + decades));
+            let scale = AxisScale::new(if log { Scale::Log } else { Scale::Linear }, [from, to].into_iter());
+            let ticks = scale.ticks(6);
+            prop_assert!((3..=9).contains(&ticks.len()), "{ticks:?}");
+            for ((a, first), (b, second)) in ticks.iter().zip(&ticks[1..]) {
+                prop_assert!(*a >= 0.0 && a < b && *b <= 1.0 + 1e-12 && first != second, "{ticks:?}");
+            }
         }
     }
 }
