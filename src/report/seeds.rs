@@ -84,8 +84,13 @@ fn median(numbers: &[f64]) -> (f64, f64, f64) {
     (f64::midpoint(sorted[(n - 1) / 2], sorted[n / 2]), sorted[0], sorted[n - 1])
 }
 
+/// A number to eight digits, as far as any statistic over seeds is worth.
+fn rounded(x: f64) -> f64 {
+    format!("{x:.7e}").parse().unwrap_or(x)
+}
+
 /// Rows for a CSV file. A column that differs between seeds anywhere becomes `<column>_mean`, `_ci95` (half the width of the
-/// interval), `_median`, `_min` and `_max`; texts that differ leave an empty cell. Times are left out.
+/// interval), `_median`, `_min` and `_max`, to eight digits; texts that differ leave an empty cell. Times are left out.
 pub fn csv_rows(means: &[Mean]) -> Vec<Row> {
     let differs = |i: usize| means.iter().any(|m| matches!(m.cells[i].1, Over::Numbers(_)));
     let line = |mean: &Mean| {
@@ -104,7 +109,7 @@ pub fn csv_rows(means: &[Mean]) -> Vec<Row> {
                 row.insert(column.clone(), Value::Null);
                 continue;
             }
-            let of = |x: Option<f64>| x.map_or(Value::Null, number);
+            let of = |x: Option<f64>| x.map_or(Value::Null, |x| number(rounded(x)));
             let interval = numbers.as_ref().and_then(|n| mean_interval(n, CONFIDENCE));
             let middle = numbers.as_ref().map(|n| median(n));
             row.insert(format!("{column}_mean"), of(interval.map(|i| i.mean)));
@@ -169,5 +174,7 @@ mod tests {
         assert_eq!(rows[0].keys().collect::<Vec<_>>(), rows[1].keys().collect::<Vec<_>>());
         assert_eq!((&rows[0]["x_mean"], &rows[0]["x_ci95"]), (&json!(3.0), &json!(0.0)));
         assert_eq!((&rows[1]["x_median"], &rows[1]["x_max"], &rows[1]["seeds"]), (&json!(1.5), &json!(2.0), &json!(2)));
+        let third = csv_rows(&[mean(Over::Numbers(vec![0.0, 2e-9 / 3.0, f64::INFINITY]))]);
+        assert_eq!((&third[0]["x_median"], &third[0]["x_max"]), (&json!(6.6666667e-10), &json!("inf")));
     }
 }

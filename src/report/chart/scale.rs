@@ -53,23 +53,24 @@ impl AxisScale {
             return steps(self.low, self.high, most).into_iter().map(|x| (place(x), short(x))).collect();
         }
         let decades = self.high - self.low;
-        if decades < 3.0 {
-            return self.within_decades(most).into_iter().map(|x| (place(x.log10()), short(x))).collect();
-        }
         let every = (decades / most as f64).ceil().max(1.0) as i32;
         let (from, to) = (self.low.ceil() as i32, self.high.floor() as i32);
-        (from..=to).filter(|e| e.rem_euclid(every) == 0).map(|e| (place(f64::from(e)), power(e))).collect()
+        let powers: Vec<i32> = (from..=to).filter(|e| e.rem_euclid(every) == 0).collect();
+        if decades >= 1.6 && powers.len() >= 3 {
+            return powers.into_iter().map(|e| (place(f64::from(e)), power(e))).collect();
+        }
+        self.within_decades(most).into_iter().map(|x| (place(x.log10()), short(x))).collect()
     }
 
-    /// Plain numbers for a logarithmic axis of few decades: the same digits of each, else equal steps.
+    /// Plain numbers for a logarithmic axis of few decades: 1, 2, 5 of each, finer ones where fewer than three would show.
     fn within_decades(&self, most: usize) -> Vec<f64> {
-        let digits: [&[f64]; 3] = [&[1.0, 3.0], &[1.0, 2.0, 5.0], &[1.0, 1.5, 2.0, 3.0, 5.0, 7.0]];
+        let digits: [&[f64]; 2] = [&[1.0, 2.0, 5.0], &[1.0, 1.5, 2.0, 3.0, 5.0, 7.0]];
         let (from, to) = (self.low.floor() as i32, self.high.ceil() as i32);
         let shown = |digits: &[f64]| -> Vec<f64> {
             let all = (from..=to).flat_map(|e| digits.iter().map(move |d| d * 10f64.powi(e)));
             all.filter(|x| (self.low..=self.high).contains(&x.log10())).collect()
         };
-        let found = digits.into_iter().map(shown).find(|ticks| ticks.len() >= 4);
+        let found = digits.into_iter().map(shown).find(|ticks| ticks.len() >= 3);
         found.unwrap_or_else(|| steps(10f64.powf(self.low), 10f64.powf(self.high), most))
     }
 }
@@ -126,9 +127,9 @@ mod tests {
     #[test]
     fn a_logarithmic_axis_of_few_decades_has_plain_numbers() {
         assert_eq!(labels(1.25, 2.6), ["1.5", "2", "2.5"]);
-        assert_eq!(labels(0.9, 5.5), ["1", "1.5", "2", "3", "5"]);
+        assert_eq!(labels(0.9, 5.5), ["1", "2", "5"]);
         assert_eq!(labels(6e-4, 0.02), ["5e-4", "0.001", "0.002", "0.005", "0.01", "0.02"]);
-        assert_eq!(labels(2e-4, 0.09), ["3e-4", "0.001", "0.003", "0.01", "0.03", "0.1"]);
+        assert_eq!(labels(2e-4, 0.09), ["10⁻³", "0.01", "0.1"]);
         assert_eq!(labels(1e-5, 0.02), ["10⁻⁵", "10⁻⁴", "10⁻³", "0.01"]);
     }
 
