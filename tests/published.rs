@@ -133,6 +133,13 @@ fn experiments_without_results_are_listed_with_the_reason() {
     );
     place.expect(0, &["reproduce"]);
     assert!(!report().contains("nobody did") && report().contains("because it needs a telescope"));
+    // Another experiment has a larger profile: the first lacks it, which the summary says with the reason.
+    let mut larger = reversal("larger");
+    larger["profiles"]["standard"] = json!({});
+    place.define(&larger).expect(0, &["reproduce", "--profile", "standard"]);
+    let text = report();
+    let row = text.lines().find(|line| line.contains("](#plain)")).expect("a row");
+    assert!(row.contains("not run |") && row.contains("; standard not run, because nobody did |"), "{row}");
 
     let twice = json!([entry("other", "a"), entry("other", "b")]);
     for (list, says) in [

@@ -94,8 +94,8 @@ pub fn opening() -> Vec<Piece> {
 /// Where a row stands: by paper, measured before the others, by name.
 type Place<'a> = (Paper, bool, &'a str);
 
-/// Every experiment of both papers, a row each: measured ones with the verdict of every profile and the number of the largest, the
-/// others with the reason.
+/// Every experiment of both papers, a row each: measured ones with the verdict of every profile and the number of the largest, what
+/// was not run with the reason.
 pub fn table(lines: &[Line], not_run: &[NotRun]) -> Piece {
     let profiles: BTreeSet<Profile> = lines.iter().filter(|l| l.recorded).map(|l| l.profile).collect();
     let mut measured: BTreeMap<Place, Vec<&Line>> = BTreeMap::new();
@@ -107,11 +107,14 @@ pub fn table(lines: &[Line], not_run: &[NotRun]) -> Piece {
         let Some(largest) = of_profiles.iter().max_by_key(|l| l.profile) else { continue };
         let verdicts = profiles.iter().map(|p| match of_profiles.iter().find(|l| l.profile == *p) {
             Some(line) => Cell::Verdict(line.told.verdict.clone()),
-            None => Cell::Text("–".into()),
+            None => Cell::Verdict(Verdict::NotRun.word().into()),
         });
+        let entry = not_run.iter().find(|e| e.id == largest.told.id);
+        let missing = profiles.last().filter(|p| **p != largest.profile).zip(entry);
+        let why = missing.map(|(p, e)| format!("; {} not run, because {}", p.name(), e.because)).unwrap_or_default();
         let first =
             [Cell::Link(largest.told.id.clone(), largest.told.id.clone()), Cell::Text(largest.told.title.clone())];
-        let last = [Cell::Text(largest.number.clone()), Cell::Number(largest.checks.clone())];
+        let last = [Cell::Text(format!("{}{why}", largest.number)), Cell::Number(largest.checks.clone())];
         rows.insert(place, first.into_iter().chain(verdicts).chain(last).collect());
     }
     let mut without = |place, name: Cell, title: &str, why: &str| {
