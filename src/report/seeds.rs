@@ -112,7 +112,9 @@ pub fn csv_rows(means: &[Mean]) -> Vec<Row> {
             let of = |x: Option<f64>| x.map_or(Value::Null, |x| number(rounded(x)));
             let interval = numbers.as_ref().and_then(|n| mean_interval(n, CONFIDENCE));
             let middle = numbers.as_ref().map(|n| median(n));
-            row.insert(format!("{column}_mean"), of(interval.map(|i| i.mean)));
+            // One seed is its own mean, without an interval.
+            let only = numbers.as_ref().filter(|n| n.len() == 1).map(|n| n[0]);
+            row.insert(format!("{column}_mean"), of(interval.map(|i| i.mean).or(only)));
             row.insert(format!("{column}_ci95"), of(interval.map(|i| i.half)));
             row.insert(format!("{column}_median"), of(middle.map(|m| m.0)));
             row.insert(format!("{column}_min"), of(middle.map(|m| m.1)));
@@ -174,6 +176,9 @@ mod tests {
         assert_eq!(rows[0].keys().collect::<Vec<_>>(), rows[1].keys().collect::<Vec<_>>());
         assert_eq!((&rows[0]["x_mean"], &rows[0]["x_ci95"]), (&json!(3.0), &json!(0.0)));
         assert_eq!((&rows[1]["x_median"], &rows[1]["x_max"], &rows[1]["seeds"]), (&json!(1.5), &json!(2.0), &json!(2)));
+        let single = Mean { seeds: 1, cells: vec![("x".into(), Over::Same(json!(0.5)))] };
+        let rows = csv_rows(&[mean(Over::Numbers(vec![1.0, 2.0])), single]);
+        assert_eq!((&rows[1]["x_mean"], &rows[1]["x_ci95"]), (&json!(0.5), &Value::Null));
         let third = csv_rows(&[mean(Over::Numbers(vec![0.0, 2e-9 / 3.0, f64::INFINITY]))]);
         assert_eq!((&third[0]["x_median"], &third[0]["x_max"]), (&json!(6.6666667e-10), &json!("inf")));
     }
