@@ -181,7 +181,7 @@ fn means_table(
     let percent = 100.0 * seeds::CONFIDENCE;
     let caption = format!(
         "{} over {over} seeds: mean ± half of its {percent} % confidence interval (Student's t), or median (least to greatest) of \
-         what a chart draws on a logarithmic axis; to eight digits: tables/{name}.seeds.csv, each seed in full precision: tables/{name}.csv",
+         what a chart draws on a logarithmic axis; to five digits: tables/{name}.seeds.csv, each seed in full precision: tables/{name}.csv",
         counted(means.len(), "rows")
     );
     let head = settings.iter().map(|s| (*s).clone()).chain(metrics).collect();

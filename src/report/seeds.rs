@@ -84,13 +84,13 @@ fn median(numbers: &[f64]) -> (f64, f64, f64) {
     (f64::midpoint(sorted[(n - 1) / 2], sorted[n / 2]), sorted[0], sorted[n - 1])
 }
 
-/// A number to eight digits, as far as any statistic over seeds is worth.
+/// A number to five digits, as far as any statistic over seeds is worth.
 fn rounded(x: f64) -> f64 {
-    format!("{x:.7e}").parse().unwrap_or(x)
+    format!("{x:.4e}").parse().unwrap_or(x)
 }
 
 /// Rows for a CSV file. A column that differs between seeds anywhere becomes `<column>_mean`, `_ci95` (half the width of the
-/// interval), `_median`, `_min` and `_max`, to eight digits; texts that differ leave an empty cell. Times are left out.
+/// interval), `_median`, `_min` and `_max`, to five digits; texts that differ leave an empty cell. Times are left out.
 pub fn csv_rows(means: &[Mean]) -> Vec<Row> {
     let differs = |i: usize| means.iter().any(|m| matches!(m.cells[i].1, Over::Numbers(_)));
     let line = |mean: &Mean| {
@@ -180,6 +180,6 @@ mod tests {
         let rows = csv_rows(&[mean(Over::Numbers(vec![1.0, 2.0])), single]);
         assert_eq!((&rows[1]["x_mean"], &rows[1]["x_ci95"]), (&json!(0.5), &Value::Null));
         let third = csv_rows(&[mean(Over::Numbers(vec![0.0, 2e-9 / 3.0, f64::INFINITY]))]);
-        assert_eq!((&third[0]["x_median"], &third[0]["x_max"]), (&json!(6.6666667e-10), &json!("inf")));
+        assert_eq!((&third[0]["x_median"], &third[0]["x_max"]), (&json!(6.6667e-10), &json!("inf")));
     }
 }
