@@ -139,7 +139,8 @@ mod tests {
             let (from, to) = (10f64.powf(low), 10f64.powf(low + decades));
             let scale = AxisScale::new(if log { Scale::Log } else { Scale::Linear }, [from, to].into_iter());
             let ticks = scale.ticks(6);
-            prop_assert!((3..=9).contains(&ticks.len()), "{ticks:?}");
+            // Equal steps of 1, 2 or 5 can leave two.
+            prop_assert!((2..=9).contains(&ticks.len()), "{ticks:?}");
             for ((a, first), (b, second)) in ticks.iter().zip(&ticks[1..]) {
                 prop_assert!(*a >= 0.0 && a < b && *b <= 1.0 + 1e-12 && first != second, "{ticks:?}");
             }
