@@ -31,6 +31,22 @@ pub fn sha256_of_parts<'a>(parts: impl IntoIterator<Item = (&'a str, &'a [u8])>)
     hexadecimal(&hasher.finalize())
 }
 
+/// The digest of bytes that come one after the other.
+#[derive(Clone, Default)]
+pub struct Running(Sha256);
+
+impl Running {
+    /// Adds bytes.
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// The digest of all bytes so far.
+    pub fn digest(&self) -> String {
+        hexadecimal(&self.0.clone().finalize())
+    }
+}
+
 /// The MD5 of a file, 32 digits: what many data sets are published with. It tells damage, not malice.
 pub fn md5(path: &Path) -> std::io::Result<String> {
     let (mut file, mut hasher) = (File::open(path)?, Md5::new());

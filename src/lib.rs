@@ -8,6 +8,7 @@ pub mod definition;
 pub mod digest;
 pub mod doctor;
 pub mod evolution;
+pub mod files;
 pub mod gradient;
 pub mod kernels;
 pub mod net;

@@ -162,9 +162,9 @@ fn a_training_on_adaptive_steps_goes_on_with_the_same_bits() {
     let (mut whole, mut parts) = (fresh(), fresh());
     for step in 0..5 {
         if step == 2 {
-            save(&parts, folder.path(), "run", 0.0).unwrap();
+            save(&parts, folder.path(), "run", 0.0, "").unwrap();
             parts = fresh();
-            resume(&mut parts, folder.path(), "run", |_| true).unwrap();
+            resume(&mut parts, folder.path(), "run", |_, _| true).unwrap();
         }
         let (a, b) = (whole.step().unwrap(), parts.step().unwrap());
         assert_eq!(a, b);

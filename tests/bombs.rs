@@ -10,6 +10,7 @@ use std::io::Write;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use anode::data::{CIFAR100, cifar10_jpeg};
+use anode::record::read_archive;
 use common::files::{file, header, xzed};
 use tar::EntryType;
 
@@ -62,6 +63,15 @@ fn decompression_bombs_are_stopped() {
     crc.update(&greedy[12..12 + length - 4]);
     greedy[12 + length - 4..12 + length].copy_from_slice(&crc.sum().to_le_bytes());
 
+    // Records: members without end, one that is too long, tables of more cells than any record has.
+    let records = |name: &str, size: u64| gz_bomb(&format!("0123456789abcdef/{name}"), size);
+    let (long, zeros, unknown) =
+        (records("rows.csv", 800 << 20), records("rows.csv", 512), records("notes", 800 << 20));
+    let archive = |bytes: &[u8]| {
+        let place = tempfile::tempdir().unwrap();
+        read_archive(&file(place.path(), "a.tar.gz", bytes)).unwrap_err().to_string()
+    };
+
     let place = tempfile::tempdir().unwrap();
     let cifar = |bytes: &[u8]| CIFAR100.read(&file(place.path(), "a.tar.gz", bytes)).unwrap_err().to_string();
     let before = LIVE.load(Relaxed);
@@ -73,6 +83,9 @@ fn decompression_bombs_are_stopped() {
         (cifar(&wanted), "419430400 bytes; expected at most 307400000"),
         (cifar(&unwanted), "a decompression bomb"),
         (cifar(&lying), "a decompression bomb"),
+        (archive(&long), "838860800 bytes, more than records can have"),
+        (archive(&zeros), "run.json is missing"),
+        (archive(&unknown), "is no file of a record"),
     ] {
         assert!(said.contains(expected), "`{said}` should say `{expected}`");
     }

@@ -241,3 +241,27 @@ fn the_command_line_says_what_it_does_not_have() {
     place.expect(0, &["clean", "--yes"]);
     assert!(place.expect(0, &["list"]).contains("0/1"));
 }
+
+#[test]
+fn a_fault_is_no_result() {
+    // A kernel of which every tap but one lies outside the image: it may be refused or fail, but shows nothing.
+    for stepping in [
+        json!({ "kind": "fixed", "steps": [4] }),
+        json!({ "kind": "search", "target": 0.1, "max_steps": 4 }),
+        json!({ "kind": "adaptive", "rtol": 1e-3, "atol": 1e-6, "norm": "matlab" }),
+    ] {
+        let mut definition = reversal("fault");
+        definition["fixed"] = json!({
+            "problem": { "kind": "convolution", "activation": "relu", "std": 1.0, "kernel": 5, "picture": { "file": "one.csv" } },
+            "solver": "dormand-prince", "stepping": stepping, "dtype": "f64"
+        });
+        // Holds for rho = inf, which a fault must not give.
+        definition["expectation"]["checks"][0]["rule"] = json!({ "within": { "column": "rho", "min": 1.0 } });
+        let place = Workplace::new();
+        place.define(&definition).write("experiments/anode/one.csv", "0.5\n");
+        place.expect(1, &["run", "fault"]);
+        place.expect(0, &["report"]);
+        let report = std::fs::read_to_string(place.path("results/REPORT.md")).expect("a report");
+        assert!(!report.contains("confirmed"), "{stepping}: {report}");
+    }
+}

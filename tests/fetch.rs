@@ -92,6 +92,10 @@ impl Place {
         self.folder.path().join("deep/file.gz.part")
     }
 
+    fn new_part(&self) -> PathBuf {
+        self.folder.path().join("deep/file.gz.new")
+    }
+
     fn fetch(&self, server: &Server) -> Result<Fetched, FetchError> {
         let url = format!("{}/file.gz", server.address);
         let (mut last, mut total) = (0, None);
@@ -102,7 +106,7 @@ impl Place {
         if matches!(fetched, Ok(Fetched::Downloaded { .. })) {
             assert_eq!(last, 1_200_000, "the progress ends with the file");
             assert_eq!(std::fs::read(self.file()).unwrap(), content());
-            assert!(!self.part().exists());
+            assert!(!self.part().exists() && !self.new_part().exists());
         }
         fetched
     }
@@ -168,7 +172,7 @@ fn a_server_that_knows_no_ranges_is_asked_for_all() {
     let server = Server::new(|_, stream| send(stream, "200 OK", "", &content(), content().len()));
     let place = Place::new();
     place.keep(&[7; 100_000]);
-    assert_eq!(place.fetch(&server).unwrap(), Fetched::Downloaded { before: 100_000 });
+    assert_eq!(place.fetch(&server).unwrap(), Fetched::Downloaded { before: 0 });
     assert_eq!(server.ranges(), ["bytes=100000-"]);
 }
 
@@ -184,7 +188,7 @@ fn a_part_that_is_the_whole_file_or_too_long_is_settled_by_its_checksum() {
     assert_eq!(server.ranges(), ["bytes=1200000-"]);
     let (place, server) = (Place::new(), Server::new(refuse));
     place.keep(&[content(), vec![0]].concat());
-    assert_eq!(place.fetch(&server).unwrap(), Fetched::Downloaded { before: 1_200_001 });
+    assert_eq!(place.fetch(&server).unwrap(), Fetched::Downloaded { before: 0 });
     assert_eq!(server.ranges(), ["bytes=1200001-", "-"]);
 }
 
@@ -207,11 +211,81 @@ fn a_server_that_sends_another_part_than_was_asked_for_is_not_believed() {
     });
     let place = Place::new();
     place.keep(&content()[..1000]);
-    assert_eq!(place.fetch(&server).unwrap(), Fetched::Downloaded { before: 1000 });
+    assert_eq!(place.fetch(&server).unwrap(), Fetched::Downloaded { before: 0 });
     // Always: given up.
     let server = Server::new(|_, stream| send_part(stream, &content(), 5, usize::MAX));
     let error = Place::new().fetch(&server).unwrap_err().to_string();
     assert!(error.contains("parts that were not asked for"), "{error}");
+}
+
+#[test]
+fn a_part_is_kept_until_something_better_has_arrived() {
+    let part = &content()[..1000];
+    type Answer = fn(&str, &mut TcpStream);
+    let answers: [(&str, Answer); 7] = [
+        ("another file", |_, stream| send(stream, "200 OK", "", b"sorry", 5)),
+        ("less of the file", |_, stream| send(stream, "200 OK", "", &content(), 900)),
+        ("no such part, then less of the file", |request, stream| match start(request) {
+            0 => send(stream, "200 OK", "", &content(), 900),
+            _ => send(stream, "416 Range Not Satisfiable", "", b"", 0),
+        }),
+        ("no such part ever", |_, stream| send(stream, "416 Range Not Satisfiable", "", b"", 0)),
+        ("another part", |_, stream| send_part(stream, &content(), 5, usize::MAX)),
+        ("too much", |_, stream| {
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n");
+            while stream.write_all(&[0; 1 << 16]).is_ok() {}
+        }),
+        ("too much announced", |_, stream| {
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2000001\r\n\r\n");
+        }),
+    ];
+    for (what, answer) in answers {
+        let place = Place::new();
+        place.keep(part);
+        assert!(place.fetch(&Server::new(answer)).is_err(), "{what}");
+        assert!(std::fs::read(place.part()).unwrap() == part, "{what}: the part was changed");
+        assert!(!place.new_part().exists(), "{what}: something else was left");
+        // The next call continues where the part ends.
+        let server = Server::new(|request, stream| send_part(stream, &content(), start(request), usize::MAX));
+        assert_eq!(place.fetch(&server).unwrap(), Fetched::Downloaded { before: 1000 }, "{what}");
+    }
+    // More of the file than the part takes its place, whatever the part was.
+    let place = Place::new();
+    place.keep(&[7; 1000]);
+    let server = Server::new(|request, stream| match start(request) {
+        0 | 1000 => send(stream, "200 OK", "", &content(), 1500),
+        _ => send(stream, "503 Service Unavailable", "", b"", 0),
+    });
+    assert!(place.fetch(&server).is_err());
+    assert!(std::fs::read(place.part()).unwrap() == content()[..1500]);
+    assert_eq!(server.ranges(), ["bytes=1000-", "bytes=1500-"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn an_unfinished_file_that_is_a_link_or_a_fifo_is_refused() {
+    let server = Server::new(|_, stream| send(stream, "200 OK", "", &content(), content().len()));
+    let place = Place::new();
+    place.keep(b"");
+    let victim = place.folder.path().join("victim");
+    std::fs::write(&victim, "precious").unwrap();
+    std::fs::remove_file(place.part()).unwrap();
+    std::os::unix::fs::symlink(&victim, place.part()).unwrap();
+    let error = place.fetch(&server).unwrap_err().to_string();
+    assert!(error.contains("file.gz.part: a symbolic link"), "{error}");
+    std::fs::remove_file(place.part()).unwrap();
+    assert!(Command::new("mkfifo").arg(place.part()).status().unwrap().success());
+    assert!(place.fetch(&server).unwrap_err().to_string().contains("a FIFO"));
+    std::fs::remove_file(place.part()).unwrap();
+    // The same for the file beside it.
+    place.keep(&[7; 10]);
+    std::os::unix::fs::symlink(&victim, place.new_part()).unwrap();
+    let error = place.fetch(&server).unwrap_err().to_string();
+    assert!(error.contains("file.gz.new: a symbolic link"), "{error}");
+    assert_eq!(
+        (std::fs::read(&victim).unwrap(), std::fs::read(place.part()).unwrap()),
+        (b"precious".to_vec(), vec![7; 10])
+    );
 }
 
 #[test]

@@ -10,19 +10,22 @@ use serde_json::{Map, Value, json};
 
 fn record(status: Status) -> Record {
     let settings = Map::from_iter([("rate".to_owned(), json!(0.1)), ("steps".to_owned(), json!([1, 2]))]);
-    Record {
+    let mut record = Record {
         format: anode::record::FORMAT,
-        run: "0123456789abcdef".into(),
+        run: String::new(),
         experiment: "test".into(),
         profile: Profile::Quick,
         study: StudyKind::Reversibility,
+        numerics: anode::record::FIRST_NUMERICS,
         settings,
         seed: u64::MAX,
         inputs: Map::new(),
         status,
         environment: environment("cpu", 2, 1.5),
         files: Map::new(),
-    }
+    };
+    record.run = record.own_id();
+    record
 }
 
 fn outcome() -> Outcome {

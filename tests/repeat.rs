@@ -102,8 +102,8 @@ fn elsewhere_the_tolerance_decides() {
     }
 }
 
-/// What is changed in a record, and what is said of it then.
-type Change<'a> = (&'a dyn Fn(&mut Loaded), &'a str);
+/// What is changed in a record, and exit code and words of its repetition if its id is changed with it.
+type Change<'a> = (&'a dyn Fn(&mut Loaded), i32, &'a str);
 
 #[test]
 fn a_record_of_other_settings_seed_or_data_is_not_repeated_as_if_it_were_this_one() {
@@ -111,12 +111,33 @@ fn a_record_of_other_settings_seed_or_data_is_not_repeated_as_if_it_were_this_on
     let rate = |loaded: &mut Loaded| drop(loaded.record.settings.insert("learning_rate".into(), 0.06.into()));
     let data = |loaded: &mut Loaded| drop(loaded.record.inputs.insert("synthetic".into(), "0".into()));
     let device = |loaded: &mut Loaded| loaded.record.environment.device = "cuda".into();
-    let changes: [Change; 4] =
-        [(&seed, "would be"), (&rate, "would be"), (&data, "its inputs had"), (&device, "made on cuda")];
-    for (change, says) in changes {
-        let place = published();
+    let numerics = |loaded: &mut Loaded| loaded.record.numerics = 3;
+    let wrong = |loaded: &mut Loaded| drop(loaded.record.settings.insert("batch".into(), 0.into()));
+    let less = |loaded: &mut Loaded| drop(loaded.record.settings.shift_remove("checkpoint_every"));
+    let changes: [Change; 7] = [
+        (&seed, 1, "not reproduced"),
+        (&rate, 1, "not reproduced"),
+        (&data, 2, "its inputs had"),
+        (&device, 2, "made on cuda"),
+        (&numerics, 2, "under the numerics of this version"),
+        (&wrong, 2, "no definition may have its settings: batch: 0; allowed: 1 to"),
+        (&less, 2, "its settings lack some"),
+    ];
+    let place = published();
+    let sound = std::fs::read(place.path(ARCHIVE)).expect("an archive");
+    let arguments = ["repeat", "train", "--random", "1", "--steps", "1"];
+    for (change, code, says) in changes {
+        place.write(ARCHIVE, &sound);
         forge(&place, change);
-        let said = place.expect(2, &["repeat", "train", "--random", "1", "--steps", "1"]);
+        // The id of a record follows from what it says.
+        let said = place.expect(3, &arguments);
+        assert!(said.contains("it was changed"), "{says}: {said}");
+        place.write(ARCHIVE, &sound);
+        forge(&place, |loaded| {
+            change(loaded);
+            loaded.record.run = loaded.record.own_id();
+        });
+        let said = place.expect(code, &arguments);
         assert!(said.contains(says), "{said}");
     }
     let place = published();

@@ -7,19 +7,20 @@ use std::path::{Path, PathBuf};
 const ROOMS: &[(&str, &[&str])] = &[
     ("allocator", &[]),
     ("digest", &[]),
+    ("files", &[]),
     ("random", &[]),
     ("ode", &[]),
     ("kernels", &["ode"]),
     ("doctor", &["ode", "kernels", "random"]),
     ("gradient", &["ode"]),
     ("evolution", &["ode", "gradient", "kernels"]),
-    ("data", &["digest", "random"]),
+    ("data", &["digest", "files", "random"]),
     ("net", &["ode", "kernels", "gradient", "evolution", "random"]),
     // Names that may stand in a definition are registered by the rooms that have them.
-    ("definition", &["ode", "gradient", "evolution", "net"]),
-    ("record", &["definition", "digest"]),
+    ("definition", &["ode", "gradient", "evolution", "net", "files"]),
+    ("record", &["definition", "digest", "files"]),
     ("problems", &["ode", "kernels", "gradient", "evolution"]),
-    ("train", &["ode", "kernels", "gradient", "evolution", "net", "data", "record", "digest"]),
+    ("train", &["ode", "kernels", "gradient", "evolution", "net", "data", "record", "digest", "files"]),
     (
         "study",
         &[
@@ -37,8 +38,8 @@ const ROOMS: &[(&str, &[&str])] = &[
             "random",
         ],
     ),
-    ("plan", &["definition", "study", "digest"]),
-    ("runner", &["plan", "study", "record"]),
+    ("plan", &["definition", "record", "study", "digest"]),
+    ("runner", &["definition", "plan", "study", "record", "files"]),
     ("report", &["definition", "record", "ode", "gradient", "evolution"]),
     (
         "cli",

@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use anode::definition::{Profile, StudyKind};
-use anode::plan::Run;
+use anode::plan::{Run, run_id};
 use anode::record::{Outcome, Row, Status, read_record};
 use anode::runner::{Options, RunnerError, Tally, is_recorded, lock, run_all};
 use anode::study::{Context, Ending, Place, Progress, Study, StudyError};
@@ -80,12 +80,13 @@ impl Study for Script {
 }
 
 fn plan(ends: &[&str]) -> Vec<Run> {
+    let settings = |end: &str| Map::from_iter([("end".to_owned(), json!(end))]);
     let run = |(number, end): (usize, &&str)| Run {
-        id: format!("{number:016x}"),
+        id: run_id(StudyKind::Training, &settings(end), number as u64, &Map::new(), "cpu"),
         experiment: "script".into(),
         profile: Profile::Quick,
         study: StudyKind::Training,
-        settings: Map::from_iter([("end".to_owned(), json!(end))]),
+        settings: settings(end),
         seed: number as u64,
         inputs: Map::new(),
         device: "cpu".into(),

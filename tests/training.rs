@@ -63,9 +63,9 @@ fn an_interrupted_training_goes_on_with_the_same_bits() {
     let mut current = trainer(Method::Anode);
     for step in 0..13 {
         if [3, 5, 10].contains(&step) {
-            save(&current, folder.path(), "run", 1.5).unwrap();
+            save(&current, folder.path(), "run", 1.5, "").unwrap();
             current = trainer(Method::Anode);
-            let seconds = resume(&mut current, folder.path(), "run", |_| true);
+            let seconds = resume(&mut current, folder.path(), "run", |_, _| true);
             assert_eq!((seconds, current.next_step()), (Some(1.5), step));
         }
         current.step().unwrap();
@@ -80,14 +80,14 @@ fn a_damaged_checkpoint_is_passed_over_for_the_one_before() {
     let mut first = trainer(Method::Anode);
     for _ in 0..2 {
         first.step().unwrap();
-        save(&first, folder.path(), "run", 0.0).unwrap();
+        save(&first, folder.path(), "run", 0.0, "").unwrap();
     }
     let newest = folder.path().join("checkpoint.safetensors");
     let sound = std::fs::read(&newest).unwrap();
     let taken_up = |bytes: &[u8], fingerprint: &str| {
         std::fs::write(&newest, bytes).unwrap();
         let mut trainer = trainer(Method::Anode);
-        resume(&mut trainer, folder.path(), fingerprint, |_| true);
+        resume(&mut trainer, folder.path(), fingerprint, |_, _| true);
         trainer.next_step()
     };
     assert_eq!(taken_up(&sound, "run"), 2);

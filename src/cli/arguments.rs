@@ -131,6 +131,9 @@ pub enum Verb {
         /// The selection
         #[command(flatten)]
         selection: Selection,
+        /// Only records that no run of the present definitions shows
+        #[arg(long)]
+        kept: bool,
         /// Do not ask
         #[arg(long)]
         yes: bool,

@@ -27,7 +27,7 @@ pub enum CliError {
     #[error("missing or wrong: {0}; `anode data fetch` downloads what is published")]
     Data(String),
     /// Published files are not what the archived records give.
-    #[error("{} files are not what the archived records give; write them with `anode report`:\n{}", .0.len(), different(.0))]
+    #[error("{} files are not what the archived records give:\n{}", .0.len(), different(.0))]
     Unverified(Vec<Difference>),
     /// The self-test found a fault.
     #[error("the self-test found a fault; results of this machine are not to be trusted")]
@@ -65,7 +65,8 @@ fn lines(failed: &[(String, String)]) -> String {
 }
 
 fn different(found: &[Difference]) -> String {
-    found.iter().map(|d| format!("  {}: {}", d.path.display(), d.what)).collect::<Vec<_>>().join("\n")
+    let line = |d: &Difference| format!("  {}: {}; {}", d.path.display(), d.what, d.cure());
+    found.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
 impl CliError {

@@ -1,5 +1,6 @@
 //! `anode figures`, `anode report`, `anode check`, `anode clean`: looking after what is there.
 
+use std::collections::BTreeSet;
 use std::io::{BufRead, IsTerminal};
 use std::path::PathBuf;
 
@@ -7,10 +8,11 @@ use serde_json::json;
 
 use crate::definition::{Definition, NotRun, Profile, SCHEMA, load_all, load_not_run, schema};
 use crate::record::write_atomically;
-use crate::report::{self, Contents, Summary};
+use crate::report::{self, Contents, Kept, Summary};
 
 use super::arguments::{Common, Selection};
 use super::error::CliError;
+use super::inputs::InputsHere;
 use super::output::{print, print_json};
 use super::select;
 
@@ -19,9 +21,8 @@ use super::select;
 /// # Errors
 /// See [`CliError`].
 pub fn figures(common: &Common, selection: &Selection) -> Result<(), CliError> {
-    let loaded = select::matching(common, selection.only.as_deref())?;
-    let definitions = select::definitions(&loaded);
-    let summary = report::figures(contents(common, &definitions, &[]), selection.profile.into())?;
+    let subject = Subject::new(common, selection.only.as_deref())?;
+    let summary = report::figures(subject.contents(common), selection.profile.into())?;
     tell(common, &summary, "charts");
     Ok(())
 }
@@ -31,10 +32,8 @@ pub fn figures(common: &Common, selection: &Selection) -> Result<(), CliError> {
 /// # Errors
 /// See [`CliError`].
 pub fn report(common: &Common, selection: &Selection, verify: bool) -> Result<(), CliError> {
-    let loaded = select::matching(common, selection.only.as_deref())?;
-    let definitions = select::definitions(&loaded);
-    let not_run = select::not_run(common, selection.only.as_deref())?;
-    let contents = contents(common, &definitions, &not_run);
+    let subject = Subject::new(common, selection.only.as_deref())?;
+    let contents = subject.contents(common);
     if verify {
         return compare(common, contents, selection.profile.into());
     }
@@ -43,9 +42,34 @@ pub fn report(common: &Common, selection: &Selection, verify: bool) -> Result<()
     Ok(())
 }
 
-/// What a report on some definitions is made of.
-pub fn contents<'a>(common: &'a Common, experiments: &'a [Definition], not_run: &'a [NotRun]) -> Contents<'a> {
-    Contents { experiments, not_run, results: &common.results, figures: &common.figures }
+/// What a report is about.
+pub struct Subject {
+    experiments: Vec<Definition>,
+    others: Vec<String>,
+    not_run: Vec<NotRun>,
+    inputs: InputsHere,
+}
+
+impl Subject {
+    /// The experiments whose id matches a pattern, or all.
+    ///
+    /// # Errors
+    /// A definition that is wrong; none matches.
+    pub fn new(common: &Common, pattern: Option<&str>) -> Result<Self, CliError> {
+        let loaded = select::matching(common, pattern)?;
+        let experiments = select::definitions(&loaded);
+        let others = select::definitions(&select::all(common)?).into_iter().map(|definition| definition.id);
+        let others = others.filter(|id| experiments.iter().all(|chosen| chosen.id != *id)).collect();
+        let not_run = select::not_run(common, pattern)?;
+        Ok(Self { experiments, others, not_run, inputs: InputsHere::new(common, &loaded) })
+    }
+
+    /// The contents of a report on them.
+    pub fn contents<'a>(&'a self, common: &'a Common) -> Contents<'a> {
+        let Self { experiments, others, not_run, inputs } = self;
+        let (results, figures) = (&common.results, &common.figures);
+        Contents { experiments, not_run, results, figures, others, inputs, device: None }
+    }
 }
 
 fn compare(common: &Common, contents: Contents, profile: Profile) -> Result<(), CliError> {
@@ -66,6 +90,24 @@ fn tell(common: &Common, summary: &Summary, what: &str) {
         if summary.written.is_empty() {
             print("there are no records of this profile yet; make some with `anode reproduce`");
         }
+        tell_of_records(summary);
+    }
+}
+
+/// Which records a report does not show, and where nothing but a convention chose one of several.
+pub fn tell_of_records(summary: &Summary) {
+    for path in &summary.removed {
+        print(&format!("removed {}: no record makes it any more", path.display()));
+    }
+    for Kept { experiment, profile, records } in &summary.kept {
+        let profile = profile.name();
+        print(&format!(
+            "{experiment} ({profile}): {records} records match no run of the definition as it is now, or are outdone by \
+             others; they are kept until `anode clean --only {experiment} --profile {profile} --kept` removes them"
+        ));
+    }
+    for run in &summary.unsure {
+        print(&format!("several records of other inputs or devices have these settings; shown is {run}"));
     }
 }
 
@@ -105,13 +147,14 @@ pub fn check(common: &Common, write_schema: bool) -> Result<(), CliError> {
 ///
 /// # Errors
 /// See [`CliError`].
-pub fn clean(common: &Common, selection: &Selection, yes: bool) -> Result<(), CliError> {
+pub fn clean(common: &Common, selection: &Selection, kept: bool, yes: bool) -> Result<(), CliError> {
     let profile = Profile::from(selection.profile);
-    let loaded = select::matching(common, selection.only.as_deref())?;
-    let base = common.results.join("runs").join(profile.name());
-    let runs = loaded.iter().map(|l| base.join(&l.definition.id)).filter(|f| f.is_dir());
-    let archives = loaded.iter().map(|l| report::archive(&common.results, &l.definition.id, profile));
-    let folders: Vec<PathBuf> = runs.chain(archives.filter(|a| a.is_file())).collect();
+    let folders = if kept {
+        let subject = Subject::new(common, selection.only.as_deref())?;
+        report::unshown(subject.contents(common), profile)?
+    } else {
+        recorded(common, profile, selection.only.as_deref())?
+    };
     if folders.is_empty() {
         print(&format!("no records of profile {} to remove", profile.name()));
         return Ok(());
@@ -134,9 +177,34 @@ pub fn clean(common: &Common, selection: &Selection, yes: bool) -> Result<(), Cl
     }
     let _lock = crate::runner::lock(&common.results)?;
     for folder in folders {
-        let removed = if folder.is_dir() { std::fs::remove_dir_all(&folder) } else { std::fs::remove_file(&folder) };
+        let is_folder = std::fs::symlink_metadata(&folder).is_ok_and(|found| found.is_dir());
+        let removed = if is_folder { std::fs::remove_dir_all(&folder) } else { std::fs::remove_file(&folder) };
         removed.map_err(|source| CliError::Io { path: folder.clone(), source })?;
         print(&format!("removed {}", folder.display()));
     }
     Ok(())
+}
+
+/// The run folders and archives of a profile, also of experiments that are not defined any more.
+fn recorded(common: &Common, profile: Profile, pattern: Option<&str>) -> Result<Vec<PathBuf>, CliError> {
+    let known = select::all(common)?.into_iter().map(|loaded| loaded.definition.id);
+    let names = |folder: PathBuf| std::fs::read_dir(folder).into_iter().flatten().flatten().map(|e| e.file_name());
+    let base = common.results.join("runs").join(profile.name());
+    let archived = names(common.results.join("records")).filter_map(|name| {
+        let name = name.to_string_lossy().into_owned();
+        let stem = name.strip_suffix(".kept.tar.gz").or_else(|| name.strip_suffix(".tar.gz"))?;
+        stem.strip_suffix(profile.name())?.strip_suffix('.').map(str::to_owned)
+    });
+    let run = names(base.clone()).map(|name| name.to_string_lossy().into_owned());
+    let ids: BTreeSet<String> = known.chain(archived).chain(run).collect();
+    let chosen: Vec<&String> = ids.iter().filter(|id| pattern.is_none_or(|p| select::glob(p, id))).collect();
+    if chosen.is_empty() {
+        let pattern = pattern.unwrap_or("*");
+        return Err(CliError::Usage(format!("no experiment and no records match `{pattern}`")));
+    }
+    let runs = chosen.iter().map(|id| base.join(id)).filter(|folder| folder.is_dir());
+    let archives = chosen
+        .iter()
+        .flat_map(|id| [report::archive(&common.results, id, profile), report::kept(&common.results, id, profile)]);
+    Ok(runs.chain(archives.filter(|archive| archive.is_file())).collect())
 }

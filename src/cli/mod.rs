@@ -5,6 +5,7 @@ mod data;
 mod describe;
 mod doctor;
 mod error;
+mod inputs;
 mod job;
 mod keep;
 mod look;
@@ -59,7 +60,7 @@ fn dispatch(cli: &Cli) -> Result<(), CliError> {
         Verb::Figures(selection) => keep::figures(common, selection),
         Verb::Report { selection, verify } => keep::report(common, selection, *verify),
         Verb::Check { write_schema } => keep::check(common, *write_schema),
-        Verb::Clean { selection, yes } => keep::clean(common, selection, *yes),
+        Verb::Clean { selection, kept, yes } => keep::clean(common, selection, *kept, *yes),
         Verb::Completions { shell } => {
             let mut text = vec![];
             clap_complete::generate(*shell, &mut Cli::command(), "anode", &mut text);

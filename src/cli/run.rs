@@ -12,13 +12,13 @@ use crate::definition::Loaded;
 use crate::doctor::{UsableGpu, usable_gpu};
 use crate::plan::{Run, Skipped, plan, plan_digest};
 use crate::record::sweep;
-use crate::report::{Summary, SummaryRow};
+use crate::report::{Contents, Summary, SummaryRow};
 use crate::runner::{Options, Tally, run_all};
 use crate::study::STUDIES;
 
 use super::arguments::{Common, Device, How};
 use super::error::CliError;
-use super::keep::contents;
+use super::keep::{Subject, tell_of_records};
 use super::output::{print, print_json, print_table, warn};
 use super::select;
 
@@ -44,7 +44,7 @@ struct Printed {
 /// See [`CliError`].
 pub fn run(common: &Common, ids: &[String], how: &How) -> Result<(), CliError> {
     let loaded = select::named(common, ids)?;
-    let (mut tally, skipped) = walk(common, &loaded, how)?;
+    let (mut tally, skipped, _) = walk(common, &loaded, how)?;
     tell(common, &tally, &skipped, &Summary::default());
     // Who names an experiment wants it run; `reproduce` runs what it can.
     tally.failed.extend(skipped.into_iter().map(|s| (format!("{} {}", s.experiment, s.label), s.why)));
@@ -59,7 +59,7 @@ pub fn reproduce(common: &Common, only: Option<&str>, how: &How) -> Result<(), C
     let loaded = select::matching(common, only)?;
     // Told before the hours of work, not after.
     std::fs::create_dir_all(&common.figures).map_err(|source| CliError::Io { path: common.figures.clone(), source })?;
-    let (tally, skipped) = walk(common, &loaded, how)?;
+    let (tally, skipped, device) = walk(common, &loaded, how)?;
     // A report may be being written by another call; no write takes an hour.
     let results = &common.results;
     for folder in [&common.figures, results, &results.join("tables"), &results.join("timing"), &results.join("records")]
@@ -72,14 +72,14 @@ pub fn reproduce(common: &Common, only: Option<&str>, how: &How) -> Result<(), C
         return finish(tally);
     }
     // The report covers all experiments, also those that ran before.
-    let all = select::definitions(&select::all(common)?);
-    let not_run = select::not_run(common, None)?;
-    let summary = crate::report::write_all(contents(common, &all, &not_run), how.profile.into())?;
+    let subject = Subject::new(common, None)?;
+    let contents = Contents { device: Some(device), ..subject.contents(common) };
+    let summary = crate::report::write_all(contents, how.profile.into())?;
     tell(common, &tally, &skipped, &summary);
     finish(tally)
 }
 
-fn walk(common: &Common, loaded: &[Loaded], how: &How) -> Result<(Tally, Vec<Skipped>), CliError> {
+fn walk(common: &Common, loaded: &[Loaded], how: &How) -> Result<(Tally, Vec<Skipped>, &'static str), CliError> {
     let gpu = gpu(how.device)?;
     let device = gpu.as_ref().map_or("cpu", |gpu| gpu.device);
     let data = data_folder(common.data.as_deref());
@@ -113,7 +113,7 @@ fn walk(common: &Common, loaded: &[Loaded], how: &How) -> Result<(Tally, Vec<Ski
         accelerator: gpu.map(|gpu| gpu.words),
         quiet: common.quiet,
     };
-    Ok((run_all(&runs, STUDIES, &options, stop)?, skipped))
+    Ok((run_all(&runs, STUDIES, &options, stop)?, skipped, device))
 }
 
 /// The GPU that is asked for, `None` for the CPU.
@@ -182,6 +182,7 @@ fn tell(common: &Common, tally: &Tally, skipped: &[Skipped], summary: &Summary) 
             common.figures.display()
         ));
     }
+    tell_of_records(summary);
 }
 
 fn finish(tally: Tally) -> Result<(), CliError> {

@@ -111,7 +111,7 @@ pub fn elsewhere(runs: &[Run], device: &str) -> Option<String> {
 }
 
 /// Whether `text` matches `pattern`, in which `*` stands for any characters and `?` for one.
-fn glob(pattern: &str, text: &str) -> bool {
+pub fn glob(pattern: &str, text: &str) -> bool {
     match (pattern.chars().next(), text.chars().next()) {
         (None, None) => true,
         (Some('*'), _) => {

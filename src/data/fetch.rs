@@ -1,6 +1,6 @@
 //! Downloads: one file from the web, taken up where it stopped, in place only once its checksum is the published one.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -9,6 +9,7 @@ use ureq::http::{Response, StatusCode};
 use ureq::{Agent, Body};
 
 use crate::digest::md5;
+use crate::files;
 
 /// Connections that a download is tried with, as long as each brings more of it.
 const CONNECTIONS: usize = 20;
@@ -106,6 +107,9 @@ fn at(path: &Path) -> impl FnOnce(io::Error) -> FetchError {
 /// Downloads a file to `NAME.part` beside its place, goes on with what an earlier call left there, checks its MD5 and
 /// renames it. `progress` is told the bytes that are there and, where known, the bytes in all.
 ///
+/// A server that does not continue a download sends the file from its beginning. That goes to `NAME.new`, so that the part that is
+/// there is kept until more than it, or the whole file, has arrived.
+///
 /// # Errors
 /// See [`FetchError`]. What came is kept for the next call unless it turned out to be another file.
 pub fn fetch(download: &Download<'_>, progress: &mut dyn FnMut(u64, Option<u64>)) -> Result<Fetched, FetchError> {
@@ -114,15 +118,18 @@ pub fn fetch(download: &Download<'_>, progress: &mut dyn FnMut(u64, Option<u64>)
     }
     let folder = download.to.parent().unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder).map_err(at(folder))?;
-    let path = part(download.to);
-    let open = OpenOptions::new().create(true).read(true).write(true).truncate(false).open(&path);
-    let mut file = open.map_err(at(&path))?;
+    let path = beside(download.to, ".part");
+    let mut file = files::open_or_create(&path).map_err(at(&path))?;
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => return Err(FetchError::Busy { path }),
         Err(TryLockError::Error(source)) => return Err(FetchError::Io { path, source }),
     }
-    let fetched = into(&mut file, path, download, progress);
+    let fetched = into(&mut file, &path, download, progress);
+    if fetched.is_err() && std::fs::metadata(&path).is_ok_and(|found| found.len() == 0) {
+        // Nothing came: the error at hand is worth more than that of tidying up.
+        let _ = std::fs::remove_file(&path);
+    }
     // Closing would not do: a process that is just being started may hold a copy of the open file for a moment.
     let _ = file.unlock();
     fetched
@@ -131,27 +138,35 @@ pub fn fetch(download: &Download<'_>, progress: &mut dyn FnMut(u64, Option<u64>)
 /// The download into its unfinished file, which is locked.
 fn into(
     file: &mut File,
-    path: PathBuf,
+    path: &Path,
     download: &Download<'_>,
     progress: &mut dyn FnMut(u64, Option<u64>),
 ) -> Result<Fetched, FetchError> {
-    let before = file.metadata().map_err(at(&path))?.len();
-    let mut transfer = Transfer { download, agent: agent(), path: &path, file, progress };
-    if let Err(error) = transfer.all() {
-        if file.metadata().is_ok_and(|found| found.len() == 0) {
-            // Nothing came: the error at hand is worth more than that of tidying up.
-            let _ = std::fs::remove_file(&path);
+    let before = file.metadata().map_err(at(path))?.len();
+    let mut transfer = Transfer { download, agent: agent(), path, file, progress };
+    match transfer.all()? {
+        Came::Continued => {
+            finish(file, path, download)?;
+            Ok(Fetched::Downloaded { before })
         }
-        return Err(error);
+        Came::Anew(mut whole, from) => {
+            finish(&mut whole, &from, download)?;
+            // The whole file is in its place: the part is of no more use.
+            std::fs::remove_file(path).map_err(at(path))?;
+            Ok(Fetched::Downloaded { before: 0 })
+        }
     }
-    file.sync_all().map_err(at(&path))?;
-    let found = md5(&path).map_err(at(&path))?;
+}
+
+/// Puts a file that has come to its end in place, if it has the published MD5; else removes it.
+fn finish(file: &mut File, path: &Path, download: &Download<'_>) -> Result<(), FetchError> {
+    file.sync_all().map_err(at(path))?;
+    let found = md5(path).map_err(at(path))?;
     if found != download.md5 {
-        std::fs::remove_file(&path).map_err(at(&path))?;
+        std::fs::remove_file(path).map_err(at(path))?;
         return Err(FetchError::Checksum { url: download.url.into(), found, expected: download.md5.into() });
     }
-    std::fs::rename(&path, download.to).map_err(at(download.to))?;
-    Ok(Fetched::Downloaded { before })
+    std::fs::rename(path, download.to).map_err(at(download.to))
 }
 
 fn again(kept: u64) -> String {
@@ -161,10 +176,10 @@ fn again(kept: u64) -> String {
     }
 }
 
-/// The name of an unfinished file.
-fn part(to: &Path) -> PathBuf {
+/// The name of a file beside another.
+fn beside(to: &Path, ending: &str) -> PathBuf {
     let mut name = to.as_os_str().to_owned();
-    name.push(".part");
+    name.push(ending);
     name.into()
 }
 
@@ -186,88 +201,103 @@ struct Transfer<'a> {
     progress: &'a mut dyn FnMut(u64, Option<u64>),
 }
 
-/// How a connection ended.
-enum Ended {
-    /// With the end of the file.
-    Whole,
-    /// The file so far is of no use; it has been emptied.
-    Afresh,
+/// What a download came to.
+enum Came {
+    /// The unfinished file is whole.
+    Continued,
+    /// The file came from its beginning, to a file of its own.
+    Anew(File, PathBuf),
 }
 
 impl Transfer<'_> {
-    fn all(&mut self) -> Result<(), FetchError> {
-        let mut afresh = false;
+    fn all(&mut self) -> Result<Came, FetchError> {
         for connection in 1.. {
             let before = self.len()?;
-            match self.connection(before) {
-                Ok(Ended::Whole) => return Ok(()),
-                Ok(Ended::Afresh) if !afresh => afresh = true,
-                Ok(Ended::Afresh) => return Err(self.broken("the server answers with parts that were not asked for")),
+            match self.connection(before, true) {
                 Err(error @ FetchError::Broken { .. }) => {
                     if self.len()? <= before || connection == CONNECTIONS {
                         return Err(error);
                     }
                 }
-                Err(error) => return Err(error),
+                ended => return ended,
             }
         }
-        Ok(())
+        Ok(Came::Continued)
     }
 
-    /// Asks for what comes after the first `before` bytes, and appends it.
-    fn connection(&mut self, before: u64) -> Result<Ended, FetchError> {
+    /// Asks for what comes after the first `before` bytes, if `continues`, and appends it; else for the whole file.
+    fn connection(&mut self, before: u64, continues: bool) -> Result<Came, FetchError> {
         let mut request = self.agent.get(self.download.url).header("Accept-Encoding", "identity");
-        if before > 0 {
+        if before > 0 && continues {
             request = request.header("Range", format!("bytes={before}-"));
         }
         let response = request.call().map_err(|e| self.broken(e))?;
-        let length = number(&response, "content-length");
-        let start = match response.status() {
+        let total = number(&response, "content-length");
+        match response.status() {
             // The whole file: the server knows no ranges, or was not asked for one.
-            StatusCode::OK => 0,
-            StatusCode::PARTIAL_CONTENT if range_start(&response) == Some(before) => before,
-            StatusCode::RANGE_NOT_SATISFIABLE if before > 0 => {
-                // Nothing comes after the last byte, or what is here is no part of the file.
-                let found = md5(self.path).map_err(|e| self.io(e))?;
-                return if found == self.download.md5 { Ok(Ended::Whole) } else { self.afresh() };
+            StatusCode::OK if before == 0 => {
+                self.total(total)?;
+                copy(self.file, 0, response.into_body(), total, self.download.limit, self.progress)
+                    .map_err(|e| self.failed(e, before))?;
+                Ok(Came::Continued)
             }
-            StatusCode::PARTIAL_CONTENT => return self.afresh(),
-            status => return Err(FetchError::Refused { url: self.download.url.into(), status }),
-        };
-        self.file.set_len(start).map_err(|e| self.io(e))?;
-        self.file.seek(SeekFrom::Start(start)).map_err(|e| self.io(e))?;
-        let total = length.and_then(|length| length.checked_add(start));
-        if total.is_some_and(|total| total > self.download.limit) {
-            return Err(self.too_large());
-        }
-        self.body(response.into_body(), start, total)
-    }
-
-    fn body(&mut self, body: Body, start: u64, total: Option<u64>) -> Result<Ended, FetchError> {
-        let mut reader = body.into_reader();
-        let mut buffer = vec![0; 1 << 16];
-        let mut there = start;
-        loop {
-            (self.progress)(there, total);
-            let count = reader.read(&mut buffer).map_err(|e| self.broken(e))?;
-            if count == 0 {
-                return match total {
-                    Some(total) if there < total => Err(self.broken("the connection ended too early")),
-                    _ => Ok(Ended::Whole),
-                };
+            StatusCode::OK => self.anew(response, before),
+            StatusCode::PARTIAL_CONTENT if continues && range_start(&response) == Some(before) => {
+                let total = total.and_then(|length| length.checked_add(before));
+                self.total(total)?;
+                copy(self.file, before, response.into_body(), total, self.download.limit, self.progress)
+                    .map_err(|e| self.failed(e, before))?;
+                Ok(Came::Continued)
             }
-            there += count as u64;
-            if there > self.download.limit {
-                self.file.set_len(0).map_err(|e| self.io(e))?;
-                return Err(self.too_large());
+            // Nothing comes after the last byte, or what is here is no part of the file.
+            StatusCode::RANGE_NOT_SATISFIABLE
+                if before > 0 && md5(self.path).map_err(|e| self.io(e))? == self.download.md5 =>
+            {
+                Ok(Came::Continued)
             }
-            self.file.write_all(&buffer[..count]).map_err(|e| self.io(e))?;
+            StatusCode::RANGE_NOT_SATISFIABLE | StatusCode::PARTIAL_CONTENT if continues => {
+                self.connection(before, false)
+            }
+            StatusCode::PARTIAL_CONTENT => Err(self.broken("the server answers with parts that were not asked for")),
+            status => Err(FetchError::Refused { url: self.download.url.into(), status }),
         }
     }
 
-    fn afresh(&mut self) -> Result<Ended, FetchError> {
-        self.file.set_len(0).map_err(|e| self.io(e))?;
-        Ok(Ended::Afresh)
+    /// Takes the file from its beginning while a part of `before` bytes is there, which is kept until more has come.
+    fn anew(&mut self, response: Response<Body>, before: u64) -> Result<Came, FetchError> {
+        let total = number(&response, "content-length");
+        self.total(total)?;
+        let path = beside(self.download.to, ".new");
+        let mut file = files::open_or_create(&path).map_err(at(&path))?;
+        let copied = copy(&mut file, 0, response.into_body(), total, self.download.limit, self.progress);
+        let Err(error) = copied else { return Ok(Came::Anew(file, path)) };
+        let came = file.metadata().map_err(at(&path))?.len();
+        if matches!(error, Stopped::Broken(_)) && came > before {
+            // The unfinished file stays open and locked: what came is moved into it.
+            self.replace(&mut file).map_err(|e| self.io(e))?;
+        }
+        std::fs::remove_file(&path).map_err(at(&path))?;
+        Err(self.failed(error, before))
+    }
+
+    fn replace(&mut self, by: &mut File) -> io::Result<()> {
+        by.seek(SeekFrom::Start(0))?;
+        self.file.seek(SeekFrom::Start(0))?;
+        io::copy(by, self.file).map(|_| ())
+    }
+
+    /// Refuses a file that is announced as too large.
+    fn total(&self, total: Option<u64>) -> Result<(), FetchError> {
+        if total.is_some_and(|total| total > self.download.limit) { Err(self.too_large()) } else { Ok(()) }
+    }
+
+    fn failed(&mut self, stopped: Stopped, before: u64) -> FetchError {
+        match stopped {
+            Stopped::Broken(why) => self.broken(why),
+            Stopped::Io(source) => self.io(source),
+            // What came beyond the limit is no part of the file.
+            Stopped::TooLarge => self.file.set_len(before).map_or_else(|e| self.io(e), |()| self.too_large()),
+        }
     }
 
     fn len(&self) -> Result<u64, FetchError> {
@@ -285,6 +315,43 @@ impl Transfer<'_> {
     fn broken(&self, why: impl ToString) -> FetchError {
         let kept = self.file.metadata().map_or(0, |found| found.len());
         FetchError::Broken { url: self.download.url.into(), why: why.to_string(), kept }
+    }
+}
+
+/// Why a body did not come to its end.
+enum Stopped {
+    Broken(String),
+    Io(io::Error),
+    TooLarge,
+}
+
+/// Writes a body to a file from `start` on, and cuts off what stood there.
+fn copy(
+    file: &mut File,
+    start: u64,
+    body: Body,
+    total: Option<u64>,
+    limit: u64,
+    progress: &mut dyn FnMut(u64, Option<u64>),
+) -> Result<(), Stopped> {
+    file.set_len(start).and_then(|()| file.seek(SeekFrom::Start(start))).map_err(Stopped::Io)?;
+    let mut reader = body.into_reader();
+    let mut buffer = vec![0; 1 << 16];
+    let mut there = start;
+    loop {
+        progress(there, total);
+        let count = reader.read(&mut buffer).map_err(|e| Stopped::Broken(e.to_string()))?;
+        if count == 0 {
+            return match total {
+                Some(total) if there < total => Err(Stopped::Broken("the connection ended too early".into())),
+                _ => Ok(()),
+            };
+        }
+        there += count as u64;
+        if there > limit {
+            return Err(Stopped::TooLarge);
+        }
+        file.write_all(&buffer[..count]).map_err(Stopped::Io)?;
     }
 }
 

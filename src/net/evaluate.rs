@@ -29,12 +29,18 @@ impl Network {
     /// # Errors
     /// A forward solve that fails, see [`SolveError`].
     pub fn reversal_errors<R: Real>(&self, images: &[R], theta: &[R], solve: Solve) -> Result<Vec<f64>, SolveError> {
-        let mut errors = vec![];
+        let (mut errors, mut failed) = (vec![], Ok(()));
         self.walk(images, theta, solve, Mode::Watching, |field, theta, start, end| {
             let mut back = end.clone();
             let solved = solve.reverse(field, &mut back, theta);
-            errors.push(if solved.is_ok() { reversal_error(start, &back) } else { f64::INFINITY });
+            match solved {
+                Ok(()) => errors.push(reversal_error(start, &back)),
+                Err(error) if error.is_divergence() => errors.push(f64::INFINITY),
+                // A fault is no result.
+                Err(error) => failed = failed.clone().and(Err(error)),
+            }
         })?;
+        failed?;
         Ok(errors)
     }
 

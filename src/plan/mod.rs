@@ -1,24 +1,20 @@
 //! From definitions to runs: a plan is a list of independent runs, each with an id that hashes everything that decides
 //! its numbers.
 //!
-//! This room knows definitions, and asks a study for the digests of its inputs. It computes nothing.
+//! Uses definitions and the ids of records, and obtains the digests of inputs from studies. Computes nothing.
 
 mod shard;
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use crate::definition::{Loaded, Profile, StudyKind, typed_settings};
-use crate::digest::sha256;
 use crate::study::{Place, Study};
 
+pub use crate::record::{canonical, numerics, run_id};
 pub use shard::{Shard, plan_digest};
-
-/// Version of the numerics. Raised whenever the same settings would give other bits, so that old records are not
-/// taken for new ones.
-pub const NUMERICS: u32 = 4;
 
 /// One run: one point of a grid with one seed.
 #[derive(Clone, Debug)]
@@ -122,34 +118,6 @@ pub fn plan(
     (runs, skipped)
 }
 
-/// The id of a run. Neither threads, nor profile, nor the experiment's name decide numbers, so they are not in it.
-pub fn run_id(
-    study: StudyKind,
-    settings: &Map<String, Value>,
-    seed: u64,
-    inputs: &Map<String, Value>,
-    device: &str,
-) -> String {
-    let all = json!({
-        "numerics": NUMERICS, "study": study, "settings": settings, "seed": seed, "inputs": inputs, "device": device,
-    });
-    sha256(canonical(&all).as_bytes())[..16].to_owned()
-}
-
-/// JSON with sorted keys and no spaces.
-fn canonical(value: &Value) -> String {
-    match value {
-        Value::Object(map) => {
-            let mut keys: Vec<&String> = map.keys().collect();
-            keys.sort();
-            let fields = keys.iter().map(|k| format!("{}:{}", Value::String((*k).clone()), canonical(&map[*k])));
-            format!("{{{}}}", fields.collect::<Vec<_>>().join(","))
-        }
-        Value::Array(list) => format!("[{}]", list.iter().map(canonical).collect::<Vec<_>>().join(",")),
-        other => other.to_string(),
-    }
-}
-
 /// The varying settings on one line: `solver=rk4 problem=scalar-relu(c=10)`.
 fn label(settings: &Map<String, Value>, axes: &HashSet<&String>) -> String {
     let shown = settings.iter().filter(|(k, _)| axes.contains(k)).map(|(k, v)| format!("{k}={}", brief(v)));
@@ -167,33 +135,5 @@ fn brief(value: &Value) -> String {
         Value::Array(list) if list.len() > 4 => format!("[{}..{}]", brief(&list[0]), brief(&list[list.len() - 1])),
         Value::Array(list) => format!("[{}]", list.iter().map(brief).collect::<Vec<_>>().join(",")),
         other => other.to_string(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn id(settings: &str) -> String {
-        let settings: Map<String, Value> = serde_json::from_str(settings).unwrap();
-        run_id(StudyKind::Training, &settings, 1, &Map::new(), "cpu")
-    }
-
-    #[test]
-    fn the_id_does_not_depend_on_the_order_of_keys_but_on_every_value() {
-        let first = id(r#"{"a": 1, "b": {"c": 2, "d": [3, 4]}}"#);
-        assert_eq!(first, id(r#"{"b": {"d": [3, 4], "c": 2}, "a": 1}"#));
-        for other in [
-            r#"{"a": 2, "b": {"c": 2, "d": [3, 4]}}"#,
-            r#"{"a": 1, "b": {"c": 2, "d": [4, 3]}}"#,
-            r#"{"a": 1, "b": {"c": 2}, "d": [3, 4]}"#,
-            r#"{"a": "1", "b": {"c": 2, "d": [3, 4]}}"#,
-        ] {
-            assert_ne!(first, id(other), "{other}");
-        }
-        let settings = Map::new();
-        let with = |seed, device| run_id(StudyKind::Training, &settings, seed, &Map::new(), device);
-        assert_ne!(with(1, "cpu"), with(2, "cpu"));
-        assert_ne!(with(1, "cpu"), with(1, "cuda"));
     }
 }

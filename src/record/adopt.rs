@@ -2,23 +2,24 @@
 
 use std::path::Path;
 
-use super::write::write_atomically;
-use super::{RUN, Record, RecordError};
+use super::write::{copy, copy_mode, write_atomically};
+use super::{IMAGES, ROWS, RUN, Record, RecordError, STEPS};
 
 /// Copies the ended run in `source`, whose record is `record`, to `target` as a record of `experiment`. Numbers, digests and the
-/// environment in which it was made stay.
+/// environment in which it was made stay, and so do the permissions of each file. Only the files of a record are copied, whatever
+/// else it names.
 ///
 /// # Errors
-/// A folder that cannot be read or written.
+/// A folder that cannot be read or written; a file that is a link, no regular file, or larger than a record can be.
 pub fn adopt(source: &Path, record: &Record, target: &Path, experiment: &str) -> Result<(), RecordError> {
-    for name in record.files.keys() {
-        let from = source.join(name);
-        write_atomically(&target.join(name), &std::fs::read(&from).map_err(RecordError::io(&from))?)?;
+    for name in [ROWS, STEPS, IMAGES].into_iter().filter(|name| record.files.contains_key(*name)) {
+        copy(source, target, name)?;
     }
     let path = target.join(RUN);
     let record = Record { experiment: experiment.to_owned(), ..record.clone() };
     let mut bytes = serde_json::to_vec_pretty(&record).map_err(|e| RecordError::io(&path)(e.into()))?;
     bytes.push(b'\n');
     // Last, so that a folder with it is whole.
-    write_atomically(&path, &bytes)
+    write_atomically(&path, &bytes)?;
+    copy_mode(&source.join(RUN), &path)
 }

@@ -10,23 +10,34 @@ use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 use serde_json::Map;
 
+use super::limits::{ARCHIVE, ARCHIVE_CELLS, RECORD_FILES, is_run_id, limit};
 use super::read::{Loaded, parse};
 use super::write::{IMAGES, ROWS, RUN, RecordError, STEPS, rows_to_csv};
 use crate::digest::sha256;
-
-/// Most bytes of one file inside an archive; more is no log of ours.
-const MOST: u64 = 1 << 30;
+use crate::files;
 
 /// Records as an archive. Each `run.json` has the digests of the files as they stand in the archive.
 ///
 /// # Errors
-/// None that a caller can cause; the encoders' own.
+/// A record whose id has another form than that of a run, or comes twice; more than an archive may hold.
 pub fn to_archive(records: &[Loaded]) -> io::Result<Vec<u8>> {
     let mut records: Vec<&Loaded> = records.iter().collect();
     records.sort_by(|a, b| a.record.run.cmp(&b.record.run));
+    let refused = |why: String| io::Error::new(io::ErrorKind::InvalidInput, why);
+    if let Some(wrong) = records.iter().map(|r| &r.record.run).find(|run| !is_run_id(run)) {
+        return Err(refused(format!("{wrong:?} is no id of a run: sixteen digits of 0-9 and a-f")));
+    }
+    if let Some(twice) = records.windows(2).find(|pair| pair[0].record.run == pair[1].record.run) {
+        return Err(refused(format!("run {} comes twice", twice[0].record.run)));
+    }
+    let mut total = 0;
     let mut tar = tar::Builder::new(GzEncoder::new(vec![], Compression::best()));
     for loaded in records {
         let mut add = |name: &str, bytes: &[u8]| {
+            total += bytes.len() as u64;
+            if total > ARCHIVE {
+                return Err(refused(format!("more than {ARCHIVE} bytes of records in one archive")));
+            }
             let mut header = tar::Header::new_gnu();
             header.set_size(bytes.len() as u64);
             header.set_mode(0o644);
@@ -56,24 +67,28 @@ pub fn to_archive(records: &[Loaded]) -> io::Result<Vec<u8>> {
     gzip.finish()
 }
 
-/// The records of an archive, every digest checked; none where there is no such file.
+/// The records of an archive, every digest and id checked; none where there is no such file.
 ///
 /// # Errors
-/// A file that cannot be read, is no archive of records, or was changed.
+/// A file that cannot be read, is no archive of records, was changed, or holds more than an archive may.
 pub fn read_archive(path: &Path) -> Result<Vec<Loaded>, RecordError> {
-    let bytes = match std::fs::read(path) {
+    let bytes = match files::read(path, ARCHIVE) {
         Ok(bytes) => bytes,
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(vec![]),
         Err(e) => return Err(RecordError::io(path)(e)),
     };
     let damaged = |why: String| RecordError::Damaged { path: path.to_owned(), why };
     let runs = unpack(&bytes).map_err(|e| damaged(format!("not an archive of records: {e}")))?;
-    let mut found = vec![];
+    let (mut found, mut cells) = (vec![], ARCHIVE_CELLS);
     for (run, files) in runs {
         let folder = path.join(&run);
         let record = files.get(RUN).ok_or_else(|| damaged(format!("{run}/{RUN} is missing")))?;
         let file = |name: &str| files.get(name).cloned().ok_or_else(|| damaged(format!("{run}/{name} is missing")));
-        found.push(parse(&folder, record, &file)?);
+        let loaded = parse(&folder, record, &file, &mut cells)?;
+        if loaded.record.run != run {
+            return Err(damaged(format!("{run}/{RUN} is the record of run {}", loaded.record.run)));
+        }
+        found.push(loaded);
     }
     Ok(found)
 }
@@ -82,16 +97,34 @@ pub fn read_archive(path: &Path) -> Result<Vec<Loaded>, RecordError> {
 type Files = BTreeMap<String, BTreeMap<String, Vec<u8>>>;
 
 fn unpack(bytes: &[u8]) -> io::Result<Files> {
-    let mut found = Files::new();
-    let mut tar = tar::Archive::new(GzDecoder::new(bytes));
-    for entry in tar.entries()? {
+    let refused = |why: String| Err(io::Error::other(why));
+    let (mut found, mut left) = (Files::new(), ARCHIVE);
+    // A member that is skipped costs its header: the stream is bounded as well.
+    let mut tar = tar::Archive::new(GzDecoder::new(bytes).take(2 * ARCHIVE));
+    // Raw: a record of a long name would be read whole, whatever its size.
+    for entry in tar.entries()?.raw(true) {
         let entry = entry?;
-        let path = entry.path()?.to_string_lossy().into_owned();
-        let (run, name) = path.split_once('/').ok_or_else(|| io::Error::other(format!("`{path}` is in no run")))?;
+        let path = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
+        let (run, name) = path.split_once('/').unwrap_or_default();
+        if !is_run_id(run) || !RECORD_FILES.contains(&name) {
+            return refused(format!("{path:?} is no file of a record"));
+        }
+        if entry.header().entry_type() != tar::EntryType::Regular {
+            return refused(format!("{path:?} is no regular file"));
+        }
+        let size = entry.header().entry_size()?;
+        let Some(rest) = left.checked_sub(size).filter(|_| size <= limit(name)) else {
+            return refused(format!("{path:?} has {size} bytes, more than records can have"));
+        };
+        left = rest;
         let (run, name) = (run.to_owned(), name.to_owned());
         let mut bytes = vec![];
-        entry.take(MOST).read_to_end(&mut bytes)?;
-        found.entry(run).or_default().insert(name, bytes);
+        if entry.take(size).read_to_end(&mut bytes)? as u64 != size {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        if found.entry(run).or_default().insert(name, bytes).is_some() {
+            return refused(format!("{path:?} comes twice"));
+        }
     }
     Ok(found)
 }

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use super::limits::run_files;
 use super::read::{Loaded, read_record};
-use super::write::{PARTIAL, RUN, RecordError, write_atomically};
+use super::write::{PARTIAL, RUN, RecordError, copy as copy_file};
 use super::{Row, Status, is_timing};
 use crate::definition::Profile;
 
@@ -124,15 +125,26 @@ fn runs(results: &Path) -> Result<Vec<PathBuf>, RecordError> {
 }
 
 /// The folders inside a folder, by name; none where it is missing. What is damaged or half written is left out.
-fn folders(folder: &Path) -> Result<Vec<String>, RecordError> {
+///
+/// # Errors
+/// A link, which may lead anywhere.
+pub fn folders(folder: &Path) -> Result<Vec<String>, RecordError> {
     if !folder.is_dir() {
         return Ok(vec![]);
     }
     let mut names = vec![];
     for entry in std::fs::read_dir(folder).map_err(RecordError::io(folder))? {
         let entry = entry.map_err(RecordError::io(folder))?;
+        let kind = entry.file_type().map_err(RecordError::io(&entry.path()))?;
         let name = entry.file_name().to_string_lossy().into_owned();
-        if entry.path().is_dir() && !name.starts_with(PARTIAL) && !name.contains(".damaged-") {
+        if name.starts_with(PARTIAL) || name.contains(".damaged-") {
+            continue;
+        }
+        if kind.is_symlink() {
+            let why = "a symbolic link; put the folder itself here, or remove the link".into();
+            return Err(RecordError::Damaged { path: entry.path(), why });
+        }
+        if kind.is_dir() {
             names.push(name);
         }
     }
@@ -175,7 +187,7 @@ fn table_difference(name: &str, first: &[Row], second: &[Row]) -> Option<String>
     })
 }
 
-/// Copies a run's folder. What is at the target gives way only when the copy is whole and checked.
+/// Copies the files of a run. What is at the target gives way only when the copy is whole and checked.
 fn copy(source: &Path, target: &Path) -> Result<(), RecordError> {
     let folder = target.parent().unwrap_or(Path::new("."));
     let name = target.file_name().unwrap_or_default().to_string_lossy();
@@ -185,14 +197,13 @@ fn copy(source: &Path, target: &Path) -> Result<(), RecordError> {
             std::fs::remove_dir_all(leftover).map_err(RecordError::io(leftover))?;
         }
     }
-    for entry in std::fs::read_dir(source).map_err(RecordError::io(source))? {
-        let path = entry.map_err(RecordError::io(source))?.path();
-        let file = path.file_name().unwrap_or_default();
-        if path.is_file() && !file.to_string_lossy().starts_with(PARTIAL) {
-            write_atomically(&new.join(file), &std::fs::read(&path).map_err(RecordError::io(&path))?)?;
+    std::fs::create_dir_all(&new).map_err(RecordError::io(&new))?;
+    for name in run_files() {
+        // A link counts as there: it is refused, not passed over.
+        if std::fs::symlink_metadata(source.join(name)).is_ok() {
+            copy_file(source, &new, name)?;
         }
     }
-    std::fs::create_dir_all(&new).map_err(RecordError::io(&new))?;
     read_record(&new)?;
     let rename = |from: &Path, to: &Path| std::fs::rename(from, to).map_err(RecordError::io(to));
     if target.exists() {

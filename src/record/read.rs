@@ -5,7 +5,9 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::digest::sha256;
+use crate::files;
 
+use super::limits::{FOLDER_CELLS, RECORD_FILES, limit};
 use super::write::{FORMAT, IMAGES, ROWS, RUN, RecordError, STEPS};
 use super::{Image, Record, Row};
 
@@ -25,31 +27,56 @@ pub struct Loaded {
 /// Reads a run's folder; `None` where it holds no `run.json`, so that the run is unfinished.
 ///
 /// # Errors
-/// A file that is missing, cut or changed since it was written.
+/// A file that is missing, cut or changed since it was written, that is a link or no regular file, or that is larger than a record
+/// can be; a record whose id does not follow from what it says.
 pub fn read_record(folder: &Path) -> Result<Option<Loaded>, RecordError> {
     let path = folder.join(RUN);
-    let bytes = match std::fs::read(&path) {
+    let bytes = match files::read(&path, limit(RUN)) {
         Ok(bytes) => bytes,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(e) => return Err(RecordError::io(&path)(e)),
     };
     let file = |name: &str| {
         let path = folder.join(name);
-        std::fs::read(&path).map_err(RecordError::io(&path))
+        files::read(&path, limit(name)).map_err(RecordError::io(&path))
     };
-    parse(folder, &bytes, &file).map(Some)
+    parse(folder, &bytes, &file, &mut FOLDER_CELLS.clone()).map(Some)
 }
 
-/// A record from its `run.json` and a way to read its other files; `folder` is for messages.
+/// Reads a run's folder, whose name must be the id of its record.
+///
+/// # Errors
+/// As [`read_record`]; the record of another run.
+pub fn read_run(folder: &Path) -> Result<Option<Loaded>, RecordError> {
+    let Some(loaded) = read_record(folder)? else { return Ok(None) };
+    let run = &loaded.record.run;
+    if folder.file_name().is_some_and(|name| name == run.as_str()) {
+        return Ok(Some(loaded));
+    }
+    let why = format!("it is the record of run {run}, but its folder has another name");
+    Err(RecordError::Damaged { path: folder.join(RUN), why })
+}
+
+/// A record from its `run.json` and a way to read its other files; `folder` is for messages. Takes the cells of its tables
+/// from `cells`.
 pub(super) fn parse(
     folder: &Path,
     run: &[u8],
     read: &dyn Fn(&str) -> Result<Vec<u8>, RecordError>,
+    cells: &mut usize,
 ) -> Result<Loaded, RecordError> {
     let damaged = |name: &str, why: String| RecordError::Damaged { path: folder.join(name), why };
     let record: Record = serde_json::from_slice(run).map_err(|e| damaged(RUN, e.to_string()))?;
     if record.format != FORMAT {
         return Err(damaged(RUN, format!("format {}; this version reads {FORMAT}", record.format)));
+    }
+    if let Some(name) = record.files.keys().find(|name| *name == RUN || !RECORD_FILES.contains(&name.as_str())) {
+        return Err(damaged(RUN, format!("`files` names {name:?}; allowed: {ROWS}, {STEPS}, {IMAGES}")));
+    }
+    let own = record.own_id();
+    if record.run != own {
+        let what = "settings, seed, inputs, device and numerics";
+        return Err(damaged(RUN, format!("its id is {:?}, but its {what} give {own}: it was changed", record.run)));
     }
     let file = |name: &str| -> Result<Option<Vec<u8>>, RecordError> {
         let Some(expected) = record.files.get(name) else { return Ok(None) };
@@ -60,25 +87,39 @@ pub(super) fn parse(
             Err(damaged(name, "its digest is not the one in run.json: the file was cut or changed".into()))
         }
     };
-    let table = |name: &str| -> Result<Vec<Row>, RecordError> {
+    let mut table = |name: &str| -> Result<Vec<Row>, RecordError> {
         let Some(bytes) = file(name)? else { return Ok(vec![]) };
-        csv_to_rows(&bytes).map_err(|why| damaged(name, why))
+        bounded_rows(&bytes, cells).map_err(|why| damaged(name, why))
     };
     let (rows, steps) = (table(ROWS)?, table(STEPS)?);
-    let images = match file(IMAGES)? {
+    let images: Vec<Image> = match file(IMAGES)? {
         Some(bytes) => serde_json::from_slice(&bytes).map_err(|e| damaged(IMAGES, e.to_string()))?,
         None => vec![],
     };
+    for Image { name, height, width, pixels } in &images {
+        if height.checked_mul(*width) != Some(pixels.len()) {
+            let why = format!("image {name:?} has {} pixels, but height {height} and width {width}", pixels.len());
+            return Err(damaged(IMAGES, why));
+        }
+    }
     Ok(Loaded { record, rows, steps, images })
 }
 
 /// CSV as rows: numbers and booleans where a cell reads as one, null where it is empty.
+///
+/// # Errors
+/// No CSV, or more cells than a record can have.
 pub fn csv_to_rows(bytes: &[u8]) -> Result<Vec<Row>, String> {
+    bounded_rows(bytes, &mut FOLDER_CELLS.clone())
+}
+
+fn bounded_rows(bytes: &[u8], cells: &mut usize) -> Result<Vec<Row>, String> {
     let mut reader = csv::Reader::from_reader(bytes);
     let columns = reader.headers().map_err(|e| e.to_string())?.clone();
     let mut rows = vec![];
     for record in reader.records() {
         let record = record.map_err(|e| e.to_string())?;
+        *cells = cells.checked_sub(columns.len().max(1)).ok_or("more cells than a record can have")?;
         rows.push(columns.iter().map(str::to_owned).zip(record.iter().map(value)).collect());
     }
     Ok(rows)

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::FIRST_NUMERICS;
 use crate::definition::{Profile, StudyKind};
 
 /// `run.json`: which run this is, where it ran and how it ended. Written last, atomically, so that a
@@ -20,6 +21,9 @@ pub struct Record {
     pub profile: Profile,
     /// The kind of study.
     pub study: StudyKind,
+    /// Version of the numerics, see [`super::numerics`]. Absent in `run.json`: the first version.
+    #[serde(default = "first", skip_serializing_if = "is_first")]
+    pub numerics: u32,
     /// All settings, resolved: defaults filled in.
     pub settings: Map<String, Value>,
     /// The master seed.
@@ -32,6 +36,14 @@ pub struct Record {
     pub environment: Environment,
     /// SHA-256 of each other file of the folder, by file name.
     pub files: Map<String, Value>,
+}
+
+fn first() -> u32 {
+    FIRST_NUMERICS
+}
+
+fn is_first(numerics: &u32) -> bool {
+    *numerics == FIRST_NUMERICS
 }
 
 /// How a run ended.

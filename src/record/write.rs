@@ -1,13 +1,15 @@
 //! Writing a run's folder: every file atomically, `run.json` last.
 
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::{Map, Value};
 
 use crate::digest::sha256;
+use crate::files;
 
+use super::limits::limit;
 use super::{Outcome, Record, Row};
 
 /// Version of the record format.
@@ -22,6 +24,9 @@ pub const STEPS: &str = "steps.csv";
 pub const TIMES: &str = "times.csv";
 /// Images.
 pub const IMAGES: &str = "images.json";
+
+/// The newest checkpoint of an unfinished run, and the one before.
+pub const CHECKPOINTS: [&str; 2] = ["checkpoint.safetensors", "checkpoint.previous.safetensors"];
 
 /// How the names of files begin that are not written to their end.
 pub const PARTIAL: &str = ".partial-";
@@ -55,22 +60,72 @@ impl RecordError {
 }
 
 /// Writes `bytes` to `path` so that it holds either what it held before or all of them: a temporary file beside it,
-/// flushed to the disk, then renamed.
+/// flushed to the disk, then renamed. A link at `path` is replaced, not followed.
 ///
 /// # Errors
-/// The folder cannot be written, or is full.
+/// The folder cannot be written, or is full; `path` is there and is a folder, a device or a FIFO.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), RecordError> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    std::fs::create_dir_all(folder).map_err(RecordError::io(folder))?;
-    let mut file = tempfile::Builder::new().prefix(PARTIAL).tempfile_in(folder).map_err(RecordError::io(path))?;
-    file.write_all(bytes).map_err(RecordError::io(path))?;
-    file.as_file().sync_all().map_err(RecordError::io(path))?;
+    if std::fs::metadata(path).is_ok_and(|found| !found.is_file()) {
+        let why = io::Error::other("it exists and is no regular file; name another path");
+        return Err(RecordError::io(path)(why));
+    }
+    let file = beside(path)?;
+    file.as_file().write_all(bytes).map_err(RecordError::io(path))?;
+    // tempfile makes private files; results are for everyone who may read the folder.
+    #[cfg(unix)]
+    set_mode(file.as_file(), 0o644).map_err(RecordError::io(path))?;
+    put(file, path)
+}
+
+/// Copies the file `name` of a run's folder into another folder, with its permissions. Whole or not at all.
+///
+/// # Errors
+/// As [`write_atomically`]; the file is a link, no regular file, or larger than such a file can be.
+pub(super) fn copy(source: &Path, target: &Path, name: &str) -> Result<(), RecordError> {
+    let (from, to) = (source.join(name), target.join(name));
+    let whole = files::open_unlinked(&from).map_err(RecordError::io(&from))?;
+    let limit = limit(name);
+    let within = |length: u64| {
+        let why = || format!("{length} bytes; a file of this name has at most {limit}");
+        if length > limit { Err(io::Error::new(io::ErrorKind::FileTooLarge, why())) } else { Ok(()) }
+    };
+    whole.metadata().and_then(|found| within(found.len())).map_err(RecordError::io(&from))?;
+    let temporary = beside(&to)?;
+    let copied = io::copy(&mut (&whole).take(limit.saturating_add(1)), &mut temporary.as_file());
+    within(copied.map_err(RecordError::io(&to))?).map_err(RecordError::io(&from))?;
+    put(temporary, &to)?;
+    copy_mode(&from, &to)
+}
+
+/// Gives `to` the permissions of `from`.
+pub(super) fn copy_mode(from: &Path, to: &Path) -> Result<(), RecordError> {
     #[cfg(unix)]
     {
-        // tempfile makes private files; results are for everyone who may read the folder.
-        let everyone = std::os::unix::fs::PermissionsExt::from_mode(0o644);
-        file.as_file().set_permissions(everyone).map_err(RecordError::io(path))?;
+        use std::os::unix::fs::PermissionsExt;
+        let found = files::open_unlinked(from).and_then(|file| file.metadata()).map_err(RecordError::io(from))?;
+        let file = files::open_unlinked(to).map_err(RecordError::io(to))?;
+        set_mode(&file, found.permissions().mode() & 0o777).map_err(RecordError::io(to))?;
     }
+    #[cfg(not(unix))]
+    let _ = (from, to);
+    Ok(())
+}
+
+#[cfg(unix)]
+fn set_mode(file: &std::fs::File, mode: u32) -> io::Result<()> {
+    file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(mode))
+}
+
+/// A temporary file in the folder of `path`, which is made if it is not there.
+fn beside(path: &Path) -> Result<tempfile::NamedTempFile, RecordError> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    std::fs::create_dir_all(folder).map_err(RecordError::io(folder))?;
+    tempfile::Builder::new().prefix(PARTIAL).tempfile_in(folder).map_err(RecordError::io(path))
+}
+
+/// Puts a temporary file, flushed to the disk, in the place of `path`.
+fn put(file: tempfile::NamedTempFile, path: &Path) -> Result<(), RecordError> {
+    file.as_file().sync_all().map_err(RecordError::io(path))?;
     file.persist(path).map_err(|e| RecordError::Io { path: path.to_owned(), source: e.error })?;
     Ok(())
 }
@@ -145,7 +200,7 @@ pub fn write_record(folder: &Path, record: &Record, outcome: &Outcome) -> Result
     for name in [ROWS, STEPS, IMAGES] {
         let path = folder.join(name);
         if path.exists() {
-            files.insert(name.into(), sha256(&std::fs::read(&path).map_err(RecordError::io(&path))?).into());
+            files.insert(name.into(), sha256(&files::read(&path, limit(name)).map_err(RecordError::io(&path))?).into());
         }
     }
     let path = folder.join(RUN);

@@ -7,10 +7,11 @@ use crate::record::{Loaded, Row, row, rows_to_csv, to_archive};
 
 use super::chart::{Chart, draw, shows_images};
 use super::document::Piece;
+use super::found::kept;
 use super::page::Shown;
 use super::results::{From, Results, archive};
 use super::verdict::judge;
-use super::{Contents, ReportError, Summary, html, io, markdown, methods, page, summary, tables};
+use super::{Contents, Kept, ReportError, Summary, html, io, markdown, methods, page, summary, tables};
 
 /// A file of a report.
 pub struct Artefact {
@@ -45,7 +46,9 @@ pub fn artefacts(contents: Contents, profile: Profile, from: From) -> Result<(Su
     let mut read = vec![];
     for current in Profile::ALL {
         let found =
-            experiments.iter().map(|d| Results::read(d, current, folder, from)).collect::<Result<Vec<_>, _>>()?;
+            experiments.iter().map(|d| Results::read(d, current, contents, from)).collect::<Result<Vec<_>, _>>()?;
+        told.kept.extend(found.iter().filter_map(Kept::of));
+        told.unsure.extend(found.iter().flat_map(|results| results.unsure.iter().cloned()));
         read.push((current, found));
     }
     let recorded = |found: &[Results]| found.iter().any(|r| !r.runs.is_empty());
@@ -67,10 +70,10 @@ pub fn artefacts(contents: Contents, profile: Profile, from: From) -> Result<(Su
             }
             let charts = charts(results, figures)?;
             made.extend(tables::tables(results, folder)?);
-            made.push(kept(results, folder)?);
+            made.extend(archives(results, folder)?);
             let outdone = read.iter().any(|(p, found)| p > current && !found[number].runs.is_empty());
             let shown = if outdone { Shown::Checks } else { Shown::All(&charts) };
-            bodies.splice(0..0, page::body(results, verdict, &checks, shown));
+            bodies.splice(0..0, page::body(results, verdict, &checks, shown).into_iter().chain(note(results)));
             for chart in charts {
                 made.push(Artefact { path: chart.svg, bytes: chart.text.into_bytes() });
                 made.push(Artefact { path: chart.png, bytes: chart.pixels });
@@ -117,9 +120,20 @@ fn summary_rows(lines: &[summary::Line]) -> Vec<Row> {
     lines.iter().map(line).collect()
 }
 
-/// The archive of an experiment's records, with those images alone that charts show.
-fn kept(results: &Results, folder: &Path) -> Result<Artefact, ReportError> {
-    let path = archive(folder, &results.definition.id, results.profile);
+/// What the report says of archived records that no run shows.
+fn note(results: &Results) -> Option<Piece> {
+    let count = results.kept.len();
+    let path = kept(Path::new(""), &results.definition.id, results.profile);
+    let text = format!(
+        "{count} archived records of other settings, inputs, devices or versions of the numerics are not shown ({}).",
+        path.display()
+    );
+    (count > 0).then(|| Piece::Paragraph("Other records:".into(), text))
+}
+
+/// The archive of the records that a report shows, with those images alone that charts show, and the archive of those that no run
+/// shows any more.
+fn archives(results: &Results, folder: &Path) -> Result<Vec<Artefact>, ReportError> {
     let lean = |run: &super::results::RunResult| {
         let mut loaded: Loaded = run.loaded.clone();
         if !shows_images(results, run) {
@@ -127,6 +141,15 @@ fn kept(results: &Results, folder: &Path) -> Result<Artefact, ReportError> {
         }
         loaded
     };
-    let bytes = to_archive(&results.runs.iter().map(lean).collect::<Vec<_>>()).map_err(io(&path))?;
-    Ok(Artefact { path, bytes })
+    let (id, profile) = (&results.definition.id, results.profile);
+    let shown: Vec<Loaded> = results.runs.iter().map(lean).collect();
+    let mut made = vec![(archive(folder, id, profile), shown.as_slice())];
+    if !results.kept.is_empty() {
+        made.push((kept(folder, id, profile), results.kept.as_slice()));
+    }
+    let packed = |(path, records): (PathBuf, &[Loaded])| {
+        let bytes = to_archive(records).map_err(io(&path))?;
+        Ok(Artefact { path, bytes })
+    };
+    made.into_iter().map(packed).collect()
 }

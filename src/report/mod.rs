@@ -6,6 +6,7 @@ mod artefacts;
 mod chart;
 mod choices;
 mod document;
+mod found;
 mod html;
 mod markdown;
 mod methods;
@@ -14,6 +15,7 @@ mod reported;
 mod results;
 mod seeds;
 mod statistics;
+mod stray;
 mod summary;
 mod tables;
 mod verdict;
@@ -29,8 +31,10 @@ use crate::record::{RecordError, write_atomically};
 
 use artefacts::charts;
 pub use chart::schedule_svg;
+pub use found::{Inputs, kept};
 pub use results::{From, Results, archive};
 pub use statistics::{Interval, mean_interval};
+use stray::Stray;
 pub use verdict::{Checked, Verdict, judge, judge_check, log_slope};
 pub use verify::{Difference, verify};
 
@@ -56,6 +60,30 @@ pub struct Summary {
     pub experiments: Vec<SummaryRow>,
     /// The files.
     pub written: Vec<PathBuf>,
+    /// Files of earlier reports that were removed, because no record makes them any more.
+    pub removed: Vec<PathBuf>,
+    /// Records that no run shows. They stay where they are until `anode clean` removes them.
+    pub kept: Vec<Kept>,
+    /// Runs with several records between which nothing but a convention chose, with the one that is shown.
+    pub unsure: Vec<String>,
+}
+
+/// Records of one experiment and profile that no run of its definition shows.
+#[derive(Clone, Debug, Serialize)]
+pub struct Kept {
+    /// Id of the experiment.
+    pub experiment: String,
+    /// The profile.
+    pub profile: Profile,
+    /// How many there are.
+    pub records: usize,
+}
+
+impl Kept {
+    fn of(results: &Results) -> Option<Self> {
+        let (experiment, profile, records) = (results.definition.id.clone(), results.profile, results.unshown.len());
+        (records > 0).then_some(Self { experiment, profile, records })
+    }
 }
 
 /// The verdict of one experiment.
@@ -82,9 +110,16 @@ pub struct Contents<'a> {
     pub results: &'a Path,
     /// Folder of charts.
     pub figures: &'a Path,
+    /// Ids of the experiments that are not part of this report: their files are left alone.
+    pub others: &'a [String],
+    /// The inputs that runs would read now.
+    pub inputs: &'a dyn Inputs,
+    /// The device whose record is shown where there are several.
+    pub device: Option<&'a str>,
 }
 
-/// Writes tables, archives, charts, `REPORT.md` and `report.html` from the records. The report covers every profile that has
+/// Writes tables, archives, charts, `REPORT.md` and `report.html` from the records, and removes tables and charts that no record
+/// makes any more. The report covers every profile that has
 /// records, each in sections of its own; `profile` decides what is summed up for the caller, and what is written where
 /// nothing has records.
 ///
@@ -96,7 +131,33 @@ pub fn write_all(contents: Contents, profile: Profile) -> Result<Summary, Report
         write_atomically(&artefact.path, &artefact.bytes)?;
         summary.written.push(artefact.path);
     }
+    let made = summary.written.iter().cloned().collect();
+    for (path, stray) in stray::strays(contents, &made)? {
+        if stray == Stray::Outdated {
+            std::fs::remove_file(&path).map_err(io(&path))?;
+            summary.removed.push(path);
+        }
+    }
     Ok(summary)
+}
+
+/// What `anode clean --kept` removes: run folders and archives of a profile whose records no run shows.
+///
+/// # Errors
+/// A damaged record.
+pub fn unshown(contents: Contents, profile: Profile) -> Result<Vec<PathBuf>, ReportError> {
+    let mut found = vec![];
+    for definition in contents.experiments {
+        let results = Results::read(definition, profile, contents, From::Everywhere)?;
+        let base = contents.results.join("runs").join(profile.name()).join(&definition.id);
+        found.extend(results.unshown.iter().map(|run| base.join(run)).filter(|folder| folder.is_dir()));
+        let (main, kept) =
+            (archive(contents.results, &definition.id, profile), kept(contents.results, &definition.id, profile));
+        // The report moves what no run shows to the second archive, unless no run shows anything.
+        found.extend(Some(main).filter(|main| results.runs.is_empty() && main.is_file()));
+        found.extend(Some(kept).filter(|kept| kept.is_file()));
+    }
+    Ok(found)
 }
 
 /// Writes the charts of one profile.
@@ -106,7 +167,7 @@ pub fn write_all(contents: Contents, profile: Profile) -> Result<Summary, Report
 pub fn figures(contents: Contents, profile: Profile) -> Result<Summary, ReportError> {
     let mut summary = Summary::default();
     for definition in contents.experiments {
-        let results = Results::read(definition, profile, contents.results, From::Everywhere)?;
+        let results = Results::read(definition, profile, contents, From::Everywhere)?;
         for chart in charts(&results, contents.figures)? {
             for (path, bytes) in [(chart.svg, chart.text.into_bytes()), (chart.png, chart.pixels)] {
                 write_atomically(&path, &bytes)?;

@@ -1,11 +1,15 @@
 //! The results of one experiment under one profile: its records, in the order of its definition, as one table.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
-use crate::definition::{Definition, Filter, Profile, typed_settings};
-use crate::record::{Loaded, PARTIAL, RecordError, Row, Status, read_archive, read_record, thin};
+use crate::definition::{Definition, Filter, Profile, Resolved, typed_settings};
+use crate::record::{Loaded, RecordError, Row, Status, canonical, thin};
+
+use super::Contents;
+use super::found::{self, Found};
 
 /// Everything that is known of an experiment under a profile.
 pub struct Results<'a> {
@@ -19,6 +23,12 @@ pub struct Results<'a> {
     pub asked: usize,
     /// Settings that differ between runs, as columns.
     pub varying: Vec<String>,
+    /// Archived records that no run shows.
+    pub kept: Vec<Loaded>,
+    /// Ids of all records that no run shows, archived or not.
+    pub unshown: Vec<String>,
+    /// Runs for which nothing but a convention chose one of several records, with the one that is shown.
+    pub unsure: Vec<String>,
 }
 
 /// Which records are read.
@@ -44,29 +54,34 @@ pub struct RunResult {
 }
 
 impl<'a> Results<'a> {
-    /// Reads the records that belong to `definition` as it is now; records of other settings are left alone.
+    /// Reads the records of `definition`, and chooses those of its runs as it is now.
     ///
     /// # Errors
     /// A damaged record.
-    pub fn read(definition: &'a Definition, profile: Profile, results: &Path, from: From) -> Result<Self, RecordError> {
-        let mut found = Self { definition, profile, runs: vec![], asked: 0, varying: vec![] };
-        let Some(resolved) = definition.resolve(profile) else { return Ok(found) };
-        let mut records = read_archive(&archive(results, &definition.id, profile))?;
-        let folder = results.join("runs").join(profile.name()).join(&definition.id);
-        let names = if from == From::Everywhere { names(&folder)? } else { vec![] };
-        for name in names {
-            if !name.contains(".damaged-")
-                && !name.starts_with(PARTIAL)
-                && let Some(loaded) = read_record(&folder.join(name))?
-            {
-                records.push(loaded);
-            }
-        }
+    pub fn read(
+        definition: &'a Definition,
+        profile: Profile,
+        contents: Contents<'_>,
+        from: From,
+    ) -> Result<Self, RecordError> {
+        let mut found = Self {
+            definition,
+            profile,
+            runs: vec![],
+            asked: 0,
+            varying: vec![],
+            kept: vec![],
+            unshown: vec![],
+            unsure: vec![],
+        };
+        let mut records = found::all(definition, profile, contents.results, from)?;
         let mut wanted: Vec<(Map<String, Value>, u64)> = vec![];
-        for point in resolved.points() {
+        let mut known: HashSet<(String, u64)> = HashSet::new();
+        for point in definition.resolve(profile).iter().flat_map(Resolved::points) {
             let Ok(settings) = typed_settings(definition.study, &point.settings) else { continue };
+            let text = canonical(&Value::Object(settings.clone()));
             for &seed in &point.seeds {
-                if !wanted.iter().any(|(s, k)| *k == seed && *s == settings) {
+                if known.insert((text.clone(), seed)) {
                     wanted.push((settings.clone(), seed));
                 }
             }
@@ -74,20 +89,26 @@ impl<'a> Results<'a> {
         found.asked = wanted.len();
         let flat: Vec<Row> = wanted.iter().map(|(settings, seed)| flatten(settings, *seed)).collect();
         found.varying = varying(&flat);
+        let mut shown = HashSet::new();
         for ((settings, seed), flat) in wanted.iter().zip(flat) {
-            // Files that a definition names may have changed since: of several records the latest sound one counts.
-            let age = |r: &Loaded| {
-                (!matches!(r.record.status, Status::Failed { .. }), r.record.environment.finished_at.clone())
-            };
-            let fitting = records.iter().filter(|r| r.record.seed == *seed && r.record.settings == *settings);
-            // Of equals the last counts: a run's own folder, not the archive.
-            if let Some(loaded) = fitting.max_by_key(|r| age(r)) {
-                // Thinned here, so that a chart is the same whether drawn from a folder or from an archive.
-                let mut loaded = loaded.clone();
-                loaded.steps = thin(loaded.steps);
-                found.runs.push(RunResult { loaded, settings: flat });
+            let run = (settings, *seed);
+            let chosen = found::choose(&records, definition, run, contents.inputs, contents.device);
+            let Some((place, unsure)) = chosen else { continue };
+            shown.insert(place);
+            // Thinned here, so that a chart is the same whether drawn from a folder or from an archive.
+            let mut loaded = records[place].loaded.clone();
+            loaded.steps = thin(loaded.steps);
+            found.runs.push(RunResult { loaded, settings: flat });
+            if unsure {
+                let run = found.runs.last().map(|run| format!("{}: run {}", found.name(run), run.loaded.record.run));
+                found.unsure.extend(run);
             }
         }
+        let mut place = 0..;
+        records.retain(|_| place.next().is_some_and(|place| !shown.contains(&place)));
+        found.unshown = records.iter().map(|found| found.loaded.record.run.clone()).collect();
+        let kept = records.into_iter().filter(|found| found.archived);
+        found.kept = kept.map(|Found { loaded, .. }| Loaded { steps: thin(loaded.steps), ..loaded }).collect();
         Ok(found)
     }
 
@@ -136,16 +157,6 @@ impl<'a> Results<'a> {
             self.varying.iter().filter_map(|c| run.settings.get(c).map(|v| format!("{c}={}", crate::record::cell(v))));
         shown.chain([format!("seed={}", run.loaded.record.seed)]).collect::<Vec<_>>().join(" ")
     }
-}
-
-fn names(folder: &Path) -> Result<Vec<String>, RecordError> {
-    if !folder.is_dir() {
-        return Ok(vec![]);
-    }
-    let entries = std::fs::read_dir(folder).map_err(RecordError::io(folder))?;
-    let mut names: Vec<String> = entries.flatten().map(|e| e.file_name().to_string_lossy().into_owned()).collect();
-    names.sort();
-    Ok(names)
 }
 
 /// Settings as columns with dotted names. Lists are left out: a study gives their values in its rows.

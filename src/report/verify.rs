@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use crate::definition::Profile;
-use crate::record::PARTIAL;
 
 use super::artefacts::artefacts;
 use super::results::From;
+use super::stray::{Stray, strays};
 use super::{Contents, ReportError, io};
 
 /// A published file that is not what the records give.
@@ -17,8 +17,23 @@ use super::{Contents, ReportError, io};
 pub struct Difference {
     /// The file.
     pub path: PathBuf,
-    /// `differs`, `missing`, or `made by no record`.
+    /// `differs`, `missing`, or what a file is that no record makes.
     pub what: &'static str,
+}
+
+const OUTDATED: &str = "made by no record any more";
+const RECORDS: &str = "records of no experiment that is defined";
+const UNKNOWN: &str = "belongs to nothing";
+
+impl Difference {
+    /// What makes the file agree.
+    pub fn cure(&self) -> &'static str {
+        match self.what {
+            RECORDS => "define the experiment again, or remove its records with `anode clean --only`",
+            UNKNOWN => "move it elsewhere, or remove it",
+            _ => "write the report again with `anode report`, which also removes outdated files",
+        }
+    }
 }
 
 /// Makes every file of the report again, in memory and from the archives of records alone, and compares. Returns how many
@@ -41,21 +56,13 @@ pub fn verify(contents: Contents, profile: Profile) -> Result<(usize, Vec<Differ
     }
     let agree = made.len() - differences.len();
     // A table or a chart that outlived its experiment would pass for a result.
-    let of_the_program = |path: &Path| {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let known = |profile: Profile| name.contains(&format!(".{}.", profile.name()));
-        !name.starts_with(PARTIAL) && Profile::ALL.into_iter().any(known)
-    };
-    let folders = ["tables", "timing", "records"].map(|f| contents.results.join(f));
-    for folder in folders.iter().map(PathBuf::as_path).chain([contents.figures]) {
-        let mut found: Vec<PathBuf> = match std::fs::read_dir(folder) {
-            Ok(entries) => entries.flatten().map(|e| e.path()).collect(),
-            Err(_) => vec![],
+    for (path, stray) in strays(contents, &made.into_keys().collect())? {
+        let what = match stray {
+            Stray::Outdated => OUTDATED,
+            Stray::Records => RECORDS,
+            Stray::Unknown => UNKNOWN,
         };
-        found.sort();
-        for path in found.into_iter().filter(|p| of_the_program(p) && !made.contains_key(p)) {
-            differences.push(Difference { path, what: "made by no record" });
-        }
+        differences.push(Difference { path, what });
     }
     Ok((agree, differences))
 }

@@ -1,8 +1,10 @@
 //! One process at a time writes a results folder.
 
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::path::Path;
+
+use crate::files;
 
 use super::RunnerError;
 
@@ -24,7 +26,7 @@ pub fn lock(results: &Path) -> Result<Lock, RunnerError> {
     let path = results.join(".lock");
     let io = |source| RunnerError::Results { path: path.clone(), source };
     std::fs::create_dir_all(results).map_err(io)?;
-    let mut file = File::options().create(true).truncate(false).read(true).write(true).open(&path).map_err(io)?;
+    let mut file = files::open_or_create(&path).map_err(io)?;
     match file.try_lock() {
         Ok(()) => {
             // The number is for people: what locks is the open file, which no crash leaves behind.
@@ -41,7 +43,12 @@ pub fn lock(results: &Path) -> Result<Lock, RunnerError> {
 /// # Errors
 /// It is being written.
 pub fn refuse_busy(results: &Path) -> Result<(), RunnerError> {
-    let Ok(mut file) = File::open(results.join(".lock")) else { return Ok(()) };
+    let path = results.join(".lock");
+    let mut file = match files::open_unlinked(&path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        Err(source) => return Err(RunnerError::Results { path, source }),
+    };
     match file.try_lock_shared() {
         Err(std::fs::TryLockError::WouldBlock) => Err(busy(results, &mut file)),
         _ => Ok(()),
@@ -51,7 +58,11 @@ pub fn refuse_busy(results: &Path) -> Result<(), RunnerError> {
 fn busy(results: &Path, file: &mut File) -> RunnerError {
     let mut process = String::new();
     // Where the number cannot be read, as on Windows, the folder is busy all the same.
-    let _ = file.read_to_string(&mut process);
-    let process = if process.is_empty() { "another process".into() } else { format!("process {process}") };
+    let _ = file.take(20).read_to_string(&mut process);
+    let process = if process.is_empty() || !process.bytes().all(|b| b.is_ascii_digit()) {
+        "another process".into()
+    } else {
+        format!("process {process}")
+    };
     RunnerError::Busy { results: results.to_owned(), process }
 }

@@ -6,10 +6,10 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-use crate::plan::Run;
+use crate::plan::{Run, numerics};
 use crate::record::{
-    Environment, FORMAT, Loaded, Outcome, RUN, Record, RecordError, Status, adopt, environment, read_record, sweep,
-    write_record,
+    Environment, FORMAT, Loaded, Outcome, RUN, Record, RecordError, Status, adopt, environment, folders, read_record,
+    sweep, write_record,
 };
 use crate::study::{CPU, Context, Ending, Progress, Study, StudyError};
 
@@ -57,10 +57,12 @@ fn recorded_in(run: &Run, folder: &Path) -> Result<Option<Loaded>, RecordError> 
 fn taken_over(run: &Run, results: &Path) -> Result<Option<Status>, RecordError> {
     let target = run.folder(results);
     let profile = results.join("runs").join(run.profile.name());
-    let Ok(entries) = std::fs::read_dir(&profile) else { return Ok(None) };
-    let mut folders: Vec<_> = entries.flatten().map(|entry| entry.path().join(&run.id)).collect();
-    folders.sort();
+    let Ok(experiments) = folders(&profile) else { return Ok(None) };
+    let folders: Vec<_> = experiments.iter().map(|experiment| profile.join(experiment).join(&run.id)).collect();
     for source in folders.iter().filter(|folder| **folder != target) {
+        if std::fs::symlink_metadata(source).is_ok_and(|found| !found.is_dir()) {
+            continue;
+        }
         // A damaged one is the other experiment's to tell.
         let Ok(Some(Loaded { record, .. })) = recorded_in(run, source) else { continue };
         if !matches!(record.status, Status::Failed { .. }) {
@@ -119,11 +121,7 @@ pub fn one(
         stop,
         progress,
     };
-    let ended = catch_unwind(AssertUnwindSafe(|| study.run(&context))).unwrap_or_else(|panic| {
-        let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
-        Err(StudyError::failed("study", format!("it panicked: {}", text.unwrap_or("no message"))))
-    });
-    let (status, outcome) = match ended {
+    let (status, outcome) = match guarded(study, &context) {
         Ok(Ending::Finished(outcome)) => (Status::Finished, outcome),
         Ok(Ending::Diverged { outcome, step, loss, gradient_norm, cause }) => {
             let (loss, gradient_norm) = (loss.to_string(), gradient_norm.to_string());
@@ -139,6 +137,7 @@ pub fn one(
         experiment: run.experiment.clone(),
         profile: run.profile,
         study: run.study,
+        numerics: numerics(run.study, &run.settings),
         settings: run.settings.clone(),
         seed: run.seed,
         inputs: run.inputs.clone(),
@@ -154,6 +153,14 @@ pub fn one(
         tidy(study, &folder)?;
     }
     Ok(Came::Recorded { status, before: false })
+}
+
+/// Computes a run. A study that panics has failed.
+pub(super) fn guarded(study: &dyn Study, context: &Context<'_>) -> Result<Ending, StudyError> {
+    catch_unwind(AssertUnwindSafe(|| study.run(context))).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+        Err(StudyError::failed("study", format!("it panicked: {}", text.unwrap_or("no message"))))
+    })
 }
 
 /// Removes what the run needed only while it was unfinished.

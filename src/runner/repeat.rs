@@ -3,10 +3,12 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
+use crate::definition::typed_settings;
 use crate::plan::{Run, run_id};
 use crate::record::{Agreement, Environment, Loaded, RecordError, Row, StepLog, environment, same_instructions};
 use crate::study::{Context, Ending, Place, Progress, Study, StudyError};
 
+use super::one::guarded;
 use super::progress::Display;
 
 /// What a repetition found.
@@ -75,6 +77,15 @@ pub fn repeat(
     stop: &AtomicBool,
 ) -> Result<Repeated, RepeatError> {
     let record = &loaded.record;
+    // A record may come from anywhere: what a definition may not ask for is not run.
+    let sound = typed_settings(record.study, &record.settings).map_err(|faults| {
+        let faults: Vec<String> = faults.iter().map(|(at, why)| format!("{at}: {why}")).collect();
+        RepeatError::Other(format!("no definition may have its settings: {}", faults.join("; ")))
+    })?;
+    if sound != record.settings {
+        let why = "its settings lack some that this version fills in: repeat it with the program that made it";
+        return Err(RepeatError::Other(why.into()));
+    }
     let inputs = study.inputs(place, &record.settings).map_err(RepeatError::Study)?;
     if inputs != record.inputs {
         let why = format!("its inputs had the digests {:?}; those here have {inputs:?}", record.inputs);
@@ -126,7 +137,7 @@ pub fn repeat(
         stop: &enough,
         progress: &progress,
     };
-    let ended = study.run(&context);
+    let ended = guarded(study, &context);
     display.finish();
     let rows = match ended {
         Ok(Ending::Finished(outcome) | Ending::Diverged { outcome, .. }) => {

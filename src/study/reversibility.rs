@@ -190,7 +190,7 @@ fn solve<D: Device, R: Real, F: VectorField<Vector = D::Buffer<R>>>(
         Stepping::Fixed { steps } => {
             for &n in steps {
                 context.check_stop()?;
-                let trip = there.fixed_trip(n, &start.z0);
+                let trip = there.fixed_trip(n, &start.z0)?;
                 outcome.images = pictures(size, &start.z0, &trip);
                 outcome.rows.push(trip.row(&start));
             }
@@ -199,7 +199,7 @@ fn solve<D: Device, R: Real, F: VectorField<Vector = D::Buffer<R>>>(
             let reached = |error: fn(&Trip<R>, &Start<R>) -> Option<f64>| {
                 smallest_steps(*max_steps, |n| {
                     context.check_stop()?;
-                    Ok(error(&there.fixed_trip(n, &start.z0), &start).is_some_and(|e| e <= *target))
+                    Ok(error(&there.fixed_trip(n, &start.z0)?, &start).is_some_and(|e| e <= *target))
                 })
             };
             let forward = if start.end.is_some() { reached(|trip, start| trip.forward_error(start))? } else { None };
@@ -214,7 +214,7 @@ fn solve<D: Device, R: Real, F: VectorField<Vector = D::Buffer<R>>>(
         }
         Stepping::Adaptive { rtol, atol, norm } => {
             let control = Adaptive { rtol: *rtol, atol: *atol, controller: controller(*norm), max_steps: MAX_STEPS };
-            let trip = there.adaptive_trip(control, &start.z0);
+            let trip = there.adaptive_trip(control, &start.z0)?;
             outcome.images = pictures(size, &start.z0, &trip);
             outcome.rows.push(trip.row(&start));
         }
@@ -250,9 +250,26 @@ fn smallest_steps(
     Ok(Some(good))
 }
 
+/// Names of the two solves of a trip.
+const FORWARD: &str = "forward";
+const REVERSE: &str = "reverse";
+
+/// Where a solve ended. A solve that diverged is a result of the study: rho is then infinite. It diverged if its state left the
+/// finite numbers, if its tolerances asked for a step below the resolution of time, or if it attempted [`MAX_STEPS`] steps. Every
+/// other error is a failure of the run.
+fn reached<R>(
+    end: Result<Vec<R>, SolveError>,
+    at: impl Into<String>,
+) -> Result<Result<Vec<R>, SolveError>, StudyError> {
+    match end {
+        Err(error) if !error.is_divergence() => Err(StudyError::failed(at, error)),
+        end => Ok(end),
+    }
+}
+
 /// One way of a trip: where it ended and what it took.
 struct Way<R> {
-    /// The state at the end, or how far it got.
+    /// The state at the end, or how it diverged.
     end: Result<Vec<R>, SolveError>,
     steps: usize,
     rejected: usize,
@@ -275,22 +292,24 @@ impl<D: Device, R: Real, F: VectorField<Vector = D::Buffer<R>>> There<'_, D, R, 
         Ok(self.device.download(&z))
     }
 
-    fn fixed_trip(&self, steps: usize, z0: &[R]) -> Trip<R> {
+    fn fixed_trip(&self, steps: usize, z0: &[R]) -> Result<Trip<R>, StudyError> {
         let grid = Grid::unit(steps);
-        let way = |from: &[R], forward: bool| {
+        let way = |from: &[R], forward: bool| -> Result<Way<R>, StudyError> {
+            let at = if forward { FORWARD } else { REVERSE };
             let counted = Counted { field: self.field, evaluations: Cell::new(0) };
             let mut z = self.device.upload(from.to_vec());
             let sweep = if forward { integrate } else { integrate_back };
             let end = self.settled(sweep(&counted, self.tableau, &grid, &mut z, &self.theta).map(|()| z));
-            Way { end, steps, rejected: 0, evaluations: counted.evaluations.get(), last: vec![] }
+            let end = reached(end, format!("{at}, {steps} steps"))?;
+            Ok(Way { end, steps, rejected: 0, evaluations: counted.evaluations.get(), last: vec![] })
         };
-        let there = way(z0, true);
-        let back = there.end.as_ref().ok().map(|z| way(z, false));
-        Trip { there, back }
+        let there = way(z0, true)?;
+        let back = there.end.as_ref().ok().map(|z| way(z, false)).transpose()?;
+        Ok(Trip { there, back })
     }
 
-    fn adaptive_trip(&self, control: Adaptive, z0: &[R]) -> Trip<R> {
-        let way = |from: &[R], span: (f64, f64)| {
+    fn adaptive_trip(&self, control: Adaptive, z0: &[R]) -> Result<Trip<R>, StudyError> {
+        let way = |from: &[R], span: (f64, f64), at: &str| -> Result<Way<R>, StudyError> {
             let counted = Counted { field: self.field, evaluations: Cell::new(0) };
             let from = self.device.upload(from.to_vec());
             let solved = integrate_adaptive(&counted, self.tableau, control, span, &from, &self.theta);
@@ -298,14 +317,17 @@ impl<D: Device, R: Real, F: VectorField<Vector = D::Buffer<R>>> There<'_, D, R, 
             match solved {
                 Ok(Solution { end, times, last, rejected, .. }) => {
                     let last = last.iter().map(|(t, z)| (*t, self.device.download(z))).collect();
-                    Way { end: self.settled(Ok(end)), steps: times.len() - 1, rejected, evaluations, last }
+                    let end = reached(self.settled(Ok(end)), at)?;
+                    Ok(Way { end, steps: times.len() - 1, rejected, evaluations, last })
                 }
-                Err(error) => Way { end: Err(error), steps: 0, rejected: 0, evaluations, last: vec![] },
+                Err(error) => {
+                    Ok(Way { end: reached(Err(error), at)?, steps: 0, rejected: 0, evaluations, last: vec![] })
+                }
             }
         };
-        let there = way(z0, (0.0, 1.0));
-        let back = there.end.as_ref().ok().map(|z| way(z, (1.0, 0.0)));
-        Trip { there, back }
+        let there = way(z0, (0.0, 1.0), FORWARD)?;
+        let back = there.end.as_ref().ok().map(|z| way(z, (1.0, 0.0), REVERSE)).transpose()?;
+        Ok(Trip { there, back })
     }
 }
 
@@ -354,8 +376,7 @@ impl<R: Real> Trip<R> {
 
     fn ended(&self) -> String {
         let ways = [Some(&self.there), self.back.as_ref()];
-        let failed =
-            ["forward", "reverse"].iter().zip(ways).find_map(|(name, way)| Some((name, way?.end.as_ref().err()?)));
+        let failed = [FORWARD, REVERSE].iter().zip(ways).find_map(|(name, way)| Some((name, way?.end.as_ref().err()?)));
         failed.map_or_else(|| "both ways".to_owned(), |(name, error)| format!("{name}: {error}"))
     }
 }
@@ -371,4 +392,34 @@ fn pictures<R: Real>(size: Option<[usize; 2]>, z0: &[R], trip: &Trip<R>) -> Vec<
     };
     let back = trip.back.as_ref().and_then(|way| way.end.as_deref().ok());
     vec![image("input", Some(z0)), image("output", trip.there.end.as_deref().ok()), image("recovered", back)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_divergence_is_a_result() {
+        let results = [
+            SolveError::NotFinite { step: 3, stage: 0, t: 0.5 },
+            SolveError::Overflow,
+            SolveError::StepUnderflow { step: 3, t: 0.5, h: 1e-20 },
+            SolveError::TooManySteps { limit: MAX_STEPS, t: 0.5 },
+        ];
+        for error in results {
+            assert_eq!(reached::<f64>(Err(error.clone()), FORWARD).unwrap(), Err(error));
+        }
+        let shape = FieldError::Shape { what: "state", expected: 1, found: 2 };
+        let faults = [
+            SolveError::Field { step: 0, stage: 0, t: 0.0, source: FieldError::Other("the field panicked".into()) },
+            SolveError::Field { step: 0, stage: 0, t: 0.0, source: shape },
+            SolveError::Device("lost".into()),
+            SolveError::NoEmbedded("euler"),
+            SolveError::Memory("none".into()),
+        ];
+        for error in faults {
+            let failed = reached::<f64>(Err(error.clone()), REVERSE).unwrap_err();
+            assert!(matches!(&failed, StudyError::Failed { at, why } if at == REVERSE && *why == error.to_string()));
+        }
+    }
 }

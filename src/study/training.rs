@@ -34,6 +34,9 @@ const COLUMNS: &[&str] = &[
     "test_accuracy",
 ];
 
+/// Columns that logs of unfinished runs of earlier versions lack.
+const LATER: &[&str] = &[];
+
 /// Columns of the measurements of the gradient's quality: the reverse-time gradient against the exact one, and the reversibility
 /// error of the blocks.
 const QUALITY: &[&str] = &["gradient_error", "gradient_cosine", "reversal_error"];
@@ -137,21 +140,21 @@ fn go(
     // version of its libraries, which would give other bits.
     let mut fingerprint = context.folder.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
     fingerprint.extend(context.accelerator.iter().flat_map(|words| [" on ", words]));
-    let logged = StepLog::len(context.folder);
-    let before = train::resume(&mut trainer, context.folder, &fingerprint, |step| step <= logged);
-    let (clock, before) = (Instant::now(), before.unwrap_or(0.0));
     let coefficients = trainer.coefficients();
     let quality = QUALITY.iter().filter(|_| settings.quality_every.is_some());
     let adaptive = ADAPTIVE.iter().filter(|_| settings.tolerances.is_some());
     let columns = COLUMNS.iter().chain(quality).chain(adaptive).copied();
     let columns: Vec<&str> = columns.chain(coefficients.iter().map(|(name, _)| name.as_str())).collect();
+    let usable = |step, digest: Option<&str>| StepLog::holds(context.folder, &columns, LATER, step, digest);
+    let before = train::resume(&mut trainer, context.folder, &fingerprint, usable);
+    let (clock, before) = (Instant::now(), before.unwrap_or(0.0));
     let mut log = StepLog::open(context.folder, STEPS, &columns, trainer.next_step()).map_err(log_error)?;
     let mut times =
         StepLog::open(context.folder, TIMES, &["step", "seconds"], trainer.next_step()).map_err(log_error)?;
     let save = |trainer: &Trainer, log: &mut StepLog| {
         log.sync().map_err(log_error)?;
         let seconds = before + clock.elapsed().as_secs_f64();
-        train::save(trainer, context.folder, &fingerprint, seconds).map_err(checkpoint)
+        train::save(trainer, context.folder, &fingerprint, seconds, &log.digest()).map_err(checkpoint)
     };
 
     let mut divergence = None;

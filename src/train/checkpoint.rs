@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
-use crate::record::PARTIAL;
-
 use crate::digest::sha256_of_parts;
+use crate::files;
+use crate::record::{CHECKPOINTS, PARTIAL};
 
 use super::trainer::Trainer;
 
@@ -32,8 +32,11 @@ pub enum CheckpointError {
     },
 }
 
-const NEWEST: &str = "checkpoint.safetensors";
-const PREVIOUS: &str = "checkpoint.previous.safetensors";
+const NEWEST: &str = CHECKPOINTS[0];
+const PREVIOUS: &str = CHECKPOINTS[1];
+
+/// Where the digest of the log stands in the header.
+const LOG: &str = "steps_sha256";
 
 /// Everything a trainer needs to go on with the same bits.
 struct State {
@@ -42,21 +45,31 @@ struct State {
     statistics: Vec<f64>,
     /// Next step; bits of the initial loss; nanoseconds of work so far.
     counters: [u64; 3],
+    /// Digest of the log of the steps before; absent in checkpoints of earlier versions.
+    log: Option<String>,
 }
 
-/// Saves a trainer into `folder` under the fingerprint of its run, and what it took so far in seconds.
+/// Saves a trainer into `folder` under the fingerprint of its run, with what it took so far in seconds and the digest of the
+/// log of its steps.
 ///
 /// The file before stays as a second generation. Nothing is lost if this is cut off anywhere.
 ///
 /// # Errors
 /// The folder cannot be written, or is full.
-pub fn save(trainer: &Trainer, folder: &Path, fingerprint: &str, seconds: f64) -> Result<(), CheckpointError> {
+pub fn save(
+    trainer: &Trainer,
+    folder: &Path,
+    fingerprint: &str,
+    seconds: f64,
+    log: &str,
+) -> Result<(), CheckpointError> {
     let unusable = |why| CheckpointError::Unusable { path: folder.join(NEWEST), why };
     let state = State {
         theta: trainer.engine.theta(),
         velocity: trainer.engine.velocity().map_err(|e| unusable(e.to_string()))?,
         statistics: trainer.engine.statistics(),
         counters: [trainer.step, trainer.initial_loss.unwrap_or(f64::NAN).to_bits(), (seconds * 1e9) as u64],
+        log: Some(log.to_owned()),
     };
     // A device that fails reads zeros, which nobody may go on with.
     trainer.engine.sound().map_err(|e| unusable(e.to_string()))?;
@@ -76,17 +89,25 @@ pub fn save(trainer: &Trainer, folder: &Path, fingerprint: &str, seconds: f64) -
     Ok(())
 }
 
-/// Takes up the newest usable checkpoint in `folder` for which `accept(next step)` holds. Returns the seconds of work
+/// Takes up the newest usable checkpoint in `folder` for which `accept(next step, digest of the log)` holds. Returns the seconds of work
 /// behind it, `None` where there is no usable one: then the trainer is as it was. A damaged checkpoint is passed over: an older
 /// one, or a start from nothing, gives the same bits.
-pub fn resume(trainer: &mut Trainer, folder: &Path, fingerprint: &str, accept: impl Fn(u64) -> bool) -> Option<f64> {
-    for name in [NEWEST, PREVIOUS] {
-        let Ok(bytes) = std::fs::read(folder.join(name)) else { continue };
+pub fn resume(
+    trainer: &mut Trainer,
+    folder: &Path,
+    fingerprint: &str,
+    accept: impl Fn(u64, Option<&str>) -> bool,
+) -> Option<f64> {
+    let numbers = 2 * trainer.network.parameter_count() + trainer.engine.statistics().len();
+    // Eight bytes a number and a header: a file that is larger is no checkpoint of this run.
+    let limit = 8 * numbers as u64 + (1 << 20);
+    for name in CHECKPOINTS {
+        let Ok(bytes) = files::read(&folder.join(name), limit) else { continue };
         let Ok(state) = decode(&bytes, fingerprint) else { continue };
         let fits = state.theta.len() == trainer.network.parameter_count()
             && state.velocity.len() == state.theta.len()
             && state.statistics.len() == trainer.engine.statistics().len();
-        if !fits || !accept(state.counters[0]) {
+        if !fits || !accept(state.counters[0], state.log.as_deref()) {
             continue;
         }
         // A device that fails here fails in the next step, which tells.
@@ -104,7 +125,7 @@ pub fn resume(trainer: &mut Trainer, folder: &Path, fingerprint: &str, accept: i
 /// # Errors
 /// A file that is there and cannot be removed.
 pub fn remove(folder: &Path) -> Result<(), CheckpointError> {
-    for path in [NEWEST, PREVIOUS].map(|name| folder.join(name)) {
+    for path in CHECKPOINTS.map(|name| folder.join(name)) {
         match std::fs::remove_file(&path) {
             Ok(()) => {}
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
@@ -125,13 +146,15 @@ fn encode(state: &State, fingerprint: &str) -> Result<Vec<u8>, String> {
         ("statistics", Dtype::F64, bytes_of(state.statistics.iter().map(|x| x.to_le_bytes()))),
         ("counters", Dtype::U64, bytes_of(state.counters.iter().map(|x| x.to_le_bytes()))),
     ];
-    let digest = sha256_of_parts(parts.iter().map(|(name, _, bytes)| (*name, &bytes[..])));
+    let log = state.log.as_ref().map(|log| (LOG, log.as_bytes()));
+    let digest = sha256_of_parts(parts.iter().map(|(name, _, bytes)| (*name, &bytes[..])).chain(log));
     let views = parts.iter().map(|(name, dtype, bytes)| {
         let size = if *dtype == Dtype::F32 { 4 } else { 8 };
         TensorView::new(*dtype, vec![bytes.len() / size], bytes).map(|view| (*name, view)).map_err(|e| e.to_string())
     });
     let views = views.collect::<Result<Vec<_>, _>>()?;
-    let metadata = HashMap::from([("run".to_owned(), fingerprint.to_owned()), ("sha256".to_owned(), digest)]);
+    let mut metadata = HashMap::from([("run".to_owned(), fingerprint.to_owned()), ("sha256".to_owned(), digest)]);
+    metadata.extend(state.log.clone().map(|log| (LOG.to_owned(), log)));
     safetensors::serialize(views, Some(metadata)).map_err(|e| e.to_string())
 }
 
@@ -144,7 +167,9 @@ fn decode(bytes: &[u8], fingerprint: &str) -> Result<State, String> {
     let tensors = SafeTensors::deserialize(bytes).map_err(|e| e.to_string())?;
     let names = ["theta", "velocity", "statistics", "counters"];
     let parts = names.map(|name| tensors.tensor(name).map(|t| t.data().to_vec()).unwrap_or_default());
-    let found = sha256_of_parts(names.into_iter().zip(parts.iter().map(Vec::as_slice)));
+    let log = metadata.get(LOG).cloned();
+    let digest_of_log = log.as_ref().map(|log| (LOG, log.as_bytes()));
+    let found = sha256_of_parts(names.into_iter().zip(parts.iter().map(Vec::as_slice)).chain(digest_of_log));
     if metadata.get("sha256") != Some(&found) {
         return Err("its numbers do not have the digest that was saved with them".into());
     }
@@ -156,5 +181,6 @@ fn decode(bytes: &[u8], fingerprint: &str) -> Result<State, String> {
         velocity: singles(&velocity),
         statistics: statistics.as_chunks().0.iter().map(|b| f64::from_le_bytes(*b)).collect(),
         counters: counters.try_into().map_err(|_| "it has no counters".to_owned())?,
+        log,
     })
 }

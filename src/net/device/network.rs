@@ -225,7 +225,12 @@ impl<D: Device> DeviceNetwork<D> {
             let mut back = end.duplicate();
             let solved = solve.reverse(field, &mut back, theta);
             let solved = solved.and(self.device.settle());
-            errors.push(if solved.is_ok() { reversal_error(start, &back) } else { f64::INFINITY });
+            match solved {
+                Ok(()) => errors.push(reversal_error(start, &back)),
+                Err(error) if error.is_divergence() => errors.push(f64::INFINITY),
+                // A fault is no result.
+                Err(error) => failed = failed.clone().and(Err(error)),
+            }
         });
         logits.and(failed)?;
         self.device.settle()?;

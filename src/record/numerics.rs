@@ -1,0 +1,88 @@
+//! Versions of the numerics: which records hold the numbers that this version of the program would compute.
+
+use serde_json::{Map, Value};
+
+use crate::definition::StudyKind;
+
+/// The version of records that do not name one.
+pub const FIRST_NUMERICS: u32 = 4;
+
+/// What a study computes with, as far as it decides which changes of the program change its numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// Fixed steps, or no steps.
+    Fixed,
+    /// Adaptive steps controlled as in MATLAB's ode45.
+    Matlab,
+    /// Adaptive steps controlled as in torchdiffeq's dopri5.
+    Torchdiffeq,
+    /// Adaptive steps with another controller.
+    OtherController,
+    /// Fixed steps with an online checkpoint schedule.
+    Online,
+}
+
+/// The version of the numerics of a run with these resolved settings. It is part of the run's id.
+///
+/// Raise a number whenever the same settings would give other results. Records of the version before are then kept, but no longer
+/// shown, and their runs are computed again. Every other id stays as it is.
+pub fn numerics(study: StudyKind, settings: &Map<String, Value>) -> u32 {
+    match (study, kind(settings)) {
+        (StudyKind::Reversibility, Kind::Fixed | Kind::Online) => 4,
+        (StudyKind::Reversibility, Kind::Matlab) => 4,
+        (StudyKind::Reversibility, Kind::Torchdiffeq) => 4,
+        (StudyKind::Reversibility, Kind::OtherController) => 4,
+        // Includes the reference, which takes adaptive steps.
+        (StudyKind::GradientError, _) => 4,
+        (StudyKind::CoupledGradient, _) => 4,
+        (StudyKind::KernelEvolution, _) => 4,
+        (StudyKind::NetworkCost, _) => 4,
+        (StudyKind::Memory, Kind::Online) => 4,
+        (StudyKind::Memory, _) => 4,
+        (StudyKind::Schedules, Kind::Online) => 4,
+        (StudyKind::Schedules, _) => 4,
+        (StudyKind::Training, Kind::Fixed) => 4,
+        (StudyKind::Training, Kind::Online) => 4,
+        (StudyKind::Training, Kind::Matlab) => 4,
+        (StudyKind::Training, Kind::Torchdiffeq) => 4,
+        (StudyKind::Training, Kind::OtherController) => 4,
+    }
+}
+
+fn kind(settings: &Map<String, Value>) -> Kind {
+    let adaptive = settings.get("tolerances").filter(|found| !found.is_null());
+    let stepping = settings.get("stepping").filter(|stepping| stepping["kind"] == "adaptive");
+    if let Some(adaptive) = adaptive.or(stepping) {
+        return match adaptive["norm"].as_str() {
+            Some("matlab") => Kind::Matlab,
+            Some("torchdiffeq") => Kind::Torchdiffeq,
+            _ => Kind::OtherController,
+        };
+    }
+    let names_online = |value: &Value| value.as_str().is_some_and(|name| name.starts_with("online"));
+    let online = ["method", "schedule"].iter().filter_map(|name| settings.get(*name)).any(names_online);
+    if online { Kind::Online } else { Kind::Fixed }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_kind_follows_from_the_settings() {
+        for (settings, expected) in [
+            (json!({ "steps": 2, "method": "anode" }), Kind::Fixed),
+            (json!({ "steps": 2, "method": "online:3" }), Kind::Online),
+            (json!({ "snapshots": 3, "schedule": "online" }), Kind::Online),
+            (json!({ "tolerances": { "norm": "torchdiffeq" }, "method": "online:3" }), Kind::Torchdiffeq),
+            (json!({ "tolerances": null, "steps": 2 }), Kind::Fixed),
+            (json!({ "stepping": { "kind": "adaptive", "norm": "matlab" } }), Kind::Matlab),
+            (json!({ "stepping": { "kind": "adaptive", "norm": "proportional-integral" } }), Kind::OtherController),
+            (json!({ "stepping": { "kind": "search", "target": 0.1 } }), Kind::Fixed),
+        ] {
+            assert_eq!(kind(settings.as_object().expect("settings")), expected, "{settings}");
+        }
+    }
+}

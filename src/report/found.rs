@@ -1,0 +1,120 @@
+//! The records of an experiment, and which of several a run of its definition shows.
+
+use std::cmp::Reverse;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value};
+
+use crate::definition::{Definition, Profile};
+use crate::record::{Loaded, Record, RecordError, Status, folders, read_archive, read_run};
+
+use super::results::{From, archive};
+
+/// What a run would read now.
+pub trait Inputs: std::fmt::Debug {
+    /// Digests of the inputs of a run by name, where they can be read: those that stand beside the definition or in the program
+    /// and, if `data` is set, those of the folder of data sets.
+    fn digests(&self, definition: &Definition, settings: &Map<String, Value>, data: bool)
+    -> Option<Map<String, Value>>;
+}
+
+/// Records that match no run of their definition as it is now, or that another record of the same run outdoes.
+pub fn kept(results: &Path, experiment: &str, profile: Profile) -> PathBuf {
+    results.join("records").join(format!("{experiment}.{}.kept.tar.gz", profile.name()))
+}
+
+/// A record with the places where it was found.
+pub struct Found {
+    pub loaded: Loaded,
+    /// In `runs/`.
+    in_runs: bool,
+    /// In the archive that the report was made of.
+    in_archive: bool,
+    /// In any archive: it is never dropped.
+    pub archived: bool,
+}
+
+/// Every record of an experiment under a profile. Of the same run in several places, one that ended counts more than one that
+/// failed, then that of `runs/`, which has all its steps.
+///
+/// # Errors
+/// A damaged record.
+pub fn all(definition: &Definition, profile: Profile, results: &Path, from: From) -> Result<Vec<Found>, RecordError> {
+    let mut found: Vec<Found> = vec![];
+    if from == From::Everywhere {
+        let folder = results.join("runs").join(profile.name()).join(&definition.id);
+        for name in folders(&folder)? {
+            if let Some(loaded) = read_run(&folder.join(name))? {
+                found.push(Found { loaded, in_runs: true, in_archive: false, archived: false });
+            }
+        }
+    }
+    let archives = [archive(results, &definition.id, profile), kept(results, &definition.id, profile)];
+    for (number, path) in archives.iter().enumerate() {
+        for loaded in read_archive(path)? {
+            let in_archive = number == 0;
+            match found.iter_mut().find(|f| f.loaded.record.run == loaded.record.run) {
+                Some(known) => {
+                    known.in_archive |= in_archive;
+                    known.archived = true;
+                    if failed(&known.loaded.record) && !failed(&loaded.record) {
+                        known.loaded = loaded;
+                    }
+                }
+                None => found.push(Found { loaded, in_runs: false, in_archive, archived: true }),
+            }
+        }
+    }
+    Ok(found)
+}
+
+fn failed(record: &Record) -> bool {
+    matches!(record.status, Status::Failed { .. })
+}
+
+/// The place in `found` of the record that a run with these settings and this seed shows, and whether nothing but a convention
+/// decided between several. Only records of the present numerics count.
+///
+/// A record whose inputs have other digests than those beside the definition does not count. Of several that are left, the one
+/// with the inputs of the data folder is shown. Where these are not there either: a run that ended, a run of `runs/`, what the
+/// archive showed before, the device that was asked for, the smallest id. Where there are archives alone, what they showed before
+/// comes first, so that a copy of published results shows what was published.
+pub fn choose(
+    found: &[Found],
+    definition: &Definition,
+    (settings, seed): (&Map<String, Value>, u64),
+    inputs: &dyn Inputs,
+    device: Option<&str>,
+) -> Option<(usize, bool)> {
+    let of_this_run = |record: &Record| record.seed == seed && record.settings == *settings && record.is_current();
+    let mut fitting: Vec<usize> = (0..found.len()).filter(|&i| of_this_run(&found[i].loaded.record)).collect();
+    if fitting.is_empty() {
+        return None;
+    }
+    let of = |i: usize| &found[i].loaded.record;
+    if fitting.iter().any(|&i| !of(i).inputs.is_empty())
+        && let Some(now) = inputs.digests(definition, settings, false)
+    {
+        fitting.retain(|&i| !contradicts(&of(i).inputs, &now));
+    }
+    let several = |fitting: &[usize]| fitting.iter().any(|&i| of(i).inputs != of(fitting[0]).inputs);
+    let from_runs = fitting.iter().any(|&i| found[i].in_runs);
+    let now = if from_runs && several(&fitting) { inputs.digests(definition, settings, true) } else { None };
+    let is_now = |i: usize| now.as_ref().is_some_and(|now| of(i).inputs == *now);
+    let rank = |i: usize| {
+        let published = !from_runs && found[i].in_archive;
+        let asked = device.is_some_and(|device| of(i).environment.device == device);
+        let Found { in_runs, in_archive, .. } = found[i];
+        (is_now(i), published, !failed(of(i)), asked, in_runs, in_archive, Reverse(of(i).run.clone()))
+    };
+    let chosen = fitting.iter().copied().max_by_key(|&i| rank(i))?;
+    let ended = fitting.iter().filter(|&&i| !failed(of(i)) && is_now(i) == is_now(chosen)).count();
+    Some((chosen, ended > 1))
+}
+
+/// Whether two sets of digests name the same inputs with other contents.
+fn contradicts(recorded: &Map<String, Value>, now: &Map<String, Value>) -> bool {
+    recorded.len() == now.len()
+        && now.keys().all(|name| recorded.contains_key(name))
+        && now.iter().any(|(name, digest)| recorded.get(name) != Some(digest))
+}

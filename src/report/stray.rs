@@ -1,0 +1,96 @@
+//! Files in the folders of a report that the report does not make.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use crate::definition::Profile;
+
+use super::{Contents, ReportError, io};
+
+/// What a file is that the report does not make.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stray {
+    /// A table or a chart of an earlier report, or an archive whose records stand in another one now: `anode report` removes it.
+    Outdated,
+    /// Records of an experiment without a definition: `anode clean` removes them.
+    Records,
+    /// It belongs to nothing.
+    Unknown,
+}
+
+/// The files in `tables`, `timing`, `records` and the folder of charts that are not among `made`, in order. Left out are hidden
+/// files, files of experiments that are not part of this report, and archives of which no run shows a record.
+///
+/// # Errors
+/// A folder that cannot be read.
+pub fn strays(contents: Contents, made: &BTreeSet<PathBuf>) -> Result<Vec<(PathBuf, Stray)>, ReportError> {
+    let mut found = vec![];
+    let folders = ["tables", "timing", "records"].map(|name| (name, contents.results.join(name)));
+    for (kind, folder) in folders.into_iter().chain([("charts", contents.figures.to_owned())]) {
+        for (path, name) in files(&folder)? {
+            if !made.contains(&path) {
+                found.extend(judge(contents, kind, &folder, &name, made).map(|stray| (path, stray)));
+            }
+        }
+    }
+    Ok(found)
+}
+
+fn files(folder: &Path) -> Result<Vec<(PathBuf, String)>, ReportError> {
+    let entries = match std::fs::read_dir(folder) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(vec![]),
+        entries => entries.map_err(io(folder))?,
+    };
+    let mut found = vec![];
+    for entry in entries {
+        let entry = entry.map_err(io(folder))?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        // Unfinished writes among them.
+        if !name.starts_with('.') {
+            found.push((entry.path(), name));
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+fn judge(contents: Contents, kind: &str, folder: &Path, name: &str, made: &BTreeSet<PathBuf>) -> Option<Stray> {
+    let Some((stem, ends)) = split(name, kind) else { return Some(Stray::Unknown) };
+    let named = |id: &String| match kind {
+        "charts" => stem.strip_prefix(id.as_str()).is_some_and(|rest| rest.starts_with('-')),
+        _ => stem == id,
+    };
+    // Of ids that begin alike the longest names the chart.
+    let longest = |ids: &mut dyn Iterator<Item = &String>| ids.filter(|id| named(id)).map(String::len).max();
+    let own = longest(&mut contents.experiments.iter().map(|definition| &definition.id));
+    let other = longest(&mut contents.others.iter());
+    let summary = kind == "tables" && stem == "summary";
+    match kind {
+        _ if own.is_none() && other.is_none() && !summary => {
+            Some(if kind == "records" { Stray::Records } else { Stray::Unknown })
+        }
+        _ if !summary && other >= own => None,
+        // Its records are all shown now only if the report made the other archive.
+        "records" => {
+            let main = folder.join(format!("{stem}.{}.tar.gz", ends.0.name()));
+            (ends.1 == ".kept.tar.gz" && made.contains(&main)).then_some(Stray::Outdated)
+        }
+        _ => Some(Stray::Outdated),
+    }
+}
+
+/// The name of a file before the profile, and its profile with what follows.
+fn split<'a>(name: &'a str, kind: &str) -> Option<(&'a str, (Profile, &'static str))> {
+    let ends: &[&'static str] = match kind {
+        "tables" => &[".seeds.csv", ".csv"],
+        "timing" => &[".csv"],
+        "records" => &[".kept.tar.gz", ".tar.gz"],
+        _ => &[".svg", ".png"],
+    };
+    Profile::ALL.into_iter().find_map(|profile| {
+        ends.iter().find_map(|&end| {
+            let stem = name.strip_suffix(end)?.strip_suffix(profile.name())?.strip_suffix('.')?;
+            Some((stem, (profile, end)))
+        })
+    })
+}

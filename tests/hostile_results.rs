@@ -1,0 +1,258 @@
+//! Results folders are copied between people and machines: what is in them is read within limits, and nothing outside is touched.
+
+#![cfg(unix)]
+
+mod common;
+
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anode::digest::sha256;
+use anode::record::{adopt, read_archive, read_record, write_atomically};
+use common::files::{header, tarred};
+use common::{Workplace, reversal};
+use serde_json::{Value, json};
+use tar::EntryType;
+
+/// A workplace with one recorded run of `small`.
+fn recorded() -> Workplace {
+    let place = Workplace::new();
+    place.define(&reversal("small")).expect(0, &["reproduce"]);
+    place
+}
+
+fn mode(path: &Path) -> u32 {
+    std::fs::metadata(path).expect("a file").permissions().mode() & 0o777
+}
+
+fn set_mode(path: &Path, mode: u32) {
+    std::fs::set_permissions(path, PermissionsExt::from_mode(mode)).expect("permissions");
+}
+
+/// Replaces a file by a link to `target`.
+fn link(path: &Path, target: &Path) {
+    let _ = std::fs::remove_file(path);
+    symlink(target, path).expect("a link");
+}
+
+fn change(folder: &Path, change: impl FnOnce(&mut Value)) {
+    let path = folder.join("run.json");
+    let mut record = serde_json::from_slice(&std::fs::read(&path).expect("a record")).expect("JSON");
+    change(&mut record);
+    std::fs::write(path, record.to_string()).expect("written");
+}
+
+fn fifo(path: &Path) {
+    let _ = std::fs::remove_file(path);
+    assert!(Command::new("mkfifo").arg(path).status().expect("mkfifo").success());
+}
+
+#[test]
+fn a_record_names_no_file_but_its_own() {
+    let place = recorded();
+    let folder = place.run_folder("small");
+    place.write("victim", "precious");
+    let digest = sha256(b"precious");
+    for name in ["../victim", "/etc/hostname", "run.json", "times.csv", ""] {
+        change(&folder, |record| record["files"] = json!({ name: digest }));
+        let error = read_record(&folder).expect_err("refused").to_string();
+        assert!(error.contains("`files` names") && error.contains("rows.csv, steps.csv, images.json"), "{error}");
+    }
+    // Another experiment of the same run does not take such a record over, but makes its own.
+    let said = place.define(&reversal("other")).expect(0, &["run", "other"]);
+    assert!(said.contains("1 runs finished"), "{said}");
+    // Nor does the function itself, whatever it is given.
+    let (source, target) = (place.path("source"), place.path("target"));
+    let loaded = read_record(&place.run_folder("other")).expect("sound").expect("a record");
+    place.write("source/rows.csv", "x\n").write("source/secret", "precious").write("source/run.json", "{}");
+    set_mode(&source.join("rows.csv"), 0o600);
+    set_mode(&source.join("run.json"), 0o640);
+    let mut record = loaded.record;
+    record.files.insert("../source/secret".into(), json!("x"));
+    record.files.insert("secret".into(), json!("x"));
+    adopt(&source, &record, &target, "other").expect("adopted");
+    let mut names: Vec<PathBuf> = std::fs::read_dir(&target).expect("a folder").flatten().map(|e| e.path()).collect();
+    names.sort();
+    assert_eq!(names, [target.join("rows.csv"), target.join("run.json")]);
+    assert_eq!((mode(&names[0]), mode(&names[1])), (0o600, 0o640), "permissions stay");
+    link(&source.join("rows.csv"), &place.path("victim"));
+    let error = adopt(&source, &record, &target, "other").expect_err("refused").to_string();
+    assert!(error.contains("rows.csv: a symbolic link"), "{error}");
+}
+
+#[test]
+fn links_fifos_and_folders_in_place_of_files_are_refused_at_once() {
+    let place = recorded();
+    let folder = place.run_folder("small");
+    let archive = place.path("results/records/small.quick.tar.gz");
+    let elsewhere = place.path("elsewhere");
+    for (path, code) in [(folder.join("run.json"), 3), (folder.join("rows.csv"), 3), (archive, 3)] {
+        let sound = std::fs::read(&path).expect("a file");
+        std::fs::write(&elsewhere, &sound).expect("written");
+        link(&path, &elsewhere);
+        assert!(place.expect(code, &["report"]).contains("a symbolic link; allowed: regular files"));
+        fifo(&path);
+        assert!(place.expect(code, &["report"]).contains("a FIFO"));
+        link(&path, Path::new("/dev/zero"));
+        assert!(place.expect(code, &["report"]).contains("a symbolic link"));
+        std::fs::remove_file(&path).expect("removed");
+        std::fs::create_dir(&path).expect("a folder");
+        assert!(place.expect(code, &["report"]).contains("a folder; allowed: regular files"));
+        std::fs::remove_dir(&path).expect("removed");
+        // A sparse file larger than any record.
+        let sparse = std::fs::File::create(&path).expect("a file");
+        sparse.set_len(1 << 40).expect("sparse");
+        assert!(place.expect(code, &["report"]).contains("1099511627776 bytes; allowed: at most"));
+        std::fs::write(&path, sound).expect("written");
+    }
+    // A folder of runs that is a link leads elsewhere; a file beside the folders is no run.
+    std::fs::write(folder.with_file_name("notes.txt"), "mine").expect("written");
+    place.expect(0, &["report"]);
+    std::fs::rename(&folder, place.path("run")).expect("moved");
+    symlink(place.path("run"), &folder).expect("a link");
+    assert!(place.expect(3, &["report"]).contains("a symbolic link; put the folder itself here"));
+}
+
+#[test]
+fn the_lock_changes_nothing_that_it_is_not() {
+    let place = recorded();
+    let (lock, victim) = (place.path("results/.lock"), place.path("victim"));
+    std::fs::write(&victim, "precious").expect("written");
+    link(&lock, &victim);
+    assert!(place.expect(3, &["run", "small"]).contains(".lock: a symbolic link"));
+    std::fs::remove_file(&lock).expect("removed");
+    std::fs::hard_link(&victim, &lock).expect("a second name");
+    assert!(place.expect(3, &["run", "small"]).contains(".lock: the file has a second name"));
+    fifo(&lock);
+    assert!(place.expect(3, &["run", "small"]).contains(".lock: a device, a FIFO"));
+    assert!(place.expect(3, &["merge", "results", "--results", "fresh"]).contains(".lock: a device, a FIFO"));
+    link(&lock, &place.path("nowhere"));
+    assert!(place.expect(3, &["run", "small"]).contains(".lock: a symbolic link"));
+    assert!(!place.path("nowhere").exists());
+    assert_eq!(std::fs::read(&victim).expect("a file"), b"precious");
+}
+
+#[test]
+fn nothing_but_a_file_is_written_over() {
+    let place = Workplace::new();
+    fifo(&place.path("fifo"));
+    link(&place.path("null"), Path::new("/dev/null"));
+    for path in [place.path("fifo"), place.path("null"), place.path(""), "/dev/null".into()] {
+        let error = write_atomically(&path, b"x").expect_err("refused").to_string();
+        assert!(error.contains("no regular file; name another path"), "{error}");
+    }
+    place.write("victim", "precious");
+    link(&place.path("link"), &place.path("victim"));
+    write_atomically(&place.path("link"), b"x").expect("written");
+    assert_eq!(std::fs::read(place.path("victim")).expect("a file"), b"precious", "a link is replaced, not followed");
+}
+
+#[test]
+fn a_merge_copies_the_files_of_runs_and_nothing_else() {
+    let place = recorded();
+    let folder = place.run_folder("small");
+    std::fs::write(folder.join("notes.txt"), "mine").expect("written");
+    std::fs::write(folder.join("times.csv"), "step,seconds\n").expect("written");
+    std::fs::create_dir(folder.join("deep")).expect("a folder");
+    set_mode(&folder.join("rows.csv"), 0o600);
+    place.expect(0, &["merge", "results", "--results", "fresh"]);
+    let copy = place.path("fresh/runs/quick/small").join(folder.file_name().expect("a name"));
+    let mut names: Vec<String> = std::fs::read_dir(&copy)
+        .expect("a folder")
+        .flatten()
+        .map(|e| e.file_name().to_string_lossy().into_owned())
+        .collect();
+    names.sort();
+    assert_eq!(names, ["rows.csv", "run.json", "times.csv"]);
+    assert_eq!(mode(&copy.join("rows.csv")), 0o600);
+
+    place.write("victim", "precious");
+    for name in ["times.csv", "checkpoint.safetensors"] {
+        let into = format!("fresh-{name}");
+        link(&folder.join(name), &place.path("victim"));
+        let said = place.expect(3, &["merge", "results", "--results", &into]);
+        assert!(said.contains(name) && said.contains("a symbolic link"), "{said}");
+        std::fs::remove_file(folder.join(name)).expect("removed");
+        std::fs::File::create(folder.join(name)).expect("a file").set_len(1 << 40).expect("sparse");
+        let said = place.expect(3, &["merge", "results", "--results", &into]);
+        assert!(said.contains("a file of this name has at most"), "{said}");
+        std::fs::remove_file(folder.join(name)).expect("removed");
+        let runs = place.path(&into).join("runs/quick/small");
+        let left =
+            std::fs::read_dir(runs).map_or(0, |found| found.flatten().filter(|e| !is_partial(&e.path())).count());
+        assert_eq!(left, 0, "no half copied run");
+    }
+    // Neither a run nor an experiment that is a link.
+    for folder in [folder.clone(), place.path("results/runs/quick/small")] {
+        let aside = place.path("aside");
+        std::fs::rename(&folder, &aside).expect("moved");
+        symlink(&aside, &folder).expect("a link");
+        let said = place.expect(3, &["merge", "results", "--results", "fresh-links"]);
+        assert!(said.contains("a symbolic link; put the folder itself here"), "{said}");
+        std::fs::remove_file(&folder).expect("removed");
+        std::fs::rename(&aside, &folder).expect("moved back");
+    }
+}
+
+fn is_partial(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(".partial-"))
+}
+
+/// What reading an archive of these bytes says.
+fn refused(tar: &[u8]) -> String {
+    let place = tempfile::tempdir().expect("a folder");
+    let path = place.path().join("a.tar.gz");
+    std::fs::write(&path, common::files::gzipped(tar)).expect("written");
+    read_archive(&path).expect_err("refused").to_string()
+}
+
+#[test]
+fn an_archive_holds_the_files_of_records_and_nothing_else() {
+    let run = "0123456789abcdef";
+    for name in ["run.json", "a/run.json", "../0123456789abcdef/run.json", "0123456789ABCDEF/run.json"] {
+        assert!(refused(&tarred([(name, &b"{}"[..])])).contains("is no file of a record"), "{name}");
+    }
+    for name in ["notes.txt", "checkpoint.safetensors", "../run.json", "deep/run.json"] {
+        let name = format!("{run}/{name}");
+        assert!(refused(&tarred([(&*name, &b"{}"[..])])).contains("is no file of a record"), "{name}");
+    }
+    let record = format!("{run}/run.json");
+    let twice = tarred([(&*record, &b"{}"[..]), (&*record, &b"{}"[..])]);
+    assert!(refused(&twice).contains("comes twice"));
+    for kind in [EntryType::Symlink, EntryType::Link, EntryType::Directory, EntryType::GNUSparse, EntryType::Fifo] {
+        assert!(refused(header(&record, kind, 0).as_bytes()).contains("is no regular file"), "{kind:?}");
+    }
+    for kind in [EntryType::GNULongName, EntryType::XHeader, EntryType::XGlobalHeader] {
+        assert!(refused(header("pax", kind, 1 << 40).as_bytes()).contains("is no file of a record"), "{kind:?}");
+    }
+    let large = header(&record, EntryType::Regular, 1 << 40);
+    assert!(refused(large.as_bytes()).contains("more than records can have"));
+    let cut = header(&record, EntryType::Regular, 100);
+    assert!(refused(&[cut.as_bytes(), &b"{"[..]].concat()).contains("not an archive of records"));
+}
+
+#[test]
+fn a_run_id_with_a_separator_makes_no_archive() {
+    let place = recorded();
+    let sound = read_archive(&place.path("results/records/small.quick.tar.gz")).expect("records");
+    for run in ["a/b", "..", "", "0123456789abcdeF", "0123456789abcdef0", "C:\\x"] {
+        let mut records = sound.clone();
+        records[0].record.run = run.into();
+        let error = anode::record::to_archive(&records).expect_err("refused").to_string();
+        assert!(error.contains("no id of a run"), "{run}: {error}");
+    }
+    let twice = [sound.clone(), sound].concat();
+    assert!(anode::record::to_archive(&twice).expect_err("refused").to_string().contains("comes twice"));
+}
+
+#[test]
+fn an_image_has_as_many_pixels_as_it_says() {
+    let place = recorded();
+    let folder = place.run_folder("small");
+    let images = json!([{ "name": "input", "height": 4_294_967_296u64, "width": 4_294_967_296u64, "pixels": [] }]);
+    std::fs::write(folder.join("images.json"), images.to_string()).expect("written");
+    change(&folder, |record| record["files"]["images.json"] = sha256(images.to_string().as_bytes()).into());
+    let error = read_record(&folder).expect_err("refused").to_string();
+    assert!(error.contains("0 pixels, but height 4294967296"), "{error}");
+}
