@@ -259,7 +259,8 @@ fn a_fault_is_no_result() {
         definition["expectation"]["checks"][0]["rule"] = json!({ "within": { "column": "rho", "min": 1.0 } });
         let place = Workplace::new();
         place.define(&definition).write("experiments/anode/one.csv", "0.5\n");
-        place.expect(1, &["run", "fault"]);
+        let output = place.run(&["run", "fault"]);
+        assert_eq!(output.status.code(), Some(1), "{stepping}: the run failed, or was refused");
         place.expect(0, &["report"]);
         let report = std::fs::read_to_string(place.path("results/REPORT.md")).expect("a report");
         assert!(!report.contains("confirmed"), "{stepping}: {report}");

@@ -18,6 +18,21 @@ fn settings() -> Map<String, Value> {
     anode::definition::typed_settings(anode::definition::StudyKind::Training, settings).expect("sound settings")
 }
 
+/// A folder for a run, whose name is part of what a checkpoint belongs to.
+struct Folder(tempfile::TempDir);
+
+impl Folder {
+    fn new() -> Self {
+        let folder = Self(tempfile::tempdir().expect("a folder"));
+        std::fs::create_dir(folder.path()).expect("a folder");
+        folder
+    }
+
+    fn path(&self) -> std::path::PathBuf {
+        self.0.path().join("run")
+    }
+}
+
 /// Trains in `folder` until `steps` steps are done; tells the step it began at, and its row where it came to the end.
 fn train(folder: &Path, steps: u64) -> (u64, Option<Row>) {
     let place = Place { definition: ".".into(), data: None };
@@ -51,9 +66,9 @@ fn train(folder: &Path, steps: u64) -> (u64, Option<Row>) {
 
 #[test]
 fn an_edited_log_is_not_believed() {
-    let whole = tempfile::tempdir().expect("a folder");
-    let (_, expected) = train(whole.path(), u64::MAX);
-    let expected = (expected.expect("the end"), StepLog::read(whole.path()).expect("a log"));
+    let whole = Folder::new();
+    let (_, expected) = train(&whole.path(), u64::MAX);
+    let expected = (expected.expect("the end"), StepLog::read(&whole.path()).expect("a log"));
     type Edit = fn(&str) -> String;
     // The checkpoints are of steps 7, where it stopped, and 6.
     let edits: [(&str, Edit, u64); 8] = [
@@ -66,10 +81,10 @@ fn an_edited_log_is_not_believed() {
         ("a step", |log| log.replacen("\n3,", "\n4,", 1), 0),
         ("a line", |log| edited(log, 2, "1,", ""), 0),
     ];
-    let stopped = tempfile::tempdir().expect("a folder");
-    assert_eq!(train(stopped.path(), 7).1, None);
+    let stopped = Folder::new();
+    assert_eq!(train(&stopped.path(), 7).1, None);
     for (what, edit, begins) in edits {
-        let folder = tempfile::tempdir().expect("a folder");
+        let folder = Folder::new();
         for entry in std::fs::read_dir(stopped.path()).expect("files").flatten() {
             std::fs::copy(entry.path(), folder.path().join(entry.file_name())).expect("copied");
         }
@@ -78,9 +93,9 @@ fn an_edited_log_is_not_believed() {
         let changed = edit(&log);
         assert_eq!(what == "nothing", changed == log, "{what}");
         std::fs::write(&path, changed).expect("written");
-        let (first, row) = train(folder.path(), u64::MAX);
+        let (first, row) = train(&folder.path(), u64::MAX);
         assert_eq!(first, begins, "{what}: where it continues");
-        assert_eq!((row.expect("the end"), StepLog::read(folder.path()).expect("a log")), expected, "{what}");
+        assert_eq!((row.expect("the end"), StepLog::read(&folder.path()).expect("a log")), expected, "{what}");
     }
 }
 
@@ -111,11 +126,11 @@ fn without_digest(path: &Path) {
 
 #[test]
 fn checkpoints_of_earlier_versions_are_resumed_if_header_and_steps_fit() {
-    let whole = tempfile::tempdir().expect("a folder");
-    let (_, expected) = train(whole.path(), u64::MAX);
+    let whole = Folder::new();
+    let (_, expected) = train(&whole.path(), u64::MAX);
     for (renamed, begins) in [(false, 7), (true, 0)] {
-        let folder = tempfile::tempdir().expect("a folder");
-        train(folder.path(), 7);
+        let folder = Folder::new();
+        train(&folder.path(), 7);
         for name in anode::record::CHECKPOINTS {
             without_digest(&folder.path().join(name));
         }
@@ -124,7 +139,7 @@ fn checkpoints_of_earlier_versions_are_resumed_if_header_and_steps_fit() {
             let log = std::fs::read_to_string(&path).expect("a log");
             std::fs::write(&path, log.replacen("loss", "lss", 1)).expect("written");
         }
-        let (first, row) = train(folder.path(), u64::MAX);
+        let (first, row) = train(&folder.path(), u64::MAX);
         assert_eq!((first, row), (begins, expected.clone()), "renamed: {renamed}");
     }
 }

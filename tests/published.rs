@@ -84,7 +84,8 @@ fn every_published_file_that_was_changed_lost_or_added_is_named() {
         std::fs::write(&path, bytes).expect("written");
     }
     place.write("results/tables/gone.quick.csv", "x\n1\n").write("figures/notes.txt", "mine");
-    assert_eq!(verify(), [("results/tables/gone.quick.csv".to_owned(), "made by no record".to_owned())]);
+    let nothing = |path: &str| (path.to_owned(), "belongs to nothing".to_owned());
+    assert_eq!(verify(), [nothing("results/tables/gone.quick.csv"), nothing("figures/notes.txt")]);
 }
 
 #[test]

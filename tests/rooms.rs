@@ -40,7 +40,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ),
     ("plan", &["definition", "record", "study", "digest"]),
     ("runner", &["definition", "plan", "study", "record", "files"]),
-    ("report", &["definition", "record", "ode", "gradient", "evolution"]),
+    ("report", &["definition", "record", "ode", "gradient", "evolution", "files"]),
     (
         "cli",
         &[

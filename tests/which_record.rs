@@ -94,7 +94,7 @@ fn inputs_that_are_not_there_leave_what_was_published() {
     is_reproduced_by_a_clone(&place);
     std::fs::rename(place.path("results/runs"), place.path("runs-aside")).expect("moved");
     let said = place.expect(0, &["report"]);
-    assert!(said.contains(&format!("shown is seed=0: run {}", mnist.0[0])), "{said}");
+    assert!(said.contains(&format!("shown is plain seed=0: run {}", mnist.0[0])), "{said}");
     // Where runs are there, those of the inputs that are there now count.
     std::fs::rename(place.path("runs-aside"), place.path("results/runs")).expect("moved back");
     place.expect(0, &["report"]);

@@ -100,7 +100,10 @@ impl<'a> Results<'a> {
             loaded.steps = thin(loaded.steps);
             found.runs.push(RunResult { loaded, settings: flat });
             if unsure {
-                let run = found.runs.last().map(|run| format!("{}: run {}", found.name(run), run.loaded.record.run));
+                let run = found
+                    .runs
+                    .last()
+                    .map(|run| format!("{} {}: run {}", definition.id, found.name(run), run.loaded.record.run));
                 found.unsure.extend(run);
             }
         }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use crate::definition::Profile;
+use crate::files;
 
 use super::artefacts::artefacts;
 use super::results::From;
@@ -47,9 +48,11 @@ pub fn verify(contents: Contents, profile: Profile) -> Result<(usize, Vec<Differ
     let mut differences = vec![];
     let mut differs = |path: &Path, what| differences.push(Difference { path: path.to_owned(), what });
     for (path, bytes) in &made {
-        match std::fs::read(path) {
+        // What is longer differs, and is not read.
+        match files::read(path, bytes.len() as u64) {
             Ok(found) if found == *bytes => {}
             Ok(_) => differs(path, "differs"),
+            Err(e) if e.kind() == std::io::ErrorKind::FileTooLarge => differs(path, "differs"),
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => differs(path, "missing"),
             Err(e) => return Err(io(path)(e)),
         }
