@@ -3,9 +3,10 @@
 #[path = "common/block_gradients.rs"]
 mod block_gradients;
 
-use anode::gradient::{AdaptiveBlock, Block, Ledger, Method};
+use anode::gradient::{AdaptiveBlock, Block, COUPLING, Ledger, Method, reference};
 use anode::ode::{
-    Adaptive, Controller, DifferentiableField, Grid, SOLVERS, SolveError, integrate, relative_distance, solver,
+    Adaptive, Controller, DifferentiableField, Grid, SOLVERS, SolveError, integrate, integrate_adaptive,
+    relative_distance, solver,
 };
 use anode::problems::Dense;
 use block_gradients::{end, finite_differences, gradient, numbers, slope};
@@ -189,12 +190,13 @@ proptest! {
 
     #[test]
     fn online_snapshots_give_the_bits_of_full_storage_on_the_accepted_steps(
-        m in 1usize..8, exponent in 2i32..9, n in 1usize..6, seed in any::<u32>(), controller in 0usize..3,
+        m in 1usize..8, exponent in 2i32..9, n in 1usize..6, seed in any::<u32>(), controller in 0usize..4,
         name in prop::sample::select(vec!["heun", "bogacki-shampine", "dormand-prince", "tsitouras"]),
     ) {
         let field = Dense::<f64>::tanh(n);
         let (z0, w) = (numbers::<f64>(seed.into(), n, 1.0), numbers::<f64>(u64::from(seed) + 1, n * n, 2.0));
-        let controller = [Controller::Matlab, Controller::Torchdiffeq, Controller::ProportionalIntegral][controller];
+        let controller =
+            [Controller::Matlab, Controller::Torchdiffeq, Controller::Scipy, Controller::ProportionalIntegral][controller];
         let control = Adaptive { controller, ..Adaptive::new(10f64.powi(-exponent), 1e-9) };
         let adaptive = AdaptiveBlock { field: &field, tableau: solver(name).unwrap(), control, span: (0.0, 1.0) };
         let (state, tape) = (8 * n, adaptive.tableau.solution_stages() * 16 * n);
@@ -208,4 +210,98 @@ proptest! {
         prop_assert_eq!(&online, &full);
         prop_assert_eq!(&anode, &full);
     }
+}
+
+#[test]
+fn the_drift_of_a_reversible_solver_is_measured_and_bounds_the_gradient() {
+    let field = Dense::<f64>::tanh(4);
+    let (z0, w) = (numbers(1, 4, 1.0), numbers(2, 16, 0.5));
+    let run = |steps: usize| {
+        let block = Block { field: &field, tableau: solver("euler").unwrap(), grid: Grid::unit(steps) };
+        Method::Reversible.gradient(&block, &z0, &w, |z| z.clone())
+    };
+    // Rounding grows by 1 / lambda a step.
+    let drifts = [100, 5_000, 10_000].map(|steps| run(steps).unwrap().cost.reversal_drift);
+    assert!(drifts[0] > 0.0 && drifts[0] < 1e-13, "{drifts:?}");
+    let growth = (drifts[2] / drifts[1]).ln() / 5_000.0;
+    assert!((growth + COUPLING.ln()).abs() < 2e-4, "{growth} a step: {drifts:?}");
+    match run(30_000) {
+        Err(error @ SolveError::Drift { steps: 30_000, drift, .. }) => {
+            assert!(drift > 1e-3 && !error.is_divergence(), "{drift}");
+            assert!(error.to_string().contains("revolve:M"), "{error}");
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_gradient_within_the_bound_on_the_drift_is_right_to_about_the_drift() {
+    // dz/dt = theta z in one dimension: the coupled steps are linear, and their derivatives follow from a product of matrices.
+    let field = Dense::<f64>::new(1, anode::kernels::Activation::None, 1.0);
+    for (steps, theta) in [(200, -1.3), (10_000, -1.3), (10_000, 0.7)] {
+        let block = Block { field: &field, tableau: solver("euler").unwrap(), grid: Grid::unit(steps) };
+        let found = Method::Reversible.gradient(&block, &vec![0.8], &vec![theta], |_| vec![1.0]).unwrap();
+        // y' = l y + (1 - l + x) z, z' = z - (-x) y' with x = h theta, and the same for the derivatives by theta.
+        let (l, h) = (COUPLING, 1.0 / steps as f64);
+        let x = h * theta;
+        let (mut y, mut z, mut dy, mut dz) = (0.8, 0.8, 0.0, 0.0);
+        for _ in 0..steps {
+            (dy, y) = (l * dy + (1.0 - l + x) * dz + h * z, l * y + (1.0 - l + x) * z);
+            (dz, z) = (dz + x * dy + h * y, z + x * y);
+        }
+        let (of_z0, of_theta) = ((found.z0[0] - y / 0.8).abs() / y.abs(), (found.theta[0] - dy).abs() / dy.abs());
+        let drift = found.cost.reversal_drift;
+        assert!(of_z0 < 1e-11, "{of_z0:e}");
+        assert!(of_theta < 1e-11 + 10.0 * drift, "Nt = {steps}: {of_theta:e}, drift {drift:e}");
+    }
+}
+
+#[test]
+fn leapfrog_measures_its_drift_too() {
+    let field = Dense::<f64>::tanh(3);
+    let (z0, w) = (numbers(3, 3, 1.0), numbers(4, 9, 2.0));
+    let drift = |steps: usize| {
+        let block = Block { field: &field, tableau: solver("euler").unwrap(), grid: Grid::unit(steps) };
+        Method::Leapfrog.gradient(&block, &z0, &w, |z| z.clone()).unwrap().cost.reversal_drift
+    };
+    // Its way back does not amplify rounding.
+    assert!(drift(10_000) > 0.0 && drift(10_000) < 1e-11, "{:e}", drift(10_000));
+}
+
+#[test]
+fn the_reference_is_right_across_kinks_and_says_how_well_it_is_known() {
+    // dz/dt = max(0, z_2) and -1 for z_2 = 0.5 - t: z_1(1) = z_1(0) + z_2(0)^2 / 2, whose derivative by z_2(0) is z_2(0), by theta
+    // (a factor of the first rate) z_2(0)^2 / 2. The kink at t = z_2(0) lies on no step.
+    let field = anode::ode::ClosureField(
+        |_, z: &[f64], theta: &[f64], dz: &mut [f64]| dz.copy_from_slice(&[theta[0] * z[1].max(0.0), -1.0]),
+        |_, z: &[f64], theta: &[f64], c: &[f64], z_bar: &mut [f64], theta_bar: &mut [f64]| {
+            z_bar[1] += if z[1] > 0.0 { theta[0] * c[0] } else { 0.0 };
+            theta_bar[0] += z[1].max(0.0) * c[0];
+        },
+    );
+    let block = AdaptiveBlock {
+        field: &field,
+        tableau: solver("dormand-prince").unwrap(),
+        control: Adaptive::new(1e-12, 1e-12),
+        span: (0.0, 1.0),
+    };
+    for start in [0.437, 0.1, 0.73] {
+        let z0 = vec![1.0, start];
+        let found = reference(&block, &z0, &vec![2.0], |_| vec![1.0, 0.0]).unwrap();
+        let errors = [found.z0[0] - 1.0, found.z0[1] - 2.0 * start, found.theta[0] - start * start / 2.0].map(f64::abs);
+        let known = found.uncertainty_z0.max(found.uncertainty_theta);
+        assert!(known < 1e-8 && errors.iter().all(|e| *e <= known.max(1e-11)), "{errors:?} {known:e}");
+        // The steps that the forward solve accepts do not see the kink of the adjoint.
+        let forward = integrate_adaptive(&field, block.tableau, block.control, block.span, &z0, &vec![2.0]).unwrap();
+        let steps = Block { field: &field, tableau: block.tableau, grid: Grid::Times(forward.times) };
+        let naive = Method::Full.gradient(&steps, &z0, &vec![2.0], |_| vec![1.0, 0.0]).unwrap();
+        let off = (naive.z0[1] - 2.0 * start).abs();
+        assert!(off > 1e-7, "{off:e}");
+    }
+    // A smooth field: as the exact solution says, and as well known.
+    let linear = Dense::<f64>::new(1, anode::kernels::Activation::None, 1.0);
+    let block = AdaptiveBlock { field: &linear, tableau: block.tableau, control: block.control, span: (0.0, 1.0) };
+    let found = reference(&block, &vec![1.5], &vec![-0.7], |z| z.clone()).unwrap();
+    let end = 1.5 * (-0.7f64).exp();
+    assert!((found.theta[0] - end * end).abs() < 1e-11 && found.uncertainty_theta < 1e-11, "{found:?}");
 }

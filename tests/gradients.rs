@@ -187,6 +187,17 @@ fn costs_are_those_of_the_theory() {
         assert_eq!(found.function_evaluations, evaluations(steps), "{method}");
         assert_eq!(found.peak_bytes, peak, "{method}");
     }
+    // The rows of docs/mathematics.md: steps recomputed, and the tapes of the longest stretch.
+    assert_eq!((cost(Method::Full).replayed_steps, cost(Method::Anode).replayed_steps), (0, nt as u64));
+    for m in 1..=nt {
+        let repeats = (1..).find(|&r| anode::gradient::binomial(m + r, m) >= nt).unwrap();
+        let formula = repeats * nt - anode::gradient::binomial(m + repeats, repeats - 1);
+        assert_eq!(cost(Method::Revolve(m)).replayed_steps, formula as u64, "revolve:{m}");
+        let uniform = cost(Method::Uniform(m));
+        assert_eq!(uniform.replayed_steps, nt as u64, "uniform:{m}");
+        let stretch = nt.div_ceil(m) * tape;
+        assert!(uniform.peak_bytes >= stretch && uniform.peak_bytes <= (m - 1) * state + stretch, "uniform:{m}");
+    }
     let interpolated = cost(Method::InterpolatedAdjoint);
     assert_eq!(interpolated.function_evaluations, evaluations(2 * nt) + 1, "one more for the rate at the end");
     assert_eq!(interpolated.peak_bytes, 2 * (nt + 1) * state);

@@ -81,6 +81,7 @@ impl<R: Real> Chain<R> {
             }
         }
         system.start_vjp(&bar.0, w0_bar);
+        ledger.drifted(own.cost().reversal_drift);
         ledger.free(self.bytes);
         Ok(())
     }

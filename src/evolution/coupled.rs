@@ -82,14 +82,20 @@ impl<R: Real, D: Device, F: DifferentiableField<Vector = D::Buffer<R>>> CoupledF
         Self { device, field, system, nodes }
     }
 
-    /// The state at t = 0.
+    /// The state at t = 0. Weights of the wrong length are refused by the first evaluation.
     pub fn start(&self, z0: D::Buffer<R>, w0: &[R]) -> Coupled<R, D> {
         Pair(z0, Stack(self.system.start(w0)))
     }
 
     /// Adds the cotangent of w(0) for the cotangent of the state at t = 0.
-    pub fn start_vjp(&self, bar: &Coupled<R, D>, w0_bar: &mut [R]) {
+    ///
+    /// # Errors
+    /// Vectors of the wrong length.
+    pub fn start_vjp(&self, bar: &Coupled<R, D>, w0_bar: &mut [R]) -> Result<(), FieldError> {
+        self.system.check(&bar.1.0)?;
+        expect_len("weight gradient", w0_bar.len(), self.system.weights.weights())?;
         self.system.start_vjp(&bar.1.0, w0_bar);
+        Ok(())
     }
 
     fn terms(&self, t: f64) -> Vec<Term> {
@@ -117,8 +123,11 @@ impl<R: Real, D: Device, F: DifferentiableField<Vector = D::Buffer<R>>> CoupledF
     }
 
     fn check(&self, state: &Coupled<R, D>, parameters: &Coupled<R, D>) -> Result<(), FieldError> {
-        expect_len("coupled state", state.1.0.len(), self.system.memory.parts())?;
-        expect_len("coupled parameters", parameters.1.0.len(), 1 + 2 * self.nodes.len())
+        self.system.check(&state.1.0)?;
+        expect_len("coupled parameters", parameters.1.0.len(), 1 + 2 * self.nodes.len())?;
+        let past = parameters.1.0[1..].iter();
+        past.into_iter()
+            .try_for_each(|part| expect_len("weights of the past", part.len(), self.system.weights.weights()))
     }
 }
 
@@ -157,6 +166,8 @@ impl<R: Real, D: Device, F: DifferentiableField<Vector = D::Buffer<R>>> Differen
         v_bar: &mut Self::Vector,
         p_bar: &mut Self::Vector,
     ) -> Result<(), FieldError> {
+        self.check(cotangent, p)?;
+        self.check(v_bar, p_bar)?;
         let (bars, p_bars) = (&mut v_bar.1.0, &mut p_bar.1.0);
         let mut theta_bar = tape.theta.zeros_like();
         self.field.vjp(&tape.field, &tape.theta, &cotangent.0, &mut v_bar.0, &mut theta_bar)?;

@@ -88,6 +88,13 @@ impl<R: Real> WeightField<R> {
         self.law.terms == Terms::Constant || self.pieces.is_empty()
     }
 
+    /// Refuses weights, parameters and rates (or cotangents) of another length.
+    fn check(&self, w: &[R], p: &[R], rates: &[R]) -> Result<(), FieldError> {
+        expect_len("weights", w.len(), self.len)?;
+        expect_len("evolution parameters", p.len(), self.parameters)?;
+        expect_len("weight rates", rates.len(), self.len)
+    }
+
     /// The name of each number of p: `piece0.group2.diffusion`.
     pub fn parameter_names(&self) -> Vec<String> {
         let mut names = vec![];
@@ -159,7 +166,7 @@ impl<R: Real> VectorField for WeightField<R> {
     type Vector = Vec<R>;
 
     fn eval(&self, _: At, w: &Vec<R>, p: &Vec<R>, dw: &mut Vec<R>) -> Result<(), FieldError> {
-        expect_len("weights", w.len(), self.len)?;
+        self.check(w, p, dw)?;
         dw.fill(R::zero());
         if self.is_constant() {
             return Ok(());
@@ -177,7 +184,7 @@ impl<R: Real> DifferentiableField for WeightField<R> {
     type Tape = WeightTape<R>;
 
     fn eval_taped(&self, _: At, w: &Vec<R>, p: &Vec<R>, dw: &mut Vec<R>) -> Result<WeightTape<R>, FieldError> {
-        expect_len("weights", w.len(), self.len)?;
+        self.check(w, p, dw)?;
         dw.fill(R::zero());
         let mut slopes = vec![];
         if !self.is_constant() {
@@ -203,6 +210,8 @@ impl<R: Real> DifferentiableField for WeightField<R> {
         p_bar: &mut Vec<R>,
     ) -> Result<(), FieldError> {
         expect_len("cotangent", cotangent.len(), self.len)?;
+        self.check(&tape.w, p, w_bar)?;
+        expect_len("gradient for the evolution parameters", p_bar.len(), self.parameters)?;
         if self.is_constant() {
             return Ok(());
         }

@@ -72,7 +72,10 @@ impl<R: Real> ExactFlow<R> {
         w_bar: &mut [R],
         p_bar: &mut [R],
     ) -> Result<(), FieldError> {
+        expect_len("weights", w0.len(), self.field.weights())?;
         expect_len("cotangent", cotangent.len(), self.field.weights())?;
+        expect_len("weight gradient", w_bar.len(), self.field.weights())?;
+        expect_len("gradient for the evolution parameters", p_bar.len(), self.field.parameters())?;
         let mut constant = vec![true; w0.len()];
         for group in self.groups(p)? {
             let (kernels, grid, range) = (self.kernels(t, &group), self.grid(&group), group.range.clone());

@@ -103,6 +103,7 @@ impl<R: Real, D: Device, F: DifferentiableField<Vector = D::Buffer<R>>> Differen
         z_bar: &mut Self::Vector,
         given_bar: &mut Self::Vector,
     ) -> Result<(), FieldError> {
+        expect_len("gradient for the weights given", given_bar.len(), given.len())?;
         let mut theta_bar = tape.theta.zeros_like();
         self.field.vjp(&tape.field, &tape.theta, cotangent, z_bar, &mut theta_bar)?;
         match &self.source {

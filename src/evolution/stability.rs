@@ -45,6 +45,9 @@ impl<R: Real> WeightField<R> {
     /// The first unstable set of coefficients, with the bound and the least number of steps. Coefficients that are not
     /// finite.
     pub fn check_stability(&self, p: &[R], tableau: &ButcherTableau, h: f64) -> Result<(), SolveError> {
+        if !(h.is_finite() && h > 0.0) {
+            return Err(SolveError::Argument(format!("steps of size {h}; allowed: finite sizes above 0")));
+        }
         if self.is_constant() {
             return Ok(());
         }

@@ -2,7 +2,7 @@
 
 use crate::gradient::{Block, Ledger, Method, Trajectory};
 use crate::kernels::{Cpu, Device};
-use crate::ode::{DifferentiableField, Grid, Pair, Real, SolveError, Stack, Vector};
+use crate::ode::{DifferentiableField, Grid, Pair, Real, SolveError, Stack, Vector, expect_shape};
 
 use super::chain::{Chain, cut_grid, theta_vjp};
 use super::coupled::{Coupled, CoupledField};
@@ -206,7 +206,7 @@ impl<R: Real, D: Device, F: DifferentiableField<Vector = D::Buffer<R>>> CoupledT
     /// From `cotangent` = dJ/dz(1): adds dJ/dw(0) and dJ/dp to `parameters_bar` and returns dJ/dz(0).
     ///
     /// # Errors
-    /// See [`SolveError`]; `parameters_bar` then holds a part of the sum.
+    /// Vectors that do not fit the block or its state. Else see [`SolveError`]; `parameters_bar` then holds a part of the sum.
     pub fn backward(
         self,
         block: &CoupledBlock<F, R, D>,
@@ -216,6 +216,10 @@ impl<R: Real, D: Device, F: DifferentiableField<Vector = D::Buffer<R>>> CoupledT
         ledger: &Ledger,
     ) -> Result<D::Buffer<R>, SolveError> {
         let (device, len) = (&block.device, block.weights.weights());
+        let count = [block.parameter_count()];
+        expect_shape("the parameters", &[parameters.len()], "the block", &count)?;
+        expect_shape("the gradient for the parameters", &[parameters_bar.len()], "the block", &count)?;
+        expect_shape("the cotangent", &cotangent.shape(), "the state", &self.end().shape())?;
         let p = || Stack(vec![parameters[len..].to_vec()]);
         match self.kept {
             Kept::Plain { sweep, theta } => {
@@ -251,7 +255,8 @@ impl<R: Real, D: Device, F: DifferentiableField<Vector = D::Buffer<R>>> CoupledT
                 let mut bars = parameters.zeros_like();
                 let start = sweep.backward(&block.block(&coupled), &parameters, &end, &mut bars, ledger)?;
                 let (w0_bar, p_bar) = parameters_bar.split_at_mut(len);
-                coupled.start_vjp(&start, w0_bar);
+                let wrong = |source| SolveError::Field { step: 0, stage: 0, t: 0.0, source };
+                coupled.start_vjp(&start, w0_bar).map_err(wrong)?;
                 let (parameters, mut bars) = (parameters.1, bars.1);
                 if let Some(chain) = history {
                     ledger.free(parameters.bytes());

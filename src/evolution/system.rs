@@ -66,8 +66,14 @@ impl<R: Real> WeightSystem<R> {
         state.iter().try_for_each(|part| expect_len("weights", part.len(), self.weights.weights()))
     }
 
+    /// The evolution parameters, which stand first among the parameters.
+    fn first<'a>(&self, p: &'a Stack<Vec<R>>) -> Result<&'a Vec<R>, FieldError> {
+        p.0.first().ok_or(FieldError::Shape { what: "parts of the evolution parameters", expected: 1, found: 0 })
+    }
+
     pub(super) fn rates(&self, at: At, state: &[Vec<R>], p: &Vec<R>, rates: &mut [Vec<R>]) -> Result<(), FieldError> {
         self.check(state)?;
+        self.check(rates)?;
         self.weights.eval(at, &state[0], p, &mut rates[0])?;
         self.memory_rate(state, rates);
         Ok(())
@@ -81,6 +87,7 @@ impl<R: Real> WeightSystem<R> {
         rates: &mut [Vec<R>],
     ) -> Result<WeightTape<R>, FieldError> {
         self.check(state)?;
+        self.check(rates)?;
         let tape = self.weights.eval_taped(at, &state[0], p, &mut rates[0])?;
         self.memory_rate(state, rates);
         Ok(tape)
@@ -106,6 +113,7 @@ impl<R: Real> WeightSystem<R> {
         p_bar: &mut Vec<R>,
     ) -> Result<(), FieldError> {
         self.check(cotangent)?;
+        self.check(bars)?;
         self.weights.vjp(tape, p, &cotangent[0], &mut bars[0], p_bar)?;
         let ([_, c @ ..], [w_bar, rest @ ..]) = (cotangent, bars) else { return Ok(()) };
         match (self.memory.kernel, c, rest) {
@@ -128,7 +136,7 @@ impl<R: Real> VectorField for WeightSystem<R> {
     type Vector = Stack<Vec<R>>;
 
     fn eval(&self, at: At, v: &Self::Vector, p: &Self::Vector, dv: &mut Self::Vector) -> Result<(), FieldError> {
-        self.rates(at, &v.0, &p.0[0], &mut dv.0)
+        self.rates(at, &v.0, self.first(p)?, &mut dv.0)
     }
 }
 
@@ -142,7 +150,7 @@ impl<R: Real> DifferentiableField for WeightSystem<R> {
         p: &Self::Vector,
         dv: &mut Self::Vector,
     ) -> Result<WeightTape<R>, FieldError> {
-        self.rates_taped(at, &v.0, &p.0[0], &mut dv.0)
+        self.rates_taped(at, &v.0, self.first(p)?, &mut dv.0)
     }
 
     fn vjp(
@@ -153,7 +161,10 @@ impl<R: Real> DifferentiableField for WeightSystem<R> {
         v_bar: &mut Self::Vector,
         p_bar: &mut Self::Vector,
     ) -> Result<(), FieldError> {
-        self.rates_vjp(tape, &p.0[0], &cotangent.0, &mut v_bar.0, &mut p_bar.0[0])
+        let found = p_bar.0.len();
+        let p_bar =
+            p_bar.0.first_mut().ok_or(FieldError::Shape { what: "parts of the gradient", expected: 1, found })?;
+        self.rates_vjp(tape, self.first(p)?, &cotangent.0, &mut v_bar.0, p_bar)
     }
 
     fn tape_bytes(&self, tape: &WeightTape<R>) -> usize {

@@ -11,6 +11,7 @@ use crate::ode::{
 use super::continuous::{Node, hermite};
 use super::executor::Paused;
 use super::online::OnlineSnapshots;
+use super::signature::Signature;
 use super::{Action, Block, Ledger, Method};
 
 /// z(t1) from z(t0) with steps chosen by tolerance.
@@ -47,9 +48,12 @@ pub struct AdaptiveBlock<'a, F> {
 pub struct AdaptiveTrajectory<F: DifferentiableField> {
     solution: Solution<F::Vector>,
     kept: Kept<F>,
+    signature: Signature,
 }
 
 enum Kept<F: DifferentiableField> {
+    /// An empty span: the end is the start.
+    Nothing,
     /// Snapshots and the schedule of the backward sweep.
     Schedule(Paused<F>),
     /// The end of the forward sweep.
@@ -117,6 +121,10 @@ impl Method {
         solution.last.clear();
         ledger.rejected(solution.rejected);
         let steps = solution.times.len() - 1;
+        let signature = Signature::new(block.tableau.name, block.ends(), z0, theta);
+        if steps == 0 {
+            return Ok(AdaptiveTrajectory { solution, kept: Kept::Nothing, signature });
+        }
         let kept = match self {
             Self::Anode => {
                 let mut actions = vec![Action::Restore { step: 0 }, Action::Free { step: 0 }];
@@ -140,7 +148,14 @@ impl Method {
                 Kept::End
             }
         };
-        Ok(AdaptiveTrajectory { solution, kept })
+        Ok(AdaptiveTrajectory { solution, kept, signature })
+    }
+}
+
+impl<F> AdaptiveBlock<'_, F> {
+    /// The span as a grid of one step, to compare blocks by.
+    fn ends(&self) -> Grid {
+        Grid::Uniform { t0: self.span.0, t1: self.span.1, steps: 1 }
     }
 }
 
@@ -158,7 +173,8 @@ impl<F: DifferentiableField> AdaptiveTrajectory<F> {
     /// From `cotangent` = dJ/dz(t1): adds dJ/dtheta to `theta_bar` and returns dJ/dz(t0).
     ///
     /// # Errors
-    /// See [`SolveError`]; `theta_bar` then holds a part of the sum.
+    /// A block with another solver or span than that of the forward sweep, vectors that do not fit the state or theta. Else see
+    /// [`SolveError`]; `theta_bar` then holds a part of the sum.
     pub fn backward(
         self,
         block: &AdaptiveBlock<F>,
@@ -167,8 +183,10 @@ impl<F: DifferentiableField> AdaptiveTrajectory<F> {
         theta_bar: &mut F::Vector,
         ledger: &Ledger,
     ) -> Result<F::Vector, SolveError> {
+        self.signature.check((block.tableau.name, &block.ends()), theta, cotangent, theta_bar)?;
         let times = self.solution.times;
         let (past, parts) = match self.kept {
+            Kept::Nothing => return Ok(cotangent.duplicate()),
             Kept::Schedule(paused) => {
                 let block = Block { field: block.field, tableau: block.tableau, grid: Grid::Times(times) };
                 return paused.backward(&block, theta, cotangent.duplicate(), theta_bar, ledger);
@@ -194,7 +212,7 @@ impl<F: DifferentiableField> AdaptiveTrajectory<F> {
 }
 
 /// The forward trajectory as a cubic between accepted states.
-struct Past<V> {
+pub(super) struct Past<V> {
     times: Vec<f64>,
     nodes: Vec<Node<V>>,
 }
@@ -211,11 +229,11 @@ impl<V: Vector> Past<V> {
 }
 
 /// z' = f, a' = -(df/dz)^T a, g' = -(df/dtheta)^T a; without z where the past is known.
-struct Augmented<'a, F: DifferentiableField> {
-    field: &'a F,
-    theta: &'a F::Vector,
-    past: Option<Past<F::Vector>>,
-    ledger: &'a Ledger,
+pub(super) struct Augmented<'a, F: DifferentiableField> {
+    pub field: &'a F,
+    pub theta: &'a F::Vector,
+    pub past: Option<Past<F::Vector>>,
+    pub ledger: &'a Ledger,
 }
 
 impl<F: DifferentiableField> VectorField for Augmented<'_, F> {

@@ -63,9 +63,9 @@ impl Extent {
             Method::ReverseTime => times(blocks, state),
             Method::StoredAdjoint => times(times(blocks, steps), state),
             // Every state with its rate.
-            Method::InterpolatedAdjoint => times(times(blocks, 2 * (steps + 1)), state),
+            Method::InterpolatedAdjoint => times(times(blocks, times(2, steps.saturating_add(1))), state),
             // Two states at the end of the block, and the tapes of a step while it is reversed.
-            Method::Leapfrog | Method::Reversible => times(blocks, 2 * state).saturating_add(2 * tape),
+            Method::Leapfrog | Method::Reversible => times(blocks, times(2, state)).saturating_add(times(2, tape)),
         }
     }
 

@@ -6,6 +6,7 @@
 use crate::ode::{At, DifferentiableField, Pass, Real, SolveError, Step, Vector, guarded};
 
 use super::block::finite;
+use super::reversible::returned;
 use super::{Block, Ledger};
 
 /// State and velocity at the end of a block.
@@ -59,7 +60,8 @@ pub(super) fn forward<F: DifferentiableField>(
     Ok(Pair { z, v })
 }
 
-/// Recomputes the pair step by step and applies each step's vjp. Returns dJ/dz0 and adds to `theta_bar`.
+/// Recomputes the pair step by step and applies each step's vjp. Returns dJ/dz0 and adds to `theta_bar`. Refuses to where the velocity
+/// does not come back to f(t0, z0).
 pub(super) fn backward<F: DifferentiableField>(
     pair: Pair<F::Vector>,
     block: &Block<F>,
@@ -70,6 +72,7 @@ pub(super) fn backward<F: DifferentiableField>(
 ) -> Result<F::Vector, SolveError> {
     let real = <F::Vector as Vector>::Real::of;
     let Pair { mut z, mut v } = pair;
+    let scale = v.norm();
     let (mut z_bar, mut v_bar, mut u_bar) = (cotangent.duplicate(), cotangent.zeros_like(), cotangent.zeros_like());
     let mut u = z.zeros_like();
     // f at `at` with its tape, and `into += (df/dz)^T weight`.
@@ -104,5 +107,6 @@ pub(super) fn backward<F: DifferentiableField>(
     // v0 = f(t0, z0).
     pull(start(block.grid.forward(0, Pass::Reverse)), &z, &mut u, &v_bar, &mut z_bar)?;
     ledger.free(z.bytes() + v.bytes());
+    returned("leapfrog", block.grid.steps(), (&v, &u), scale, ledger)?;
     Ok(z_bar)
 }

@@ -16,10 +16,11 @@ pub struct Ledger {
     peak: Cell<usize>,
     snapshots: Cell<usize>,
     peak_snapshots: Cell<usize>,
+    drift: Cell<f64>,
 }
 
 /// The counts of a [`Ledger`] at one moment.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Cost {
     /// Evaluations of f, with and without tape.
     pub function_evaluations: u64,
@@ -41,6 +42,8 @@ pub struct Cost {
     pub peak_bytes: usize,
     /// The most snapshots of a checkpoint schedule that were alive at once.
     pub peak_snapshots: usize,
+    /// The largest relative distance from its start at which a solver that runs backwards came out; 0 for other methods.
+    pub reversal_drift: f64,
 }
 
 impl Ledger {
@@ -100,6 +103,11 @@ impl Ledger {
         self.snapshots.set(self.snapshots.get().saturating_sub(1));
     }
 
+    /// Records how far from its start a solver came out that ran backwards.
+    pub fn drifted(&self, drift: f64) {
+        self.drift.set(self.drift.get().max(drift));
+    }
+
     /// The counts now.
     pub fn cost(&self) -> Cost {
         Cost {
@@ -113,6 +121,7 @@ impl Ledger {
             live_bytes: self.live.get(),
             peak_bytes: self.peak.get(),
             peak_snapshots: self.peak_snapshots.get(),
+            reversal_drift: self.drift.get(),
         }
     }
 }

@@ -53,7 +53,12 @@ impl Method {
     /// The same as a regular expression, for the schema.
     pub const REGEX: &'static str = "^(full|anode|(uniform|revolve|online):[1-9][0-9]*|within:[1-9][0-9]*([KMG]i)?B|(reverse-time|(stored|interpolated)-adjoint)|leapfrog|reversible|dfdx-tape)$";
 
-    /// Whether the result is the exact gradient of the steps taken.
+    /// Whether the result is the exact gradient of the steps taken, to rounding.
+    ///
+    /// [`Method::Leapfrog`] and [`Method::Reversible`] compute the states again by running backwards, where rounding grows with the
+    /// number of steps. They measure what it has grown to ([`super::Cost::reversal_drift`]) and refuse a gradient with a relative
+    /// drift above the square root of the unit roundoff ([`crate::ode::SolveError::Drift`]); below, the gradient is exact to about
+    /// the drift.
     pub fn is_exact(self) -> bool {
         !matches!(self, Self::ReverseTime | Self::StoredAdjoint | Self::InterpolatedAdjoint)
     }

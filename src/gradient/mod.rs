@@ -14,8 +14,10 @@ mod ledger;
 mod method;
 mod online;
 mod optimum;
+mod reference;
 mod reversible;
 mod schedule;
+mod signature;
 mod solve;
 
 pub use adaptive::{AdaptiveBlock, AdaptiveTrajectory};
@@ -25,6 +27,7 @@ pub use diagram::{Life, Stroke, Timeline, Work, diagram, timeline};
 pub use ledger::{Cost, Ledger};
 pub use method::{Method, UnknownMethod};
 pub use optimum::{binomial, fewest_plain_steps, revolve_optimum};
+pub use reference::{Reference, reference};
 pub use reversible::COUPLING;
 pub use schedule::{Action, schedule};
 pub use solve::{Gradient, Reversal, Trajectory};

@@ -1,18 +1,21 @@
 //! Snapshots for a sweep whose number of steps is not known before it ends, as an adaptive solver's is not.
 //!
-//! Dynamic checkpointing by levels (Wang, Moin & Iaccarino, SIAM J. Sci. Comput. 31(4), 2009): a snapshot may go once a
-//! later one has a higher level, and levels rise where none may go. What stays is spread like Revolve's snapshots at any
-//! moment, so that the backward sweep, which knows the number, costs little more than if it had been known from the start.
+//! With all snapshots in use, the sweep may forget one and keep the current state instead. It takes the choice after which the
+//! backward sweep would cost the fewest steps, on average over an end of the forward sweep one and two steps later, each stretch between
+//! two snapshots being reversed with the fewest steps that the snapshots free by then allow. Up to C(m+2, 2) - 2 steps the work is that of Stumm &
+//! Walther (SIAM J. Sci. Comput. 32(2), 2010, algorithm I), which no online method undercuts; beyond, it is less than that of
+//! dynamic checkpointing by levels (Wang, Moin & Iaccarino, SIAM J. Sci. Comput. 31(4), 2009).
 
 use super::Action;
+use super::optimum::revolve_optimum;
 use super::schedule::reverse_range;
 
 /// The snapshots of a running sweep: which states to keep and which to forget.
 #[derive(Clone, Debug)]
 pub(super) struct OnlineSnapshots {
     most: usize,
-    /// Step and level, by step. The snapshot of state 0 has the highest level.
-    alive: Vec<(usize, usize)>,
+    /// States of which a snapshot is kept, rising. State 0 always stays.
+    alive: Vec<usize>,
 }
 
 /// What to do with a state.
@@ -30,44 +33,46 @@ impl OnlineSnapshots {
         Self { most: most.max(1), alive: vec![] }
     }
 
-    /// The sweep stands at state `step`, one after the last call's (from 0), and will step on.
+    /// The sweep stands at state `step`, one after the last call's (from 0), and will step on. Costs O(m) operations.
     pub fn reach(&mut self, step: usize) -> Choice {
-        if self.alive.is_empty() {
-            self.alive.push((step, usize::MAX));
-            return Choice { free: None, store: true };
+        let mut free = None;
+        if self.alive.len() == self.most {
+            let Some(place) = self.dispensable(step) else { return Choice { free: None, store: false } };
+            free = Some(self.alive.remove(place));
         }
-        if self.alive.len() < self.most {
-            self.alive.push((step, 0));
-            return Choice { free: None, store: true };
-        }
-        let (place, level) = match (self.dispensable(), self.alive.last()) {
-            (Some(place), _) => (place, 0),
-            // The newest snapshot moves on to this state, a level higher. State 0's never goes.
-            (None, Some(&(_, level))) if self.alive.len() > 1 => (self.alive.len() - 1, level + 1),
-            _ => return Choice { free: None, store: false },
-        };
-        let (freed, _) = self.alive.remove(place);
-        self.alive.push((step, level));
-        Choice { free: Some(freed), store: true }
+        self.alive.push(step);
+        Choice { free, store: true }
     }
 
-    /// The newest snapshot that a later one of higher level makes dispensable.
-    fn dispensable(&self) -> Option<usize> {
-        let mut highest = 0;
-        for (place, &(_, level)) in self.alive.iter().enumerate().rev() {
-            if level < highest {
-                return Some(place);
+    /// The place of the snapshot to forget at state `step`; `None` to keep all, and not the current state.
+    fn dispensable(&self, step: usize) -> Option<usize> {
+        let (most, last) = (self.most, self.alive.len() - 1);
+        let length = |place: usize| self.alive.get(place + 1).unwrap_or(&step) - self.alive[place];
+        // The stretch at a place has the snapshot at its start and those that no earlier stretch holds.
+        let cost = |place: usize| revolve_optimum(length(place), most - place);
+        // Of stretches that stay as they are, and of those behind one that goes, which have a snapshot more then.
+        let (mut before, mut after) = ((0..last).map(cost).sum::<usize>(), 0);
+        // The last stretch, for an end one step later and for one two steps later.
+        let grown = |by: usize| [1, 2].map(|more| revolve_optimum(by + more, most - last)).iter().sum::<usize>();
+        let mut best = (2 * before + grown(length(last)), None);
+        for place in (1..=last).rev() {
+            before -= cost(place - 1);
+            let joined = revolve_optimum(length(place - 1) + length(place), most - (place - 1));
+            // Of equal costs the earliest place: long stretches belong to the front, where snapshots are many.
+            let total = 2 * (before + joined + after) + grown(0);
+            if total <= best.0 {
+                best = (total, Some(place));
             }
-            highest = highest.max(level);
+            after += revolve_optimum(length(place), most - place + 1);
         }
-        None
+        best.1
     }
 
     /// The backward sweep from state `steps`, which is current and not kept: each stretch after a snapshot is reversed with
     /// the fewest steps that the snapshots free by then allow.
     pub fn backward(&self, steps: usize) -> Vec<Action> {
         let (mut actions, mut end) = (vec![], steps);
-        for (place, &(start, _)) in self.alive.iter().enumerate().rev() {
+        for (place, &start) in self.alive.iter().enumerate().rev() {
             actions.push(Action::Restore { step: start });
             reverse_range(start, end, self.most - place, &mut actions, &mut false);
             actions.push(Action::Free { step: start });
@@ -89,4 +94,76 @@ pub(super) fn online(steps: usize, snapshots: usize) -> Vec<Action> {
     actions.push(Action::Turn);
     actions.extend(kept.backward(steps));
     actions
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gradient::Method;
+    use crate::gradient::schedule::{schedule, tests::walk};
+
+    /// Steps of a gradient, plain and taped, if the forward sweep leaves snapshots of these states.
+    fn taken(alive: &[usize], steps: usize, most: usize) -> usize {
+        let ends = alive.iter().skip(1).chain([&steps]);
+        let stretches = alive.iter().zip(ends).enumerate();
+        2 * steps + stretches.map(|(place, (a, b))| revolve_optimum(b - a, most - place)).sum::<usize>()
+    }
+
+    /// Steps that dynamic checkpointing by levels takes for 1, 2, .. steps (Wang, Moin & Iaccarino): a snapshot may go once a later
+    /// one has a higher level; where none may, the newest moves on, a level higher.
+    fn by_levels(steps: usize, most: usize) -> Vec<usize> {
+        let mut alive: Vec<(usize, usize)> = vec![];
+        (0..steps)
+            .map(|step| {
+                if alive.len() < most {
+                    alive.push((step, if step == 0 { usize::MAX } else { 0 }));
+                } else {
+                    let below = |i: usize| alive[i + 1..].iter().any(|later| later.1 > alive[i].1);
+                    let place = (1..alive.len()).rev().find(|&i| below(i));
+                    match (place, alive.len()) {
+                        (Some(place), _) => {
+                            alive.remove(place);
+                            alive.push((step, 0));
+                        }
+                        (None, 2..) => {
+                            let (_, level) = alive.remove(alive.len() - 1);
+                            alive.push((step, level + 1));
+                        }
+                        _ => {}
+                    }
+                }
+                taken(&alive.iter().map(|x| x.0).collect::<Vec<_>>(), step + 1, most)
+            })
+            .collect()
+    }
+
+    /// Those of algorithm I of Stumm & Walther for m + 1 to C(m+2, 2) - 1 steps: every stretch is recomputed once.
+    fn stumm_walther(steps: usize, most: usize) -> Option<usize> {
+        (most < steps && steps < (most + 1) * (most + 2) / 2).then(|| 3 * steps - most)
+    }
+
+    #[test]
+    fn the_work_is_within_three_percent_of_the_least_wherever_that_of_a_published_method_is() {
+        for most in 1..=30 {
+            let (levels, mut kept) = (by_levels(400, most), OnlineSnapshots::new(most));
+            for steps in 1..=400 {
+                kept.reach(steps - 1);
+                let (found, least) = (taken(&kept.alive, steps, most), steps + revolve_optimum(steps, most));
+                let published = stumm_walther(steps, most).map_or(levels[steps - 1], |s| s.min(levels[steps - 1]));
+                let near = |work: usize| 100 * work <= 103 * least;
+                assert!(near(found) || !near(published), "Nt = {steps}, m = {most}: {found}, {published}, {least}");
+                if let Some(best) = stumm_walther(steps, most) {
+                    let last = steps + 1 == (most + 1) * (most + 2) / 2;
+                    assert!(found == best || last && found == best + 1, "Nt = {steps}, m = {most}: {found}, {best}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn eighteen_snapshots_reverse_190_steps_with_hardly_more_than_the_least_work() {
+        let actions = schedule(Method::Online(18), 190).unwrap();
+        let plain: usize = walk(&actions, 190).0.iter().sum();
+        assert_eq!((190 + revolve_optimum(190, 18), 190 + plain), (550, 554));
+    }
 }

@@ -5,14 +5,34 @@
 //! y' = lambda y + (1 - lambda) z + Psi_h(t, z) and z' = z - Psi_{-h}(t + h, y'), and both lines can be solved for the old
 //! values. y approximates the solution with the tableau's order. The backward sweep recomputes the states up to
 //! rounding, so the gradient is that of the steps taken, and nothing but the end is kept.
+//!
+//! Rounding grows like lambda^-Nt on the way back. Both copies start at z0, so their distance there measures what it has grown to.
 
-use crate::ode::{DifferentiableField, Pass, Real, SolveError, Step, Vector, Workspace, combine};
+use num_traits::Float;
+
+use crate::ode::{DifferentiableField, Pass, Real, SolveError, Step, Vector, Workspace, combine, distance};
 
 use super::block::{Adjoints, StepTape, finite};
 use super::{Block, Ledger};
 
 /// The coupling: below 1 for stability, near 1 for accuracy; the value of the authors' experiments.
 pub const COUPLING: f64 = 0.999;
+
+/// Refuses a gradient whose solver did not come back to its start: where the two vectors `a` and `b`, equal but for rounding, differ
+/// by more than half of the digits of the largest norm, `scale` among them. Records the drift otherwise.
+pub(super) fn returned<V: Vector>(
+    method: &'static str,
+    steps: usize,
+    (a, b): (&V, &V),
+    scale: f64,
+    ledger: &Ledger,
+) -> Result<(), SolveError> {
+    let (apart, scale) = (distance(a, b), scale.max(a.norm()).max(b.norm()));
+    let drift = if apart == 0.0 { 0.0 } else { apart / scale };
+    ledger.drifted(drift);
+    let bound = V::Real::epsilon().f64().sqrt();
+    if drift <= bound { Ok(()) } else { Err(SolveError::Drift { method, steps, drift, bound }) }
+}
 
 /// The pair at the end of a block: all that the backward sweep needs.
 pub(super) struct Pair<V> {
@@ -61,7 +81,8 @@ pub(super) fn forward<F: DifferentiableField>(
     Ok(Pair { y, z })
 }
 
-/// Recomputes the pair step by step and applies each step's vjp. Returns dJ/dz0 and adds to `theta_bar`.
+/// Recomputes the pair step by step and applies each step's vjp. Returns dJ/dz0 and adds to `theta_bar`. Refuses to where the pair
+/// does not come back to z0.
 pub(super) fn backward<F: DifferentiableField>(
     pair: Pair<F::Vector>,
     block: &Block<F>,
@@ -72,7 +93,7 @@ pub(super) fn backward<F: DifferentiableField>(
 ) -> Result<F::Vector, SolveError> {
     let Pair { mut y, mut z } = pair;
     let real = <F::Vector as Vector>::Real::of;
-    let b = block.tableau.b;
+    let (b, scale) = (block.tableau.b, y.norm());
     let (mut y_bar, mut z_bar) = (cotangent.duplicate(), cotangent.zeros_like());
     let mut workspace = Workspace::lazy();
     let mut adjoints = Adjoints::new(block.tableau.solution_stages(), &z);
@@ -100,6 +121,7 @@ pub(super) fn backward<F: DifferentiableField>(
         finite(&y, there)?;
     }
     ledger.free(y.bytes() + z.bytes());
+    returned("reversible", block.grid.steps(), (&y, &z), scale, ledger)?;
     // y0 = z0.
     z_bar.axpy(real(1.0), &y_bar);
     Ok(z_bar)

@@ -4,6 +4,7 @@
 //! the vjps of the steps run in the same order on the same states under every schedule.
 
 use super::online::online;
+use super::optimum::least_repeats;
 use super::{Method, binomial};
 
 /// One action of a checkpoint schedule. The executor holds one current state, at first z_0.
@@ -90,32 +91,48 @@ fn revolve(steps: usize, snapshots: usize) -> Vec<Action> {
 
 /// Reverses steps `from..to` with the fewest plain steps. The state z_`from` is current, and kept in a snapshot that counts
 /// among `snapshots`. The first taped step is followed by the turn where one is still due.
+///
+/// Ranges that wait for a later one are on a stack in memory, as there may be as many as snapshots.
 pub(super) fn reverse_range(from: usize, to: usize, snapshots: usize, actions: &mut Vec<Action>, turn: &mut bool) {
-    let (mut to, mut current) = (to, from);
-    while to - from > 1 {
-        let at = from + if snapshots == 1 { to - from - 1 } else { split(to - from, snapshots) };
+    let mut ranges = vec![Range { from, to, snapshots: snapshots.clamp(1, (to - from).max(1)), current: from }];
+    while let Some(range) = ranges.last_mut() {
+        let Range { from, to, snapshots, current } = *range;
         if current != from {
             actions.push(Action::Restore { step: from });
         }
+        if to - from <= 1 {
+            tape_and_reverse(actions, turn);
+            ranges.pop();
+            // The range before went on from the snapshot at `from`, and goes back to its own.
+            if let Some(before) = ranges.last_mut() {
+                if before.to - from > 1 {
+                    actions.push(Action::Free { step: from });
+                }
+                (before.to, before.current) = (from, from);
+            }
+            continue;
+        }
+        let at = from + if snapshots == 1 { to - from - 1 } else { split(to - from, snapshots) };
         actions.push(Action::Advance { to: at });
         if snapshots == 1 {
             tape_and_reverse(actions, turn);
+            (range.to, range.current) = (at, at);
         } else {
-            let keep = to - at > 1;
-            if keep {
+            if to - at > 1 {
                 actions.push(Action::Store);
             }
-            reverse_range(at, to, snapshots - 1, actions, turn);
-            if keep {
-                actions.push(Action::Free { step: at });
-            }
+            ranges.push(Range { from: at, to, snapshots: snapshots - 1, current: at });
         }
-        (to, current) = (at, at);
     }
-    if current != from {
-        actions.push(Action::Restore { step: from });
-    }
-    tape_and_reverse(actions, turn);
+}
+
+/// Steps that are still to be reversed, the snapshots for them, and where the sweep stands.
+#[derive(Clone, Copy)]
+struct Range {
+    from: usize,
+    to: usize,
+    snapshots: usize,
+    current: usize,
 }
 
 fn tape_and_reverse(actions: &mut Vec<Action>, turn: &mut bool) {
@@ -128,19 +145,19 @@ fn tape_and_reverse(actions: &mut Vec<Action>, turn: &mut bool) {
 
 /// Where the next snapshot goes: the longest first part that keeps both parts within their binomial bounds.
 fn split(length: usize, snapshots: usize) -> usize {
-    let repeats = (1..).find(|&r| binomial(snapshots + r, snapshots) >= length).unwrap_or(length);
+    let repeats = least_repeats(length, snapshots).max(1);
     let first = binomial(snapshots + repeats - 1, snapshots);
     let second_least = binomial(snapshots + repeats - 2, snapshots - 1);
     first.min(length.saturating_sub(second_least)).clamp(1, length - 1)
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::gradient::{fewest_plain_steps, revolve_optimum};
 
     /// Runs a schedule on indices alone; returns how often each step is taken without tape and the most snapshots alive.
-    fn walk(actions: &[Action], steps: usize) -> (Vec<usize>, usize) {
+    pub fn walk(actions: &[Action], steps: usize) -> (Vec<usize>, usize) {
         let (mut at, mut most, mut turned) = (0, 0, false);
         let mut plain = vec![0; steps];
         let (mut alive, mut taped, mut reversed) = (vec![], vec![], vec![]);
@@ -203,22 +220,28 @@ mod tests {
         }
     }
 
-    /// The least r with Nt <= C(m + r, m): no schedule with m snapshots can take every step fewer than r times.
-    fn least_repeats(steps: usize, m: usize) -> usize {
-        (0..).find(|&r| binomial(m + r, m) >= steps).unwrap()
-    }
-
     #[test]
     fn online_snapshots_cost_at_most_one_sweep_more_than_the_optimum() {
         for m in 1..=20 {
             for steps in 1..=200 {
                 let (plain, most) = walk(&online(steps, m), steps);
                 assert!(most <= m, "{most} snapshots alive, Nt = {steps}, m = {m}");
-                let repeats = plain.iter().max().copied().unwrap();
-                assert!(repeats <= least_repeats(steps, m) + 1, "a step {repeats} times, Nt = {steps}, m = {m}");
                 let taken: usize = plain.iter().sum();
                 assert!(taken <= revolve_optimum(steps, m) + steps, "{taken} plain steps, Nt = {steps}, m = {m}");
             }
         }
+    }
+
+    #[test]
+    fn more_snapshots_than_steps_are_as_many_as_steps() {
+        for many in [12, 13, 1 << 40, usize::MAX] {
+            assert_eq!(revolve(12, many), revolve(12, 11), "{many}");
+            assert_eq!(online(12, many), online(12, 12), "{many}");
+            assert_eq!(uniform(12, many), uniform(12, 12), "{many}");
+            assert_eq!(revolve_optimum(12, many), 11);
+        }
+        // As deep as there are snapshots, and far beyond any stack of calls.
+        let deep = revolve(200_000, usize::MAX);
+        assert_eq!(deep.iter().filter(|action| **action == Action::Reverse).count(), 200_000);
     }
 }

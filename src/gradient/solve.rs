@@ -2,6 +2,7 @@
 
 use crate::ode::{DifferentiableField, SolveError, Vector};
 
+use super::signature::Signature;
 use super::{Block, Cost, Ledger, Method, continuous, executor, leapfrog, reversible, schedule};
 
 /// The forward sweep of a block: where it ended, and what its method keeps for the backward sweep.
@@ -28,9 +29,14 @@ pub struct Trajectory<F: DifferentiableField> {
 }
 
 /// What the backward sweep of a block starts from, without the end of the forward sweep where the method can do without it.
-pub struct Reversal<F: DifferentiableField>(Kept<F>);
+pub struct Reversal<F: DifferentiableField> {
+    kept: Kept<F>,
+    signature: Signature,
+}
 
 enum Kept<F: DifferentiableField> {
+    /// A grid without steps: the end is the start.
+    Nothing,
     Schedule(executor::Paused<F>),
     Continuous(continuous::Kept<F::Vector>),
     Leapfrog(leapfrog::Pair<F::Vector>),
@@ -72,7 +78,8 @@ impl Method {
 
     /// Integrates `block` from `z0` and keeps what this method's backward sweep needs.
     ///
-    /// Costs Nt s evaluations of f for a solver of s stages; [`Method::Leapfrog`] costs Nt + 1, [`Method::Reversible`] 2 Nt s.
+    /// Costs Nt s evaluations of f for a solver of s stages; [`Method::Leapfrog`] costs Nt + 1, [`Method::Reversible`] 2 Nt s. Over
+    /// a grid without steps the end is `z0`, by any method.
     ///
     /// # Errors
     /// See [`SolveError`].
@@ -83,12 +90,18 @@ impl Method {
         theta: &F::Vector,
         ledger: &Ledger,
     ) -> Result<Trajectory<F>, SolveError> {
+        block.grid.check()?;
+        let signature = Signature::of(block, z0, theta);
+        let trajectory = |end, kept| Trajectory { end, kept: Reversal { kept, signature } };
+        if block.grid.steps() == 0 {
+            return Ok(trajectory(z0.duplicate(), Kept::Nothing));
+        }
         if let Self::Within(budget) = self {
             return block.extent(z0, theta)?.within(budget)?.forward(block, z0, theta, ledger);
         }
         if let Some(actions) = schedule::schedule(self, block.grid.steps()) {
             let (end, paused) = executor::forward(block, actions, z0, theta, ledger)?;
-            return Ok(Trajectory { end, kept: Reversal(Kept::Schedule(paused)) });
+            return Ok(trajectory(end, Kept::Schedule(paused)));
         }
         let (end, kept) = match self {
             Self::Leapfrog => {
@@ -104,7 +117,7 @@ impl Method {
                 (end, Kept::Continuous(kept))
             }
         };
-        Ok(Trajectory { end, kept: Reversal(kept) })
+        Ok(trajectory(end, kept))
     }
 }
 
@@ -122,7 +135,8 @@ impl<F: DifferentiableField> Trajectory<F> {
     /// From `cotangent` = dJ/dz(t1): adds dJ/dtheta to `theta_bar` and returns dJ/dz(t0).
     ///
     /// # Errors
-    /// See [`SolveError`]; `theta_bar` then holds a part of the sum.
+    /// A block with another solver or grid than that of the forward sweep, vectors that do not fit the state or theta. Else see
+    /// [`SolveError`]; `theta_bar` then holds a part of the sum.
     pub fn backward(
         self,
         block: &Block<F>,
@@ -139,7 +153,7 @@ impl<F: DifferentiableField> Reversal<F> {
     /// As [`Trajectory::backward`]; the cotangent's memory becomes that of the result.
     ///
     /// # Errors
-    /// See [`SolveError`]; `theta_bar` then holds a part of the sum.
+    /// See [`Trajectory::backward`].
     pub fn backward(
         self,
         block: &Block<F>,
@@ -148,7 +162,9 @@ impl<F: DifferentiableField> Reversal<F> {
         theta_bar: &mut F::Vector,
         ledger: &Ledger,
     ) -> Result<F::Vector, SolveError> {
-        match self.0 {
+        self.signature.check((block.tableau.name, &block.grid), theta, &cotangent, theta_bar)?;
+        match self.kept {
+            Kept::Nothing => Ok(cotangent),
             Kept::Schedule(paused) => paused.backward(block, theta, cotangent, theta_bar, ledger),
             Kept::Continuous(kept) => continuous::backward(kept, block, theta, &cotangent, theta_bar, ledger),
             Kept::Leapfrog(pair) => leapfrog::backward(pair, block, theta, &cotangent, theta_bar, ledger),

@@ -23,6 +23,26 @@ impl Adaptive {
     pub fn new(rtol: f64, atol: f64) -> Self {
         Self { rtol, atol, controller: Controller::ProportionalIntegral, max_steps: 1_000_000 }
     }
+
+    /// Refuses tolerances that no error can be measured by.
+    ///
+    /// # Errors
+    /// [`SolveError::Argument`] for a tolerance that is negative or not finite, two of zero, and a relative tolerance of zero with
+    /// MATLAB's norm, which divides by it.
+    pub fn check(&self) -> Result<(), SolveError> {
+        let sound = |x: f64| x.is_finite() && x >= 0.0;
+        let (rtol, atol) = (self.rtol, self.atol);
+        let allowed = if !sound(rtol) || !sound(atol) {
+            "finite numbers that are not negative"
+        } else if rtol == 0.0 && atol == 0.0 {
+            "at least one of them above 0"
+        } else if rtol == 0.0 && self.controller == Controller::Matlab {
+            "a relative tolerance above 0 with MATLAB's norm"
+        } else {
+            return Ok(());
+        };
+        Err(SolveError::Argument(format!("the tolerances are rtol = {rtol} and atol = {atol}; allowed: {allowed}")))
+    }
 }
 
 /// What an adaptive solve found.
@@ -43,8 +63,11 @@ pub struct Solution<V> {
 
 /// Integrates from `t0` to `t1` (which may lie before `t0`) with steps chosen by the embedded error.
 ///
+/// Where `t0` equals `t1`, the end is `z0` and the field is not evaluated. The field is never evaluated outside the span.
+///
 /// # Errors
-/// See [`SolveError`]. A step whose numbers overflow is rejected and made smaller, until it underflows.
+/// See [`SolveError`]. A step whose numbers overflow is rejected and made smaller, until it underflows. A start that is not
+/// finite, or whose rate is not, is refused at once.
 pub fn integrate_adaptive<F: VectorField>(
     field: &F,
     tableau: &'static ButcherTableau,
@@ -80,26 +103,42 @@ pub fn integrate_observed<F: VectorField>(
     theta: &F::Vector,
     mut observe: impl FnMut(Accepted<F::Vector>),
 ) -> Result<Solution<F::Vector>, SolveError> {
+    control.check()?;
     let embedded = tableau.embedded.as_ref().ok_or(SolveError::NoEmbedded(tableau.name))?;
-    let error_weights: Vec<f64> = tableau.b.iter().zip(embedded.b).map(|(b, e)| b - e).collect();
-    let exponent = 1.0 / (embedded.order.min(tableau.order) as f64 + 1.0);
-    let direction = if t1 < t0 { -1.0 } else { 1.0 };
-    let pass = if t1 < t0 { Pass::Reverse } else { Pass::Forward };
-    let stages = tableau.stages();
-    let mut workspace = Workspace::new(stages, z0);
+    if !t0.is_finite() || !t1.is_finite() {
+        return Err(SolveError::Argument(format!("the time span runs from {t0} to {t1}; both must be finite")));
+    }
     let (mut z, mut t) = (z0.duplicate(), t0);
     let mut solution = Solution { end: z0.zeros_like(), times: vec![t0], last: vec![], rejected: 0, evaluations: 0 };
+    if t0 == t1 {
+        solution.end = z;
+        return Ok(solution);
+    }
+    if !z0.is_finite() {
+        return Err(SolveError::NotFinite { step: 0, stage: 0, t: t0 });
+    }
+    let error_weights = control.controller.error_weights(tableau, embedded);
+    let exponent = 1.0 / (embedded.order.min(tableau.order) as f64 + 1.0);
+    let (direction, pass) = if t1 < t0 { (-1.0, Pass::Reverse) } else { (1.0, Pass::Forward) };
+    let (interval, stages) = ((t1 - t0).abs(), tableau.stages());
+    let mut workspace = Workspace::new(stages, z0);
+    // Where a step of this size ends: never beyond t1.
+    let after = |t: f64, size: f64| if size >= (t1 - t).abs() { t1 } else { t + direction * size };
 
     let start = Step { t, h: 0.0, index: 0, pass };
     guarded(start.at(tableau, 0), || field.eval(start.at(tableau, 0), &z, theta, &mut workspace.k[0]))?;
     solution.evaluations += 1;
-    let mut size = control.first_step(exponent, (t1 - t0).abs(), &z, &workspace.k[0]);
+    if !workspace.k[0].is_finite() {
+        return Err(SolveError::NotFinite { step: 0, stage: 0, t: t0 });
+    }
+    let mut size = control.first_step(exponent, interval, &z, &workspace.k[0]);
     let mut probe = z.zeros_like();
     if control.controller != Controller::Matlab {
         // Hairer, Norsett, Wanner I, II.4: one Euler step tells how fast the derivative changes.
+        size = size.max(resolution(t0)).min(interval);
         probe.copy_from(&z);
         probe.axpy(Real::of(direction * size), &workspace.k[0]);
-        let at = Step { t: t + direction * size, ..start }.at(tableau, 0);
+        let at = Step { t: after(t, size), ..start }.at(tableau, 0);
         guarded(at, || field.eval(at, &probe, theta, &mut workspace.k[1]))?;
         solution.evaluations += 1;
         size = control.second_guess(size, exponent, &z, &workspace.k[0], &workspace.k[1]);
@@ -116,21 +155,22 @@ pub fn integrate_observed<F: VectorField>(
         }
         let index = solution.times.len() - 1;
         let remaining = (t1 - t).abs();
-        let smallest = 16.0 * f64::EPSILON * t.abs().max(f64::MIN_POSITIVE);
-        size = control.limit(size, (t1 - t0).abs());
-        // A last step a little longer than planned beats a sliver after it.
-        let finishing =
-            if control.controller == Controller::Matlab { 1.1 * size >= remaining } else { size >= remaining };
+        size = control.limit(size, interval);
+        if !failed_before {
+            size = size.max(resolution(t));
+        }
+        // A last step a little longer than planned beats a sliver after it: MATLAB's by a tenth, the others' by what time
+        // resolves, so that no end is missed by rounding.
+        let finishing = match control.controller {
+            Controller::Matlab => 1.1 * size >= remaining,
+            _ => size + 2.0 * resolution(t.abs().max(t1.abs())) >= remaining,
+        };
+        if failed_before && size < resolution(t) {
+            return Err(SolveError::StepUnderflow { step: index, t, h: direction * size });
+        }
         // h is the difference of representable times, so that a fixed solve over the accepted times repeats the bits.
-        let next_t = if finishing { t1 } else { t + direction * size };
+        let next_t = if finishing { t1 } else { after(t, size) };
         let h = next_t - t;
-        if h.is_nan() {
-            // No step size makes a state finite that is not.
-            return Err(SolveError::NotFinite { step: index, stage: 0, t });
-        }
-        if h.abs() < smallest || h == 0.0 {
-            return Err(SolveError::StepUnderflow { step: index, t, h });
-        }
         let step = Step { t, h, index, pass };
         for i in usize::from(first_ready)..stages {
             let (done, rest) = workspace.k.split_at_mut(i);
@@ -143,8 +183,9 @@ pub fn integrate_observed<F: VectorField>(
         combine(tableau.b, h, &workspace.k, &mut next);
         error.set_zero();
         combine(&error_weights, h, &workspace.k, &mut error);
-        let ratio = if next.is_finite() { control.ratio(&error, &z, &next) } else { f64::INFINITY };
-        if ratio.is_nan() || ratio > 1.0 {
+        let finite = next.is_finite() && error.is_finite();
+        let ratio = if finite { control.ratio(&error, &z, &next) } else { f64::INFINITY };
+        if !control.accepts(ratio) {
             solution.rejected += 1;
             size = h.abs() * control.shrink(ratio, exponent, failed_before);
             failed_before = true;
@@ -162,8 +203,8 @@ pub fn integrate_observed<F: VectorField>(
         if finishing {
             break;
         }
-        if !failed_before {
-            size = h.abs() * control.grow(ratio, previous_ratio, exponent);
+        if let Some(factor) = control.grow(ratio, previous_ratio, exponent, failed_before) {
+            size = h.abs() * factor;
         }
         previous_ratio = ratio.max(1e-4);
         failed_before = false;
@@ -174,4 +215,9 @@ pub fn integrate_observed<F: VectorField>(
     }
     solution.end = z;
     Ok(solution)
+}
+
+/// The smallest step that is taken at time `t`.
+fn resolution(t: f64) -> f64 {
+    16.0 * f64::EPSILON * t.abs().max(f64::MIN_POSITIVE)
 }

@@ -59,12 +59,30 @@ pub enum SolveError {
     /// The gradient method must know the number of steps before the sweep.
     #[error("method `{0}` must know the number of steps before it starts; with adaptive steps, allowed: {1}")]
     StepCountNeeded(String, String),
+    /// An argument that is out of range, or that does not fit the others.
+    #[error("{0}")]
+    Argument(String),
     /// No checkpoint schedule fits the memory that was allowed.
     #[error("{0}")]
     Memory(String),
     /// Coefficients that the steps cannot follow, with the bound on the step.
     #[error("{0}")]
     Unstable(String),
+    /// A solver that runs backwards did not come back to its start, so its gradient is that of other states.
+    #[error(
+        "after {steps} steps back the start came out with a relative error of {drift:e}, above {bound:e}: rounding spoils the gradient \
+         of method `{method}` here; take fewer steps, or a method that stores states (anode, revolve:M)"
+    )]
+    Drift {
+        /// The gradient method.
+        method: &'static str,
+        /// Steps of the block.
+        steps: usize,
+        /// Relative error of the start.
+        drift: f64,
+        /// The bound on it.
+        bound: f64,
+    },
     /// A checkpoint schedule asked for the impossible.
     #[error("the checkpoint schedule is wrong at action {action}: {why}")]
     Schedule {

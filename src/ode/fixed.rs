@@ -11,10 +11,10 @@ pub enum Grid {
         t0: f64,
         /// End.
         t1: f64,
-        /// Number of steps, at least 1.
+        /// Number of steps. Without any the solution is its start.
         steps: usize,
     },
-    /// Steps between these times, as an adaptive solver accepted them.
+    /// Steps between these times, as an adaptive solver accepted them: finite, and strictly rising or falling.
     Times(Vec<f64>),
 }
 
@@ -29,6 +29,36 @@ impl Grid {
         match self {
             Self::Uniform { steps, .. } => *steps,
             Self::Times(times) => times.len().saturating_sub(1),
+        }
+    }
+
+    /// Refuses times that are not finite, or that do not strictly rise or fall. A grid without steps is sound: the solution
+    /// over it is its start.
+    ///
+    /// # Errors
+    /// [`SolveError::Argument`] with the place.
+    pub fn check(&self) -> Result<(), SolveError> {
+        let refused = |why: String| Err(SolveError::Argument(format!("the time grid {why}")));
+        match self {
+            Self::Uniform { t0, t1, .. } if !t0.is_finite() || !t1.is_finite() => {
+                refused(format!("runs from {t0} to {t1}; both must be finite"))
+            }
+            Self::Uniform { .. } => Ok(()),
+            Self::Times(times) => {
+                if let Some(place) = times.iter().position(|t| !t.is_finite()) {
+                    return refused(format!("holds {} at place {place}; times must be finite", times[place]));
+                }
+                let falls = times.first() > times.last();
+                let turns = |pair: &[f64]| if falls { pair[0] <= pair[1] } else { pair[0] >= pair[1] };
+                match times.windows(2).position(turns) {
+                    Some(i) => refused(format!(
+                        "goes from {} to {} at place {i}; times must strictly rise, or strictly fall",
+                        times[i],
+                        times[i + 1]
+                    )),
+                    None => Ok(()),
+                }
+            }
         }
     }
 
@@ -66,6 +96,7 @@ pub fn integrate<F: VectorField>(
     z: &mut F::Vector,
     theta: &F::Vector,
 ) -> Result<(), SolveError> {
+    grid.check()?;
     sweep(field, tableau, (0..grid.steps()).map(|n| grid.forward(n, Pass::Forward)), z, theta)
 }
 
@@ -81,6 +112,7 @@ pub fn integrate_back<F: VectorField>(
     z: &mut F::Vector,
     theta: &F::Vector,
 ) -> Result<(), SolveError> {
+    grid.check()?;
     sweep(field, tableau, (0..grid.steps()).rev().map(|n| grid.backward(n)), z, theta)
 }
 

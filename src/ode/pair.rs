@@ -13,6 +13,10 @@ impl<A: Vector, B: Vector<Real = A::Real>> Vector for Pair<A, B> {
         self.0.len() + self.1.len()
     }
 
+    fn shape(&self) -> Vec<usize> {
+        [self.0.shape(), self.1.shape()].concat()
+    }
+
     fn zeros_like(&self) -> Self {
         Self(self.0.zeros_like(), self.1.zeros_like())
     }

@@ -13,6 +13,10 @@ impl<V: Vector> Vector for Stack<V> {
         self.0.iter().map(Vector::len).sum()
     }
 
+    fn shape(&self) -> Vec<usize> {
+        self.0.iter().flat_map(Vector::shape).collect()
+    }
+
     fn zeros_like(&self) -> Self {
         Self(self.0.iter().map(Vector::zeros_like).collect())
     }

@@ -31,6 +31,9 @@ pub struct Embedded {
     pub order: usize,
     /// Its weights.
     pub b: &'static [f64],
+    /// The weights with which torchdiffeq estimates the error of this pair, if they are others: Shampine's
+    /// (*Some practical Runge-Kutta formulas*, 1986) for Dormand-Prince.
+    pub torchdiffeq: Option<&'static [f64]>,
 }
 
 impl ButcherTableau {

@@ -95,6 +95,7 @@ impl<R: Real, F: DifferentiableField<Vector = Vec<R>>> DifferentiableField for T
         z_bar: &mut Vec<R>,
         theta_bar: &mut Vec<R>,
     ) -> Result<(), FieldError> {
+        expect_len("parameter gradient", theta_bar.len(), tape.theta.len() * self.knots.len())?;
         let mut bar = vec![R::zero(); tape.theta.len()];
         self.field.vjp(&tape.tape, &tape.theta, cotangent, z_bar, &mut bar)?;
         for (i, weight) in self.weights(tape.t) {

@@ -8,6 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use num_traits::Float;
 use rayon::prelude::*;
 
+use super::SolveError;
+
 /// A floating-point type that a field can compute in: `f32` or `f64`.
 pub trait Real:
     Float + std::fmt::Debug + std::fmt::Display + std::fmt::LowerExp + std::iter::Sum + Default + Send + Sync + 'static
@@ -116,10 +118,30 @@ pub trait Vector: Sized {
         self.dot(self).sqrt()
     }
 
+    /// Number of components of each part, in order: one part for a plain vector.
+    fn shape(&self) -> Vec<usize> {
+        vec![self.len()]
+    }
+
     /// Bytes that the components take.
     fn bytes(&self) -> usize {
         self.len() * size_of::<Self::Real>()
     }
+}
+
+/// Refuses a vector whose parts do not have these lengths; `what` and `of` name it and the vector that it belongs to.
+///
+/// # Errors
+/// [`SolveError::Argument`] with both shapes.
+pub fn expect_shape(what: &str, found: &[usize], of: &str, expected: &[usize]) -> Result<(), SolveError> {
+    if found == expected {
+        return Ok(());
+    }
+    let said = |shape: &[usize]| match shape {
+        [one] => format!("{one} components"),
+        parts => format!("parts of {parts:?} components"),
+    };
+    Err(SolveError::Argument(format!("{what} has {} where {of} has {}", said(found), said(expected))))
 }
 
 /// Euclidean distance of two vectors, accumulated in `f64`.

@@ -30,22 +30,23 @@ pub fn numerics(study: StudyKind, settings: &Map<String, Value>) -> u32 {
     match (study, kind(settings)) {
         (StudyKind::Reversibility, Kind::Fixed | Kind::Online) => 4,
         (StudyKind::Reversibility, Kind::Matlab) => 4,
-        (StudyKind::Reversibility, Kind::Torchdiffeq) => 4,
-        (StudyKind::Reversibility, Kind::OtherController) => 4,
+        (StudyKind::Reversibility, Kind::Torchdiffeq) => 5,
+        (StudyKind::Reversibility, Kind::OtherController) => 5,
         // Includes the reference, which takes adaptive steps.
-        (StudyKind::GradientError, _) => 4,
+        (StudyKind::GradientError, _) => 5,
+        (StudyKind::CoupledGradient, Kind::Online) => 5,
         (StudyKind::CoupledGradient, _) => 4,
         (StudyKind::KernelEvolution, _) => 4,
         (StudyKind::NetworkCost, _) => 4,
-        (StudyKind::Memory, Kind::Online) => 4,
+        (StudyKind::Memory, Kind::Online) => 5,
         (StudyKind::Memory, _) => 4,
-        (StudyKind::Schedules, Kind::Online) => 4,
+        (StudyKind::Schedules, Kind::Online) => 5,
         (StudyKind::Schedules, _) => 4,
         (StudyKind::Training, Kind::Fixed) => 4,
-        (StudyKind::Training, Kind::Online) => 4,
-        (StudyKind::Training, Kind::Matlab) => 4,
-        (StudyKind::Training, Kind::Torchdiffeq) => 4,
-        (StudyKind::Training, Kind::OtherController) => 4,
+        (StudyKind::Training, Kind::Online) => 5,
+        (StudyKind::Training, Kind::Matlab) => 5,
+        (StudyKind::Training, Kind::Torchdiffeq) => 5,
+        (StudyKind::Training, Kind::OtherController) => 5,
     }
 }
 
@@ -60,7 +61,9 @@ fn kind(settings: &Map<String, Value>) -> Kind {
         };
     }
     let names_online = |value: &Value| value.as_str().is_some_and(|name| name.starts_with("online"));
-    let online = ["method", "schedule"].iter().filter_map(|name| settings.get(*name)).any(names_online);
+    let one = ["method", "schedule"].iter().filter_map(|name| settings.get(*name));
+    let several = settings.get("methods").and_then(Value::as_array).into_iter().flatten();
+    let online = one.chain(several).any(names_online);
     if online { Kind::Online } else { Kind::Fixed }
 }
 
@@ -76,6 +79,8 @@ mod tests {
             (json!({ "steps": 2, "method": "anode" }), Kind::Fixed),
             (json!({ "steps": 2, "method": "online:3" }), Kind::Online),
             (json!({ "snapshots": 3, "schedule": "online" }), Kind::Online),
+            (json!({ "steps": [2], "methods": ["full", "online:3"] }), Kind::Online),
+            (json!({ "steps": [2], "methods": ["full", "revolve:3"] }), Kind::Fixed),
             (json!({ "tolerances": { "norm": "torchdiffeq" }, "method": "online:3" }), Kind::Torchdiffeq),
             (json!({ "tolerances": null, "steps": 2 }), Kind::Fixed),
             (json!({ "stepping": { "kind": "adaptive", "norm": "matlab" } }), Kind::Matlab),

@@ -4,11 +4,9 @@ use serde_json::{Map, Value};
 
 use crate::definition::StudyKind;
 use crate::definition::settings::{Dense, Dtype, Field, GradientErrorSettings, Numbers};
-use crate::gradient::{Block, Cost, Ledger, Method};
+use crate::gradient::{AdaptiveBlock, Block, Cost, Ledger, Method, reference};
 use crate::kernels::{Activation, Device};
-use crate::ode::{
-    Adaptive, ButcherTableau, Controller, DifferentiableField, Grid, Real, SolveError, Vector, integrate_adaptive,
-};
+use crate::ode::{Adaptive, ButcherTableau, DifferentiableField, Grid, Real, SolveError, Vector};
 use crate::ode::{relative_distance, solver as named_solver};
 use crate::problems::{ConvField, Dense as DenseField, dfdx_tape_gradient};
 use crate::random::{Stream, normal, stream};
@@ -127,19 +125,26 @@ fn gradient<D: Device, R: Real, F: DifferentiableField<Vector = D::Buffer<R>>>(
     Ok(Gradient { loss: cotangent.dot(&cotangent) / 2.0, z0, w, cost: ledger.cost() })
 }
 
-/// The gradient of the ODE itself: Dormand-Prince at a tight tolerance, differentiated over its accepted steps.
-fn reference<D: Device, R: Real, F: DifferentiableField<Vector = D::Buffer<R>>>(
+/// The gradient of the ODE itself, in host memory.
+struct Truth<R> {
+    z0: Vec<R>,
+    w: Vec<R>,
+    uncertainty: f64,
+}
+
+fn truth<D: Device, R: Real, F: DifferentiableField<Vector = D::Buffer<R>>>(
     device: &D,
     field: &F,
     tolerance: f64,
     z0: &D::Buffer<R>,
     w: &D::Buffer<R>,
-) -> Result<Gradient<R>, SolveError> {
+) -> Result<Truth<R>, SolveError> {
     let tableau = named_solver("dormand-prince").ok_or(SolveError::NoEmbedded("dormand-prince"))?;
-    let control =
-        Adaptive { rtol: tolerance, atol: tolerance, controller: Controller::Torchdiffeq, max_steps: 1_000_000 };
-    let solution = integrate_adaptive(field, tableau, control, (0.0, 1.0), z0, w)?;
-    gradient(device, Method::Anode, &Block { field, tableau, grid: Grid::Times(solution.times) }, z0, w)
+    let block = AdaptiveBlock { field, tableau, control: Adaptive::new(tolerance, tolerance), span: (0.0, 1.0) };
+    let found = reference(&block, z0, w, |end| end.clone())?;
+    device.settle()?;
+    let uncertainty = found.uncertainty_z0.max(found.uncertainty_theta);
+    Ok(Truth { z0: device.download(&found.z0), w: device.download(&found.theta), uncertainty })
 }
 
 /// The gradient by dfdx's own tape: an independent check, on the CPU whatever the device.
@@ -170,7 +175,7 @@ fn measure<D: Device, R: Real, F: DifferentiableField<Vector = D::Buffer<R>>>(
     let tableau = solver(&settings.solver)?;
     let (there, w_there) = (device.upload(z0.clone()), device.upload(w.clone()));
     let truth =
-        reference(device, field, settings.reference_tolerance, &there, &w_there).map_err(failed("reference".into()))?;
+        truth(device, field, settings.reference_tolerance, &there, &w_there).map_err(failed("reference".into()))?;
     let mut rows = vec![];
     for (done, &steps) in settings.steps.iter().enumerate() {
         context.check_stop()?;
@@ -198,6 +203,8 @@ fn measure<D: Device, R: Real, F: DifferentiableField<Vector = D::Buffer<R>>>(
                 ("error_W", number(relative_distance(&found.w, &exact.w))),
                 ("reference_error_z0", number(relative_distance(&found.z0, &truth.z0))),
                 ("reference_error_W", number(relative_distance(&found.w, &truth.w))),
+                ("reference_uncertainty", number(truth.uncertainty)),
+                ("reversal_drift", number(found.cost.reversal_drift)),
                 ("evaluations", found.cost.function_evaluations.into()),
                 ("vjps", found.cost.vjps.into()),
                 ("peak_bytes", found.cost.peak_bytes.into()),

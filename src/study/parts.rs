@@ -29,6 +29,7 @@ pub fn controller(norm: settings::ErrorNorm) -> ode::Controller {
     match norm {
         settings::ErrorNorm::Matlab => ode::Controller::Matlab,
         settings::ErrorNorm::Torchdiffeq => ode::Controller::Torchdiffeq,
+        settings::ErrorNorm::Scipy => ode::Controller::Scipy,
         settings::ErrorNorm::ProportionalIntegral => ode::Controller::ProportionalIntegral,
     }
 }

@@ -37,7 +37,10 @@ impl Study for Schedules {
             Placement::Revolve => Method::Revolve(m),
             Placement::Online => Method::Online(m),
         };
-        let least = fewest_plain_steps(settings.steps.iter().copied().max().unwrap_or(1), m);
+        // More snapshots than steps change nothing.
+        let most = settings.steps.iter().copied().max().unwrap_or(1);
+        let rows = m.clamp(1, most.max(1));
+        let least = fewest_plain_steps(most, rows);
         let euler = ode::solver("euler").ok_or_else(|| StudyError::failed("schedule", "no solver `euler`"))?;
         let mut outcome = Outcome::default();
         for (done, &steps) in settings.steps.iter().enumerate() {
@@ -46,7 +49,7 @@ impl Study for Schedules {
             (context.progress)(Progress { done, total, message: format!("Nt = {steps}") });
             let failed = |e: SolveError| StudyError::failed(format!("Nt = {steps}"), e);
             let (taken, snapshots) = execute(method, euler, steps).map_err(failed)?;
-            let (taken, optimum) = (taken as f64 - steps as f64, least[m][steps]);
+            let (taken, optimum) = (taken as f64 - steps as f64, least[rows][steps]);
             outcome.rows.push(row([
                 ("Nt", steps.into()),
                 ("plain_steps", number(taken)),

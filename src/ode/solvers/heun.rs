@@ -10,5 +10,5 @@ pub(super) static TABLEAU: ButcherTableau = ButcherTableau {
     a: &[&[], &[1.0]],
     b: &[0.5, 0.5],
     c: &[0.0, 1.0],
-    embedded: Some(Embedded { order: 1, b: &[1.0, 0.0] }),
+    embedded: Some(Embedded { order: 1, b: &[1.0, 0.0], torchdiffeq: None }),
 };

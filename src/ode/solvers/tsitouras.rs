@@ -30,5 +30,6 @@ pub(super) static TABLEAU: ButcherTableau = ButcherTableau {
             1.866628418170587,
             1.0 / 66.0,
         ],
+        torchdiffeq: None,
     }),
 };
