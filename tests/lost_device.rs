@@ -46,8 +46,8 @@ impl Study for Emulated {
         ended
     }
 
-    fn tidy(&self, folder: &Path) -> Result<(), StudyError> {
-        Training.tidy(folder)
+    fn tidy(&self, folder: &Path, keep: bool) -> Result<(), StudyError> {
+        Training.tidy(folder, keep)
     }
 }
 

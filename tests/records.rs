@@ -21,8 +21,10 @@ fn record(status: Status) -> Record {
         seed: u64::MAX,
         inputs: Map::new(),
         status,
+        continued: None,
         environment: environment("cpu", 2, 1.5),
         files: Map::new(),
+        model: None,
     };
     record.run = record.own_id();
     record

@@ -35,6 +35,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "problems",
             "train",
             "digest",
+            "files",
             "random",
         ],
     ),

@@ -28,9 +28,9 @@ fn run_folders(place: &Workplace, experiment: &str) -> Vec<PathBuf> {
     found
 }
 
-fn published_bytes(place: &Workplace) -> (Vec<(String, Vec<u8>)>, Vec<(String, Vec<u8>)>) {
+fn published_bytes(place: &Workplace) -> [Vec<(String, Vec<u8>)>; 2] {
     let results = tree(&place.path("results")).into_iter().filter(|(name, _)| !name.starts_with("runs/"));
-    (results.collect(), tree(&place.path("figures")))
+    [results.collect(), tree(&place.path("figures"))]
 }
 
 /// The report again, in a copy without `runs/`, gives the same bytes, and verifies.

@@ -9,6 +9,7 @@ use crate::data::KNOWN;
 use crate::definition::Profile;
 use crate::plan::Shard;
 
+use super::evaluate::EvaluateArguments;
 use super::job::PlanArguments;
 use super::repeat::RepeatArguments;
 
@@ -94,8 +95,16 @@ pub enum Verb {
         #[arg(required = true, value_name = "DIR")]
         from: Vec<PathBuf>,
     },
+    /// Copy unfinished runs to results/inflight, from where they can be committed and continued elsewhere
+    Handover {
+        /// Ids of experiments [default: all]
+        #[arg(value_name = "ID")]
+        ids: Vec<String>,
+    },
     /// Draw a checkpoint schedule as text: which snapshot lives when
     Schedule(ScheduleArguments),
+    /// Evaluate a trained network on its test images
+    Evaluate(EvaluateArguments),
     /// List, fetch and verify data sets
     Data {
         /// What to do with them

@@ -5,6 +5,8 @@ mod data;
 mod describe;
 mod doctor;
 mod error;
+mod evaluate;
+mod handover;
 mod inputs;
 mod job;
 mod keep;
@@ -49,10 +51,12 @@ fn dispatch(cli: &Cli) -> Result<(), CliError> {
         Verb::List => look::list(common),
         Verb::Plan(arguments) => look::show_plan(common, arguments),
         Verb::Merge { from } => merge::merge(common, from),
+        Verb::Handover { ids } => handover::handover(common, ids),
         Verb::Run { ids, how } => run::run(common, ids, how),
         Verb::Repeat(arguments) => repeat::repeat(common, arguments),
         Verb::Reproduce { only, how } => run::reproduce(common, only.as_deref(), how),
         Verb::Schedule(arguments) => schedule::schedule(common, arguments),
+        Verb::Evaluate(arguments) => evaluate::evaluate(common, arguments),
         Verb::Data { verb } => data::data(common, verb),
         Verb::Describe(arguments) => describe::describe(common, arguments),
         Verb::Doctor => doctor::doctor(common),

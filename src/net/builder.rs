@@ -38,6 +38,8 @@ pub struct Builder {
     pub parameters: Vec<Parameter>,
     /// Initial running statistics so far: for each batch norm its means, 0, then its variances, 1.
     pub statistics: Vec<f64>,
+    /// Each batch norm so far: its name, and the place of its running means and, behind them, variances.
+    pub norms: Vec<(String, Range<usize>)>,
 }
 
 impl Builder {
@@ -105,6 +107,7 @@ impl Builder {
                 let running = self.statistics.len();
                 self.statistics.resize(running + channels, 0.0);
                 self.statistics.resize(running + 2 * channels, 1.0);
+                self.norms.push((name.to_owned(), running..running + 2 * channels));
                 Kind::Norm { channels, pixels: height * width, running, relu: part == Part::NormRelu }
             }
             Part::Relu => Kind::Relu,

@@ -1,5 +1,6 @@
 //! A network from images to logits: forward sweep and vjp.
 
+use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rand::Rng;
@@ -25,6 +26,7 @@ pub struct Network {
     pub(super) segments: Vec<Segment>,
     weights: usize,
     parameters: Vec<Parameter>,
+    norms: Vec<(String, Range<usize>)>,
     pub(super) running: Arc<Mutex<Vec<f64>>>,
     mode: Mode,
     classes: usize,
@@ -49,7 +51,7 @@ impl Network {
     /// The same with batch norms, and running statistics, for each of the first `norms` steps of every ODE block. Later steps
     /// use the last ones; 1 is the released code's single one for all steps.
     pub fn with_norms(spec: &NetSpec, norms: usize) -> Self {
-        let mut builder = Builder { shape: spec.input, parameters: vec![], statistics: vec![] };
+        let mut builder = Builder { shape: spec.input, parameters: vec![], statistics: vec![], norms: vec![] };
         let segments: Vec<Segment> = spec
             .segments
             .iter()
@@ -61,6 +63,7 @@ impl Network {
             segments,
             weights,
             parameters: builder.parameters,
+            norms: builder.norms,
             running: Arc::new(Mutex::new(builder.statistics)),
             mode: Mode::Training,
             classes: builder.shape.iter().product(),
@@ -115,6 +118,11 @@ impl Network {
     /// The parameters and their places.
     pub fn parameters(&self) -> &[Parameter] {
         &self.parameters
+    }
+
+    /// The batch norms: their names, and the places of their running means and, behind them, variances in [`Self::statistics`].
+    pub fn norms(&self) -> &[(String, Range<usize>)] {
+        &self.norms
     }
 
     /// Number of parameters.

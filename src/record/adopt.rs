@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::write::{copy, copy_mode, write_atomically};
-use super::{IMAGES, ROWS, RUN, Record, RecordError, STEPS};
+use super::{IMAGES, MODEL, ROWS, RUN, Record, RecordError, STEPS};
 
 /// Copies the ended run in `source`, whose record is `record`, to `target` as a record of `experiment`. Numbers, digests and the
 /// environment in which it was made stay, and so do the permissions of each file. Only the files of a record are copied, whatever
@@ -14,6 +14,11 @@ use super::{IMAGES, ROWS, RUN, Record, RecordError, STEPS};
 pub fn adopt(source: &Path, record: &Record, target: &Path, experiment: &str) -> Result<(), RecordError> {
     for name in [ROWS, STEPS, IMAGES].into_iter().filter(|name| record.files.contains_key(*name)) {
         copy(source, target, name)?;
+    }
+    if let Some(model) = &record.model
+        && let Some(bytes) = model.read(&source.join(MODEL))
+    {
+        write_atomically(&target.join(MODEL), &bytes)?;
     }
     let path = target.join(RUN);
     let record = Record { experiment: experiment.to_owned(), ..record.clone() };

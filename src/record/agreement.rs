@@ -49,7 +49,10 @@ pub struct Agreement {
 impl Agreement {
     /// Compares the rows that agree in the column `key`, or in their place where there is none, in the columns that the recorded
     /// ones have: a later version may measure more. Times are left out: they differ from one run to the next.
-    pub fn of(archived: &[Row], repeated: &[Row], key: Option<&str>) -> Self {
+    ///
+    /// With `gaps`, cells that are empty in the recorded rows are left out too: a run that continued another one lacks what the other
+    /// did not log.
+    pub fn of(archived: &[Row], repeated: &[Row], key: Option<&str>, gaps: bool) -> Self {
         let name = |(place, row): (usize, &Row)| match key {
             Some(key) => row.get(key).and_then(Value::as_u64).unwrap_or(u64::MAX),
             None => place as u64,
@@ -58,16 +61,17 @@ impl Agreement {
         for (place, row) in archived.iter().enumerate() {
             let own = name((place, row));
             match repeated.iter().enumerate().find(|other| name(*other) == own) {
-                Some((_, other)) => found.add(own, row, other),
+                Some((_, other)) => found.add(own, row, other, gaps),
                 None => found.missing.push(own),
             }
         }
         found
     }
 
-    fn add(&mut self, key: u64, archived: &Row, repeated: &Row) {
+    fn add(&mut self, key: u64, archived: &Row, repeated: &Row, gaps: bool) {
         let mut worst: Option<Compared> = None;
-        for column in archived.keys().filter(|column| !is_timing(column)) {
+        let compared = |(column, value): &(&String, &Value)| !(is_timing(column) || gaps && value.is_null());
+        for (column, _) in archived.iter().filter(compared) {
             let of = |row: &Row| row.get(column).cloned().unwrap_or_default();
             let (archived, repeated) = (of(archived), of(repeated));
             let difference = difference(&archived, &repeated);
@@ -127,12 +131,12 @@ mod tests {
         let archived = log(&[2.5, 0.1]);
         let mut repeated = log(&[2.5, 0.1, 7.0]);
         repeated[1].insert("seconds".into(), 9.into());
-        let found = Agreement::of(&archived, &repeated, Some("step"));
+        let found = Agreement::of(&archived, &repeated, Some("step"), false);
         assert!(found.is_identical() && found.largest().is_none());
         assert_eq!((found.rows.len(), found.cells), (2, 6));
 
         repeated[1].insert("loss".into(), number(0.1_f64.next_up()));
-        let found = Agreement::of(&archived, &repeated, Some("step"));
+        let found = Agreement::of(&archived, &repeated, Some("step"), false);
         let worst = found.largest().expect("a difference");
         assert_eq!((worst.key, worst.column.as_str()), (3, "loss"));
         assert!(!found.is_identical() && found.is_tolerable() && worst.difference < 2e-16);
@@ -141,13 +145,24 @@ mod tests {
     #[test]
     fn what_is_missing_or_no_number_is_never_tolerable() {
         let archived = log(&[2.5, 0.1]);
-        let found = Agreement::of(&archived, &log(&[2.5]), Some("step"));
+        let found = Agreement::of(&archived, &log(&[2.5]), Some("step"), false);
         assert_eq!(found.missing, [3]);
         assert!(!found.is_identical() && !found.is_tolerable());
-        assert!(!Agreement::of(&[], &archived, Some("step")).is_tolerable(), "nothing to compare is no agreement");
-        let found = Agreement::of(&archived, &log(&[2.5, f64::NAN]), None);
+        assert!(
+            !Agreement::of(&[], &archived, Some("step"), false).is_tolerable(),
+            "nothing to compare is no agreement"
+        );
+        let found = Agreement::of(&archived, &log(&[2.5, f64::NAN]), None, false);
         assert!(found.largest().is_some_and(|w| w.difference.is_infinite()) && !found.is_tolerable());
-        assert!(!Agreement::of(&archived, &log(&[2.5, 0.1 * (1.0 + 2.0 * tolerance(1))]), None).is_tolerable());
+        assert!(!Agreement::of(&archived, &log(&[2.5, 0.1 * (1.0 + 2.0 * tolerance(1))]), None, false).is_tolerable());
+    }
+
+    #[test]
+    fn a_run_that_continued_another_is_not_compared_in_what_that_one_did_not_log() {
+        let (archived, mut repeated) = (log(&[2.5, 0.1]), log(&[2.5, 0.1]));
+        repeated[1].insert("test_loss".into(), 0.5.into());
+        let identical = |gaps| Agreement::of(&archived, &repeated, Some("step"), gaps).is_identical();
+        assert!(identical(true) && !identical(false));
     }
 
     #[test]
@@ -155,7 +170,7 @@ mod tests {
         let at = |step: u64, loss: f64, rate: f64| {
             vec![row([("step", step.into()), ("loss", number(loss)), ("learning_rate", number(rate))])]
         };
-        let found = Agreement::of(&at(TOLERATED_STEPS, 1.0, 0.1), &at(TOLERATED_STEPS, 2.0, 0.1), Some("step"));
+        let found = Agreement::of(&at(TOLERATED_STEPS, 1.0, 0.1), &at(TOLERATED_STEPS, 2.0, 0.1), Some("step"), false);
         assert_eq!((found.share, found.rows[0].difference), (0.0, 1.0));
     }
 }

@@ -1,6 +1,7 @@
 //! What a record can be at most: the one set of limits for every way into a results folder.
 
-use super::write::{CHECKPOINTS, IMAGES, ROWS, RUN, STEPS, TIMES};
+use super::unfinished::UNFINISHED;
+use super::write::{CHECKPOINTS, IMAGES, MODEL, ROWS, RUN, STEPS, TIMES};
 
 /// Most bytes of an archive of records, compressed and unpacked.
 pub const ARCHIVE: u64 = 256 << 20;
@@ -14,13 +15,13 @@ pub const RECORD_FILES: [&str; 4] = [RUN, ROWS, STEPS, IMAGES];
 
 /// Every file that a run leaves in its folder.
 pub fn run_files() -> impl Iterator<Item = &'static str> {
-    RECORD_FILES.into_iter().chain([TIMES]).chain(CHECKPOINTS)
+    RECORD_FILES.into_iter().chain([TIMES, MODEL, UNFINISHED]).chain(CHECKPOINTS)
 }
 
 /// Most bytes of a file of a run's folder.
 pub fn limit(name: &str) -> u64 {
     match name {
-        RUN => 16 << 20,
+        RUN | UNFINISHED => 16 << 20,
         ROWS | IMAGES => 256 << 20,
         STEPS | TIMES => 1 << 30,
         _ => 4 << 30,

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
+use serde_json::Value;
 
 use super::limits::run_files;
 use super::read::{Loaded, read_record};
@@ -172,16 +173,20 @@ fn difference(first: &Loaded, second: &Loaded) -> Option<String> {
         return Some("they are of other settings, seeds or inputs".into());
     }
     let tables = [("row", &first.rows, &second.rows), ("step", &first.steps, &second.steps)];
-    let table = tables.into_iter().find_map(|(name, a, b)| table_difference(name, a, b));
+    // A run that continued another one lacks what the other did not log.
+    let gaps = a.continued.is_some() || b.continued.is_some();
+    let table = tables.into_iter().find_map(|(name, a, b)| table_difference(name, a, b, gaps));
     table.or_else(|| (first.images != second.images).then(|| "their images differ".into()))
 }
 
-fn table_difference(name: &str, first: &[Row], second: &[Row]) -> Option<String> {
+fn table_difference(name: &str, first: &[Row], second: &[Row], gaps: bool) -> Option<String> {
     if first.len() != second.len() {
         return Some(format!("one has {} {name}s, the other {}", first.len(), second.len()));
     }
     first.iter().zip(second).enumerate().find_map(|(i, (a, b))| {
-        let column = a.keys().chain(b.keys()).find(|c| !is_timing(c) && a.get(*c) != b.get(*c))?;
+        let gap = |row: &Row, column: &String| gaps && row.get(column).is_some_and(Value::is_null);
+        let differs = |c: &&String| !is_timing(c) && a.get(*c) != b.get(*c) && !gap(a, c) && !gap(b, c);
+        let column = a.keys().chain(b.keys()).find(differs)?;
         let cell = |row: &Row| row.get(column).map_or("nothing".into(), super::cell);
         Some(format!("{column} in {name} {} is {} and {}", i + 1, cell(a), cell(b)))
     })

@@ -6,6 +6,7 @@ mod adopt;
 mod agreement;
 mod archive;
 mod environment;
+mod handover;
 mod identity;
 mod limits;
 mod merge;
@@ -14,12 +15,16 @@ mod read;
 mod step_log;
 mod thin;
 mod types;
+mod unfinished;
 mod write;
 
 pub use adopt::adopt;
 pub use agreement::{Agreement, Compared, TOLERATED_STEPS, tolerance};
 pub use archive::{read_archive, to_archive};
 pub use environment::{environment, same_instructions};
+pub use handover::{
+    HandedOver, HandoverError, INFLIGHT, MOST_INFLIGHT, hand_over, inflight, remove_inflight, run_folders,
+};
 pub use identity::{canonical, run_id};
 pub use merge::{Conflict, MergeError, Merged, folders, merge};
 pub use numerics::{FIRST_NUMERICS, numerics};
@@ -27,4 +32,5 @@ pub use read::{Loaded, csv_to_rows, read_record, read_run};
 pub use step_log::StepLog;
 pub use thin::{MOST_STEPS, thin};
 pub use types::*;
+pub use unfinished::{UNFINISHED, Unfinished, read_at_most};
 pub use write::*;

@@ -1,10 +1,13 @@
 //! The shapes of what a run leaves.
 
+use std::path::Path;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::FIRST_NUMERICS;
+use super::{FIRST_NUMERICS, read_at_most};
 use crate::definition::{Profile, StudyKind};
+use crate::digest::sha256;
 
 /// `run.json`: which run this is, where it ran and how it ended. Written last, atomically, so that a
 /// folder without it is an unfinished run.
@@ -32,10 +35,35 @@ pub struct Record {
     pub inputs: Map<String, Value>,
     /// How it ended.
     pub status: Status,
+    /// Id of the shorter or unfinished run from whose state this one continued. Its steps up to there are bit-identical to those of a
+    /// run from scratch; columns that the other run did not log are empty in them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub continued: Option<String>,
     /// Where it ran.
     pub environment: Environment,
     /// SHA-256 of each other file of the folder, by file name.
     pub files: Map<String, Value>,
+    /// The trained network that the run left, `model.safetensors`. Archives do not contain it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<ModelFile>,
+}
+
+/// A file of a trained network.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelFile {
+    /// Its SHA-256.
+    pub sha256: String,
+    /// Its size.
+    pub bytes: u64,
+}
+
+impl ModelFile {
+    /// What stands in `path`, if it is this file.
+    pub fn read(&self, path: &Path) -> Option<Vec<u8>> {
+        let bytes = read_at_most(path, self.bytes).ok().flatten()?;
+        (sha256(&bytes) == self.sha256).then_some(bytes)
+    }
 }
 
 fn first() -> u32 {

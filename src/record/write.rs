@@ -10,7 +10,7 @@ use crate::digest::sha256;
 use crate::files;
 
 use super::limits::limit;
-use super::{Outcome, Record, Row};
+use super::{ModelFile, Outcome, Record, Row, Status};
 
 /// Version of the record format.
 pub const FORMAT: u32 = 1;
@@ -27,6 +27,8 @@ pub const IMAGES: &str = "images.json";
 
 /// The newest checkpoint of an unfinished run, and the one before.
 pub const CHECKPOINTS: [&str; 2] = ["checkpoint.safetensors", "checkpoint.previous.safetensors"];
+/// The trained network of a run.
+pub const MODEL: &str = "model.safetensors";
 
 /// How the names of files begin that are not written to their end.
 pub const PARTIAL: &str = ".partial-";
@@ -203,8 +205,15 @@ pub fn write_record(folder: &Path, record: &Record, outcome: &Outcome) -> Result
             files.insert(name.into(), sha256(&files::read(&path, limit(name)).map_err(RecordError::io(&path))?).into());
         }
     }
+    let mut model = None;
+    let path = folder.join(MODEL);
+    // One that another version left there belongs to no finished run.
+    if record.status == Status::Finished && path.exists() {
+        let bytes = std::fs::read(&path).map_err(RecordError::io(&path))?;
+        model = Some(ModelFile { sha256: sha256(&bytes), bytes: bytes.len() as u64 });
+    }
     let path = folder.join(RUN);
-    let record = Record { files, ..record.clone() };
+    let record = Record { files, model, ..record.clone() };
     let mut bytes = serde_json::to_vec_pretty(&record).map_err(|e| RecordError::io(&path)(e.into()))?;
     bytes.push(b'\n');
     write_atomically(&path, &bytes)

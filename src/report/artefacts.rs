@@ -2,16 +2,16 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::definition::Profile;
+use crate::definition::{Figure, Profile};
 use crate::record::{Loaded, Row, row, rows_to_csv, to_archive};
 
-use super::chart::{Chart, draw, shows_images};
+use super::chart::{Chart, draw, shows_images, shows_steps};
 use super::document::Piece;
 use super::found::kept;
 use super::page::Shown;
 use super::results::{From, Results, archive};
 use super::verdict::judge;
-use super::{Contents, Kept, ReportError, Summary, html, io, markdown, methods, page, summary, tables};
+use super::{Contents, Kept, ReportError, Summary, html, io, markdown, methods, models, page, peer, summary, tables};
 
 /// A file of a report.
 pub struct Artefact {
@@ -29,10 +29,12 @@ pub fn csv(path: PathBuf, rows: &[Row]) -> Result<Artefact, ReportError> {
 
 /// The charts of results, where there is something to draw.
 pub fn charts(results: &Results, folder: &Path) -> Result<Vec<Chart>, ReportError> {
-    if results.runs.is_empty() {
+    if results.is_empty() {
         return Ok(vec![]);
     }
-    results.definition.figures.iter().map(|f| draw(f, results, folder)).collect()
+    // Unfinished runs have steps alone.
+    let drawn = |figure: &&Figure| !results.runs.is_empty() || shows_steps(figure);
+    results.definition.figures.iter().filter(drawn).map(|f| draw(f, results, folder)).collect()
 }
 
 /// All files of a report on the records that are read `from` the results folder.
@@ -51,7 +53,7 @@ pub fn artefacts(contents: Contents, profile: Profile, from: From) -> Result<(Su
         told.unsure.extend(found.iter().flat_map(|results| results.unsure.iter().cloned()));
         read.push((current, found));
     }
-    let recorded = |found: &[Results]| found.iter().any(|r| !r.runs.is_empty());
+    let recorded = |found: &[Results]| found.iter().any(|r| !r.is_empty());
     let nothing = !read.iter().any(|(_, found)| recorded(found));
     let mut lines = vec![];
     // The results of each experiment, of the largest profile first.
@@ -65,13 +67,16 @@ pub fn artefacts(contents: Contents, profile: Profile, from: From) -> Result<(Su
         for (number, (results, bodies)) in found.iter().zip(&mut bodies).enumerate() {
             let (verdict, checks) = judge(results);
             own.push(summary::Line::new(results, verdict, &checks));
-            if results.runs.is_empty() {
+            made.extend(models::models(results, folder, from));
+            if results.is_empty() {
                 continue;
             }
             let charts = charts(results, figures)?;
-            made.extend(tables::tables(results, folder)?);
-            made.extend(archives(results, folder)?);
-            let outdone = read.iter().any(|(p, found)| p > current && !found[number].runs.is_empty());
+            if !results.runs.is_empty() {
+                made.extend(tables::tables(results, folder)?);
+                made.extend(archives(results, folder)?);
+            }
+            let outdone = read.iter().any(|(p, found)| p > current && !found[number].is_empty());
             let shown = if outdone { Shown::Checks } else { Shown::All(&charts) };
             bodies.splice(0..0, page::body(results, verdict, &checks, shown).into_iter().chain(note(results)));
             for chart in charts {
@@ -98,6 +103,7 @@ pub fn artefacts(contents: Contents, profile: Profile, from: From) -> Result<(Su
         .into_iter()
         .chain([summary::table(&lines, contents.not_run)])
         .chain(sections)
+        .chain(peer::peer(folder)?)
         .chain(methods::methods(&ran))
         .collect();
     let title = summary::TITLE;

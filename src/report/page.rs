@@ -71,7 +71,10 @@ pub enum Shown<'a> {
 /// The results of an experiment under a profile.
 pub fn body(results: &Results, verdict: Verdict, checks: &[Checked], shown: Shown) -> Vec<Piece> {
     let profile = results.profile.name();
-    let runs = format!("{} of {} runs recorded", results.runs.len(), results.asked);
+    let mut runs = format!("{} of {} runs recorded", results.runs.len(), results.asked);
+    if !results.inflight.is_empty() {
+        runs += &format!(", {} unfinished", results.inflight.len());
+    }
     let title = format!("Profile {profile}: {}, {runs}", verdict.word());
     let mut pieces = vec![Piece::Heading(3, title, anchor(results))];
     if !checks.is_empty() {
@@ -81,6 +84,11 @@ pub fn body(results: &Results, verdict: Verdict, checks: &[Checked], shown: Show
         let head = ["Result", "Check", "Measured"].map(str::to_owned).to_vec();
         pieces.push(Piece::Table("What was checked".into(), head, checks.iter().map(row).collect()));
     }
+    if !results.inflight.is_empty() {
+        let text = "no verdict takes them into account; charts of steps show them as far as they are";
+        pieces.push(lead("Unfinished runs", text.into()));
+        pieces.push(Piece::List(results.unfinished()));
+    }
     match shown {
         Shown::All(charts) => {
             pieces.push(reported(results));
@@ -89,7 +97,9 @@ pub fn body(results: &Results, verdict: Verdict, checks: &[Checked], shown: Show
                 let (svg, description) = (chart.text.clone(), chart.description.clone());
                 pieces.push(Piece::Figure { svg, png: format!("../figures/{png}"), description });
             }
-            pieces.push(table(results));
+            if !results.runs.is_empty() {
+                pieces.push(table(results));
+            }
         }
         Shown::Checks => {
             let id = &results.definition.id;

@@ -1,6 +1,6 @@
 //! The results of one experiment under one profile: its records, in the order of its definition, as one table.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
@@ -10,6 +10,8 @@ use crate::record::{Loaded, RecordError, Row, Status, canonical, thin};
 
 use super::Contents;
 use super::found::{self, Found};
+
+use super::inflight::{self, InFlight};
 
 /// Everything that is known of an experiment under a profile.
 pub struct Results<'a> {
@@ -29,6 +31,8 @@ pub struct Results<'a> {
     pub unshown: Vec<String>,
     /// Runs for which nothing but a convention chose one of several records, with the one that is shown.
     pub unsure: Vec<String>,
+    /// Unfinished runs that were handed on. No verdict takes them into account.
+    pub inflight: Vec<InFlight>,
 }
 
 /// Which records are read.
@@ -73,6 +77,7 @@ impl<'a> Results<'a> {
             kept: vec![],
             unshown: vec![],
             unsure: vec![],
+            inflight: vec![],
         };
         let mut records = found::all(definition, profile, contents.results, from)?;
         let mut wanted: Vec<(Map<String, Value>, u64)> = vec![];
@@ -89,11 +94,18 @@ impl<'a> Results<'a> {
         found.asked = wanted.len();
         let flat: Vec<Row> = wanted.iter().map(|(settings, seed)| flatten(settings, *seed)).collect();
         found.varying = varying(&flat);
+        let headers = inflight::headers(contents.results, &definition.id)?;
         let mut shown = HashSet::new();
         for ((settings, seed), flat) in wanted.iter().zip(flat) {
             let run = (settings, *seed);
             let chosen = found::choose(&records, definition, run, contents.inputs, contents.device);
-            let Some((place, unsure)) = chosen else { continue };
+            let Some((place, unsure)) = chosen else {
+                let header = headers.iter().find(|h| h.seed == *seed && h.settings == *settings);
+                if let Some(header) = header {
+                    found.inflight.push(InFlight::read(contents.results, header.clone(), flat)?);
+                }
+                continue;
+            };
             shown.insert(place);
             // Thinned here, so that a chart is the same whether drawn from a folder or from an archive.
             let mut loaded = records[place].loaded.clone();
@@ -123,6 +135,33 @@ impl<'a> Results<'a> {
     /// The steps of all runs, likewise.
     pub fn steps(&self) -> Vec<Row> {
         self.expand(|run| &run.loaded.steps)
+    }
+
+    /// The steps of all runs and of those in flight, for charts.
+    pub fn steps_drawn(&self) -> Vec<Row> {
+        let mut steps = self.steps();
+        for run in &self.inflight {
+            steps.extend(
+                run.steps.iter().map(|row| run.settings.clone().into_iter().chain(row.clone()).collect::<Row>()),
+            );
+        }
+        steps
+    }
+
+    /// The seeds of the runs that [`Self::steps_drawn`] has.
+    pub fn seeds_drawn(&self) -> BTreeSet<u64> {
+        let recorded = self.runs.iter().map(|run| run.loaded.record.seed);
+        recorded.chain(self.inflight.iter().map(|run| run.header.seed)).collect()
+    }
+
+    /// Whether there is nothing to show.
+    pub fn is_empty(&self) -> bool {
+        self.runs.is_empty() && self.inflight.is_empty()
+    }
+
+    /// The unfinished runs, with what varies in them, and how far they are.
+    pub fn unfinished(&self) -> Vec<String> {
+        self.inflight.iter().map(|run| run.line(&self.named(&run.settings, run.header.seed))).collect()
     }
 
     fn expand(&self, of: impl Fn(&RunResult) -> &Vec<Row>) -> Vec<Row> {
@@ -156,9 +195,13 @@ impl<'a> Results<'a> {
 
     /// What varies in a run, on one line.
     pub fn name(&self, run: &RunResult) -> String {
+        self.named(&run.settings, run.loaded.record.seed)
+    }
+
+    fn named(&self, settings: &Row, seed: u64) -> String {
         let shown =
-            self.varying.iter().filter_map(|c| run.settings.get(c).map(|v| format!("{c}={}", crate::record::cell(v))));
-        shown.chain([format!("seed={}", run.loaded.record.seed)]).collect::<Vec<_>>().join(" ")
+            self.varying.iter().filter_map(|c| settings.get(c).map(|v| format!("{c}={}", crate::record::cell(v))));
+        shown.chain([format!("seed={seed}")]).collect::<Vec<_>>().join(" ")
     }
 }
 

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::definition::Profile;
 
+use super::models::{self, MODELS};
 use super::{Contents, ReportError, io};
 
 /// What a file is that the report does not make.
@@ -18,14 +19,14 @@ pub enum Stray {
     Unknown,
 }
 
-/// The files in `tables`, `timing`, `records` and the folder of charts that are not among `made`, in order. Left out are hidden
+/// The files in `tables`, `timing`, `records`, `models` and the folder of charts that are not among `made`, in order. Left out are hidden
 /// files, files of experiments that are not part of this report, and archives of which no run shows a record.
 ///
 /// # Errors
 /// A folder that cannot be read.
 pub fn strays(contents: Contents, made: &BTreeSet<PathBuf>) -> Result<Vec<(PathBuf, Stray)>, ReportError> {
     let mut found = vec![];
-    let folders = ["tables", "timing", "records"].map(|name| (name, contents.results.join(name)));
+    let folders = ["tables", "timing", "records", MODELS].map(|name| (name, contents.results.join(name)));
     for (kind, folder) in folders.into_iter().chain([("charts", contents.figures.to_owned())]) {
         for (path, name) in files(&folder)? {
             if !made.contains(&path) {
@@ -55,6 +56,12 @@ fn files(folder: &Path) -> Result<Vec<(PathBuf, String)>, ReportError> {
 }
 
 fn judge(contents: Contents, kind: &str, folder: &Path, name: &str, made: &BTreeSet<PathBuf>) -> Option<Stray> {
+    if kind == MODELS {
+        let Some(experiment) = models::experiment(name) else { return Some(Stray::Unknown) };
+        let known = contents.experiments.iter().any(|definition| definition.id == experiment);
+        let other = contents.others.iter().any(|id| id == experiment);
+        return if known { Some(Stray::Outdated) } else { (!other).then_some(Stray::Unknown) };
+    }
     let Some((stem, ends)) = split(name, kind) else { return Some(Stray::Unknown) };
     let named = |id: &String| match kind {
         "charts" => stem.strip_prefix(id.as_str()).is_some_and(|rest| rest.starts_with('-')),

@@ -23,6 +23,7 @@ pub struct Line {
     number: String,
     checks: String,
     recorded: bool,
+    unfinished: bool,
 }
 
 impl Line {
@@ -34,6 +35,10 @@ impl Line {
         let also = if diverged > 0 { format!("; {diverged} runs diverged") } else { String::new() };
         let measured = match verdict {
             Verdict::NotRun if results.asked == 0 => format!("there are no runs in profile {}", results.profile.name()),
+            Verdict::NotRun if !results.inflight.is_empty() => {
+                let progress: Vec<String> = results.inflight.iter().map(|run| run.progress()).collect();
+                format!("{} of {} runs are unfinished: {}", progress.len(), results.asked, progress.join(", "))
+            }
             Verdict::NotRun => "there are no records".into(),
             _ => {
                 format!(
@@ -63,6 +68,7 @@ impl Line {
             number: decisive.map(|c| labelled(&c.brief, definition)).unwrap_or_default() + &gaps,
             checks: format!("{hold} of {}", checks.len()),
             recorded: !results.runs.is_empty(),
+            unfinished: !results.inflight.is_empty(),
         }
     }
 }
@@ -152,7 +158,9 @@ pub fn without_results<'a>(lines: &'a [Line], not_run: &'a [NotRun]) -> Vec<(&'a
         if ran || found.iter().any(|(l, _)| l.told.id == line.told.id) {
             continue;
         }
-        let entry = not_run.iter().find(|e| e.id == line.told.id);
+        let begun = lines.iter().find(|l| l.unfinished && l.told.id == line.told.id);
+        let entry = not_run.iter().find(|e| e.id == line.told.id && begun.is_none());
+        let line = begun.unwrap_or(line);
         found.push((line, entry.map_or(&line.told.measured, |e| &e.because)));
     }
     found

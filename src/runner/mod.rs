@@ -2,6 +2,7 @@
 //!
 //! This room knows plans, studies and records. It knows nothing of reports or of the command line.
 
+mod earlier;
 mod estimate;
 mod lock;
 mod one;

@@ -8,11 +8,12 @@ use std::time::{Duration, Instant};
 
 use crate::plan::{Run, numerics};
 use crate::record::{
-    Environment, FORMAT, Loaded, Outcome, RUN, Record, RecordError, Status, adopt, environment, folders, read_record,
-    sweep, write_record,
+    Environment, FORMAT, Loaded, Outcome, RUN, Record, RecordError, Status, UNFINISHED, Unfinished, adopt, environment,
+    folders, inflight, read_record, remove_inflight, sweep, write_record,
 };
-use crate::study::{CPU, Context, Ending, Progress, Study, StudyError};
+use crate::study::{CPU, Context, Earlier, Ending, Progress, Study, StudyError};
 
+use super::earlier::earlier;
 use super::{Options, RunnerError};
 
 /// How a run came out of a call.
@@ -101,7 +102,7 @@ pub fn one(
     sweep(&folder, Duration::ZERO).map_err(io)?;
     match taken_over(run, &options.results) {
         Ok(Some(status)) => {
-            tidy(study, &folder)?;
+            tidy(study, &folder, false)?;
             return Ok(Came::Recorded { status, before: true });
         }
         Ok(None) => {}
@@ -121,6 +122,7 @@ pub fn one(
         stop,
         progress,
     };
+    let continued = begin(run, study, &context, &options.results, warn)?;
     let (status, outcome) = match guarded(study, &context) {
         Ok(Ending::Finished(outcome)) => (Status::Finished, outcome),
         Ok(Ending::Diverged { outcome, step, loss, gradient_norm, cause }) => {
@@ -142,15 +144,21 @@ pub fn one(
         seed: run.seed,
         inputs: run.inputs.clone(),
         status: status.clone(),
+        continued,
         environment: Environment {
             accelerator: accelerator.map(str::to_owned),
             ..environment(&run.device, options.threads, clock.elapsed().as_secs_f64())
         },
         files: Default::default(),
+        model: None,
     };
     write_record(&folder, &record, &outcome)?;
     if !matches!(status, Status::Failed { .. }) {
-        tidy(study, &folder)?;
+        // What was handed on has served its purpose.
+        for id in [Some(&run.id), record.continued.as_ref()].into_iter().flatten() {
+            remove_inflight(&inflight(&options.results, &run.experiment, id))?;
+        }
+        tidy(study, &folder, status == Status::Finished)?;
     }
     Ok(Came::Recorded { status, before: false })
 }
@@ -163,9 +171,58 @@ pub(super) fn guarded(study: &dyn Study, context: &Context<'_>) -> Result<Ending
     })
 }
 
+/// Continues another run if there is one with a usable state, and writes the header of the unfinished run. Returns the id of the run
+/// that is continued, now or since an earlier call.
+fn begin(
+    run: &Run,
+    study: &dyn Study,
+    context: &Context<'_>,
+    results: &Path,
+    warn: &dyn Fn(&str),
+) -> Result<Option<String>, RunnerError> {
+    if !study.continues() {
+        return Ok(None);
+    }
+    let header = |continued: Option<String>| Unfinished {
+        format: FORMAT,
+        run: run.id.clone(),
+        experiment: run.experiment.clone(),
+        profile: run.profile,
+        study: run.study,
+        settings: run.settings.clone(),
+        seed: run.seed,
+        inputs: run.inputs.clone(),
+        device: run.device.clone(),
+        continued,
+    };
+    let before = |folder: &Path, id: &str| {
+        let header = Unfinished::read(folder).ok().flatten().filter(|header| header.run == id);
+        header.and_then(|header| header.continued)
+    };
+    let mut continued = before(context.folder, &run.id);
+    let mut chosen = |earlier: &Earlier| {
+        // A copy of this very run is no other run; it may have continued one.
+        continued = if earlier.run == run.id { before(&earlier.folder, &run.id) } else { Some(earlier.run.clone()) };
+        header(continued.clone()).write(context.folder).map_err(|error| match error {
+            RecordError::Io { path, source } => StudyError::Io { path, source },
+            damaged => StudyError::failed(UNFINISHED, damaged),
+        })
+    };
+    match study.extend(context, &earlier(run, study, results), &mut chosen, warn) {
+        Err(StudyError::Io { path, source }) => return Err(RunnerError::Results { path, source }),
+        // Whatever the run had continued, it starts from scratch.
+        Ok(false) => continued = None,
+        // Unusable settings or inputs: the run itself reports them.
+        Err(_) | Ok(true) => {}
+    }
+    header(continued.clone()).write(context.folder)?;
+    Ok(continued)
+}
+
 /// Removes what the run needed only while it was unfinished.
-fn tidy(study: &dyn Study, folder: &Path) -> Result<(), RunnerError> {
-    match study.tidy(folder) {
+fn tidy(study: &dyn Study, folder: &Path, keep: bool) -> Result<(), RunnerError> {
+    Unfinished::remove(folder)?;
+    match study.tidy(folder, keep) {
         Err(StudyError::Io { path, source }) => Err(RunnerError::Results { path, source }),
         _ => Ok(()),
     }

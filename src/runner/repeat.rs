@@ -137,11 +137,12 @@ pub fn repeat(
         stop: &enough,
         progress: &progress,
     };
+    let gaps = record.continued.is_some();
     let ended = guarded(study, &context);
     display.finish();
     let rows = match ended {
         Ok(Ending::Finished(outcome) | Ending::Diverged { outcome, .. }) => {
-            Some(Agreement::of(&loaded.rows, &outcome.rows, None))
+            Some(Agreement::of(&loaded.rows, &outcome.rows, None, gaps))
         }
         Err(StudyError::Interrupted) if !stop.load(Ordering::Relaxed) => None,
         Err(error) => return Err(RepeatError::Study(error)),
@@ -157,7 +158,7 @@ pub fn repeat(
             let other = repeated.iter().find(|other| number(other) == number(row));
             shown.extend(other.map(|other| [value(row), value(other)]));
         }
-        found = Some(Agreement::of(&first, &repeated, Some("step")));
+        found = Some(Agreement::of(&first, &repeated, Some("step"), gaps));
     }
     let here = environment(&record.environment.device, rayon::current_num_threads(), clock.elapsed().as_secs_f64());
     let same_instructions = same_instructions(&here, &record.environment);

@@ -5,8 +5,11 @@
 
 mod coupled_gradient;
 mod device;
+mod evaluate;
+mod extend;
 mod gradient_error;
 mod images;
+mod kept;
 mod kernel_evolution;
 mod memory;
 mod network;
@@ -27,6 +30,8 @@ use crate::record::Outcome;
 
 pub use coupled_gradient::CoupledGradient;
 pub use device::{AnyDevice, CPU};
+pub use evaluate::{Evaluated, Seeded, Trained, write_images};
+pub use extend::Earlier;
 pub use gradient_error::GradientError;
 pub use memory::Memory;
 pub use process_memory::{measure, this_is_the_program};
@@ -68,8 +73,36 @@ pub trait Study: Sync {
         asked
     }
 
-    /// Removes what a run needed only while it was unfinished; called once its record is written.
-    fn tidy(&self, _folder: &Path) -> Result<(), StudyError> {
+    /// Whether an interrupted run continues from a saved state, and may continue another run's.
+    fn continues(&self) -> bool {
+        false
+    }
+
+    /// Settings of other runs that a run with `settings` might continue, most of which nobody has made: by their ids the folder of an
+    /// unfinished run is recognised that holds no header.
+    fn relatives(&self, _settings: &Map<String, Value>) -> Box<dyn Iterator<Item = Map<String, Value>>> {
+        Box::new(std::iter::empty())
+    }
+
+    /// Carries the furthest usable state among `earlier` over into the run's folder, if it is further than the run's own and every
+    /// step up to it is bit-identical to this run's. Calls `chosen` before it writes, and `warn` about damaged files. Returns whether
+    /// the folder then holds a usable state. Seed, inputs, device and numerics of the earlier runs are those of this run; their settings may be others.
+    ///
+    /// # Errors
+    /// The run's own folder, settings or inputs are at fault; never an earlier run. Errors of `chosen` are passed on.
+    fn extend(
+        &self,
+        _context: &Context<'_>,
+        _earlier: &[Earlier],
+        _chosen: &mut dyn FnMut(&Earlier) -> Result<(), StudyError>,
+        _warn: &dyn Fn(&str),
+    ) -> Result<bool, StudyError> {
+        Ok(false)
+    }
+
+    /// Removes what a run needed only while it was unfinished; called once its record is written. With `keep` the state at the end
+    /// stays, from which a longer run can continue.
+    fn tidy(&self, _folder: &Path, _keep: bool) -> Result<(), StudyError> {
         Ok(())
     }
 }
@@ -104,6 +137,17 @@ pub struct Context<'a> {
 }
 
 impl Context<'_> {
+    /// The name under which the run's checkpoints are saved. The folder's name is the run's id, so the checkpoint of another run is
+    /// never resumed; nor is that of another GPU or another version of its libraries, which would give other bits.
+    pub fn fingerprint(&self) -> String {
+        self.fingerprint_of(&self.folder.file_name().unwrap_or_default().to_string_lossy())
+    }
+
+    /// As [`Self::fingerprint`], for another run on the same device.
+    pub fn fingerprint_of(&self, run: &str) -> String {
+        std::iter::once(run).chain(self.accelerator.iter().flat_map(|words| [" on ", words])).collect()
+    }
+
     /// `Err(Interrupted)` once a stop was asked for; to be called where work can be taken up again.
     pub fn check_stop(&self) -> Result<(), StudyError> {
         if self.stop.load(Ordering::Relaxed) { Err(StudyError::Interrupted) } else { Ok(()) }

@@ -17,9 +17,10 @@ use crate::record::{Outcome, RecordError, STEPS, StepLog, TIMES, number, row};
 use crate::train::{self, CheckpointError, Crossing, Rate, Recipe, StepError, TrainError, Trainer};
 
 use super::images::load;
+use super::kept::keep;
 use super::network::{Chosen, network};
 use super::parts::typed;
-use super::{AnyDevice, Context, Ending, Place, Progress, Study, StudyError, device};
+use super::{AnyDevice, Context, Earlier, Ending, Place, Progress, Study, StudyError, device, extend};
 
 /// Columns of `steps.csv`, before those of the coefficients of evolving weights.
 const COLUMNS: &[&str] = &[
@@ -35,7 +36,7 @@ const COLUMNS: &[&str] = &[
 ];
 
 /// Columns that logs of unfinished runs of earlier versions lack.
-const LATER: &[&str] = &[];
+pub(super) const LATER: &[&str] = &[];
 
 /// Columns of the measurements of the gradient's quality: the reverse-time gradient against the exact one, and the reversibility
 /// error of the blocks.
@@ -67,8 +68,26 @@ impl Study for Training {
         device::compute(self, context)
     }
 
-    fn tidy(&self, folder: &Path) -> Result<(), StudyError> {
-        train::remove(folder).map_err(checkpoint)
+    fn continues(&self) -> bool {
+        true
+    }
+
+    fn relatives(&self, settings: &Map<String, Value>) -> Box<dyn Iterator<Item = Map<String, Value>>> {
+        Box::new(extend::relatives(settings))
+    }
+
+    fn extend(
+        &self,
+        context: &Context<'_>,
+        earlier: &[Earlier],
+        chosen: &mut dyn FnMut(&Earlier) -> Result<(), StudyError>,
+        warn: &dyn Fn(&str),
+    ) -> Result<bool, StudyError> {
+        extend::extend(context, earlier, chosen, warn)
+    }
+
+    fn tidy(&self, folder: &Path, keep: bool) -> Result<(), StudyError> {
+        if keep { train::keep_newest(folder) } else { train::remove(folder) }.map_err(checkpoint)
     }
 }
 
@@ -82,7 +101,8 @@ impl AnyDevice for Training {
     }
 }
 
-fn trainer<D: Crossing>(
+/// A fresh start of the run that `context` describes.
+pub(super) fn trainer<D: Crossing>(
     device: &D,
     context: &Context<'_>,
     settings: &TrainingSettings,
@@ -98,11 +118,7 @@ fn trainer<D: Crossing>(
         epochs: settings.epochs,
         batch: settings.batch,
         learning_rate: settings.learning_rate,
-        rate: match settings.schedule {
-            None => Rate::Drops(settings.drops.clone()),
-            Some(RateSchedule::Cosine) => Rate::Cosine,
-            Some(RateSchedule::OneCycle) => Rate::OneCycle,
-        },
+        rate: rate(settings),
         momentum: settings.momentum,
         weight_decay: settings.weight_decay,
         momentum_restart: settings.momentum_restart,
@@ -116,14 +132,31 @@ fn trainer<D: Crossing>(
     trainer.map_err(|e| StudyError::failed("start", e))
 }
 
-fn checkpoint(error: CheckpointError) -> StudyError {
+/// How the learning rate of a run moves.
+pub(super) fn rate(settings: &TrainingSettings) -> Rate {
+    match settings.schedule {
+        None => Rate::Drops(settings.drops.clone()),
+        Some(RateSchedule::Cosine) => Rate::Cosine,
+        Some(RateSchedule::OneCycle) => Rate::OneCycle,
+    }
+}
+
+/// The columns of `steps.csv`; `coefficients` are those of evolving weights.
+pub(super) fn columns(settings: &TrainingSettings, coefficients: &[(String, f64)]) -> Vec<String> {
+    let quality = QUALITY.iter().filter(|_| settings.quality_every.is_some());
+    let adaptive = ADAPTIVE.iter().filter(|_| settings.tolerances.is_some());
+    let columns = COLUMNS.iter().chain(quality).chain(adaptive).copied();
+    columns.chain(coefficients.iter().map(|(name, _)| name.as_str())).map(str::to_owned).collect()
+}
+
+pub(super) fn checkpoint(error: CheckpointError) -> StudyError {
     match error {
         CheckpointError::Io { path, source } => StudyError::Io { path, source },
         other => StudyError::failed("checkpoint", other),
     }
 }
 
-fn log_error(error: RecordError) -> StudyError {
+pub(super) fn log_error(error: RecordError) -> StudyError {
     match error {
         RecordError::Io { path, source } => StudyError::Io { path, source },
         other => StudyError::failed("steps.csv", other),
@@ -136,15 +169,9 @@ fn go(
     mut trainer: Trainer,
     data: &str,
 ) -> Result<Ending, StudyError> {
-    // The folder's name is the run's id, so a checkpoint of another run is never taken up; nor is that of another GPU or another
-    // version of its libraries, which would give other bits.
-    let mut fingerprint = context.folder.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-    fingerprint.extend(context.accelerator.iter().flat_map(|words| [" on ", words]));
-    let coefficients = trainer.coefficients();
-    let quality = QUALITY.iter().filter(|_| settings.quality_every.is_some());
-    let adaptive = ADAPTIVE.iter().filter(|_| settings.tolerances.is_some());
-    let columns = COLUMNS.iter().chain(quality).chain(adaptive).copied();
-    let columns: Vec<&str> = columns.chain(coefficients.iter().map(|(name, _)| name.as_str())).collect();
+    let fingerprint = context.fingerprint();
+    let columns = columns(settings, &trainer.coefficients());
+    let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
     let usable = |step, digest: Option<&str>| StepLog::holds(context.folder, &columns, LATER, step, digest);
     let before = train::resume(&mut trainer, context.folder, &fingerprint, usable);
     let (clock, before) = (Instant::now(), before.unwrap_or(0.0));
@@ -216,9 +243,17 @@ fn go(
             message: format!("epoch {}/{}, loss {:.3}", metrics.epoch + 1, settings.epochs, metrics.loss),
         });
     }
-    log.sync().map_err(log_error)?;
+    // A longer run may continue from the last state.
+    if divergence.is_none() {
+        save(&trainer, &mut log)?
+    } else {
+        log.sync().map_err(log_error)?
+    }
     let seconds = before + clock.elapsed().as_secs_f64();
     let outcome = summary(context, &trainer, data, divergence.is_some(), seconds)?;
+    if divergence.is_none() {
+        outcome.rows.iter().try_for_each(|row| keep(context, settings, &trainer, row))?;
+    }
     Ok(match divergence {
         None => Ending::Finished(outcome),
         Some((step, loss, gradient_norm, cause)) => Ending::Diverged { outcome, step, loss, gradient_norm, cause },

@@ -39,14 +39,14 @@ const PREVIOUS: &str = CHECKPOINTS[1];
 const LOG: &str = "steps_sha256";
 
 /// Everything a trainer needs to go on with the same bits.
-struct State {
-    theta: Vec<f32>,
-    velocity: Vec<f32>,
-    statistics: Vec<f64>,
+pub(super) struct State {
+    pub theta: Vec<f32>,
+    pub velocity: Vec<f32>,
+    pub statistics: Vec<f64>,
     /// Next step; bits of the initial loss; nanoseconds of work so far.
-    counters: [u64; 3],
+    pub counters: [u64; 3],
     /// Digest of the log of the steps before; absent in checkpoints of earlier versions.
-    log: Option<String>,
+    pub log: Option<String>,
 }
 
 /// Saves a trainer into `folder` under the fingerprint of its run, with what it took so far in seconds and the digest of the
@@ -73,7 +73,13 @@ pub fn save(
     };
     // A device that fails reads zeros, which nobody may go on with.
     trainer.engine.sound().map_err(|e| unusable(e.to_string()))?;
-    let bytes = encode(&state, fingerprint).map_err(unusable)?;
+    write(&state, folder, fingerprint)
+}
+
+/// Writes a state into `folder` under the fingerprint of its run. The file before stays as a second generation.
+pub(super) fn write(state: &State, folder: &Path, fingerprint: &str) -> Result<(), CheckpointError> {
+    let unusable = |why| CheckpointError::Unusable { path: folder.join(NEWEST), why };
+    let bytes = encode(state, fingerprint).map_err(unusable)?;
     let io = |path: &Path| {
         let path = path.to_owned();
         move |source| CheckpointError::Io { path, source }
@@ -125,7 +131,19 @@ pub fn resume(
 /// # Errors
 /// A file that is there and cannot be removed.
 pub fn remove(folder: &Path) -> Result<(), CheckpointError> {
-    for path in CHECKPOINTS.map(|name| folder.join(name)) {
+    remove_each(folder, &CHECKPOINTS)
+}
+
+/// Removes all checkpoints but the newest: a longer run may continue from the last state of one that has finished.
+///
+/// # Errors
+/// A file that is there and cannot be removed.
+pub fn keep_newest(folder: &Path) -> Result<(), CheckpointError> {
+    remove_each(folder, &[PREVIOUS])
+}
+
+fn remove_each(folder: &Path, names: &[&str]) -> Result<(), CheckpointError> {
+    for path in names.iter().map(|name| folder.join(name)) {
         match std::fs::remove_file(&path) {
             Ok(()) => {}
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
@@ -158,7 +176,14 @@ fn encode(state: &State, fingerprint: &str) -> Result<Vec<u8>, String> {
     safetensors::serialize(views, Some(metadata)).map_err(|e| e.to_string())
 }
 
-fn decode(bytes: &[u8], fingerprint: &str) -> Result<State, String> {
+/// The fingerprint of the run whose checkpoint this is; `None` if it is no checkpoint.
+pub(super) fn fingerprint(bytes: &[u8]) -> Option<String> {
+    let (_, header) = SafeTensors::read_metadata(bytes).ok()?;
+    header.info("counters")?;
+    header.metadata().as_ref()?.get("run").cloned()
+}
+
+pub(super) fn decode(bytes: &[u8], fingerprint: &str) -> Result<State, String> {
     let (_, header) = SafeTensors::read_metadata(bytes).map_err(|e| e.to_string())?;
     let metadata = header.metadata().clone().unwrap_or_default();
     if metadata.get("run").map(String::as_str) != Some(fingerprint) {

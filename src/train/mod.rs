@@ -5,18 +5,22 @@
 
 mod batches;
 mod border;
+mod carry;
 mod checkpoint;
 mod crossing;
 mod device;
 mod engine;
+mod model;
 mod quality;
 mod rate;
 mod trainer;
 
 pub use border::{Gradient, Learner, StepError};
-pub use checkpoint::{CheckpointError, remove, resume, save};
+pub use carry::Saved;
+pub use checkpoint::{CheckpointError, keep_newest, remove, resume, save};
 pub use crossing::{Crossing, HostTensors, Line, Raw};
 pub use device::{DeviceGradient, DeviceLearner};
+pub use model::Model;
 pub use quality::Quality;
 pub use rate::Rate;
 pub use trainer::{Recipe, StepMetrics, TrainError, Trainer};

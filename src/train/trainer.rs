@@ -166,6 +166,26 @@ impl Trainer {
         self.engine.theta()
     }
 
+    /// The running statistics of batch norm.
+    pub fn statistics(&self) -> Vec<f64> {
+        self.engine.statistics()
+    }
+
+    /// The network.
+    pub fn network(&self) -> &Network {
+        &self.network
+    }
+
+    /// Sets parameters and running statistics, and the velocity to zero.
+    ///
+    /// # Errors
+    /// The device failed.
+    pub fn set_state(&mut self, theta: &[f32], statistics: &[f64]) -> Result<(), TrainError> {
+        self.engine.set(theta, &vec![0.0; theta.len()])?;
+        self.engine.set_statistics(statistics);
+        Ok(())
+    }
+
     /// Whether what was read of the parameters is right: a device that fails reads zeros.
     ///
     /// # Errors

@@ -1,5 +1,7 @@
 //! Line charts: a panel for each value of a column, a line for each series, error bars over seeds.
 
+use std::collections::BTreeSet;
+
 use plotters::prelude::DrawingBackend;
 use plotters::style::RGBColor;
 
@@ -55,7 +57,7 @@ impl LineChart {
     pub fn new(figure: &Figure, lines: &Lines, results: &Results) -> Self {
         let rows = match lines.source {
             Source::Rows => results.rows(),
-            Source::Steps => results.steps(),
+            Source::Steps => results.steps_drawn(),
         };
         let has_a_place =
             |row: &&Row| [&lines.x, &lines.y].iter().all(|axis| as_number(row.get(&axis.column)).is_some());
@@ -106,7 +108,10 @@ impl LineChart {
         let y = AxisScale::new(lines.y.scale, all().flat_map(|(_, y)| *y));
         let off = [0, 1].map(|i| all().filter(|(px, py)| x.is_off(*px) || y.is_off(py[i])).count());
         let bars = panels.iter().flat_map(|p| &p.series).any(|s| s.points.len() <= MOST_MARKERS);
-        let seeds = results.runs.iter().map(|r| r.loaded.record.seed).collect::<std::collections::BTreeSet<_>>().len();
+        let seeds = match lines.source {
+            Source::Rows => results.runs.iter().map(|r| r.loaded.record.seed).collect::<BTreeSet<_>>().len(),
+            Source::Steps => results.seeds_drawn().len(),
+        };
         Self {
             title: figure.title.clone(),
             subtitle: subtitle(results.profile, seeds, bars, log),

@@ -10,7 +10,7 @@ mod schedules;
 
 use std::path::{Path, PathBuf};
 
-use crate::definition::{Figure, FigureKind};
+use crate::definition::{Figure, FigureKind, Source};
 use crate::gradient::Method;
 
 use super::ReportError;
@@ -44,6 +44,11 @@ pub fn shows_images(results: &Results, run: &RunResult) -> bool {
     let figures = results.definition.figures.iter();
     let mut drawn = figures.filter_map(|f| if let FigureKind::Images(images) = &f.draw { Some(images) } else { None });
     drawn.any(|images| images::shown_row(images, run).is_some())
+}
+
+/// Whether a figure shows logs of steps.
+pub fn shows_steps(figure: &Figure) -> bool {
+    matches!(&figure.draw, FigureKind::Lines(lines) if lines.source == Source::Steps)
 }
 
 /// Draws a figure for the files `<experiment>-<figure>.<profile>.svg` and `.png` of a folder.

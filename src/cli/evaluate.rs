@@ -1,0 +1,105 @@
+//! `anode evaluate`: loss and accuracy of a kept model or of a checkpoint.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use serde_json::json;
+
+use crate::data::data_folder;
+use crate::definition::Profile;
+use crate::plan::plan;
+use crate::record::{RUN, Record, UNFINISHED, Unfinished, number, read_at_most};
+use crate::study::{CPU, Place, STUDIES, Seeded, StudyError, Trained, write_images};
+
+use super::arguments::Common;
+use super::error::CliError;
+use super::output::{print, print_json};
+use super::select;
+
+/// Largest `run.json` that is read, in bytes.
+const MOST: u64 = 1 << 24;
+
+/// Which network.
+#[derive(Debug, Args)]
+pub struct EvaluateArguments {
+    /// A model (results/models/*.safetensors, model.safetensors of a run's folder) or the checkpoint of a run
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// Write the decoded images to this folder, in the binary layout of CIFAR-10: test.bin, and the first training images as train.bin
+    #[arg(long, value_name = "DIR")]
+    pub images: Option<PathBuf>,
+}
+
+/// `anode evaluate FILE`
+///
+/// # Errors
+/// The file is neither a model nor a checkpoint, its settings are not found, or its images are missing.
+pub fn evaluate(common: &Common, arguments: &EvaluateArguments) -> Result<(), CliError> {
+    let file = &arguments.file;
+    let fault = |error: StudyError| CliError::Usage(format!("{}: {error}", file.display()));
+    let trained = Trained::read(file).map_err(fault)?;
+    let data = data_folder(common.data.as_deref());
+    let (settings, seed) = match trained.settings().map_err(fault)? {
+        Some(found) => found,
+        None => match beside(file, trained.run()) {
+            Some(found) => found,
+            None => planned(common, trained.run(), data.as_deref())?,
+        },
+    };
+    let place = Place { definition: common.experiments.clone(), data };
+    let found = trained.evaluate(&place, &settings, seed).map_err(fault)?;
+    if let Some(folder) = &arguments.images {
+        write_images(&place, &settings, folder).map_err(fault)?;
+    }
+    let recorded = trained.recorded();
+    if common.json {
+        let recorded = recorded.map(|(loss, accuracy)| json!({ "loss": number(loss), "accuracy": number(accuracy) }));
+        print_json(&json!({
+            "file": file, "run": trained.run(), "loss": number(found.loss), "accuracy": number(found.accuracy),
+            "images": found.images, "mean": found.mean, "deviation": found.deviation, "recorded": recorded,
+        }));
+        return Ok(());
+    }
+    let setting = |name: &str| settings.get(name).map(crate::record::cell).unwrap_or_default();
+    print(&format!(
+        "run {}: {}, {}, {}, seed {seed}",
+        trained.run(),
+        setting("net"),
+        setting("method"),
+        setting("data")
+    ));
+    print(&format!("test loss {}, test accuracy {} ({} images)", found.loss, found.accuracy, found.images));
+    if let Some((loss, accuracy)) = recorded {
+        print(&format!("recorded: test loss {loss}, test accuracy {accuracy}"));
+    }
+    Ok(())
+}
+
+/// The settings and seed of a run, from the header or the record in the folder of its checkpoint.
+fn beside(file: &Path, run: &str) -> Option<Seeded> {
+    let folder = file.parent()?;
+    if let Ok(Some(header)) = Unfinished::read(folder)
+        && header.run == run
+    {
+        return Some((header.settings, header.seed));
+    }
+    let bytes = read_at_most(&folder.join(RUN), MOST).ok().flatten()?;
+    let record: Record = serde_json::from_slice(&bytes).ok().filter(|record: &Record| record.run == run)?;
+    Some((record.settings, record.seed))
+}
+
+/// The settings and seed of a run, from the definition whose plan has its id.
+fn planned(common: &Common, run: &str, data: Option<&Path>) -> Result<Seeded, CliError> {
+    let loaded = select::all(common)?;
+    for profile in Profile::ALL {
+        let (runs, _) = plan(&loaded, profile, CPU, data, STUDIES);
+        if let Some(run) = runs.into_iter().find(|planned| planned.id == run) {
+            return Ok((run.settings, run.seed));
+        }
+    }
+    Err(CliError::Usage(format!(
+        "the settings of run {run} are unknown: there is no {UNFINISHED} or {RUN} of it beside the checkpoint, and no definition in {} \
+         plans it; name the folder of its definition with --experiments",
+        common.experiments.display()
+    )))
+}

@@ -1,0 +1,65 @@
+//! `anode handover`: unfinished runs, put where they can be committed and continued on another machine.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use crate::definition::Profile;
+use crate::record::{HandoverError, INFLIGHT, hand_over, read_archive, run_folders};
+use crate::report::{ReportError, archive};
+
+use super::arguments::Common;
+use super::error::CliError;
+use super::output::{print, print_json};
+use super::select;
+
+/// `anode handover`
+///
+/// # Errors
+/// See [`CliError`].
+pub fn handover(common: &Common, ids: &[String]) -> Result<(), CliError> {
+    if !ids.is_empty() {
+        select::named(common, ids)?;
+    }
+    let results = &common.results;
+    let archived = archived(results)?;
+    let wanted = |experiment: &str| ids.is_empty() || ids.iter().any(|id| id == experiment);
+    let recorded = |experiment: &str, run: &str| archived.contains(&(experiment.to_owned(), run.to_owned()));
+    let found = hand_over(results, &wanted, &recorded).map_err(|error| match error {
+        HandoverError::Record(error) => ReportError::from(error).into(),
+        size => CliError::Usage(size.to_string()),
+    })?;
+    if common.json {
+        print_json(&found);
+        return Ok(());
+    }
+    if common.quiet {
+        return Ok(());
+    }
+    for (folder, bytes) in &found.written {
+        print(&format!("{bytes} bytes in {}", folder.display()));
+    }
+    for folder in &found.removed {
+        print(&format!("removed {}: its run is recorded, or another one continued it", folder.display()));
+    }
+    if found.written.is_empty() {
+        print(&format!("there is no unfinished run with a checkpoint in {}", results.join("runs").display()));
+    }
+    Ok(())
+}
+
+/// Runs that the archives hold, or that a run in them continued, of the experiments that have a folder in `inflight/`.
+fn archived(results: &Path) -> Result<BTreeSet<(String, String)>, CliError> {
+    let experiments: BTreeSet<String> =
+        run_folders(&results.join(INFLIGHT)).into_iter().map(|(experiment, _, _)| experiment).collect();
+    let mut found = BTreeSet::new();
+    for experiment in experiments {
+        for profile in Profile::ALL {
+            for loaded in read_archive(&archive(results, &experiment, profile)).map_err(ReportError::from)? {
+                let record = loaded.record;
+                let ids = [Some(record.run), record.continued].into_iter().flatten();
+                found.extend(ids.map(|run| (experiment.clone(), run)));
+            }
+        }
+    }
+    Ok(found)
+}

@@ -1,0 +1,191 @@
+//! Unfinished runs handed on with the repository: `inflight/<experiment>/<run>/` of a results folder has what another machine needs to
+//! continue them.
+
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::limits::is_run_id;
+use super::read::read_record;
+use super::unfinished::{UNFINISHED, Unfinished, read_at_most};
+use super::{RUN, RecordError, STEPS, Status, TIMES, write_atomically};
+use crate::definition::Profile;
+
+/// Folder of the runs that are handed on, inside a results folder.
+pub const INFLIGHT: &str = "inflight";
+
+/// The state of an unfinished run.
+const CHECKPOINT: &str = "checkpoint.safetensors";
+
+/// Files that are handed on. The state first: the log, which grows, is then never shorter.
+const FILES: [&str; 4] = [CHECKPOINT, STEPS, TIMES, UNFINISHED];
+
+/// Largest size of all runs that are handed on, in bytes: they are committed, and stay in the history of the repository.
+pub const MOST_INFLIGHT: u64 = 10_000_000;
+
+/// What was handed on.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct HandedOver {
+    /// Folders that were written, with their sizes in bytes.
+    pub written: Vec<(PathBuf, u64)>,
+    /// Folders that were removed, because their runs are recorded, or were continued by another run.
+    pub removed: Vec<PathBuf>,
+}
+
+/// Why nothing was handed on.
+#[derive(Debug, thiserror::Error)]
+pub enum HandoverError {
+    /// More than [`MOST_INFLIGHT`] bytes.
+    #[error(
+        "the unfinished runs have {bytes} bytes; at most {MOST_INFLIGHT} are handed on. Name the experiments that matter, or remove \
+         folders:\n{}", lines(.folders)
+    )]
+    Size {
+        /// Their size.
+        bytes: u64,
+        /// Each folder with its size.
+        folders: Vec<(PathBuf, u64)>,
+    },
+    /// A folder cannot be read or written.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+}
+
+fn lines(folders: &[(PathBuf, u64)]) -> String {
+    let line = |(folder, bytes): &(PathBuf, u64)| format!("  {bytes} bytes: {}", folder.display());
+    folders.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// The folder in which a run is handed on.
+pub fn inflight(results: &Path, experiment: &str, run: &str) -> PathBuf {
+    results.join(INFLIGHT).join(experiment).join(run)
+}
+
+/// Copies every unfinished run with a checkpoint to its folder in `inflight/`, if `wanted(experiment)`, but for those that another run
+/// of the experiment continued. Removes the folders of runs that are `recorded(experiment, run)`, recorded in `runs/`, or continued.
+///
+/// # Errors
+/// See [`HandoverError`]; nothing is written then.
+pub fn hand_over(
+    results: &Path,
+    wanted: &dyn Fn(&str) -> bool,
+    recorded: &dyn Fn(&str, &str) -> bool,
+) -> Result<HandedOver, HandoverError> {
+    let (mut unfinished, mut ended) = (vec![], vec![]);
+    for profile in Profile::ALL {
+        for (experiment, run, folder) in run_folders(&results.join("runs").join(profile.name())) {
+            if folder.join(RUN).exists() {
+                let record = read_record(&folder).ok().flatten().map(|loaded| loaded.record);
+                let record = record.filter(|record| !matches!(record.status, Status::Failed { .. }));
+                let ids = record.map(|record| [Some(record.run), record.continued]).into_iter().flatten().flatten();
+                ended.extend(ids.map(|run| (experiment.clone(), run)));
+            } else if folder.join(CHECKPOINT).is_file() && wanted(&experiment) {
+                let header = Unfinished::read(&folder).ok().flatten();
+                ended.extend(header.and_then(|header| header.continued).map(|run| (experiment.clone(), run)));
+                unfinished.push((experiment, run, folder));
+            }
+        }
+    }
+    // Another run has taken its place.
+    unfinished.retain(|(experiment, run, _)| !ended.iter().any(|(e, r)| (e, r) == (experiment, run)));
+    let (mut found, mut sizes, mut stale) = (HandedOver::default(), vec![], vec![]);
+    for (experiment, run, folder) in run_folders(&results.join(INFLIGHT)) {
+        if recorded(&experiment, &run) || ended.contains(&(experiment.clone(), run.clone())) {
+            stale.push(folder);
+        } else if !unfinished.iter().any(|(e, r, _)| (e, r) == (&experiment, &run)) {
+            let bytes = size(&folder);
+            sizes.push((folder, bytes));
+        }
+    }
+    let mut copies = vec![];
+    for (experiment, run, folder) in unfinished {
+        let to = inflight(results, &experiment, &run);
+        let mut bytes = 0;
+        // A state that came from elsewhere and was not continued yet.
+        if logged(&to).zip(logged(&folder)).is_some_and(|(there, here)| there > here) {
+            sizes.push((to.clone(), size(&to)));
+            continue;
+        }
+        for name in FILES {
+            if let Some(content) = read_at_most(&folder.join(name), MOST_INFLIGHT).map_err(too_large(&folder))? {
+                bytes += content.len() as u64;
+                copies.push((to.join(name), content));
+            }
+        }
+        sizes.push((to.clone(), bytes));
+        found.written.push((to, bytes));
+    }
+    let bytes = sizes.iter().map(|(_, bytes)| bytes).sum();
+    if bytes > MOST_INFLIGHT {
+        return Err(HandoverError::Size { bytes, folders: sizes });
+    }
+    for folder in stale {
+        remove_inflight(&folder)?;
+        found.removed.push(folder);
+    }
+    for (path, content) in copies {
+        write_atomically(&path, &content)?;
+    }
+    Ok(found)
+}
+
+/// Lines of a folder's log; `None` if it cannot be read.
+fn logged(folder: &Path) -> Option<usize> {
+    let log = read_at_most(&folder.join(STEPS), MOST_INFLIGHT).ok()?.unwrap_or_default();
+    Some(log.iter().filter(|&&byte| byte == b'\n').count())
+}
+
+/// Bytes of a folder that was handed on.
+fn size(folder: &Path) -> u64 {
+    FILES.iter().map(|name| std::fs::metadata(folder.join(name)).map_or(0, |found| found.len())).sum()
+}
+
+/// A file beyond the limit is named with the experiment that should be left out.
+fn too_large(folder: &Path) -> impl FnOnce(RecordError) -> HandoverError + '_ {
+    move |error| match error {
+        RecordError::Io { path, source } if source.kind() == ErrorKind::FileTooLarge => {
+            let bytes = std::fs::metadata(&path).map_or(0, |found| found.len());
+            HandoverError::Size { bytes, folders: vec![(folder.to_owned(), bytes)] }
+        }
+        error => error.into(),
+    }
+}
+
+/// Removes a run's folder in `inflight/`, and that of its experiment if it is empty then; nothing if there is none.
+///
+/// # Errors
+/// It cannot be removed.
+pub fn remove_inflight(folder: &Path) -> Result<(), RecordError> {
+    match std::fs::remove_dir_all(folder) {
+        Err(e) if e.kind() != ErrorKind::NotFound => return Err(RecordError::io(folder)(e)),
+        _ => {}
+    }
+    for parent in folder.ancestors().skip(1).take(2) {
+        // Others may be in it.
+        let _ = std::fs::remove_dir(parent);
+    }
+    Ok(())
+}
+
+/// Experiment, run and folder of every run below `folder`, in order.
+pub fn run_folders(folder: &Path) -> Vec<(String, String, PathBuf)> {
+    let mut found = vec![];
+    for experiment in inside(folder) {
+        for run in inside(&experiment) {
+            let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let id = name(&run);
+            if is_run_id(&id) {
+                found.push((name(&experiment), id, run));
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+/// The folders inside a folder. Links, which may lead anywhere, are left out.
+fn inside(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())).map(|entry| entry.path()).collect()
+}

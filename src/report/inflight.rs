@@ -1,0 +1,90 @@
+//! Unfinished training runs that were handed on: how far they are, and their curves.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::record::{
+    RecordError, Row, STEPS, UNFINISHED, Unfinished, csv_to_rows, inflight, read_at_most, run_folders, thin,
+};
+
+use super::results::{as_number, short};
+
+/// Largest log that is read, in bytes.
+const MOST: u64 = 1 << 24;
+
+/// An unfinished run.
+pub struct InFlight {
+    /// What it is.
+    pub header: Unfinished,
+    /// Settings and seed as columns.
+    pub settings: Row,
+    /// Its log so far, thinned.
+    pub steps: Vec<Row>,
+    /// Steps taken.
+    taken: usize,
+    /// Epochs completed.
+    epochs: usize,
+}
+
+/// The headers of the runs of an experiment in `inflight/` of a results folder, with their folders. Folders without a header are
+/// left out.
+///
+/// # Errors
+/// A header that is damaged, or belongs to another place.
+pub fn headers(results: &Path, experiment: &str) -> Result<Vec<Unfinished>, RecordError> {
+    let mut found = vec![];
+    for (own, run, folder) in run_folders(&results.join(crate::record::INFLIGHT)) {
+        if own != experiment {
+            continue;
+        }
+        let Some(header) = Unfinished::read(&folder)? else { continue };
+        if (&header.experiment, &header.run) != (&own, &run) {
+            let why = format!("it is the header of run {} of {}", header.run, header.experiment);
+            return Err(RecordError::Damaged { path: folder.join(UNFINISHED), why });
+        }
+        found.push(header);
+    }
+    Ok(found)
+}
+
+impl InFlight {
+    /// Reads the log of an unfinished run with this header; `settings` are its settings and seed as columns.
+    ///
+    /// # Errors
+    /// A log that is missing, damaged or too large.
+    pub fn read(results: &Path, header: Unfinished, settings: Row) -> Result<Self, RecordError> {
+        let path = inflight(results, &header.experiment, &header.run).join(STEPS);
+        let damaged = |why: String| RecordError::Damaged { path: path.clone(), why };
+        let bytes =
+            read_at_most(&path, MOST)?.ok_or_else(|| damaged("the log of an unfinished run is missing".into()))?;
+        let steps = csv_to_rows(&bytes).map_err(damaged)?;
+        let epochs = steps.iter().filter(|row| as_number(row.get("test_loss")).is_some()).count();
+        let taken = steps.len();
+        Ok(Self { header, settings, steps: thin(steps), taken, epochs })
+    }
+
+    /// `13 of 40 epochs`.
+    pub fn progress(&self) -> String {
+        let total = self.header.settings.get("epochs").and_then(Value::as_u64);
+        let total = total.map_or("an unknown number of".into(), |total| total.to_string());
+        format!("{} of {total} epochs", self.epochs)
+    }
+
+    /// How far it is, and where it stands; `name` says which run it is.
+    pub fn line(&self, name: &str) -> String {
+        let last = |column: &str| self.steps.iter().rev().find_map(|row| as_number(row.get(column)));
+        let standing = match (last("test_accuracy"), last("loss")) {
+            (Some(accuracy), Some(loss)) => {
+                format!(
+                    ", test accuracy {} at the end of the last epoch, loss of the last batch {}",
+                    short(accuracy),
+                    short(loss)
+                )
+            }
+            (None, Some(loss)) => format!(", loss of the last batch {}", short(loss)),
+            _ => String::new(),
+        };
+        format!("{name}: {} ({} steps){standing}", self.progress(), self.taken)
+    }
+}

@@ -1,0 +1,50 @@
+//! The trained networks that are committed with the records.
+
+use std::path::{Path, PathBuf};
+
+use crate::definition::Profile;
+use crate::record::{MODEL, Record};
+
+use super::artefacts::Artefact;
+use super::results::{From, Results};
+
+/// Folder of the committed networks, inside the results folder.
+pub const MODELS: &str = "models";
+
+/// Networks of this size, in bytes, and larger ones stay in the folders of their runs.
+const LIMIT: u64 = 2_000_000;
+
+/// Stands for a network that was not found, and is none.
+const ABSENT: &[u8] = b"not found";
+
+/// The committed network of a run.
+pub fn committed(results: &Path, experiment: &str, run: &str) -> PathBuf {
+    results.join(MODELS).join(format!("{experiment}.{run}.safetensors"))
+}
+
+/// The experiment in the name of a committed network.
+pub fn experiment(name: &str) -> Option<&str> {
+    let (experiment, run) = name.strip_suffix(".safetensors")?.rsplit_once('.')?;
+    (run.len() == 16).then_some(experiment)
+}
+
+/// The networks that belong to the records of an experiment. Each is a copy of the file that the run left, and has the digest that
+/// its record names. One that is not found differs from any file when it is compared, and is left out when files are written.
+pub fn models(results: &Results, folder: &Path, from: From) -> Vec<Artefact> {
+    let one = |record: &Record| {
+        let model = record.model.as_ref().filter(|model| model.bytes < LIMIT)?;
+        let path = committed(folder, &results.definition.id, &record.run);
+        let own = own(folder, results.profile, record);
+        let places = if from == From::Everywhere { vec![own, path.clone()] } else { vec![path.clone()] };
+        match places.iter().find_map(|place| model.read(place)) {
+            Some(bytes) => Some(Artefact { path, bytes }),
+            None => (from == From::Archives).then(|| Artefact { path, bytes: ABSENT.to_vec() }),
+        }
+    };
+    let shown = results.runs.iter().map(|run| &run.loaded.record);
+    shown.chain(results.kept.iter().map(|loaded| &loaded.record)).filter_map(one).collect()
+}
+
+fn own(folder: &Path, profile: Profile, record: &Record) -> PathBuf {
+    folder.join("runs").join(profile.name()).join(&record.experiment).join(&record.run).join(MODEL)
+}

@@ -1,0 +1,145 @@
+//! Evaluating a trained network again: a kept model, or the checkpoint of a run.
+
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+
+use serde_json::{Map, Value};
+
+use crate::data::IMAGE_LEN;
+use crate::definition::settings::TrainingSettings;
+use crate::files;
+use crate::kernels::Cpu;
+use crate::record::write_atomically;
+use crate::train::{Model, Saved, Trainer};
+
+use super::images::load;
+use super::parts::typed;
+use super::training::trainer;
+use super::{CPU, Context, Place, StudyError};
+
+/// Largest file that is read, in bytes.
+const MOST: u64 = 4 << 30;
+
+/// A trained network as it was found in a file.
+pub enum Trained {
+    /// A kept model, with the settings of its run in its metadata.
+    Model(Model),
+    /// The checkpoint of a run, whose settings stand elsewhere.
+    Checkpoint(Saved),
+}
+
+/// The settings of a run, and its seed.
+pub type Seeded = (Map<String, Value>, u64);
+
+/// What an evaluation found.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Evaluated {
+    /// Mean cross-entropy on the test images.
+    pub loss: f64,
+    /// Share of the test images that are classified correctly.
+    pub accuracy: f64,
+    /// Number of test images.
+    pub images: usize,
+    /// Mean of each channel that normalised them, in [0, 1].
+    pub mean: [f64; 3],
+    /// Standard deviation of each channel, likewise.
+    pub deviation: [f64; 3],
+}
+
+/// Training images that are written beside the test images.
+const TRAINING_IMAGES: usize = 10_000;
+
+impl Trained {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// It cannot be read, is too large, or is neither a model nor a checkpoint.
+    pub fn read(path: &Path) -> Result<Self, StudyError> {
+        let failed = |why: String| StudyError::failed(path.display().to_string(), why);
+        let bytes = files::open(path).and_then(|file| files::whole(file, MOST)).map_err(|e| failed(e.to_string()))?;
+        if let Some(saved) = Saved::decode(&bytes).map_err(failed)? {
+            return Ok(Self::Checkpoint(saved));
+        }
+        let model = Model::decode(&bytes).map_err(failed)?;
+        Ok(Self::Model(model))
+    }
+
+    /// The id of its run.
+    pub fn run(&self) -> &str {
+        match self {
+            Self::Model(model) => model.metadata.get("run").map_or("", String::as_str),
+            Self::Checkpoint(saved) => saved.run(),
+        }
+    }
+
+    /// The settings of its run, and the seed, if they stand in the file.
+    ///
+    /// # Errors
+    /// They are there and cannot be read.
+    pub fn settings(&self) -> Result<Option<Seeded>, StudyError> {
+        let Self::Model(model) = self else { return Ok(None) };
+        let text = |name: &str| model.metadata.get(name).map_or("", String::as_str);
+        let failed = |name: &str| StudyError::failed("metadata", format!("`{name}` is missing or cannot be read"));
+        let settings = serde_json::from_str(text("settings")).map_err(|_| failed("settings"))?;
+        let seed = text("seed").parse().map_err(|_| failed("seed"))?;
+        Ok(Some((settings, seed)))
+    }
+
+    /// What its run recorded for loss and accuracy, if that stands in the file.
+    pub fn recorded(&self) -> Option<(f64, f64)> {
+        let Self::Model(model) = self else { return None };
+        let number = |name: &str| model.metadata.get(name)?.parse().ok();
+        Some((number("loss")?, number("accuracy")?))
+    }
+
+    /// Evaluates it on the test images that `settings` name.
+    ///
+    /// # Errors
+    /// The images are missing, or the file belongs to another network.
+    pub fn evaluate(&self, place: &Place, settings: &Map<String, Value>, seed: u64) -> Result<Evaluated, StudyError> {
+        let chosen: TrainingSettings = typed(settings)?;
+        let data = load(place, &chosen)?;
+        let (images, mean, deviation) = (data.test.len(), data.mean, data.deviation);
+        let context = Context {
+            settings,
+            seed,
+            place,
+            device: CPU,
+            accelerator: None,
+            folder: Path::new(""),
+            stop: &AtomicBool::new(false),
+            progress: &|_| {},
+        };
+        let mut trainer = trainer(&Cpu, &context, &chosen, data)?;
+        self.load(&mut trainer).map_err(|why| StudyError::failed("evaluate", why))?;
+        let (loss, accuracy) = trainer.evaluate().map_err(|e| StudyError::failed("evaluation", e))?;
+        Ok(Evaluated { loss, accuracy, images, mean, deviation })
+    }
+
+    fn load(&self, trainer: &mut Trainer) -> Result<(), String> {
+        match self {
+            Self::Model(model) => {
+                let (theta, statistics) = model.numbers(trainer.network())?;
+                trainer.set_state(&theta, &statistics).map_err(|e| e.to_string())
+            }
+            Self::Checkpoint(saved) => saved.load(trainer),
+        }
+    }
+}
+
+/// Writes the decoded images that `settings` name into `folder`, in the binary layout of CIFAR-10 (a label, then the bytes of the
+/// image): `test.bin`, and `train.bin` with the first 10,000 training images.
+///
+/// # Errors
+/// The images are missing, or the folder cannot be written.
+pub fn write_images(place: &Place, settings: &Map<String, Value>, folder: &Path) -> Result<(), StudyError> {
+    let data = load(place, &typed(settings)?)?;
+    for (name, images, most) in [("test.bin", &data.test, usize::MAX), ("train.bin", &data.train, TRAINING_IMAGES)] {
+        let pixels = images.pixels.chunks_exact(IMAGE_LEN);
+        let records = images.labels.iter().zip(pixels).take(most);
+        let bytes: Vec<u8> =
+            records.flat_map(|(label, pixels)| std::iter::once(label).chain(pixels)).copied().collect();
+        write_atomically(&folder.join(name), &bytes).map_err(super::training::log_error)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,236 @@
+//! Extending a training run: continuing from the checkpoint of a shorter or unfinished run that took the same steps.
+//!
+//! Two runs take the same steps if their settings agree in everything but the length of the run and what is only observed, and if
+//! both recipes have the same learning rate at every step. Seed, inputs, device and numerics are part of a run's id, which the
+//! caller has checked.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value, json};
+
+use crate::definition::settings::TrainingSettings;
+use crate::digest::sha256;
+use crate::net::Network;
+use crate::record::{RecordError, STEPS, StepLog, TIMES, read_at_most, write_atomically};
+use crate::train::{Saved, keep_newest};
+
+use super::images::load;
+use super::network::{Chosen, network};
+use super::parts::typed;
+use super::training::{LATER, columns, rate};
+use super::{Context, StudyError};
+
+/// Settings that decide how long a run is, and with it the learning rate, which is compared step by step.
+const LENGTH: &[&str] = &["epochs", "drops"];
+
+/// Settings that change no bit of training: they add columns to the log, or decide when the state is saved.
+const OBSERVED: &[&str] = &["checkpoint_every", "evaluations", "evaluate_every", "block_reversal"];
+
+/// Longest run, in epochs, that is recognised without a header.
+const MOST_EPOCHS: u64 = 1000;
+
+/// Largest log that is read, in bytes.
+const MOST_LOG: u64 = 1 << 30;
+
+/// Another run with a state from which a run may be able to continue.
+#[derive(Clone, Debug)]
+pub struct Earlier {
+    /// Its folder.
+    pub folder: PathBuf,
+    /// Its id.
+    pub run: String,
+    /// Its settings.
+    pub settings: Map<String, Value>,
+}
+
+/// Whether two runs take the same steps as long as their learning rates agree.
+pub(super) fn akin(settings: &Map<String, Value>, other: &Map<String, Value>) -> bool {
+    let decides = |name: &&String| !LENGTH.contains(&name.as_str()) && !OBSERVED.contains(&name.as_str());
+    let names = || settings.keys().chain(other.keys()).filter(decides);
+    names().all(|name| settings.get(name) == other.get(name))
+}
+
+/// Settings that a shorter run may have had, for folders that hold no header: other numbers of epochs, with the same drops or none,
+/// and with what is observed or without.
+pub(super) fn relatives(settings: &Map<String, Value>) -> impl Iterator<Item = Map<String, Value>> + use<> {
+    let plain: Map<String, Value> =
+        settings.clone().into_iter().filter(|(k, _)| !OBSERVED.contains(&k.as_str())).collect();
+    let saved =
+        |every: Value| Map::from_iter(plain.clone().into_iter().chain([("checkpoint_every".to_owned(), every)]));
+    let own_interval = settings.get("checkpoint_every").cloned().unwrap_or(json!(50));
+    let mut bases = vec![settings.clone(), saved(own_interval), saved(json!(50))];
+    bases.dedup();
+    bases.into_iter().flat_map(|base| {
+        let constant = Map::from_iter(base.clone().into_iter().chain([("drops".to_owned(), json!([]))]));
+        [base, constant].into_iter().flat_map(|base| {
+            (1..=MOST_EPOCHS).map(move |epochs| {
+                Map::from_iter(base.clone().into_iter().chain([("epochs".to_owned(), json!(epochs))]))
+            })
+        })
+    })
+}
+
+/// A state that was found, with the logs of the steps before it.
+struct Found<'a> {
+    from: &'a Earlier,
+    saved: Saved,
+    steps: String,
+    times: String,
+}
+
+/// Carries the furthest state among `earlier` over into the run's folder, if it is further than the run's own. Before anything is
+/// written there, `chosen` receives the run that is continued. Runs that cannot be continued are passed over; `warn` receives why,
+/// if their files are at fault.
+///
+/// # Errors
+/// The run's own folder cannot be read or written; its settings or inputs are unusable.
+pub(super) fn extend(
+    context: &Context<'_>,
+    earlier: &[Earlier],
+    chosen: &mut dyn FnMut(&Earlier) -> Result<(), StudyError>,
+    warn: &dyn Fn(&str),
+) -> Result<bool, StudyError> {
+    let settings: TrainingSettings = typed(context.settings)?;
+    let data = load(context.place, &settings)?;
+    let per_epoch = data.train.len().div_ceil(settings.batch.max(1)) as u64;
+    let (network, _) = network(&typed::<Chosen>(context.settings)?, data.classes)?;
+    let columns = columns(&settings, &network.coefficients(&network.initial::<f32>(context.seed)));
+    let named: Vec<&str> = columns.iter().map(String::as_str).collect();
+    let accept = |saved: &Saved| match StepLog::holds(context.folder, &named, LATER, saved.next_step(), saved.log()) {
+        true => Ok(()),
+        false => Err("its log is another".to_owned()),
+    };
+    let own = Saved::read(context.folder, &context.fingerprint(), accept).ok().flatten();
+    let own = own.map_or(0, |saved| saved.next_step());
+    let candidates = earlier.iter().filter(|other| akin(context.settings, &other.settings));
+    let mut best: Option<Found> = None;
+    for from in candidates {
+        let least = best.as_ref().map_or(own, |best| best.saved.next_step());
+        match usable(context, from, (&settings, per_epoch, &network), least) {
+            Ok(found) => best = found.or(best),
+            Err(why) => warn(&format!("{}: not continued: {why}", from.folder.display())),
+        }
+    }
+    let Some(mut found) = best else { return Ok(own > 0) };
+    chosen(found.from)?;
+    let log = mapped(&found.steps, &columns);
+    write(context, STEPS, &log)?;
+    write(context, TIMES, &found.times)?;
+    // Last: only a folder with a checkpoint is resumed. One from before belongs to fewer steps than the log has now.
+    let saved = found.saved.write(context.folder, &context.fingerprint(), sha256(log.as_bytes()));
+    let saved = saved.and_then(|()| keep_newest(context.folder));
+    saved.map(|()| true).map_err(super::training::checkpoint)
+}
+
+fn write(context: &Context<'_>, name: &str, text: &str) -> Result<(), StudyError> {
+    write_atomically(&context.folder.join(name), text.as_bytes()).map_err(super::training::log_error)
+}
+
+/// The state of `from`, if it can be used and has more than `least` steps.
+fn usable<'a>(
+    context: &Context<'_>,
+    from: &'a Earlier,
+    (settings, per_epoch, network): (&TrainingSettings, u64, &Network),
+    least: u64,
+) -> Result<Option<Found<'a>>, String> {
+    let theirs: TrainingSettings = typed(&from.settings).map_err(|e| e.to_string())?;
+    let rates = |of: &TrainingSettings| {
+        let (base, rate, epochs) = (of.learning_rate, rate(of), of.epochs);
+        let steps = per_epoch.saturating_mul(epochs as u64);
+        (steps, move |step: u64| rate.at(base, (step, steps), (step / per_epoch, epochs)))
+    };
+    let ((total, ours), (their_total, theirs)) = (rates(settings), rates(&theirs));
+    let accept = |saved: &Saved| {
+        let next = saved.next_step();
+        if !saved.fits(network) {
+            return Err("it belongs to another network".to_owned());
+        }
+        if next > their_total {
+            return Err(format!("it has taken {next} steps of a run of {their_total}"));
+        }
+        Ok(())
+    };
+    let Some(saved) = Saved::read(&from.folder, &context.fingerprint_of(&from.run), accept)? else { return Ok(None) };
+    let next = saved.next_step();
+    // A longer run, or another learning rate on the way, is no fault of its files.
+    if next <= least || next > total || (0..next).any(|step| ours(step).to_bits() != theirs(step).to_bits()) {
+        return Ok(None);
+    }
+    let steps = prefix(&from.folder, STEPS, next)?;
+    if saved.log().is_some_and(|digest| digest != sha256(steps.as_bytes())) {
+        return Err(format!("{STEPS} is not the log that belongs to its checkpoint"));
+    }
+    // Times are no part of a record: without them the log of times starts here.
+    let times = prefix(&from.folder, TIMES, next).unwrap_or_default();
+    Ok(Some(Found { from, saved, steps, times }))
+}
+
+/// The header and the lines of the first `steps` steps of a log.
+fn prefix(folder: &Path, name: &str, steps: u64) -> Result<String, String> {
+    let bytes = read_at_most(&folder.join(name), MOST_LOG).map_err(|e: RecordError| e.to_string())?;
+    let text = String::from_utf8(bytes.unwrap_or_default()).map_err(|_| format!("{name} is not text"))?;
+    let mut lines = text.split_inclusive('\n').filter(|line| line.ends_with('\n'));
+    let header = lines.next().unwrap_or_default();
+    let width = header.split(',').count();
+    if header.split(',').next() != Some("step") {
+        return Err(format!("{name} has no column `step` in front"));
+    }
+    let mut kept = header.to_owned();
+    for step in 0..steps {
+        let line = lines.next().unwrap_or_default();
+        let number = line.split(',').next().and_then(|cell| cell.parse::<u64>().ok());
+        if number != Some(step) || line.split(',').count() != width || line.contains('"') {
+            return Err(format!("{name} lacks the line of step {step}, or it is damaged"));
+        }
+        kept += line;
+    }
+    Ok(kept)
+}
+
+/// A log with these columns: those that it lacks stay empty, and those that are not asked for are dropped.
+fn mapped(log: &str, columns: &[String]) -> String {
+    let mut lines = log.lines();
+    let header: Vec<&str> = lines.next().unwrap_or_default().split(',').collect();
+    let places: Vec<Option<usize>> = columns.iter().map(|c| header.iter().position(|h| h == c)).collect();
+    let mut text = columns.join(",") + "\n";
+    for line in lines {
+        let cells: Vec<&str> = line.split(',').collect();
+        let cell = |place: &Option<usize>| place.and_then(|place| cells.get(place).copied()).unwrap_or_default();
+        text += &(places.iter().map(cell).collect::<Vec<_>>().join(",") + "\n");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings() -> Map<String, Value> {
+        let settings = json!({
+            "net": "resnet4", "data": "synthetic", "solver": "euler", "steps": 2, "method": "anode", "epochs": 4, "batch": 8,
+            "learning_rate": 0.05, "drops": [0.5], "momentum": 0.9, "weight_decay": 0.0, "augment": true
+        });
+        let typed: TrainingSettings = serde_json::from_value(settings).unwrap();
+        serde_json::from_value(serde_json::to_value(typed).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn every_setting_but_those_named_must_agree() {
+        let own = settings();
+        let mut names: Vec<String> = own.keys().cloned().collect();
+        names.extend(LENGTH.iter().chain(OBSERVED).chain(&["quality_every", "new"]).map(|name| (*name).to_owned()));
+        for name in names {
+            let mut other = own.clone();
+            other.insert(name.clone(), json!("another"));
+            let may_differ = LENGTH.contains(&&*name) || OBSERVED.contains(&&*name);
+            assert_eq!((akin(&own, &other), akin(&other, &own)), (may_differ, may_differ), "{name}");
+        }
+        assert!(relatives(&own).all(|other| akin(&own, &other)));
+    }
+
+    #[test]
+    fn a_log_takes_the_columns_that_are_asked_for() {
+        let columns = ["step", "new", "loss"].map(str::to_owned);
+        assert_eq!(mapped("step,loss,old\n0,2.5,7\n1,,8\n", &columns), "step,new,loss\n0,,2.5\n1,,\n");
+    }
+}

@@ -1,0 +1,194 @@
+//! A longer training run continues a shorter or unfinished one, and ends bit-identical to a run from scratch.
+
+mod common;
+
+use std::path::{Path, PathBuf};
+
+use anode::record::{Loaded, read_record};
+use common::Workplace;
+use serde_json::{Value, json};
+
+/// A training run of 12 steps per epoch.
+fn experiment(id: &str, epochs: u64, drops: Value) -> Value {
+    let mut definition = common::training(id);
+    definition["fixed"]["epochs"] = json!(epochs);
+    definition["fixed"]["drops"] = drops;
+    definition
+}
+
+/// Four epochs, the rate of the last two a tenth of that of the first two.
+fn long() -> Value {
+    experiment("long", 4, json!([0.5]))
+}
+
+/// Its first two epochs, as a run with another setting of drops, saved as often as by default.
+fn short() -> Value {
+    let mut definition = experiment("short", 2, json!([]));
+    definition["fixed"].as_object_mut().unwrap().remove("checkpoint_every");
+    definition
+}
+
+fn read(place: &Workplace, id: &str) -> Loaded {
+    read_record(&place.run_folder(id)).unwrap().expect("a record")
+}
+
+fn file(place: &Workplace, id: &str, name: &str) -> String {
+    std::fs::read_to_string(place.run_folder(id).join(name)).unwrap()
+}
+
+/// Every number of the long run's record but times.
+fn numbers(place: &Workplace) -> (String, Value) {
+    let mut row = read(place, "long").rows.remove(0);
+    assert!(row.remove("seconds").is_some() && row.contains_key("parameters_sha256"));
+    (file(place, "long", "steps.csv"), row.into())
+}
+
+/// The long run from scratch.
+fn from_scratch() -> (String, Value) {
+    let place = Workplace::new();
+    place.define(&long()).expect(0, &["run", "long"]);
+    assert_eq!(read(&place, "long").record.continued, None);
+    let text = std::fs::read_to_string(place.run_folder("long").join("run.json")).unwrap();
+    assert!(!text.contains("continued"), "{text}");
+    numbers(&place)
+}
+
+/// A workplace with the short run, finished, and the definition of the long one.
+fn after_short() -> (Workplace, String) {
+    let place = Workplace::new();
+    place.define(&short()).expect(0, &["run", "short"]);
+    place.define(&long());
+    let id = read(&place, "short").record.run;
+    (place, id)
+}
+
+/// Turns the record of the short run into the folder `to` of an unfinished run without a header, as older versions left it.
+fn bare(place: &Workplace, to: &str) -> PathBuf {
+    let (from, to) = (place.run_folder("short"), place.path(to));
+    std::fs::create_dir_all(&to).unwrap();
+    for name in ["steps.csv", "times.csv", "checkpoint.safetensors"] {
+        std::fs::copy(from.join(name), to.join(name)).unwrap();
+    }
+    std::fs::remove_dir_all(place.path("results/runs/quick/short")).unwrap();
+    to
+}
+
+fn first_lines(text: &str, count: usize) -> Vec<&str> {
+    text.lines().take(count).collect()
+}
+
+#[test]
+fn a_longer_run_continues_a_finished_one_and_is_bit_identical_to_a_run_from_scratch() {
+    let (place, id) = after_short();
+    let times = file(&place, "short", "times.csv");
+    let kept: Vec<String> = names(&place.run_folder("short"));
+    assert!(kept.contains(&"checkpoint.safetensors".to_owned()) && !kept.contains(&"unfinished.json".to_owned()));
+    assert!(!kept.iter().any(|name| name.contains("previous")), "{kept:?}");
+    place.expect(0, &["run", "long"]);
+    assert_eq!(read(&place, "long").record.continued.as_deref(), Some(&*id));
+    assert_eq!(numbers(&place), from_scratch());
+    let again = file(&place, "long", "times.csv");
+    assert_eq!(first_lines(&again, 25), first_lines(&times, 25), "24 steps were not computed twice");
+    assert_eq!(again.lines().count(), 49);
+    assert_eq!(place.expect(0, &["run", "long"]).matches("1 were done before").count(), 1);
+}
+
+#[test]
+fn unfinished_runs_without_a_header_are_recognised_wherever_they_stand_and_the_furthest_one_wins() {
+    let expected = from_scratch();
+    for to in ["results/inflight/elsewhere", "results/runs/standard/elsewhere"] {
+        let (place, id) = after_short();
+        bare(&place, &format!("{to}/{id}"));
+        // One epoch only, finished.
+        place.define(&experiment("first", 1, json!([]))).expect(0, &["run", "first"]);
+        // What is saved how often changes no bit.
+        let mut longer = long();
+        longer["fixed"]["checkpoint_every"] = json!(7);
+        place.define(&longer).expect(0, &["run", "long"]);
+        assert_eq!(read(&place, "long").record.continued.as_deref(), Some(&*id), "{to}");
+        assert_eq!(numbers(&place), expected, "{to}");
+    }
+}
+
+#[test]
+fn a_copy_of_an_unfinished_run_is_resumed_and_an_interrupted_run_keeps_what_it_continued() {
+    let (place, id) = after_short();
+    place.expect(0, &["run", "long"]);
+    let (expected, own) = (numbers(&place), read(&place, "long").record.run);
+    // The state after two epochs, under the long run's id and with its header.
+    let folder = place.run_folder("long");
+    let record: Value = serde_json::from_str(&file(&place, "long", "run.json")).unwrap();
+    let mut header = json!({ "device": "cpu", "continued": id });
+    for name in ["format", "run", "experiment", "profile", "study", "settings", "seed", "inputs"] {
+        header[name] = record[name].clone();
+    }
+    place.write(&format!("results/inflight/long/{own}/unfinished.json"), header.to_string());
+    let to = place.path(&format!("results/inflight/long/{own}"));
+    for name in ["steps.csv", "checkpoint.safetensors"] {
+        std::fs::copy(folder.join(name), to.join(name)).unwrap();
+    }
+    std::fs::remove_dir_all(place.path("results/runs")).unwrap();
+    place.expect(0, &["run", "long"]);
+    assert_eq!(read(&place, "long").record.continued.as_deref(), Some(&*id));
+    assert_eq!(numbers(&place), expected);
+    assert_eq!(file(&place, "long", "times.csv"), "step,seconds\n", "all 48 steps were there");
+}
+
+#[test]
+fn a_run_with_another_learning_rate_on_the_way_or_another_setting_is_not_continued() {
+    let expected = from_scratch();
+    let mut other = short();
+    other["fixed"]["momentum"] = json!(0.8);
+    let mut seeded = short();
+    seeded["seeds"] = json!([1]);
+    // Drops after its first epoch; the long run drops after its second.
+    let rate = experiment("short", 2, json!([0.5]));
+    for before in [rate, other, seeded, experiment("short", 8, json!([]))] {
+        let place = Workplace::new();
+        place.define(&before).expect(0, &["run", "short"]);
+        let text = place.define(&long()).expect(0, &["run", "long"]);
+        assert!(!text.contains("warning"), "{text}");
+        assert_eq!(read(&place, "long").record.continued, None);
+        assert_eq!(numbers(&place), expected);
+    }
+}
+
+#[test]
+fn damaged_states_are_passed_over_with_a_warning() {
+    let expected = from_scratch();
+    let cut = |text: &str, lines: usize| text.lines().take(lines).map(|line| format!("{line}\n")).collect::<String>();
+    let damage: [(&str, &dyn Fn(&Path)); 6] = [
+        ("one bit", &|folder| flip(&folder.join("checkpoint.safetensors"))),
+        ("no header of tensors", &|folder| std::fs::write(folder.join("checkpoint.safetensors"), "[]").unwrap()),
+        ("a folder", &|folder| {
+            std::fs::remove_file(folder.join("checkpoint.safetensors")).unwrap();
+            std::fs::create_dir(folder.join("checkpoint.safetensors")).unwrap();
+        }),
+        ("a short log", &|folder| rewrite(&folder.join("steps.csv"), &|text| cut(text, 20))),
+        ("a step twice", &|folder| rewrite(&folder.join("steps.csv"), &|text| text.replace("\n7,", "\n6,"))),
+        ("no text", &|folder| std::fs::write(folder.join("steps.csv"), [0xff; 40]).unwrap()),
+    ];
+    for (name, damage) in damage {
+        let (place, id) = after_short();
+        damage(&bare(&place, &format!("results/inflight/short/{id}")));
+        let text = place.expect(0, &["run", "long"]);
+        assert!(text.contains("warning") && text.contains("not continued") && text.contains(&id), "{name}: {text}");
+        assert_eq!(read(&place, "long").record.continued, None, "{name}");
+        assert_eq!(numbers(&place), expected, "{name}");
+    }
+}
+
+fn flip(path: &Path) {
+    let mut bytes = std::fs::read(path).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    std::fs::write(path, bytes).unwrap();
+}
+
+fn rewrite(path: &Path, change: &dyn Fn(&str) -> String) {
+    let text = std::fs::read_to_string(path).unwrap();
+    std::fs::write(path, change(&text)).unwrap();
+}
+
+fn names(folder: &Path) -> Vec<String> {
+    std::fs::read_dir(folder).unwrap().flatten().map(|e| e.file_name().into_string().unwrap()).collect()
+}

@@ -1,0 +1,103 @@
+//! Unfinished runs handed on with the repository: written, shown in the report without a verdict, continued, removed.
+
+mod common;
+
+use std::path::PathBuf;
+
+use anode::record::read_record;
+use common::{Workplace, training};
+use serde_json::{Value, json};
+
+/// A workplace whose only run has taken 24 of 48 steps, as far as its folder shows, and the run's id.
+fn half_way() -> (Workplace, String) {
+    let place = Workplace::new();
+    let mut long = training("train");
+    long["fixed"]["drops"] = json!([]);
+    let mut short = long.clone();
+    short["fixed"]["epochs"] = json!(2);
+    long["figures"] = json!([{ "id": "loss", "title": "Loss", "draw": { "lines": {
+        "source": "steps", "x": { "column": "step", "label": "step" }, "y": { "column": "loss", "label": "loss" },
+        "series": ["seed"]
+    } } }]);
+    place.define(&short).expect(0, &["run", "train"]);
+    let state = place.run_folder("train");
+    let half: Vec<(&str, Vec<u8>)> =
+        ["steps.csv", "times.csv"].map(|name| (name, std::fs::read(state.join(name)).unwrap())).into();
+    place.define(&long).expect(0, &["run", "train"]);
+    let runs = place.path("results/runs/quick/train");
+    let mut folders: Vec<PathBuf> = std::fs::read_dir(&runs).unwrap().flatten().map(|entry| entry.path()).collect();
+    folders.retain(|folder| *folder != state);
+    let folder = folders.remove(0);
+    let record = serde_json::to_value(read_record(&folder).unwrap().unwrap().record).unwrap();
+    let mut header = json!({ "device": "cpu" });
+    for name in ["format", "run", "experiment", "profile", "study", "settings", "seed", "inputs", "continued"] {
+        header[name] = record[name].clone();
+    }
+    std::fs::write(folder.join("unfinished.json"), header.to_string()).unwrap();
+    for (name, bytes) in half {
+        std::fs::write(folder.join(name), bytes).unwrap();
+    }
+    for name in ["run.json", "rows.csv", "model.safetensors"] {
+        std::fs::remove_file(folder.join(name)).unwrap();
+    }
+    std::fs::remove_dir_all(state).unwrap();
+    (place, record["run"].as_str().unwrap().to_owned())
+}
+
+#[test]
+fn an_unfinished_run_is_handed_on_shown_without_a_verdict_and_removed_once_it_is_recorded() {
+    let (place, id) = half_way();
+    let text = place.expect(0, &["handover"]);
+    let folder = place.path(&format!("results/inflight/train/{id}"));
+    assert!(text.contains(&id), "{text}");
+    for name in ["checkpoint.safetensors", "steps.csv", "times.csv", "unfinished.json"] {
+        assert!(folder.join(name).is_file(), "{name}");
+    }
+    // A fresh copy of the repository has no `runs`.
+    std::fs::remove_dir_all(place.path("results/runs")).unwrap();
+    assert!(place.expect(0, &["handover"]).contains("no unfinished run"));
+    assert!(folder.is_dir(), "nothing is lost");
+
+    place.expect(0, &["report"]);
+    let report = std::fs::read_to_string(place.path("results/REPORT.md")).unwrap();
+    assert!(report.contains("2 of 4 epochs (24 steps)") && report.contains("1 unfinished"), "{report}");
+    assert!(report.contains("not run") && !report.contains("inconclusive"), "{report}");
+    let svg = std::fs::read_to_string(place.path("figures/train-loss.quick.svg")).unwrap();
+    assert!(svg.contains("<polyline") || svg.contains("<path"), "its curve");
+    place.expect(0, &["report", "--verify"]);
+    let log = folder.join("steps.csv");
+    let steps = std::fs::read_to_string(&log).unwrap();
+    std::fs::write(&log, steps.lines().take(13).map(|line| format!("{line}\n")).collect::<String>()).unwrap();
+    assert!(place.expect(1, &["report", "--verify"]).contains("REPORT.md"), "it is part of what is verified");
+    std::fs::write(&log, steps).unwrap();
+
+    place.expect(0, &["run", "train"]);
+    assert!(!place.path("results/inflight").exists(), "it is recorded");
+    place.expect(0, &["report"]);
+    place.expect(0, &["report", "--verify"]);
+}
+
+#[test]
+fn a_damaged_header_is_named_and_too_much_is_refused() {
+    let (place, id) = half_way();
+    place.expect(0, &["handover", "train"]);
+    assert!(place.expect(2, &["handover", "other"]).contains("no experiment `other`"));
+    let header = format!("results/inflight/train/{id}/unfinished.json");
+    let sound = std::fs::read_to_string(place.path(&header)).unwrap();
+    let mut other: Value = serde_json::from_str(&sound).unwrap();
+    other["run"] = json!("0123456789abcdef");
+    for damage in ["{", "{\"format\": 1}", &other.to_string()] {
+        place.write(&header, damage);
+        assert!(place.expect(3, &["report"]).contains("unfinished.json"), "{damage}");
+    }
+    place.write(&header, &sound);
+    // What is there already counts, and what is larger than everything together is not read.
+    for (name, bytes) in [("results/inflight/train/0123456789abcdef/steps.csv", 9_990_000), ("steps.csv", 20_000_000)] {
+        let path = if name.contains('/') { place.path(name) } else { place.run_folder("train").join(name) };
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::File::options().create(true).append(true).open(&path).unwrap().set_len(bytes).unwrap();
+        let text = place.expect(2, &["handover"]);
+        assert!(text.contains("at most 10000000") && text.contains("train"), "{text}");
+        std::fs::remove_file(&path).unwrap();
+    }
+}

@@ -1,0 +1,84 @@
+//! The trained network of a finished run: kept, committed by the report, evaluated again to the same numbers.
+
+mod common;
+
+use anode::record::{MODEL, read_record};
+use common::{Workplace, training};
+use serde_json::{Value, json};
+
+/// A workplace with a recorded training run, and the run's id.
+fn trained() -> (Workplace, String) {
+    let place = Workplace::new();
+    let mut definition = training("train");
+    definition["fixed"]["epochs"] = json!(1);
+    definition["fixed"]["norm_per_step"] = json!(true);
+    place.define(&definition).expect(0, &["reproduce"]);
+    let id = read_record(&place.run_folder("train")).unwrap().unwrap().record.run;
+    (place, id)
+}
+
+fn evaluated(place: &Workplace, file: &str) -> Value {
+    let output = place.run(&["evaluate", file, "--json", "--images", "images"]);
+    assert_eq!(output.status.code(), Some(0), "{file}: {}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+#[test]
+fn a_kept_model_and_the_last_checkpoint_give_the_recorded_loss_and_accuracy_again() {
+    let (place, id) = trained();
+    let loaded = read_record(&place.run_folder("train")).unwrap().unwrap();
+    let row = &loaded.rows[0];
+    let model = format!("results/models/train.{id}.safetensors");
+    let own = std::fs::read(place.run_folder("train").join(MODEL)).unwrap();
+    assert!(own == std::fs::read(place.path(&model)).unwrap());
+    assert_eq!(loaded.record.model.unwrap().bytes, own.len() as u64);
+    let checkpoint = format!("results/runs/quick/train/{id}/checkpoint.safetensors");
+    place.write("elsewhere.safetensors", std::fs::read(place.path(&checkpoint)).unwrap());
+    for file in [&*model, &*checkpoint, "elsewhere.safetensors"] {
+        let found = evaluated(&place, file);
+        let numbers = (&found["run"], &found["loss"], &found["accuracy"], &found["images"]);
+        assert_eq!(numbers, (&json!(id), &row["test_loss"], &row["test_accuracy"], &json!(50)), "{file}");
+    }
+    assert_eq!(std::fs::read(place.path("images/test.bin")).unwrap().len(), 50 * 3073);
+    assert!(place.expect(0, &["evaluate", &model]).contains("recorded: test loss"));
+    // Without its definition the settings of a bare checkpoint are unknown.
+    std::fs::remove_file(place.path("experiments/anode/train.json")).unwrap();
+    place.define(&common::reversal("other"));
+    let text = place.expect(2, &["evaluate", "elsewhere.safetensors"]);
+    assert!(text.contains(&id) && text.contains("--experiments"), "{text}");
+}
+
+#[test]
+fn committed_models_are_verified_and_damage_is_refused() {
+    let (place, id) = trained();
+    place.expect(0, &["report", "--verify"]);
+    let model = place.path(&format!("results/models/train.{id}.safetensors"));
+    let sound = std::fs::read(&model).unwrap();
+    let mut flipped = sound.clone();
+    *flipped.last_mut().unwrap() ^= 1;
+    std::fs::write(&model, &flipped).unwrap();
+    assert!(place.expect(1, &["report", "--verify"]).contains("differs"));
+    let file = model.display().to_string();
+    assert!(place.expect(2, &["evaluate", &file]).contains("the file was changed"));
+    std::fs::write(&model, &sound[..sound.len() / 2]).unwrap();
+    assert!(place.expect(2, &["evaluate", &file]).contains("not a safetensors file"));
+    std::fs::remove_file(&model).unwrap();
+    assert!(place.expect(1, &["report", "--verify"]).contains("missing"));
+    place.expect(0, &["report"]);
+    assert!(std::fs::read(&model).unwrap() == sound, "written again from the run's folder");
+    // A copy of the repository has the committed file alone.
+    std::fs::remove_dir_all(place.path("results/runs")).unwrap();
+    place.expect(0, &["report"]);
+    place.expect(0, &["report", "--verify"]);
+    let peer = "experiment,run,net,method,statistics,loss,difference,accuracy,images_apart\ntrain,0,resnet4,anode,running,2.5,1e-7,0.1,1\n";
+    place.write("results/peer/models.csv", peer).expect(1, &["report", "--verify"]);
+    place.expect(0, &["report"]);
+    let report = std::fs::read_to_string(place.path("results/REPORT.md")).unwrap();
+    assert!(report.contains("differ by at most 1e-7, relatively, and accuracies by at most 1 images"), "{report}");
+    place.write("results/peer/models.csv", "experiment\ntrain\n");
+    assert!(place.expect(3, &["report"]).contains("models.csv"));
+    std::fs::remove_dir_all(place.path("results/peer")).unwrap();
+    place.expect(0, &["report"]);
+    place.write("results/models/train.0123456789abcdef.safetensors", &sound);
+    assert!(place.expect(1, &["report", "--verify"]).contains("0123456789abcdef"));
+}
