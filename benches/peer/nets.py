@@ -9,16 +9,43 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 
-class OdeBlock(nn.Module):
-    """z(1) from z(0) under dz/dt = f(z) by explicit Euler steps."""
+# Explicit Runge-Kutta methods: rows of A, and b.
+TABLEAUS = {
+    "euler": ([[]], [1.0]),
+    "midpoint": ([[], [0.5]], [0.0, 1.0]),
+    "heun": ([[], [1.0]], [0.5, 0.5]),
+    "ralston": ([[], [2 / 3]], [0.25, 0.75]),
+    "rk4": ([[], [0.5], [0.0, 0.5], [0.0, 0.0, 1.0]], [1 / 6, 1 / 3, 1 / 3, 1 / 6]),
+}
 
-    def __init__(self, field, steps, checkpointed):
+
+class OdeBlock(nn.Module):
+    """z(1) from z(0) under dz/dt = f(z) by explicit Runge-Kutta steps of equal size."""
+
+    def __init__(self, field, steps, checkpointed, solver="euler"):
         super().__init__()
         self.field, self.steps, self.checkpointed = field, steps, checkpointed
+        self.a, self.b = TABLEAUS[solver]
+        # Called before each evaluation of f with its step and stage.
+        self.before = None
+
+    def evaluate(self, z, step, stage):
+        if self.before is not None:
+            self.before(step, stage)
+        return self.field(z)
 
     def integrate(self, z):
-        for _ in range(self.steps):
-            z = z + self.field(z) / self.steps
+        for step in range(self.steps):
+            slopes = []
+            for stage, row in enumerate(self.a):
+                inner = z
+                for weight, slope in zip(row, slopes):
+                    if weight != 0.0:
+                        inner = inner + weight / self.steps * slope
+                slopes.append(self.evaluate(inner, step, stage))
+            for weight, slope in zip(self.b, slopes):
+                if weight != 0.0:
+                    z = z + weight / self.steps * slope
         return z
 
     def forward(self, z):
