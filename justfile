@@ -52,6 +52,13 @@ bench-peer *ARGS:
     cargo build --release --quiet --example training_step
     target/peer/bin/python benches/peer/compare.py {{ARGS}}
 
+# Evaluate the committed networks in PyTorch and write the comparison that the report prints
+peer-models *ARGS:
+    test -d target/peer || python3 -m venv target/peer
+    target/peer/bin/pip install --quiet torch numpy safetensors
+    cargo build --release --quiet
+    target/peer/bin/python benches/peer/load.py {{ARGS}}
+
 # Build the feature cuda without a GPU and without CUDA installed, its lints, and the tests that need no device
 check-cuda *ARGS:
     scripts/check-cuda.sh {{ARGS}}

@@ -22,9 +22,9 @@ TABLEAUS = {
 class OdeBlock(nn.Module):
     """z(1) from z(0) under dz/dt = f(z) by explicit Runge-Kutta steps of equal size."""
 
-    def __init__(self, field, steps, checkpointed, solver="euler"):
+    def __init__(self, field, steps, checkpointed=False, solver="euler"):
         super().__init__()
-        self.field, self.steps, self.checkpointed = field, steps, checkpointed
+        self.field, self.steps, self.checkpointed, self.solver = field, steps, checkpointed, solver
         self.a, self.b = TABLEAUS[solver]
         # Called before each evaluation of f with its step and stage.
         self.before = None

@@ -12,6 +12,9 @@ use crate::net::Network;
 /// The key under which the metadata holds the digest of the tensors.
 const DIGEST: &str = "sha256";
 
+/// The running statistics of later evaluations in ODE blocks, where each evaluation has its own: they stand behind those of the norms.
+const REST: &str = "later_evaluations.statistics";
+
 /// A trained network read back.
 #[derive(Debug)]
 pub struct Model {
@@ -31,7 +34,10 @@ fn layout(network: &Network) -> Vec<(String, Dtype, Vec<usize>, std::ops::Range<
         [("running_mean", place.start..middle), ("running_var", middle..place.end)]
             .map(|(role, place)| (format!("{name}.{role}"), Dtype::F64, vec![channels], place))
     });
-    parameters.chain(statistics).collect()
+    let end = network.norms().iter().map(|(_, place)| place.end).max().unwrap_or(0);
+    let all = network.statistics().len();
+    let rest = (all > end).then(|| (REST.to_owned(), Dtype::F64, vec![all - end], end..all));
+    parameters.chain(statistics).chain(rest).collect()
 }
 
 impl Model {
