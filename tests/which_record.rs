@@ -266,6 +266,27 @@ fn files_that_belong_to_nothing_are_named_each_with_its_cure() {
 }
 
 #[test]
+fn the_network_of_a_record_stays_with_it() {
+    let place = Workplace::new();
+    let mut definition = training("plain");
+    definition["fixed"]["epochs"] = json!(1);
+    place.define(&definition).expect(0, &["reproduce"]);
+    std::fs::remove_dir_all(place.path("results/runs")).expect("removed");
+    let networks = || tree(&place.path("results")).into_iter().filter(|(name, _)| name.starts_with("models/")).count();
+    let before = networks();
+    // No run has its settings any more: nothing is shown, and nothing is lost.
+    definition["fixed"]["learning_rate"] = json!(0.04);
+    place.define(&definition);
+    for profile in ["standard", "quick"] {
+        place.expect(0, &["report", "--profile", profile]);
+        assert_eq!((ids(&place, MAIN).len(), networks()), (1, before), "{profile}");
+    }
+    place.expect(0, &["report", "--verify"]);
+    place.expect(0, &["reproduce"]);
+    assert_eq!((ids(&place, KEPT).len(), networks()), (1, 2 * before));
+}
+
+#[test]
 fn steps_of_a_kept_training_are_thinned_once() {
     let place = Workplace::new();
     place.define(&training("plain")).expect(0, &["reproduce"]);

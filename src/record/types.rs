@@ -5,7 +5,8 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{FIRST_NUMERICS, read_at_most};
+use super::limits::limit;
+use super::{FIRST_NUMERICS, MODEL, read_at_most};
 use crate::definition::{Profile, StudyKind};
 use crate::digest::sha256;
 
@@ -61,7 +62,7 @@ pub struct ModelFile {
 impl ModelFile {
     /// What stands in `path`, if it is this file.
     pub fn read(&self, path: &Path) -> Option<Vec<u8>> {
-        let bytes = read_at_most(path, self.bytes).ok().flatten()?;
+        let bytes = read_at_most(path, self.bytes.min(limit(MODEL))).ok().flatten()?;
         (sha256(&bytes) == self.sha256).then_some(bytes)
     }
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::definition::Profile;
 
 use super::models::{self, MODELS};
+use super::results::archive;
 use super::{Contents, ReportError, io};
 
 /// What a file is that the report does not make.
@@ -60,7 +61,13 @@ fn judge(contents: Contents, kind: &str, folder: &Path, name: &str, made: &BTree
         let Some(experiment) = models::experiment(name) else { return Some(Stray::Unknown) };
         let known = contents.experiments.iter().any(|definition| definition.id == experiment);
         let other = contents.others.iter().any(|id| id == experiment);
-        return if known { Some(Stray::Outdated) } else { (!other).then_some(Stray::Unknown) };
+        // The networks of records that no run shows stay with their archive.
+        let unshown = |profile| {
+            let path = archive(contents.results, experiment, profile);
+            path.exists() && !made.contains(&path)
+        };
+        let outdated = !Profile::ALL.into_iter().any(unshown);
+        return if known { outdated.then_some(Stray::Outdated) } else { (!other).then_some(Stray::Unknown) };
     }
     let Some((stem, ends)) = split(name, kind) else { return Some(Stray::Unknown) };
     let named = |id: &String| match kind {
