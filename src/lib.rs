@@ -11,6 +11,7 @@ pub mod evolution;
 pub mod files;
 pub mod gradient;
 pub mod kernels;
+pub mod nearest;
 pub mod net;
 pub mod ode;
 pub mod plan;

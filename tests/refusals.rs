@@ -17,6 +17,11 @@ fn sound(study: &str) -> Value {
             "learning_rate": 0.1, "drops": [0.5, 0.75], "momentum": 0.9, "weight_decay": 0.0, "augment": false
         }),
     };
+    let column = match study {
+        "reversibility" => "rho",
+        "gradient-error" => "error_W",
+        _ => "train_loss",
+    };
     let mut grid = json!([{ "solver": ["euler", "dormand-prince"] }]);
     if study == "reversibility" {
         grid[0]["stepping"] = json!([{ "kind": "fixed", "steps": [1, 2] }]);
@@ -25,9 +30,9 @@ fn sound(study: &str) -> Value {
         "id": "good", "title": "a title", "paper": "anode", "analysis": "infinite patience, no NaN in sight",
         "claim": { "text": "a claim", "source": "S" },
         "study": study, "grid": grid, "fixed": fixed, "seeds": [0], "profiles": { "quick": {} },
-        "metrics": [{ "column": "rho", "label": "rho" }],
+        "metrics": [{ "column": column, "label": "a number" }],
         "expectation": { "text": "a rule", "checks": [
-            { "name": "a check", "rule": { "within": { "column": "rho", "max": 1.0 } } }
+            { "name": "a check", "rule": { "within": { "column": column, "max": 1.0 } } }
         ] }
     })
 }
@@ -154,6 +159,191 @@ fn each_fault_is_told_with_its_place_what_was_found_and_what_is_allowed() {
             assert!(told, "{study} {pointer} = {value}: expected `{place}` with {words:?}, got {faults:#?}");
         }
     }
+}
+
+#[test]
+fn a_definition_names_only_columns_values_and_images_that_a_planned_run_can_write() {
+    let check = |filter: Value, rule: Value| json!([{ "name": "a check", "where": filter, "rule": rule }]);
+    let within = |column: &str| json!({ "within": { "column": column, "max": 1.0 } });
+    let exceeds = |changes: &[(&str, Value)]| {
+        let mut rule = json!({ "column": "error_W", "greater": { "solver": "euler" }, "than": { "solver": "dormand-prince" },
+            "by": 0.0, "per": ["Nt"] });
+        changes.iter().for_each(|(key, value)| rule[*key] = value.clone());
+        check(json!({}), json!({ "exceeds": rule }))
+    };
+    let lines = |changes: &[(&str, Value)]| {
+        let axis = |column: &str| json!({ "column": column, "label": "an axis" });
+        let mut lines = json!({ "x": axis("Nt"), "y": axis("error_W"), "series": ["method"], "panel": "solver" });
+        changes.iter().for_each(|(key, value)| *lines.pointer_mut(key).unwrap() = value.clone());
+        json!([{ "id": "a", "title": "t", "draw": { "lines": lines } }])
+    };
+    let reported = |metric: &str, filter: Value| json!([{ "label": "a number", "metric": metric, "where": filter, "value": 1.0, "source": "S" }]);
+    let checks = "/expectation/checks";
+    let cases: &[(&str, Value, &str, &[&str])] = &[
+        (
+            checks,
+            check(json!({}), within("eror_W")),
+            "expectation.checks[0].rule.within.column: ",
+            &["`eror_W`", "`error_W`"],
+        ),
+        (checks, check(json!({}), within("method")), "", &[]),
+        (
+            checks,
+            check(json!({ "metod": "full" }), within("error_W")),
+            "expectation.checks[0].where.metod: ",
+            &["`method`"],
+        ),
+        (
+            checks,
+            check(json!({ "method": "ful" }), within("error_W")),
+            "expectation.checks[0].where.method: ",
+            &["`ful`", "full"],
+        ),
+        (
+            checks,
+            check(json!({ "method": ["full", "anode"] }), within("error_W")),
+            "expectation.checks[0].where.method[1]: ",
+            &["`anode`", "dfdx-tape, full"],
+        ),
+        (checks, check(json!({ "Nt": 3 }), within("error_W")), "expectation.checks[0].where.Nt: ", &["3", "1, 2"]),
+        (checks, check(json!({ "Nt": "1" }), within("error_W")), "expectation.checks[0].where.Nt: ", &["`1`", "1, 2"]),
+        (
+            checks,
+            check(json!({ "seed": 1 }), within("error_W")),
+            "expectation.checks[0].where.seed: ",
+            &["1", "allowed: 0"],
+        ),
+        (
+            checks,
+            check(json!({ "error_W": "small" }), within("error_W")),
+            "expectation.checks[0].where.error_W: ",
+            &["numbers"],
+        ),
+        (
+            checks,
+            check(json!({ "field.n": null }), within("error_W")),
+            "expectation.checks[0].where.field.n: ",
+            &["null", "4"],
+        ),
+        (
+            checks,
+            check(json!({ "solver": [] }), within("error_W")),
+            "expectation.checks[0].where.solver: ",
+            &["at least one"],
+        ),
+        (checks, exceeds(&[]), "", &[]),
+        (
+            checks,
+            exceeds(&[("per", json!(["Nt", "sed"]))]),
+            "expectation.checks[0].rule.exceeds.per[1]: ",
+            &["`sed`", "`seed`"],
+        ),
+        (
+            checks,
+            exceeds(&[("greater", json!({ "solver": "eule" }))]),
+            "expectation.checks[0].rule.exceeds.greater.solver: ",
+            &["`eule`", "euler"],
+        ),
+        (
+            checks,
+            exceeds(&[("than", json!({ "solvr": "euler" }))]),
+            "expectation.checks[0].rule.exceeds.than.solvr: ",
+            &["`solver`"],
+        ),
+        (
+            checks,
+            check(json!({}), json!({ "equals": { "column": "method", "value": "anod" } })),
+            "expectation.checks[0].rule.equals.value: ",
+            &["`anod`", "full"],
+        ),
+        (
+            checks,
+            check(json!({}), json!({ "equals": { "column": "method", "value": null } })),
+            "expectation.checks[0].rule.equals.value: ",
+            &["null"],
+        ),
+        (
+            checks,
+            check(json!({}), json!({ "identical": { "columns": ["norm_w"], "per": ["Nt", "step"] } })),
+            "expectation.checks[0].rule.identical.columns[0]: ",
+            &["`norm_W`"],
+        ),
+        (
+            checks,
+            check(json!({}), json!({ "identical": { "columns": ["norm_w"], "per": ["Nt", "step"] } })),
+            "expectation.checks[0].rule.identical.per[1]: ",
+            &["`step`"],
+        ),
+        (
+            checks,
+            check(json!({}), json!({ "identical": { "columns": [], "per": ["Nt"] } })),
+            "expectation.checks[0].rule.identical.columns: ",
+            &["at least one"],
+        ),
+        (
+            checks,
+            check(json!({}), json!({ "slope": { "x": "dT", "y": "error_W", "over": [0.1, 1.0], "min": 0, "max": 1 } })),
+            "expectation.checks[0].rule.slope.x: ",
+            &["`dT`", "`dt`"],
+        ),
+        ("/metrics/0/column", json!("Error_w"), "metrics[0].column: ", &["`Error_w`", "`error_W`"]),
+        ("/claim/reported", reported("los", json!({})), "claim.reported[0].metric: ", &["`los`", "`loss`"]),
+        (
+            "/claim/reported",
+            reported("loss", json!({ "dtype": "f32" })),
+            "claim.reported[0].where.dtype: ",
+            &["`f32`", "f64"],
+        ),
+        ("/figures", lines(&[]), "", &[]),
+        ("/figures", lines(&[("/x/column", json!("nt"))]), "figures[0].draw.lines.x.column: ", &["`nt`", "`Nt`"]),
+        ("/figures", lines(&[("/series/0", json!("methods"))]), "figures[0].draw.lines.series[0]: ", &["`method`"]),
+        ("/figures", lines(&[("/panel", json!("sover"))]), "figures[0].draw.lines.panel: ", &["`solver`"]),
+        (
+            "/figures",
+            json!([{ "id": "a", "title": "t", "draw": { "images": {
+            "columns": [{ "image": "input", "label": "z" }], "series": [] } } }]),
+            "figures[0].draw.images.columns[0].image: ",
+            &["`input`", "no planned run leaves an image"],
+        ),
+    ];
+    for (pointer, value, place, words) in cases {
+        let faults = faults_with("gradient-error", pointer, value.clone());
+        match place.is_empty() {
+            true => assert_eq!(faults, Vec::<String>::new(), "{pointer} = {value}"),
+            false => {
+                let told = faults.iter().any(|f| f.starts_with(place) && words.iter().all(|w| f.contains(w)));
+                assert!(told, "{pointer} = {value}: expected `{place}` with {words:?}, got {faults:#?}");
+            }
+        }
+    }
+    // Columns of other kinds of run, of steps, and of texts.
+    let says = |faults: Vec<String>, words: &[&str]| {
+        assert!(faults.len() == 1 && words.iter().all(|w| faults[0].contains(w)), "{words:?}: {faults:#?}");
+    };
+    let metric = |column: &str| json!([{ "column": column, "label": "a number" }]);
+    says(faults_with("training", "/metrics", metric("mean_gradient_error")), &["`quality_every`", "metrics[0].column"]);
+    says(faults_with("training", "/metrics", metric("loss")), &["`loss`", "rows", "`train_loss`"]);
+    says(faults_with("reversibility", "/metrics", metric("spectral_norm")), &["`problem.kind`", "matrix-relu"]);
+    says(faults_with("training", checks, check(json!({}), within("diverged"))), &["`diverged` holds no numbers"]);
+    says(faults_with("training", checks, check(json!({ "diverged": "no" }), within("test_loss"))), &["true, false"]);
+    says(
+        faults_with("training", checks, check(json!({ "data": "cifar10" }), within("test_loss"))),
+        &["`cifar10`", "synthetic"],
+    );
+    let mut steps = lines(&[("/x/column", json!("step")), ("/y/column", json!("loss")), ("/series/0", json!("net"))]);
+    assert_eq!(faults_with("training", "/figures", steps.clone()).len(), 2, "rows have neither");
+    steps[0]["draw"]["lines"]["source"] = json!("steps");
+    assert_eq!(faults_with("training", "/figures", steps.clone()), Vec::<String>::new());
+    steps[0]["draw"]["lines"]["y"]["column"] = json!("segment1.conv0.reaction");
+    says(faults_with("training", "/figures", steps), &["`form`", "configuration-1"]);
+    // A column of settings that a faulty point may have is not at fault itself, whatever its values.
+    let mut faulty = sound("gradient-error");
+    faulty["fixed"]["dtype"] = json!("f16");
+    faulty["metrics"] = json!([{ "column": "dtype", "label": "type" }, { "column": "dtyp", "label": "type" }]);
+    faulty["expectation"]["checks"] = check(json!({ "solver": "euler", "field.n": 5, "Nt": 7 }), within("error_W"));
+    let faults = faults_of(&faulty.to_string());
+    let places: Vec<&str> = faults.iter().filter_map(|f| f.split_once(": ")).map(|(at, _)| at).collect();
+    assert_eq!(places, ["fixed.dtype", "metrics[1].column"], "{faults:#?}");
 }
 
 fn reported(source: &str) -> Value {

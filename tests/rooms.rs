@@ -9,6 +9,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("digest", &[]),
     ("files", &[]),
     ("random", &[]),
+    ("nearest", &[]),
     ("ode", &[]),
     ("kernels", &["ode"]),
     ("doctor", &["ode", "kernels", "random"]),
@@ -17,7 +18,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("data", &["digest", "files", "random"]),
     ("net", &["ode", "kernels", "gradient", "evolution", "random"]),
     // Names that may stand in a definition are registered by the rooms that have them.
-    ("definition", &["ode", "gradient", "evolution", "net", "files"]),
+    ("definition", &["ode", "gradient", "evolution", "net", "files", "nearest"]),
     ("record", &["definition", "digest", "files"]),
     ("problems", &["ode", "kernels", "gradient", "evolution"]),
     ("train", &["ode", "kernels", "gradient", "evolution", "net", "data", "record", "digest", "files"]),

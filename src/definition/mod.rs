@@ -3,6 +3,7 @@
 //! This room knows the names that other rooms register (solvers, gradient methods, networks); it knows
 //! nothing of running.
 
+pub mod columns;
 mod error;
 mod load;
 mod not_run;

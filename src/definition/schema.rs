@@ -3,28 +3,19 @@
 use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
-use super::Definition;
 use super::points::SEED_AXIS;
 use super::settings::{
     CoupledGradientSettings, GradientErrorSettings, KernelEvolutionSettings, MemorySettings, NetworkCostSettings,
     ReversibilitySettings, SchedulesSettings, TrainingSettings,
 };
+use super::{Definition, StudyKind};
 
 /// The schema, draft 2020-12: `fixed` and `grid` depend on `study`.
 pub fn schema() -> Value {
     let mut generator = SchemaSettings::draft2020_12().into_generator();
     let mut root: Value = generator.root_schema_for::<Definition>().into();
-    let studies = [
-        ("reversibility", properties::<ReversibilitySettings>(&mut generator)),
-        ("gradient-error", properties::<GradientErrorSettings>(&mut generator)),
-        ("memory", properties::<MemorySettings>(&mut generator)),
-        ("schedules", properties::<SchedulesSettings>(&mut generator)),
-        ("kernel-evolution", properties::<KernelEvolutionSettings>(&mut generator)),
-        ("coupled-gradient", properties::<CoupledGradientSettings>(&mut generator)),
-        ("network-cost", properties::<NetworkCostSettings>(&mut generator)),
-        ("training", properties::<TrainingSettings>(&mut generator)),
-    ];
-    let conditions: Vec<Value> = studies.iter().map(|(study, properties)| condition(study, properties)).collect();
+    let studies: Vec<_> = STUDIES.iter().map(|study| (study, properties(*study, &mut generator))).collect();
+    let conditions: Vec<Value> = studies.iter().map(|(study, properties)| condition(**study, properties)).collect();
     // Types that only the settings use are collected by the generator after the root was made.
     let more = generator.take_definitions(true);
     if let Some(definitions) = root.get_mut("$defs").and_then(Value::as_object_mut) {
@@ -36,12 +27,37 @@ pub fn schema() -> Value {
     root
 }
 
-fn properties<S: JsonSchema>(generator: &mut SchemaGenerator) -> Map<String, Value> {
-    let schema = S::json_schema(generator);
+const STUDIES: [StudyKind; 8] = [
+    StudyKind::Reversibility,
+    StudyKind::GradientError,
+    StudyKind::Memory,
+    StudyKind::Schedules,
+    StudyKind::KernelEvolution,
+    StudyKind::CoupledGradient,
+    StudyKind::NetworkCost,
+    StudyKind::Training,
+];
+
+/// The names of the settings of a study.
+pub(super) fn setting_names(study: StudyKind) -> Vec<String> {
+    properties(study, &mut SchemaSettings::draft2020_12().into_generator()).keys().cloned().collect()
+}
+
+fn properties(study: StudyKind, generator: &mut SchemaGenerator) -> Map<String, Value> {
+    let schema = match study {
+        StudyKind::Reversibility => ReversibilitySettings::json_schema(generator),
+        StudyKind::GradientError => GradientErrorSettings::json_schema(generator),
+        StudyKind::Memory => MemorySettings::json_schema(generator),
+        StudyKind::Schedules => SchedulesSettings::json_schema(generator),
+        StudyKind::KernelEvolution => KernelEvolutionSettings::json_schema(generator),
+        StudyKind::CoupledGradient => CoupledGradientSettings::json_schema(generator),
+        StudyKind::NetworkCost => NetworkCostSettings::json_schema(generator),
+        StudyKind::Training => TrainingSettings::json_schema(generator),
+    };
     schema.get("properties").and_then(Value::as_object).cloned().unwrap_or_default()
 }
 
-fn condition(study: &str, properties: &Map<String, Value>) -> Value {
+fn condition(study: StudyKind, properties: &Map<String, Value>) -> Value {
     let fixed = json!({ "type": "object", "additionalProperties": false, "properties": properties });
     let seed = json!({ "description": "Master seed of these runs alone.", "type": "integer", "minimum": 0 });
     let axes: Map<String, Value> = properties

@@ -7,8 +7,10 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::columns::{self, Planned};
 use super::points::{Point, SEED_AXIS};
 use super::probe;
+use super::schema::setting_names;
 use super::settings::{
     CoupledGradientSettings, Fault, GradientErrorSettings, KernelEvolutionSettings, MemorySettings,
     NetworkCostSettings, ReversibilitySettings, SchedulesSettings, TrainingSettings,
@@ -27,8 +29,14 @@ pub(super) fn faults(definition: &Definition, file: &Path) -> Vec<DefinitionErro
     reported(definition, &mut faults);
     expectation(&definition.expectation.checks, &mut faults);
     figures(definition, &mut faults);
+    let (before, mut planned) = (faults.found.len(), Planned::default());
     for profile in definition.profiles.keys() {
-        runs(definition, *profile, &mut faults);
+        runs(definition, *profile, &mut planned, &mut faults);
+    }
+    // Columns of settings are known only if every point is sound.
+    let settings = (planned.is_empty() || faults.found.len() > before).then(|| setting_names(definition.study));
+    for (at, why) in columns::faults(definition, &planned, settings.as_deref()) {
+        faults.add(at, why);
     }
     faults.found
 }
@@ -168,7 +176,7 @@ fn schedule_figure(drawn: &super::Schedules, at: &str, faults: &mut Faults) {
     }
 }
 
-fn runs(definition: &Definition, profile: super::Profile, faults: &mut Faults) {
+fn runs(definition: &Definition, profile: super::Profile, planned: &mut Planned, faults: &mut Faults) {
     let Some(resolved) = definition.resolve(profile) else { return };
     if resolved.grid.is_empty() {
         faults.add(&resolved.grid_path, "empty; name at least one grid, `[{}]` for a single run");
@@ -202,8 +210,9 @@ fn runs(definition: &Definition, profile: super::Profile, faults: &mut Faults) {
         if point.origin.values().any(|origin| bad.contains(origin)) {
             continue;
         }
-        if let Err(found) = typed(definition.study, &point.settings) {
-            found.into_iter().for_each(|(setting, why)| faults.add(place(&point, &setting), why));
+        match typed(definition.study, &point.settings) {
+            Ok(settings) => planned.add(&settings, &point.seeds),
+            Err(found) => found.into_iter().for_each(|(setting, why)| faults.add(place(&point, &setting), why)),
         }
     }
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
+use crate::definition::columns::flat;
 use crate::definition::{Definition, Filter, Profile, Resolved, typed_settings};
 use crate::record::{Loaded, RecordError, Row, Status, canonical, thin};
 
@@ -92,7 +93,7 @@ impl<'a> Results<'a> {
             }
         }
         found.asked = wanted.len();
-        let flat: Vec<Row> = wanted.iter().map(|(settings, seed)| flatten(settings, *seed)).collect();
+        let flat: Vec<Row> = wanted.iter().map(|(settings, seed)| flat(settings, *seed)).collect();
         found.varying = varying(&flat);
         let headers = inflight::headers(contents.results, &definition.id)?;
         let mut shown = HashSet::new();
@@ -205,27 +206,6 @@ impl<'a> Results<'a> {
     }
 }
 
-/// Settings as columns with dotted names. Lists are left out: a study gives their values in its rows.
-fn flatten(settings: &Map<String, Value>, seed: u64) -> Row {
-    fn walk(prefix: &str, value: &Value, row: &mut Row) {
-        match value {
-            Value::Object(map) => {
-                for (key, value) in map {
-                    walk(&if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") }, value, row);
-                }
-            }
-            Value::Array(_) | Value::Null => {}
-            other => {
-                row.insert(prefix.to_owned(), other.clone());
-            }
-        }
-    }
-    let mut row = Row::new();
-    walk("", &Value::Object(settings.clone()), &mut row);
-    row.insert("seed".into(), seed.into());
-    row
-}
-
 fn varying(rows: &[Row]) -> Vec<String> {
     let mut columns: Vec<&String> = vec![];
     for key in rows.iter().flat_map(Row::keys) {
@@ -244,6 +224,11 @@ pub fn as_number(value: Option<&Value>) -> Option<f64> {
         Value::String(text) => text.parse().ok(),
         _ => None,
     }
+}
+
+/// Whether a cell is missing or null. An empty cell is no evidence.
+pub fn is_empty(value: Option<&Value>) -> bool {
+    matches!(value, None | Some(Value::Null))
 }
 
 /// Whether a row has the values of a filter. Numbers agree by value, a list means any of its values.

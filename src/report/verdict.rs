@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::definition::{Check, Filter, Otherwise, Rule};
 use crate::record::{Row, cell};
 
-use super::results::{Results, as_number, matches, short};
+use super::results::{Results, as_number, is_empty, matches, short};
 use exceeds::Exceeds;
 
 /// What became of a claim.
@@ -123,17 +123,26 @@ fn judge_rule(rule: &Rule, rows: &[&Row]) -> Judged {
     }
 }
 
-/// The numbers of a column with the range that holds them all, and how many rows lie between two ends.
-fn range(column: &str, min: Option<f64>, max: Option<f64>, rows: &[&Row]) -> (usize, String, String) {
-    let numbers: Vec<Option<f64>> = rows.iter().map(|row| as_number(row.get(column))).collect();
+/// The numbers of a column, or how many rows have none: an empty cell is no evidence.
+fn numbers(column: &str, rows: &[&Row]) -> Result<Vec<f64>, String> {
+    let found: Vec<f64> = rows.iter().filter_map(|row| as_number(row.get(column))).collect();
+    if found.len() == rows.len() { Ok(found) } else { Err(empty(column, rows.len() - found.len(), rows.len())) }
+}
+
+/// The reason of a rule that meets empty cells.
+fn empty(column: &str, empty: usize, rows: usize) -> String {
+    format!("{column} is empty in {empty} of {rows} rows")
+}
+
+/// How many rows lie between two ends, with the range that holds them all.
+fn range(column: &str, min: Option<f64>, max: Option<f64>, rows: &[&Row]) -> Result<(usize, String, String), String> {
+    let numbers = numbers(column, rows)?;
     let inside = |x: f64| min.is_none_or(|m| x >= m) && max.is_none_or(|m| x <= m);
-    let empty = numbers.iter().filter(|x| x.is_none()).count();
-    let known = || numbers.iter().flatten().copied();
-    let (low, high) = known().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), x| (l.min(x), h.max(x)));
+    let (low, high) = numbers.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), &x| (l.min(x), h.max(x)));
     let range = if short(low) == short(high) { short(low) } else { format!("{} to {}", short(low), short(high)) };
-    let gaps = if empty > 0 { format!(", {empty} without a value") } else { String::new() };
     let brief = format!("{column} {range}");
-    (known().filter(|&x| inside(x)).count(), format!("{column} is {range} over {} rows{gaps}", rows.len()), brief)
+    let count = numbers.iter().filter(|x| inside(**x)).count();
+    Ok((count, format!("{column} is {range} over {} rows", rows.len()), brief))
 }
 
 fn limits(min: Option<f64>, max: Option<f64>) -> String {
@@ -146,12 +155,12 @@ fn limits(min: Option<f64>, max: Option<f64>) -> String {
 }
 
 fn within(column: &str, min: Option<f64>, max: Option<f64>, rows: &[&Row]) -> Judged {
-    let (inside, found, brief) = range(column, min, max, rows);
+    let (inside, found, brief) = range(column, min, max, rows)?;
     finding(inside == rows.len(), format!("{found} (expected {})", limits(min, max)), brief)
 }
 
 fn share(column: &str, min: Option<f64>, max: Option<f64>, at_least: f64, rows: &[&Row]) -> Judged {
-    let (inside, found, _) = range(column, min, max, rows);
+    let (inside, found, _) = range(column, min, max, rows)?;
     let text = format!(
         "{inside} of {} rows have {column} {} (expected a share of {at_least}); {found}",
         rows.len(),
@@ -162,6 +171,10 @@ fn share(column: &str, min: Option<f64>, max: Option<f64>, at_least: f64, rows: 
 }
 
 fn equals(column: &str, value: &Value, rows: &[&Row]) -> Judged {
+    let blank = rows.iter().filter(|row| is_empty(row.get(column))).count();
+    if blank > 0 {
+        return Err(empty(column, blank, rows.len()));
+    }
     let wanted = Filter::from([(column.to_owned(), value.clone())]);
     let odd: Vec<String> = rows
         .iter()
@@ -202,12 +215,13 @@ pub fn log_slope(points: &[(f64, f64)]) -> Option<f64> {
 fn slopes(x: &str, y: &str, over: [f64; 2], series: &[String], min: f64, max: f64, rows: &[&Row]) -> Judged {
     let (mut parts, mut found) = (vec![], vec![]);
     for (key, rows) in groups(rows, series) {
-        let points: Vec<(f64, f64)> = rows
-            .iter()
-            .filter_map(|row| Some((as_number(row.get(x))?, as_number(row.get(y))?)))
-            .filter(|(x, _)| (over[0]..=over[1]).contains(x))
-            .collect();
-        let slope = log_slope(&points).ok_or_else(|| format!("{key}: fewer than three points to fit"))?;
+        let at = |why: String| if key.is_empty() { why } else { format!("{key}: {why}") };
+        let abscissae = numbers(x, &rows).map_err(at)?;
+        let inside = abscissae.iter().zip(&rows).filter(|(x, _)| (over[0]..=over[1]).contains(*x));
+        let (abscissae, rows): (Vec<f64>, Vec<&Row>) = inside.map(|(x, row)| (*x, *row)).unzip();
+        let ordinates = numbers(y, &rows).map_err(at)?;
+        let points: Vec<(f64, f64)> = abscissae.into_iter().zip(ordinates).collect();
+        let slope = log_slope(&points).ok_or_else(|| at("fewer than three points to fit".into()))?;
         found.push(slope);
         parts.push(if key.is_empty() { format!("{slope:.2}") } else { format!("{key}: {slope:.2}") });
     }
@@ -221,6 +235,12 @@ fn identical(columns: &[String], per: &[String], rows: &[&Row]) -> Judged {
     let (mut pairs, mut odd) = (0, vec![]);
     for (key, rows) in groups(rows, per) {
         pairs += rows.len() - 1;
+        for column in columns.iter().filter(|_| rows.len() > 1) {
+            let blank = rows.iter().filter(|row| is_empty(row.get(column))).count();
+            if blank > 0 {
+                return Err(format!("{key}: {}", empty(column, blank, rows.len())));
+            }
+        }
         let differs = |column: &String| rows.iter().any(|r| r.get(column).map(cell) != rows[0].get(column).map(cell));
         odd.extend(columns.iter().filter(|c| differs(c)).map(|c| format!("{c} at {key}")));
     }
@@ -278,9 +298,51 @@ mod tests {
     fn nothing_to_judge_by_is_never_a_pass() {
         let nobody = json!({ "solver": "nobody" });
         assert_eq!(verdict(json!({ "within": { "column": "y", "max": 1e9 } }), nobody).verdict, Verdict::Inconclusive);
-        let missing = json!({ "within": { "column": "z", "max": 1e9 } });
-        assert_eq!(verdict(missing, json!({})).verdict, Verdict::Contradicted);
         let two = json!({ "slope": { "x": "x", "y": "y", "over": [1.0, 2.0], "min": 0.0, "max": 9.0 } });
         assert_eq!(verdict(two, json!({ "solver": "cube" })).verdict, Verdict::Inconclusive);
+    }
+
+    #[test]
+    fn an_empty_cell_is_no_evidence_under_any_rule() {
+        let side = |method: &str| json!({ "solver": method });
+        let rules = [
+            json!({ "within": { "column": "y", "max": 1e9 } }),
+            json!({ "within": { "column": "y", "max": -1.0 } }),
+            json!({ "share": { "column": "y", "max": 1e9, "at_least": 0.1 } }),
+            json!({ "share": { "column": "y", "max": -1.0, "at_least": 0.1 } }),
+            json!({ "equals": { "column": "y", "value": 3.0 } }),
+            json!({ "slope": { "x": "x", "y": "y", "over": [1.0, 8.0], "series": ["solver"], "min": 0.0, "max": 9.0 } }),
+            json!({ "exceeds": { "column": "y", "greater": side("cube"), "than": side("square"), "by": -1e9 } }),
+            json!({ "identical": { "columns": ["x", "y"], "per": ["solver"] } }),
+        ];
+        for rule in rules {
+            let check: Check = serde_json::from_value(json!({ "name": "check", "rule": rule })).unwrap();
+            for (blank, count) in [(vec![3], 1), ((0..8).collect(), 8)] {
+                let mut rows = table();
+                for &i in &blank {
+                    rows[i].remove("y");
+                }
+                let removed = judge_check(&check, &rows);
+                assert_eq!((removed.verdict, removed.found), (Verdict::Inconclusive, false), "{rule}, {count} removed");
+                for i in blank {
+                    rows[i].insert("y".into(), Value::Null);
+                }
+                let null = judge_check(&check, &rows);
+                assert_eq!(null, removed, "{rule}, {count} null");
+                let (told, of) = null.measured.split_once(" of ").expect("a count");
+                let (told, _) = (told.rsplit(' ').next().unwrap(), of);
+                assert!(["1", "4", "8"].contains(&told), "{rule}: {}", null.measured);
+            }
+        }
+    }
+
+    #[test]
+    fn a_slope_needs_no_cells_outside_its_range() {
+        let slope = json!({ "slope": { "x": "x", "y": "y", "over": [1.0, 4.0], "min": 1.9, "max": 2.1 } });
+        let check =
+            serde_json::from_value(json!({ "name": "c", "where": { "solver": "square" }, "rule": slope })).unwrap();
+        let mut rows = table();
+        rows[3].remove("y");
+        assert_eq!(judge_check(&check, &rows).verdict, Verdict::Confirmed);
     }
 }

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use super::super::seeds::CONFIDENCE;
 use super::super::statistics::{Interval, mean_interval};
-use super::{Finding, Judged, groups};
+use super::{Finding, Judged, groups, nothing, numbers};
 use crate::definition::Filter;
 use crate::record::{Row, cell};
-use crate::report::results::{as_number, matches, short};
+use crate::report::results::{matches, short};
 
 /// The rule's settings.
 pub struct Exceeds<'a> {
@@ -29,10 +29,9 @@ pub struct Exceeds<'a> {
 pub fn exceeds(rule: &Exceeds, rows: &[&Row]) -> Judged {
     let (mut parts, mut holds) = (vec![], Some(true));
     for (key, rows) in groups(rows, rule.per) {
-        let (Some(a), Some(b)) = (side(rule, &rows, rule.greater), side(rule, &rows, rule.than)) else {
-            let at = if key.is_empty() { String::new() } else { format!("{key}: ") };
-            return Err(format!("{at}a side has no rows with a {}", rule.column));
-        };
+        let at = |why: String| if key.is_empty() { why } else { format!("{key}: {why}") };
+        let a = side(rule.column, &rows, rule.greater).map_err(at)?;
+        let b = side(rule.column, &rows, rule.than).map_err(at)?;
         let interval = mean_interval(&paired(&a, &b), rule.confidence.unwrap_or(CONFIDENCE));
         let found = match (rule.confidence, interval) {
             (None, _) => Some(mean(&a) - mean(&b) >= rule.by),
@@ -66,14 +65,17 @@ fn spread(rule: &Exceeds, interval: Option<Interval>) -> String {
     }
 }
 
-/// The values of one side by seed; `None` where there is none, or one is empty.
-fn side(rule: &Exceeds, rows: &[&Row], filter: &Filter) -> Option<BTreeMap<String, Vec<f64>>> {
-    let mut found: BTreeMap<String, Vec<f64>> = BTreeMap::new();
-    for row in rows.iter().filter(|r| matches(r, filter)) {
-        let seed = row.get("seed").map(cell).unwrap_or_default();
-        found.entry(seed).or_default().push(as_number(row.get(rule.column))?);
+/// The values of one side by seed, or why there are none.
+fn side(column: &str, rows: &[&Row], filter: &Filter) -> Result<BTreeMap<String, Vec<f64>>, String> {
+    let rows: Vec<&Row> = rows.iter().copied().filter(|r| matches(r, filter)).collect();
+    if rows.is_empty() {
+        return Err(nothing(filter));
     }
-    (!found.is_empty()).then_some(found)
+    let mut found: BTreeMap<String, Vec<f64>> = BTreeMap::new();
+    for (row, x) in rows.iter().zip(numbers(column, &rows)?) {
+        found.entry(row.get("seed").map(cell).unwrap_or_default()).or_default().push(x);
+    }
+    Ok(found)
 }
 
 fn mean(side: &BTreeMap<String, Vec<f64>>) -> f64 {

@@ -1,0 +1,285 @@
+//! The columns and values that a definition names: each must be one that a planned run can write.
+
+use serde_json::Value;
+
+use super::planned::{Planned, key};
+use super::{Column, Values, When, Written, is, written};
+use crate::definition::{Definition, FigureKind, Filter, Rule, Source};
+use crate::nearest::nearest_in_words;
+
+/// Every name in `definition` that no run of `planned` can write, with its JSON path. `settings` are the settings of the
+/// study if some points are faulty, so that their columns are not fully known; else `None`.
+pub fn faults(definition: &Definition, planned: &Planned, settings: Option<&[String]>) -> Vec<(String, String)> {
+    let Written { rows, steps, images } = written(definition.study);
+    let mut found = Found { planned, settings, faults: vec![] };
+    let (rows, steps) = (Scope { own: rows, of: "rows" }, Scope { own: steps, of: "steps" });
+    for (i, metric) in definition.metrics.iter().enumerate() {
+        found.column(rows, &metric.column, &format!("metrics[{i}].column"));
+    }
+    for (i, number) in definition.claim.reported.iter().enumerate() {
+        let at = format!("claim.reported[{i}]");
+        found.numbers(rows, &number.metric, &format!("{at}.metric"));
+        found.filter(rows, &number.filter, &format!("{at}.where"));
+    }
+    for (i, check) in definition.expectation.checks.iter().enumerate() {
+        let at = format!("expectation.checks[{i}]");
+        found.filter(rows, &check.filter, &format!("{at}.where"));
+        found.rule(rows, &check.rule, &format!("{at}.rule"));
+    }
+    for (i, figure) in definition.figures.iter().enumerate() {
+        let at = format!("figures[{i}].draw");
+        match &figure.draw {
+            FigureKind::Lines(lines) => {
+                let at = format!("{at}.lines");
+                let scope = if lines.source == Source::Steps { steps } else { rows };
+                for (axis, name) in [(&lines.x, "x"), (&lines.y, "y")] {
+                    found.numbers(scope, &axis.column, &format!("{at}.{name}.column"));
+                }
+                found.columns(scope, &lines.series, &format!("{at}.series"));
+                if let Some(panel) = &lines.panel {
+                    found.column(scope, panel, &format!("{at}.panel"));
+                }
+                found.filter(scope, &lines.filter, &format!("{at}.where"));
+            }
+            FigureKind::Images(drawn) => {
+                let at = format!("{at}.images");
+                for (i, column) in drawn.columns.iter().enumerate() {
+                    found.image(images, &column.image, &format!("{at}.columns[{i}].image"));
+                }
+                found.columns(rows, &drawn.series, &format!("{at}.series"));
+                found.columns(rows, &drawn.notes, &format!("{at}.notes"));
+                found.filter(rows, &drawn.filter, &format!("{at}.where"));
+            }
+            FigureKind::Schedules(_) => {}
+        }
+    }
+    found.faults
+}
+
+/// The tables that a name is looked up in: settings, and the columns that the study writes itself.
+#[derive(Clone, Copy)]
+struct Scope {
+    own: &'static [Column],
+    of: &'static str,
+}
+
+struct Found<'a> {
+    planned: &'a Planned,
+    settings: Option<&'a [String]>,
+    faults: Vec<(String, String)>,
+}
+
+impl Found<'_> {
+    fn add(&mut self, at: &str, why: String) {
+        self.faults.push((at.to_owned(), why));
+    }
+
+    /// Checks the name of a column. Returns the study's own column of that name.
+    fn column(&mut self, scope: Scope, name: &str, at: &str) -> Option<&'static Column> {
+        if let Some(own) = scope.own.iter().find(|column| column.is(name)) {
+            if let Some(why) = self.unmet(own.when) {
+                self.add(at, format!("`{name}`: no planned run writes this column; it needs {why}"));
+            }
+            return Some(own);
+        }
+        if self.planned.values(name).is_some() {
+            return None;
+        }
+        let setting = name.split('.').next().unwrap_or_default();
+        match self.settings {
+            Some(settings) if setting == "seed" || settings.iter().any(|s| s == setting) => {}
+            _ => {
+                let known = scope.own.iter().map(|column| column.name).chain(self.planned.names());
+                let nearest = nearest_in_words(name, known);
+                self.add(at, format!("`{name}`: no planned run has this column in its {}{nearest}", scope.of));
+            }
+        }
+        None
+    }
+
+    fn columns(&mut self, scope: Scope, names: &[String], at: &str) {
+        for (i, name) in names.iter().enumerate() {
+            self.column(scope, name, &format!("{at}[{i}]"));
+        }
+    }
+
+    /// Checks the name of a column that must hold numbers.
+    fn numbers(&mut self, scope: Scope, name: &str, at: &str) {
+        if let Some(own) = self.column(scope, name, at)
+            && matches!(own.values, Values::Flags | Values::Words(_) | Values::Data | Values::Text)
+        {
+            let numbers = scope.own.iter().filter(|c| matches!(c.values, Values::Numbers)).map(|c| c.name);
+            let nearest = nearest_in_words(name, numbers);
+            self.add(at, format!("`{name}` holds no numbers ({}){nearest}", own.about));
+        }
+    }
+
+    /// What a planned run would need for a column, if none has it.
+    fn unmet(&self, when: When) -> Option<String> {
+        if self.settings.is_some() {
+            return None;
+        }
+        match when {
+            When::Always => None,
+            When::Has(setting) => self.planned.values(setting).is_none().then(|| format!("the setting `{setting}`")),
+            When::Is(setting, any) => {
+                let values = self.planned.values(setting);
+                let met = values.is_some_and(|v| any.iter().any(|one| v.contains(&key(&(*one).into()))));
+                (!met).then(|| format!("`{setting}` to be {}", any.join(" or ")))
+            }
+        }
+    }
+
+    fn filter(&mut self, scope: Scope, filter: &Filter, at: &str) {
+        for (name, wanted) in filter {
+            let at = format!("{at}.{name}");
+            let before = self.faults.len();
+            let own = self.column(scope, name, &at);
+            if self.faults.len() > before {
+                continue;
+            }
+            match wanted {
+                Value::Array(any) if any.is_empty() => self.add(&at, "[]; name at least one value".into()),
+                Value::Array(any) => {
+                    for (i, one) in any.iter().enumerate() {
+                        self.value(name, own, one, &format!("{at}[{i}]"));
+                    }
+                }
+                one => self.value(name, own, one, &at),
+            }
+        }
+    }
+
+    /// Checks a value that cells of a column are compared with.
+    fn value(&mut self, name: &str, own: Option<&Column>, value: &Value, at: &str) {
+        let found = match value {
+            Value::Object(_) | Value::Array(_) => Err("a value or a list of values".to_owned()),
+            _ => match own.map(|own| own.values) {
+                Some(values) => self.of_own(name, values, value),
+                None => self.of_settings(name, value),
+            },
+        };
+        if let Err(allowed) = found {
+            self.add(at, format!("{}: no planned run has this value of `{name}`; allowed: {allowed}", shown(value)));
+        }
+    }
+
+    /// Whether a column of the study can have a value; else what it can have.
+    fn of_own(&self, name: &str, values: Values, value: &Value) -> Result<(), String> {
+        let is_number = value.is_number() || value.as_str().is_some_and(|text| ["inf", "-inf", "NaN"].contains(&text));
+        match values {
+            _ if value.is_null() => Ok(()),
+            Values::Numbers if !is_number => Err("numbers".into()),
+            Values::Flags if !value.is_boolean() => Err("true, false".into()),
+            Values::Text if !value.is_string() => Err("texts".into()),
+            Values::Numbers | Values::Flags | Values::Text => Ok(()),
+            Values::Words(words) if value.as_str().is_some_and(|text| words.contains(&text)) => Ok(()),
+            Values::Words(words) => Err(words.join(", ")),
+            Values::Listed(setting) => match self.planned.listed(setting) {
+                Some(values) if self.settings.is_none() => one_of(values, value),
+                _ => Ok(()),
+            },
+            Values::Data => self.of_data(name, value),
+        }
+    }
+
+    /// Whether the data set of a run can have this name.
+    fn of_data(&self, setting: &str, value: &Value) -> Result<(), String> {
+        if self.settings.is_some() {
+            return Ok(());
+        }
+        let mut allowed: Vec<String> = self.planned.values(setting).into_iter().flatten().cloned().collect();
+        for (folder, set) in [("cifar-folder", "cifar10"), ("cifar100-folder", "cifar100")] {
+            if self.planned.values(&format!("{setting}.{folder}")).is_some() {
+                allowed.extend(["", "-subset", "-altered"].map(|kind| key(&format!("{set}{kind}").into())));
+            }
+        }
+        if self.planned.values(&format!("{setting}.image-folder")).is_some() {
+            if value.as_str().is_some_and(|name| name.starts_with("image-folder:")) {
+                return Ok(());
+            }
+            allowed.push("image-folder:DIR".into());
+        }
+        one_of(&allowed.into_iter().collect(), value)
+    }
+
+    /// Whether a planned run has a value of a setting; else the nearest values.
+    fn of_settings(&self, name: &str, value: &Value) -> Result<(), String> {
+        if self.settings.is_some() {
+            return Ok(());
+        }
+        match self.planned.values(name) {
+            _ if value.is_null() && self.planned.some_lack(name) => Ok(()),
+            Some(values) => one_of(values, value),
+            None => Ok(()),
+        }
+    }
+
+    fn image(&mut self, images: &[(&'static str, &str)], name: &str, at: &str) {
+        if !images.iter().any(|(declared, _)| is(declared, name)) {
+            let nearest = nearest_in_words(name, images.iter().map(|(declared, _)| *declared));
+            self.add(at, format!("`{name}`: no planned run leaves an image of this name{nearest}"));
+        }
+    }
+
+    fn rule(&mut self, scope: Scope, rule: &Rule, at: &str) {
+        match rule {
+            Rule::Within { column, .. } => self.numbers(scope, column, &format!("{at}.within.column")),
+            Rule::Share { column, .. } => self.numbers(scope, column, &format!("{at}.share.column")),
+            Rule::Equals { column, value } => {
+                let at = format!("{at}.equals");
+                let before = self.faults.len();
+                let own = self.column(scope, column, &format!("{at}.column"));
+                if value.is_null() {
+                    self.add(&format!("{at}.value"), "null; an empty cell is no evidence: name a value".into());
+                } else if self.faults.len() == before {
+                    self.value(column, own, value, &format!("{at}.value"));
+                }
+            }
+            Rule::Slope { x, y, series, .. } => {
+                let at = format!("{at}.slope");
+                self.numbers(scope, x, &format!("{at}.x"));
+                self.numbers(scope, y, &format!("{at}.y"));
+                self.columns(scope, series, &format!("{at}.series"));
+            }
+            Rule::Exceeds { column, greater, than, per, .. } => {
+                let at = format!("{at}.exceeds");
+                self.numbers(scope, column, &format!("{at}.column"));
+                self.filter(scope, greater, &format!("{at}.greater"));
+                self.filter(scope, than, &format!("{at}.than"));
+                self.columns(scope, per, &format!("{at}.per"));
+            }
+            Rule::Identical { columns, per } => {
+                let at = format!("{at}.identical");
+                if columns.is_empty() {
+                    self.add(&format!("{at}.columns"), "[]; name at least one column".into());
+                }
+                self.columns(scope, columns, &format!("{at}.columns"));
+                self.columns(scope, per, &format!("{at}.per"));
+            }
+        }
+    }
+}
+
+/// Whether `value` is one of the keys; else the nearest of them.
+fn one_of(values: &std::collections::BTreeSet<String>, value: &Value) -> Result<(), String> {
+    const FEW: usize = 8;
+    let wanted = key(value);
+    if values.contains(&wanted) {
+        return Ok(());
+    }
+    let bare = |key: &String| key.trim_matches('"').to_owned();
+    if values.len() <= FEW {
+        return Err(values.iter().map(bare).collect::<Vec<_>>().join(", "));
+    }
+    let all: Vec<String> = values.iter().map(bare).collect();
+    let nearest = nearest_in_words(&bare(&wanted), all.iter().map(String::as_str));
+    Err(format!("one of {} values{nearest}", values.len()))
+}
+
+fn shown(value: &Value) -> String {
+    match value {
+        Value::String(text) => format!("`{text}`"),
+        other => other.to_string(),
+    }
+}
