@@ -19,13 +19,14 @@ const STUDIES: [StudyKind; 8] = [
 ];
 
 /// Whether a run with these settings writes a column.
-fn writes(column: &Column, settings: &Row) -> bool {
-    match column.when {
+fn writes(when: When, settings: &Row) -> bool {
+    match when {
         When::Always => true,
         When::Has(setting) => settings.contains_key(setting),
         When::Is(setting, any) => {
             settings.get(setting).and_then(Value::as_str).is_some_and(|value| any.contains(&value))
         }
+        When::All(conditions) => conditions.iter().all(|condition| writes(*condition, settings)),
     }
 }
 
@@ -60,7 +61,7 @@ fn table(declared: &[Column], rows: &[Row], run: &Run, seen: &mut Vec<&'static s
             if cell.is_null() {
                 continue;
             }
-            if !writes(column, &run.flat) {
+            if !writes(column.when, &run.flat) {
                 faults.push(format!("{}: `{name}` has a value in spite of {:?}", run.name, column.when));
             }
             if !fits(column.values, cell, run.settings) {
@@ -68,7 +69,7 @@ fn table(declared: &[Column], rows: &[Row], run: &Run, seen: &mut Vec<&'static s
             }
         }
     }
-    for column in declared.iter().filter(|column| writes(column, &run.flat)) {
+    for column in declared.iter().filter(|column| writes(column.when, &run.flat)) {
         if !rows.is_empty() && !rows.iter().any(|row| row.keys().any(|name| column.is(name))) {
             faults.push(format!("{}: `{}` is declared and not written", run.name, column.name));
         }

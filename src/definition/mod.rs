@@ -5,6 +5,8 @@
 
 pub mod columns;
 mod error;
+mod expectation;
+mod filter;
 mod load;
 mod not_run;
 mod points;
@@ -16,6 +18,8 @@ mod unique;
 mod validate;
 
 pub use error::DefinitionError;
+pub use expectation::*;
+pub use filter::*;
 pub use load::{Loaded, SCHEMA, load, load_all};
 pub use not_run::{NOT_RUN, NotRun, load_not_run};
 pub use points::{Point, Resolved};

@@ -6,6 +6,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::expectation::Expectation;
+use super::filter::Filter;
 use super::settings::MethodName;
 
 /// One experiment of a paper: `experiments/<paper>/<id>.json`.
@@ -182,17 +184,14 @@ pub struct Metric {
     pub unit: Option<String>,
 }
 
-/// Column -> a value, or a list of values any of which will do.
-pub type Filter = BTreeMap<String, Value>;
-
-/// Where a figure's points come from.
+/// The table that a figure's points or a check's rows come from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Source {
     /// The rows a run ends with.
     #[default]
     Rows,
-    /// The metrics of every step of a run, each with the run's settings beside it.
+    /// The metrics of every training step (`steps.csv`), each with the run's settings.
     Steps,
 }
 
@@ -302,117 +301,4 @@ pub struct ImageColumn {
     pub image: String,
     /// Heading.
     pub label: String,
-}
-
-/// What makes a claim hold: all checks must.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Expectation {
-    /// The rule in words, for the reader.
-    pub text: String,
-    /// The rule for the program.
-    pub checks: Vec<Check>,
-}
-
-/// One condition on the rows.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Check {
-    /// What holds when the check passes.
-    pub name: String,
-    /// Only rows with these values.
-    #[serde(default, rename = "where")]
-    pub filter: Filter,
-    /// The condition.
-    pub rule: Rule,
-    /// The verdict when it does not hold.
-    #[serde(default)]
-    pub otherwise: Otherwise,
-}
-
-/// The verdict of a check that does not hold.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Otherwise {
-    /// The claim is wrong here.
-    #[default]
-    Contradicted,
-    /// Nothing can be said.
-    Inconclusive,
-}
-
-/// A condition on the selected rows. Empty cells never satisfy a rule.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub enum Rule {
-    /// Every selected row has `column` in the closed interval.
-    Within {
-        /// The column.
-        column: String,
-        /// Lower end; absent: no bound.
-        min: Option<f64>,
-        /// Upper end; absent: no bound.
-        max: Option<f64>,
-    },
-    /// At least a share of the selected rows has `column` in the closed interval.
-    Share {
-        /// The column.
-        column: String,
-        /// Lower end; absent: no bound.
-        min: Option<f64>,
-        /// Upper end; absent: no bound.
-        max: Option<f64>,
-        /// The least share, above 0 and at most 1.
-        at_least: f64,
-    },
-    /// Every selected row has exactly this value in `column`.
-    Equals {
-        /// The column.
-        column: String,
-        /// The value.
-        value: Value,
-    },
-    /// The log-log slope of y against x, fitted to the rows of each `series` by least squares, lies in the interval.
-    Slope {
-        /// Column of x.
-        x: String,
-        /// Column of y.
-        y: String,
-        /// Closed range of x that the fit uses.
-        over: [f64; 2],
-        /// Columns that separate one fit from another.
-        #[serde(default)]
-        series: Vec<String>,
-        /// Expected interval.
-        min: f64,
-        /// Expected interval.
-        max: f64,
-    },
-    /// The mean of `column` over rows with `greater` exceeds the mean over rows with `than` by at least `by`,
-    /// for every group of rows that agree in the columns `per`.
-    Exceeds {
-        /// The column.
-        column: String,
-        /// Selects the rows that should be greater.
-        greater: Filter,
-        /// Selects the rows that should be smaller.
-        than: Filter,
-        /// The least difference.
-        by: f64,
-        /// Columns that pair the groups.
-        #[serde(default)]
-        per: Vec<String>,
-        /// Level of confidence, above 0 and below 1. With it the rule is stricter: the two sides are paired by seed, and it holds
-        /// where the whole confidence interval of the mean difference (Student's t) is at least `by`; where only a part
-        /// is, or fewer than two seeds are shared, nothing can be said.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        confidence: Option<f64>,
-    },
-    /// Rows that agree in the columns `per` have identical values in `columns`: bit for bit.
-    Identical {
-        /// The columns compared.
-        columns: Vec<String>,
-        /// Columns that pair the rows.
-        per: Vec<String>,
-    },
 }

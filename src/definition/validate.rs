@@ -17,7 +17,7 @@ use super::settings::{
 };
 use crate::gradient::{Method, timeline};
 
-use super::{Check, Definition, DefinitionError, FigureKind, Rule, SourceTag, StudyKind};
+use super::{Check, Definition, DefinitionError, FigureKind, Need, Requirement, Rule, SourceTag, StudyKind};
 
 /// More points than this are refused: an axis too many is a mistake, not an experiment.
 const MOST_POINTS: usize = 100_000;
@@ -28,6 +28,7 @@ pub(super) fn faults(definition: &Definition, file: &Path) -> Vec<DefinitionErro
     head(definition, file, &mut faults);
     reported(definition, &mut faults);
     expectation(&definition.expectation.checks, &mut faults);
+    requires(&definition.expectation.requires, &mut faults);
     figures(definition, &mut faults);
     let (before, mut planned) = (faults.found.len(), Planned::default());
     for profile in definition.profiles.keys() {
@@ -132,10 +133,31 @@ fn expectation(checks: &[Check], faults: &mut Faults) {
             Rule::Share { at_least, .. } if !(0.0 < *at_least && *at_least <= 1.0) => {
                 faults.add(at, format!("at_least {at_least}; allowed: above 0, at most 1"));
             }
+            Rule::GapRatio { at_most, .. } if !at_most.is_finite() => {
+                faults.add(at, format!("at_most {at_most}; allowed: finite numbers"));
+            }
             Rule::Slope { over: [from, to], .. } if !(0.0 < *from && from < to) => {
                 faults.add(at, format!("over [{from}, {to}]; a log-log fit needs 0 < from < to"));
             }
             _ => {}
+        }
+    }
+}
+
+fn requires(requires: &[Requirement], faults: &mut Faults) {
+    for (i, requirement) in requires.iter().enumerate() {
+        let at = format!("expectation.requires[{i}]");
+        if requirement.name.trim().is_empty() {
+            faults.add(format!("{at}.name"), "empty; a reader needs it");
+        }
+        if let Need::Reported { source, below, .. } = requirement.need {
+            if !matches!(source, SourceTag::S | SourceTag::F) {
+                let why = format!("{source:?}; allowed: S (a source that was read), F (a published figure)");
+                faults.add(format!("{at}.need.reported.source"), why);
+            }
+            if !(below.is_finite() && below >= 0.0) {
+                faults.add(format!("{at}.need.reported.below"), format!("{below}; allowed: finite numbers from 0"));
+            }
         }
     }
 }

@@ -65,8 +65,8 @@ pub fn artefacts(contents: Contents, profile: Profile, from: From) -> Result<(Su
         }
         let mut own = vec![];
         for (number, (results, bodies)) in found.iter().zip(&mut bodies).enumerate() {
-            let (verdict, checks) = judge(results);
-            own.push(summary::Line::new(results, verdict, &checks));
+            let judgement = judge(results);
+            own.push(summary::Line::new(results, &judgement));
             made.extend(models::models(results, folder, from));
             if results.is_empty() {
                 continue;
@@ -78,7 +78,7 @@ pub fn artefacts(contents: Contents, profile: Profile, from: From) -> Result<(Su
             }
             let outdone = read.iter().any(|(p, found)| p > current && !found[number].is_empty());
             let shown = if outdone { Shown::Checks } else { Shown::All(&charts) };
-            bodies.splice(0..0, page::body(results, verdict, &checks, shown).into_iter().chain(note(results)));
+            bodies.splice(0..0, page::body(results, &judgement, shown).into_iter().chain(note(results)));
             for chart in charts {
                 made.push(Artefact { path: chart.svg, bytes: chart.text.into_bytes() });
                 made.push(Artefact { path: chart.png, bytes: chart.pixels });

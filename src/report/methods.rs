@@ -57,7 +57,7 @@ fn sensitivity(choice: &Choice, results: &[&Results]) -> Cell {
         }),
         Measured::Check(experiment, name) => of(experiment).find_map(|found| {
             let check = found.definition.expectation.checks.iter().find(|check| check.name.starts_with(name))?;
-            let judged = judge_check(check, &found.rows());
+            let judged = judge_check(check, &found.of(check.source));
             let measured = labelled(&judged.brief, found.definition);
             let text = format!("{}: {measured} ({experiment}, {})", check.name, found.profile.name());
             judged.found.then(|| Cell::Link(text, anchor(found)))

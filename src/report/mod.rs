@@ -38,7 +38,7 @@ pub use found::{Inputs, kept};
 pub use results::{From, Results, archive};
 pub use statistics::{Interval, mean_interval};
 use stray::Stray;
-pub use verdict::{Checked, Verdict, judge, judge_check, log_slope};
+pub use verdict::{Checked, Judgement, Required, Verdict, judge, judge_check, log_slope};
 pub use verify::{Difference, verify};
 
 /// Why a report could not be written.

@@ -8,7 +8,7 @@ use super::document::{Cell, Piece};
 use super::reported::reported;
 use super::results::{Results, as_number, shown};
 use super::seeds::{self, Mean, Over};
-use super::verdict::{Checked, Verdict};
+use super::verdict::{Checked, Judgement, Required};
 
 /// Rows of a table in the report; the rest is in the CSV file.
 const MOST_ROWS: usize = 40;
@@ -69,7 +69,8 @@ pub enum Shown<'a> {
 }
 
 /// The results of an experiment under a profile.
-pub fn body(results: &Results, verdict: Verdict, checks: &[Checked], shown: Shown) -> Vec<Piece> {
+pub fn body(results: &Results, judgement: &Judgement, shown: Shown) -> Vec<Piece> {
+    let Judgement { verdict, required, checks } = judgement;
     let profile = results.profile.name();
     let mut runs = format!("{} of {} runs recorded", results.runs.len(), results.asked);
     if !results.inflight.is_empty() {
@@ -82,7 +83,12 @@ pub fn body(results: &Results, verdict: Verdict, checks: &[Checked], shown: Show
             vec![Cell::Verdict(c.verdict.word().into()), Cell::Text(c.name.clone()), Cell::Text(c.measured.clone())]
         };
         let head = ["Result", "Check", "Measured"].map(str::to_owned).to_vec();
-        pieces.push(Piece::Table("What was checked".into(), head, checks.iter().map(row).collect()));
+        let need = |r: &Required| {
+            let result = if r.met { "requirement met" } else { "requirement not met" };
+            vec![Cell::Text(result.into()), Cell::Text(r.name.clone()), Cell::Text(r.measured.clone())]
+        };
+        let rows = required.iter().map(need).chain(checks.iter().map(row)).collect();
+        pieces.push(Piece::Table("What was checked".into(), head, rows));
     }
     if !results.inflight.is_empty() {
         let text = "no verdict takes them into account; charts of steps show them as far as they are";

@@ -18,12 +18,16 @@ pub fn reported(results: &Results) -> Piece {
     }
     let spread = numbers.iter().any(|n| n.min.is_some() || n.max.is_some());
     let line = |number: &Reported| {
-        let own: Vec<&Row> = rows.iter().filter(|r| matches(r, &number.filter)).collect();
-        let values: Vec<f64> = own.iter().filter_map(|r| as_number(r.get(&number.metric))).collect();
+        let all: Vec<&Row> = rows.iter().filter(|r| matches(r, &number.filter)).collect();
+        let of_metric = |row: &Row| as_number(row.get(&number.metric));
+        let own: Vec<&Row> = all.iter().copied().filter(|row| of_metric(row).is_some()).collect();
+        let values: Vec<f64> = own.iter().filter_map(|row| of_metric(row)).collect();
+        let empty = all.len() - own.len();
+        let empty = if empty > 0 { format!("; empty in {empty} of {} rows", all.len()) } else { String::new() };
         let paper = if known(number) { [number.min, number.value, number.max] } else { [None; 3] };
         let mut cells = vec![Cell::Text(number.label.clone()), Cell::Text(source(number))];
         cells.extend(three(paper, spread));
-        cells.push(Cell::Text(if values.is_empty() { NONE.into() } else { conditions(&own) }));
+        cells.push(Cell::Text(if values.is_empty() { NONE.into() } else { conditions(&own) + &empty }));
         cells.extend(three(of(&values), spread));
         cells
     };

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value};
 
 use crate::definition::columns::flat;
-use crate::definition::{Definition, Filter, Profile, Resolved, typed_settings};
+use crate::definition::{Definition, Filter, Profile, Range, Resolved, Source, Wanted, typed_settings};
 use crate::record::{Loaded, RecordError, Row, Status, canonical, thin};
 
 use super::Contents;
@@ -35,6 +35,9 @@ pub struct Results<'a> {
     /// Unfinished runs that were handed on. No verdict takes them into account.
     pub inflight: Vec<InFlight>,
 }
+
+/// The column of [`Results::of`] that tells the steps of one run from those of another.
+pub const RUN_COLUMN: &str = "run";
 
 /// Which records are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -130,12 +133,12 @@ impl<'a> Results<'a> {
 
     /// The rows of all runs: settings, seed, then the study's own columns.
     pub fn rows(&self) -> Vec<Row> {
-        self.expand(|run| &run.loaded.rows)
+        self.expand(|run| &run.loaded.rows, false)
     }
 
     /// The steps of all runs, likewise.
     pub fn steps(&self) -> Vec<Row> {
-        self.expand(|run| &run.loaded.steps)
+        self.expand(|run| &run.loaded.steps, false)
     }
 
     /// The steps of all runs and of those in flight, for charts.
@@ -165,9 +168,22 @@ impl<'a> Results<'a> {
         self.inflight.iter().map(|run| run.line(&self.named(&run.settings, run.header.seed))).collect()
     }
 
-    fn expand(&self, of: impl Fn(&RunResult) -> &Vec<Row>) -> Vec<Row> {
-        let join = |run: &RunResult, row: &Row| run.settings.clone().into_iter().chain(row.clone()).collect::<Row>();
-        self.runs.iter().flat_map(|run| of(run).iter().map(|row| join(run, row)).collect::<Vec<_>>()).collect()
+    /// The rows of a table, those of the steps with the run's id in the column [`RUN_COLUMN`].
+    pub fn of(&self, source: Source) -> Vec<Row> {
+        match source {
+            Source::Rows => self.rows(),
+            Source::Steps => self.expand(|run| &run.loaded.steps, true),
+        }
+    }
+
+    fn expand(&self, of: impl Fn(&RunResult) -> &Vec<Row>, named: bool) -> Vec<Row> {
+        let mut rows = vec![];
+        for run in &self.runs {
+            let name = named.then(|| (RUN_COLUMN.to_owned(), run.loaded.record.run.clone().into()));
+            let beside: Row = name.into_iter().chain(run.settings.clone()).collect();
+            rows.extend(of(run).iter().map(|row| beside.clone().into_iter().chain(row.clone()).collect::<Row>()));
+        }
+        rows
     }
 
     /// The columns of the table: varying settings, seed, and the study's own in the order in which they first appear.
@@ -234,8 +250,9 @@ pub fn is_empty(value: Option<&Value>) -> bool {
 /// Whether a row has the values of a filter. Numbers agree by value, a list means any of its values.
 pub fn matches(row: &Row, filter: &Filter) -> bool {
     filter.iter().all(|(column, wanted)| match wanted {
-        Value::Array(any) => any.iter().any(|w| same(row.get(column), w)),
-        one => same(row.get(column), one),
+        Wanted::Range(Range { from, to }) => as_number(row.get(column)).is_some_and(|x| (*from..=*to).contains(&x)),
+        Wanted::Any(any) => any.iter().any(|w| same(row.get(column), w)),
+        Wanted::One(one) => same(row.get(column), one),
     })
 }
 

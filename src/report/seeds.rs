@@ -72,7 +72,7 @@ fn over(values: Vec<Value>) -> Over {
     }
     match values.iter().map(|v| as_number(Some(v))).collect::<Option<Vec<f64>>>() {
         Some(numbers) => Over::Numbers(numbers),
-        None => Over::Texts(values.iter().map(cell).collect()),
+        None => Over::Texts(values.iter().map(|v| if v.is_null() { "–".into() } else { cell(v) }).collect()),
     }
 }
 
@@ -164,6 +164,7 @@ mod tests {
         let column = |values: Value| over(values.as_array().unwrap().clone());
         assert_eq!(text(&column(json!([2, 2, 2])), false), "2");
         assert_eq!(text(&column(json!(["back", "forth", "back"])), false), "back or forth");
+        assert_eq!(text(&column(json!([0.5, null])), false), "0.5 or –", "an empty cell is no number and no blank");
         // Mean 2 and s = 1; t(0.975, 2) = 4.30265, so half = 4.30265 / sqrt 3 = 2.484.
         assert_eq!(text(&column(json!([1, 2, 3])), false), "2.0 ± 2.5");
         assert_eq!(text(&column(json!([1e-9, 1e-3, 1e3, "inf"])), true), "500 (1e-9 to inf)");

@@ -7,7 +7,7 @@ use crate::definition::{Definition, NotRun, Paper, Profile};
 use super::SummaryRow;
 use super::document::{Cell, Piece, TOP};
 use super::results::Results;
-use super::verdict::{Checked, Verdict};
+use super::verdict::{Judgement, Required, Verdict};
 
 /// The report's title.
 pub const TITLE: &str = "ANODE and ANODEV2: what was measured";
@@ -28,7 +28,9 @@ pub struct Line {
 
 impl Line {
     /// The line of results that were judged.
-    pub fn new(results: &Results, verdict: Verdict, checks: &[Checked]) -> Self {
+    pub fn new(results: &Results, judgement: &Judgement) -> Self {
+        let Judgement { verdict, required, checks } = judgement;
+        let verdict = *verdict;
         let definition = results.definition;
         let hold = checks.iter().filter(|c| c.verdict == Verdict::Confirmed).count();
         let diverged = results.diverged();
@@ -51,6 +53,14 @@ impl Line {
         };
         // The check that decided: the first that does not hold, else the first.
         let decisive = checks.iter().find(|c| c.verdict == verdict).or(checks.first());
+        let unmet: Vec<&Required> = required.iter().filter(|r| !r.met).collect();
+        let decided = match unmet.as_slice() {
+            [] => decisive.map(|c| labelled(&c.brief, definition)).unwrap_or_default(),
+            [first, rest @ ..] => {
+                let more = if rest.is_empty() { String::new() } else { format!("; {} more not met", rest.len()) };
+                format!("{}: {}{more}", first.name, labelled(&first.measured, definition))
+            }
+        };
         let missing = results.asked - results.runs.len();
         let mut gaps =
             if missing > 0 { format!("; {missing} of {} runs missing", results.asked) } else { String::new() };
@@ -65,7 +75,7 @@ impl Line {
             source: format!("{:?}", definition.claim.source),
             paper: definition.paper,
             profile: results.profile,
-            number: decisive.map(|c| labelled(&c.brief, definition)).unwrap_or_default() + &gaps,
+            number: decided + &gaps,
             checks: format!("{hold} of {}", checks.len()),
             recorded: !results.runs.is_empty(),
             unfinished: !results.inflight.is_empty(),

@@ -52,6 +52,8 @@ pub enum When {
     Has(&'static str),
     /// Runs in which this setting has one of these values.
     Is(&'static str, &'static [&'static str]),
+    /// Runs that meet all of these conditions.
+    All(&'static [When]),
 }
 
 /// All that the runs of a study write.

@@ -4,7 +4,7 @@ use super::{Column, Values, When, Written, column, flag, listed, number, words};
 
 const SOLVED: When = When::Is("stepping.kind", &["fixed", "adaptive"]);
 const SEARCHED: When = When::Is("stepping.kind", &["search"]);
-const SCALAR: When = When::Is("problem.kind", &["scalar-linear", "scalar-relu"]);
+const SCALAR: When = When::All(&[SOLVED, When::Is("problem.kind", &["scalar-linear", "scalar-relu"])]);
 const MATRIX: When = When::Is("problem.kind", &["matrix-relu"]);
 const IMAGE: When = When::Is("problem.kind", &["convolution"]);
 

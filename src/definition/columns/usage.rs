@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::planned::{Planned, key};
 use super::{Column, Values, When, Written, is, written};
-use crate::definition::{Definition, FigureKind, Filter, Rule, Source};
+use crate::definition::{Definition, FigureKind, Filter, Range, Rule, Source, Wanted};
 use crate::nearest::nearest_in_words;
 
 /// Every name in `definition` that no run of `planned` can write, with its JSON path. `settings` are the settings of the
@@ -13,6 +13,7 @@ pub fn faults(definition: &Definition, planned: &Planned, settings: Option<&[Str
     let Written { rows, steps, images } = written(definition.study);
     let mut found = Found { planned, settings, faults: vec![] };
     let (rows, steps) = (Scope { own: rows, of: "rows" }, Scope { own: steps, of: "steps" });
+    let of = |source| if source == Source::Steps { steps } else { rows };
     for (i, metric) in definition.metrics.iter().enumerate() {
         found.column(rows, &metric.column, &format!("metrics[{i}].column"));
     }
@@ -23,15 +24,22 @@ pub fn faults(definition: &Definition, planned: &Planned, settings: Option<&[Str
     }
     for (i, check) in definition.expectation.checks.iter().enumerate() {
         let at = format!("expectation.checks[{i}]");
-        found.filter(rows, &check.filter, &format!("{at}.where"));
-        found.rule(rows, &check.rule, &format!("{at}.rule"));
+        let scope = of(check.source);
+        found.filter(scope, &check.filter, &format!("{at}.where"));
+        found.rule(scope, &check.rule, &format!("{at}.rule"));
+    }
+    for (i, requirement) in definition.expectation.requires.iter().enumerate() {
+        let at = format!("expectation.requires[{i}]");
+        let scope = of(requirement.source);
+        found.filter(scope, &requirement.filter, &format!("{at}.where"));
+        found.numbers(scope, &requirement.column, &format!("{at}.column"));
     }
     for (i, figure) in definition.figures.iter().enumerate() {
         let at = format!("figures[{i}].draw");
         match &figure.draw {
             FigureKind::Lines(lines) => {
                 let at = format!("{at}.lines");
-                let scope = if lines.source == Source::Steps { steps } else { rows };
+                let scope = of(lines.source);
                 for (axis, name) in [(&lines.x, "x"), (&lines.y, "y")] {
                     found.numbers(scope, &axis.column, &format!("{at}.{name}.column"));
                 }
@@ -127,6 +135,7 @@ impl Found<'_> {
                 let met = values.is_some_and(|v| any.iter().any(|one| v.contains(&key(&(*one).into()))));
                 (!met).then(|| format!("`{setting}` to be {}", any.join(" or ")))
             }
+            When::All(conditions) => conditions.iter().find_map(|condition| self.unmet(*condition)),
         }
     }
 
@@ -139,21 +148,42 @@ impl Found<'_> {
                 continue;
             }
             match wanted {
-                Value::Array(any) if any.is_empty() => self.add(&at, "[]; name at least one value".into()),
-                Value::Array(any) => {
+                Wanted::Range(range) => self.range(name, own, *range, &at),
+                Wanted::Any(any) if any.is_empty() => self.add(&at, "[]; name at least one value".into()),
+                Wanted::Any(any) => {
                     for (i, one) in any.iter().enumerate() {
                         self.value(name, own, one, &format!("{at}[{i}]"));
                     }
                 }
-                one => self.value(name, own, one, &at),
+                Wanted::One(one) => self.value(name, own, one, &at),
             }
+        }
+    }
+
+    /// Checks a range that cells of a column are compared with.
+    fn range(&mut self, name: &str, own: Option<&Column>, range: Range, at: &str) {
+        let Range { from, to } = range;
+        if !(from <= to) {
+            return self.add(at, format!("from {from} to {to}; allowed: `from` at most `to`"));
+        }
+        let planned = match own.map(|own| own.values) {
+            Some(Values::Numbers) => return,
+            Some(Values::Listed(setting)) => self.planned.listed(setting),
+            Some(_) => return self.add(at, format!("a range; `{name}` holds no numbers")),
+            None => self.planned.values(name),
+        };
+        let inside = |key: &String| key.parse::<f64>().is_ok_and(|x| (from..=to).contains(&x));
+        if self.settings.is_none() && !planned.is_some_and(|keys| keys.iter().any(inside)) {
+            self.add(at, format!("from {from} to {to}: no planned run has such a value of `{name}`"));
         }
     }
 
     /// Checks a value that cells of a column are compared with.
     fn value(&mut self, name: &str, own: Option<&Column>, value: &Value, at: &str) {
         let found = match value {
-            Value::Object(_) | Value::Array(_) => Err("a value or a list of values".to_owned()),
+            Value::Object(_) | Value::Array(_) => {
+                Err("a value, a list of values, or a range { \"from\": number, \"to\": number }".to_owned())
+            }
             _ => match own.map(|own| own.values) {
                 Some(values) => self.of_own(name, values, value),
                 None => self.of_settings(name, value),
@@ -245,6 +275,14 @@ impl Found<'_> {
             Rule::Exceeds { column, greater, than, per, .. } => {
                 let at = format!("{at}.exceeds");
                 self.numbers(scope, column, &format!("{at}.column"));
+                self.filter(scope, greater, &format!("{at}.greater"));
+                self.filter(scope, than, &format!("{at}.than"));
+                self.columns(scope, per, &format!("{at}.per"));
+            }
+            Rule::GapRatio { column, reference, greater, than, per, .. } => {
+                let at = format!("{at}.gap-ratio");
+                self.numbers(scope, column, &format!("{at}.column"));
+                self.numbers(scope, reference, &format!("{at}.reference"));
                 self.filter(scope, greater, &format!("{at}.greater"));
                 self.filter(scope, than, &format!("{at}.than"));
                 self.columns(scope, per, &format!("{at}.per"));

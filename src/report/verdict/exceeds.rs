@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use super::super::seeds::CONFIDENCE;
 use super::super::statistics::{Interval, mean_interval};
-use super::{Finding, Judged, groups, nothing, numbers};
+use super::rules::{groups, numbers};
+use super::{Finding, Judged, nothing};
 use crate::definition::Filter;
 use crate::record::{Row, cell};
 use crate::report::results::{matches, short};

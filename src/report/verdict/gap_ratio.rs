@@ -1,0 +1,118 @@
+//! The rule that the gap between two sides is smaller in one column than in another.
+
+use super::rules::{groups, numbers};
+use super::{Finding, Judged, nothing};
+use crate::definition::Filter;
+use crate::record::Row;
+use crate::report::results::{matches, short};
+
+/// The rule's settings.
+pub struct GapRatio<'a> {
+    /// The column whose gap should be small.
+    pub column: &'a str,
+    /// The column whose gap it is compared with.
+    pub reference: &'a str,
+    /// Selects the rows of the greater side.
+    pub greater: &'a Filter,
+    /// Selects the rows of the smaller side.
+    pub than: &'a Filter,
+    /// The largest ratio.
+    pub at_most: f64,
+    /// Columns that pair the groups.
+    pub per: &'a [String],
+}
+
+/// Judges the rule.
+pub fn gap_ratio(rule: &GapRatio, rows: &[&Row]) -> Judged {
+    let (mut parts, mut holds) = (vec![], true);
+    for (key, rows) in groups(rows, rule.per) {
+        let name = if key.is_empty() { String::new() } else { format!("{key}: ") };
+        let at = |why: String| format!("{name}{why}");
+        let gap = |column| -> Result<f64, String> {
+            Ok(mean(column, &rows, rule.greater)? - mean(column, &rows, rule.than)?)
+        };
+        let (own, reference) = (gap(rule.column).map_err(at)?, gap(rule.reference).map_err(at)?);
+        if !(own.is_finite() && reference.is_finite() && reference > 0.0) {
+            let found = short(reference);
+            return Err(at(format!("the gap of {} is {found}: no gap to compare with", rule.reference)));
+        }
+        holds &= own <= rule.at_most * reference;
+        parts.push(format!("{name}{} against {}, ratio {}", short(own), short(reference), short(own / reference)));
+    }
+    let brief = format!("gaps of {} and {} {}", rule.column, rule.reference, parts.join("; "));
+    let measured = format!(
+        "gap of {} against that of {}: {} (expected a ratio of at most {})",
+        rule.column,
+        rule.reference,
+        parts.join("; "),
+        short(rule.at_most)
+    );
+    Ok(Finding { holds: Some(holds), measured, brief })
+}
+
+/// The mean of a column over the rows of a side.
+fn mean(column: &str, rows: &[&Row], filter: &Filter) -> Result<f64, String> {
+    let rows: Vec<&Row> = rows.iter().copied().filter(|row| matches(row, filter)).collect();
+    if rows.is_empty() {
+        return Err(nothing(filter));
+    }
+    Ok(numbers(column, &rows)?.iter().sum::<f64>() / rows.len() as f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::record::{Row, number, row};
+    use crate::report::verdict::{Checked, Verdict, judge_check};
+
+    fn line(net: &str, method: &str, x: f64, y: f64) -> Row {
+        row([("net", net.into()), ("method", method.into()), ("x", number(x)), ("y", number(y))])
+    }
+
+    fn judged(at_most: f64, per: &[&str], rows: &[Row]) -> Checked {
+        let rule = json!({ "column": "x", "reference": "y", "greater": { "method": "a" }, "than": { "method": "b" },
+            "at_most": at_most, "per": per });
+        judge_check(&serde_json::from_value(json!({ "name": "check", "rule": { "gap-ratio": rule } })).unwrap(), rows)
+    }
+
+    /// Means of x: a 0.75, b 0.5, gap 0.25. Means of y: a 0.75, b 0.25, gap 0.5. The ratio is exactly one half.
+    fn half() -> Vec<Row> {
+        [("a", 0.5, 1.0), ("a", 1.0, 0.5), ("b", 0.5, 0.25)].map(|(m, x, y)| line("n", m, x, y)).into()
+    }
+
+    #[test]
+    fn the_ratio_of_two_gaps_of_means_is_judged() {
+        let found = judged(0.5, &[], &half());
+        assert_eq!(found.verdict, Verdict::Confirmed, "{}", found.measured);
+        assert!(found.measured.contains("0.25 against 0.5, ratio 0.5 (expected a ratio of at most 0.5)"));
+        assert_eq!(judged(0.49, &[], &half()).verdict, Verdict::Contradicted);
+        // A gap that is negative is below every multiple of a positive one.
+        let reversed = [line("n", "a", 0.1, 0.9), line("n", "b", 0.2, 0.1)];
+        assert_eq!(judged(0.0, &[], &reversed).verdict, Verdict::Confirmed);
+    }
+
+    #[test]
+    fn every_group_must_hold() {
+        let other = [line("m", "a", 0.9, 0.9), line("m", "b", 0.1, 0.1)];
+        let rows = [half(), other.into()].concat();
+        assert_eq!(judged(1.0, &["net"], &rows).verdict, Verdict::Confirmed);
+        let found = judged(0.5, &["net"], &rows);
+        assert_eq!(found.verdict, Verdict::Contradicted);
+        assert!(
+            found.measured.contains("m: 0.8 against 0.8, ratio 1") && found.measured.contains("n: 0.25 against 0.5")
+        );
+    }
+
+    #[test]
+    fn without_a_positive_gap_to_compare_with_nothing_can_be_said() {
+        for y in [0.1, 0.0, f64::INFINITY, f64::NAN] {
+            let rows = [line("n", "a", 0.5, y), line("n", "b", 0.1, 0.1)];
+            assert_eq!(judged(0.5, &[], &rows).verdict, Verdict::Inconclusive, "{y}");
+        }
+        assert_eq!(judged(0.5, &[], &half()[..2]).verdict, Verdict::Inconclusive, "one side alone");
+        let mut rows = half();
+        rows[0].remove("x");
+        assert_eq!(judged(0.5, &[], &rows).measured, "x is empty in 1 of 2 rows");
+    }
+}
