@@ -121,6 +121,7 @@ fn nothing(filter: &Filter) -> String {
     let value = |value: &Wanted| match value {
         Wanted::Range(Range { from, to }) => format!("{from} to {to}"),
         Wanted::Any(any) => any.iter().map(cell).collect::<Vec<_>>().join(" or "),
+        Wanted::One(one) if one.is_null() => "empty".into(),
         Wanted::One(one) => cell(one),
     };
     let wanted: Vec<String> = filter.iter().map(|(column, wanted)| format!("{column} {}", value(wanted))).collect();
