@@ -157,7 +157,8 @@ fn a_run_with_another_learning_rate_on_the_way_or_another_setting_is_not_continu
 fn damaged_states_are_passed_over_with_a_warning() {
     let expected = from_scratch();
     let cut = |text: &str, lines: usize| text.lines().take(lines).map(|line| format!("{line}\n")).collect::<String>();
-    let damage: [(&str, &dyn Fn(&Path)); 6] = [
+    type Damage<'a> = (&'a str, &'a dyn Fn(&Path));
+    let damage: [Damage; 6] = [
         ("one bit", &|folder| flip(&folder.join("checkpoint.safetensors"))),
         ("no header of tensors", &|folder| std::fs::write(folder.join("checkpoint.safetensors"), "[]").unwrap()),
         ("a folder", &|folder| {
