@@ -12,7 +12,7 @@ use anode::evolution::{
 };
 use anode::gradient::{Block, Ledger, Method};
 use anode::kernels::Activation;
-use anode::net::{Form, Kind, Mode, Network, OdeField, Segment, network};
+use anode::net::{Form, Kind, Mode, Network, OdeField, Segment, Updates, network};
 use anode::ode::{
     ClosureField, DifferentiableField, Grid, Pair, Real, SolveError, Stack, Vector, integrate, relative_distance,
     solver,
@@ -559,7 +559,7 @@ fn the_block_of_a_network_evolves_with_its_norms_constant_and_their_statistics_u
     {
         let run = |method: Method| {
             let running = Arc::new(Mutex::new(net.statistics()));
-            let field = OdeField::<f64>::new(chain.clone(), running.clone(), Mode::Training);
+            let field = OdeField::<f64>::new(chain.clone(), running.clone(), Mode::Training(Updates::default()));
             let block = CoupledBlock::new(Arc::new(field), weights.clone(), euler, coupling).unwrap();
             let found = gradients(method, &block, &z0, &parameters);
             let statistics = running.lock().unwrap().clone();

@@ -6,7 +6,7 @@ use anode::evolution::{Evaluation, Law, Memory, Reading, Terms};
 use anode::gradient::{Ledger, Method};
 use anode::net::{
     Evolution, Form, Mode, NETWORKS, NetSpec, Network, OdeField, Part, Segment, SegmentSpec, Sharing, Solve, Stepping,
-    Steps, network,
+    Steps, Updates, network,
 };
 use anode::ode::{At, DifferentiableField, Pass, Vector, VectorField, solver};
 use anode::random::{Stream, normal, stream};
@@ -138,7 +138,10 @@ fn a_field_that_moves_a_state_gives_the_bits_of_an_evaluation_and_an_axpy() {
         for chain in chains {
             let field = || {
                 let statistics = Arc::new(Mutex::new(net.statistics()));
-                (OdeField::<f32>::new(chain.clone(), statistics.clone(), Mode::Training), statistics)
+                (
+                    OdeField::<f32>::new(chain.clone(), statistics.clone(), Mode::Training(Updates::default())),
+                    statistics,
+                )
             };
             let theta = theta[chain.parameters.clone()].to_vec();
             let z: Vec<f32> = numbers(31, 3 * chain.input_len).into_iter().map(|x| x as f32).collect();

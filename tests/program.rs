@@ -320,3 +320,49 @@ fn a_program_of_another_name_measures_its_memory_too() {
     let place = names.split(',').position(|name| name == "process_peak_bytes").unwrap();
     assert!(values.split(',').nth(place).unwrap().parse::<u64>().is_ok(), "{rows}");
 }
+
+#[test]
+fn evaluations_add_columns_and_change_no_bit_of_a_run() {
+    let place = Workplace::new();
+    let plain = {
+        let mut definition = training("plain");
+        let fixed = definition["fixed"].as_object_mut().unwrap();
+        fixed.extend([("epochs".to_owned(), json!(3)), ("method".to_owned(), json!("reverse-time"))]);
+        definition
+    };
+    let mut measured = plain.clone();
+    measured["id"] = json!("measured");
+    measured["fixed"]["evaluations"] = json!(["test-batch", "recalibrated", "per-evaluation"]);
+    measured["fixed"]["evaluate_every"] = json!(2);
+    measured["fixed"]["block_reversal"] = json!(true);
+    place.define(&plain);
+    place.define(&measured);
+    place.expect(0, &["run", "plain", "measured"]);
+    let table = |id: &str, name: &str| -> Vec<Vec<String>> {
+        let text = std::fs::read_to_string(place.run_folder(id).join(name)).unwrap();
+        text.lines().map(|line| line.split(',').map(str::to_owned).collect()).collect()
+    };
+    let column = |table: &[Vec<String>], name: &str| -> Vec<String> {
+        let place = table[0].iter().position(|c| c == name).unwrap_or_else(|| panic!("no {name} in {:?}", table[0]));
+        table[1..].iter().map(|row| row[place].clone()).collect()
+    };
+    let steps = ["plain", "measured"].map(|id| table(id, "steps.csv"));
+    for name in &steps[0][0] {
+        assert_eq!(column(&steps[0], name), column(&steps[1], name), "{name}");
+    }
+    let rows = ["plain", "measured"].map(|id| table(id, "rows.csv"));
+    for name in ["parameters_sha256", "test_loss", "test_accuracy", "train_loss"] {
+        assert_eq!(column(&rows[0], name), column(&rows[1], name), "{name}");
+    }
+    let filled = |name: &str| column(&steps[1], name).iter().filter(|cell| !cell.is_empty()).count();
+    for mode in ["test_batch", "recalibrated", "per_evaluation"] {
+        for name in [format!("test_loss_{mode}"), format!("test_accuracy_{mode}")] {
+            // After epochs 2 and 3 of 3: every second one, and the last.
+            assert_eq!(filled(&name), 2, "{name}");
+            assert_eq!(column(&rows[1], &name)[0], *column(&steps[1], &name).last().unwrap(), "{name}");
+        }
+    }
+    assert_eq!((filled("reversal_error_block_1"), filled("test_loss")), (3, 3));
+    let rho: f64 = column(&rows[1], "reversal_error_block_1")[0].parse().unwrap();
+    assert!(rho > 0.0 && rho < 10.0, "{rho}");
+}

@@ -400,6 +400,73 @@ fn a_training_has_fixed_steps_or_tolerances_and_what_goes_with_them() {
 }
 
 #[test]
+fn statistics_that_steps_or_methods_do_not_have_are_refused() {
+    let faults = |changes: &Value| {
+        let mut definition = sound("training");
+        let fixed = definition["fixed"].as_object_mut().unwrap();
+        fixed.extend(changes.as_object().unwrap().clone());
+        if changes.get("tolerances").is_some() {
+            fixed.remove("steps");
+        }
+        if changes.get("method").is_some() || changes.get("solver").is_some() {
+            definition["grid"] = json!([{}]);
+        }
+        faults_of(&definition.to_string())
+    };
+    let adaptive = json!({ "rtol": 1e-3, "atol": 1e-3 });
+    let by = |changes: Value| {
+        let mut all = json!({ "solver": "dormand-prince", "method": "anode", "tolerances": adaptive });
+        all.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+        all
+    };
+    let on_steps = |changes: Value| {
+        let mut all = json!({ "solver": "midpoint", "method": "anode" });
+        all.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+        all
+    };
+    let all = json!(["test-batch", "recalibrated", "per-evaluation"]);
+    for sound in [
+        on_steps(json!({ "evaluations": all, "evaluate_every": 2, "block_reversal": true })),
+        on_steps(json!({ "statistics_per_evaluation": true })),
+        on_steps(json!({ "method": "reverse-time", "reverse_updates_statistics": true })),
+        by(json!({ "evaluations": ["test-batch", "recalibrated"], "block_reversal": true })),
+    ] {
+        assert_eq!(faults(&sound), Vec::<String>::new(), "{sound}");
+    }
+    let cases: &[(Value, &str, &[&str])] = &[
+        (on_steps(json!({ "evaluations": ["running"] })), "fixed.evaluations", &["running", "test-batch"]),
+        (on_steps(json!({ "evaluations": ["test-batch", "test-batch"] })), "fixed.evaluations[1]: ", &["twice"]),
+        (on_steps(json!({ "evaluate_every": 2 })), "fixed.evaluate_every: ", &["`evaluations`"]),
+        (by(json!({ "evaluations": all })), "fixed.evaluations: ", &["no fixed evaluations", "`steps`"]),
+        (
+            by(json!({ "statistics_per_evaluation": true })),
+            "fixed.statistics_per_evaluation: ",
+            &["no fixed evaluations"],
+        ),
+        (
+            on_steps(json!({ "method": "leapfrog", "evaluations": all })),
+            "fixed.evaluations: ",
+            &["`leapfrog`", "another method"],
+        ),
+        (
+            on_steps(json!({ "reverse_updates_statistics": true })),
+            "fixed.reverse_updates_statistics: ",
+            &["`anode` has no reverse pass", "reverse-time"],
+        ),
+        (
+            on_steps(json!({ "form": "configuration-1", "block_reversal": true })),
+            "fixed.block_reversal: ",
+            &["evolve", "baseline"],
+        ),
+    ];
+    for (changes, place, words) in cases {
+        let found = faults(changes);
+        let told = found.len() == 1 && found[0].starts_with(place) && words.iter().all(|w| found[0].contains(w));
+        assert!(told, "{changes}: expected `{place}` with {words:?}, got {found:#?}");
+    }
+}
+
+#[test]
 fn all_faults_of_a_file_are_told_at_once() {
     let mut definition = sound("reversibility");
     definition["fixed"]["dtype"] = json!("f16");

@@ -1,12 +1,15 @@
-//! Layers and networks against PyTorch: `tests/fixtures/torch.json`, made by `tests/fixtures/make_torch.py`.
+//! Layers and networks against PyTorch: `tests/fixtures/torch.json`, made by `tests/fixtures/make_torch.py`; choices of
+//! batch norm's statistics: `tests/fixtures/modes.json`, made by `tests/fixtures/make_modes.py`.
 
+use anode::data::{Alteration, DataSet, IMAGE_LEN, Images};
 use anode::gradient::{Ledger, Method};
 use anode::kernels::{
     ConvShape, Norm, PoolShape, average_pool, average_pool_vjp, conv, conv_vjp_input, conv_vjp_weights, linear,
     linear_vjp, max_pool, max_pool_vjp, moments,
 };
-use anode::net::{Form, Network, Parameter, Solve, Steps, network};
+use anode::net::{EvaluationMode, Form, Network, Parameter, Solve, Steps, network};
 use anode::ode::{Real, solver};
+use anode::train::evaluate;
 use serde_json::Value;
 
 fn fixtures() -> Value {
@@ -212,4 +215,94 @@ fn networks_agree_with_pytorch_in_double_precision() {
 #[test]
 fn networks_agree_with_pytorch_in_single_precision() {
     networks_agree::<f32>();
+}
+
+/// Length, norm, and part along a fixed random direction, as `make_modes.py` writes them.
+fn agree<R: Real>(what: &str, found: &[f64], expected: &Value, tolerance: f64) {
+    let expected = floats(expected);
+    assert_eq!(found.len(), expected[0] as usize, "{what}");
+    let direction: Vec<f64> = numbers(2000, found.len());
+    let norm = found.iter().map(|x| x * x).sum::<f64>().sqrt();
+    let part: f64 = found.iter().zip(&direction).map(|(x, d)| x * d).sum();
+    let error = (norm - expected[1]).abs().max((part - expected[2]).abs()) / expected[1];
+    assert!(error < tolerance, "{what} in {}: {error:e}", R::NAME);
+}
+
+/// The images of `make_modes.py`.
+fn pictures(seed: u64, n: usize) -> Images {
+    let byte = |(i, x): (usize, f64)| {
+        let contrast = if (i / IMAGE_LEN / 100) % 2 == 0 { 1.0 } else { 0.5 };
+        ((x * contrast + 1.0) * 128.0).floor().min(255.0) as u8
+    };
+    let pixels = numbers::<f64>(seed, n * IMAGE_LEN).into_iter().enumerate().map(byte).collect();
+    Images { pixels, labels: (0..n).map(|i| (i % 10) as u8).collect() }
+}
+
+fn statistics_agree<R: Real>(tolerance: f64, gradient_tolerance: f64) {
+    let fixtures: Value = serde_json::from_str(include_str!("fixtures/modes.json")).unwrap();
+    let normal = ["mean", "deviation"].map(|name| floats(&fixtures[name]).try_into().unwrap());
+    let networks = fixtures["networks"].as_array().unwrap();
+    assert_eq!(networks.len(), 2);
+    for fixture in networks {
+        let name = fixture["name"].as_str().unwrap();
+        let [width, training, test] = ["width", "training", "test"].map(|n| fixture[n].as_u64().unwrap() as usize);
+        let net = Network::new(&(network(name).unwrap().build)(Form::Ode, width, 10));
+        let theta: Vec<R> = parameters(&net);
+        let set = DataSet::new("", 10, (normal[0], normal[1]), pictures(41, training), pictures(42, test));
+        let solve = Solve { tableau: solver("midpoint").unwrap(), steps: Steps::Fixed(2), method: Method::ReverseTime };
+
+        // Running statistics as the script draws them; `with_norms` starts every mean at 0 and every variance at 1.
+        let start = net.statistics();
+        let drawn: Vec<f64> = numbers(3000, start.len());
+        let running: Vec<f64> =
+            start.iter().zip(&drawn).map(|(s, d)| if *s == 0.0 { 0.1 * d } else { s + 0.5 * d }).collect();
+        net.set_statistics(&running);
+        let mut losses = vec![];
+        for mode in EvaluationMode::ALL {
+            let (loss, accuracy) = evaluate(&net, &theta, solve, &set, mode).unwrap();
+            let expected = floats(&fixture["modes"][mode.name()]);
+            let error = (loss - expected[0]).abs() / expected[0];
+            assert!(error < tolerance, "{name}, {mode} in {}: {error:e}", R::NAME);
+            // An image on the edge between two classes may fall to either side.
+            assert!((accuracy - expected[1]).abs() * test as f64 <= 1.5, "{name}, {mode}: {accuracy}");
+            losses.push(loss);
+        }
+        let apart = |a: usize, b: usize| (losses[a] - losses[b]).abs() / losses[a];
+        assert!((0..4).all(|a| (0..a).all(|b| apart(a, b) > 20.0 * tolerance)), "{name}: modes agree: {losses:?}");
+        assert_eq!(net.statistics(), running, "{name}: an evaluation moved the running statistics");
+
+        // One training step with separate statistics for each evaluation, and one by the reverse-time gradient with
+        // updates in its reverse pass, which is what `odeint_adjoint` computes.
+        let indices: Vec<usize> = (0..8).collect();
+        let (images, labels) = set.batch(&set.train, &indices, |_| Alteration::NONE);
+        let images: Vec<R> = images.into_iter().map(|x| R::of(x.into())).collect();
+        net.set_statistics(&start);
+        let separate = net.with_statistics_per_evaluation(solve).unwrap();
+        separate.forward(&images, &theta, solve, &Ledger::new()).unwrap();
+        agree::<R>(&format!("{name}: per evaluation"), &separate.statistics(), &fixture["per_evaluation"], tolerance);
+
+        let (mut reversed, ledger) = (net, Ledger::new());
+        reversed.update_in_reverse();
+        let (logits, kept) = reversed.forward(&images, &theta, solve, &ledger).unwrap();
+        let (loss, bar) = cross_entropy(&logits, labels.len());
+        let expected = fixture["adjoint"]["loss"].as_f64().unwrap();
+        assert!((loss - expected).abs() < tolerance * expected, "{name}: loss {loss}");
+        let mut theta_bar = vec![R::zero(); theta.len()];
+        reversed.backward(kept, &theta, &bar, &mut theta_bar, solve, &ledger).unwrap();
+        let gradient: Vec<f64> = theta_bar.iter().map(|g| g.f64()).collect();
+        agree::<R>(&format!("{name}: adjoint"), &gradient, &fixture["adjoint"]["gradient"], gradient_tolerance);
+        let (what, statistics) = (format!("{name}: statistics of the adjoint"), reversed.statistics());
+        agree::<R>(&what, &statistics, &fixture["adjoint"]["statistics"], tolerance);
+    }
+}
+
+#[test]
+fn evaluation_modes_and_adjoint_steps_agree_with_pytorch_in_double_precision() {
+    statistics_agree::<f64>(1e-10, 1e-10);
+}
+
+#[test]
+fn evaluation_modes_and_adjoint_steps_agree_with_pytorch_in_single_precision() {
+    // The gradient jumps where rounding moves a number across a kink of ReLU.
+    statistics_agree::<f32>(1e-4, 1e-2);
 }

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use anode::data::{DataSet, Images, shuffled, synthetic};
 use anode::gradient::Method;
-use anode::net::{Form, NetSpec, Network, Part, SegmentSpec, Solve, Steps, network};
+use anode::net::{EvaluationMode, Form, NetSpec, Network, Part, SegmentSpec, Solve, Steps, network};
 use anode::ode::solver;
-use anode::train::{Rate, Recipe, TrainError, Trainer, remove, resume, save};
+use anode::train::{Rate, Recipe, TrainError, Trainer, evaluate, remove, resume, save};
 
 fn recipe(method: Method) -> Recipe {
     Recipe {
@@ -172,4 +172,62 @@ fn measuring_the_gradient_changes_nothing_and_finds_what_euler_in_reverse_gets_w
     }
     assert_eq!(measured.theta(), plain.theta());
     assert_eq!(measured.evaluate().unwrap(), plain.evaluate().unwrap());
+}
+
+#[test]
+fn evaluations_and_reversals_change_no_bit_of_a_training_run() {
+    let (mut measured, mut plain) = (trainer(Method::ReverseTime), trainer(Method::ReverseTime));
+    for _ in 0..6 {
+        let running = measured.evaluate_in(EvaluationMode::Running).unwrap();
+        assert_eq!(running, plain.evaluate().unwrap());
+        let others = [EvaluationMode::TestBatch, EvaluationMode::Recalibrated, EvaluationMode::PerEvaluation];
+        let others = others.map(|mode| measured.evaluate_in(mode).unwrap());
+        assert!(others.iter().all(|(loss, accuracy)| *loss != running.0 && *accuracy <= 1.0), "{others:?}");
+        let rho = measured.block_reversal().unwrap();
+        assert!(rho.len() == 1 && rho[0] > 1e-3 && rho[0] < 1.0, "{rho:?}");
+        assert_eq!(measured.block_reversal().unwrap(), rho, "the batch is fixed");
+        assert_eq!(measured.step().unwrap(), plain.step().unwrap());
+    }
+    assert_eq!(bits(&measured), bits(&plain));
+    let folders = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let saved = [&measured, &plain].into_iter().zip(&folders).map(|(trainer, folder)| {
+        save(trainer, folder.path(), "run", 0.0).unwrap();
+        std::fs::read(folder.path().join("checkpoint.safetensors")).unwrap()
+    });
+    let saved: Vec<_> = saved.collect();
+    assert!(saved[0] == saved[1], "parameters, velocity and running statistics have the same bits");
+}
+
+#[test]
+fn without_ode_blocks_statistics_per_evaluation_are_the_shared_ones() {
+    let spec = (network("resnet4").unwrap().build)(Form::Baseline, 4, 10);
+    let net = Network::new(&spec);
+    let (theta, set) = (net.initial::<f32>(3), data(60));
+    let solve = recipe(Method::Full).solve;
+    let found = |mode| evaluate(&net, &theta, solve, &set, mode).unwrap();
+    assert_eq!(found(EvaluationMode::PerEvaluation), found(EvaluationMode::Recalibrated));
+    assert_eq!(net.with_statistics_per_evaluation(solve).unwrap().statistics(), net.statistics());
+}
+
+#[test]
+fn statistics_per_evaluation_come_and_go_around_the_shared_ones() {
+    let spec = (network("sqnxt").unwrap().build)(Form::Ode, 16, 10);
+    let solve = Solve { tableau: solver("midpoint").unwrap(), ..recipe(Method::Anode).solve };
+    for norms in [1, 2] {
+        let net = Network::with_norms(&spec, norms);
+        let marked: Vec<f64> = (0..net.statistics().len()).map(|i| i as f64).collect();
+        net.set_statistics(&marked);
+        let separate = net.with_statistics_per_evaluation(solve).unwrap();
+        let (found, n) = (separate.statistics(), marked.len());
+        assert_eq!(found[..n], marked, "those of the first stages stay");
+        assert!(found[n..].iter().all(|x| [0.0, 1.0].contains(x)) && found[n..].contains(&1.0));
+        assert_eq!(separate.parameter_count(), net.parameter_count());
+        assert_eq!(separate.with_shared_statistics().statistics(), marked);
+        let again = separate.with_statistics_per_evaluation(solve).unwrap();
+        assert_eq!(again.statistics().len(), found.len());
+        // Four ODE blocks: 2 steps of 2 stages, where the network has statistics for one or for each of the 2 steps.
+        let of_blocks = (found.len() - n) / (4 - norms);
+        assert_eq!(found.len() - n, of_blocks * (4 - norms));
+        assert_eq!(Network::with_norms(&spec, 4).statistics().len() - n, of_blocks * (4 - norms));
+    }
 }

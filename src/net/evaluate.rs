@@ -4,9 +4,8 @@ use std::sync::PoisonError;
 
 use crate::gradient::{Ledger, Method};
 use crate::kernels::Cpu;
-use crate::ode::{Real, SolveError, reversal_error};
+use crate::ode::{Pass, Real, SolveError, reversal_error};
 
-use super::layer::Statistics;
 use super::network::{Network, block_parameters, impossible};
 use super::ode_field::{Mode, OdeField};
 use super::segment::Segment;
@@ -45,7 +44,7 @@ impl Network {
     }
 
     /// The forward sweep; `visit` sees each ODE block's field, parameters, z(0) and z(1).
-    fn walk<R: Real>(
+    pub(super) fn walk<R: Real>(
         &self,
         images: &[R],
         theta: &[R],
@@ -53,14 +52,14 @@ impl Network {
         mode: Mode,
         mut visit: impl FnMut(&OdeField<R>, &Vec<R>, &Vec<R>, &Vec<R>),
     ) -> Result<Vec<R>, SolveError> {
-        let statistics = if mode == Mode::Evaluation { Statistics::Running } else { Statistics::Batch };
+        let statistics = mode.statistics(Pass::Replay);
         let mut current = images.to_vec();
         for segment in &self.segments {
             match segment {
                 Segment::Plain(chain) => {
                     let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
                     let theta = &theta[chain.parameters.clone()];
-                    current = chain.forward(0, &current, theta, statistics, &mut running);
+                    current = chain.forward((0, 0), &current, theta, statistics, &mut running);
                 }
                 Segment::Residual(block) => {
                     let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);

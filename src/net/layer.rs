@@ -20,6 +20,9 @@ pub enum Statistics {
     Batch,
     /// The running ones.
     Running,
+    /// From the batch; the running ones become the average over all updates since they were counted from 0. The
+    /// statistics given are twice as long then: the number of updates of each norm is kept in the second half.
+    Averaging,
 }
 
 /// What a layer does, with its shapes.
@@ -129,14 +132,23 @@ impl Layer {
         running: &mut [f64],
     ) -> Option<Moments> {
         let Kind::Norm { channels, pixels, running: place, .. } = self.kind else { return None };
+        let (running, counts) = match statistics {
+            Statistics::Averaging => running.split_at_mut(running.len() / 2),
+            _ => (running, &mut [][..]),
+        };
         let kept = &mut running[place..place + 2 * channels];
         if statistics == Statistics::Running {
             let (mean, variance) = kept.split_at(channels);
             return Some(Moments { mean: mean.to_vec(), variance: variance.to_vec(), count: 0 });
         }
         let moments = moments(x, channels, pixels, sums);
-        if statistics == Statistics::BatchUpdating {
-            moments.move_running(kept, MOMENTUM);
+        match statistics {
+            Statistics::BatchUpdating => moments.move_running(kept, MOMENTUM),
+            Statistics::Averaging => {
+                counts[place] += 1.0;
+                moments.move_running(kept, 1.0 / counts[place]);
+            }
+            Statistics::Batch | Statistics::Running => {}
         }
         Some(moments)
     }

@@ -19,6 +19,7 @@ mod segment;
 mod solve;
 mod spec;
 mod squeezenext;
+mod statistics;
 mod unit;
 
 pub use builder::{Parameter, StartValue};
@@ -28,8 +29,9 @@ pub use device::{DeviceField, DeviceKept, DeviceNetwork, DeviceTape, Swept};
 pub use evolving::{Evolution, Sharing, Stepping};
 pub use layer::{Kind, Layer, Statistics};
 pub use network::{Kept, Network};
-pub use ode_field::{Mode, OdeField};
+pub use ode_field::{Mode, OdeField, Updates};
 pub use residual::{Residual, ResidualTape};
 pub use segment::Segment;
 pub use solve::{Solve, Steps};
 pub use spec::{Form, NETWORKS, NetSpec, Part, Registered, SegmentSpec, network, network_names};
+pub use statistics::{EvaluationMode, UnknownMode};

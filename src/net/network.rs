@@ -16,7 +16,7 @@ use super::builder::{Builder, Parameter, StartValue};
 use super::chain::{Chain, ChainTape};
 use super::evolving::{Evolution, Evolving};
 use super::layer::Statistics;
-use super::ode_field::{Mode, OdeField};
+use super::ode_field::{Mode, OdeField, Updates};
 use super::residual::{Residual, ResidualTape};
 use super::segment::{Segment, build};
 use super::solve::{Solve, Solved};
@@ -24,12 +24,12 @@ use super::solve::{Solve, Solved};
 /// A network: chains with their parameters in one flat vector. Running statistics are the network's own state.
 pub struct Network {
     pub(super) segments: Vec<Segment>,
-    weights: usize,
-    parameters: Vec<Parameter>,
-    norms: Vec<(String, Range<usize>)>,
+    pub(super) weights: usize,
+    pub(super) parameters: Vec<Parameter>,
+    pub(super) norms: Vec<(String, Range<usize>)>,
     pub(super) running: Arc<Mutex<Vec<f64>>>,
-    mode: Mode,
-    classes: usize,
+    pub(super) updates: Updates,
+    pub(super) classes: usize,
 }
 
 /// What the forward sweep keeps for the backward sweep.
@@ -65,7 +65,7 @@ impl Network {
             parameters: builder.parameters,
             norms: builder.norms,
             running: Arc::new(Mutex::new(builder.statistics)),
-            mode: Mode::Training,
+            updates: Updates::default(),
             classes: builder.shape.iter().product(),
         }
     }
@@ -102,12 +102,19 @@ impl Network {
 
     /// Lets the replay of a backward sweep update the running statistics once more, as the authors' code does.
     pub fn update_in_replay(&mut self) {
-        self.mode = Mode::TrainingTwice;
+        self.updates.replay = true;
+    }
+
+    /// Lets a backward sweep that evaluates f again (reverse-time and the other continuous adjoints, reversible
+    /// solvers) update the running statistics as well. With statistics per evaluation, the backward evaluation of step
+    /// n and stage i updates those of step n and stage i of the forward sweep.
+    pub fn update_in_reverse(&mut self) {
+        self.updates.reverse = true;
     }
 
     /// What batch norm does in training.
     pub(super) fn mode(&self) -> Mode {
-        self.mode
+        Mode::Training(self.updates)
     }
 
     /// The stretches, from the image to the logits.
@@ -202,7 +209,8 @@ impl Network {
                 Segment::Plain(chain) => {
                     let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
                     let theta = &theta[chain.parameters.clone()];
-                    let (y, tape) = chain.forward_taped(0, &current, theta, Statistics::BatchUpdating, &mut running);
+                    let (y, tape) =
+                        chain.forward_taped((0, 0), &current, theta, Statistics::BatchUpdating, &mut running);
                     ledger.keep(tape.bytes());
                     kept.push(KeptSegment::Plain(chain.clone(), tape));
                     current = y;
@@ -216,7 +224,7 @@ impl Network {
                     current = y;
                 }
                 Segment::Ode(chain, evolving) => {
-                    let field = OdeField::new(chain.clone(), self.running.clone(), self.mode);
+                    let field = OdeField::new(chain.clone(), self.running.clone(), self.mode());
                     let theta = block_parameters(chain, evolving.as_ref(), theta);
                     if let Some(evolving) = evolving {
                         let block = evolving.block(&Cpu, field, solve).map_err(impossible)?;

@@ -11,14 +11,25 @@ use super::layer::Statistics;
 /// What batch norm does in the evaluations of a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
-    /// Normalises with the batch; an evaluation of the forward sweep updates the running statistics.
-    Training,
-    /// The same, and a replay updates them again (the authors' code).
-    TrainingTwice,
+    /// Normalises with the batch; an evaluation of the forward sweep updates the running statistics, and so do those
+    /// that [`Updates`] names.
+    Training(Updates),
     /// Normalises with the batch and updates nothing.
     Watching,
     /// Normalises with the running statistics.
     Evaluation,
+    /// Normalises with the batch, and averages the statistics of all evaluations (see [`Statistics::Averaging`]).
+    Averaging,
+}
+
+/// Which evaluations besides those of the forward sweep update the running statistics in training.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Updates {
+    /// Those of a replay (the authors' code).
+    pub replay: bool,
+    /// Those of a backward sweep that evaluates f again where the state is reconstructed or interpolated. This is what
+    /// a PyTorch module in training mode does under an adjoint method.
+    pub reverse: bool,
 }
 
 impl Mode {
@@ -26,9 +37,11 @@ impl Mode {
     pub(super) fn statistics(self, pass: Pass) -> Statistics {
         match (self, pass) {
             (Self::Evaluation, _) => Statistics::Running,
-            (Self::Training | Self::TrainingTwice, Pass::Forward) => Statistics::BatchUpdating,
-            (Self::TrainingTwice, Pass::Replay) => Statistics::BatchUpdating,
-            _ => Statistics::Batch,
+            (Self::Averaging, _) => Statistics::Averaging,
+            (Self::Training(_), Pass::Forward) => Statistics::BatchUpdating,
+            (Self::Training(Updates { replay: true, .. }), Pass::Replay) => Statistics::BatchUpdating,
+            (Self::Training(Updates { reverse: true, .. }), Pass::Reverse) => Statistics::BatchUpdating,
+            (Self::Training(_) | Self::Watching, _) => Statistics::Batch,
         }
     }
 }
@@ -37,7 +50,7 @@ impl Mode {
 ///
 /// In training, batch norm normalises with the statistics of each evaluation's own batch. The running ones are updated once for
 /// each evaluation of the forward sweep; a replay repeats the numbers and updates nothing, and neither does a reverse-time
-/// solve. The authors' code updates them in the replay as well: [`Mode::TrainingTwice`].
+/// solve, unless [`Updates`] says so. The authors' code updates them in the replay as well.
 pub struct OdeField<R> {
     chain: Arc<Chain>,
     running: Arc<Mutex<Vec<f64>>>,
@@ -67,7 +80,7 @@ impl<R: Real> VectorField for OdeField<R> {
     fn eval(&self, at: At, z: &Vec<R>, theta: &Vec<R>, dz: &mut Vec<R>) -> Result<(), FieldError> {
         self.check(z, theta)?;
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        *dz = self.chain.forward(at.step, z, theta, self.statistics(at.pass), &mut running);
+        *dz = self.chain.forward((at.step, at.stage), z, theta, self.statistics(at.pass), &mut running);
         Ok(())
     }
 
@@ -76,7 +89,7 @@ impl<R: Real> VectorField for OdeField<R> {
             return Some(Err(error));
         }
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        self.chain.advance(at.step, z, a, theta, self.statistics(at.pass), &mut running).map(Ok)
+        self.chain.advance((at.step, at.stage), z, a, theta, self.statistics(at.pass), &mut running).map(Ok)
     }
 }
 
@@ -86,7 +99,7 @@ impl<R: Real> DifferentiableField for OdeField<R> {
     fn eval_taped(&self, at: At, z: &Vec<R>, theta: &Vec<R>, dz: &mut Vec<R>) -> Result<ChainTape<R>, FieldError> {
         self.check(z, theta)?;
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        let (y, tape) = self.chain.forward_taped(at.step, z, theta, self.statistics(at.pass), &mut running);
+        let (y, tape) = self.chain.forward_taped((at.step, at.stage), z, theta, self.statistics(at.pass), &mut running);
         *dz = y;
         Ok(tape)
     }
@@ -102,7 +115,7 @@ impl<R: Real> DifferentiableField for OdeField<R> {
             return Some(Err(error));
         }
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        self.chain.advance_taped(at.step, z, a, theta, self.statistics(at.pass), &mut running).map(Ok)
+        self.chain.advance_taped((at.step, at.stage), z, a, theta, self.statistics(at.pass), &mut running).map(Ok)
     }
 
     fn vjp_afresh(

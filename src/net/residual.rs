@@ -55,10 +55,10 @@ impl Residual {
     /// The block's output for a batch; `theta` are the block's own parameters.
     pub fn forward<R: Real>(&self, x: &[R], theta: &[R], statistics: Statistics, running: &mut [f64]) -> Vec<R> {
         let (main, shortcut) = theta.split_at(self.main.parameters.len());
-        let mut y = self.main.forward(0, x, main, statistics, running);
+        let mut y = self.main.forward((0, 0), x, main, statistics, running);
         match self.is_identity() {
             true => add_relu(&mut y, x),
-            false => add_relu(&mut y, &self.shortcut.forward(0, x, shortcut, statistics, running)),
+            false => add_relu(&mut y, &self.shortcut.forward((0, 0), x, shortcut, statistics, running)),
         }
         y
     }
@@ -72,11 +72,11 @@ impl Residual {
         running: &mut [f64],
     ) -> (Vec<R>, ResidualTape<R>) {
         let (theta_main, theta_shortcut) = theta.split_at(self.main.parameters.len());
-        let (mut y, main) = self.main.forward_taped(0, x, theta_main, statistics, running);
+        let (mut y, main) = self.main.forward_taped((0, 0), x, theta_main, statistics, running);
         let (skipped, shortcut) = match self.is_identity() {
             true => (None, None),
             false => {
-                let (skipped, tape) = self.shortcut.forward_taped(0, x, theta_shortcut, statistics, running);
+                let (skipped, tape) = self.shortcut.forward_taped((0, 0), x, theta_shortcut, statistics, running);
                 (Some(skipped), Some(tape))
             }
         };

@@ -10,6 +10,7 @@ use super::evolving::Evolving;
 use super::residual::Residual;
 
 /// A stretch of a network, built.
+#[derive(Clone)]
 pub enum Segment {
     /// Layers one after the other.
     Plain(Arc<Chain>),

@@ -62,6 +62,11 @@ pub enum SolveError {
     /// An argument that is out of range, or that does not fit the others.
     #[error("{0}")]
     Argument(String),
+    /// Statistics for each evaluation were asked for where the number of evaluations is not known beforehand.
+    #[error(
+        "adaptive steps have no fixed evaluations, so no evaluation has its own batch-norm statistics; use fixed steps"
+    )]
+    NoFixedEvaluations,
     /// No checkpoint schedule fits the memory that was allowed.
     #[error("{0}")]
     Memory(String),

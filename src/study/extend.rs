@@ -94,7 +94,7 @@ pub(super) fn extend(
     let data = load(context.place, &settings)?;
     let per_epoch = data.train.len().div_ceil(settings.batch.max(1)) as u64;
     let (network, _) = network(&typed::<Chosen>(context.settings)?, data.classes)?;
-    let columns = columns(&settings, &network.coefficients(&network.initial::<f32>(context.seed)));
+    let columns = columns(&settings, &network, &network.coefficients(&network.initial::<f32>(context.seed)));
     let named: Vec<&str> = columns.iter().map(String::as_str).collect();
     let accept = |saved: &Saved| match StepLog::holds(context.folder, &named, LATER, saved.next_step(), saved.log()) {
         true => Ok(()),

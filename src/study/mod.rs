@@ -5,6 +5,7 @@
 
 mod coupled_gradient;
 mod device;
+mod epoch_end;
 mod evaluate;
 mod extend;
 mod gradient_error;

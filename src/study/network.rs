@@ -31,6 +31,8 @@ pub struct Chosen {
     #[serde(default)]
     norm_per_step: bool,
     #[serde(default)]
+    statistics_per_evaluation: bool,
+    #[serde(default)]
     sigma: Option<Sigma>,
     #[serde(default)]
     evolution: Option<EvolutionSettings>,
@@ -49,8 +51,17 @@ impl Chosen {
     }
 }
 
-/// The network with how its ODE blocks are solved and differentiated.
+/// The network of a run, with how its ODE blocks are solved and differentiated.
 pub fn network(settings: &Chosen, classes: usize) -> Result<(Network, Solve), StudyError> {
+    let (network, solve) = with_shared_statistics(settings, classes)?;
+    if !settings.statistics_per_evaluation {
+        return Ok((network, solve));
+    }
+    let network = network.with_statistics_per_evaluation(solve);
+    network.map(|network| (network, solve)).map_err(|e| StudyError::failed("statistics_per_evaluation", e))
+}
+
+fn with_shared_statistics(settings: &Chosen, classes: usize) -> Result<(Network, Solve), StudyError> {
     let unknown = || StudyError::failed("settings", format!("no network `{}`", settings.net.as_str()));
     let registered = net::network(settings.net.as_str()).ok_or_else(unknown)?;
     let method: Method = settings.method.as_str().parse().map_err(|e| StudyError::failed("settings", e))?;

@@ -13,9 +13,11 @@ use crate::definition::settings::{RateSchedule, TrainingSettings};
 use crate::digest::sha256;
 use crate::gradient::Cost;
 use crate::kernels::{Cpu, Device};
+use crate::net::Network;
 use crate::record::{Outcome, RecordError, STEPS, StepLog, TIMES, number, row};
 use crate::train::{self, CheckpointError, Crossing, Rate, Recipe, StepError, TrainError, Trainer};
 
+use super::epoch_end::EpochEnd;
 use super::images::load;
 use super::kept::keep;
 use super::network::{Chosen, network};
@@ -113,6 +115,9 @@ pub(super) fn trainer<D: Crossing>(
     if settings.replay_updates_statistics {
         network.update_in_replay();
     }
+    if settings.reverse_updates_statistics {
+        network.update_in_reverse();
+    }
     let recipe = Recipe {
         solve,
         epochs: settings.epochs,
@@ -142,11 +147,18 @@ pub(super) fn rate(settings: &TrainingSettings) -> Rate {
 }
 
 /// The columns of `steps.csv`; `coefficients` are those of evolving weights.
-pub(super) fn columns(settings: &TrainingSettings, coefficients: &[(String, f64)]) -> Vec<String> {
-    let quality = QUALITY.iter().filter(|_| settings.quality_every.is_some());
-    let adaptive = ADAPTIVE.iter().filter(|_| settings.tolerances.is_some());
-    let columns = COLUMNS.iter().chain(quality).chain(adaptive).copied();
-    columns.chain(coefficients.iter().map(|(name, _)| name.as_str())).map(str::to_owned).collect()
+pub(super) fn columns(settings: &TrainingSettings, network: &Network, coefficients: &[(String, f64)]) -> Vec<String> {
+    let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+    let mut columns = owned(COLUMNS);
+    columns.extend(EpochEnd::new(settings, network).columns());
+    if settings.quality_every.is_some() {
+        columns.extend(owned(QUALITY));
+    }
+    if settings.tolerances.is_some() {
+        columns.extend(owned(ADAPTIVE));
+    }
+    columns.extend(coefficients.iter().map(|(name, _)| name.clone()));
+    columns
 }
 
 pub(super) fn checkpoint(error: CheckpointError) -> StudyError {
@@ -170,7 +182,8 @@ fn go(
     data: &str,
 ) -> Result<Ending, StudyError> {
     let fingerprint = context.fingerprint();
-    let columns = columns(settings, &trainer.coefficients());
+    let epoch_end = EpochEnd::new(settings, trainer.network());
+    let columns = columns(settings, trainer.network(), &trainer.coefficients());
     let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
     let usable = |step, digest: Option<&str>| StepLog::holds(context.folder, &columns, LATER, step, digest);
     let before = train::resume(&mut trainer, context.folder, &fingerprint, usable);
@@ -229,9 +242,7 @@ fn go(
         line.extend(ADAPTIVE.iter().zip(counts(&metrics.cost)).map(|(&name, n)| (name.to_owned(), n.into())));
         line.extend(trainer.coefficients().into_iter().map(|(name, value)| (name, number(value))));
         if metrics.ends_epoch {
-            let (loss, accuracy) = trainer.evaluate().map_err(|e| StudyError::failed("evaluation", e))?;
-            line.insert("test_loss".into(), number(loss));
-            line.insert("test_accuracy".into(), number(accuracy));
+            line.extend(epoch_end.measure(&trainer, metrics.epoch)?);
         }
         log.append(&line).map_err(log_error)?;
         if trainer.next_step().is_multiple_of(settings.checkpoint_every as u64) {
@@ -250,7 +261,7 @@ fn go(
         log.sync().map_err(log_error)?
     }
     let seconds = before + clock.elapsed().as_secs_f64();
-    let outcome = summary(context, &trainer, data, divergence.is_some(), seconds)?;
+    let outcome = summary(context, (&trainer, &epoch_end), data, divergence.is_some(), seconds)?;
     if divergence.is_none() {
         outcome.rows.iter().try_for_each(|row| keep(context, settings, &trainer, row))?;
     }
@@ -270,7 +281,7 @@ fn counts(cost: &Cost) -> [u64; 6] {
 /// last epoch, and a digest of the parameters by which two runs show that they agree to the last bit.
 fn summary(
     context: &Context<'_>,
-    trainer: &Trainer,
+    (trainer, epoch_end): (&Trainer, &EpochEnd),
     data: &str,
     diverged: bool,
     seconds: f64,
@@ -299,6 +310,7 @@ fn summary(
         let epochs = trainer.next_step() as f64 / trainer.steps_per_epoch() as f64;
         row.insert("epochs_taken".into(), number(epochs));
     }
+    row.extend(epoch_end.at_the_end(trainer, &steps)?);
     for name in QUALITY.iter().chain(ADAPTIVE) {
         let found = cells(name);
         if !found.is_empty() {

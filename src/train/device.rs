@@ -236,5 +236,5 @@ impl<D: Crossing> DeviceLearner<D> {
 
 /// The mean cross-entropy, in double precision and in order: a device's own sum may take its terms in any order.
 fn cross_entropy(logits: &[f32], labels: &[u8]) -> f64 {
-    super::trainer::cross_entropy_sum(logits, labels) / labels.len().max(1) as f64
+    super::evaluate::cross_entropy_sum(logits, labels) / labels.len().max(1) as f64
 }

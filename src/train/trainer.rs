@@ -4,18 +4,16 @@ use std::sync::{Arc, Mutex};
 
 use crate::data::{Alteration, DataSet};
 use crate::gradient::{Cost, Ledger};
-use crate::net::{Network, Solve, Steps};
+use crate::net::{EvaluationMode, Network, Solve, Steps};
 
 use super::batches::{Batch, Batches};
 use super::border::{Learner, StepError, lock};
 use super::crossing::Crossing;
 use super::device::DeviceLearner;
 use super::engine::{Engine, Host, OnDevice};
+use super::evaluate::{accuracy, evaluate, score};
 use super::rate::Rate;
 
-/// Images of one evaluation batch. On fixed steps it decides no bits, since evaluation treats images one by one; adaptive steps
-/// are chosen for a batch, so it is always the same one.
-const EVALUATION_BATCH: usize = 250;
 /// A loss above this multiple of the first one counts as divergence.
 const DIVERGED: f64 = 10.0;
 
@@ -276,40 +274,42 @@ impl Trainer {
     /// # Errors
     /// Only a broken field: a state that overflows counts as wrong too.
     pub fn evaluate(&self) -> Result<(f64, f64), TrainError> {
-        let data = &self.batches.data;
-        let indices: Vec<usize> = (0..data.test.len()).collect();
-        let (mut loss, mut right) = (0.0, 0.0);
-        for indices in indices.chunks(EVALUATION_BATCH) {
-            let (images, labels) = data.batch(&data.test, indices, |_| Alteration::NONE);
-            match self.engine.evaluate(images, self.recipe.solve) {
-                Ok(logits) => {
-                    loss += cross_entropy_sum(&logits, &labels);
-                    right += accuracy(&logits, &labels) * labels.len() as f64;
-                }
-                Err(error) if error.is_divergence() => loss = f64::NAN,
-                Err(error) => return Err(StepError::from(error).into()),
-            }
-        }
-        let n = data.test.len().max(1) as f64;
-        Ok((loss / n, right / n))
+        score(&self.batches.data, |images| self.engine.evaluate(images, self.recipe.solve))
     }
-}
 
-fn accuracy(logits: &[f32], labels: &[u8]) -> f64 {
-    let classes = logits.len() / labels.len().max(1);
-    let right = logits.chunks_exact(classes.max(1)).zip(labels).filter(|(row, label)| {
-        let own = row[usize::from(**label)];
-        own.is_finite() && row.iter().enumerate().all(|(i, &x)| i == usize::from(**label) || x < own)
-    });
-    right.count() as f64 / labels.len().max(1) as f64
-}
+    /// As [`Self::evaluate`], with a choice of statistics. Modes other than `running` are computed on the CPU, whatever
+    /// device trains, with a copy of the parameters: the training run goes on with the same bits.
+    ///
+    /// # Errors
+    /// See [`evaluate`].
+    pub fn evaluate_in(&self, mode: EvaluationMode) -> Result<(f64, f64), TrainError> {
+        if mode == EvaluationMode::Running {
+            return self.evaluate();
+        }
+        let theta = self.theta();
+        self.sound()?;
+        evaluate(&self.network, &theta, self.recipe.solve, &self.batches.data, mode)
+    }
 
-pub(super) fn cross_entropy_sum(logits: &[f32], labels: &[u8]) -> f64 {
-    let classes = logits.len() / labels.len().max(1);
-    let of = |(row, &label): (&[f32], &u8)| {
-        let largest = f64::from(row.iter().copied().fold(f32::NEG_INFINITY, f32::max));
-        let sum: f64 = row.iter().map(|&x| (f64::from(x) - largest).exp()).sum();
-        largest + sum.ln() - f64::from(row[usize::from(label)])
-    };
-    logits.chunks_exact(classes.max(1)).zip(labels).map(of).sum()
+    /// Number of ODE blocks with constant weights, those of [`Self::block_reversal`].
+    pub fn reversible_blocks(&self) -> usize {
+        self.network.reversible_blocks()
+    }
+
+    /// The reversibility error of every ODE block with constant weights (see [`Network::reversal_errors`]) at the
+    /// present parameters, on a fixed batch: the first training images, unaltered, as many as a step has. Infinite if a
+    /// forward solve leaves the finite.
+    ///
+    /// # Errors
+    /// A forward solve that fails for another cause.
+    pub fn block_reversal(&self) -> Result<Vec<f64>, TrainError> {
+        let data = &self.batches.data;
+        let indices: Vec<usize> = (0..self.recipe.batch.min(data.train.len())).collect();
+        let (images, _) = data.batch(&data.train, &indices, |_| Alteration::NONE);
+        match self.engine.reversal_errors(images, self.recipe.solve) {
+            Ok(errors) => Ok(errors),
+            Err(error) if error.is_divergence() => Ok(vec![f64::INFINITY; self.reversible_blocks()]),
+            Err(error) => Err(StepError::from(error).into()),
+        }
+    }
 }

@@ -4,6 +4,7 @@
 //! be named by one of the two.
 
 mod coupled_gradient;
+mod evaluations;
 mod evolution;
 mod gradient_error;
 mod kernel_evolution;
@@ -16,6 +17,7 @@ mod tolerances;
 mod training;
 
 pub use coupled_gradient::CoupledGradientSettings;
+pub use evaluations::EvaluationName;
 pub use evolution::{Border, Configuration, History, Memory, Sigma, Terms};
 pub use gradient_error::{Dense, Field, GradientErrorSettings, Numbers};
 pub use kernel_evolution::{Coefficients, KernelEvolutionSettings};

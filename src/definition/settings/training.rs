@@ -8,7 +8,10 @@ use serde::{Deserialize, Serialize};
 use crate::net;
 
 use super::tolerances::Stepped;
-use super::{Border, Configuration, Fault, Faults, Memory, MethodName, NetName, Sigma, SolverName, Terms, Tolerances};
+use super::{
+    Border, Configuration, EvaluationName, Fault, Faults, Memory, MethodName, NetName, Sigma, SolverName, Terms,
+    Tolerances,
+};
 
 /// Train `net` with one gradient method.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -50,6 +53,10 @@ pub struct TrainingSettings {
     /// Give each step of an ODE block batch norms and running statistics of its own; the released code shares one.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub norm_per_step: bool,
+    /// Keep running statistics for each evaluation (step and stage) of an ODE block, with shared scale and shift;
+    /// absent: one set for all steps and stages that share a batch norm, as in the released code.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub statistics_per_evaluation: bool,
     /// The gradient method of the ODE blocks.
     pub method: MethodName,
     /// Passes over the training images.
@@ -73,11 +80,26 @@ pub struct TrainingSettings {
     /// Let the replay of the backward sweep update batch norm's running statistics again, as the released code does.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub replay_updates_statistics: bool,
+    /// Let the evaluations of f in a reverse pass update batch norm's running statistics as well, as a PyTorch module
+    /// in training mode does under an adjoint that evaluates f again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub reverse_updates_statistics: bool,
     /// Random crop with padding 4 and random flip.
     pub augment: bool,
     /// Steps between measurements of the reverse-time gradient against the exact one; absent: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quality_every: Option<usize>,
+    /// Evaluations on the test images at the end of an epoch, beside that with the running statistics; columns
+    /// `test_loss_<mode>` and `test_accuracy_<mode>`, with `_` for `-`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub evaluations: Vec<EvaluationName>,
+    /// Epochs between these evaluations; absent: 1. The last epoch always has them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evaluate_every: Option<usize>,
+    /// Measure the reversibility error of each ODE block at the end of each epoch, on the first `batch` training
+    /// images, unaltered and normalised with themselves; columns `reversal_error_block_<k>`, k from 1.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub block_reversal: bool,
     /// Steps between checkpoints.
     #[serde(default = "checkpoint_every")]
     pub checkpoint_every: usize,
@@ -214,6 +236,7 @@ impl TrainingSettings {
             format!("{}; allowed: finite numbers from 0", self.weight_decay)
         });
         evolution_faults(&mut faults, self.form, self.sigma, self.evolution);
+        self.statistics_faults(&mut faults);
         faults.require(self.schedule.is_none() || self.drops.is_empty(), "drops", || {
             format!("{:?}; a `schedule` has none: allowed: []", self.drops)
         });

@@ -35,9 +35,9 @@ impl<D: Device, R: Real> DeviceTape<D, R> {
 }
 
 impl<'a, D: Device, R: Real> OnDevice<'a, D, R> {
-    /// `chain` in step `step` of an ODE block, 0 elsewhere; `theta` are the chain's own parameters.
-    pub fn new(device: &'a D, chain: &'a Chain, step: usize, theta: Part<'a, D::Buffer<R>>) -> Self {
-        Self { device, layers: chain.of(step), theta }
+    /// `chain` in a step and stage of an ODE block, `(0, 0)` elsewhere; `theta` are the chain's own parameters.
+    pub fn new(device: &'a D, chain: &'a Chain, at: (usize, usize), theta: Part<'a, D::Buffer<R>>) -> Self {
+        Self { device, layers: chain.of(at), theta }
     }
 
     fn norm<'b>(&self, layer: &Layer, moments: &'b D::Moments) -> Option<DeviceNorm<'b, D, R>>
@@ -61,7 +61,8 @@ impl<'a, D: Device, R: Real> OnDevice<'a, D, R> {
         let updated = |running| Some((PartMut::new(running, range.clone()), MOMENTUM));
         Some(match statistics {
             Statistics::Running => self.device.given_moments(Part::new(running, range)),
-            Statistics::Batch => self.device.moments(x, channels, pixels, None),
+            // Averages are taken in host memory, see `Network::recalibrated`.
+            Statistics::Batch | Statistics::Averaging => self.device.moments(x, channels, pixels, None),
             Statistics::BatchUpdating => self.device.moments(x, channels, pixels, updated(running)),
         })
     }

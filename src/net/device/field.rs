@@ -20,8 +20,8 @@ pub struct DeviceField<D: Device, R: Real> {
 }
 
 impl<D: Device, R: Real> DeviceField<D, R> {
-    fn on_device<'a>(&'a self, step: usize, theta: &'a D::Buffer<R>) -> OnDevice<'a, D, R> {
-        OnDevice::new(&self.device, &self.chain, step, Part::all(theta))
+    fn on_device<'a>(&'a self, at: (usize, usize), theta: &'a D::Buffer<R>) -> OnDevice<'a, D, R> {
+        OnDevice::new(&self.device, &self.chain, at, Part::all(theta))
     }
 
     fn check(&self, z: &D::Buffer<R>, theta: &D::Buffer<R>) -> Result<(), FieldError> {
@@ -40,7 +40,7 @@ impl<D: Device, R: Real> VectorField for DeviceField<D, R> {
     fn eval(&self, at: At, z: &Self::Vector, theta: &Self::Vector, dz: &mut Self::Vector) -> Result<(), FieldError> {
         self.check(z, theta)?;
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        *dz = self.on_device(at.step, theta).forward(z, self.statistics(at), &mut running);
+        *dz = self.on_device((at.step, at.stage), theta).forward(z, self.statistics(at), &mut running);
         Ok(())
     }
 }
@@ -57,7 +57,7 @@ impl<D: Device, R: Real> DifferentiableField for DeviceField<D, R> {
     ) -> Result<Self::Tape, FieldError> {
         self.check(z, theta)?;
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        let chain = self.on_device(at.step, theta);
+        let chain = self.on_device((at.step, at.stage), theta);
         let (y, tape) = chain.forward_taped(at.step, z, self.statistics(at), &mut running);
         *dz = y;
         Ok(tape)
@@ -72,7 +72,7 @@ impl<D: Device, R: Real> DifferentiableField for DeviceField<D, R> {
         theta_bar: &mut Self::Vector,
     ) -> Result<(), FieldError> {
         let mut theta_bar = PartMut::all(theta_bar);
-        if let Some(bar) = self.on_device(tape.step, theta).vjp(tape, cotangent, &mut theta_bar, true) {
+        if let Some(bar) = self.on_device((tape.step, 0), theta).vjp(tape, cotangent, &mut theta_bar, true) {
             z_bar.axpy(R::one(), &bar);
         }
         Ok(())

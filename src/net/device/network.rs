@@ -103,7 +103,7 @@ impl<D: Device> DeviceNetwork<D> {
             let own = Part::new(theta, segment.parameters());
             match segment {
                 Segment::Plain(chain) => {
-                    let on_device = OnDevice::new(device, chain, 0, own);
+                    let on_device = OnDevice::new(device, chain, (0, 0), own);
                     let statistics = Statistics::BatchUpdating;
                     let (y, tape) = on_device.forward_taped(0, &current, statistics, &mut self.running());
                     ledger.keep(tape.bytes());
@@ -156,7 +156,7 @@ impl<D: Device> DeviceNetwork<D> {
             bar = match kept {
                 KeptSegment::Plain(chain, tape) => {
                     let mut theta_bar = PartMut::new(theta_bar, range);
-                    let x_bar = OnDevice::new(device, &chain, 0, own).vjp(&tape, &bar, &mut theta_bar, i > 0);
+                    let x_bar = OnDevice::new(device, &chain, (0, 0), own).vjp(&tape, &bar, &mut theta_bar, i > 0);
                     ledger.free(tape.bytes());
                     match x_bar {
                         Some(x_bar) => x_bar,
@@ -253,7 +253,7 @@ impl<D: Device> DeviceNetwork<D> {
             let own = Part::new(theta, segment.parameters());
             match segment {
                 Segment::Plain(chain) => {
-                    let on_device = OnDevice::new(device, chain, 0, own);
+                    let on_device = OnDevice::new(device, chain, (0, 0), own);
                     current = on_device.forward(&current, statistics, &mut self.running());
                 }
                 Segment::Residual(block) => {

@@ -27,7 +27,7 @@ fn paths<'a, D: Device, R: Real>(
     theta: Part<'a, D::Buffer<R>>,
 ) -> [OnDevice<'a, D, R>; 2] {
     let (main, shortcut) = theta.split(block.main.parameters.len());
-    [OnDevice::new(device, &block.main, 0, main), OnDevice::new(device, &block.shortcut, 0, shortcut)]
+    [OnDevice::new(device, &block.main, (0, 0), main), OnDevice::new(device, &block.shortcut, (0, 0), shortcut)]
 }
 
 /// The block's output for a batch; `theta` are the block's own parameters.

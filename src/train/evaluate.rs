@@ -1,0 +1,100 @@
+//! Evaluation of a network on the test images, with a choice of batch norm's statistics.
+
+use crate::data::{Alteration, DataSet};
+use crate::net::{EvaluationMode, Network, Solve};
+use crate::ode::{Real, SolveError};
+
+use super::border::StepError;
+use super::trainer::TrainError;
+
+/// Images per batch of an evaluation. On fixed steps it decides no bits of the mode `running`, which treats images one
+/// by one. Adaptive steps and statistics are chosen for a batch, so it is always the same one.
+pub const EVALUATION_BATCH: usize = 250;
+
+/// Training images from which statistics are estimated again: the first ones, unaltered, in batches of
+/// [`EVALUATION_BATCH`].
+pub const RECALIBRATION_IMAGES: usize = 10_000;
+
+/// Mean cross-entropy and accuracy of `network` with the parameters `theta` on the test images of `data`, on the CPU in
+/// the precision of `theta`. The running statistics are those of the network ([`Network::set_statistics`]); no mode
+/// changes them.
+///
+/// Statistics are estimated again from the first [`RECALIBRATION_IMAGES`] training images of `data`, see
+/// [`Network::recalibrated`]. If that leaves the finite, the loss is NaN and no image counts as classified rightly.
+///
+/// # Errors
+/// [`EvaluationMode::PerEvaluation`] with adaptive steps; a broken field.
+pub fn evaluate<R: Real>(
+    network: &Network,
+    theta: &[R],
+    solve: Solve,
+    data: &DataSet,
+    mode: EvaluationMode,
+) -> Result<(f64, f64), TrainError> {
+    let real = |images: Vec<f32>| images.into_iter().map(|x| R::of(x.into())).collect::<Vec<R>>();
+    let recalibrated = |per_evaluation| {
+        let indices: Vec<usize> = (0..data.train.len().min(RECALIBRATION_IMAGES)).collect();
+        let batches = indices.chunks(EVALUATION_BATCH);
+        let batches = batches.map(|indices| real(data.batch(&data.train, indices, |_| Alteration::NONE).0));
+        network.recalibrated(per_evaluation, theta, solve, batches)
+    };
+    let estimated = match mode {
+        EvaluationMode::Running | EvaluationMode::TestBatch => None,
+        EvaluationMode::Recalibrated => Some(recalibrated(false)),
+        EvaluationMode::PerEvaluation => Some(recalibrated(true)),
+    };
+    let network = match &estimated {
+        None => network,
+        Some(Ok(estimated)) => estimated,
+        Some(Err(error)) if error.is_divergence() => return Ok((f64::NAN, 0.0)),
+        Some(Err(error)) => return Err(StepError::from(error.clone()).into()),
+    };
+    score(data, |images| match mode {
+        EvaluationMode::TestBatch => network.evaluate_batch(&real(images), theta, solve),
+        _ => network.evaluate(&real(images), theta, solve),
+    })
+}
+
+/// Mean cross-entropy and accuracy on the test images, for a function from images to logits. An image whose logits are
+/// not finite counts as wrong.
+pub(super) fn score<R: Real>(
+    data: &DataSet,
+    mut logits: impl FnMut(Vec<f32>) -> Result<Vec<R>, SolveError>,
+) -> Result<(f64, f64), TrainError> {
+    let indices: Vec<usize> = (0..data.test.len()).collect();
+    let (mut loss, mut right) = (0.0, 0.0);
+    for indices in indices.chunks(EVALUATION_BATCH) {
+        let (images, labels) = data.batch(&data.test, indices, |_| Alteration::NONE);
+        match logits(images) {
+            Ok(logits) => {
+                loss += cross_entropy_sum(&logits, &labels);
+                right += accuracy(&logits, &labels) * labels.len() as f64;
+            }
+            Err(error) if error.is_divergence() => loss = f64::NAN,
+            Err(error) => return Err(StepError::from(error).into()),
+        }
+    }
+    let n = data.test.len().max(1) as f64;
+    Ok((loss / n, right / n))
+}
+
+/// Share of the images with these `labels` whose own logit is finite and the largest.
+pub(super) fn accuracy<R: Real>(logits: &[R], labels: &[u8]) -> f64 {
+    let classes = logits.len() / labels.len().max(1);
+    let right = logits.chunks_exact(classes.max(1)).zip(labels).filter(|(row, label)| {
+        let own = row[usize::from(**label)];
+        own.is_finite() && row.iter().enumerate().all(|(i, &x)| i == usize::from(**label) || x < own)
+    });
+    right.count() as f64 / labels.len().max(1) as f64
+}
+
+/// The sum of the images' cross-entropies, in double precision and in order.
+pub(super) fn cross_entropy_sum<R: Real>(logits: &[R], labels: &[u8]) -> f64 {
+    let classes = logits.len() / labels.len().max(1);
+    let of = |(row, &label): (&[R], &u8)| {
+        let largest = row.iter().map(|x| x.f64()).fold(f64::NEG_INFINITY, f64::max);
+        let sum: f64 = row.iter().map(|x| (x.f64() - largest).exp()).sum();
+        largest + sum.ln() - row[usize::from(label)].f64()
+    };
+    logits.chunks_exact(classes.max(1)).zip(labels).map(of).sum()
+}
