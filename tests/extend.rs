@@ -111,6 +111,48 @@ fn unfinished_runs_without_a_header_are_recognised_wherever_they_stand_and_the_f
 }
 
 #[test]
+fn what_is_only_observed_begins_where_the_other_run_ended_and_changes_no_step() {
+    let (place, id) = after_short();
+    bare(&place, &format!("results/inflight/long/{id}"));
+    let mut observed = long();
+    observed["fixed"]["evaluations"] = json!(["test-batch", "per-evaluation"]);
+    observed["fixed"]["block_reversal"] = json!(true);
+    place.define(&observed).expect(0, &["run", "long"]);
+    assert_eq!(read(&place, "long").record.continued.as_deref(), Some(&*id));
+    let (found, expected) = (read(&place, "long"), from_scratch());
+    let (row, scratch) = (&found.rows[0], &expected.1);
+    assert_eq!(row["parameters_sha256"], scratch["parameters_sha256"]);
+    let plain: Vec<&str> = expected.0.lines().next().unwrap().split(',').collect();
+    let observed: Vec<&str> = vec!["test_loss_per_evaluation", "test_accuracy_test_batch", "reversal_error_block_1"];
+    assert!(observed.iter().all(|column| row[*column].is_number()), "{row:?}");
+    let scratch = anode::record::csv_to_rows(expected.0.as_bytes()).unwrap();
+    for (own, other) in found.steps.iter().zip(&scratch) {
+        assert!(plain.iter().all(|column| own[*column] == other[*column]), "{own:?}");
+        let step = own["step"].as_u64().unwrap();
+        let due = step >= 24 && step % 12 == 11;
+        assert!(observed.iter().all(|column| own[*column].is_null() != due), "{own:?}");
+    }
+    assert!(!place.path("results/inflight").exists(), "the run that was handed on is continued and recorded");
+    // `anode repeat` compares what both have.
+    place.expect(0, &["report"]);
+    let said = place.expect(0, &["repeat", "long", "--steps", "30"]);
+    assert!(said.contains("identical to the last bit"), "{said}");
+}
+
+#[test]
+fn a_finished_run_is_evaluated_in_other_modes_without_a_step() {
+    let (place, id) = after_short();
+    let mut modes = short();
+    modes["id"] = json!("modes");
+    modes["fixed"]["evaluations"] = json!(["test-batch"]);
+    place.define(&modes).expect(0, &["run", "modes"]);
+    let found = read(&place, "modes");
+    assert_eq!(found.record.continued.as_deref(), Some(&*id));
+    assert!(found.rows[0]["test_loss_test_batch"].is_number(), "{:?}", found.rows[0]);
+    assert_eq!(file(&place, "modes", "times.csv"), file(&place, "short", "times.csv"));
+}
+
+#[test]
 fn a_copy_of_an_unfinished_run_is_resumed_and_an_interrupted_run_keeps_what_it_continued() {
     let (place, id) = after_short();
     place.expect(0, &["run", "long"]);

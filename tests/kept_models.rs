@@ -12,13 +12,14 @@ fn trained() -> (Workplace, String) {
     let mut definition = training("train");
     definition["fixed"]["epochs"] = json!(1);
     definition["fixed"]["norm_per_step"] = json!(true);
+    definition["fixed"]["evaluations"] = json!(["test-batch", "recalibrated", "per-evaluation"]);
     place.define(&definition).expect(0, &["reproduce"]);
     let id = read_record(&place.run_folder("train")).unwrap().unwrap().record.run;
     (place, id)
 }
 
-fn evaluated(place: &Workplace, file: &str) -> Value {
-    let output = place.run(&["evaluate", file, "--json", "--images", "images"]);
+fn evaluated(place: &Workplace, file: &str, statistics: &str) -> Value {
+    let output = place.run(&["evaluate", file, "--json", "--images", "images", "--statistics", statistics]);
     assert_eq!(output.status.code(), Some(0), "{file}: {}", String::from_utf8_lossy(&output.stderr));
     serde_json::from_slice(&output.stdout).unwrap()
 }
@@ -35,10 +36,18 @@ fn a_kept_model_and_the_last_checkpoint_give_the_recorded_loss_and_accuracy_agai
     let checkpoint = format!("results/runs/quick/train/{id}/checkpoint.safetensors");
     place.write("elsewhere.safetensors", std::fs::read(place.path(&checkpoint)).unwrap());
     for file in [&*model, &*checkpoint, "elsewhere.safetensors"] {
-        let found = evaluated(&place, file);
+        let found = evaluated(&place, file, "running");
         let numbers = (&found["run"], &found["loss"], &found["accuracy"], &found["images"]);
         assert_eq!(numbers, (&json!(id), &row["test_loss"], &row["test_accuracy"], &json!(50)), "{file}");
     }
+    for mode in ["test-batch", "recalibrated", "per-evaluation"] {
+        let (found, column) = (evaluated(&place, &model, mode), mode.replace('-', "_"));
+        let recorded = (&row[&format!("test_loss_{column}")], &row[&format!("test_accuracy_{column}")]);
+        assert_eq!((&found["loss"], &found["accuracy"]), recorded, "{mode}");
+        assert_ne!(found["loss"], row["test_loss"], "{mode}");
+    }
+    assert_eq!(std::fs::read(place.path("images/train.bin")).unwrap().len(), 96 * 3073);
+    assert!(place.expect(2, &["evaluate", &model, "--statistics", "none"]).contains("per-evaluation"));
     assert_eq!(std::fs::read(place.path("images/test.bin")).unwrap().len(), 50 * 3073);
     assert!(place.expect(0, &["evaluate", &model]).contains("recorded: test loss"));
     // Without its definition the settings of a bare checkpoint are unknown.

@@ -207,7 +207,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("files", nargs="*", type=Path)
     parser.add_argument("--data", help="folder of data sets")
-    parser.add_argument("--statistics", nargs="*", choices=MODES, default=["running"])
+    parser.add_argument("--statistics", nargs="*", choices=MODES, default=MODES)
     parser.add_argument("--anode", default=str(ROOT / "target/release/anode"), help="the program")
     parser.add_argument("--csv", type=Path, default=ROOT / "results/peer/models.csv")
     arguments = parser.parse_args()

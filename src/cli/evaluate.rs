@@ -7,6 +7,7 @@ use serde_json::json;
 
 use crate::data::data_folder;
 use crate::definition::Profile;
+use crate::net::EvaluationMode;
 use crate::plan::plan;
 use crate::record::{RUN, Record, UNFINISHED, Unfinished, number, read_at_most};
 use crate::study::{CPU, Place, STUDIES, Seeded, StudyError, Trained, write_images};
@@ -25,7 +26,11 @@ pub struct EvaluateArguments {
     /// A model (results/models/*.safetensors, model.safetensors of a run's folder) or the checkpoint of a run
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
-    /// Write the decoded images to this folder, in the binary layout of CIFAR-10: test.bin, and the first training images as train.bin
+    /// Batch norm's statistics: running, test-batch (those of each test batch: a diagnostic), recalibrated (estimated again from training
+    /// images) or per-evaluation (the same for each step and stage of an ODE block)
+    #[arg(long, value_name = "MODE", default_value_t = EvaluationMode::Running)]
+    pub statistics: EvaluationMode,
+    /// Write the decoded images to this folder, in the binary layout of CIFAR-10: test.bin, and train.bin for statistics
     #[arg(long, value_name = "DIR")]
     pub images: Option<PathBuf>,
 }
@@ -47,7 +52,7 @@ pub fn evaluate(common: &Common, arguments: &EvaluateArguments) -> Result<(), Cl
         },
     };
     let place = Place { definition: common.experiments.clone(), data };
-    let found = trained.evaluate(&place, &settings, seed).map_err(fault)?;
+    let found = trained.evaluate(&place, &settings, seed, arguments.statistics).map_err(fault)?;
     if let Some(folder) = &arguments.images {
         write_images(&place, &settings, folder).map_err(fault)?;
     }
@@ -55,7 +60,7 @@ pub fn evaluate(common: &Common, arguments: &EvaluateArguments) -> Result<(), Cl
     if common.json {
         let recorded = recorded.map(|(loss, accuracy)| json!({ "loss": number(loss), "accuracy": number(accuracy) }));
         print_json(&json!({
-            "file": file, "run": trained.run(), "loss": number(found.loss), "accuracy": number(found.accuracy),
+            "file": file, "run": trained.run(), "statistics": arguments.statistics.name(), "loss": number(found.loss), "accuracy": number(found.accuracy),
             "images": found.images, "mean": found.mean, "deviation": found.deviation, "recorded": recorded,
         }));
         return Ok(());
@@ -68,9 +73,12 @@ pub fn evaluate(common: &Common, arguments: &EvaluateArguments) -> Result<(), Cl
         setting("method"),
         setting("data")
     ));
-    print(&format!("test loss {}, test accuracy {} ({} images)", found.loss, found.accuracy, found.images));
+    print(&format!(
+        "test loss {}, test accuracy {} ({} images, {} statistics)",
+        found.loss, found.accuracy, found.images, arguments.statistics
+    ));
     if let Some((loss, accuracy)) = recorded {
-        print(&format!("recorded: test loss {loss}, test accuracy {accuracy}"));
+        print(&format!("recorded: test loss {loss}, test accuracy {accuracy} (running statistics)"));
     }
     Ok(())
 }

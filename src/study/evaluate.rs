@@ -9,8 +9,9 @@ use crate::data::IMAGE_LEN;
 use crate::definition::settings::TrainingSettings;
 use crate::files;
 use crate::kernels::Cpu;
+use crate::net::EvaluationMode;
 use crate::record::write_atomically;
-use crate::train::{Model, Saved, Trainer};
+use crate::train::{Model, RECALIBRATION_IMAGES, Saved, Trainer};
 
 use super::images::load;
 use super::parts::typed;
@@ -45,9 +46,6 @@ pub struct Evaluated {
     /// Standard deviation of each channel, likewise.
     pub deviation: [f64; 3],
 }
-
-/// Training images that are written beside the test images.
-const TRAINING_IMAGES: usize = 10_000;
 
 impl Trained {
     /// Reads a file.
@@ -92,11 +90,17 @@ impl Trained {
         Some((number("loss")?, number("accuracy")?))
     }
 
-    /// Evaluates it on the test images that `settings` name.
+    /// Evaluates it on the test images that `settings` name, with a choice of batch norm's statistics.
     ///
     /// # Errors
-    /// The images are missing, or the file belongs to another network.
-    pub fn evaluate(&self, place: &Place, settings: &Map<String, Value>, seed: u64) -> Result<Evaluated, StudyError> {
+    /// The images are missing, the file belongs to another network, or the solver has no such statistics.
+    pub fn evaluate(
+        &self,
+        place: &Place,
+        settings: &Map<String, Value>,
+        seed: u64,
+        mode: EvaluationMode,
+    ) -> Result<Evaluated, StudyError> {
         let chosen: TrainingSettings = typed(settings)?;
         let data = load(place, &chosen)?;
         let (images, mean, deviation) = (data.test.len(), data.mean, data.deviation);
@@ -112,7 +116,7 @@ impl Trained {
         };
         let mut trainer = trainer(&Cpu, &context, &chosen, data)?;
         self.load(&mut trainer).map_err(|why| StudyError::failed("evaluate", why))?;
-        let (loss, accuracy) = trainer.evaluate().map_err(|e| StudyError::failed("evaluation", e))?;
+        let (loss, accuracy) = trainer.evaluate_in(mode).map_err(|e| StudyError::failed("evaluation", e))?;
         Ok(Evaluated { loss, accuracy, images, mean, deviation })
     }
 
@@ -128,13 +132,14 @@ impl Trained {
 }
 
 /// Writes the decoded images that `settings` name into `folder`, in the binary layout of CIFAR-10 (a label, then the bytes of the
-/// image): `test.bin`, and `train.bin` with the first 10,000 training images.
+/// image): `test.bin`, and `train.bin` with those training images from which statistics are estimated again.
 ///
 /// # Errors
 /// The images are missing, or the folder cannot be written.
 pub fn write_images(place: &Place, settings: &Map<String, Value>, folder: &Path) -> Result<(), StudyError> {
     let data = load(place, &typed(settings)?)?;
-    for (name, images, most) in [("test.bin", &data.test, usize::MAX), ("train.bin", &data.train, TRAINING_IMAGES)] {
+    for (name, images, most) in [("test.bin", &data.test, usize::MAX), ("train.bin", &data.train, RECALIBRATION_IMAGES)]
+    {
         let pixels = images.pixels.chunks_exact(IMAGE_LEN);
         let records = images.labels.iter().zip(pixels).take(most);
         let bytes: Vec<u8> =
