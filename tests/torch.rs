@@ -231,7 +231,7 @@ fn agree<R: Real>(what: &str, found: &[f64], expected: &Value, tolerance: f64) {
 /// The images of `make_modes.py`.
 fn pictures(seed: u64, n: usize) -> Images {
     let byte = |(i, x): (usize, f64)| {
-        let contrast = if (i / IMAGE_LEN / 100) % 2 == 0 { 1.0 } else { 0.5 };
+        let contrast = if (i / IMAGE_LEN / 100).is_multiple_of(2) { 1.0 } else { 0.5 };
         ((x * contrast + 1.0) * 128.0).floor().min(255.0) as u8
     };
     let pixels = numbers::<f64>(seed, n * IMAGE_LEN).into_iter().enumerate().map(byte).collect();
