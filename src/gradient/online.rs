@@ -16,6 +16,20 @@ pub(super) struct OnlineSnapshots {
     most: usize,
     /// States of which a snapshot is kept, rising. State 0 always stays.
     alive: Vec<usize>,
+    /// The costs of each place but the last, whose stretch still grows.
+    costs: Vec<Costs>,
+}
+
+/// Plain steps of backward sweeps over the stretch that starts at a place. It has the snapshot at its start and those that no
+/// earlier stretch holds.
+#[derive(Clone, Copy, Debug)]
+struct Costs {
+    /// Over the stretch.
+    own: usize,
+    /// With one snapshot more.
+    relieved: usize,
+    /// Over this stretch and the one before, as one.
+    joined: usize,
 }
 
 /// What to do with a state.
@@ -30,40 +44,50 @@ pub(super) struct Choice {
 impl OnlineSnapshots {
     /// At most `most` snapshots alive, that of state 0 among them.
     pub fn new(most: usize) -> Self {
-        Self { most: most.max(1), alive: vec![] }
+        Self { most: most.max(1), alive: vec![], costs: vec![] }
     }
 
     /// The sweep stands at state `step`, one after the last call's (from 0), and will step on. Costs O(m) operations.
     pub fn reach(&mut self, step: usize) -> Choice {
-        let mut free = None;
+        let (mut free, mut from) = (None, self.costs.len());
         if self.alive.len() == self.most {
             let Some(place) = self.dispensable(step) else { return Choice { free: None, store: false } };
             free = Some(self.alive.remove(place));
+            from = place - 1;
         }
         self.alive.push(step);
+        self.costs.truncate(from);
+        self.costs.extend((from..self.alive.len() - 1).map(|place| self.of(place, step)).collect::<Vec<_>>());
         Choice { free, store: true }
+    }
+
+    /// The costs of a place; the last stretch ends at state `end`.
+    fn of(&self, place: usize, end: usize) -> Costs {
+        let length = |place: usize| self.alive.get(place + 1).unwrap_or(&end) - self.alive[place];
+        let (own, free) = (length(place), self.most - place);
+        let joined = if place == 0 { 0 } else { revolve_optimum(length(place - 1) + own, free + 1) };
+        Costs { own: revolve_optimum(own, free), relieved: revolve_optimum(own, free + 1), joined }
     }
 
     /// The place of the snapshot to forget at state `step`; `None` to keep all, and not the current state.
     fn dispensable(&self, step: usize) -> Option<usize> {
-        let (most, last) = (self.most, self.alive.len() - 1);
-        let length = |place: usize| self.alive.get(place + 1).unwrap_or(&step) - self.alive[place];
-        // The stretch at a place has the snapshot at its start and those that no earlier stretch holds.
-        let cost = |place: usize| revolve_optimum(length(place), most - place);
-        // Of stretches that stay as they are, and of those behind one that goes, which have a snapshot more then.
-        let (mut before, mut after) = ((0..last).map(cost).sum::<usize>(), 0);
+        let last = self.alive.len() - 1;
+        let newest = self.of(last, step);
+        let at = |place: usize| *self.costs.get(place).unwrap_or(&newest);
         // The last stretch, for an end one step later and for one two steps later.
-        let grown = |by: usize| [1, 2].map(|more| revolve_optimum(by + more, most - last)).iter().sum::<usize>();
-        let mut best = (2 * before + grown(length(last)), None);
+        let grown = |by: usize| [1, 2].map(|more| revolve_optimum(by + more, self.most - last)).iter().sum::<usize>();
+        // Of stretches that stay as they are, and of those behind one that goes, which have a snapshot more then.
+        let (mut before, mut after) = (self.costs.iter().map(|costs| costs.own).sum::<usize>(), 0);
+        let mut best = (2 * before + grown(step - self.alive[last]), None);
+        let fresh = grown(0);
         for place in (1..=last).rev() {
-            before -= cost(place - 1);
-            let joined = revolve_optimum(length(place - 1) + length(place), most - (place - 1));
+            before -= at(place - 1).own;
             // Of equal costs the earliest place: long stretches belong to the front, where snapshots are many.
-            let total = 2 * (before + joined + after) + grown(0);
+            let total = 2 * (before + at(place).joined + after) + fresh;
             if total <= best.0 {
                 best = (total, Some(place));
             }
-            after += revolve_optimum(length(place), most - place + 1);
+            after += at(place).relieved;
         }
         best.1
     }
