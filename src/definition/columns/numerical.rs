@@ -47,6 +47,8 @@ pub const GRADIENT_ERROR: &[Column] = &[
     number("error_W", "relative distance from the exact discrete gradient, for the weights"),
     number("reference_error_z0", "relative distance from the gradient of the ODE, for z(0)"),
     number("reference_error_W", "relative distance from the gradient of the ODE, for the weights"),
+    number("reference_uncertainty", "relative distance between two ways to the gradient of the ODE"),
+    number("reversal_drift", "relative distance from its start of a solver that ran backwards; 0 for other methods"),
     number("evaluations", "evaluations of f"),
     number("vjps", "vector-Jacobian products of f"),
     number("peak_bytes", "peak of snapshots and tapes, bytes"),
