@@ -19,14 +19,19 @@ const STUDIES: [StudyKind; 8] = [
 ];
 
 /// Whether a run with these settings writes a column.
-fn writes(when: When, settings: &Row) -> bool {
+fn writes(when: When, run: &Run) -> bool {
+    let settings = &run.flat;
     match when {
         When::Always => true,
         When::Has(setting) => settings.contains_key(setting),
         When::Is(setting, any) => {
             settings.get(setting).and_then(Value::as_str).is_some_and(|value| any.contains(&value))
         }
-        When::All(conditions) => conditions.iter().all(|condition| writes(*condition, settings)),
+        When::Lists(setting, value) => {
+            let list = run.settings.get(setting).and_then(Value::as_array);
+            list.is_some_and(|list| list.iter().any(|one| one == value))
+        }
+        When::All(conditions) => conditions.iter().all(|condition| writes(*condition, run)),
     }
 }
 
@@ -61,7 +66,7 @@ fn table(declared: &[Column], rows: &[Row], run: &Run, seen: &mut Vec<&'static s
             if cell.is_null() {
                 continue;
             }
-            if !writes(column.when, &run.flat) {
+            if !writes(column.when, run) {
                 faults.push(format!("{}: `{name}` has a value in spite of {:?}", run.name, column.when));
             }
             if !fits(column.values, cell, run.settings) {
@@ -69,7 +74,7 @@ fn table(declared: &[Column], rows: &[Row], run: &Run, seen: &mut Vec<&'static s
             }
         }
     }
-    for column in declared.iter().filter(|column| writes(column.when, &run.flat)) {
+    for column in declared.iter().filter(|column| writes(column.when, run)) {
         if !rows.is_empty() && !rows.iter().any(|row| row.keys().any(|name| column.is(name))) {
             faults.push(format!("{}: `{}` is declared and not written", run.name, column.name));
         }

@@ -52,6 +52,8 @@ pub enum When {
     Has(&'static str),
     /// Runs in which this setting has one of these values.
     Is(&'static str, &'static [&'static str]),
+    /// Runs in which this setting is a list with this value.
+    Lists(&'static str, &'static str),
     /// Runs that meet all of these conditions.
     All(&'static [When]),
 }

@@ -4,6 +4,10 @@ use super::{Column, Values, When, Written, column, flag, number};
 
 const MEASURED: When = When::Has("quality_every");
 const ADAPTIVE: When = When::Has("tolerances.rtol");
+const TEST_BATCH: When = When::Lists("evaluations", "test-batch");
+const RECALIBRATED: When = When::Lists("evaluations", "recalibrated");
+const PER_EVALUATION: When = When::Lists("evaluations", "per-evaluation");
+const REVERSED: When = When::All(&[When::Has("block_reversal"), When::Is("form", &["ode"])]);
 const EVOLVING: When = When::Is("form", &["configuration-1", "configuration-2", "configuration-2-final"]);
 
 /// The training study.
@@ -20,6 +24,15 @@ const ROWS: &[Column] = &[
     number("peak_bytes", "largest peak of snapshots and tapes of a step, bytes"),
     column("parameters_sha256", "SHA-256 of the trained parameters", Values::Text),
     number("seconds", "training time, s"),
+    number("test_loss_test_batch", "test loss with the statistics of each test batch of 250, at the end")
+        .when(TEST_BATCH),
+    number("test_accuracy_test_batch", "test accuracy, likewise").when(TEST_BATCH),
+    number("test_loss_recalibrated", "test loss with statistics estimated again, at the end").when(RECALIBRATED),
+    number("test_accuracy_recalibrated", "test accuracy, likewise").when(RECALIBRATED),
+    number("test_loss_per_evaluation", "test loss with statistics for each evaluation of f, at the end")
+        .when(PER_EVALUATION),
+    number("test_accuracy_per_evaluation", "test accuracy, likewise").when(PER_EVALUATION),
+    number("reversal_error_block_#", "reversal error rho of an ODE block on a fixed batch, at the end").when(REVERSED),
     number("epochs_taken", "epochs taken, with fractions").when(ADAPTIVE),
     number("mean_gradient_error", "mean over the measured steps of `gradient_error`").when(MEASURED),
     number("mean_gradient_cosine", "mean over the measured steps of `gradient_cosine`").when(MEASURED),
@@ -42,6 +55,17 @@ const STEPS: &[Column] = &[
     number("peak_bytes", "peak of snapshots and tapes, bytes"),
     number("test_loss", "loss on the test images after the last step of an epoch"),
     number("test_accuracy", "share of the test images classified correctly, likewise"),
+    number("test_loss_test_batch", "test loss with the statistics of each test batch of 250, at the end of an epoch")
+        .when(TEST_BATCH),
+    number("test_accuracy_test_batch", "test accuracy, likewise").when(TEST_BATCH),
+    number("test_loss_recalibrated", "test loss with statistics estimated again, at the end of an epoch")
+        .when(RECALIBRATED),
+    number("test_accuracy_recalibrated", "test accuracy, likewise").when(RECALIBRATED),
+    number("test_loss_per_evaluation", "test loss with statistics for each evaluation of f, at the end of an epoch")
+        .when(PER_EVALUATION),
+    number("test_accuracy_per_evaluation", "test accuracy, likewise").when(PER_EVALUATION),
+    number("reversal_error_block_#", "reversal error rho of an ODE block on a fixed batch, at the end of an epoch")
+        .when(REVERSED),
     number("gradient_error", "relative distance of the reverse-time gradient from the exact one").when(MEASURED),
     number("gradient_cosine", "cosine of the angle between the two").when(MEASURED),
     number("reversal_error", "reversal error rho of all ODE blocks together").when(MEASURED),

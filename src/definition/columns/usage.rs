@@ -135,6 +135,10 @@ impl Found<'_> {
                 let met = values.is_some_and(|v| any.iter().any(|one| v.contains(&key(&(*one).into()))));
                 (!met).then(|| format!("`{setting}` to be {}", any.join(" or ")))
             }
+            When::Lists(setting, value) => {
+                let met = self.planned.listed(setting).is_some_and(|v| v.contains(&key(&value.into())));
+                (!met).then(|| format!("`{setting}` to name {value}"))
+            }
             When::All(conditions) => conditions.iter().find_map(|condition| self.unmet(*condition)),
         }
     }
