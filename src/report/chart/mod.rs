@@ -125,8 +125,21 @@ fn pieces(chart: &lines::LineChart) -> Result<Pieces, ReportError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::definition::{Profile, all_labels, load_all};
+    use serde_json::{Map, Value};
+
+    use crate::definition::{Definition, Profile, all_labels, load_all};
     use crate::report::results::From;
+    use crate::report::{Contents, Inputs};
+
+    /// No input can be read, so that every record with a fitting id counts.
+    #[derive(Debug)]
+    struct NoInputs;
+
+    impl Inputs for NoInputs {
+        fn digests(&self, _: &Definition, _: &Map<String, Value>, _: bool) -> Option<Map<String, Value>> {
+            None
+        }
+    }
 
     /// Names that are no words of English: a reader must not meet them.
     fn raw(name: &str) -> bool {
@@ -144,9 +157,19 @@ mod tests {
         let raw: Vec<&str> =
             labels.iter().map(|(column, value, _)| value.unwrap_or(column)).filter(|n| raw(n)).collect();
         let mut seen = 0;
-        for definition in loaded.iter().map(|one| &one.definition) {
+        let definitions: Vec<Definition> = loaded.into_iter().map(|one| one.definition).collect();
+        let contents = Contents {
+            experiments: &definitions,
+            not_run: &[],
+            results: &root.join("results"),
+            figures: &root.join("figures"),
+            others: &[],
+            inputs: &NoInputs,
+            device: None,
+        };
+        for definition in &definitions {
             for profile in [Profile::Standard, Profile::Quick] {
-                let results = Results::read(definition, profile, &root.join("results"), From::Archives).unwrap();
+                let results = Results::read(definition, profile, contents, From::Archives).unwrap();
                 if results.runs.is_empty() {
                     continue;
                 }

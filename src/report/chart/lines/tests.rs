@@ -33,7 +33,17 @@ fn results<'a>(definition: &'a Definition, runs: &[(Value, u64, Value)]) -> Resu
         RunResult { loaded, settings: own }
     };
     let runs: Vec<RunResult> = runs.iter().map(run).collect();
-    Results { definition, profile: Profile::Quick, asked: runs.len(), runs, varying: vec![] }
+    Results {
+        definition,
+        profile: Profile::Quick,
+        asked: runs.len(),
+        runs,
+        varying: vec![],
+        kept: vec![],
+        unshown: vec![],
+        unsure: vec![],
+        inflight: vec![],
+    }
 }
 
 fn chart(definition: &Definition, runs: &[(Value, u64, Value)]) -> LineChart {
