@@ -74,7 +74,7 @@ fn checkpoint_schedules_are_shown_by_name_and_by_budget() {
 
     assert!(place.run(&["schedule", "online:3", "--svg", "online.svg"]).status.success());
     let svg = std::fs::read_to_string(place.path("online.svg")).unwrap();
-    assert!(svg.starts_with("<svg") && svg.contains("online:3"), "{}", &svg[..100]);
+    assert!(svg.starts_with("<svg") && svg.contains("Online, 3 snapshots"), "{}", &svg[..100]);
 }
 
 #[test]

@@ -121,6 +121,7 @@ fn each_fault_is_told_with_its_place_what_was_found_and_what_is_allowed() {
             &["101", "1 to 100"],
         ),
         ("/figures", json!([figure("a"), figure("a")]), "figures[1].id: ", &["`a`", "once"]),
+        ("/figures", json!([remembered()]), "figures[0].draw.lines.reference[1].source: ", &["M", "(S)", "(F)"]),
     ];
     let gradient_error: &[(&str, Value, &str, &[&str])] = &[
         ("/fixed/methods/0", json!("revolve:0"), "fixed.methods[0]: ", &["revolve:0", "revolve:M", "reverse-time"]),
@@ -353,6 +354,14 @@ fn reported(source: &str) -> Value {
 fn figure(id: &str) -> Value {
     let axis = json!({ "column": "rho", "label": "rho" });
     json!({ "id": id, "title": "a chart", "draw": { "lines": { "x": axis, "y": axis, "series": [] } } })
+}
+
+/// A figure with a point of a published curve, and one that is only remembered.
+fn remembered() -> Value {
+    let mut figure = figure("a");
+    let point = |source: &str| json!({ "series": {}, "x": 1.0, "y": 0.5, "source": source });
+    figure["draw"]["lines"]["reference"] = json!([point("F"), point("M")]);
+    figure
 }
 
 #[test]

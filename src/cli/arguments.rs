@@ -118,8 +118,15 @@ pub enum Verb {
     /// Measure the memory of one gradient in a process of its own; asked by the memory study on standard input
     #[command(hide = true)]
     MeasureMemory,
-    /// Draw the charts again from the records
-    Figures(Selection),
+    /// Redraw all charts from the records
+    Figures {
+        /// Size of the experiments [default: the largest that has records, for each experiment]
+        #[arg(long, value_enum)]
+        profile: Option<ProfileName>,
+        /// Only experiments whose id matches, `*` and `?` allowed
+        #[arg(long, value_name = "GLOB")]
+        only: Option<String>,
+    },
     /// Write tables, charts and the report again from the records
     Report {
         /// The selection

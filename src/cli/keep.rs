@@ -10,7 +10,7 @@ use crate::definition::{Definition, NotRun, Profile, SCHEMA, load_all, load_not_
 use crate::record::write_atomically;
 use crate::report::{self, Contents, Kept, Summary};
 
-use super::arguments::{Common, Selection};
+use super::arguments::{Common, ProfileName, Selection};
 use super::error::CliError;
 use super::inputs::InputsHere;
 use super::output::{print, print_json};
@@ -20,9 +20,9 @@ use super::select;
 ///
 /// # Errors
 /// See [`CliError`].
-pub fn figures(common: &Common, selection: &Selection) -> Result<(), CliError> {
-    let subject = Subject::new(common, selection.only.as_deref())?;
-    let summary = report::figures(subject.contents(common), selection.profile.into())?;
+pub fn figures(common: &Common, profile: Option<ProfileName>, only: Option<&str>) -> Result<(), CliError> {
+    let subject = Subject::new(common, only)?;
+    let summary = report::figures(subject.contents(common), profile.map(Into::into))?;
     tell(common, &summary, "charts");
     Ok(())
 }

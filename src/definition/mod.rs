@@ -7,6 +7,7 @@ pub mod columns;
 mod error;
 mod expectation;
 mod filter;
+mod labels;
 mod load;
 mod not_run;
 mod points;
@@ -20,6 +21,9 @@ mod validate;
 pub use error::DefinitionError;
 pub use expectation::*;
 pub use filter::*;
+pub use labels::{
+    ColumnLabel, Heading, all_labels, assignment, column_label, heading, run_label, style_label, value_label,
+};
 pub use load::{Loaded, SCHEMA, load, load_all};
 pub use not_run::{NOT_RUN, NotRun, load_not_run};
 pub use points::{Point, Resolved};

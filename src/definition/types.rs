@@ -177,12 +177,16 @@ pub struct Override {
 pub struct Metric {
     /// Name of the column in the study's rows.
     pub column: String,
-    /// Heading for the reader.
-    pub label: String,
-    /// Unit; absent for pure numbers.
+    /// Heading for the reader; absent: the program's own name for the column, in its unit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
+    /// Unit of the numbers, with a `label`; absent for pure numbers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unit: Option<String>,
 }
+
+/// The column of a figure that is in no file: how far a training step is, in epochs. For `x`, with the source `steps`.
+pub const EPOCHS_DONE: &str = "epochs_done";
 
 /// The table that a figure's points or a check's rows come from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -211,7 +215,7 @@ pub struct Figure {
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum FigureKind {
-    /// Lines with markers; seeds become a mean with error bars (min to max).
+    /// Lines with markers, at most six per panel; seeds become a mean with error bars or a band (minimum to maximum).
     Lines(Lines),
     /// Grey images in a table: a run a row, the named images as columns.
     Images(Images),
@@ -245,6 +249,21 @@ pub struct Lines {
     /// Column whose values each get a panel of their own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub panel: Option<String>,
+    /// Panels by the rows that they show, for each value of `panel` if there is one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub panels: Vec<PanelRows>,
+    /// Whether each panel has a vertical scale of its own; absent: all have the same.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub own_y: bool,
+    /// Column of the value that theory predicts for y, drawn as a thin line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub theory: Option<String>,
+    /// Values of y that decide something, drawn across each panel.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub thresholds: Vec<Threshold>,
+    /// Points of a published curve, drawn beside the lines.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reference: Vec<ReferencePoint>,
     /// Only rows with these values.
     #[serde(default, rename = "where")]
     pub filter: Filter,
@@ -253,14 +272,50 @@ pub struct Lines {
     pub slope_over: Option<[f64; 2]>,
 }
 
+/// A panel by the rows that it shows.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PanelRows {
+    /// Title of the panel.
+    pub title: String,
+    /// Only rows with these values.
+    #[serde(rename = "where")]
+    pub filter: Filter,
+}
+
+/// A value of y that decides something.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Threshold {
+    /// The value, in the unit of the column.
+    pub y: f64,
+    /// What it decides.
+    pub label: String,
+}
+
+/// A point of a published curve.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ReferencePoint {
+    /// The line that it belongs to: its settings.
+    pub series: Filter,
+    /// Place on the horizontal axis.
+    pub x: f64,
+    /// Value, in the unit of the column of y.
+    pub y: f64,
+    /// `S` or `F`.
+    pub source: SourceTag,
+}
+
 /// An axis of a chart.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Axis {
     /// Column of the rows.
     pub column: String,
-    /// Label with unit.
-    pub label: String,
+    /// Label with unit; absent: the program's own name for the column, in its unit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
     /// Scale.
     #[serde(default)]
     pub scale: Scale,
@@ -273,7 +328,7 @@ pub enum Scale {
     /// Linear.
     #[default]
     Linear,
-    /// Logarithmic, base 10. Points at or below zero are drawn at the lower edge, and counted in a note.
+    /// Logarithmic, base 10. Points at or below zero are not drawn, and counted in a note.
     Log,
 }
 

@@ -174,6 +174,17 @@ fn figures(definition: &Definition, faults: &mut Faults) {
         {
             faults.add(format!("figures[{i}].draw.images.columns"), "empty; name at least one image");
         }
+        if let FigureKind::Lines(lines) = &figure.draw {
+            for (n, point) in lines.reference.iter().enumerate() {
+                if !matches!(point.source, SourceTag::S | SourceTag::F) {
+                    let why = format!(
+                        "{:?}; a published point comes from a source that was read (S) or a figure (F)",
+                        point.source
+                    );
+                    faults.add(format!("figures[{i}].draw.lines.reference[{n}].source"), why);
+                }
+            }
+        }
         if let FigureKind::Schedules(schedules) = &figure.draw {
             schedule_figure(schedules, &format!("figures[{i}].draw.schedules"), faults);
         }

@@ -34,7 +34,8 @@ pub fn charts(results: &Results, folder: &Path) -> Result<Vec<Chart>, ReportErro
     }
     // Unfinished runs have steps alone.
     let drawn = |figure: &&Figure| !results.runs.is_empty() || shows_steps(figure);
-    results.definition.figures.iter().filter(drawn).map(|f| draw(f, results, folder)).collect()
+    let figures = results.definition.figures.iter().filter(drawn);
+    figures.filter_map(|f| draw(f, results, folder).transpose()).collect()
 }
 
 /// All files of a report on the records that are read `from` the results folder.
@@ -71,12 +72,13 @@ pub fn artefacts(contents: Contents, profile: Profile, from: From) -> Result<(Su
             if results.is_empty() {
                 continue;
             }
-            let charts = charts(results, figures)?;
             if !results.runs.is_empty() {
                 made.extend(tables::tables(results, folder)?);
                 made.extend(archives(results, folder)?);
             }
             let outdone = read.iter().any(|(p, found)| p > current && !found[number].is_empty());
+            // A chart of a smaller profile is drawn only for whoever asks.
+            let charts = if outdone { vec![] } else { charts(results, figures)? };
             let shown = if outdone { Shown::Checks } else { Shown::All(&charts) };
             bodies.splice(0..0, page::body(results, &judgement, shown).into_iter().chain(note(results)));
             for chart in charts {

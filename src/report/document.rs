@@ -1,5 +1,7 @@
 //! The report as a document: written once, rendered as Markdown and as HTML.
 
+use super::chart::Pieces;
+
 /// A piece of the report. Texts are plain; the renderers escape them.
 pub enum Piece {
     /// A heading of a level from 1, with an anchor.
@@ -14,6 +16,8 @@ pub enum Piece {
     Figure {
         /// SVG.
         svg: String,
+        /// The same in pieces that a page sets itself, where it has some.
+        pieces: Option<Pieces>,
         /// Relative path of the PNG.
         png: String,
         /// Description for readers who do not see it.

@@ -1,6 +1,7 @@
 //! The report as one self-contained page: no request leaves it, it reads on a phone, prints, and follows the reader's
 //! light or dark scheme.
 
+use super::chart::{dark_rules, plain};
 use super::document::{Cell, Piece, TOP, mark};
 
 const STYLE: &str = "
@@ -25,8 +26,10 @@ th { background: var(--head); } .n { text-align: right; font-variant-numeric: ta
 td:first-child a { white-space: nowrap; }
 .verdict { white-space: nowrap; font-weight: 600; }
 .confirmed { color: var(--good); } .contradicted { color: var(--bad); } .inconclusive { color: var(--open); } .not-run { color: var(--soft); }
-figure { margin: 1.2rem 0; background: #fff; border: 1px solid var(--line); border-radius: 6px; padding: 0.4rem; overflow-x: auto; }
-figure svg { display: block; max-width: 100%; height: auto; min-width: 26rem; }
+figure { margin: 1.2rem 0; border: 1px solid var(--line); border-radius: 6px; padding: 0.6rem; overflow-x: auto; }
+figure svg { display: block; max-width: 100%; height: auto; } figure .whole svg { min-width: 26rem; }
+figure p { font-size: 0.8rem; color: var(--soft); margin: 0.2rem 0; }
+.panels { display: flex; flex-wrap: wrap; } .panels svg { flex: 0 1 auto; }
 @media (max-width: 40rem) {
   table.stack, .stack caption, .stack tbody, .stack tr, .stack td { display: block; width: 100%; }
   .stack thead { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
@@ -36,19 +39,24 @@ figure svg { display: block; max-width: 100%; height: auto; min-width: 26rem; }
 }
 @page { margin: 14mm; }
 @media print {
-  body { max-width: none; padding: 0; font-size: 10pt; } p, ul, figure { max-width: none; } .up { display: none; }
-  h2 { break-before: page; border: 0; margin-top: 0; } h2, h3, caption { break-after: avoid; } figure, tr { break-inside: avoid; }
-  .scroll, figure { overflow: visible; } figure { border: 0; } figure svg { min-width: 0; max-height: 80mm; width: auto; }
-  table { width: 100%; font-size: 8pt; } caption span { max-width: none; } th, td { padding: 0.1rem 0.3rem; }
-  table.wide { font-size: 6pt; } table.wide td, table.wide th { white-space: normal; padding: 0.1rem 0.2rem; } table.wide th { overflow-wrap: anywhere; min-width: 4.6em; } table.many th { min-width: 0; }
+  body { max-width: none; padding: 0; font-size: 8.5pt; line-height: 1.35; } p, ul, figure { max-width: none; margin: 0.35em 0; } .up { display: none; }
+  h2 { margin-top: 1em; padding-top: 0.3em; font-size: 12pt; } h3 { margin: 0.6em 0 0.2em; font-size: 10pt; }
+  h2, h3, caption { break-after: avoid; } figure, tr { break-inside: avoid; }
+  .scroll, figure { overflow: visible; margin: 0.3em 0; } figure { border: 0; padding: 0; } figure p { font-size: 7pt; }
+  .panels svg { max-width: 32%; max-height: 45mm; } .legend svg { max-height: 14mm; width: auto; } figure .whole svg { min-width: 0; max-height: 60mm; width: auto; }
+  table { width: 100%; font-size: 7pt; } caption span { max-width: none; position: static; } th, td { padding: 0.1rem 0.3rem; }
+  th { white-space: nowrap; }
+  /* Rows of many columns are in files; on paper their heads would not fit on a line. */
+  .scroll:has(table.wide) { display: none; }
 }
 ";
 
 /// Renders a document under a title.
 pub fn html(title: &str, pieces: &[Piece]) -> String {
     let mut out = format!(
-        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>{}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<main>\n",
-        escape(title)
+        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>{}</title>\n<style>{STYLE}{}</style>\n</head>\n<body>\n<main>\n",
+        escape(title),
+        dark_rules("figure ")
     );
     for piece in pieces {
         out += &render(piece);
@@ -70,11 +78,25 @@ fn render(piece: &Piece) -> String {
         }
         Piece::Table(caption, head, rows) => table(caption, head, rows),
         Piece::Up => format!("<p class=\"up\"><a href=\"#{}\">{}</a></p>\n", TOP.0, TOP.1),
-        Piece::Figure { svg, description, .. } => {
-            // The chart has a size of its own; with a view box it shrinks on a phone.
-            let svg = responsive(svg);
+        Piece::Figure { svg, pieces, description, .. } => {
             let label = escape(description);
-            format!("<figure tabindex=\"0\"><div role=\"img\" aria-label=\"{label}\">{svg}</div></figure>\n")
+            let drawn = |svgs: &str, class: &str| {
+                format!("<div class=\"{class}\" role=\"img\" aria-label=\"{label}\">{svgs}</div>")
+            };
+            match pieces {
+                // A chart has a size; with a view box it shrinks on a phone.
+                None => format!("<figure tabindex=\"0\">{}</figure>\n", drawn(&responsive(svg), "whole")),
+                // Panels stand beside each other where there is room, else below each other.
+                Some(pieces) => {
+                    let title = format!("<strong>{}</strong> {}", escape(&pieces.title), escape(&pieces.subtitle));
+                    let notes: String = pieces.notes.iter().map(|n| format!("<p>{}</p>", escape(n))).collect();
+                    let panels: String = pieces.panels.iter().map(|svg| responsive(svg)).collect();
+                    let legend = pieces.legend.as_ref().map(|svg| responsive(svg)).unwrap_or_default();
+                    let legend = format!("<div class=\"legend\" aria-hidden=\"true\">{legend}</div>");
+                    let panels = drawn(&panels, "panels");
+                    format!("<figure tabindex=\"0\"><figcaption>{title}</figcaption>{panels}{legend}{notes}</figure>\n")
+                }
+            }
         }
     }
 }
@@ -132,6 +154,7 @@ fn cell(cell: &Cell, head: Option<&str>) -> String {
 /// Keeps the drawing, without the name space, which HTML knows, and with the font once for all its texts, which inherit it.
 fn responsive(svg: &str) -> String {
     let Some(start) = svg.find("<svg") else { return String::new() };
+    let svg = plain(svg);
     let text = svg[start..]
         .replacen("<svg ", "<svg aria-hidden=\"true\" ", 1)
         .replace(" xmlns=\"http://www.w3.org/2000/svg\"", "");

@@ -12,6 +12,7 @@ mod inflight;
 mod markdown;
 mod methods;
 mod models;
+mod named;
 mod page;
 mod peer;
 mod reported;
@@ -163,19 +164,26 @@ pub fn unshown(contents: Contents, profile: Profile) -> Result<Vec<PathBuf>, Rep
     Ok(found)
 }
 
-/// Writes the charts of one profile.
+/// Writes the charts of one profile; of the largest that has records, experiment by experiment, where none is given.
 ///
 /// # Errors
 /// As [`write_all`].
-pub fn figures(contents: Contents, profile: Profile) -> Result<Summary, ReportError> {
+pub fn figures(contents: Contents, profile: Option<Profile>) -> Result<Summary, ReportError> {
     let mut summary = Summary::default();
     for definition in contents.experiments {
-        let results = Results::read(definition, profile, contents, From::Everywhere)?;
-        for chart in charts(&results, contents.figures)? {
-            for (path, bytes) in [(chart.svg, chart.text.into_bytes()), (chart.png, chart.pixels)] {
-                write_atomically(&path, &bytes)?;
-                summary.written.push(path);
+        let profiles = profile.map_or(Profile::ALL.to_vec(), |one| vec![one]);
+        for profile in profiles.into_iter().rev() {
+            let results = Results::read(definition, profile, contents, From::Everywhere)?;
+            if results.is_empty() {
+                continue;
             }
+            for chart in charts(&results, contents.figures)? {
+                for (path, bytes) in [(chart.svg, chart.text.into_bytes()), (chart.png, chart.pixels)] {
+                    write_atomically(&path, &bytes)?;
+                    summary.written.push(path);
+                }
+            }
+            break;
         }
     }
     Ok(summary)

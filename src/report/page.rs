@@ -5,9 +5,11 @@ use crate::record::{Row, Status};
 
 use super::chart::Chart;
 use super::document::{Cell, Piece};
+use super::named;
 use super::reported::reported;
-use super::results::{Results, as_number, shown};
+use super::results::{Results, as_number};
 use super::seeds::{self, Mean, Over};
+use super::summary::labelled;
 use super::verdict::{Checked, Judgement, Required};
 
 /// Rows of a table in the report; the rest is in the CSV file.
@@ -80,12 +82,17 @@ pub fn body(results: &Results, judgement: &Judgement, shown: Shown) -> Vec<Piece
     let mut pieces = vec![Piece::Heading(3, title, anchor(results))];
     if !checks.is_empty() {
         let row = |c: &Checked| {
-            vec![Cell::Verdict(c.verdict.word().into()), Cell::Text(c.name.clone()), Cell::Text(c.measured.clone())]
+            let measured = labelled(&c.measured, results.definition);
+            vec![Cell::Verdict(c.verdict.word().into()), Cell::Text(c.name.clone()), Cell::Text(measured)]
         };
         let head = ["Result", "Check", "Measured"].map(str::to_owned).to_vec();
         let need = |r: &Required| {
             let result = if r.met { "requirement met" } else { "requirement not met" };
-            vec![Cell::Text(result.into()), Cell::Text(r.name.clone()), Cell::Text(r.measured.clone())]
+            vec![
+                Cell::Text(result.into()),
+                Cell::Text(r.name.clone()),
+                Cell::Text(labelled(&r.measured, results.definition)),
+            ]
         };
         let rows = required.iter().map(need).chain(checks.iter().map(row)).collect();
         pieces.push(Piece::Table("What was checked".into(), head, rows));
@@ -101,7 +108,8 @@ pub fn body(results: &Results, judgement: &Judgement, shown: Shown) -> Vec<Piece
             for chart in charts {
                 let png = chart.png.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
                 let (svg, description) = (chart.text.clone(), chart.description.clone());
-                pieces.push(Piece::Figure { svg, png: format!("../figures/{png}"), description });
+                let set = chart.pieces.clone();
+                pieces.push(Piece::Figure { svg, pieces: set, png: format!("../figures/{png}"), description });
             }
             if !results.runs.is_empty() {
                 pieces.push(table(results));
@@ -109,12 +117,7 @@ pub fn body(results: &Results, judgement: &Judgement, shown: Shown) -> Vec<Piece
         }
         Shown::Checks => {
             let id = &results.definition.id;
-            let charts = if results.definition.figures.is_empty() {
-                String::new()
-            } else {
-                format!("figures/{id}-*.{profile}.svg, ")
-            };
-            pieces.push(lead("Charts and rows", format!("{charts}tables/{id}.{profile}.csv")));
+            pieces.push(lead("Rows", format!("tables/{id}.{profile}.csv")));
         }
     }
     pieces.extend(provenance(results));
@@ -130,21 +133,21 @@ fn table(results: &Results) -> Piece {
         .iter()
         .filter(|c| definition.metrics.iter().all(|m| m.column != **c) && rows.iter().any(|r| r.contains_key(*c)))
         .collect();
-    let title = |m: &Metric| m.unit.as_ref().map_or(m.label.clone(), |u| format!("{} ({u})", m.label));
+    let title = |m: &Metric| definition.heading(&m.column).to_string();
     let metrics = definition.metrics.iter().map(title);
     let name = format!("{}.{}", definition.id, results.profile.name());
     if let Some(means) = seeds::means(results) {
         return means_table(results, &means, &settings, metrics, &name);
     }
     let several_seeds = results.runs.iter().any(|r| r.loaded.record.seed != results.runs[0].loaded.record.seed);
-    let mut head: Vec<String> = settings.iter().map(|s| (*s).clone()).collect();
+    let mut head: Vec<String> = settings.iter().map(|s| definition.heading(s).to_string()).collect();
     if several_seeds {
         head.push("seed".into());
     }
     head.extend(metrics);
     let line = |row: &Row| {
         let number = |column: &str| {
-            let text = shown(row.get(column));
+            let text = named::value(definition, column, row.get(column));
             if as_number(row.get(column)).is_some() { Cell::Number(text) } else { Cell::Text(text) }
         };
         let seed = several_seeds.then(|| number("seed"));
@@ -180,6 +183,7 @@ fn means_table(
     let line = |mean: &Mean| {
         let one = |column: &&str| match mean.cells.iter().find(|(c, _)| c == column) {
             Some((_, over)) => {
+                let over = &named::over(results.definition, column, over);
                 let text = seeds::text(over, seeds::is_logarithmic(results, column));
                 let number = match over {
                     Over::Same(value) => as_number(Some(value)).is_some(),
@@ -200,7 +204,7 @@ fn means_table(
          what a chart draws on a logarithmic axis; to five digits: tables/{name}.seeds.csv, each seed in full precision: tables/{name}.csv",
         counted(means.len(), "rows")
     );
-    let head = settings.iter().map(|s| (*s).clone()).chain(metrics).collect();
+    let head = settings.iter().map(|s| results.definition.heading(s).to_string()).chain(metrics).collect();
     Piece::Table(caption, head, means.iter().take(MOST_ROWS).map(line).collect())
 }
 

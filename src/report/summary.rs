@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::definition::{Definition, NotRun, Paper, Profile};
+use crate::definition::{Definition, NotRun, Paper, Profile, column_label};
 
 use super::SummaryRow;
 use super::document::{Cell, Piece, TOP};
@@ -87,8 +87,8 @@ impl Line {
 pub fn labelled(brief: &str, definition: &Definition) -> String {
     let word = |word: &str| {
         let name = word.trim_end_matches([',', ':']);
-        let metric = definition.metrics.iter().find(|m| m.column == name);
-        metric.map_or_else(|| word.replace('_', " "), |m| format!("{}{}", m.label, &word[name.len()..]))
+        let known = definition.metrics.iter().any(|m| m.column == name) || column_label(name).is_some();
+        if known { format!("{}{}", definition.heading(name).name, &word[name.len()..]) } else { word.replace('_', " ") }
     };
     brief.split(' ').map(word).collect::<Vec<_>>().join(" ")
 }

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::planned::{Planned, key};
 use super::{Column, Values, When, Written, is, written};
-use crate::definition::{Definition, FigureKind, Filter, Range, Rule, Source, Wanted};
+use crate::definition::{Definition, EPOCHS_DONE, FigureKind, Filter, Range, Rule, Source, Wanted};
 use crate::nearest::nearest_in_words;
 
 /// Every name in `definition` that no run of `planned` can write, with its JSON path. `settings` are the settings of the
@@ -41,6 +41,10 @@ pub fn faults(definition: &Definition, planned: &Planned, settings: Option<&[Str
                 let at = format!("{at}.lines");
                 let scope = of(lines.source);
                 for (axis, name) in [(&lines.x, "x"), (&lines.y, "y")] {
+                    // Derived from the step, so that no run writes it.
+                    if name == "x" && lines.source == Source::Steps && axis.column == EPOCHS_DONE {
+                        continue;
+                    }
                     found.numbers(scope, &axis.column, &format!("{at}.{name}.column"));
                 }
                 found.columns(scope, &lines.series, &format!("{at}.series"));
@@ -48,6 +52,15 @@ pub fn faults(definition: &Definition, planned: &Planned, settings: Option<&[Str
                     found.column(scope, panel, &format!("{at}.panel"));
                 }
                 found.filter(scope, &lines.filter, &format!("{at}.where"));
+                for (i, panel) in lines.panels.iter().enumerate() {
+                    found.filter(scope, &panel.filter, &format!("{at}.panels[{i}].where"));
+                }
+                if let Some(theory) = &lines.theory {
+                    found.numbers(scope, theory, &format!("{at}.theory"));
+                }
+                for (i, point) in lines.reference.iter().enumerate() {
+                    found.filter(scope, &point.series, &format!("{at}.reference[{i}].series"));
+                }
             }
             FigureKind::Images(drawn) => {
                 let at = format!("{at}.images");

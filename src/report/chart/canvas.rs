@@ -1,6 +1,6 @@
-//! Drawing on plotters' backends: lines, markers and text in points, the same for SVG and PNG.
+//! Drawing on plotters' SVG backend: lines, markers and text in points.
 //!
-//! Text is measured and, in PNG, drawn with DejaVu Sans from a crate, so that no system font is needed.
+//! Text is measured with DejaVu Sans from a crate, so that no system font is needed.
 
 use std::sync::OnceLock;
 
@@ -11,44 +11,15 @@ use plotters::style::{FontTransform, register_font};
 
 use crate::report::ReportError;
 
-/// Points of the PNG for a point of the SVG.
-const PNG_SCALE: f64 = 2.0;
+use super::style::{Marker, Style};
+use super::{compact, theme};
 
-/// Text colour.
-pub const INK: RGBColor = RGBColor(32, 33, 36);
-/// Colour of axes and notes.
-pub const SOFT: RGBColor = RGBColor(95, 99, 104);
-/// Colour of the grid.
-pub const GRID: RGBColor = RGBColor(225, 227, 230);
-
-/// The colours of Okabe and Ito, distinct for colour-blind readers, darkest first; yellow is left out on white.
-pub const COLOURS: [RGBColor; 7] = [
-    RGBColor(0, 114, 178),
-    RGBColor(213, 94, 0),
-    RGBColor(0, 158, 115),
-    RGBColor(204, 121, 167),
-    RGBColor(0, 0, 0),
-    RGBColor(230, 159, 0),
-    RGBColor(86, 180, 233),
-];
-
-/// Shape of a marker.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Marker {
-    /// A circle.
-    Circle,
-    /// A square.
-    Square,
-    /// A triangle.
-    Triangle,
-    /// A diamond.
-    Diamond,
-    /// A cross.
-    Cross,
-}
-
-/// The markers in the order of use; five against seven colours, so that pairs repeat late.
-pub const MARKERS: [Marker; 5] = [Marker::Circle, Marker::Square, Marker::Triangle, Marker::Diamond, Marker::Cross];
+/// Units of the SVG for a point: its coordinates are whole numbers.
+const UNITS: f64 = 4.0;
+/// Width of every line that shows numbers, in points.
+pub const LINE: f64 = 1.6;
+/// Most characters of one text; the rest is cut.
+const MOST_LETTERS: usize = 300;
 
 /// Which point of a text stands at its place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,26 +34,36 @@ pub enum Anchor {
     Right,
 }
 
-/// A drawing area with a scale.
-pub struct Canvas<'a, DB: DrawingBackend> {
-    area: &'a DrawingArea<DB, Shift>,
-    scale: f64,
+/// A drawing area with an origin.
+pub struct Canvas<'a, 'b> {
+    area: &'a DrawingArea<SVGBackend<'b>, Shift>,
+    origin: (f64, f64),
 }
 
 pub(super) fn drawing(error: impl std::fmt::Display) -> ReportError {
     ReportError::Drawing(error.to_string())
 }
 
-impl<DB: DrawingBackend> Canvas<'_, DB> {
+impl Canvas<'_, '_> {
+    /// The same area with its origin moved to a place of this one.
+    pub fn moved(&self, to: (f64, f64)) -> Self {
+        Self { area: self.area, origin: (self.origin.0 + to.0, self.origin.1 + to.1) }
+    }
+
     fn at(&self, (x, y): (f64, f64)) -> (i32, i32) {
-        ((x * self.scale).round() as i32, (y * self.scale).round() as i32)
+        (((x + self.origin.0) * UNITS).round() as i32, ((y + self.origin.1) * UNITS).round() as i32)
     }
 
     /// A line through points.
     pub fn line(&self, points: &[(f64, f64)], colour: RGBColor, width: f64) -> Result<(), ReportError> {
         let points: Vec<_> = points.iter().map(|&p| self.at(p)).collect();
-        let style = colour.stroke_width((width * self.scale).round().max(1.0) as u32);
+        let style = colour.stroke_width((width * UNITS).round().max(1.0) as u32);
         self.area.draw(&PathElement::new(points, style)).map_err(drawing)
+    }
+
+    /// A dotted line through points.
+    pub fn dotted(&self, points: &[(f64, f64)], colour: RGBColor, width: f64) -> Result<(), ReportError> {
+        super::dashes::dashes(points, 1.5, 3.0).iter().try_for_each(|dash| self.line(dash, colour, width))
     }
 
     /// A filled rectangle between two corners.
@@ -90,33 +71,37 @@ impl<DB: DrawingBackend> Canvas<'_, DB> {
         self.area.draw(&Rectangle::new([self.at(from), self.at(to)], colour.filled())).map_err(drawing)
     }
 
-    /// A marker of radius `r`; open ones are filled with white, so that one below shows at its rim.
-    pub fn marker(
-        &self,
-        shape: Marker,
-        (x, y): (f64, f64),
-        r: f64,
-        colour: RGBColor,
-        open: bool,
-    ) -> Result<(), ReportError> {
-        let outline: Vec<(f64, f64)> = match shape {
+    /// A translucent area inside a closed outline.
+    pub fn band(&self, outline: &[(f64, f64)], colour: RGBColor) -> Result<(), ReportError> {
+        let outline: Vec<_> = outline.iter().map(|&p| self.at(p)).collect();
+        self.area.draw(&Polygon::new(outline, colour.mix(0.18).filled())).map_err(drawing)
+    }
+
+    /// A disc of radius `r`.
+    pub fn dot(&self, (x, y): (f64, f64), r: f64, colour: RGBColor) -> Result<(), ReportError> {
+        let turn = |i: i32| (f64::from(i) / 16.0 * std::f64::consts::TAU).sin_cos();
+        let outline: Vec<_> = (0..16).map(|i| self.at((x + r * turn(i).1, y + r * turn(i).0))).collect();
+        self.area.draw(&Polygon::new(outline, colour.filled())).map_err(drawing)
+    }
+
+    /// A marker of radius `r`: an outline, so that markers that lie over each other all show.
+    pub fn marker(&self, style: Style, (x, y): (f64, f64), r: f64) -> Result<(), ReportError> {
+        let outlines: Vec<Vec<(f64, f64)>> = match style.marker {
             Marker::Circle => {
-                (0..24).map(|i| (f64::from(i) / 24.0 * std::f64::consts::TAU).sin_cos()).map(|(s, c)| (c, s)).collect()
+                vec![(0..=16).map(|i| (f64::from(i) / 16.0 * std::f64::consts::TAU).sin_cos()).collect()]
             }
-            Marker::Square => vec![(-0.88, -0.88), (0.88, -0.88), (0.88, 0.88), (-0.88, 0.88)],
-            Marker::Triangle => vec![(0.0, -1.2), (1.1, 0.8), (-1.1, 0.8)],
-            Marker::Diamond => vec![(0.0, -1.3), (1.1, 0.0), (0.0, 1.3), (-1.1, 0.0)],
-            Marker::Cross => {
-                self.line(&[(x - r, y - r), (x + r, y + r)], colour, 1.6)?;
-                return self.line(&[(x - r, y + r), (x + r, y - r)], colour, 1.6);
-            }
+            Marker::Square => vec![vec![(-0.88, -0.88), (0.88, -0.88), (0.88, 0.88), (-0.88, 0.88), (-0.88, -0.88)]],
+            Marker::Triangle => vec![vec![(0.0, -1.2), (1.1, 0.8), (-1.1, 0.8), (0.0, -1.2)]],
+            Marker::Down => vec![vec![(0.0, 1.2), (1.1, -0.8), (-1.1, -0.8), (0.0, 1.2)]],
+            Marker::Diamond => vec![vec![(0.0, -1.3), (1.1, 0.0), (0.0, 1.3), (-1.1, 0.0), (0.0, -1.3)]],
+            Marker::Cross => vec![vec![(-1.0, -1.0), (1.0, 1.0)], vec![(-1.0, 1.0), (1.0, -1.0)]],
+            Marker::Plus => vec![vec![(-1.2, 0.0), (1.2, 0.0)], vec![(0.0, 1.2), (0.0, -1.2)]],
         };
-        let mut outline: Vec<(f64, f64)> = outline.into_iter().map(|(dx, dy)| (x + r * dx, y + r * dy)).collect();
-        let inside = if open { WHITE } else { colour };
-        let polygon: Vec<_> = outline.iter().map(|&p| self.at(p)).collect();
-        self.area.draw(&Polygon::new(polygon, inside.filled())).map_err(drawing)?;
-        outline.push(outline[0]);
-        self.line(&outline, colour, 1.4)
+        for outline in outlines {
+            let points: Vec<(f64, f64)> = outline.into_iter().map(|(dx, dy)| (x + r * dx, y + r * dy)).collect();
+            self.line(&points, style.colour, LINE)?;
+        }
+        Ok(())
     }
 
     /// A line of text of `size` points; `upwards` turns it by a quarter.
@@ -135,20 +120,23 @@ impl<DB: DrawingBackend> Canvas<'_, DB> {
             Anchor::Centre => (HPos::Center, VPos::Center),
             Anchor::Right => (HPos::Right, VPos::Center),
         };
-        let mut font = FontDesc::new(FontFamily::SansSerif, size * self.scale, FontStyle::Normal);
+        let mut font = FontDesc::new(FontFamily::SansSerif, size * UNITS, FontStyle::Normal);
         if upwards {
             font = font.transform(FontTransform::Rotate270);
         }
         let style = TextStyle::from(font).color(&colour).pos(Pos::new(h, v));
-        self.area.draw(&Text::new(text.to_owned(), self.at(at), style)).map_err(drawing)
+        // XML has no control characters.
+        let text: String = text.chars().filter(|c| !c.is_control()).take(MOST_LETTERS).collect();
+        self.area.draw(&Text::new(text, self.at(at), style)).map_err(drawing)
     }
 }
 
 /// Width of a text in points.
 pub fn text_width(text: &str, size: f64) -> f64 {
     fonts();
-    let font = FontDesc::new(FontFamily::SansSerif, size, FontStyle::Normal);
-    font.box_size(text).map_or(0.6 * size * text.chars().count() as f64, |(width, _)| f64::from(width))
+    // Measured large, since widths are whole numbers.
+    let font = FontDesc::new(FontFamily::SansSerif, size * UNITS, FontStyle::Normal);
+    font.box_size(text).map_or(0.6 * size * text.chars().count() as f64, |(width, _)| f64::from(width) / UNITS)
 }
 
 /// Registers the font once for the whole program.
@@ -160,13 +148,13 @@ fn fonts() {
     });
 }
 
-/// What can be drawn: it knows its size and draws itself on any backend.
+/// What can be drawn: it has a size and draws itself.
 pub trait Drawing {
     /// Width and height in points.
     fn size(&self) -> (f64, f64);
 
     /// Draws on a white canvas of that size.
-    fn draw<DB: DrawingBackend>(&self, canvas: &Canvas<DB>) -> Result<(), ReportError>;
+    fn draw(&self, canvas: &Canvas) -> Result<(), ReportError>;
 }
 
 /// A drawing as SVG.
@@ -176,32 +164,21 @@ pub trait Drawing {
 pub fn to_svg(drawing_of: &impl Drawing) -> Result<String, ReportError> {
     fonts();
     let (width, height) = drawing_of.size();
+    let units = |points: f64| (points * UNITS).ceil() as u32;
     let mut text = String::new();
     {
-        let area = SVGBackend::with_string(&mut text, (width.ceil() as u32, height.ceil() as u32)).into_drawing_area();
+        let area = SVGBackend::with_string(&mut text, (units(width), units(height))).into_drawing_area();
         area.fill(&WHITE).map_err(drawing)?;
-        drawing_of.draw(&Canvas { area: &area, scale: 1.0 })?;
+        drawing_of.draw(&Canvas { area: &area, origin: (0.0, 0.0) })?;
         area.present().map_err(drawing)?;
     }
     // A reader's machine has other fonts than DejaVu; a list of narrow ones keeps texts within their measured width.
     let text = text.replace("font-family=\"sans-serif\"", "font-family=\"DejaVu Sans, Arial, Helvetica, sans-serif\"");
-    Ok(super::compact::compact(&text))
-}
-
-/// A drawing as a PNG file.
-///
-/// # Errors
-/// The backend's own.
-pub fn to_png(drawing_of: &impl Drawing) -> Result<Vec<u8>, ReportError> {
-    fonts();
-    let (width, height) = drawing_of.size();
-    let size = ((width * PNG_SCALE).ceil() as u32, (height * PNG_SCALE).ceil() as u32);
-    let mut pixels = vec![0; 3 * (size.0 * size.1) as usize];
-    {
-        let area = BitMapBackend::with_buffer(&mut pixels, size).into_drawing_area();
-        area.fill(&WHITE).map_err(drawing)?;
-        drawing_of.draw(&Canvas { area: &area, scale: PNG_SCALE })?;
-        area.present().map_err(drawing)?;
-    }
-    super::png::encode(&pixels, size.0, size.1)
+    let text = text.replacen(
+        &format!("width=\"{}\" height=\"{}\"", units(width), units(height)),
+        // Mitre joins would reach far beyond the points of a jagged line.
+        &format!("width=\"{}\" height=\"{}\" stroke-linejoin=\"round\"", width.ceil(), height.ceil()),
+        1,
+    );
+    Ok(theme::themed(&compact::compact(&text)))
 }

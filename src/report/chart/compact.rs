@@ -108,9 +108,22 @@ fn rectangles(out: &mut String, group: &[Element]) {
             None => colours.push((fill, vec![corners])),
         }
     }
+    // The page has a colour that a dark page replaces; pixels keep theirs, and are written so that no rule finds them.
+    let page = group.len() == 1;
     for (fill, corners) in colours {
+        let fill = if page { fill.clone() } else { brief(fill) };
         let _ = write!(out, "<path fill=\"{fill}\" d=\"{}\"/>", path(corners.iter().map(|c| &c[..]), true));
     }
+}
+
+/// A colour in three digits where it has them, in small letters.
+fn brief(colour: &str) -> String {
+    let bytes = colour.as_bytes();
+    let digits: Vec<char> = match bytes.len() {
+        7 if (1..7).step_by(2).all(|i| bytes[i] == bytes[i + 1]) => [1, 3, 5].map(|i| char::from(bytes[i])).to_vec(),
+        _ => colour.chars().skip(1).collect(),
+    };
+    format!("#{}", digits.into_iter().collect::<String>().to_ascii_lowercase())
 }
 
 /// The data of a path: each list of points from its first on, closed where asked. Points that come twice are left out.

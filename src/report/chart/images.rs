@@ -1,18 +1,21 @@
 //! Image charts: a run a row, its input, output and recovered image side by side, as in ANODE's figure 1.
 
-use plotters::prelude::DrawingBackend;
 use plotters::style::RGBColor;
 
 use crate::definition::{Figure, Images};
-use crate::record::{Image, Row, cell};
+use crate::record::{Image, Row};
 use crate::report::ReportError;
-use crate::report::results::{Results, RunResult, matches, shown};
+use crate::report::results::{Results, RunResult, matches};
 
-use super::canvas::{Anchor, Canvas, Drawing, INK, SOFT, text_width};
+use super::canvas::{Anchor, Canvas, Drawing, text_width};
+use super::lines::{named, value_name};
+use super::style::{INK, SOFT};
+use super::text::wrapped;
 
 const SIDE: f64 = 112.0;
 const GAP: f64 = 14.0;
-const HEAD: f64 = 84.0;
+/// The image that has a scale of its own.
+const OUTPUT: &str = "output";
 /// Colour of pixels that are not finite.
 const BROKEN: RGBColor = RGBColor(213, 94, 0);
 /// Grey levels: few enough that runs of equal pixels become one rectangle, more than an eye tells apart here.
@@ -38,25 +41,40 @@ impl ImageChart {
         let mut rows = vec![];
         for run in &results.runs {
             let Some(row) = shown_row(images, run) else { continue };
-            let label = images.series.iter().filter_map(|c| row.get(c).map(cell)).collect::<Vec<_>>().join(", ");
-            let called = |column: &String| {
-                let metric = results.definition.metrics.iter().find(|m| m.column == *column);
-                metric.map_or(column.clone(), |m| m.label.clone())
-            };
-            let notes = images.notes.iter().map(|c| format!("{} = {}", called(c), shown(row.get(c))));
+            let label = named(results, &row, &images.series);
+            let notes = images.notes.iter().map(|c| value_name(results, &row, c));
             let find = |name: &str| run.loaded.images.iter().find(|i| i.name == name).cloned();
             let found = images.columns.iter().map(|c| find(&c.image)).collect();
             rows.push((std::iter::once(label).chain(notes).collect(), found));
         }
         Self {
             title: figure.title.clone(),
-            subtitle: format!(
-                "profile {}; all images in a row share one grey scale, black 0 to white 1, except the output, which has its own",
-                results.profile.name()
-            ),
+            subtitle: format!("Profile {}; {}", results.profile.name(), scale_note(images)),
             columns: images.columns.iter().map(|c| c.label.clone()).collect(),
             rows,
         }
+    }
+
+    /// Every text of the chart.
+    #[cfg(test)]
+    pub fn texts(&self) -> Vec<String> {
+        let rows = self.rows.iter().flat_map(|(lines, _)| lines);
+        [&self.title, &self.subtitle].into_iter().chain(&self.columns).chain(rows).cloned().collect()
+    }
+
+    /// Whether there is something to see.
+    pub fn is_worth_drawing(&self) -> bool {
+        self.rows.iter().any(|(_, images)| images.iter().any(Option::is_some))
+    }
+
+    fn width(&self) -> f64 {
+        (self.label_width() + self.columns.len() as f64 * (SIDE + GAP) + GAP).max(520.0)
+    }
+
+    fn head(&self) -> f64 {
+        let lines = wrapped(&self.title, 16.0, self.width() - 32.0, 3).len() as f64;
+        let notes = wrapped(&self.subtitle, 11.5, self.width() - 32.0, 3).len() as f64;
+        40.0 + 21.0 * lines + 16.0 * notes
     }
 
     fn label_width(&self) -> f64 {
@@ -70,42 +88,48 @@ impl ImageChart {
     }
 }
 
+/// What black and white mean.
+fn scale_note(images: &Images) -> &'static str {
+    if images.columns.iter().any(|c| c.image == OUTPUT) {
+        "grey scale: 0 black, 1 white; the output has its own scale from its minimum to its maximum"
+    } else {
+        "grey scale: 0 black, 1 white"
+    }
+}
+
 impl Drawing for ImageChart {
     fn size(&self) -> (f64, f64) {
-        let width = self.label_width() + self.columns.len() as f64 * (SIDE + GAP) + GAP;
-        let text = text_width(&self.subtitle, 11.5).max(text_width(&self.title, 16.0)) + 32.0;
-        (width.max(text), HEAD + self.rows.len().max(1) as f64 * (SIDE + GAP) + GAP)
+        (self.width(), self.head() + self.rows.len().max(1) as f64 * (SIDE + GAP) + GAP)
     }
 
-    fn draw<DB: DrawingBackend>(&self, canvas: &Canvas<DB>) -> Result<(), ReportError> {
-        canvas.text(&self.title, (16.0, 18.0), 16.0, INK, Anchor::Left, false)?;
-        canvas.text(&self.subtitle, (16.0, 39.0), 11.5, SOFT, Anchor::Left, false)?;
-        if self.rows.is_empty() {
-            return canvas.text("No images yet", (16.0, HEAD + 40.0), 14.0, SOFT, Anchor::Left, false);
+    fn draw(&self, canvas: &Canvas) -> Result<(), ReportError> {
+        let mut y = 18.0;
+        for line in wrapped(&self.title, 16.0, self.width() - 32.0, 3) {
+            canvas.text(&line, (16.0, y), 16.0, INK, Anchor::Left, false)?;
+            y += 21.0;
+        }
+        for line in wrapped(&self.subtitle, 11.5, self.width() - 32.0, 3) {
+            canvas.text(&line, (16.0, y), 11.5, SOFT, Anchor::Left, false)?;
+            y += 16.0;
         }
         let left = self.label_width();
         let column = |i: usize| left + i as f64 * (SIDE + GAP);
         for (i, label) in self.columns.iter().enumerate() {
-            canvas.text(label, (column(i) + SIDE / 2.0, HEAD - 20.0), 12.5, INK, Anchor::Top, false)?;
+            let place = (column(i) + SIDE / 2.0, self.head() - 20.0);
+            canvas.text(label, place, 12.5, INK, Anchor::Top, false)?;
         }
         for (r, (lines, images)) in self.rows.iter().enumerate() {
-            let top = HEAD + r as f64 * (SIDE + GAP);
+            let top = self.head() + r as f64 * (SIDE + GAP);
             let first = top + SIDE / 2.0 - 8.5 * (lines.len() as f64 - 1.0);
             for (n, line) in lines.iter().enumerate() {
                 let colour = if n == 0 { INK } else { SOFT };
                 canvas.text(line, (16.0, first + 17.0 * n as f64), 12.0, colour, Anchor::Left, false)?;
             }
             for (i, image) in images.iter().enumerate() {
+                let middle = (column(i) + SIDE / 2.0, top + SIDE / 2.0);
                 match image {
                     Some(image) => draw_image(canvas, image, (column(i), top))?,
-                    None => canvas.text(
-                        "none",
-                        (column(i) + SIDE / 2.0, top + SIDE / 2.0),
-                        12.0,
-                        SOFT,
-                        Anchor::Centre,
-                        false,
-                    )?,
+                    None => canvas.text("none", middle, 12.0, SOFT, Anchor::Centre, false)?,
                 }
             }
         }
@@ -113,8 +137,8 @@ impl Drawing for ImageChart {
     }
 }
 
-fn draw_image<DB: DrawingBackend>(canvas: &Canvas<DB>, image: &Image, (x0, y0): (f64, f64)) -> Result<(), ReportError> {
-    let own_scale = image.name == "output";
+fn draw_image(canvas: &Canvas, image: &Image, (x0, y0): (f64, f64)) -> Result<(), ReportError> {
+    let own_scale = image.name == OUTPUT;
     let finite = || image.pixels.iter().flatten().copied();
     let (low, high) = if own_scale {
         finite().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), x| (l.min(x), h.max(x)))

@@ -1,12 +1,17 @@
-//! Charts by plotters: the same drawing as SVG and as PNG.
+//! Charts by plotters as SVG, and as PNG from that very SVG.
 
 mod canvas;
 mod compact;
+mod dashes;
 mod images;
 mod lines;
 mod png;
+mod raster;
 mod scale;
 mod schedules;
+mod style;
+mod text;
+mod theme;
 
 use std::path::{Path, PathBuf};
 
@@ -15,7 +20,9 @@ use crate::gradient::Method;
 
 use super::ReportError;
 use super::results::{Results, RunResult};
-use canvas::{to_png, to_svg};
+use canvas::to_svg;
+use raster::to_png;
+pub use theme::{dark_rules, plain};
 
 /// A chart, drawn.
 pub struct Chart {
@@ -29,6 +36,23 @@ pub struct Chart {
     pub pixels: Vec<u8>,
     /// What it shows, for readers who do not see it.
     pub description: String,
+    /// The same in pieces, for a page that sets them itself; `None` for a chart that stays in one.
+    pub pieces: Option<Pieces>,
+}
+
+/// A chart in pieces that a page can set beside or below each other.
+#[derive(Clone, Debug)]
+pub struct Pieces {
+    /// Title.
+    pub title: String,
+    /// Profile, seeds, and what a point is.
+    pub subtitle: String,
+    /// Notes below.
+    pub notes: Vec<String>,
+    /// The panels, each an SVG.
+    pub panels: Vec<String>,
+    /// The legend, an SVG, if the panels do not have their own.
+    pub legend: Option<String>,
 }
 
 /// A checkpoint schedule as SVG.
@@ -36,7 +60,7 @@ pub struct Chart {
 /// # Errors
 /// The backend's own.
 pub fn schedule_svg(method: Method, steps: usize) -> Result<String, ReportError> {
-    to_svg(&schedules::ScheduleChart::new(format!("{method}, {steps} steps"), steps, [method]))
+    to_svg(&schedules::ScheduleChart::new(format!("{}, {steps} steps", schedules::called(method)), steps, [method]))
 }
 
 /// Whether a figure of the results' experiment shows images of a run.
@@ -51,27 +75,127 @@ pub fn shows_steps(figure: &Figure) -> bool {
     matches!(&figure.draw, FigureKind::Lines(lines) if lines.source == Source::Steps)
 }
 
-/// Draws a figure for the files `<experiment>-<figure>.<profile>.svg` and `.png` of a folder.
+/// Draws a figure for the files `<experiment>-<figure>.<profile>.svg` and `.png` of a folder; `None` where there is too little to
+/// see: no image, or a single place on the horizontal axis.
 ///
 /// # Errors
 /// The backend's own.
-pub fn draw(figure: &Figure, results: &Results, folder: &Path) -> Result<Chart, ReportError> {
+pub fn draw(figure: &Figure, results: &Results, folder: &Path) -> Result<Option<Chart>, ReportError> {
     let stem = format!("{}-{}.{}", results.definition.id, figure.id, results.profile.name());
     let (svg, png) = (folder.join(format!("{stem}.svg")), folder.join(format!("{stem}.png")));
-    let both = |text, pixels, description| Chart { svg, png, text, pixels, description };
+    let chart = |text: String, description| -> Result<Chart, ReportError> {
+        let pixels = to_png(&text)?;
+        Ok(Chart { svg, png, text, pixels, description, pieces: None })
+    };
     Ok(match &figure.draw {
         FigureKind::Lines(lines) => {
-            let chart = lines::LineChart::new(figure, lines, results);
-            both(to_svg(&chart)?, to_png(&chart)?, chart.description())
+            let drawn = lines::LineChart::new(figure, lines, results);
+            if !drawn.is_worth_drawing() {
+                return Ok(None);
+            }
+            let whole = chart(to_svg(&drawn)?, drawn.description())?;
+            Some(Chart { pieces: Some(pieces(&drawn)?), ..whole })
         }
         FigureKind::Images(images) => {
-            let chart = images::ImageChart::new(figure, images, results);
-            both(to_svg(&chart)?, to_png(&chart)?, chart.description())
+            let drawn = images::ImageChart::new(figure, images, results);
+            if !drawn.is_worth_drawing() {
+                return Ok(None);
+            }
+            Some(chart(to_svg(&drawn)?, drawn.description())?)
         }
-        FigureKind::Schedules(drawn) => {
-            let methods = drawn.methods.iter().filter_map(|name| name.as_str().parse().ok());
-            let chart = schedules::ScheduleChart::new(figure.title.clone(), drawn.steps, methods);
-            both(to_svg(&chart)?, to_png(&chart)?, chart.description())
+        FigureKind::Schedules(schedules) => {
+            let methods = schedules.methods.iter().filter_map(|name| name.as_str().parse().ok());
+            let drawn = schedules::ScheduleChart::new(figure.title.clone(), schedules.steps, methods);
+            Some(chart(to_svg(&drawn)?, drawn.description())?)
         }
     })
+}
+
+fn pieces(chart: &lines::LineChart) -> Result<Pieces, ReportError> {
+    let (title, subtitle, notes) = chart.words();
+    Ok(Pieces {
+        title: title.to_owned(),
+        subtitle: subtitle.to_owned(),
+        notes: notes.to_vec(),
+        panels: chart.parts().map(|panel| to_svg(&panel)).collect::<Result<_, _>>()?,
+        legend: chart.own_legend().map(|legend| to_svg(&legend)).transpose()?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Map, Value};
+
+    use crate::definition::{Definition, Profile, all_labels, load_all};
+    use crate::report::results::From;
+    use crate::report::{Contents, Inputs};
+
+    /// No input can be read, so that every record with a fitting id counts.
+    #[derive(Debug)]
+    struct NoInputs;
+
+    impl Inputs for NoInputs {
+        fn digests(&self, _: &Definition, _: &Map<String, Value>, _: bool) -> Option<Map<String, Value>> {
+            None
+        }
+    }
+
+    /// Names that are no words of English: a reader must not meet them.
+    fn raw(name: &str) -> bool {
+        let abbreviations =
+            ["euler", "heun", "relu", "rk", "ode", "sqnxt", "alexnet", "rda", "f32", "f64", "dtype", "vjps"];
+        name.contains(['_', '.', '-', ':']) || abbreviations.contains(&name)
+    }
+
+    #[test]
+    fn no_chart_of_the_papers_shows_a_raw_name_or_more_than_six_lines_in_a_panel() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let (loaded, faults) = load_all(&root.join("experiments"));
+        assert!(faults.is_empty(), "{faults:?}");
+        let labels = all_labels();
+        let raw: Vec<&str> =
+            labels.iter().map(|(column, value, _)| value.unwrap_or(column)).filter(|n| raw(n)).collect();
+        let mut seen = 0;
+        let definitions: Vec<Definition> = loaded.into_iter().map(|one| one.definition).collect();
+        let contents = Contents {
+            experiments: &definitions,
+            not_run: &[],
+            results: &root.join("results"),
+            figures: &root.join("figures"),
+            others: &[],
+            inputs: &NoInputs,
+            device: None,
+        };
+        for definition in &definitions {
+            for profile in [Profile::Standard, Profile::Quick] {
+                let results = Results::read(definition, profile, contents, From::Archives).unwrap();
+                if results.runs.is_empty() {
+                    continue;
+                }
+                for figure in &definition.figures {
+                    let (texts, most) = match &figure.draw {
+                        FigureKind::Lines(lines) => {
+                            let chart = lines::LineChart::new(figure, lines, &results);
+                            (chart.texts(), chart.most_series())
+                        }
+                        FigureKind::Images(images) => (images::ImageChart::new(figure, images, &results).texts(), 0),
+                        FigureKind::Schedules(drawn) => {
+                            let methods = drawn.methods.iter().filter_map(|name| name.as_str().parse().ok());
+                            (schedules::ScheduleChart::new(figure.title.clone(), drawn.steps, methods).texts(), 0)
+                        }
+                    };
+                    let at = format!("{}-{} {}", definition.id, figure.id, profile.name());
+                    assert!(most <= lines::MOST_SERIES, "{at}: {most} lines in a panel");
+                    for text in &texts {
+                        let word = |w: &str| w.trim_matches(|c: char| !c.is_alphanumeric()).to_owned();
+                        let found = text.split_whitespace().map(word).find(|w| raw.contains(&w.as_str()));
+                        assert!(found.is_none(), "{at}: `{}` in `{text}`", found.unwrap_or_default());
+                        seen += 1;
+                    }
+                }
+            }
+        }
+        assert!(seen > 100, "{seen} texts");
+    }
 }

@@ -1,11 +1,14 @@
 //! Checkpoint schedules over time: states from left to right, time downwards, a bar for the life of each snapshot.
 
-use plotters::prelude::DrawingBackend;
+use plotters::style::RGBColor;
 
+use crate::definition::value_label;
 use crate::gradient::{Method, Timeline, Work, timeline};
 use crate::report::ReportError;
 
-use super::canvas::{Anchor, COLOURS, Canvas, Drawing, GRID, INK, Marker, SOFT, text_width};
+use super::canvas::{Anchor, Canvas, Drawing, text_width};
+use super::style::{COLOURS, GRID, INK, PALE, SOFT};
+use super::text::shortened;
 
 const LEFT: f64 = 46.0;
 const GAP: f64 = 34.0;
@@ -32,8 +35,20 @@ impl ScheduleChart {
 
     /// A sentence for readers who do not see the chart.
     pub fn description(&self) -> String {
-        let panels: Vec<String> = self.panels.iter().map(|(m, line)| format!("{m}: {}", counts(line))).collect();
+        let panels: Vec<String> =
+            self.panels.iter().map(|(m, line)| format!("{}: {}", called(*m), counts(line))).collect();
         format!("{}: {}", self.title, panels.join("; "))
+    }
+
+    /// Every text of the chart.
+    #[cfg(test)]
+    pub fn texts(&self) -> Vec<String> {
+        self.panels.iter().map(|(method, _)| called(*method)).chain([self.title.clone()]).collect()
+    }
+
+    /// The title, of bounded width.
+    fn heading(&self) -> String {
+        shortened(&self.title, 16.0, 1000.0)
     }
 
     fn panel_width(&self) -> f64 {
@@ -52,6 +67,12 @@ impl ScheduleChart {
     }
 }
 
+/// A method as a person calls it.
+pub fn called(method: Method) -> String {
+    let name = method.to_string();
+    value_label("method", &name).unwrap_or(name)
+}
+
 /// Plain steps and the most snapshots alive.
 fn counts(line: &Timeline) -> String {
     let plain: usize = line.strokes.iter().filter(|s| s.work == Work::Plain).map(|s| s.from.abs_diff(s.to)).sum();
@@ -65,11 +86,11 @@ impl Drawing for ScheduleChart {
     fn size(&self) -> (f64, f64) {
         let panels = self.panels.len().max(1) as f64;
         let width = LEFT + panels * (self.panel_width() + GAP);
-        (width.max(text_width(&self.title, 16.0) + 32.0).max(430.0), self.bottom() + FOOT)
+        (width.max(text_width(&self.heading(), 16.0) + 32.0).max(430.0), self.bottom() + FOOT)
     }
 
-    fn draw<DB: DrawingBackend>(&self, canvas: &Canvas<DB>) -> Result<(), ReportError> {
-        canvas.text(&self.title, (16.0, 18.0), 16.0, INK, Anchor::Left, false)?;
+    fn draw(&self, canvas: &Canvas) -> Result<(), ReportError> {
+        canvas.text(&self.heading(), (16.0, 18.0), 16.0, INK, Anchor::Left, false)?;
         let mut x = 16.0;
         for (label, work) in [("plain step", Work::Plain), ("taped", Work::Taped), ("reversed", Work::Reversed)] {
             let (colour, width) = look(work);
@@ -77,8 +98,8 @@ impl Drawing for ScheduleChart {
             canvas.text(label, (x + 26.0, 42.0), 11.5, INK, Anchor::Left, false)?;
             x += 44.0 + text_width(label, 11.5);
         }
-        canvas.line(&[(x, 42.0), (x + 20.0, 42.0)], SNAPSHOT, 4.0)?;
-        canvas.marker(Marker::Circle, (x, 42.0), 3.6, INK, false)?;
+        canvas.line(&[(x, 42.0), (x + 20.0, 42.0)], PALE, 4.0)?;
+        canvas.dot((x, 42.0), 3.6, INK)?;
         canvas.text("snapshot while it lives", (x + 26.0, 42.0), 11.5, INK, Anchor::Left, false)?;
         canvas.text("time", (16.0, (HEAD + self.bottom()) / 2.0), 12.0, SOFT, Anchor::Centre, true)?;
         for (i, (method, line)) in self.panels.iter().enumerate() {
@@ -89,28 +110,20 @@ impl Drawing for ScheduleChart {
     }
 }
 
-const SNAPSHOT: plotters::style::RGBColor = plotters::style::RGBColor(176, 180, 186);
-
 /// Colour and width of a stroke.
-fn look(work: Work) -> (plotters::style::RGBColor, f64) {
+fn look(work: Work) -> (RGBColor, f64) {
     match work {
-        Work::Plain => (COLOURS[0], 1.6),
-        Work::Taped => (COLOURS[2], 3.0),
-        Work::Reversed => (COLOURS[1], 1.6),
+        Work::Plain => (COLOURS[0].1, 1.6),
+        Work::Taped => (COLOURS[2].1, 3.0),
+        Work::Reversed => (COLOURS[1].1, 1.6),
     }
 }
 
 impl ScheduleChart {
-    fn panel<DB: DrawingBackend>(
-        &self,
-        canvas: &Canvas<DB>,
-        left: f64,
-        method: Method,
-        line: &Timeline,
-    ) -> Result<(), ReportError> {
+    fn panel(&self, canvas: &Canvas, left: f64, method: Method, line: &Timeline) -> Result<(), ReportError> {
         let x = |state: usize| left + self.panel_width() * state as f64 / self.steps.max(1) as f64;
         let y = |time: usize| HEAD + self.unit() * time as f64;
-        canvas.text(&method.to_string(), (left, 72.0), 13.0, INK, Anchor::Left, false)?;
+        canvas.text(&called(method), (left, 72.0), 13.0, INK, Anchor::Left, false)?;
         canvas.text(&counts(line), (left, 90.0), 11.0, SOFT, Anchor::Left, false)?;
         let end = y(line.duration);
         for state in 0..=self.steps {
@@ -124,7 +137,7 @@ impl ScheduleChart {
         let middle = left + self.panel_width() / 2.0;
         canvas.text("state", (middle, self.bottom() + 24.0), 11.0, SOFT, Anchor::Top, false)?;
         for life in &line.lives {
-            canvas.line(&[(x(life.state), y(life.from)), (x(life.state), y(life.to))], SNAPSHOT, 4.0)?;
+            canvas.line(&[(x(life.state), y(life.from)), (x(life.state), y(life.to))], PALE, 4.0)?;
         }
         for stroke in &line.strokes {
             let (colour, width) = look(stroke.work);
@@ -132,7 +145,7 @@ impl ScheduleChart {
             canvas.line(&[(x(stroke.from), y(stroke.at)), (x(stroke.to), y(after))], colour, width)?;
         }
         for life in &line.lives {
-            canvas.marker(Marker::Circle, (x(life.state), y(life.from)), 3.0, INK, false)?;
+            canvas.dot((x(life.state), y(life.from)), 3.0, INK)?;
         }
         Ok(())
     }

@@ -1,0 +1,381 @@
+//! Line charts: a panel for each value of a column or each selection of rows, a line for each series, the spread over seeds, and
+//! the paper's numbers beside them.
+
+mod draw;
+mod frame;
+mod names;
+mod published;
+mod series;
+
+use std::collections::BTreeSet;
+
+use crate::definition::{EPOCHS_DONE, Figure, Filter, Lines, PanelRows, Scale, Source, Wanted, value_label};
+use crate::record::{Row, cell};
+use crate::report::results::{Results, as_number, matches, short};
+
+use super::scale::AxisScale;
+use super::style::{Style, styles};
+use names::Names;
+pub use names::{named, of_value as value_name};
+use published::Published;
+use series::{MOST_POINTS, Point};
+
+/// Most lines of a panel; more are spread over several.
+pub const MOST_SERIES: usize = 6;
+
+/// A line with its points.
+struct Series {
+    /// Place among the names of the chart.
+    name: usize,
+    points: Vec<Point>,
+    theory: Vec<(f64, f64)>,
+    slope: Option<f64>,
+}
+
+/// A panel with its lines.
+struct Panel {
+    title: Option<String>,
+    y: AxisScale,
+    series: Vec<Series>,
+    published: Vec<Published>,
+    /// Digitised points of the paper, by the name of their series.
+    reference: Vec<(usize, Vec<(f64, f64)>)>,
+}
+
+/// A chart ready to be drawn.
+pub struct LineChart {
+    title: String,
+    subtitle: String,
+    notes: Vec<String>,
+    labels: [String; 2],
+    x: AxisScale,
+    panels: Vec<Panel>,
+    /// Names of lines that are zero at every point of a logarithmic axis, and are not drawn.
+    zero: Vec<String>,
+    thresholds: Vec<(f64, String)>,
+    names: Vec<String>,
+    styles: Vec<Style>,
+    /// Lines of training steps have bands and no markers.
+    continuous: bool,
+    /// A legend below each panel, with slopes, instead of one below the chart.
+    slopes: bool,
+}
+
+/// A row with its place.
+struct Placed<'a> {
+    row: &'a Row,
+    name: usize,
+    x: f64,
+    y: f64,
+}
+
+impl LineChart {
+    /// The chart of a figure over results.
+    pub fn new(figure: &Figure, lines: &Lines, results: &Results) -> Self {
+        let rows = match lines.source {
+            Source::Rows => results.rows(),
+            Source::Steps => results.steps_drawn(),
+        };
+        let (x_axis, y_axis) = (names::axis(&lines.x, results), names::axis(&lines.y, results));
+        let x_of = |row: &Row| match as_number(row.get(&lines.x.column)) {
+            None if lines.x.column == EPOCHS_DONE => series::epochs(row),
+            x => x.map(|x| x / x_axis.per_unit),
+        };
+        let y_of = |row: &Row, column: &str| as_number(row.get(column)).map(|y| y / y_axis.per_unit);
+        let chosen: Vec<&Row> = rows.iter().filter(|row| matches(row, &lines.filter)).collect();
+        let mut names = Names::new(lines, results, &chosen);
+        let mut placed: Vec<Placed> = vec![];
+        for row in chosen {
+            if let (Some(x), Some(y)) = (x_of(row), y_of(row, &lines.y.column)) {
+                placed.push(Placed { row, name: names.of(row), x, y });
+            }
+        }
+        let continuous = lines.source == Source::Steps && longest(&placed) > MOST_POINTS;
+        let log = lines.y.scale == Scale::Log;
+        let y_scale = AxisScale::new(lines.y.scale, std::iter::empty());
+        let mut zero: Vec<String> = vec![];
+        let range = placed.iter().fold([f64::INFINITY, f64::NEG_INFINITY], |[l, h], p| [l.min(p.x), h.max(p.x)]);
+        let mut panels = vec![];
+        for (title, filter) in panel_filters(lines, results, &placed) {
+            let mine: Vec<&Placed> = placed.iter().filter(|p| matches(p.row, &filter)).collect();
+            let of_name = |name: usize| {
+                let own: Vec<&&Placed> = mine.iter().filter(|p| p.name == name).collect();
+                let pairs = if continuous {
+                    let steps: Vec<_> = own.iter().map(|p| (series::seed(p.row), p.x, p.y)).collect();
+                    series::in_parts(&steps, range, MOST_POINTS, log)
+                } else {
+                    own.iter().map(|p| (p.x, p.y)).collect()
+                };
+                let points = series::over_seeds(pairs, log);
+                let theory = lines.theory.as_ref().map(|column| {
+                    let pairs = own.iter().filter_map(|p| Some((p.x, y_of(p.row, column)?)));
+                    series::over_seeds(pairs.collect(), log).iter().map(|p| (p.x, p.y)).collect()
+                });
+                let slope = lines.slope_over.and_then(|over| series::slope(&points, over));
+                Series { name, points, theory: theory.unwrap_or_default(), slope }
+            };
+            let found = (0..names.all.len()).map(of_name).filter(|s: &Series| !s.points.is_empty());
+            let is_zero = |s: &Series| s.points.iter().all(|p| p.y == 0.0 && y_scale.is_off(p.y));
+            let (none, series): (Vec<Series>, Vec<Series>) = found.partition(is_zero);
+            zero.extend(none.into_iter().map(|s| names.all[s.name].clone()));
+            let published = published::beside(lines, results, &mine, y_axis.per_unit);
+            let reference = published::digitised(lines, &mine, y_axis.per_unit);
+            panels.extend(split(Panel { title, y: y_scale.clone(), series, published, reference }));
+        }
+        let styles = styles(&names.all);
+        let mut chart = Self {
+            title: figure.title.clone(),
+            subtitle: String::new(),
+            notes: vec![],
+            labels: [x_axis.label, y_axis.label],
+            x: AxisScale::new(lines.x.scale, std::iter::empty()),
+            panels,
+            zero,
+            thresholds: lines.thresholds.iter().map(|t| (t.y / y_axis.per_unit, t.label.clone())).collect(),
+            names: names.all,
+            styles,
+            continuous,
+            slopes: lines.slope_over.is_some(),
+        };
+        chart.scale(lines);
+        chart.subtitle = chart.spread(results, log);
+        chart.notes = chart.footnotes(lines);
+        chart
+    }
+
+    /// Whether there is something to see: a line of two points at least, or points at two places.
+    pub fn is_worth_drawing(&self) -> bool {
+        let mut xs: Vec<f64> =
+            self.panels.iter().flat_map(|p| &p.series).flat_map(|s| &s.points).map(|p| p.x).collect();
+        xs.sort_by(f64::total_cmp);
+        xs.dedup();
+        xs.len() > 1
+    }
+
+    /// Most lines of a panel.
+    #[cfg(test)]
+    pub fn most_series(&self) -> usize {
+        self.panels.iter().map(|p| p.series.len()).max().unwrap_or(0)
+    }
+
+    /// Every text of the chart.
+    #[cfg(test)]
+    pub fn texts(&self) -> Vec<String> {
+        let panels = self.panels.iter().filter_map(|p| p.title.clone());
+        let thresholds = self.thresholds.iter().map(|(_, label)| label.clone());
+        let fixed = [&self.title, &self.subtitle, &self.labels[0], &self.labels[1]];
+        let all = fixed.into_iter().chain(&self.names).chain(&self.notes).cloned();
+        all.chain(panels).chain(thresholds).collect()
+    }
+
+    fn scale(&mut self, lines: &Lines) {
+        let points = self.panels.iter().flat_map(|p| &p.series).flat_map(|s| &s.points).map(|p| p.x);
+        let digitised = self.panels.iter().flat_map(|p| &p.reference).flat_map(|(_, points)| points).map(|p| p.0);
+        self.x = AxisScale::new(lines.x.scale, points.chain(digitised));
+        let thresholds = self.thresholds.iter().map(|(y, _)| *y);
+        let each: Vec<Vec<f64>> = self.panels.iter().map(|p| p.heights().chain(thresholds.clone()).collect()).collect();
+        for (i, panel) in self.panels.iter_mut().enumerate() {
+            let shown = if lines.own_y { &each[i..=i] } else { &each[..] };
+            panel.y = AxisScale::new(lines.y.scale, shown.iter().flatten().copied());
+        }
+    }
+
+    /// Names of lines that are drawn.
+    fn drawn(&self) -> impl Iterator<Item = usize> {
+        let has = |name: usize| {
+            let of = |p: &Panel| p.series.iter().any(|s| s.name == name) || p.reference.iter().any(|r| r.0 == name);
+            self.panels.iter().any(of)
+        };
+        (0..self.names.len()).filter(move |name| has(*name))
+    }
+
+    /// Profile, seeds, and what a point is.
+    fn spread(&mut self, results: &Results, log: bool) -> String {
+        let counts = |panel: &Panel| {
+            let all = panel.series.iter().flat_map(|s| &s.points).map(|p| p.count);
+            all.fold((usize::MAX, 0), |(a, b), n| (a.min(n), b.max(n)))
+        };
+        let each: Vec<(usize, usize)> = self.panels.iter().filter(|p| !p.series.is_empty()).map(counts).collect();
+        let uniform = each.windows(2).all(|pair| pair[0] == pair[1]);
+        let seeds = |(least, most): (usize, usize)| match (least, most) {
+            (1, 1) => "1 seed".to_owned(),
+            (a, b) if a == b => format!("{a} seeds"),
+            (a, b) => format!("{a} to {b} seeds"),
+        };
+        let data: Vec<String> = data_sets(results);
+        let several = each.iter().any(|(_, most)| *most > 1);
+        let centre = if log { "median" } else { "mean" };
+        let mut parts = data;
+        match each.first() {
+            Some(&first) if uniform && several => parts.push(format!("{centre} of {}", seeds(first))),
+            // What is computed once has no seed worth a word.
+            Some(&first) if uniform && !parts.is_empty() => parts.push(seeds(first)),
+            Some(_) if several => parts.push(format!("{centre} over seeds")),
+            _ => {}
+        }
+        if !uniform {
+            for panel in &mut self.panels {
+                let count = seeds(counts(panel));
+                panel.title = Some(panel.title.take().map_or(count.clone(), |title| format!("{title} ({count})")));
+            }
+        }
+        if several {
+            let what = if self.continuous { "bands" } else { "bars" };
+            parts.push(format!("{what}: minimum to maximum"));
+        }
+        if self.continuous {
+            parts.push(format!("each point: {centre} of the steps in 1/{MOST_POINTS} of the run"));
+        }
+        let profile = results.profile.name();
+        std::iter::once(format!("Profile {profile}")).chain(parts).collect::<Vec<_>>().join("; ")
+    }
+
+    fn footnotes(&self, lines: &Lines) -> Vec<String> {
+        let mut notes = vec![];
+        if !self.zero.is_empty() {
+            let names = self.zero.iter().collect::<BTreeSet<_>>().into_iter().cloned().collect::<Vec<_>>().join("; ");
+            notes.push(format!("Exactly zero everywhere, so not on the logarithmic axis: {names}."));
+        }
+        let points =
+            || self.panels.iter().flat_map(|p| p.series.iter().flat_map(|s| &s.points).map(move |point| (p, point)));
+        let missing = points().filter(|(panel, p)| self.x.is_off(p.x) || panel.y.is_off(p.y)).count();
+        if missing > 0 {
+            let verb = if missing == 1 { "point is" } else { "points are" };
+            notes.push(format!("{missing} {verb} not drawn: zero or not finite."));
+        }
+        if !self.continuous && points().any(|(panel, p)| panel.y.is_off(p.low) && !panel.y.is_off(p.y)) {
+            notes.push("Bars that end at the lower edge reach zero.".into());
+        }
+        for (one, other) in self.coinciding() {
+            notes.push(format!("Identical wherever both are drawn: {} and {}.", self.names[one], self.names[other]));
+        }
+        if lines.theory.is_some() {
+            notes.push("Thin lines: theory.".into());
+        }
+        notes.extend(published::notes(lines, &self.panels));
+        notes
+    }
+
+    /// Pairs of lines that have the same points in every panel that has both.
+    fn coinciding(&self) -> Vec<(usize, usize)> {
+        let mut pairs = vec![];
+        for one in 0..self.names.len() {
+            for other in one + 1..self.names.len() {
+                let both: Vec<(&Series, &Series)> = self
+                    .panels
+                    .iter()
+                    .filter_map(|p| {
+                        let find = |name| p.series.iter().find(|s| s.name == name);
+                        Some((find(one)?, find(other)?))
+                    })
+                    .collect();
+                let same = |(a, b): &(&Series, &Series)| a.points == b.points;
+                if !both.is_empty() && both.iter().all(same) {
+                    pairs.push((one, other));
+                }
+            }
+        }
+        pairs
+    }
+
+    /// A sentence for readers who do not see the chart.
+    pub fn description(&self) -> String {
+        let series = self.names.iter().filter(|n| !n.is_empty()).cloned().collect::<Vec<_>>().join("; ");
+        let range = |points: Vec<f64>| {
+            let finite = points.into_iter().filter(|x| x.is_finite());
+            let (low, high) = finite.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), x| (l.min(x), h.max(x)));
+            if low > high { "nothing".to_owned() } else { format!("{} to {}", short(low), short(high)) }
+        };
+        let all = || self.panels.iter().flat_map(|p| &p.series).flat_map(|s| &s.points);
+        let (x, y) = (range(all().map(|p| p.x).collect()), range(all().map(|p| p.y).collect()));
+        let lines = if series.is_empty() { String::new() } else { format!("; lines: {series}") };
+        format!("{}: {} ({y}) against {} ({x}){lines}", self.title, self.labels[1], self.labels[0])
+    }
+}
+
+impl Panel {
+    /// Every y that is drawn.
+    fn heights(&self) -> impl Iterator<Item = f64> {
+        let points = self.series.iter().flat_map(|s| &s.points).flat_map(|p| [p.y, p.low, p.high]);
+        let theory = self.series.iter().flat_map(|s| &s.theory).map(|p| p.1);
+        let digitised = self.reference.iter().flat_map(|(_, points)| points).map(|p| p.1);
+        points.chain(theory).chain(digitised).chain(self.published.iter().flat_map(|p| p.range))
+    }
+}
+
+/// The greatest number of rows that one run has in a line.
+fn longest(placed: &[Placed]) -> usize {
+    let mut counts = std::collections::HashMap::new();
+    for p in placed {
+        *counts.entry((p.name, series::seed(p.row))).or_insert(0) += 1;
+    }
+    counts.into_values().max().unwrap_or(0)
+}
+
+/// The data sets that the runs were trained on.
+fn data_sets(results: &Results) -> Vec<String> {
+    let mut found: Vec<String> = vec![];
+    for run in &results.runs {
+        if let Some(data) = run.loaded.rows.first().and_then(|row| row.get("data")) {
+            let text = cell(data);
+            let name = value_label("data", &text).unwrap_or(text);
+            if !found.contains(&name) {
+                found.push(name);
+            }
+        }
+    }
+    found
+}
+
+/// The panels: their titles, and which rows each has.
+fn panel_filters(lines: &Lines, results: &Results, placed: &[Placed]) -> Vec<(Option<String>, Filter)> {
+    let mut each: Vec<(Option<String>, Filter)> = vec![(None, Filter::new())];
+    if let Some(column) = &lines.panel {
+        each.clear();
+        for p in placed {
+            let value = p.row.get(column).cloned().unwrap_or_default();
+            let filter = Filter::from([(column.clone(), Wanted::One(value))]);
+            if !each.iter().any(|(_, other)| *other == filter) {
+                each.push((Some(names::of_value(results, p.row, column)), filter));
+            }
+        }
+    }
+    if lines.panels.is_empty() {
+        return each;
+    }
+    let of = |(title, filter): &(Option<String>, Filter)| -> Vec<(Option<String>, Filter)> {
+        let join = |own: &PanelRows| {
+            let both = filter.clone().into_iter().chain(own.filter.clone()).collect();
+            (Some(title.iter().chain([&own.title]).cloned().collect::<Vec<_>>().join(", ")), both)
+        };
+        lines.panels.iter().map(join).collect()
+    };
+    each.iter().flat_map(of).collect()
+}
+
+/// A panel as several of at most [`MOST_SERIES`] lines.
+fn split(panel: Panel) -> Vec<Panel> {
+    if panel.series.len() <= MOST_SERIES {
+        return vec![panel];
+    }
+    let Panel { title, y, series, published, reference } = panel;
+    let parts = series.len().div_ceil(MOST_SERIES);
+    // Parts of about the same size.
+    let size = series.len().div_ceil(parts);
+    let mut rest = series.into_iter().peekable();
+    let mut found = vec![];
+    while rest.peek().is_some() {
+        let number = found.len() + 1;
+        let part = format!("{number} of {parts}");
+        let title = title.as_ref().map_or(part.clone(), |title| format!("{title}, {part}"));
+        let series: Vec<Series> = rest.by_ref().take(size).collect();
+        let has = |name: usize| series.iter().any(|s| s.name == name);
+        let published = published.iter().filter(|p| p.name.is_some_and(has)).cloned().collect();
+        let reference = reference.iter().filter(|(name, _)| has(*name)).cloned().collect();
+        found.push(Panel { title: Some(title), y: y.clone(), series, published, reference });
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,86 @@
+//! What lines, panels and axes are called.
+
+use serde_json::Value;
+
+use crate::definition::{Axis, Lines, assignment, heading, run_label, value_label};
+use crate::record::{Row, cell};
+use crate::report::results::{Results, shown};
+
+/// An axis for a reader.
+pub struct AxisName {
+    /// Label with unit.
+    pub label: String,
+    /// What one unit is in the numbers of the column.
+    pub per_unit: f64,
+}
+
+/// The label that the figure, the experiment or the program has for an axis.
+pub fn axis(axis: &Axis, results: &Results) -> AxisName {
+    match &axis.label {
+        Some(label) => AxisName { label: label.clone(), per_unit: 1.0 },
+        None => {
+            let heading = results.definition.heading(&axis.column);
+            AxisName { label: heading.to_string(), per_unit: heading.per_unit }
+        }
+    }
+}
+
+/// The names of a chart's lines, in the order in which they are found.
+pub struct Names<'a> {
+    /// The names.
+    pub all: Vec<String>,
+    series: Vec<String>,
+    results: &'a Results<'a>,
+}
+
+impl<'a> Names<'a> {
+    /// No names yet. Of the columns that name a line, those count that differ between `rows`, or all where none does.
+    pub fn new(lines: &Lines, results: &'a Results<'a>, rows: &[&Row]) -> Self {
+        let differs = |column: &&String| rows.iter().any(|row| row.get(*column) != rows[0].get(*column));
+        let varying: Vec<String> = lines.series.iter().filter(differs).cloned().collect();
+        Self { all: vec![], series: if varying.is_empty() { lines.series.clone() } else { varying }, results }
+    }
+
+    /// The place of the name of a row's line.
+    pub fn of(&mut self, row: &Row) -> usize {
+        let name = named(self.results, row, &self.series);
+        self.all.iter().position(|other| *other == name).unwrap_or_else(|| {
+            self.all.push(name);
+            self.all.len() - 1
+        })
+    }
+}
+
+/// What a person calls the rows that `columns` tell apart.
+pub fn named(results: &Results, row: &Row, columns: &[String]) -> String {
+    let setting = |column: &str| row.get(column).map(cell);
+    let asked = |column: &str| columns.iter().any(|c| c == column);
+    let run = run_label(setting).filter(|_| asked("form") || (asked("method") && row.contains_key("form")));
+    let (name, covered) = run.map_or((None, vec![]), |(name, covered)| (Some(name.to_owned()), covered));
+    // A setting that is as always needs no mention beside a name.
+    let called = name.is_some();
+    let plain = |column: &&String| called && matches!(row.get(*column), None | Some(Value::Null | Value::Bool(false)));
+    let rest = columns.iter().filter(|c| !covered.contains(&c.as_str())).filter(|c| !plain(c));
+    let rest = rest.map(|column| of_value(results, row, column)).filter(|text| !text.is_empty());
+    name.into_iter().chain(rest).collect::<Vec<_>>().join(", ")
+}
+
+/// A value with its column, as a reader says it; empty where there is none.
+pub fn of_value(results: &Results, row: &Row, column: &str) -> String {
+    let value = match row.get(column) {
+        // A setting that is left out is off, if it has a name for that.
+        None | Some(Value::Null) => return value_label(column, "false").unwrap_or_default(),
+        Some(value) => value,
+    };
+    let (text, short) = (cell(value), shown(Some(value)));
+    let own = results.definition.heading(column).name;
+    if value_label(column, &text).is_none() && own != heading(column).name {
+        return format!("{own} {short}");
+    }
+    // 100.0 is called as 100 is.
+    let text = if value_label(column, &text).is_some() { text } else { short.clone() };
+    match value {
+        Value::String(text) if value_label(column, text).is_none() => text.clone(),
+        _ => assignment(column, &text, &short),
+    }
+}

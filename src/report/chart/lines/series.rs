@@ -1,0 +1,126 @@
+//! From rows to points: one for each x, over the seeds.
+
+use std::collections::BTreeSet;
+
+use crate::record::{Row, cell};
+use crate::report::results::as_number;
+use crate::report::verdict::log_slope;
+
+/// More steps of a training run than this become means of equal parts of the run.
+pub const MOST_POINTS: usize = 60;
+
+/// What the seeds have at one x.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Point {
+    /// Place.
+    pub x: f64,
+    /// Mean over the seeds; the median on a logarithmic axis, where a mean would be the largest value and nothing else.
+    pub y: f64,
+    /// The least.
+    pub low: f64,
+    /// The greatest.
+    pub high: f64,
+    /// Number of values.
+    pub count: usize,
+}
+
+/// The middle of some numbers that are sorted.
+fn centre(sorted: &[f64], log: bool) -> f64 {
+    let n = sorted.len();
+    if log { (sorted[(n - 1) / 2] + sorted[n / 2]) / 2.0 } else { sorted.iter().sum::<f64>() / n as f64 }
+}
+
+/// Groups by x, in rising order.
+pub fn over_seeds(mut pairs: Vec<(f64, f64)>, log: bool) -> Vec<Point> {
+    pairs.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let point = |group: &[(f64, f64)]| {
+        let mut ys: Vec<f64> = group.iter().map(|p| p.1).collect();
+        ys.sort_by(f64::total_cmp);
+        Point { x: group[0].0, y: centre(&ys, log), low: ys[0], high: ys[ys.len() - 1], count: ys.len() }
+    };
+    pairs.chunk_by(|a, b| a.0 == b.0).map(point).collect()
+}
+
+/// The steps of each seed in `parts` equal parts of `range`, each as one pair in its middle. A part with a number that is not
+/// finite has that number.
+pub fn in_parts(rows: &[(String, f64, f64)], range: [f64; 2], parts: usize, log: bool) -> Vec<(f64, f64)> {
+    let width = (range[1] - range[0]) / parts as f64;
+    let mut found = vec![];
+    for seed in rows.iter().map(|(seed, ..)| seed).collect::<BTreeSet<_>>() {
+        let mut each: Vec<Vec<f64>> = vec![vec![]; parts];
+        for (_, x, y) in rows.iter().filter(|(other, ..)| other == seed) {
+            let part = (((x - range[0]) / width) as usize).min(parts - 1);
+            each[part].push(*y);
+        }
+        for (part, mut ys) in each.into_iter().enumerate().filter(|(_, ys)| !ys.is_empty()) {
+            ys.sort_by(f64::total_cmp);
+            let y = ys.iter().copied().find(|y| !y.is_finite()).unwrap_or_else(|| centre(&ys, log));
+            found.push((range[0] + (part as f64 + 0.5) * width, y));
+        }
+    }
+    found
+}
+
+/// The slope of a log-log fit over x in a closed range; `None` where the points are not on a line.
+pub fn slope(points: &[Point], [from, to]: [f64; 2]) -> Option<f64> {
+    /// Most that a point may be off the line, in decades.
+    const SCATTER: f64 = 0.12;
+    let inside: Vec<(f64, f64)> = points.iter().filter(|p| (from..=to).contains(&p.x)).map(|p| (p.x, p.y)).collect();
+    let slope = log_slope(&inside)?;
+    let level = |(x, y): &(f64, f64)| y.log10() - slope * x.log10();
+    let levels: Vec<f64> = inside.iter().filter(|(x, y)| *x > 0.0 && *y > 0.0 && y.is_finite()).map(level).collect();
+    let mean = levels.iter().sum::<f64>() / levels.len() as f64;
+    levels.iter().all(|l| (l - mean).abs() <= SCATTER).then_some(slope)
+}
+
+/// How far a training step is, in epochs: (step + 1) of the steps of an epoch.
+pub fn epochs(row: &Row) -> Option<f64> {
+    let number = |column: &str| as_number(row.get(column));
+    let (images, batch) = (number("train_images")?, number("batch")?);
+    (batch > 0.0 && images > 0.0).then(|| number("step").map(|step| (step + 1.0) / (images / batch).ceil()))?
+}
+
+/// The seed of a row, to tell its runs apart.
+pub fn seed(row: &Row) -> String {
+    row.get("seed").map(cell).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::row;
+
+    #[test]
+    fn points_have_the_centre_and_the_ends_of_their_seeds() {
+        let found = over_seeds(vec![(2.0, 5.0), (1.0, 1.0), (1.0, 100.0), (1.0, 10.0)], true);
+        assert_eq!(found[0], Point { x: 1.0, y: 10.0, low: 1.0, high: 100.0, count: 3 });
+        assert_eq!(over_seeds(vec![(1.0, 1.0), (1.0, 100.0), (1.0, 10.0)], false)[0].y, 37.0);
+    }
+
+    #[test]
+    fn parts_are_means_of_a_seed_and_keep_what_is_not_finite() {
+        let steps: Vec<(String, f64, f64)> = (0..8).map(|i| ("0".into(), f64::from(i), f64::from(i))).collect();
+        assert_eq!(in_parts(&steps, [0.0, 8.0], 2, false), [(2.0, 1.5), (6.0, 5.5)]);
+        let broken = [("0".into(), 0.0, 1.0), ("0".into(), 1.0, f64::INFINITY)];
+        assert_eq!(in_parts(&broken, [0.0, 8.0], 2, false), [(2.0, f64::INFINITY)]);
+    }
+
+    #[test]
+    fn a_slope_is_that_of_a_line_and_of_nothing_else() {
+        let points = |y: fn(i32) -> f64| -> Vec<Point> {
+            let point = |i| Point { x: 2f64.powi(i), y: y(i), low: y(i), high: y(i), count: 1 };
+            (0..5).map(point).collect()
+        };
+        assert!((slope(&points(|i| 8f64.powi(i)), [1.0, 16.0]).unwrap() - 3.0).abs() < 1e-12);
+        let scattered = |i: i32| 8f64.powi(i) * if i % 2 == 0 { 1.0 } else { 3.0 };
+        assert_eq!(slope(&points(scattered), [1.0, 16.0]), None);
+    }
+
+    #[test]
+    fn an_epoch_ends_with_its_last_step() {
+        let step = |i: usize| row([("train_images", 50_000.into()), ("batch", 256.into()), ("step", i.into())]);
+        assert_eq!(epochs(&step(195)), Some(1.0));
+        assert_eq!(epochs(&step(2351)), Some(12.0));
+        assert_eq!(epochs(&row([("step", 3.into())])), None);
+    }
+}
