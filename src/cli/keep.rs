@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
-use crate::definition::{Definition, NotRun, Profile, SCHEMA, load_all, load_not_run, schema};
+use crate::definition::{Definition, NotRun, Outline, Profile, SCHEMA, load_all, load_not_run, load_outline, schema};
 use crate::record::write_atomically;
 use crate::report::{self, Contents, Kept, Summary};
 
@@ -47,6 +47,7 @@ pub struct Subject {
     experiments: Vec<Definition>,
     others: Vec<String>,
     not_run: Vec<NotRun>,
+    outline: Outline,
     inputs: InputsHere,
 }
 
@@ -61,14 +62,15 @@ impl Subject {
         let others = select::definitions(&select::all(common)?).into_iter().map(|definition| definition.id);
         let others = others.filter(|id| experiments.iter().all(|chosen| chosen.id != *id)).collect();
         let not_run = select::not_run(common, pattern)?;
-        Ok(Self { experiments, others, not_run, inputs: InputsHere::new(common, &loaded) })
+        let outline = select::outline(common)?;
+        Ok(Self { experiments, others, not_run, outline, inputs: InputsHere::new(common, &loaded) })
     }
 
     /// The contents of a report on them.
     pub fn contents<'a>(&'a self, common: &'a Common) -> Contents<'a> {
-        let Self { experiments, others, not_run, inputs } = self;
+        let Self { experiments, others, not_run, outline, inputs } = self;
         let (results, figures) = (&common.results, &common.figures);
-        Contents { experiments, not_run, results, figures, others, inputs, device: None }
+        Contents { experiments, not_run, outline, results, figures, others, inputs, device: None }
     }
 }
 
@@ -127,6 +129,7 @@ pub fn check(common: &Common, write_schema: bool) -> Result<(), CliError> {
     }
     let (loaded, mut faults) = load_all(&common.experiments);
     faults.extend(load_not_run(&common.experiments).err());
+    faults.extend(load_outline(&common.experiments).err());
     if common.json {
         let fault = |f: &crate::definition::DefinitionError| json!({ "file": f.file, "path": f.at, "why": f.why });
         print_json(&json!({ "sound": loaded.len(), "faults": faults.iter().map(fault).collect::<Vec<_>>() }));

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-use crate::definition::{Definition, Loaded, NotRun, load_all, load_not_run};
+use crate::definition::{Definition, Loaded, NotRun, Outline, load_all, load_not_run, load_outline};
 use crate::plan::Run;
 
 use super::arguments::Common;
@@ -66,6 +66,14 @@ pub fn not_run(common: &Common, pattern: Option<&str>) -> Result<Vec<NotRun>, Cl
     let mut entries = load_not_run(&common.experiments).map_err(|fault| CliError::Definitions(vec![fault]))?;
     entries.retain(|e| pattern.is_none_or(|p| glob(p, &e.id)));
     Ok(entries)
+}
+
+/// The outline of the report.
+///
+/// # Errors
+/// The file is malformed.
+pub fn outline(common: &Common) -> Result<Outline, CliError> {
+    load_outline(&common.experiments).map_err(|fault| CliError::Definitions(vec![fault]))
 }
 
 /// The definitions without their files.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use super::unique::Unique;
-use super::{Definition, DefinitionError, NOT_RUN, validate};
+use super::{Definition, DefinitionError, NOT_RUN, OUTLINE, validate};
 
 /// Name of the JSON schema beside the experiments; not a definition.
 pub const SCHEMA: &str = "schema.json";
@@ -93,7 +93,7 @@ fn collect(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) -> std::io::Re
         if path.is_dir() && depth < 2 {
             collect(&path, depth + 1, files)?;
         } else if path.extension().is_some_and(|e| e == "json")
-            && path.file_name().is_some_and(|n| n != SCHEMA && n != NOT_RUN)
+            && path.file_name().is_some_and(|n| n != SCHEMA && n != NOT_RUN && n != OUTLINE)
         {
             files.push(path);
         }

@@ -10,6 +10,7 @@ mod filter;
 mod labels;
 mod load;
 mod not_run;
+mod outline;
 mod points;
 mod probe;
 mod schema;
@@ -26,6 +27,7 @@ pub use labels::{
 };
 pub use load::{Loaded, SCHEMA, load, load_all};
 pub use not_run::{NOT_RUN, NotRun, load_not_run};
+pub use outline::{Chapter, Finding, Format, OUTLINE, Outline, Quantity, Take, load_outline, placeholders};
 pub use points::{Point, Resolved};
 pub use schema::schema;
 pub use types::*;

@@ -214,6 +214,8 @@ pub struct Figure {
 /// What a figure draws.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
+// One value per figure of a definition: its size does not matter.
+#[allow(clippy::large_enum_variant)]
 pub enum FigureKind {
     /// Lines with markers, at most six per panel; seeds become a mean with error bars or a band (minimum to maximum).
     Lines(Lines),

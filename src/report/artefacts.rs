@@ -11,7 +11,10 @@ use super::found::kept;
 use super::page::Shown;
 use super::results::{From, Results, archive};
 use super::verdict::judge;
-use super::{Contents, Kept, ReportError, Summary, html, io, markdown, methods, models, page, peer, summary, tables};
+use super::{
+    Contents, Kept, ReportError, Summary, chapters, findings, html, io, markdown, methods, models, page, peer, summary,
+    tables,
+};
 
 /// A file of a report.
 pub struct Artefact {
@@ -103,7 +106,9 @@ pub fn artefacts(contents: Contents, profile: Profile, from: From) -> Result<(Su
     });
     let pieces: Vec<Piece> = summary::opening()
         .into_iter()
-        .chain([summary::table(&lines, contents.not_run)])
+        .chain(chapters::counts(&lines, contents.outline))
+        .chain(findings::findings(contents.outline, &ran))
+        .chain(chapters::tables(&lines, contents.not_run, contents.outline))
         .chain(sections)
         .chain(peer::peer(folder)?)
         .chain(methods::methods(&ran))

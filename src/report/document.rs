@@ -10,6 +10,8 @@ pub enum Piece {
     Paragraph(String, String),
     /// A list of short texts.
     List(Vec<String>),
+    /// A numbered list of longer texts.
+    Entries(Vec<Entry>),
     /// A table: caption, header, rows of cells.
     Table(String, Vec<String>, Vec<Vec<Cell>>),
     /// A chart: SVG text, path of the PNG relative to the report, description.
@@ -25,6 +27,16 @@ pub enum Piece {
     },
     /// The way back to the summary.
     Up,
+}
+
+/// A text in a numbered list.
+pub struct Entry {
+    /// Its topic, set in bold.
+    pub lead: String,
+    /// The text.
+    pub text: String,
+    /// Links at its end: text, anchor.
+    pub links: Vec<(String, String)>,
 }
 
 /// Anchor of the top of the report, and the words that lead there.

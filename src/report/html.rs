@@ -2,7 +2,7 @@
 //! light or dark scheme.
 
 use super::chart::{dark_rules, plain};
-use super::document::{Cell, Piece, TOP, mark};
+use super::document::{Cell, Entry, Piece, TOP, mark};
 
 const STYLE: &str = "
 :root { color-scheme: light dark; --ink: #202124; --soft: #5a5f66; --paper: #fff; --line: #d7dadf; --head: #f2f4f7; --link: #0b57a4;
@@ -12,7 +12,8 @@ const STYLE: &str = "
 * { box-sizing: border-box; }
 body { margin: 0 auto; padding: 1.2rem 1rem 4rem; max-width: 76rem; font: 16px/1.55 system-ui, sans-serif; color: var(--ink);
   background: var(--paper); }
-p, ul, figure { max-width: 62rem; }
+p, ul, ol, figure { max-width: 62rem; }
+.findings li { margin: 0.5rem 0; } .see { color: var(--soft); font-size: 0.875rem; }
 h1 { font-size: 1.7rem; line-height: 1.25; } h2 { font-size: 1.3rem; margin-top: 3rem; padding-top: 1rem; border-top: 1px solid var(--line); }
 h3 { font-size: 1.05rem; margin-top: 1.6rem; }
 a { color: var(--link); }
@@ -76,6 +77,10 @@ fn render(piece: &Piece) -> String {
             let items: String = items.iter().map(|i| format!("<li>{}</li>\n", escape(i))).collect();
             format!("<ul>\n{items}</ul>\n")
         }
+        Piece::Entries(entries) => {
+            let items: String = entries.iter().map(entry).collect();
+            format!("<ol class=\"findings\">\n{items}</ol>\n")
+        }
         Piece::Table(caption, head, rows) => table(caption, head, rows),
         Piece::Up => format!("<p class=\"up\"><a href=\"#{}\">{}</a></p>\n", TOP.0, TOP.1),
         Piece::Figure { svg, pieces, description, .. } => {
@@ -99,6 +104,13 @@ fn render(piece: &Piece) -> String {
             }
         }
     }
+}
+
+fn entry(entry: &Entry) -> String {
+    let link = |(text, anchor): &(String, String)| format!("<a href=\"#{}\">{}</a>", escape(anchor), escape(text));
+    let links: Vec<String> = entry.links.iter().map(link).collect();
+    let (lead, text) = (escape(&entry.lead), escape(&entry.text));
+    format!("<li><strong>{lead}.</strong> {text} <span class=\"see\">({})</span></li>\n", links.join(", "))
 }
 
 /// Most columns of a table whose rows a phone shows one below the other, instead of scrolling.

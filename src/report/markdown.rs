@@ -19,6 +19,15 @@ pub fn markdown(pieces: &[Piece]) -> String {
                 }
                 out.push('\n');
             }
+            Piece::Entries(entries) => {
+                for (i, entry) in entries.iter().enumerate() {
+                    let links: Vec<String> =
+                        entry.links.iter().map(|(text, anchor)| format!("[{}](#{anchor})", escape(text))).collect();
+                    let (lead, text) = (escape(&entry.lead), escape(&entry.text));
+                    out += &format!("{}. **{lead}.** {text} ({})\n", i + 1, links.join(", "));
+                }
+                out.push('\n');
+            }
             Piece::Table(caption, head, rows) => {
                 if !caption.is_empty() {
                     out += &format!("{}\n\n", escape(caption));

@@ -3,9 +3,11 @@
 //! This room knows definitions and records. It knows nothing of how runs are computed or walked.
 
 mod artefacts;
+mod chapters;
 mod chart;
 mod choices;
 mod document;
+mod findings;
 mod found;
 mod html;
 mod inflight;
@@ -30,7 +32,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use crate::definition::{Definition, NotRun, Profile};
+use crate::definition::{Definition, NotRun, Outline, Profile};
 use crate::record::{RecordError, write_atomically};
 
 use artefacts::charts;
@@ -110,6 +112,8 @@ pub struct Contents<'a> {
     pub experiments: &'a [Definition],
     /// Experiments of the papers that have no results here, with the reason.
     pub not_run: &'a [NotRun],
+    /// Findings, and the order of the experiments.
+    pub outline: &'a Outline,
     /// Results folder.
     pub results: &'a Path,
     /// Folder of charts.

@@ -1,6 +1,6 @@
 //! The paper's numbers beside ours, each with what it was measured on. Only what was read is printed as the paper's.
 
-use crate::definition::{Reported, SourceTag};
+use crate::definition::{Claim, Profile, Reported, SourceTag, StudyKind};
 use crate::record::{Row, cell};
 
 use super::document::{Cell, Piece};
@@ -45,6 +45,44 @@ pub fn reported(results: &Results) -> Piece {
 
 fn known(number: &Reported) -> bool {
     number.value.is_some() && matches!(number.source, SourceTag::S | SourceTag::F)
+}
+
+/// What a paper reports, for a cell of a summary: up to four numbers, or how many there are.
+pub fn brief(claim: &Claim) -> String {
+    let numbers: Vec<&Reported> = claim.reported.iter().filter(|n| known(n)).collect();
+    let one = |number: &&Reported| {
+        let value = number.value.unwrap_or(f64::NAN);
+        let shown = if number.metric == "test_accuracy" { format!("{:.1} %", 100.0 * value) } else { short(value) };
+        format!("{}: {shown}", number.label)
+    };
+    match numbers.len() {
+        0 => "no number available".into(),
+        1..=4 => {
+            let digitised = numbers.iter().any(|n| n.source == SourceTag::F);
+            let tag = if digitised { " (digitised)" } else { "" };
+            format!("{}{tag}", numbers.iter().map(one).collect::<Vec<_>>().join("; "))
+        }
+        n => format!("{n} numbers, see the section"),
+    }
+}
+
+/// How strong the evidence is: for training runs the epochs of how many, data and seeds; else the number of runs.
+pub fn evidence(results: &Results) -> String {
+    let rows = results.rows();
+    if rows.is_empty() {
+        return "–".into();
+    }
+    if results.definition.study == StudyKind::Training {
+        let full = results.definition.resolve(Profile::Paper);
+        let full = full.and_then(|paper| paper.points().first()?.settings.get("epochs")?.as_u64());
+        let text = conditions(&rows.iter().collect::<Vec<_>>());
+        return match full {
+            Some(epochs) => text.replacen(" epochs", &format!(" of {epochs} epochs"), 1),
+            None => text,
+        };
+    }
+    let runs = if results.runs.len() == 1 { "1 run".into() } else { format!("{} runs", results.runs.len()) };
+    format!("profile {}, {runs}", results.profile.name())
 }
 
 fn source(number: &Reported) -> String {

@@ -1,11 +1,10 @@
 //! The opening of the report: one table with every claim, its verdict and its number.
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use crate::definition::{Definition, NotRun, Paper, Profile, column_label};
+use crate::definition::{Definition, NotRun, Profile, column_label};
 
 use super::SummaryRow;
-use super::document::{Cell, Piece, TOP};
+use super::document::{Piece, TOP};
+use super::reported;
 use super::results::Results;
 use super::verdict::{Judgement, Required, Verdict};
 
@@ -18,12 +17,15 @@ pub struct Line {
     pub told: SummaryRow,
     /// How the claim is known.
     pub source: String,
-    paper: Paper,
-    profile: Profile,
-    number: String,
-    checks: String,
-    recorded: bool,
-    unfinished: bool,
+    pub(super) profile: Profile,
+    /// What the paper reports, in a few words.
+    pub(super) reported: String,
+    /// What was measured, in a few words.
+    pub(super) number: String,
+    /// How strong the evidence is: length of training, data, seeds.
+    pub(super) evidence: String,
+    pub(super) recorded: bool,
+    pub(super) unfinished: bool,
 }
 
 impl Line {
@@ -73,10 +75,10 @@ impl Line {
                 measured,
             },
             source: format!("{:?}", definition.claim.source),
-            paper: definition.paper,
             profile: results.profile,
+            reported: reported::brief(&definition.claim),
+            evidence: reported::evidence(results),
             number: decided + &gaps,
-            checks: format!("{hold} of {}", checks.len()),
             recorded: !results.runs.is_empty(),
             unfinished: !results.inflight.is_empty(),
         }
@@ -105,59 +107,6 @@ pub fn opening() -> Vec<Piece> {
                 .into(),
         ),
     ]
-}
-
-/// Where a row stands: by paper, measured before the others, by name.
-type Place<'a> = (Paper, bool, &'a str);
-
-/// Every experiment of both papers, a row each: measured ones with the verdict of every profile and the number of the largest, what
-/// was not run with the reason.
-pub fn table(lines: &[Line], not_run: &[NotRun]) -> Piece {
-    let profiles: BTreeSet<Profile> = lines.iter().filter(|l| l.recorded).map(|l| l.profile).collect();
-    let mut measured: BTreeMap<Place, Vec<&Line>> = BTreeMap::new();
-    for line in lines.iter().filter(|l| l.recorded) {
-        measured.entry((line.paper, false, &line.told.id)).or_default().push(line);
-    }
-    let mut rows: BTreeMap<Place, Vec<Cell>> = BTreeMap::new();
-    for (place, of_profiles) in measured {
-        let Some(largest) = of_profiles.iter().max_by_key(|l| l.profile) else { continue };
-        let verdicts = profiles.iter().map(|p| match of_profiles.iter().find(|l| l.profile == *p) {
-            Some(line) => Cell::Verdict(line.told.verdict.clone()),
-            None => Cell::Verdict(Verdict::NotRun.word().into()),
-        });
-        let entry = not_run.iter().find(|e| e.id == largest.told.id);
-        let missing = profiles.last().filter(|p| **p != largest.profile).zip(entry);
-        let why = missing.map(|(p, e)| format!("; {} not run, because {}", p.name(), e.because)).unwrap_or_default();
-        let first =
-            [Cell::Link(largest.told.id.clone(), largest.told.id.clone()), Cell::Text(largest.told.title.clone())];
-        let last = [Cell::Text(format!("{}{why}", largest.number)), Cell::Number(largest.checks.clone())];
-        rows.insert(place, first.into_iter().chain(verdicts).chain(last).collect());
-    }
-    let mut without = |place, name: Cell, title: &str, why: &str| {
-        let verdicts = (0..profiles.len().max(1)).map(|_| Cell::Verdict(Verdict::NotRun.word().into()));
-        let last = [Cell::Text(format!("because {why}")), Cell::Number("–".into())];
-        rows.insert(place, [name, Cell::Text(title.into())].into_iter().chain(verdicts).chain(last).collect());
-    };
-    for (Line { told, paper, .. }, why) in without_results(lines, not_run) {
-        without((*paper, true, &told.id), Cell::Link(told.id.clone(), told.id.clone()), &told.title, why);
-    }
-    for entry in not_run.iter().filter(|e| lines.iter().all(|l| l.told.id != e.id)) {
-        without((entry.paper, true, &entry.id), Cell::Text(entry.id.clone()), &entry.title, &entry.because);
-    }
-    let names: Vec<&str> = profiles.iter().map(|p| p.name()).collect();
-    let (caption, verdicts) = match names.as_slice() {
-        [] => ("Every experiment of both papers".to_owned(), vec!["Verdict"]),
-        [one] => (format!("Every experiment of both papers, profile {one}"), vec!["Verdict"]),
-        [smaller @ .., largest] => (
-            format!(
-                "Every experiment of both papers, verdicts under the profiles {} and {largest}; the number is that of the largest profile",
-                smaller.join(", ")
-            ),
-            names.clone(),
-        ),
-    };
-    let head = ["Experiment", "Claim tested"].into_iter().chain(verdicts).chain(["Number", "Checks"]);
-    Piece::Table(caption, head.map(str::to_owned).collect(), rows.into_values().collect())
 }
 
 /// Experiments with a definition and without records under any profile, each once, with the reason.

@@ -180,7 +180,7 @@ impl Found<'_> {
     /// Checks a range that cells of a column are compared with.
     fn range(&mut self, name: &str, own: Option<&Column>, range: Range, at: &str) {
         let Range { from, to } = range;
-        if !(from <= to) {
+        if from.partial_cmp(&to).is_none_or(std::cmp::Ordering::is_gt) {
             return self.add(at, format!("from {from} to {to}; allowed: `from` at most `to`"));
         }
         let planned = match own.map(|own| own.values) {

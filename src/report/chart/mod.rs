@@ -161,6 +161,7 @@ mod tests {
         let contents = Contents {
             experiments: &definitions,
             not_run: &[],
+            outline: &Outline::default(),
             results: &root.join("results"),
             figures: &root.join("figures"),
             others: &[],

@@ -7,8 +7,7 @@ use super::canvas::text_width;
 pub fn wrapped(text: &str, size: f64, width: f64, most: usize) -> Vec<String> {
     let mut lines: Vec<String> = vec![];
     // No chart shows more of a text than this.
-    let mut words = text.split_whitespace().take(200).peekable();
-    while let Some(word) = words.next() {
+    for word in text.split_whitespace().take(200) {
         let word = shortened(word, size, width);
         let joined = lines.last().map(|line| format!("{line} {word}"));
         match joined.filter(|joined| text_width(joined, size) <= width) {

@@ -81,7 +81,8 @@ impl LineChart {
         if self.slopes || self.names.iter().all(String::is_empty) {
             return vec![];
         }
-        let (mut lines, mut x): (Vec<Vec<(usize, String, f64)>>, f64) = (vec![vec![]], 0.0);
+        let mut lines: Vec<Vec<(usize, String, f64)>> = vec![vec![]];
+        let mut x = 0.0;
         for i in self.drawn() {
             let name = shortened(&self.names[i], NORMAL, ENTRY.min(width - 44.0));
             let own = 46.0 + text_width(&name, NORMAL);

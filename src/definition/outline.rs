@@ -1,0 +1,174 @@
+//! The outline of the report, `experiments/outline.json`: its findings, and the order of its experiments.
+//!
+//! A finding is a sentence with placeholders. The report fills them from the records, so no number is written by hand.
+
+use std::collections::{BTreeMap, HashSet};
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::{DefinitionError, Filter};
+
+/// Name of the file next to the experiments.
+pub const OUTLINE: &str = "outline.json";
+
+/// Findings and chapters of the report.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Outline {
+    /// The findings, in the order in which they are read.
+    pub findings: Vec<Finding>,
+    /// Summary tables with their experiments in order. Experiments that no chapter lists follow in one of their own.
+    pub chapters: Vec<Chapter>,
+    /// Experiments that evaluate the runs of another one: their id -> that of the other. They are counted once.
+    #[serde(default)]
+    pub same_runs: BTreeMap<String, String>,
+}
+
+/// A finding: one or two sentences with numbers from the records.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Finding {
+    /// The topic, in a few words.
+    pub topic: String,
+    /// The sentence. `{name}` is replaced by the quantity of that name.
+    pub text: String,
+    /// The quantities.
+    #[serde(default)]
+    pub quantities: BTreeMap<String, Quantity>,
+    /// Ids of the experiments that the finding rests on.
+    pub see: Vec<String>,
+}
+
+/// A number taken from the rows of an experiment, under the largest profile that has records.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Quantity {
+    /// Id of the experiment.
+    pub experiment: String,
+    /// Selects the rows.
+    #[serde(default, rename = "where")]
+    pub filter: Filter,
+    /// The column.
+    pub column: String,
+    /// How the rows are reduced.
+    pub take: Take,
+    /// How the number is printed.
+    #[serde(default)]
+    pub format: Format,
+}
+
+/// How the cells of a column become a number. Rows with an empty cell are an error, not a zero.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Take {
+    /// The smallest.
+    Min,
+    /// The largest.
+    Max,
+    /// The mean.
+    Mean,
+    /// The median.
+    Median,
+    /// Smallest to largest.
+    Range,
+    /// The mean with the half-width of its 95 % confidence interval (Student's t) over at least two rows, and n.
+    Interval,
+    /// How many cells are at least this value, of how many: `18 of 30`.
+    AtLeast(f64),
+}
+
+/// How a number is printed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Format {
+    /// Up to four significant digits.
+    #[default]
+    Number,
+    /// Times 100, with one decimal, without the sign.
+    Percent,
+    /// Times 100, to a whole number, without the sign.
+    WholePercent,
+    /// Bytes, as MiB.
+    Mebibytes,
+}
+
+/// A summary table.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Chapter {
+    /// Heading.
+    pub title: String,
+    /// Ids of experiments, in the order of the paper.
+    pub experiments: Vec<String>,
+}
+
+/// Reads the outline of a folder of experiments; empty if there is none.
+///
+/// # Errors
+/// A file that is malformed, a placeholder without a quantity, a quantity without a placeholder, an experiment that two
+/// chapters list.
+pub fn load_outline(folder: &Path) -> Result<Outline, DefinitionError> {
+    let file = folder.join(OUTLINE);
+    let fault = |at: String, why: String| DefinitionError { file: file.clone(), at, why };
+    let text = match std::fs::read_to_string(&file) {
+        Ok(text) => text,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Outline::default()),
+        Err(e) => return Err(fault(".".into(), e.to_string())),
+    };
+    let mut json = serde_json::Deserializer::from_str(&text);
+    let outline: Outline =
+        serde_path_to_error::deserialize(&mut json).map_err(|e| fault(e.path().to_string(), e.inner().to_string()))?;
+    json.end().map_err(|e| fault(".".into(), e.to_string()))?;
+    for (i, finding) in outline.findings.iter().enumerate() {
+        let at = |field: &str| format!("findings[{i}].{field}");
+        if finding.see.is_empty() {
+            return Err(fault(at("see"), "empty; name at least one experiment".into()));
+        }
+        let mentioned: HashSet<&str> = placeholders(&finding.text).collect();
+        if let Some(name) = mentioned.iter().find(|name| !finding.quantities.contains_key(**name)) {
+            return Err(fault(at("text"), format!("`{{{name}}}` has no entry in quantities")));
+        }
+        if let Some(name) = finding.quantities.keys().find(|name| !mentioned.contains(name.as_str())) {
+            return Err(fault(at("quantities"), format!("`{name}` does not occur in the text")));
+        }
+    }
+    let mut seen = HashSet::new();
+    for (i, chapter) in outline.chapters.iter().enumerate() {
+        if let Some(id) = chapter.experiments.iter().find(|id| !seen.insert(id.as_str())) {
+            return Err(fault(format!("chapters[{i}].experiments"), format!("`{id}` is listed twice")));
+        }
+    }
+    Ok(outline)
+}
+
+/// The names between braces in a text.
+pub fn placeholders(text: &str) -> impl Iterator<Item = &str> {
+    text.split('{').skip(1).filter_map(|rest| rest.split_once('}').map(|(name, _)| name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(text: &str) -> Result<Outline, DefinitionError> {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join(OUTLINE), text).unwrap();
+        load_outline(folder.path())
+    }
+
+    #[test]
+    fn placeholders_and_quantities_must_match() {
+        let finding = |text: &str, name: &str| {
+            format!(
+                r#"{{"findings": [{{"topic": "t", "text": "{text}", "see": ["e"], "quantities": {{"{name}":
+                {{"experiment": "e", "column": "c", "take": "mean"}}}}}}], "chapters": []}}"#
+            )
+        };
+        assert!(load(&finding("rho is {rho}", "rho")).is_ok());
+        assert!(load(&finding("rho is {tau}", "rho")).unwrap_err().why.contains("{tau}"));
+        assert!(load(&finding("rho is large", "rho")).unwrap_err().why.contains("does not occur"));
+        let twice = r#"{"findings": [], "chapters": [{"title": "a", "experiments": ["x"]}, {"title": "b", "experiments": ["x"]}]}"#;
+        assert_eq!(load(twice).unwrap_err().at, "chapters[1].experiments");
+    }
+}

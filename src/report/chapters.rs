@@ -1,0 +1,102 @@
+//! The summary: how many claims hold, and a table for each chapter of the outline.
+
+use std::collections::HashSet;
+
+use crate::definition::{NotRun, Outline};
+
+use super::document::{Cell, Piece};
+use super::summary::{Line, without_results};
+use super::verdict::Verdict;
+
+/// The line of each experiment under the largest profile that has records, in the order of the lines.
+fn largest(lines: &[Line]) -> Vec<&Line> {
+    let mut found: Vec<&Line> = vec![];
+    for line in lines.iter().filter(|l| l.recorded) {
+        match found.iter_mut().find(|f| f.told.id == line.told.id) {
+            Some(other) if other.profile < line.profile => *other = line,
+            Some(_) => {}
+            None => found.push(line),
+        }
+    }
+    found
+}
+
+/// How many claims are confirmed, contradicted, inconclusive, not run. Experiments that share their runs with another
+/// count once.
+pub fn counts(lines: &[Line], outline: &Outline) -> Option<Piece> {
+    let counted = |id: &str| !outline.same_runs.contains_key(id);
+    let lines_of: Vec<&Line> = largest(lines).into_iter().filter(|l| counted(&l.told.id)).collect();
+    let of = |verdict: Verdict| lines_of.iter().filter(|l| l.told.verdict == verdict.word()).count();
+    let ran: HashSet<&str> = lines_of.iter().map(|l| l.told.id.as_str()).collect();
+    let all: HashSet<&str> = lines.iter().map(|l| l.told.id.as_str()).filter(|id| counted(id)).collect();
+    if all.is_empty() {
+        return None;
+    }
+    let text = format!(
+        "Of {} claims tested, {} are confirmed, {} contradicted, {} inconclusive and {} not run.",
+        all.len(),
+        of(Verdict::Confirmed),
+        of(Verdict::Contradicted),
+        of(Verdict::Inconclusive),
+        all.len() - ran.len(),
+    );
+    Some(Piece::Paragraph(String::new(), text))
+}
+
+/// A table for each chapter, then one for experiments that no chapter lists.
+pub fn tables(lines: &[Line], not_run: &[NotRun], outline: &Outline) -> Vec<Piece> {
+    let measured = largest(lines);
+    let without = without_results(lines, not_run);
+    let row = |id: &str| -> Option<Vec<Cell>> {
+        if let Some(line) = measured.iter().find(|l| l.told.id == id) {
+            // Why a larger profile that other experiments have was not run.
+            let larger = measured.iter().map(|l| l.profile).max().filter(|p| *p != line.profile);
+            let why = larger.zip(not_run.iter().find(|e| e.id == id));
+            let why = why.map(|(p, e)| format!("; {} not run, because {}", p.name(), e.because)).unwrap_or_default();
+            return Some(cells(line, format!("{}{why}", line.number)));
+        }
+        if let Some((line, why)) = without.iter().find(|(l, _)| l.told.id == id) {
+            return Some(cells(line, format!("because {why}")));
+        }
+        let entry = not_run.iter().find(|e| e.id == id)?;
+        Some(vec![
+            Cell::Text(entry.title.clone()),
+            Cell::Text("–".into()),
+            Cell::Text(format!("because {}", entry.because)),
+            Cell::Text("–".into()),
+            Cell::Verdict(Verdict::NotRun.word().into()),
+        ])
+    };
+    let listed: HashSet<&str> = outline.chapters.iter().flat_map(|c| &c.experiments).map(String::as_str).collect();
+    let mut rest: Vec<&str> = vec![];
+    let others = lines.iter().map(|l| l.told.id.as_str()).chain(not_run.iter().map(|e| e.id.as_str()));
+    for id in others.filter(|id| !listed.contains(id)) {
+        if !rest.contains(&id) {
+            rest.push(id);
+        }
+    }
+    let title = if listed.is_empty() { "Every experiment" } else { "Further experiments" };
+    let chapters =
+        outline.chapters.iter().map(|c| (c.title.as_str(), c.experiments.iter().map(String::as_str).collect()));
+    let mut pieces = vec![];
+    for (title, ids) in chapters.chain([(title, rest)]) {
+        let ids: Vec<&str> = ids;
+        let rows: Vec<Vec<Cell>> = ids.into_iter().filter_map(row).collect();
+        if rows.is_empty() {
+            continue;
+        }
+        let head = ["Claim tested", "The paper reports", "Measured here", "Evidence", "Verdict"];
+        pieces.push(Piece::Table(title.to_owned(), head.map(str::to_owned).to_vec(), rows));
+    }
+    pieces
+}
+
+fn cells(line: &Line, measured: String) -> Vec<Cell> {
+    vec![
+        Cell::Link(line.told.title.clone(), line.told.id.clone()),
+        Cell::Text(line.reported.clone()),
+        Cell::Text(measured),
+        Cell::Text(line.evidence.clone()),
+        Cell::Verdict(if line.recorded { line.told.verdict.clone() } else { Verdict::NotRun.word().into() }),
+    ]
+}
