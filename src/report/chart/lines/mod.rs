@@ -9,7 +9,7 @@ mod series;
 
 use std::collections::BTreeSet;
 
-use crate::definition::{EPOCHS_DONE, Figure, Filter, Lines, PanelRows, Scale, Source, value_label};
+use crate::definition::{EPOCHS_DONE, Figure, Filter, Lines, PanelRows, Scale, Source, Wanted, value_label};
 use crate::record::{Row, cell};
 use crate::report::results::{Results, as_number, matches, short};
 
@@ -334,7 +334,7 @@ fn panel_filters(lines: &Lines, results: &Results, placed: &[Placed]) -> Vec<(Op
         each.clear();
         for p in placed {
             let value = p.row.get(column).cloned().unwrap_or_default();
-            let filter = Filter::from([(column.clone(), value)]);
+            let filter = Filter::from([(column.clone(), Wanted::One(value))]);
             if !each.iter().any(|(_, other)| *other == filter) {
                 each.push((Some(names::of_value(results, p.row, column)), filter));
             }
