@@ -127,7 +127,7 @@ mod tests {
     use super::*;
     use serde_json::{Map, Value};
 
-    use crate::definition::{Definition, Profile, all_labels, load_all};
+    use crate::definition::{Definition, Outline, Profile, all_labels, load_all};
     use crate::report::results::From;
     use crate::report::{Contents, Inputs};
 
