@@ -20,7 +20,7 @@ mod validate;
 pub use error::DefinitionError;
 pub use expectation::*;
 pub use filter::*;
-pub use load::{Loaded, SCHEMA, load, load_all};
+pub use load::{LIMIT, Loaded, SCHEMA, load, load_all};
 pub use not_run::{NOT_RUN, NotRun, load_not_run};
 pub use points::{Point, Resolved};
 pub use schema::schema;
