@@ -21,6 +21,7 @@ mod statistics;
 mod stray;
 mod summary;
 mod tables;
+mod text;
 mod verdict;
 mod verify;
 

@@ -10,6 +10,7 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{FontTransform, register_font};
 
 use crate::report::ReportError;
+use crate::report::text::line;
 
 /// Points of the PNG for a point of the SVG.
 const PNG_SCALE: f64 = 2.0;
@@ -119,7 +120,7 @@ impl<DB: DrawingBackend> Canvas<'_, DB> {
         self.line(&outline, colour, 1.4)
     }
 
-    /// A line of text of `size` points; `upwards` turns it by a quarter.
+    /// A line of text of `size` points, cut where it is longer than a reader reads; `upwards` turns it by a quarter.
     pub fn text(
         &self,
         text: &str,
@@ -140,15 +141,16 @@ impl<DB: DrawingBackend> Canvas<'_, DB> {
             font = font.transform(FontTransform::Rotate270);
         }
         let style = TextStyle::from(font).color(&colour).pos(Pos::new(h, v));
-        self.area.draw(&Text::new(text.to_owned(), self.at(at), style)).map_err(drawing)
+        self.area.draw(&Text::new(line(text), self.at(at), style)).map_err(drawing)
     }
 }
 
-/// Width of a text in points.
+/// Width of a text in points, as [`Canvas::text`] draws it.
 pub fn text_width(text: &str, size: f64) -> f64 {
     fonts();
     let font = FontDesc::new(FontFamily::SansSerif, size, FontStyle::Normal);
-    font.box_size(text).map_or(0.6 * size * text.chars().count() as f64, |(width, _)| f64::from(width))
+    let text = line(text);
+    font.box_size(&text).map_or(0.6 * size * text.chars().count() as f64, |(width, _)| f64::from(width))
 }
 
 /// Registers the font once for the whole program.
@@ -169,12 +171,44 @@ pub trait Drawing {
     fn draw<DB: DrawingBackend>(&self, canvas: &Canvas<DB>) -> Result<(), ReportError>;
 }
 
+/// Largest area of a chart in square points, and its largest side: a wall of pixels helps no reader.
+const MOST: (f64, f64) = (16e6, 10_000.0);
+
+/// What stands in the place of a drawing that is too large.
+struct TooLarge((f64, f64));
+
+impl Drawing for TooLarge {
+    fn size(&self) -> (f64, f64) {
+        (560.0, 120.0)
+    }
+
+    fn draw<DB: DrawingBackend>(&self, canvas: &Canvas<DB>) -> Result<(), ReportError> {
+        let text = format!("This chart would have {:.0} x {:.0} points, too many to draw.", self.0.0, self.0.1);
+        canvas.text(&text, (16.0, 40.0), 14.0, INK, Anchor::Left, false)?;
+        canvas.text("Select fewer rows with `where`.", (16.0, 70.0), 14.0, SOFT, Anchor::Left, false)
+    }
+}
+
+/// The size of a drawing that is too large to be drawn.
+fn too_large(drawing_of: &impl Drawing) -> Option<TooLarge> {
+    fonts();
+    let (width, height) = drawing_of.size();
+    let fits = width * height <= MOST.0 && width.max(height) <= MOST.1;
+    (!fits).then_some(TooLarge((width, height)))
+}
+
 /// A drawing as SVG.
 ///
 /// # Errors
 /// The backend's own.
 pub fn to_svg(drawing_of: &impl Drawing) -> Result<String, ReportError> {
-    fonts();
+    match too_large(drawing_of) {
+        Some(instead) => svg(&instead),
+        None => svg(drawing_of),
+    }
+}
+
+fn svg(drawing_of: &impl Drawing) -> Result<String, ReportError> {
     let (width, height) = drawing_of.size();
     let mut text = String::new();
     {
@@ -193,7 +227,13 @@ pub fn to_svg(drawing_of: &impl Drawing) -> Result<String, ReportError> {
 /// # Errors
 /// The backend's own.
 pub fn to_png(drawing_of: &impl Drawing) -> Result<Vec<u8>, ReportError> {
-    fonts();
+    match too_large(drawing_of) {
+        Some(instead) => png(&instead),
+        None => png(drawing_of),
+    }
+}
+
+fn png(drawing_of: &impl Drawing) -> Result<Vec<u8>, ReportError> {
     let (width, height) = drawing_of.size();
     let size = ((width * PNG_SCALE).ceil() as u32, (height * PNG_SCALE).ceil() as u32);
     let mut pixels = vec![0; 3 * (size.0 * size.1) as usize];
