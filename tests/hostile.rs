@@ -15,6 +15,16 @@ fn of(id: &str, study: &str, fixed: Value) -> Value {
     definition["study"] = json!(study);
     definition["fixed"] = fixed;
     definition["figures"] = json!([]);
+    let column = match study {
+        "memory" => "peak_bytes",
+        "network-cost" => "parameters",
+        "coupled-gradient" => "error_w0",
+        "kernel-evolution" => "mass",
+        "schedules" => "plain_steps",
+        _ => "error_W",
+    };
+    definition["metrics"] = json!([{ "column": column, "label": column }]);
+    definition["expectation"]["checks"][0]["rule"]["within"]["column"] = json!(column);
     definition
 }
 
