@@ -60,6 +60,23 @@ pub fn whole(file: File, limit: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// Reads a text file of at most `limit` bytes, without its byte order mark. A link is followed to what it names.
+///
+/// # Errors
+/// The file cannot be read, is no regular file, is larger, or is not UTF-8.
+pub fn read_text(path: &Path, limit: u64) -> io::Result<String> {
+    let bytes = whole(open(path)?, limit)?;
+    std::str::from_utf8(without_mark(&bytes)).map(str::to_owned).map_err(|error| {
+        let why = format!("byte {} is not UTF-8; save the file as UTF-8", error.valid_up_to());
+        io::Error::new(io::ErrorKind::InvalidData, why)
+    })
+}
+
+/// A text without the byte order mark that some editors put before it.
+pub fn without_mark(bytes: &[u8]) -> &[u8] {
+    bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes)
+}
+
 fn within(length: u64, limit: u64) -> io::Result<()> {
     let too_large = || io::Error::new(io::ErrorKind::FileTooLarge, format!("{length} bytes; allowed: at most {limit}"));
     if length > limit { Err(too_large()) } else { Ok(()) }
@@ -116,6 +133,17 @@ mod tests {
         // A sparse file of a tebibyte is refused by its length.
         File::options().write(true).open(&path).unwrap().set_len(1 << 40).unwrap();
         assert!(said(read(&path, 1 << 20)).contains("1099511627776 bytes"));
+    }
+
+    #[test]
+    fn a_text_is_read_without_its_byte_order_mark() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("text");
+        std::fs::write(&path, b"\xef\xbb\xbfabc").unwrap();
+        assert_eq!(read_text(&path, 6).unwrap(), "abc");
+        std::fs::write(&path, b"ab\xff").unwrap();
+        assert!(said(read_text(&path, 6)).contains("byte 2 is not UTF-8"));
+        assert!(said(read_text(&path, 2)).contains("3 bytes; allowed: at most 2"));
     }
 
     #[cfg(unix)]

@@ -67,7 +67,7 @@ fn archives_with_links_and_lying_headers_are_refused() {
         (EntryType::Link, "Link; expected files and folders"),
         (EntryType::Fifo, "Fifo"),
         (EntryType::GNULongName, "GNULongName"),
-        (EntryType::XHeader, "XHeader"),
+        (EntryType::XHeader, "60000 records are missing"),
         (EntryType::GNUSparse, "GNUSparse"),
     ] {
         let mut builder = Builder::new(vec![]);
@@ -109,6 +109,43 @@ fn archives_of_records_are_refused_for_what_is_wrong_with_them() {
     let many: Vec<(String, &[u8])> = (0..200).map(|i| (format!("file{i}"), &b""[..])).collect();
     let many: Vec<(&str, &[u8])> = many.iter().map(|(name, bytes)| (name.as_str(), *bytes)).collect();
     assert!(said(&many).contains("more than 100 members"));
+}
+
+#[test]
+fn pax_headers_and_gzip_members_are_read() {
+    let record = [&[0, 1][..], &[7; 3072]].concat();
+    let pax = |text: &str| (header("pax", EntryType::XHeader, text.len() as u64), text.as_bytes().to_vec());
+    let plain = |name: &str| (header(name, EntryType::Regular, record.len() as u64), record.clone());
+    let said = |members: &[(tar::Header, Vec<u8>)], parts: usize| {
+        let mut builder = Builder::new(vec![]);
+        members.iter().for_each(|(header, bytes)| builder.append(header, &bytes[..]).unwrap());
+        let bytes = builder.into_inner().unwrap();
+        let packed = bytes.chunks(bytes.len().div_ceil(parts)).flat_map(gzipped).collect::<Vec<u8>>();
+        let place = tempfile::tempdir().unwrap();
+        let read = CIFAR100.read(&file(place.path(), "a.tar.gz", &packed));
+        read.map(|set| (set.train.len(), set.test.len())).map_err(|e| e.to_string())
+    };
+    let global = (header("global", EntryType::XGlobalHeader, 14), b"14 comment=a\nb\n"[..14].to_vec());
+    let (train, test) = (pax("35 path=cifar-100-binary/train.bin\n"), pax("34 path=cifar-100-binary/test.bin\n"));
+    let members = [global, train.clone(), plain("a"), test.clone(), plain("b")];
+    for parts in [1, 2, 3] {
+        assert_eq!(said(&members, parts), Ok((1, 1)));
+    }
+    // A header holds for the one file behind it.
+    let refused = said(&[train.clone(), plain("a"), plain("b")], 1).unwrap_err();
+    assert!(refused.contains("no `cifar-100-binary/test.bin`"), "{refused}");
+    for (text, expected) in [
+        ("20 path=../../x.bin\n", "a name outside the archive"),
+        ("12 path=/ab\n", "a name outside the archive"),
+        ("99 path=a\n", "a malformed record in a PAX header"),
+        ("22 GNU.sparse.major=1\n", "a sparse file"),
+        ("35 path=cifar-100-binary/train.bin\n11 size=12\n", "another size in its PAX header"),
+    ] {
+        let refused = said(&[pax(text), plain("a")], 1).unwrap_err();
+        assert!(refused.contains(expected), "{text:?}: {refused}");
+    }
+    let long = (header("pax", EntryType::XHeader, 70_000), vec![b'0'; 70_000]);
+    assert!(said(&[long], 1).unwrap_err().contains("more than 65536 bytes"));
 }
 
 /// What reading a folder of sound pictures says when one of them is `bytes` under `name`.

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use anode::data::{CIFAR10, CIFAR100, drawn_digit, mnist_images, read_array, read_idx_images, read_idx_labels};
+use anode::data::{Array, CIFAR10, CIFAR100, drawn_digit, mnist_images, read_array, read_idx_images, read_idx_labels};
 use proptest::prelude::*;
 
 fn file(folder: &Path, name: &str, bytes: &[u8]) -> PathBuf {
@@ -27,7 +27,10 @@ fn idx(sizes: &[u32], magic: u32, body: &[u8]) -> Vec<u8> {
 fn idx_files_are_read_plain_and_gzipped() {
     let folder = tempfile::tempdir().unwrap();
     let bytes = idx(&[2, 2, 3], 2051, &[0, 51, 102, 153, 204, 255, 1, 2, 3, 4, 5, 6]);
-    for path in [file(folder.path(), "a", &bytes), file(folder.path(), "a.gz", &gzipped(&bytes))] {
+    // A gzip file may have several members, one behind the other.
+    let members = [gzipped(&bytes[..7]), gzipped(&bytes[7..20]), gzipped(&bytes[20..])].concat();
+    for (name, packed) in [("a", &bytes), ("a.gz", &gzipped(&bytes)), ("b.gz", &members)] {
+        let path = file(folder.path(), name, packed);
         let images = read_idx_images(&path).unwrap();
         assert_eq!((images.len(), images.height, images.width), (2, 2, 3));
         assert_eq!(images.get(0).unwrap(), [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]);
@@ -45,6 +48,13 @@ fn idx_files_that_lie_are_refused() {
     assert!(said("short", &[0, 0]).contains("2 bytes; expected a header of 16 bytes"));
     assert!(said("cut", &idx(&[2, 2, 3], 2051, &[0; 11])).contains("27 bytes; expected 28 bytes"));
     assert!(said("huge", &idx(&[u32::MAX, u32::MAX, u32::MAX], 2051, &[])).contains("expected"));
+    for (i, sizes) in [[1, 0, 0], [0, 2, 3], [5, 3, 0]].into_iter().enumerate() {
+        let said = said(&format!("empty{i}"), &idx(&sizes, 2051, &[]));
+        let [count, height, width] = sizes;
+        let expected =
+            format!("empty{i}: a header of {count} images of {height} x {width} pixels; expected at least one");
+        assert!(said.contains(&expected), "{said}");
+    }
     // A small archive that unpacks to more than the limit.
     assert!(said("bomb.gz", &gzipped(&vec![0; 80 << 20])).contains("more than"));
     let labels = file(folder.path(), "labels", &idx(&[2], 2049, &[3, 10]));
@@ -56,6 +66,8 @@ fn arrays_are_read_from_csv_and_npy() {
     let folder = tempfile::tempdir().unwrap();
     let array = read_array(&file(folder.path(), "a.csv", b"1, 2.5,-3e-2\n4,5,6\n")).unwrap();
     assert_eq!((array.shape, array.numbers), (vec![2, 3], vec![1.0, 2.5, -0.03, 4.0, 5.0, 6.0]));
+    let marked = read_array(&file(folder.path(), "marked.csv", b"\xef\xbb\xbf1,2\n")).unwrap();
+    assert_eq!(marked.numbers, [1.0, 2.0]);
     let npy = |header: &str, body: &[u8]| {
         let header = format!("{header:<117}\n");
         [b"\x93NUMPY\x01\x00", &(header.len() as u16).to_le_bytes()[..], header.as_bytes(), body].concat()
@@ -77,6 +89,40 @@ fn arrays_are_read_from_csv_and_npy() {
     assert!(said("big.npy", &npy(&head.replace("(2,)", "(99999999999,)"), &doubles)).contains("99999999999"));
     assert!(said("int.npy", &npy(&head.replace("f8", "i4"), &doubles)).contains("expected an NPY array of f4 or f8"));
     assert!(said("cut.npy", &npy(head, &doubles[..9])).contains("cut.npy"));
+}
+
+#[test]
+fn an_array_fits_by_its_shape_not_by_its_count_of_numbers() {
+    let path = Path::new("a.npy");
+    let array = |shape: &[usize]| Array {
+        shape: shape.to_vec(),
+        numbers: (0..shape.iter().product::<usize>()).map(|i| i as f64).collect(),
+    };
+    for (found, wanted) in [
+        (&[2, 2, 3, 3][..], &[2, 2, 3, 3][..]),
+        (&[36], &[2, 2, 3, 3]),
+        (&[1, 36], &[6, 6]),
+        (&[36, 1], &[6, 6]),
+        (&[3, 3], &[1, 1, 3, 3]),
+        (&[1, 5], &[5]),
+    ] {
+        assert_eq!(array(found).into_shape(path, wanted).unwrap(), array(wanted).numbers, "{found:?}, {wanted:?}");
+    }
+    for (found, wanted, said) in [
+        (
+            &[3, 3, 2, 2][..],
+            &[2, 2, 3, 3][..],
+            "shape (3, 3, 2, 2); expected shape (2, 2, 3, 3), or a flat row of 36 numbers",
+        ),
+        (&[2, 8], &[4, 4], "shape (2, 8); expected shape (4, 4), or a flat row of 16 numbers"),
+        (&[3, 12], &[6, 6], "shape (3, 12); expected shape (6, 6)"),
+        (&[35], &[6, 6], "shape (35,); expected shape (6, 6)"),
+        (&[3, 1], &[2], "shape (3, 1); expected shape (2,)"),
+        (&[4], &[usize::MAX, 3], "shape (4,); expected shape (18446744073709551615, 3)"),
+    ] {
+        let error = array(found).into_shape(path, wanted).unwrap_err().to_string();
+        assert!(error.contains("a.npy") && error.contains(said), "{error}");
+    }
 }
 
 #[test]

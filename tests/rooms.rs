@@ -46,6 +46,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
+            "files",
             "ode",
             "doctor",
             "gradient",

@@ -6,9 +6,13 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
-use crate::definition::{Definition, NotRun, Outline, Profile, SCHEMA, load_all, load_not_run, load_outline, schema};
+use crate::definition::{
+    Definition, LIMIT, NotRun, Outline, Profile, SCHEMA, load_all, load_not_run, load_outline, schema,
+};
+use crate::files;
 use crate::record::write_atomically;
 use crate::report::{self, Contents, Kept, Summary};
+use crate::study::estimate::impossible;
 
 use super::arguments::{Common, ProfileName, Selection};
 use super::error::CliError;
@@ -116,7 +120,7 @@ pub fn tell_of_records(summary: &Summary) {
 /// `anode check`
 ///
 /// # Errors
-/// Every fault of every definition; a schema that differs.
+/// Every fault of every definition, runs that no machine can make among them; a schema that differs.
 pub fn check(common: &Common, write_schema: bool) -> Result<(), CliError> {
     let path = common.experiments.join(SCHEMA);
     let io = |path: &PathBuf| {
@@ -130,6 +134,7 @@ pub fn check(common: &Common, write_schema: bool) -> Result<(), CliError> {
     let (loaded, mut faults) = load_all(&common.experiments);
     faults.extend(load_not_run(&common.experiments).err());
     faults.extend(load_outline(&common.experiments).err());
+    faults.extend(loaded.iter().flat_map(impossible));
     if common.json {
         let fault = |f: &crate::definition::DefinitionError| json!({ "file": f.file, "path": f.at, "why": f.why });
         print_json(&json!({ "sound": loaded.len(), "faults": faults.iter().map(fault).collect::<Vec<_>>() }));
@@ -137,7 +142,7 @@ pub fn check(common: &Common, write_schema: bool) -> Result<(), CliError> {
     if !faults.is_empty() {
         return Err(CliError::Definitions(faults));
     }
-    if path.exists() && std::fs::read_to_string(&path).map_err(io(&path))? != text {
+    if path.exists() && files::read_text(&path, LIMIT).map_err(io(&path))? != text {
         return Err(CliError::Schema(path));
     }
     if !common.json && !common.quiet {

@@ -32,6 +32,7 @@ pub use error::CliError;
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     crate::study::this_is_the_program();
+    ignore_file_size_signal();
     match dispatch(&cli).and_then(|()| output::flush()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -41,10 +42,30 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// Lets a write beyond the limit on the size of files (`ulimit -f`) fail as on a full disk, instead of ending the program.
+fn ignore_file_size_signal() {
+    #[cfg(unix)]
+    // SAFETY: ignoring a signal runs no code; nothing else in the program handles this one.
+    unsafe {
+        libc::signal(libc::SIGXFSZ, libc::SIG_IGN);
+    }
+}
+
+/// The number that an option asks for, at most that of the machine's processors; says so where it asks for more.
+fn clamp(common: &Common, option: &str, asked: u16) -> usize {
+    let here = std::thread::available_parallelism().map_or(usize::MAX, usize::from);
+    let asked = usize::from(asked);
+    if asked > here && !common.quiet {
+        output::warn(&format!("anode: {option} {asked}: this machine has {here} processors, so {here} are used"));
+    }
+    asked.min(here)
+}
+
 fn dispatch(cli: &Cli) -> Result<(), CliError> {
     let common = &cli.common;
-    if let Some(threads) = common.threads {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.into()).build_global();
+    if let Some(asked) = common.threads {
+        let threads = clamp(common, "--threads", asked);
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
         pool.map_err(|e| CliError::Usage(format!("--threads {threads}: {e}")))?;
     }
     match &cli.verb {

@@ -17,6 +17,7 @@ use crate::runner::{Options, Tally, run_all};
 use crate::study::STUDIES;
 
 use super::arguments::{Common, Device, How};
+use super::clamp;
 use super::error::CliError;
 use super::keep::{Subject, tell_of_records};
 use super::output::{print, print_json, print_table, warn};
@@ -108,7 +109,9 @@ fn walk(common: &Common, loaded: &[Loaded], how: &How) -> Result<(Tally, Vec<Ski
     let options = Options {
         results: common.results.clone(),
         // A GPU is busy with one run; more would share its memory.
-        jobs: how.jobs.map_or(if how.device == Device::Cpu { threads } else { 1 }, usize::from),
+        jobs: how
+            .jobs
+            .map_or(if how.device == Device::Cpu { threads } else { 1 }, |jobs| clamp(common, "--jobs", jobs)),
         threads,
         accelerator: gpu.map(|gpu| gpu.words),
         quiet: common.quiet,

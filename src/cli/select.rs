@@ -1,6 +1,7 @@
 //! Which definitions a command is about.
 
 use std::collections::BTreeSet;
+use std::str::Chars;
 
 use serde_json::{Map, Value};
 
@@ -118,16 +119,46 @@ pub fn elsewhere(runs: &[Run], device: &str) -> Option<String> {
     (!names.is_empty()).then(|| format!("computed on the CPU whatever the device, and recorded so: {names}"))
 }
 
-/// Whether `text` matches `pattern`, in which `*` stands for any characters and `?` for one.
+/// Whether `text` matches `pattern`, in which `*` stands for any characters and `?` for one. Takes at most the product of
+/// their lengths, whatever the pattern.
 pub fn glob(pattern: &str, text: &str) -> bool {
-    match (pattern.chars().next(), text.chars().next()) {
-        (None, None) => true,
-        (Some('*'), _) => {
-            glob(&pattern[1..], text) || text.chars().next().is_some_and(|c| glob(pattern, &text[c.len_utf8()..]))
+    let mut text = text.chars();
+    let mut parts = pattern.split('*');
+    // What stands before the first `*` begins the text.
+    let first = parts.next().unwrap_or_default();
+    let mut rest: Vec<&str> = parts.collect();
+    let Some(last) = rest.pop() else { return text.clone().count() == first.chars().count() && starts(&text, first) };
+    if !starts(&text, first) {
+        return false;
+    }
+    skip(&mut text, first.chars().count());
+    // Each part between two `*` is taken where it is found first: that leaves the most text for the parts behind it.
+    for part in rest {
+        while !starts(&text, part) {
+            if text.next().is_none() {
+                return false;
+            }
         }
-        (Some('?'), Some(c)) => glob(&pattern[1..], &text[c.len_utf8()..]),
-        (Some(p), Some(c)) => p == c && glob(&pattern[p.len_utf8()..], &text[c.len_utf8()..]),
-        _ => false,
+        skip(&mut text, part.chars().count());
+    }
+    // What stands behind the last `*` ends the text.
+    let (left, wanted) = (text.clone().count(), last.chars().count());
+    if left < wanted {
+        return false;
+    }
+    skip(&mut text, left - wanted);
+    starts(&text, last)
+}
+
+/// Whether a text begins with characters, of which `?` stands for any.
+fn starts(text: &Chars, characters: &str) -> bool {
+    let mut text = text.clone();
+    characters.chars().all(|wanted| text.next().is_some_and(|c| wanted == '?' || wanted == c))
+}
+
+fn skip(text: &mut Chars, count: usize) {
+    if let Some(last) = count.checked_sub(1) {
+        text.nth(last);
     }
 }
 
@@ -145,8 +176,40 @@ mod tests {
             ("*", "", true),
             ("?", "", false),
             ("a*b*c", "a-b-b-c", true),
+            ("a*a", "a", false),
+            ("*ab*", "aab", true),
+            ("*?b", "ab", true),
+            ("**", "", true),
+            ("", "", true),
+            ("", "a", false),
+            ("\u{e4}*\u{f6}?", "\u{e4}\u{f6}\u{f6}\u{fc}", true),
         ] {
             assert_eq!(glob(pattern, text), expected, "{pattern} {text}");
+        }
+    }
+
+    #[test]
+    fn a_pattern_of_many_stars_is_matched_without_trying_all_ways() {
+        let text = "a".repeat(5_000);
+        assert!(!glob(&("a*".repeat(1_000) + "b"), &text));
+        assert!(glob(&("a*".repeat(1_000) + "a"), &text));
+        assert!(!glob(&("*a?".repeat(1_000) + "*b*"), &text));
+    }
+
+    /// The definition of a match, tried in all ways.
+    fn plain(pattern: &[u8], text: &[u8]) -> bool {
+        match (pattern, text) {
+            ([], _) => text.is_empty(),
+            ([b'*', rest @ ..], _) => (0..=text.len()).any(|n| plain(rest, &text[n..])),
+            ([p, rest @ ..], [c, more @ ..]) => (*p == b'?' || p == c) && plain(rest, more),
+            _ => false,
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn a_match_is_what_the_definition_says(pattern in "[ab?*]{0,7}", text in "[ab]{0,7}") {
+            proptest::prop_assert_eq!(glob(&pattern, &text), plain(pattern.as_bytes(), text.as_bytes()));
         }
     }
 }

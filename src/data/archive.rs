@@ -2,15 +2,17 @@
 //! archive's choosing: a member is a name and bytes.
 
 use std::collections::HashSet;
-use std::fs::File;
 use std::io::{BufReader, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
-use flate2::read::GzDecoder;
+use flate2::read::MultiGzDecoder;
 use lzma_rust2::XzReader;
 use tar::EntryType;
 
+use crate::files;
+
 use super::error::{DataError, bounded};
+use super::pax;
 
 /// What an archive may hold at most. More is taken for a decompression bomb.
 #[derive(Clone, Copy, Debug)]
@@ -23,7 +25,8 @@ pub struct Limits {
     pub total_bytes: u64,
 }
 
-/// Gives `visit` every wanted file of a `.tar.gz` or `.tar.xz` archive: its name and its bytes.
+/// Gives `visit` every wanted file of a `.tar.gz` or `.tar.xz` archive: its name and its bytes. PAX headers are read; a gzip
+/// stream may have several members.
 ///
 /// # Errors
 /// An archive that is cut or damaged or exceeds its limits; a member whose name is absolute or holds `..`, that comes
@@ -43,14 +46,28 @@ pub fn each_member(
     let mut stream = Bounded { inner: open(path, limits.total_bytes)?, left: limits.total_bytes };
     let mut archive = tar::Archive::new(&mut stream);
     let mut seen = HashSet::new();
-    // Raw: long-name and PAX records would be read whole, whatever their size; the known archives have none.
-    for (count, entry) in archive.entries().map_err(damaged)?.raw(true).enumerate() {
+    // The path and size that a PAX header gives for the file behind it.
+    let mut extended = pax::Extended::default();
+    // Raw: the library would read PAX headers and long names whole, whatever their size.
+    let mut count = 0;
+    for entry in archive.entries().map_err(damaged)?.raw(true) {
+        let entry = entry.map_err(damaged)?;
+        let kind = entry.header().entry_type();
+        if matches!(kind, EntryType::XHeader | EntryType::XGlobalHeader) {
+            let header = bounded(&member(path, "PAX header"), entry, pax::LIMIT)?;
+            // A global header holds comments and defaults; none of them is a name.
+            if kind == EntryType::XHeader {
+                extended = pax::read(&header).map_err(|why| DataError::format(path, why, "a sound PAX header"))?;
+            }
+            continue;
+        }
         if count == limits.members {
             return Err(DataError::format(path, format!("more than {count} members"), "no more than these"));
         }
-        let entry = entry.map_err(damaged)?;
-        let name = member_name(path, &entry.path_bytes())?;
-        match entry.header().entry_type() {
+        count += 1;
+        let pax::Extended { path: longer, size: told } = std::mem::take(&mut extended);
+        let name = member_name(path, longer.as_deref().unwrap_or(&entry.path_bytes()))?;
+        match kind {
             EntryType::Directory => continue,
             EntryType::Regular | EntryType::Continuous => {}
             other => return Err(DataError::format(&member(path, &name), format!("{other:?}"), "files and folders")),
@@ -62,6 +79,10 @@ pub fn each_member(
             return Err(DataError::format(&member(path, &name), "it comes twice", "every file once"));
         }
         let size = entry.header().entry_size().map_err(damaged)?;
+        if told.is_some_and(|told| told != size) {
+            let found = format!("{size} bytes, and another size in its PAX header");
+            return Err(DataError::format(&member(path, &name), found, "one size"));
+        }
         if size > limits.member_bytes {
             let expected = format!("at most {}", limits.member_bytes);
             return Err(DataError::format(&member(path, &name), format!("{size} bytes"), expected));
@@ -83,10 +104,10 @@ pub fn member(archive: &Path, name: &str) -> PathBuf {
 }
 
 fn open(path: &Path, total_bytes: u64) -> Result<Box<dyn Read>, DataError> {
-    let file = File::open(path).map_err(DataError::io(path))?;
+    let file = files::open(path).map_err(DataError::io(path))?;
     let file = BufReader::with_capacity(1 << 16, file);
     match path.extension().and_then(|e| e.to_str()) {
-        Some("gz") => Ok(Box::new(GzDecoder::new(file))),
+        Some("gz") => Ok(Box::new(MultiGzDecoder::new(file))),
         Some("xz") => {
             // A dictionary need not be larger than what is unpacked; a little more for the decoder itself.
             let kib = u32::try_from((total_bytes >> 10) + 1024).unwrap_or(u32::MAX);

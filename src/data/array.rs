@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use crate::files;
+
 use super::error::{DataError, read_bounded};
 
 /// Largest file that is read: 256 MiB.
@@ -16,7 +18,33 @@ pub struct Array {
     pub numbers: Vec<f64>,
 }
 
-/// Reads a `.csv` (no header, a row a line) or `.npy` file (`f4` or `f8`, C order).
+impl Array {
+    /// The numbers as an array of `shape`. The file's own shape must be this one, axes of length 1 aside, because a CSV file has
+    /// two axes whatever it holds. A flat row or column of as many numbers, with the last axis of `shape` fastest, is taken too.
+    ///
+    /// # Errors
+    /// Any other shape. `path` names the file in the message.
+    pub fn into_shape(self, path: &Path, shape: &[usize]) -> Result<Vec<f64>, DataError> {
+        let count = shape.iter().try_fold(1usize, |count, &n| count.checked_mul(n));
+        let [own, wanted] = [&self.shape[..], shape].map(|shape| shape.iter().filter(|&&n| n != 1).collect::<Vec<_>>());
+        if own == wanted || (own.len() <= 1 && Some(self.numbers.len()) == count) {
+            return Ok(self.numbers);
+        }
+        let found = format!("shape {}", in_words(&self.shape));
+        let flat = count.map_or(String::new(), |count| format!(", or a flat row of {count} numbers"));
+        Err(DataError::format(path, found, format!("shape {}{flat}", in_words(shape))))
+    }
+}
+
+/// A shape as it is written in Python: `(2, 8)`, `(8,)`.
+fn in_words(shape: &[usize]) -> String {
+    match shape {
+        [n] => format!("({n},)"),
+        _ => format!("({})", shape.iter().map(usize::to_string).collect::<Vec<_>>().join(", ")),
+    }
+}
+
+/// Reads a `.csv` (no header, a row a line) or `.npy` file (`f4` or `f8`, C order). A byte order mark before the text is skipped.
 ///
 /// # Errors
 /// A file that is missing, malformed, ragged, empty, or holds a number that is not finite.
@@ -42,7 +70,8 @@ pub fn read_array(path: &Path) -> Result<Array, DataError> {
 fn from_csv(path: &Path, bytes: &[u8]) -> Result<Array, DataError> {
     let mut numbers = vec![];
     let (mut rows, mut columns) = (0, 0);
-    let mut reader = csv::ReaderBuilder::new().has_headers(false).trim(csv::Trim::All).from_reader(bytes);
+    let mut reader =
+        csv::ReaderBuilder::new().has_headers(false).trim(csv::Trim::All).from_reader(files::without_mark(bytes));
     for record in reader.records() {
         let record = record.map_err(|e| DataError::format(path, e.to_string(), "lines of equally many numbers"))?;
         for field in &record {

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::files;
+
 /// Data that could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum DataError {
@@ -46,9 +48,9 @@ impl DataError {
     }
 }
 
-/// Reads a file whole, but not more than `limit` bytes.
+/// Reads a regular file whole, but not more than `limit` bytes.
 pub fn read_bounded(path: &Path, limit: u64) -> Result<Vec<u8>, DataError> {
-    let file = std::fs::File::open(path).map_err(DataError::io(path))?;
+    let file = files::open(path).map_err(DataError::io(path))?;
     bounded(path, file, limit)
 }
 

@@ -11,6 +11,8 @@ use ureq::{Agent, Body};
 use crate::digest::md5;
 use crate::files;
 
+use super::pace::{LEAST, Paced, WINDOW};
+
 /// Connections that a download is tried with, as long as each brings more of it.
 const CONNECTIONS: usize = 20;
 /// A connection that is silent for so long is given up.
@@ -73,6 +75,14 @@ pub enum FetchError {
         url: String,
         /// What happened.
         why: String,
+        /// Bytes that are kept.
+        kept: u64,
+    },
+    /// The server sends too slowly to be waited for.
+    #[error("{url}: fewer than {LEAST} bytes in {} s; {}, and --url names another server", WINDOW.as_secs(), again(*.kept))]
+    Slow {
+        /// The address.
+        url: String,
         /// Bytes that are kept.
         kept: u64,
     },
@@ -164,7 +174,7 @@ fn finish(file: &mut File, path: &Path, download: &Download<'_>) -> Result<(), F
     let found = md5(path).map_err(at(path))?;
     if found != download.md5 {
         std::fs::remove_file(path).map_err(at(path))?;
-        return Err(FetchError::Checksum { url: download.url.into(), found, expected: download.md5.into() });
+        return Err(FetchError::Checksum { url: shown(download.url), found, expected: download.md5.into() });
     }
     std::fs::rename(path, download.to).map_err(at(download.to))
 }
@@ -173,6 +183,16 @@ fn again(kept: u64) -> String {
     match kept {
         0 => "the same call tries again".into(),
         _ => format!("{kept} bytes are kept, the same call goes on from there"),
+    }
+}
+
+/// An address as it is printed: without the name and the password that may stand before its server.
+fn shown(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    match rest[..end].rfind('@') {
+        Some(at) => format!("{scheme}://...@{}", &rest[at + 1..]),
+        None => url.to_owned(),
     }
 }
 
@@ -259,7 +279,7 @@ impl Transfer<'_> {
                 self.connection(before, false)
             }
             StatusCode::PARTIAL_CONTENT => Err(self.broken("the server answers with parts that were not asked for")),
-            status => Err(FetchError::Refused { url: self.download.url.into(), status }),
+            status => Err(FetchError::Refused { url: self.shown(), status }),
         }
     }
 
@@ -272,7 +292,7 @@ impl Transfer<'_> {
         let copied = copy(&mut file, 0, response.into_body(), total, self.download.limit, self.progress);
         let Err(error) = copied else { return Ok(Came::Anew(file, path)) };
         let came = file.metadata().map_err(at(&path))?.len();
-        if matches!(error, Stopped::Broken(_)) && came > before {
+        if matches!(error, Stopped::Broken(_) | Stopped::Slow) && came > before {
             // The unfinished file stays open and locked: what came is moved into it.
             self.replace(&mut file).map_err(|e| self.io(e))?;
         }
@@ -294,6 +314,7 @@ impl Transfer<'_> {
     fn failed(&mut self, stopped: Stopped, before: u64) -> FetchError {
         match stopped {
             Stopped::Broken(why) => self.broken(why),
+            Stopped::Slow => FetchError::Slow { url: self.shown(), kept: self.len().unwrap_or(0) },
             Stopped::Io(source) => self.io(source),
             // What came beyond the limit is no part of the file.
             Stopped::TooLarge => self.file.set_len(before).map_or_else(|e| self.io(e), |()| self.too_large()),
@@ -309,18 +330,24 @@ impl Transfer<'_> {
     }
 
     fn too_large(&self) -> FetchError {
-        FetchError::TooLarge { url: self.download.url.into(), limit: self.download.limit }
+        FetchError::TooLarge { url: self.shown(), limit: self.download.limit }
     }
 
     fn broken(&self, why: impl ToString) -> FetchError {
         let kept = self.file.metadata().map_or(0, |found| found.len());
-        FetchError::Broken { url: self.download.url.into(), why: why.to_string(), kept }
+        let (url, why) = (self.shown(), why.to_string().replace(self.download.url, &self.shown()));
+        FetchError::Broken { url, why, kept }
+    }
+
+    fn shown(&self) -> String {
+        shown(self.download.url)
     }
 }
 
 /// Why a body did not come to its end.
 enum Stopped {
     Broken(String),
+    Slow,
     Io(io::Error),
     TooLarge,
 }
@@ -335,12 +362,16 @@ fn copy(
     progress: &mut dyn FnMut(u64, Option<u64>),
 ) -> Result<(), Stopped> {
     file.set_len(start).and_then(|()| file.seek(SeekFrom::Start(start))).map_err(Stopped::Io)?;
-    let mut reader = body.into_reader();
+    let mut reader = Paced::new(body.into_reader());
     let mut buffer = vec![0; 1 << 16];
     let mut there = start;
     loop {
         progress(there, total);
-        let count = reader.read(&mut buffer).map_err(|e| Stopped::Broken(e.to_string()))?;
+        let read = reader.read(&mut buffer);
+        if reader.is_slow() {
+            return Err(Stopped::Slow);
+        }
+        let count = read.map_err(|e| Stopped::Broken(e.to_string()))?;
         if count == 0 {
             return match total {
                 Some(total) if there < total => Err(Stopped::Broken("the connection ended too early".into())),
@@ -363,4 +394,21 @@ fn number(response: &Response<Body>, header: &str) -> Option<u64> {
 fn range_start(response: &Response<Body>) -> Option<u64> {
     let range = response.headers().get("content-range")?.to_str().ok()?;
     range.strip_prefix("bytes ")?.split_once('-')?.0.trim().parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::shown;
+
+    #[test]
+    fn an_address_is_printed_without_its_password() {
+        for (url, expected) in [
+            ("https://ann:secret@host:8080/a@b", "https://...@host:8080/a@b"),
+            ("https://ann:se@cret@host?x=@", "https://...@host?x=@"),
+            ("http://host/a:b@c", "http://host/a:b@c"),
+            ("nowhere", "nowhere"),
+        ] {
+            assert_eq!(shown(url), expected);
+        }
+    }
 }

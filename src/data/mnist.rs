@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use flate2::read::GzDecoder;
+use flate2::read::MultiGzDecoder;
 
 use super::error::{DataError, bounded, read_bounded};
 
@@ -42,10 +42,14 @@ impl GreyImages {
 /// Reads an IDX file of images (magic 2051), gzipped where its name ends in `.gz`.
 ///
 /// # Errors
-/// A wrong magic number, and a length that differs from what the header says.
+/// A wrong magic number, images without pixels, and a length that differs from what the header says.
 pub fn read_idx_images(path: &Path) -> Result<GreyImages, DataError> {
     let bytes = unpacked(path)?;
     let [count, height, width] = header(path, &bytes, 2051)?;
+    if count == 0 || height == 0 || width == 0 {
+        let found = format!("a header of {count} images of {height} x {width} pixels");
+        return Err(DataError::format(path, found, "at least one image of at least one pixel"));
+    }
     check_length(path, &bytes, 16, count.saturating_mul(height).saturating_mul(width))?;
     Ok(GreyImages { height, width, pixels: bytes[16..].to_vec() })
 }
@@ -53,7 +57,7 @@ pub fn read_idx_images(path: &Path) -> Result<GreyImages, DataError> {
 /// Reads an IDX file of labels (magic 2049), gzipped where its name ends in `.gz`.
 ///
 /// # Errors
-/// As [`read_idx_images`], and a label above 9.
+/// A wrong magic number, a length that differs from what the header says, and a label above 9.
 pub fn read_idx_labels(path: &Path) -> Result<Vec<u8>, DataError> {
     let bytes = unpacked(path)?;
     let [count] = header(path, &bytes, 2049)?;
@@ -68,7 +72,7 @@ pub fn read_idx_labels(path: &Path) -> Result<Vec<u8>, DataError> {
 pub(super) fn unpacked(path: &Path) -> Result<Vec<u8>, DataError> {
     let bytes = read_bounded(path, LIMIT)?;
     if path.extension().is_some_and(|e| e == "gz") {
-        bounded(path, GzDecoder::new(&bytes[..]), LIMIT)
+        bounded(path, MultiGzDecoder::new(&bytes[..]), LIMIT)
     } else {
         Ok(bytes)
     }

@@ -12,6 +12,8 @@ mod image_folder;
 mod images;
 mod known;
 mod mnist;
+mod pace;
+mod pax;
 mod picture;
 mod source;
 mod synthetic;

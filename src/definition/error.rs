@@ -1,6 +1,12 @@
 //! What can be wrong with a definition.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+/// Characters of a place and of a reason that are printed; the values in them may be as long as the file.
+const SHOWN: [usize; 2] = [300, 1000];
+
+/// Faults of a file that are listed; the rest is counted.
+pub(super) const LISTED: usize = 50;
 
 /// Something wrong in an experiment file.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -12,4 +18,26 @@ pub struct DefinitionError {
     pub at: String,
     /// What was found, and what is allowed.
     pub why: String,
+}
+
+impl DefinitionError {
+    /// A fault of `file`. Long texts are cut, and control characters, which a terminal would obey, are escaped.
+    pub fn new(file: &Path, at: &str, why: &str) -> Self {
+        Self { file: file.to_owned(), at: printable(at, SHOWN[0]), why: printable(why, SHOWN[1]) }
+    }
+
+    /// Says that a file has more faults than those that are listed.
+    pub(super) fn more(file: &Path, count: usize) -> Self {
+        Self::new(file, ".", &format!("{count} more faults, not listed; correct these first"))
+    }
+}
+
+/// At most `most` characters of a text, without control characters.
+fn printable(text: &str, most: usize) -> String {
+    let escape = |c: char| if c.is_control() && c != '\n' { c.escape_default().to_string() } else { c.to_string() };
+    let shown: String = text.chars().take(most).map(escape).collect();
+    match text.chars().count() {
+        all if all > most => format!("{shown}... ({all} characters)"),
+        _ => shown,
+    }
 }

@@ -1,15 +1,19 @@
 //! Reading experiment files.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
+
+use crate::files;
 
 use super::unique::Unique;
 use super::{Definition, DefinitionError, NOT_RUN, OUTLINE, validate};
 
 /// Name of the JSON schema beside the experiments; not a definition.
 pub const SCHEMA: &str = "schema.json";
-/// Largest definition that is read: 1 MiB.
-const LIMIT: u64 = 1 << 20;
+/// Largest definition, and largest schema, that is read: 1 MiB.
+pub const LIMIT: u64 = 1 << 20;
+/// Most definitions in a folder.
+const MOST_FILES: usize = 10_000;
 
 /// A definition with the file it came from.
 #[derive(Clone, Debug)]
@@ -23,14 +27,10 @@ pub struct Loaded {
 /// Reads and validates one file.
 ///
 /// # Errors
-/// Every fault that was found.
+/// The faults that were found, the first 50 listed and the others counted in the last entry.
 pub fn load(file: &Path) -> Result<Definition, Vec<DefinitionError>> {
-    let fault = |at: String, why: String| vec![DefinitionError { file: file.to_owned(), at, why }];
-    let size = std::fs::metadata(file).map_err(|e| fault(".".into(), e.to_string()))?.len();
-    if size > LIMIT {
-        return Err(fault(".".into(), format!("{size} bytes; a definition has at most {LIMIT}")));
-    }
-    let text = std::fs::read_to_string(file).map_err(|e| fault(".".into(), e.to_string()))?;
+    let fault = |at: String, why: String| vec![DefinitionError::new(file, &at, &why)];
+    let text = files::read_text(file, LIMIT).map_err(|e| fault(".".into(), e.to_string()))?;
     let mut json = serde_json::Deserializer::from_str(&text);
     let definition: Definition = serde_path_to_error::deserialize(&mut json).map_err(|e| {
         let hint = no_number(&text, e.inner());
@@ -56,7 +56,7 @@ fn no_number(text: &str, error: &serde_json::Error) -> Option<String> {
     known.then(|| format!("; JSON has no `{word}`: write a finite number"))
 }
 
-/// Reads all of `folder/<paper>/<id>.json`, sorted by path.
+/// Reads all of `folder/<paper>/<id>.json`, sorted by path. Names that start with a dot are ignored.
 ///
 /// # Errors
 /// Beside the good ones, the faults of the others; of two files with one id the second is at fault.
@@ -64,9 +64,14 @@ pub fn load_all(folder: &Path) -> (Vec<Loaded>, Vec<DefinitionError>) {
     let (mut good, mut faults) = (vec![], vec![]);
     let mut files = vec![];
     if let Err(e) = collect(folder, 0, &mut files) {
-        faults.push(DefinitionError { file: folder.to_owned(), at: ".".into(), why: e.to_string() });
+        faults.push(DefinitionError::new(folder, ".", &e.to_string()));
     }
     files.sort();
+    if files.len() > MOST_FILES {
+        let why = format!("{} definitions; at most {MOST_FILES} are read", files.len());
+        faults.push(DefinitionError::new(folder, ".", &why));
+        files.truncate(MOST_FILES);
+    }
     for file in files {
         match load(&file) {
             Ok(definition) => good.push(Loaded { file, definition }),
@@ -78,18 +83,24 @@ pub fn load_all(folder: &Path) -> (Vec<Loaded>, Vec<DefinitionError>) {
         let id = loaded.definition.id.clone();
         if let Some(other) = first.get(&id) {
             let why = format!("the id `{id}` is taken by {}; ids are unique", other.display());
-            faults.push(DefinitionError { file: loaded.file.clone(), at: "id".into(), why });
+            faults.push(DefinitionError::new(&loaded.file, "id", &why));
         } else {
             first.insert(id, loaded.file.clone());
         }
     }
-    good.retain(|loaded| !faults.iter().any(|fault| fault.file == loaded.file));
+    let wrong: HashSet<&PathBuf> = faults.iter().map(|fault| &fault.file).collect();
+    good.retain(|loaded| !wrong.contains(&loaded.file));
     (good, faults)
 }
 
 fn collect(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
     for entry in std::fs::read_dir(folder)? {
-        let path = entry?.path();
+        let entry = entry?;
+        let path = entry.path();
+        // Left there by editors, version control and file managers.
+        if entry.file_name().as_encoded_bytes().starts_with(b".") {
+            continue;
+        }
         if path.is_dir() && depth < 2 {
             collect(&path, depth + 1, files)?;
         } else if path.extension().is_some_and(|e| e == "json")

@@ -25,7 +25,7 @@ pub use filter::*;
 pub use labels::{
     ColumnLabel, Heading, all_labels, assignment, column_label, heading, run_label, style_label, value_label,
 };
-pub use load::{Loaded, SCHEMA, load, load_all};
+pub use load::{LIMIT, Loaded, SCHEMA, load, load_all};
 pub use not_run::{NOT_RUN, NotRun, load_not_run};
 pub use outline::{Chapter, Finding, Format, OUTLINE, Outline, Quantity, Take, load_outline, placeholders};
 pub use points::{Point, Resolved};

@@ -1,9 +1,13 @@
 //! Experiments of the papers that have no results here: `experiments/not-run.json` says why, so that none is passed over.
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use crate::files;
+
+use super::load::LIMIT;
 use super::{DefinitionError, Paper};
 
 /// Name of the file beside the experiments.
@@ -29,8 +33,8 @@ pub struct NotRun {
 /// A file that is malformed, an empty text, an id that comes twice.
 pub fn load_not_run(folder: &Path) -> Result<Vec<NotRun>, DefinitionError> {
     let file = folder.join(NOT_RUN);
-    let fault = |at: String, why: String| DefinitionError { file: file.clone(), at, why };
-    let text = match std::fs::read_to_string(&file) {
+    let fault = |at: String, why: String| DefinitionError::new(&file, &at, &why);
+    let text = match files::read_text(&file, LIMIT) {
         Ok(text) => text,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(vec![]),
         Err(e) => return Err(fault(".".into(), e.to_string())),
@@ -39,13 +43,14 @@ pub fn load_not_run(folder: &Path) -> Result<Vec<NotRun>, DefinitionError> {
     let entries: Vec<NotRun> =
         serde_path_to_error::deserialize(&mut json).map_err(|e| fault(e.path().to_string(), e.inner().to_string()))?;
     json.end().map_err(|e| fault(".".into(), e.to_string()))?;
+    let mut ids = HashSet::new();
     for (i, entry) in entries.iter().enumerate() {
         for (field, text) in [("id", &entry.id), ("title", &entry.title), ("because", &entry.because)] {
             if text.trim().is_empty() {
                 return Err(fault(format!("[{i}].{field}"), "empty; every field has a text".into()));
             }
         }
-        if entries[..i].iter().any(|e| e.id == entry.id) {
+        if !ids.insert(&entry.id) {
             return Err(fault(format!("[{i}].id"), format!("`{}` comes twice; ids are unique", entry.id)));
         }
     }

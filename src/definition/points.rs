@@ -53,27 +53,64 @@ impl Definition {
 }
 
 impl Resolved<'_> {
-    /// Every point, grid by grid, the last axis fastest.
-    pub fn points(&self) -> Vec<Point> {
-        let mut points = vec![];
-        for (number, grid) in self.grid.iter().enumerate() {
-            let mut found = vec![self.base(number, grid)];
-            for (axis, values) in grid.iter().filter(|(axis, _)| *axis != SEED_AXIS) {
-                let path = |i: usize| format!("{}[{number}].{axis}[{i}]", self.grid_path);
-                found = found
-                    .iter()
-                    .flat_map(|point| values.iter().enumerate().map(move |(i, value)| (point, i, value)))
-                    .map(|(point, i, value)| {
-                        let mut point = point.clone();
-                        point.settings.insert(axis.clone(), value.clone());
-                        point.origin.insert(axis.clone(), path(i).into());
-                        point
-                    })
-                    .collect();
+    /// Every point, grid by grid, the last axis fastest. A point is made when it is asked for, so that a large grid takes no
+    /// memory.
+    pub fn points(&self) -> impl Iterator<Item = Point> + '_ {
+        self.grid.iter().enumerate().flat_map(move |(number, grid)| {
+            let axes: Vec<(&String, &Vec<Value>)> = grid.iter().filter(|(axis, _)| *axis != SEED_AXIS).collect();
+            let count = axes.iter().map(|(_, values)| values.len()).product::<usize>();
+            (0..count).map(move |index| self.point(number, grid, &axes, index))
+        })
+    }
+
+    /// Number of points; saturates.
+    pub fn point_count(&self) -> usize {
+        self.grid.iter().map(|grid| points_of(grid).unwrap_or(usize::MAX)).fold(0, usize::saturating_add)
+    }
+
+    /// Number of runs, a run for each point and seed; saturates.
+    pub fn run_count(&self) -> usize {
+        let runs = |grid: &Grid| points_of(grid)?.checked_mul(self.seeds_of(grid));
+        self.grid.iter().map(|grid| runs(grid).unwrap_or(usize::MAX)).fold(0, usize::saturating_add)
+    }
+
+    /// JSON values in the settings of all runs together, which bounds the memory of a plan; saturates.
+    pub fn value_count(&self) -> usize {
+        let fixed: usize = self.fixed.iter().map(|(_, value, _)| values_in(value)).sum();
+        let of = |grid: &Grid| -> Option<usize> {
+            let points = points_of(grid)?;
+            let mut all = points.checked_mul(fixed)?;
+            for values in grid.iter().filter(|(axis, _)| *axis != SEED_AXIS).map(|(_, values)| values) {
+                let own: usize = values.iter().map(values_in).sum();
+                all = all.checked_add((points / values.len().max(1)).checked_mul(own)?)?;
             }
-            points.extend(found);
+            all.checked_mul(self.seeds_of(grid))
+        };
+        self.grid.iter().map(|grid| of(grid).unwrap_or(usize::MAX)).fold(0, usize::saturating_add)
+    }
+
+    /// Whether a point has several seeds.
+    pub fn several_seeds(&self) -> bool {
+        self.grid.iter().any(|grid| points_of(grid) != Some(0) && self.seeds_of(grid) > 1)
+    }
+
+    fn seeds_of(&self, grid: &Grid) -> usize {
+        grid.get(SEED_AXIS).map_or(self.seeds.len(), Vec::len)
+    }
+
+    /// Point `index` of a grid, whose axes but the seed are `axes`.
+    fn point(&self, number: usize, grid: &Grid, axes: &[(&String, &Vec<Value>)], mut index: usize) -> Point {
+        let mut point = self.base(number, grid);
+        let mut chosen = vec![0; axes.len()];
+        for (place, (_, values)) in chosen.iter_mut().zip(axes).rev() {
+            *place = index % values.len();
+            index /= values.len();
         }
-        points
+        for ((axis, values), i) in axes.iter().zip(chosen) {
+            point.settings.insert((*axis).clone(), values[i].clone());
+            point.origin.insert((*axis).clone(), format!("{}[{number}].{axis}[{i}]", self.grid_path).into());
+        }
+        point
     }
 
     fn base(&self, number: usize, grid: &Grid) -> Point {
@@ -84,6 +121,21 @@ impl Resolved<'_> {
             settings: self.fixed.iter().map(|(k, v, _)| ((*k).clone(), (*v).clone())).collect(),
             origin: self.fixed.iter().map(|(k, _, path)| ((*k).clone(), path.clone().into())).collect(),
         }
+    }
+}
+
+/// Points of a grid; `None` where they are too many to count.
+fn points_of(grid: &Grid) -> Option<usize> {
+    let axes = grid.iter().filter(|(axis, _)| *axis != SEED_AXIS);
+    axes.map(|(_, values)| values.len()).try_fold(1usize, usize::checked_mul)
+}
+
+/// The values inside a JSON value, itself among them.
+fn values_in(value: &Value) -> usize {
+    1 + match value {
+        Value::Array(list) => list.iter().map(values_in).sum(),
+        Value::Object(map) => map.values().map(values_in).sum(),
+        _ => 0,
     }
 }
 

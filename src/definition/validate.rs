@@ -1,6 +1,7 @@
 //! Whether a definition makes sense: every fault with its place, what was found and what is allowed.
 
 use std::collections::HashSet;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::Path;
 
 use serde::de::DeserializeOwned;
@@ -8,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::columns::{self, Planned};
+use super::error::LISTED;
 use super::points::{Point, SEED_AXIS};
 use super::probe;
 use super::schema::setting_names;
@@ -19,25 +21,30 @@ use crate::gradient::{Method, timeline};
 
 use super::{Check, Definition, DefinitionError, FigureKind, Need, Requirement, Rule, SourceTag, StudyKind};
 
-/// More points than this are refused: an axis too many is a mistake, not an experiment.
+/// More points, or more runs, than this are refused: an axis too many is a mistake, not an experiment.
 const MOST_POINTS: usize = 100_000;
+/// More values than this in the settings of all runs together are refused: a plan holds them all.
+const MOST_VALUES: usize = 4_000_000;
 
-/// Every fault of a definition that was read from `file`.
+/// The faults of a definition that was read from `file`; those beyond [`LISTED`] are counted in the last entry.
 pub(super) fn faults(definition: &Definition, file: &Path) -> Vec<DefinitionError> {
-    let mut faults = Faults { file, found: vec![] };
+    let mut faults = Faults { file, found: vec![], seen: HashSet::new(), more: 0 };
     head(definition, file, &mut faults);
     reported(definition, &mut faults);
     expectation(&definition.expectation.checks, &mut faults);
     requires(&definition.expectation.requires, &mut faults);
     figures(definition, &mut faults);
-    let (before, mut planned) = (faults.found.len(), Planned::default());
+    let (before, mut planned) = (faults.seen.len(), Planned::default());
     for profile in definition.profiles.keys() {
         runs(definition, *profile, &mut planned, &mut faults);
     }
     // Columns of settings are known only if every point is sound.
-    let settings = (planned.is_empty() || faults.found.len() > before).then(|| setting_names(definition.study));
+    let settings = (planned.is_empty() || faults.seen.len() > before).then(|| setting_names(definition.study));
     for (at, why) in columns::faults(definition, &planned, settings.as_deref()) {
         faults.add(at, why);
+    }
+    if faults.more > 0 {
+        faults.found.push(DefinitionError::more(file, faults.more));
     }
     faults.found
 }
@@ -45,14 +52,24 @@ pub(super) fn faults(definition: &Definition, file: &Path) -> Vec<DefinitionErro
 struct Faults<'a> {
     file: &'a Path,
     found: Vec<DefinitionError>,
+    /// Digests of all faults, those that are not listed among them.
+    seen: HashSet<u64>,
+    more: usize,
 }
 
 impl Faults<'_> {
     fn add(&mut self, at: impl Into<String>, why: impl Into<String>) {
-        let fault = DefinitionError { file: self.file.to_owned(), at: at.into(), why: why.into() };
+        let (at, why) = (at.into(), why.into());
+        let mut hasher = DefaultHasher::new();
+        (&at, &why).hash(&mut hasher);
         // A bad value of an axis stands in many points; it is one fault.
-        if !self.found.contains(&fault) {
-            self.found.push(fault);
+        if !self.seen.insert(hasher.finish()) {
+            return;
+        }
+        if self.found.len() < LISTED {
+            self.found.push(DefinitionError::new(self.file, &at, &why));
+        } else {
+            self.more += 1;
         }
     }
 }
@@ -214,7 +231,6 @@ fn runs(definition: &Definition, profile: super::Profile, planned: &mut Planned,
     if resolved.grid.is_empty() {
         faults.add(&resolved.grid_path, "empty; name at least one grid, `[{}]` for a single run");
     }
-    let mut points: usize = 0;
     for (number, grid) in resolved.grid.iter().enumerate() {
         for (axis, values) in grid {
             let at = format!("{}[{number}].{axis}", resolved.grid_path);
@@ -225,17 +241,21 @@ fn runs(definition: &Definition, profile: super::Profile, planned: &mut Planned,
                 faults.add(&at, format!("the setting is fixed at `{path}` too; name it once"));
             }
         }
-        let size = grid.values().try_fold(1usize, |n, values| n.checked_mul(values.len()));
-        points = points.saturating_add(size.unwrap_or(usize::MAX));
     }
     if resolved.seeds.is_empty() {
         let own = definition.profiles.get(&profile).is_some_and(|over| over.seeds.is_some());
         let at = if own { format!("profiles.{}.seeds", profile.name()) } else { "seeds".to_owned() };
         faults.add(at, "empty; name at least one seed");
     }
-    if points > MOST_POINTS {
-        faults.add(&resolved.grid_path, format!("{points} points; at most {MOST_POINTS}"));
-        return;
+    for (count, what, most) in [
+        (resolved.point_count(), "points", MOST_POINTS),
+        (resolved.run_count(), "runs", MOST_POINTS),
+        (resolved.value_count(), "values in the settings of all runs", MOST_VALUES),
+    ] {
+        if count > most {
+            faults.add(&resolved.grid_path, format!("{count} {what}; at most {most}"));
+            return;
+        }
     }
     let bad = alone(definition.study, &resolved, faults);
     for point in resolved.points() {

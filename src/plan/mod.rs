@@ -75,8 +75,7 @@ pub fn plan(
         let device = study.device(device);
         let folder = file.parent().unwrap_or(Path::new("."));
         let place = Place { definition: folder.to_owned(), data: data.map(Path::to_owned) };
-        let points = resolved.points();
-        let several = points.iter().any(|p| p.seeds.len() > 1);
+        let several = resolved.several_seeds();
         let axes: HashSet<&String> = resolved.grid.iter().flat_map(|g| g.keys()).collect();
         let mut seen = HashSet::new();
         let mut known: HashMap<String, Result<Map<String, Value>, String>> = HashMap::new();
@@ -84,7 +83,7 @@ pub fn plan(
             let read = || study.inputs(&place, settings).map_err(|e| e.to_string());
             known.entry(canonical(&study.input_settings(settings))).or_insert_with(read).clone()
         };
-        for point in points {
+        for point in resolved.points() {
             let label = label(&point.settings, &axes);
             let planned = typed_settings(definition.study, &point.settings)
                 .map_err(|faults| faults.iter().map(|(at, why)| format!("{at}: {why}")).collect::<Vec<_>>().join("; "))

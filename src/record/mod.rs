@@ -30,7 +30,7 @@ pub use merge::{Conflict, MergeError, Merged, folders, merge};
 pub use numerics::{FIRST_NUMERICS, numerics};
 pub use read::{Loaded, csv_to_rows, read_record, read_run};
 pub use step_log::StepLog;
-pub use thin::{MOST_STEPS, thin};
+pub use thin::{MOST_STEPS, thin, thin_csv};
 pub use types::*;
 pub use unfinished::{UNFINISHED, Unfinished, read_at_most};
 pub use write::*;

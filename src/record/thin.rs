@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::Row;
+use super::{Row, csv_to_rows};
 
 /// Most steps without an evaluation that are kept.
 pub const MOST_STEPS: usize = 1000;
@@ -30,12 +30,75 @@ pub fn thin(steps: Vec<Row>) -> Vec<Row> {
     steps.into_iter().zip(kept).filter(|(_, keep)| *keep).map(|(row, _)| row).collect()
 }
 
+/// The rows that [`thin`] keeps of a table in CSV, without making the others: a log of a long training takes hundreds of
+/// megabytes as rows.
+///
+/// # Errors
+/// As [`csv_to_rows`].
+pub fn thin_csv(bytes: &[u8]) -> Result<Vec<Row>, String> {
+    let shape = Shape::of(bytes)?;
+    if shape.rows <= MOST_STEPS {
+        return csv_to_rows(bytes);
+    }
+    let special =
+        |record: &csv::StringRecord| shape.sparse.iter().any(|&i| record.get(i).is_some_and(|c| !c.is_empty()));
+    let mut ordinary = 0;
+    each(bytes, |record| ordinary += usize::from(!special(record)))?;
+    let every = ordinary.div_ceil(MOST_STEPS).max(1);
+    let mut kept = csv::Writer::from_writer(vec![]);
+    let told = |e: csv::Error| e.to_string();
+    kept.write_record(&shape.header).map_err(told)?;
+    let (mut seen, mut written) = (0, Ok(()));
+    each(bytes, |record| {
+        let special = special(record);
+        seen += usize::from(!special);
+        if (special || (seen - 1usize).is_multiple_of(every)) && written.is_ok() {
+            written = kept.write_record(record);
+        }
+    })?;
+    written.map_err(told)?;
+    csv_to_rows(&kept.into_inner().map_err(|e| e.to_string())?)
+}
+
+/// What is known of a table after one pass.
+struct Shape {
+    header: csv::StringRecord,
+    rows: usize,
+    /// Columns that are empty in some row. Of two columns of a name the last one counts, as in a row.
+    sparse: Vec<usize>,
+}
+
+impl Shape {
+    fn of(bytes: &[u8]) -> Result<Self, String> {
+        let mut reader = csv::Reader::from_reader(bytes);
+        let header = reader.headers().map_err(|e| e.to_string())?.clone();
+        let (mut rows, mut empty) = (0, vec![false; header.len()]);
+        each(bytes, |record| {
+            rows += 1;
+            record.iter().zip(&mut empty).for_each(|(cell, empty)| *empty |= cell.is_empty());
+        })?;
+        let last = |i: &usize| header.iter().skip(i + 1).all(|name| Some(name) != header.get(*i));
+        let sparse = (0..header.len()).filter(|&i| empty[i]).filter(last).collect();
+        Ok(Self { header, rows, sparse })
+    }
+}
+
+/// Gives `visit` every row of a table in CSV, one at a time.
+fn each(bytes: &[u8], mut visit: impl FnMut(&csv::StringRecord)) -> Result<(), String> {
+    let mut reader = csv::Reader::from_reader(bytes);
+    let mut record = csv::StringRecord::new();
+    while reader.read_record(&mut record).map_err(|e| e.to_string())? {
+        visit(&record);
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::record::row;
+    use crate::record::{row, rows_to_csv};
 
     fn log(steps: usize, evaluated_every: usize) -> Vec<Row> {
         let accuracy = |i: usize| if i % evaluated_every == evaluated_every - 1 { 0.5.into() } else { Value::Null };
@@ -60,6 +123,21 @@ mod tests {
             if steps <= MOST_STEPS {
                 prop_assert_eq!(thinned, full);
             }
+        }
+
+        #[test]
+        fn a_table_is_thinned_as_its_rows_are(steps in 1usize..4000, every in 1usize..3000, cut in 0usize..40) {
+            let mut rows = log(steps, every);
+            rows.iter_mut().enumerate().for_each(|(i, row)| {
+                row.insert("text".into(), format!("a, \"{i}\"").into());
+            });
+            let mut bytes = rows_to_csv(&rows).unwrap();
+            prop_assert_eq!(thin_csv(&bytes), csv_to_rows(&bytes).map(thin));
+            // Of two columns of a name the last one counts.
+            let doubled = String::from_utf8(bytes.clone()).unwrap().replacen("text", "accuracy", 1).into_bytes();
+            prop_assert_eq!(thin_csv(&doubled), csv_to_rows(&doubled).map(thin));
+            bytes.truncate(bytes.len() - cut.min(bytes.len()));
+            prop_assert_eq!(thin_csv(&bytes), csv_to_rows(&bytes).map(thin));
         }
     }
 }

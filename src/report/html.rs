@@ -3,6 +3,7 @@
 
 use super::chart::{dark_rules, plain};
 use super::document::{Cell, Entry, Piece, TOP, mark};
+use super::text;
 
 const STYLE: &str = "
 :root { color-scheme: light dark; --ink: #202124; --soft: #5a5f66; --paper: #fff; --line: #d7dadf; --head: #f2f4f7; --link: #0b57a4;
@@ -84,7 +85,7 @@ fn render(piece: &Piece) -> String {
         Piece::Table(caption, head, rows) => table(caption, head, rows),
         Piece::Up => format!("<p class=\"up\"><a href=\"#{}\">{}</a></p>\n", TOP.0, TOP.1),
         Piece::Figure { svg, pieces, description, .. } => {
-            let label = escape(description);
+            let label = escape(&text::cut(description, text::DESCRIPTION));
             let drawn = |svgs: &str, class: &str| {
                 format!("<div class=\"{class}\" role=\"img\" aria-label=\"{label}\">{svgs}</div>")
             };
@@ -152,15 +153,20 @@ fn table(caption: &str, head: &[String], rows: &[Vec<Cell>]) -> String {
 fn cell(cell: &Cell, head: Option<&str>) -> String {
     let stacked = head.map(|h| format!(" role=\"cell\" data-head=\"{}\"", escape(h))).unwrap_or_default();
     let (class, content) = match cell {
-        Cell::Text(text) => (String::new(), escape(text)),
-        Cell::Number(text) => (" class=\"n\"".into(), escape(text)),
-        Cell::Link(text, anchor) => (String::new(), format!("<a href=\"#{}\">{}</a>", escape(anchor), escape(text))),
+        Cell::Text(text) => (String::new(), shown(text)),
+        Cell::Number(text) => (" class=\"n\"".into(), shown(text)),
+        Cell::Link(text, anchor) => (String::new(), format!("<a href=\"#{}\">{}</a>", escape(anchor), shown(text))),
         Cell::Verdict(word) => (
             format!(" class=\"verdict {}\"", escape(&word.replace(' ', "-"))),
             format!("{} {}", mark(word), escape(word)),
         ),
     };
     format!("<td{class}{stacked}>{content}</td>")
+}
+
+/// The text of a cell, escaped, as long as a reader reads.
+fn shown(of: &str) -> String {
+    escape(&text::cut(of, text::CELL))
 }
 
 /// Keeps the drawing, without the name space, which HTML knows, and with the font once for all its texts, which inherit it.
@@ -180,17 +186,17 @@ fn responsive(svg: &str) -> String {
     }
 }
 
-/// Escapes text for HTML.
-pub fn escape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
+/// Escapes text for HTML, in which no control characters may stand.
+pub fn escape(plain: &str) -> String {
+    let mut out = String::with_capacity(plain.len());
+    for c in plain.chars() {
         match c {
             '&' => out += "&amp;",
             '<' => out += "&lt;",
             '>' => out += "&gt;",
             '"' => out += "&quot;",
             '\'' => out += "&#39;",
-            _ => out.push(c),
+            _ => out.push(text::printable(c)),
         }
     }
     out

@@ -1,6 +1,7 @@
 //! The report as Markdown.
 
 use super::document::{Cell, Piece, TOP, mark};
+use super::text;
 
 /// Renders a document.
 pub fn markdown(pieces: &[Piece]) -> String {
@@ -43,7 +44,10 @@ pub fn markdown(pieces: &[Piece]) -> String {
                 out.push('\n');
             }
             Piece::Up => out += &format!("[{}](#{})\n\n", TOP.1, TOP.0),
-            Piece::Figure { png, description, .. } => out += &format!("![{}]({png})\n\n", escape(description)),
+            Piece::Figure { png, description, .. } => {
+                let description = text::cut(description, text::DESCRIPTION);
+                out += &format!("![{}]({png})\n\n", escape(&description));
+            }
         }
     }
     out
@@ -51,21 +55,21 @@ pub fn markdown(pieces: &[Piece]) -> String {
 
 fn cell(cell: &Cell) -> String {
     match cell {
-        Cell::Text(text) | Cell::Number(text) => escape(text),
-        Cell::Link(text, anchor) => format!("[{}](#{anchor})", escape(text)),
+        Cell::Text(of) | Cell::Number(of) => escape(&text::cut(of, text::CELL)),
+        Cell::Link(of, anchor) => format!("[{}](#{anchor})", escape(&text::cut(of, text::CELL))),
         Cell::Verdict(word) => format!("{} {}", mark(word), escape(word)),
     }
 }
 
 /// Escapes what Markdown or a table would read as markup.
-fn escape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
+fn escape(plain: &str) -> String {
+    let mut out = String::with_capacity(plain.len());
+    for c in plain.chars() {
         match c {
             '|' | '*' | '_' | '`' | '[' | ']' | '#' | '\\' => out.extend(['\\', c]),
             '<' => out += "&lt;",
             '\n' => out.push(' '),
-            _ => out.push(c),
+            _ => out.push(text::printable(c)),
         }
     }
     out

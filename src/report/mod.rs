@@ -24,6 +24,7 @@ mod statistics;
 mod stray;
 mod summary;
 mod tables;
+mod text;
 mod verdict;
 mod verify;
 

@@ -2,6 +2,7 @@
 //!
 //! This room knows plans, studies and records. It knows nothing of reports or of the command line.
 
+mod budget;
 mod earlier;
 mod estimate;
 mod lock;
@@ -15,8 +16,9 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::plan::Run;
 use crate::record::{RecordError, Status};
-use crate::study::{Progress, Study};
+use crate::study::{CPU, Progress, Study, estimate::memory_of_this_machine};
 
+use budget::Budget;
 pub use lock::{Lock, lock, refuse_busy};
 pub use one::Came;
 use progress::Display;
@@ -92,6 +94,7 @@ pub fn run_all(
     // How each run came out, in the order of the plan whatever the order in which they end.
     let ends: Vec<Mutex<Came>> = runs.iter().map(|_| Mutex::new(Came::Interrupted)).collect();
     let fatal = Mutex::new(None);
+    let budget = Budget::new(memory_of_this_machine());
     std::thread::scope(|scope| {
         for _ in 0..options.jobs.clamp(1, runs.len().max(1)) {
             scope.spawn(|| {
@@ -103,6 +106,9 @@ pub fn run_all(
                     if stop.load(Ordering::Relaxed) || locked(&fatal).is_some() {
                         break;
                     }
+                    // The memory of a GPU is not that of the machine.
+                    let needed = crate::study::estimate(run.study, &run.settings).map_or(0.0, |needed| needed.bytes);
+                    let _part = budget.take(if run.device == CPU { needed } else { 0.0 });
                     match show(run, studies, options, stop, &display) {
                         Ok(came) => *locked(end) = came,
                         Err(error) => {

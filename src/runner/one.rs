@@ -11,7 +11,7 @@ use crate::record::{
     Environment, FORMAT, Loaded, Outcome, RUN, Record, RecordError, Status, UNFINISHED, Unfinished, adopt, environment,
     folders, inflight, read_record, remove_inflight, sweep, write_record,
 };
-use crate::study::{CPU, Context, Earlier, Ending, Progress, Study, StudyError};
+use crate::study::{CPU, Context, Earlier, Ending, Progress, Study, StudyError, estimate};
 
 use super::earlier::earlier;
 use super::{Options, RunnerError};
@@ -163,9 +163,13 @@ pub fn one(
     Ok(Came::Recorded { status, before: false })
 }
 
-/// Computes a run. A study that panics has failed.
+/// Computes a run that fits this machine. A study that panics has failed.
 pub(super) fn guarded(study: &dyn Study, context: &Context<'_>) -> Result<Ending, StudyError> {
-    catch_unwind(AssertUnwindSafe(|| study.run(context))).unwrap_or_else(|panic| {
+    let computed = || {
+        estimate::fits(study.kind(), context.settings, context.device)?;
+        study.run(context)
+    };
+    catch_unwind(AssertUnwindSafe(computed)).unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
         Err(StudyError::failed("study", format!("it panicked: {}", text.unwrap_or("no message"))))
     })

@@ -13,7 +13,7 @@ use crate::random::{Stream, normal, stream};
 use crate::record::{Outcome, Row, number, row};
 use crate::train::Crossing;
 
-use super::parts::{activation, array_digest, named_array, solver, typed};
+use super::parts::{activation, array_digest, named_array, shaped_array, solver, typed};
 use super::{AnyDevice, Context, Ending, Place, Progress, Study, StudyError, device};
 
 /// The gradient-error study: J = |z(1)|^2 / 2, gradients for z(0) and the weights.
@@ -61,19 +61,9 @@ impl AnyDevice for GradientError {
 }
 
 fn numbers(context: &Context<'_>, of: &Numbers, use_: Stream, shape: &[usize]) -> Result<Vec<f64>, StudyError> {
-    let count = shape.iter().product();
     match of {
-        Numbers::Normal { std } => Ok(normal(&mut stream(context.seed, use_), count, *std)),
-        Numbers::File(file) => {
-            let array = named_array(context.place, file)?;
-            // A CSV file has two axes whatever it holds, so only the count must fit.
-            if array.numbers.len() == count {
-                Ok(array.numbers)
-            } else {
-                let why = format!("{} holds {} numbers; {shape:?} needs {count}", file.display(), array.numbers.len());
-                Err(StudyError::failed("inputs", why))
-            }
-        }
+        Numbers::Normal { std } => Ok(normal(&mut stream(context.seed, use_), shape.iter().product(), *std)),
+        Numbers::File(file) => shaped_array(context.place, file, shape),
     }
 }
 

@@ -6,6 +6,7 @@
 mod coupled_gradient;
 mod device;
 mod epoch_end;
+pub mod estimate;
 mod evaluate;
 mod extend;
 mod gradient_error;
@@ -31,6 +32,7 @@ use crate::record::Outcome;
 
 pub use coupled_gradient::CoupledGradient;
 pub use device::{AnyDevice, CPU};
+pub use estimate::{Estimate, estimate};
 pub use evaluate::{Evaluated, Seeded, Trained, write_images};
 pub use extend::Earlier;
 pub use gradient_error::GradientError;

@@ -101,7 +101,12 @@ pub fn configuration(of: settings::Configuration, steps: usize) -> evolution::Co
     }
 }
 
-/// Digest of a file that a definition names, and the file's array.
+/// The numbers of a file that a definition names, which must have this shape: see [`data::Array::into_shape`].
+pub fn shaped_array(place: &Place, file: &Path, shape: &[usize]) -> Result<Vec<f64>, StudyError> {
+    named_array(place, file)?.into_shape(file, shape).map_err(|e| StudyError::failed("inputs", e))
+}
+
+/// The array of a file that a definition names.
 pub fn named_array(place: &Place, file: &Path) -> Result<data::Array, StudyError> {
     data::read_array(&place.definition.join(file)).map_err(|e| StudyError::failed("inputs", e))
 }

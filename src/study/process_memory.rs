@@ -9,8 +9,9 @@ use std::sync::OnceLock;
 
 use serde_json::{Value, json};
 
-use super::StudyError;
-use super::memory;
+use crate::definition::{StudyKind, typed_settings};
+
+use super::{CPU, StudyError, estimate, memory};
 
 /// The verb under which the program measures itself.
 pub const VERB: &str = "measure-memory";
@@ -47,9 +48,17 @@ pub fn rise(settings: &Value, seed: u64, steps: usize) -> Option<u64> {
 pub fn measure(question: &str) -> Result<u64, StudyError> {
     let wrong = |e: serde_json::Error| StudyError::failed("question", e);
     let question: Value = serde_json::from_str(question).map_err(wrong)?;
-    let settings = serde_json::from_value(question["settings"].clone()).map_err(wrong)?;
+    let mut settings = question["settings"].as_object().cloned().unwrap_or_default();
     let seed = question["seed"].as_u64().unwrap_or_default();
     let steps = question["steps"].as_u64().unwrap_or(1) as usize;
+    // The program itself asks only for runs that it is making; anybody may ask here.
+    settings.insert("steps".into(), json!([steps]));
+    let settings = typed_settings(StudyKind::Memory, &settings).map_err(|faults| {
+        let (at, why) = faults.into_iter().next().unwrap_or_default();
+        StudyError::failed(at, why)
+    })?;
+    estimate::fits(StudyKind::Memory, &settings, CPU)?;
+    let settings = serde_json::from_value(Value::Object(settings)).map_err(wrong)?;
     let unknown =
         || StudyError::failed("process memory", "the system does not tell it; it is read from /proc on Linux");
     // Once with one step: threads and buffers that every gradient needs are there before the count begins.

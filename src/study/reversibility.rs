@@ -148,6 +148,10 @@ fn run<D: Device, R: Real>(
         Problem::Convolution { activation: name, std, kernel, picture } => {
             let image = load_picture(context.place, picture)?;
             let size = [image.array.shape[0], image.array.shape[1]];
+            if *kernel > size[0].min(size[1]) {
+                let found = format!("{kernel}; the {} has {} x {} pixels", image.name, size[0], size[1]);
+                return Err(StudyError::failed("problem.kernel", format!("{found}: take a smaller kernel")));
+            }
             let field = ConvField::<R, D>::on(device.clone(), [1, size[0], size[1]], *kernel, activation(*name));
             let weights = normal(&mut stream(context.seed, Stream::Weights), kernel * kernel, *std);
             let start = Start { z0: real(image.array.numbers), theta: real(weights), end: None };

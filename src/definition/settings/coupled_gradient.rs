@@ -55,7 +55,7 @@ impl CoupledGradientSettings {
         let mut faults = Faults::default();
         faults.count("channels", self.channels);
         faults.count("size", self.size);
-        faults.kernel("kernel", self.kernel);
+        faults.kernel_on("kernel", self.kernel, self.size);
         for (name, std) in [("weights_std", self.weights_std), ("initial_std", self.initial_std)] {
             faults.positive(name, std);
         }

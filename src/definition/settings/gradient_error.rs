@@ -69,7 +69,7 @@ pub enum Numbers {
         /// Standard deviation.
         std: f64,
     },
-    /// A CSV (a row a line) or NPY file, relative to the definition.
+    /// A CSV (a row a line) or NPY file, relative to the definition, of the array's shape or a flat row of its numbers.
     File(PathBuf),
 }
 
@@ -85,7 +85,7 @@ impl GradientErrorSettings {
             Field::Convolution { channels, kernel, size, weights, initial } => {
                 faults.count("field.channels", *channels);
                 faults.count("field.size", *size);
-                faults.kernel("field.kernel", *kernel);
+                faults.kernel_on("field.kernel", *kernel, *size);
                 (weights, initial)
             }
         };

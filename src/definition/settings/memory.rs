@@ -32,6 +32,7 @@ impl MemorySettings {
         faults.counts("steps", &self.steps);
         faults.count("channels", self.channels);
         faults.count("size", self.size);
+        faults.require(self.size >= 3, "size", || format!("{}; allowed: from 3, the size of the kernels", self.size));
         let tape = self.method.as_str() == MethodName::TAPE;
         faults.require(!tape, "method", || "dfdx-tape; its memory is not counted".into());
         faults.0

@@ -111,6 +111,12 @@ impl Faults {
         });
     }
 
+    /// A kernel that is no larger than the image it acts on.
+    fn kernel_on(&mut self, at: &str, kernel: usize, size: usize) {
+        self.kernel(at, kernel);
+        self.require(kernel <= size, at, || format!("{kernel}; allowed: at most the size of the image, {size}"));
+    }
+
     /// The height and width of a kernel.
     fn kernel(&mut self, at: &str, n: usize) {
         self.require(n % 2 == 1 && n <= 31, at, || format!("{n}; allowed: odd numbers from 1 to 31"));

@@ -10,6 +10,7 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{FontTransform, register_font};
 
 use crate::report::ReportError;
+use crate::report::text::line;
 
 use super::style::{Marker, Style};
 use super::{compact, theme};
@@ -18,8 +19,6 @@ use super::{compact, theme};
 const UNITS: f64 = 4.0;
 /// Width of every line that shows numbers, in points.
 pub const LINE: f64 = 1.6;
-/// Most characters of one text; the rest is cut.
-const MOST_LETTERS: usize = 300;
 
 /// Which point of a text stands at its place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,7 +103,7 @@ impl Canvas<'_, '_> {
         Ok(())
     }
 
-    /// A line of text of `size` points; `upwards` turns it by a quarter.
+    /// A line of text of `size` points, cut where it is longer than a reader reads; `upwards` turns it by a quarter.
     pub fn text(
         &self,
         text: &str,
@@ -125,18 +124,17 @@ impl Canvas<'_, '_> {
             font = font.transform(FontTransform::Rotate270);
         }
         let style = TextStyle::from(font).color(&colour).pos(Pos::new(h, v));
-        // XML has no control characters.
-        let text: String = text.chars().filter(|c| !c.is_control()).take(MOST_LETTERS).collect();
-        self.area.draw(&Text::new(text, self.at(at), style)).map_err(drawing)
+        self.area.draw(&Text::new(line(text), self.at(at), style)).map_err(drawing)
     }
 }
 
-/// Width of a text in points.
+/// Width of a text in points, as [`Canvas::text`] draws it.
 pub fn text_width(text: &str, size: f64) -> f64 {
     fonts();
     // Measured large, since widths are whole numbers.
     let font = FontDesc::new(FontFamily::SansSerif, size * UNITS, FontStyle::Normal);
-    font.box_size(text).map_or(0.6 * size * text.chars().count() as f64, |(width, _)| f64::from(width) / UNITS)
+    let text = line(text);
+    font.box_size(&text).map_or(0.6 * size * text.chars().count() as f64, |(width, _)| f64::from(width) / UNITS)
 }
 
 /// Registers the font once for the whole program.
@@ -157,12 +155,44 @@ pub trait Drawing {
     fn draw(&self, canvas: &Canvas) -> Result<(), ReportError>;
 }
 
+/// Largest area of a chart in square points, and its largest side: a wall of pixels helps no reader.
+const MOST: (f64, f64) = (16e6, 10_000.0);
+
+/// What stands in the place of a drawing that is too large.
+struct TooLarge((f64, f64));
+
+impl Drawing for TooLarge {
+    fn size(&self) -> (f64, f64) {
+        (560.0, 120.0)
+    }
+
+    fn draw(&self, canvas: &Canvas) -> Result<(), ReportError> {
+        let text = format!("This chart would have {:.0} x {:.0} points, too many to draw.", self.0.0, self.0.1);
+        canvas.text(&text, (16.0, 40.0), 14.0, INK, Anchor::Left, false)?;
+        canvas.text("Select fewer rows with `where`.", (16.0, 70.0), 14.0, SOFT, Anchor::Left, false)
+    }
+}
+
+/// The size of a drawing that is too large to be drawn.
+fn too_large(drawing_of: &impl Drawing) -> Option<TooLarge> {
+    fonts();
+    let (width, height) = drawing_of.size();
+    let fits = width * height <= MOST.0 && width.max(height) <= MOST.1;
+    (!fits).then_some(TooLarge((width, height)))
+}
+
 /// A drawing as SVG.
 ///
 /// # Errors
 /// The backend's own.
 pub fn to_svg(drawing_of: &impl Drawing) -> Result<String, ReportError> {
-    fonts();
+    match too_large(drawing_of) {
+        Some(instead) => svg(&instead),
+        None => svg(drawing_of),
+    }
+}
+
+fn svg(drawing_of: &impl Drawing) -> Result<String, ReportError> {
     let (width, height) = drawing_of.size();
     let units = |points: f64| (points * UNITS).ceil() as u32;
     let mut text = String::new();

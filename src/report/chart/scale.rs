@@ -3,6 +3,9 @@
 use crate::definition::Scale;
 use crate::report::results::short;
 
+/// Larger numbers are drawn at the ends of a linear axis.
+const LARGEST: f64 = 1e300;
+
 /// A scale over a range of numbers.
 #[derive(Clone, Debug)]
 pub struct AxisScale {
@@ -16,7 +19,10 @@ impl AxisScale {
     /// A scale that shows all of `numbers`. A logarithmic one leaves out what is not above zero.
     pub fn new(scale: Scale, numbers: impl Iterator<Item = f64>) -> Self {
         let log = scale == Scale::Log;
-        let measured = numbers.filter(|x| x.is_finite() && (!log || *x > 0.0)).map(|x| if log { x.log10() } else { x });
+        // The span of two numbers of opposite sign may be beyond what a float holds.
+        let inside = |x: f64| x.clamp(-LARGEST, LARGEST);
+        let measured =
+            numbers.filter(|x| x.is_finite() && (!log || *x > 0.0)).map(|x| if log { x.log10() } else { inside(x) });
         let (low, high) = measured.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), x| (l.min(x), h.max(x)));
         let (low, high) = if low > high { (0.0, 1.0) } else { (low, high) };
         let margin = if high > low {
@@ -50,7 +56,11 @@ impl AxisScale {
     pub fn ticks(&self, most: usize) -> Vec<(f64, String)> {
         let place = |m: f64| (m - self.low) / (self.high - self.low);
         if !self.log {
-            return steps(self.low, self.high, most).into_iter().map(|x| (place(x), short(x))).collect();
+            let mut found = steps(self.low, self.high, most);
+            if found.is_empty() {
+                found.push(f64::midpoint(self.low, self.high));
+            }
+            return found.into_iter().map(|x| (place(x), short(x))).collect();
         }
         let decades = self.high - self.low;
         let every = (decades / most as f64).ceil().max(1.0) as i32;
@@ -59,7 +69,12 @@ impl AxisScale {
         if decades >= 1.6 && powers.len() >= 3 {
             return powers.into_iter().map(|e| (place(f64::from(e)), power(e))).collect();
         }
-        self.within_decades(most).into_iter().map(|x| (place(x.log10()), short(x))).collect()
+        let mut found = self.within_decades(most);
+        if found.is_empty() {
+            // Below the normal numbers there are no round ones.
+            found.push(10f64.powf(f64::midpoint(self.low, self.high)));
+        }
+        found.into_iter().map(|x| (place(x.log10()), short(x))).collect()
     }
 
     /// Plain numbers for a logarithmic axis of few decades: 1, 2, 5 of each, finer ones where fewer than three would show.
@@ -78,6 +93,9 @@ impl AxisScale {
 /// Round numbers in equal steps from `low` to `high`, at most about `most` of them.
 fn steps(low: f64, high: f64, most: usize) -> Vec<f64> {
     let rough = (high - low) / most.max(1) as f64;
+    if !rough.is_normal() {
+        return vec![];
+    }
     let unit = 10f64.powf(rough.log10().floor());
     let step = [1.0, 2.0, 5.0, 10.0].into_iter().map(|m| m * unit).find(|s| *s >= rough).unwrap_or(10.0 * unit);
     let (from, to) = ((low / step).ceil() as i64, (high / step).floor() as i64);
@@ -131,6 +149,19 @@ mod tests {
         assert_eq!(labels(6e-4, 0.02), ["5e-4", "0.001", "0.002", "0.005", "0.01", "0.02"]);
         assert_eq!(labels(2e-4, 0.09), ["10⁻³", "0.01", "0.1"]);
         assert_eq!(labels(1e-5, 0.02), ["10⁻⁵", "10⁻⁴", "10⁻³", "0.01"]);
+    }
+
+    #[test]
+    fn an_axis_of_the_least_or_the_largest_numbers_is_drawn() {
+        for numbers in [&[5e-324][..], &[f64::MAX], &[5e-324, 1e-323], &[-f64::MAX, f64::MAX], &[f64::MAX, 1.0], &[]] {
+            for scale in [Scale::Log, Scale::Linear] {
+                let axis = AxisScale::new(scale, numbers.iter().copied());
+                let ticks = axis.ticks(6);
+                let sound = ticks.iter().all(|(place, label)| (-1e-9..=1.0 + 1e-9).contains(place) && label != "NaN");
+                assert!((1..=12).contains(&ticks.len()) && sound, "{numbers:?}, {scale:?}: {ticks:?}");
+                assert!(numbers.iter().all(|x| (0.0..=1.0).contains(&axis.place(*x))));
+            }
+        }
     }
 
     proptest! {
