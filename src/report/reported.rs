@@ -74,7 +74,7 @@ pub fn evidence(results: &Results) -> String {
     }
     if results.definition.study == StudyKind::Training {
         let full = results.definition.resolve(Profile::Paper);
-        let full = full.and_then(|paper| paper.points().first()?.settings.get("epochs")?.as_u64());
+        let full = full.and_then(|paper| paper.points().next()?.settings.get("epochs")?.as_u64());
         let text = conditions(&rows.iter().collect::<Vec<_>>());
         return match full {
             Some(epochs) => text.replacen(" epochs", &format!(" of {epochs} epochs"), 1),

@@ -12,7 +12,7 @@ use plotters::style::{FontTransform, register_font};
 use crate::report::ReportError;
 use crate::report::text::line;
 
-use super::style::{Marker, Style};
+use super::style::{INK, Marker, SOFT, Style};
 use super::{compact, theme};
 
 /// Units of the SVG for a point: its coordinates are whole numbers.
