@@ -168,7 +168,7 @@ impl Found<'_> {
     /// Checks a range that cells of a column are compared with.
     fn range(&mut self, name: &str, own: Option<&Column>, range: Range, at: &str) {
         let Range { from, to } = range;
-        if !(from <= to) {
+        if from > to {
             return self.add(at, format!("from {from} to {to}; allowed: `from` at most `to`"));
         }
         let planned = match own.map(|own| own.values) {
