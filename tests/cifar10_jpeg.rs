@@ -1,6 +1,6 @@
 //! CIFAR-10 as JPEG, where it is present: every record, its label, and how far its pixels are from the official ones.
 
-use anode::data::{CIFAR10, IMAGE_LEN, Images, cifar10_jpeg, cifar10_jpeg_path, data_folder};
+use anode::data::{CIFAR10, IMAGE_LEN, Images, batch_digests, cifar10_jpeg, cifar10_jpeg_path, data_folder};
 use anode::digest::md5;
 
 /// Peak signal-to-noise ratio in dB of two images.
@@ -34,6 +34,10 @@ fn every_record_is_there_and_near_the_official_pixels() {
     // Of one copy the pixels are known; the decoder computes in integers, the same everywhere.
     if path.is_file() && md5(&path).unwrap() == "25fa368a02f0ca6c7f018a1271813a7d" {
         assert_eq!(set.digest, "4ee4826c362c9deb917c5d4a976b9c8691396a355b641af0499bdaf5b40d126d");
+        let documented = std::fs::read_to_string("docs/data.md").unwrap();
+        for digest in batch_digests(&set) {
+            assert!(documented.contains(&digest), "docs/data.md lacks {digest}");
+        }
     }
 
     let Ok(exact) = CIFAR10.read(&data.join("exact-subset")) else {

@@ -46,7 +46,7 @@ fn list(common: &Common) -> Result<(), CliError> {
     let row = |known: &Known| {
         let here = match (place(known), known.files) {
             (Some(path), _) => path.display().to_string(),
-            (None, []) => "not here".into(),
+            (None, []) => "not here; cannot be downloaded (docs/data.md)".into(),
             (None, _) => format!("not here: anode data fetch {}", known.name),
         };
         vec![known.name.to_owned(), known.about.to_owned(), here]

@@ -16,6 +16,9 @@ use super::picture::decode_jpeg;
 
 /// Its name in settings, tables and on the disk.
 pub const CIFAR10_JPEG: &str = "cifar10-jpeg";
+/// What it is, for a reader who does not have it.
+pub const ABOUT_JPEG: &str = "cifar10-jpeg (CIFAR-10 with every image re-encoded as JPEG; it cannot be downloaded: use the official set, \
+                              `anode data fetch cifar10`)";
 /// The official batches, the test batch last.
 const BATCHES: [&str; 6] =
     ["data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4", "data_batch_5", "test_batch"];
@@ -36,7 +39,7 @@ const CHUNK: usize = 1024;
 pub fn cifar10_jpeg_path(data: &Path) -> Result<PathBuf, DataError> {
     let looked = vec![data.join("cifar10-jpeg.tar.xz"), data.join(CIFAR10_JPEG)];
     let found = looked.iter().find(|path| path.exists()).cloned();
-    found.ok_or(DataError::Missing { what: CIFAR10_JPEG.into(), looked })
+    found.ok_or(DataError::Missing { what: ABOUT_JPEG.into(), looked })
 }
 
 /// Reads the archive, or the folder it unpacks to: 50,000 training and 10,000 test images in the official order.

@@ -3,13 +3,13 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::digest::sha256;
+use crate::digest::{sha256, sha256_joined};
 
 use super::cifar::{CIFAR10, CIFAR100, Layout};
 use super::cifar10_jpeg::{CIFAR10_JPEG, cifar10_jpeg, cifar10_jpeg_path};
 use super::error::DataError;
 use super::folder::{mnist_images, mnist_labels};
-use super::images::DataSet;
+use super::images::{DataSet, IMAGE_LEN};
 use super::mnist::{read_idx_images, read_idx_labels, unpacked};
 
 /// A data set that the program knows.
@@ -72,7 +72,8 @@ pub static KNOWN: &[Known] = &[
         find: cifar10_jpeg_path,
         check: |path| {
             let set = cifar10_jpeg(path)?;
-            Ok(Verdict::Right(counted(&set, &format!("SHA-256 of the pixels {}", set.digest))))
+            let batches = batch_digests(&set).join(", ");
+            Ok(Verdict::Right(counted(&set, &format!("SHA-256 of each batch {batches}"))))
         },
     },
     Known {
@@ -142,6 +143,19 @@ fn official(layout: &Layout, path: &Path) -> Result<Verdict, DataError> {
         let published = layout.md5;
         Verdict::Wrong(format!("{}: its MD5 is not the published {published}: fetch it again", path.display()))
     })
+}
+
+/// SHA-256 of each batch of 10,000 images in the official binary layout, the test batch last.
+pub fn batch_digests(set: &DataSet) -> Vec<String> {
+    const BATCH: usize = 10_000;
+    let digests = [&set.train, &set.test].into_iter().flat_map(|part| {
+        part.labels.chunks(BATCH).zip(part.pixels.chunks(BATCH * IMAGE_LEN)).map(|(labels, pixels)| {
+            let records: Vec<&[u8]> =
+                labels.chunks(1).zip(pixels.chunks(IMAGE_LEN)).flat_map(|(label, image)| [label, image]).collect();
+            sha256_joined(&records)
+        })
+    });
+    digests.collect()
 }
 
 fn counted(set: &DataSet, how: &str) -> String {

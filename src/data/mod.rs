@@ -27,7 +27,7 @@ pub use fetch::{Download, FetchError, Fetched, fetch};
 pub use folder::{data_folder, mnist_images};
 pub use image_folder::image_folder;
 pub use images::{Alteration, DataSet, IMAGE, IMAGE_LEN, Images, shuffled};
-pub use known::{KNOWN, Known, Published, Verdict};
+pub use known::{KNOWN, Known, Published, Verdict, batch_digests};
 pub use mnist::{GreyImages, read_idx_images, read_idx_labels};
 pub use source::Source;
 pub use synthetic::synthetic;

@@ -37,6 +37,14 @@ impl Source {
         }
     }
 
+    /// Whether its file or folder exists.
+    pub fn is_present(&self) -> bool {
+        match self {
+            Self::Synthetic => true,
+            Self::Cifar(_, path) | Self::Cifar10Jpeg(path) | Self::ImageFolder(path) => path.exists(),
+        }
+    }
+
     /// Place, size and time of all its files: reading again gives the same while this stays the same.
     pub fn stamp(&self) -> String {
         match self {

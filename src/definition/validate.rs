@@ -15,7 +15,7 @@ use super::probe;
 use super::schema::setting_names;
 use super::settings::{
     CoupledGradientSettings, Fault, GradientErrorSettings, KernelEvolutionSettings, MemorySettings,
-    NetworkCostSettings, ReversibilitySettings, SchedulesSettings, TrainingSettings,
+    NetworkCostSettings, ReversibilitySettings, SchedulesSettings, TrainingSettings, alternatives,
 };
 use crate::gradient::{Method, timeline};
 
@@ -264,7 +264,7 @@ fn runs(definition: &Definition, profile: super::Profile, planned: &mut Planned,
             continue;
         }
         match typed(definition.study, &point.settings) {
-            Ok(settings) => planned.add(&settings, &point.seeds),
+            Ok(settings) => alternatives(&settings).iter().for_each(|one| planned.add(one, &point.seeds)),
             Err(found) => found.into_iter().for_each(|(setting, why)| faults.add(place(&point, &setting), why)),
         }
     }

@@ -87,6 +87,7 @@ pub fn plan(
             let label = label(&point.settings, &axes);
             let planned = typed_settings(definition.study, &point.settings)
                 .map_err(|faults| faults.iter().map(|(at, why)| format!("{at}: {why}")).collect::<Vec<_>>().join("; "))
+                .and_then(|settings| study.settle(&place, settings).map_err(|e| e.to_string()))
                 .and_then(|settings| Ok((digests(&settings)?, settings)));
             let (inputs, settings) = match planned {
                 Ok(found) => found,

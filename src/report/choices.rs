@@ -64,8 +64,8 @@ pub const CHOICES: &[Choice] = &[
         Not,
     ),
     choice(
-        "The profile standard trains on cifar10-jpeg.",
-        "The official archive was not at hand; re-encoded pictures are another data set and are called so.",
+        "The profile standard prefers the official CIFAR-10; the committed records are of cifar10-jpeg.",
+        "The official archive was not available here. Re-encoded images are another data set and are named so.",
         Not,
     ),
     choice(

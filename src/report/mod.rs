@@ -2,6 +2,7 @@
 //!
 //! This room knows definitions and records. It knows nothing of how runs are computed or walked.
 
+mod alternatives;
 mod artefacts;
 mod chapters;
 mod chart;

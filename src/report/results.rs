@@ -10,6 +10,7 @@ use crate::definition::{Definition, Filter, Profile, Range, Resolved, Source, Wa
 use crate::record::{Loaded, RecordError, Row, Status, canonical, thin};
 
 use super::Contents;
+use super::alternatives;
 use super::found::{self, Found};
 
 use super::inflight::{self, InFlight};
@@ -96,9 +97,14 @@ impl<'a> Results<'a> {
             }
         }
         found.asked = wanted.len();
+        let headers = inflight::headers(contents.results, &definition.id)?;
+        let wanted = alternatives::settle(wanted, |settings, seed| {
+            let records = records.iter().map(|found| &found.loaded.record);
+            records.filter(|r| r.is_current()).any(|r| r.seed == seed && r.settings == *settings)
+                || headers.iter().any(|h| h.seed == seed && h.settings == *settings)
+        });
         let flat: Vec<Row> = wanted.iter().map(|(settings, seed)| flat(settings, *seed)).collect();
         found.varying = varying(&flat);
-        let headers = inflight::headers(contents.results, &definition.id)?;
         let mut shown = HashSet::new();
         for ((settings, seed), flat) in wanted.iter().zip(flat) {
             let run = (settings, *seed);

@@ -16,8 +16,10 @@ static LAST: Mutex<Option<(String, Arc<DataSet>)>> = Mutex::new(None);
 /// # Errors
 /// A set that is missing, damaged, or not the one that is named.
 pub fn load(place: &Place, settings: &TrainingSettings) -> Result<Arc<DataSet>, StudyError> {
-    let source = source(place.data.as_deref(), &settings.data)?;
-    let named = (&settings.data, settings.normalisation, settings.train_images, settings.test_images);
+    let sets = settings.data.sets();
+    let set = &sets[first_present(place.data.as_deref(), sets)?];
+    let source = source(place.data.as_deref(), set)?;
+    let named = (set, settings.normalisation, settings.train_images, settings.test_images);
     let key = format!("{named:?}\n{}", source.stamp());
     // Others wait here for the set that the first one reads.
     let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
@@ -28,14 +30,36 @@ pub fn load(place: &Place, settings: &TrainingSettings) -> Result<Arc<DataSet>, 
     }
     // Before the next one is read, so that no two are held.
     *last = None;
-    let set = Arc::new(read(&source, settings)?);
-    *last = Some((key, Arc::clone(&set)));
-    Ok(set)
+    let read = Arc::new(read(&source, set, settings)?);
+    *last = Some((key, Arc::clone(&read)));
+    Ok(read)
 }
 
-fn read(source: &Source, settings: &TrainingSettings) -> Result<DataSet, StudyError> {
+/// The place of the first set that is present; 0 if only one is named, present or not.
+///
+/// # Errors
+/// None of several is present: where each was looked for, and how to obtain it.
+pub fn first_present(data: Option<&Path>, sets: &[settings::DataSet]) -> Result<usize, StudyError> {
+    if sets.len() == 1 {
+        return Ok(0);
+    }
+    let mut reasons = vec![];
+    for (place, set) in sets.iter().enumerate() {
+        match source(data, set).map(|source| (source.is_present(), source)) {
+            Ok((true, _)) => return Ok(place),
+            Ok((false, source)) => reasons.push(format!("{} is absent", source.stamp().trim_end_matches(" -"))),
+            Err(StudyError::Failed { why, .. }) => reasons.push(why),
+            Err(other) => return Err(other),
+        }
+    }
+    reasons.dedup();
+    Err(StudyError::failed("data", format!("none of {} data sets is present: {}", sets.len(), reasons.join("; "))))
+}
+
+fn read(source: &Source, set: &settings::DataSet, settings: &TrainingSettings) -> Result<DataSet, StudyError> {
+    let named = set;
     let mut set = source.read().map_err(failed)?;
-    if let settings::DataSet::Cifar10 | settings::DataSet::Cifar100 = settings.data
+    if let settings::DataSet::Cifar10 | settings::DataSet::Cifar100 = named
         && let Source::Cifar(layout, _) = source
         && set.name != layout.name
     {

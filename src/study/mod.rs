@@ -68,6 +68,11 @@ pub trait Study: Sync {
         Value::Object(settings.clone())
     }
 
+    /// The settings of a run with every choice made that depends on what is present, before the run's id is computed.
+    fn settle(&self, _: &Place, settings: Map<String, Value>) -> Result<Map<String, Value>, StudyError> {
+        Ok(settings)
+    }
+
     /// Computes one run. Called again with the same folder after an interruption.
     fn run(&self, context: &Context<'_>) -> Result<Ending, StudyError>;
 

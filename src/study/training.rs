@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use crate::data::DataSet;
 use crate::definition::StudyKind;
-use crate::definition::settings::{RateSchedule, TrainingSettings};
+use crate::definition::settings::{RateSchedule, TrainingSettings, alternatives};
 use crate::digest::sha256;
 use crate::gradient::Cost;
 use crate::kernels::{Cpu, Device};
@@ -18,7 +18,7 @@ use crate::record::{Outcome, RecordError, STEPS, StepLog, TIMES, number, row};
 use crate::train::{self, CheckpointError, Crossing, Rate, Recipe, StepError, TrainError, Trainer};
 
 use super::epoch_end::EpochEnd;
-use super::images::load;
+use super::images::{first_present, load};
 use super::kept::keep;
 use super::network::{Chosen, network};
 use super::parts::typed;
@@ -60,6 +60,12 @@ impl Study for Training {
         let settings: TrainingSettings = typed(settings)?;
         let data = load(place, &settings)?;
         Ok(Map::from_iter([(data.name.clone(), Value::String(data.digest.clone()))]))
+    }
+
+    fn settle(&self, place: &Place, settings: Map<String, Value>) -> Result<Map<String, Value>, StudyError> {
+        let named: TrainingSettings = typed(&settings)?;
+        let first = first_present(place.data.as_deref(), named.data.sets())?;
+        Ok(alternatives(&settings).into_iter().nth(first).unwrap_or(settings))
     }
 
     fn input_settings(&self, settings: &Map<String, Value>) -> Value {

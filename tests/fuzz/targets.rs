@@ -217,6 +217,7 @@ pub static REPORT: Target = Target {
         let contents = Contents {
             experiments: &experiments,
             not_run: &[],
+            outline: &Outline::default(),
             results: &results,
             figures: &figures,
             others: &[],

@@ -110,7 +110,8 @@ impl Found<'_> {
         match self.settings {
             Some(settings) if setting == "seed" || settings.iter().any(|s| s == setting) => {}
             _ => {
-                let known = scope.own.iter().map(|column| column.name).chain(self.planned.names());
+                let own = scope.own.iter().filter(|column| self.unmet(column.when).is_none());
+                let known = own.map(|column| column.name).chain(self.planned.names());
                 let nearest = nearest_in_words(name, known);
                 self.add(at, format!("`{name}`: no planned run has this column in its {}{nearest}", scope.of));
             }

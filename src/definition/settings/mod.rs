@@ -4,6 +4,7 @@
 //! be named by one of the two.
 
 mod coupled_gradient;
+mod data_choice;
 mod evaluations;
 mod evolution;
 mod gradient_error;
@@ -17,6 +18,7 @@ mod tolerances;
 mod training;
 
 pub use coupled_gradient::CoupledGradientSettings;
+pub use data_choice::{DataChoice, alternatives};
 pub use evaluations::EvaluationName;
 pub use evolution::{Border, Configuration, History, Memory, Sigma, Terms};
 pub use gradient_error::{Dense, Field, GradientErrorSettings, Numbers};

@@ -9,8 +9,8 @@ use crate::net;
 
 use super::tolerances::Stepped;
 use super::{
-    Border, Configuration, EvaluationName, Fault, Faults, Memory, MethodName, NetName, Sigma, SolverName, Terms,
-    Tolerances,
+    Border, Configuration, DataChoice, EvaluationName, Fault, Faults, Memory, MethodName, NetName, Sigma, SolverName,
+    Terms, Tolerances,
 };
 
 /// Train `net` with one gradient method.
@@ -31,8 +31,8 @@ pub struct TrainingSettings {
     /// Channels of the first stage; absent: the network's own.
     #[serde(default)]
     pub width: Option<usize>,
-    /// The data.
-    pub data: DataSet,
+    /// The data set, or several in order of preference.
+    pub data: DataChoice,
     /// Normalisation of the images; absent: the data set's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub normalisation: Option<Normalisation>,
@@ -216,6 +216,7 @@ impl TrainingSettings {
         let mut faults = Faults::default();
         let Self { steps, tolerances, ref solver, ref method, form, norm_per_step, .. } = *self;
         Stepped { steps, tolerances, solver, method, form, norm_per_step }.check(&mut faults);
+        self.data.check(&mut faults);
         faults.count("epochs", self.epochs);
         faults.count("batch", self.batch);
         faults.count("checkpoint_every", self.checkpoint_every);

@@ -123,6 +123,9 @@ pub fn records() -> Vec<Vec<u8>> {
     ] {
         let record = Record {
             format: FORMAT,
+            numerics: plan::numerics(StudyKind::Reversibility, &resolved()),
+            continued: None,
+            model: None,
             run: run_id(),
             experiment: EXPERIMENT.into(),
             profile: Profile::Quick,
