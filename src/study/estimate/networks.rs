@@ -186,11 +186,13 @@ pub fn network_cost(settings: &NetworkCostSettings) -> Result<Estimate, StudyErr
 }
 
 pub fn training(settings: &TrainingSettings) -> Result<Estimate, StudyError> {
-    let (known, held) = match settings.data {
+    let size = |set: &DataSet| match set {
         DataSet::Synthetic => (5_000, 5_000),
         DataSet::Cifar10 | DataSet::Cifar100 | DataSet::Cifar10Jpeg => (IMAGES, IMAGES + 10_000),
         DataSet::CifarFolder(_) | DataSet::Cifar100Folder(_) | DataSet::ImageFolder(_) => (MOST_IMAGES, 0),
     };
+    // Of several sets the largest counts: which one is present is not known here.
+    let (known, held) = settings.data.sets().iter().map(size).max().unwrap_or((0, 0));
     let named = settings.train_images.unwrap_or(IMAGES).min(known) as f64;
     let batch = (settings.batch as f64).min(named);
     let chosen = Chosen {
