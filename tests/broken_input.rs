@@ -263,6 +263,6 @@ fn a_fault_is_no_result() {
         assert_eq!(output.status.code(), Some(1), "{stepping}: the run failed, or was refused");
         place.expect(0, &["report"]);
         let report = std::fs::read_to_string(place.path("results/REPORT.md")).expect("a report");
-        assert!(!report.contains("confirmed"), "{stepping}: {report}");
+        assert!(!report.contains("✓ confirmed"), "{stepping}: {report}");
     }
 }

@@ -184,7 +184,8 @@ fn begin(
     results: &Path,
     warn: &dyn Fn(&str),
 ) -> Result<Option<String>, RunnerError> {
-    if !study.continues() {
+    // A run that cannot fit fails when it is computed; nothing may be allocated for it before.
+    if !study.continues() || estimate::fits(study.kind(), context.settings, context.device).is_err() {
         return Ok(None);
     }
     let header = |continued: Option<String>| Unfinished {
