@@ -174,7 +174,7 @@ impl<'a> Results<'a> {
         self.inflight.iter().map(|run| run.line(&self.named(&run.settings, run.header.seed))).collect()
     }
 
-    /// The rows of a table, those of the steps with the run's id in the column [`RUN_COLUMN`].
+    /// The rows of a table, those of the steps with the run's id in the column `RUN_COLUMN`.
     pub fn of(&self, source: Source) -> Vec<Row> {
         match source {
             Source::Rows => self.rows(),

@@ -50,7 +50,7 @@ impl Planned {
         self.columns.keys().map(String::as_str)
     }
 
-    /// The values of a column, as [`key`] writes them; `None` if no run has the column.
+    /// The values of a column, as `key` writes them; `None` if no run has the column.
     pub fn values(&self, column: &str) -> Option<&BTreeSet<String>> {
         self.columns.get(column).map(|column| &column.values)
     }

@@ -35,7 +35,7 @@ pub struct Estimate {
     pub evaluations: f64,
 }
 
-/// Estimates a run from its settings. An adaptive solve counts as [`solve::ADAPTIVE`] steps; files that settings name count
+/// Estimates a run from its settings. An adaptive solve counts as `solve::ADAPTIVE` steps; files that settings name count
 /// as nothing.
 ///
 /// # Errors
