@@ -61,7 +61,7 @@ fn an_unfinished_run_is_handed_on_shown_without_a_verdict_and_removed_once_it_is
     place.expect(0, &["report"]);
     let report = std::fs::read_to_string(place.path("results/REPORT.md")).unwrap();
     assert!(report.contains("2 of 4 epochs (24 steps)") && report.contains("1 unfinished"), "{report}");
-    assert!(report.contains("not run") && !report.contains("inconclusive"), "{report}");
+    assert!(report.contains("not run") && !report.contains("? inconclusive"), "{report}");
     let svg = std::fs::read_to_string(place.path("figures/train-loss.quick.svg")).unwrap();
     assert!(svg.contains("<polyline") || svg.contains("<path"), "its curve");
     place.expect(0, &["report", "--verify"]);
