@@ -59,7 +59,7 @@ mod tests {
         let extended = |path: Option<&str>, size| Ok(Extended { path: path.map(|p| p.as_bytes().to_vec()), size });
         assert_eq!(read(b""), extended(None, None));
         // A value may hold line ends and equal signs.
-        assert_eq!(read(b"14 comment=a\nb\n15 path=a=b/c.d\n9 size=7\n"), extended(Some("a=b/c.d"), Some(7)));
+        assert_eq!(read(b"15 comment=a\nb\n16 path=a=b/c.d\n9 size=7\n"), extended(Some("a=b/c.d"), Some(7)));
         for wrong in ["x", "5 a=b\n", "999 path=a\n", "0 path=a\n", "3 a\n", "10 size=-1\n", "22 GNU.sparse.major=1\n"]
         {
             assert!(read(wrong.as_bytes()).is_err(), "{wrong:?}");

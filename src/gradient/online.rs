@@ -65,8 +65,8 @@ impl OnlineSnapshots {
     fn of(&self, place: usize, end: usize) -> Costs {
         let length = |place: usize| self.alive.get(place + 1).unwrap_or(&end) - self.alive[place];
         let (own, free) = (length(place), self.most - place);
-        let joined = if place == 0 { 0 } else { revolve_optimum(length(place - 1) + own, free + 1) };
-        Costs { own: revolve_optimum(own, free), relieved: revolve_optimum(own, free + 1), joined }
+        let joined = if place == 0 { 0 } else { revolve_optimum(length(place - 1) + own, free.saturating_add(1)) };
+        Costs { own: revolve_optimum(own, free), relieved: revolve_optimum(own, free.saturating_add(1)), joined }
     }
 
     /// The place of the snapshot to forget at state `step`; `None` to keep all, and not the current state.

@@ -6,7 +6,7 @@ use std::sync::{Condvar, Mutex, PoisonError};
 pub struct Budget {
     /// Bytes in all; `None` where the system does not tell.
     all: Option<f64>,
-    taken: Mutex<f64>,
+    taken: Mutex<(f64, usize)>,
     freed: Condvar,
 }
 
@@ -19,16 +19,17 @@ pub struct Part<'a> {
 impl Budget {
     /// So many bytes to share.
     pub fn new(all: Option<f64>) -> Self {
-        Self { all, taken: Mutex::new(0.0), freed: Condvar::new() }
+        Self { all, taken: Mutex::new((0.0, 0)), freed: Condvar::new() }
     }
 
     /// Waits until `bytes` are free. A run that needs more than there is waits until it is alone, and then fails by itself.
     pub fn take(&self, bytes: f64) -> Part<'_> {
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        while *taken > 0.0 && self.all.is_some_and(|all| *taken + bytes > all) {
+        while taken.1 > 0 && self.all.is_some_and(|all| taken.0 + bytes > all) {
             taken = self.freed.wait(taken).unwrap_or_else(PoisonError::into_inner);
         }
-        *taken += bytes;
+        taken.0 += bytes;
+        taken.1 += 1;
         Part { budget: self, bytes }
     }
 }
@@ -37,7 +38,8 @@ impl Drop for Part<'_> {
     fn drop(&mut self) {
         let mut taken = self.budget.taken.lock().unwrap_or_else(PoisonError::into_inner);
         // Rounding must not leave a remainder that nobody frees.
-        *taken = if *taken - self.bytes < 1.0 { 0.0 } else { *taken - self.bytes };
+        taken.1 -= 1;
+        taken.0 = if taken.1 == 0 { 0.0 } else { (taken.0 - self.bytes).max(0.0) };
         self.budget.freed.notify_all();
     }
 }
@@ -63,7 +65,7 @@ mod tests {
                 });
             }
         });
-        assert_eq!(*budget.taken.lock().unwrap(), 0.0, "all is given back");
+        assert_eq!(*budget.taken.lock().unwrap(), (0.0, 0), "all is given back");
         most.load(SeqCst)
     }
 
