@@ -1,7 +1,7 @@
 //! Opening files that came from elsewhere: regular files only, without waiting, in bounded memory.
 //!
-//! A results folder is copied between people and machines. A file in it may be a link to something outside, a FIFO that never ends
-//! to open, a device without an end, or a sparse file of terabytes.
+//! A results folder is copied between people and machines. A file in it may be a link to something outside, a FIFO that
+//! never ends to open, a device without an end, or a sparse file of terabytes.
 
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Read};
@@ -25,8 +25,8 @@ pub fn open_unlinked(path: &Path) -> io::Result<File> {
     open_with(OpenOptions::new().read(true), path)
 }
 
-/// Opens a regular file for reading and writing, and creates it if it does not exist. Its content stays. Refuses a link, and a
-/// file that has another name elsewhere, since writing would change that one too.
+/// Opens a regular file for reading and writing, and creates it if it does not exist. Its content stays. Refuses a
+/// link, and a file that has another name elsewhere, since writing would change that one too.
 ///
 /// # Errors
 /// The file cannot be opened or created, or is no regular file of one name.

@@ -5,8 +5,8 @@ const MOST: usize = 3;
 /// A longer name is no misspelling; comparing it would cost its length times that of every name.
 const LONGEST: usize = 100;
 
-/// The allowed names most similar to `found`, at most three, the most similar first: by edit distance, where a name that
-/// contains `found` counts as one edit away, shorter ones first.
+/// The allowed names most similar to `found`, at most three, the most similar first: by edit distance, where a name
+/// that contains `found` counts as one edit away, shorter ones first.
 pub fn nearest<'a>(found: &str, allowed: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
     let found = found.to_lowercase();
     let distance = |name: &str| {

@@ -236,7 +236,8 @@ fn the_drift_of_a_reversible_solver_is_measured_and_bounds_the_gradient() {
 
 #[test]
 fn a_gradient_within_the_bound_on_the_drift_is_right_to_about_the_drift() {
-    // dz/dt = theta z in one dimension: the coupled steps are linear, and their derivatives follow from a product of matrices.
+    // dz/dt = theta z in one dimension: the coupled steps are linear, and their derivatives follow from a product of
+    // matrices.
     let field = Dense::<f64>::new(1, anode::kernels::Activation::None, 1.0);
     for (steps, theta) in [(200, -1.3), (10_000, -1.3), (10_000, 0.7)] {
         let block = Block { field: &field, tableau: solver("euler").unwrap(), grid: Grid::unit(steps) };
@@ -270,8 +271,8 @@ fn leapfrog_measures_its_drift_too() {
 
 #[test]
 fn the_reference_is_right_across_kinks_and_says_how_well_it_is_known() {
-    // dz/dt = max(0, z_2) and -1 for z_2 = 0.5 - t: z_1(1) = z_1(0) + z_2(0)^2 / 2, whose derivative by z_2(0) is z_2(0), by theta
-    // (a factor of the first rate) z_2(0)^2 / 2. The kink at t = z_2(0) lies on no step.
+    // dz/dt = max(0, z_2) and -1 for z_2 = 0.5 - t: z_1(1) = z_1(0) + z_2(0)^2 / 2, whose derivative by z_2(0) is
+    // z_2(0), by theta (a factor of the first rate) z_2(0)^2 / 2. The kink at t = z_2(0) lies on no step.
     let field = anode::ode::ClosureField(
         |_, z: &[f64], theta: &[f64], dz: &mut [f64]| dz.copy_from_slice(&[theta[0] * z[1].max(0.0), -1.0]),
         |_, z: &[f64], theta: &[f64], c: &[f64], z_bar: &mut [f64], theta_bar: &mut [f64]| {
@@ -308,8 +309,8 @@ fn the_reference_is_right_across_kinks_and_says_how_well_it_is_known() {
 
 #[test]
 fn the_reference_of_a_relu_convolution_is_the_gradient_that_small_steps_tend_to() {
-    // The field of `anode-grad` with seed 1: the distance of 128 RK4 steps from the gradient of the equation is 3.8650e-4. Against the
-    // gradient of adaptive steps, of first order at kinks, it had been measured as 3.8333e-4.
+    // The field of `anode-grad` with seed 1: the distance of 128 RK4 steps from the gradient of the equation is
+    // 3.8650e-4. Against the gradient of adaptive steps, of first order at kinks, it had been measured as 3.8333e-4.
     let field = anode::problems::ConvField::<f64>::new([3, 12, 12], 3, anode::kernels::Activation::Relu);
     let drawn = |of, n, std| anode::random::normal(&mut anode::random::stream(1, of), n, std);
     let z0 = drawn(anode::random::Stream::Initial, field.state_len(), 1.0);

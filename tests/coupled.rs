@@ -343,7 +343,8 @@ fn memories_are_the_integrals_that_they_stand_for() {
 
 #[test]
 fn a_box_memory_has_the_order_of_the_solver_only_if_its_width_ends_on_a_node() {
-    // The integral of (I(t) - I(t - width)) / width with I' = exp(r t), as above. 0.3 stands 0.4 of a step behind a node of each grid.
+    // The integral of (I(t) - I(t - width)) / width with I' = exp(r t), as above. 0.3 stands 0.4 of a step behind a
+    // node of each grid.
     let r = 0.7f64;
     let twice = |t: f64| (((r * t).exp() - 1.0) / r - t) / r;
     for (width, history, order) in

@@ -1,4 +1,5 @@
-//! Data as a list in order of preference: the first set that is present is used, under the id of a run that names it alone.
+//! Data as a list in order of preference: the first set that is present is used, under the id of a run that names it
+//! alone.
 
 mod common;
 

@@ -62,7 +62,8 @@ fn after_short() -> (Workplace, String) {
     (place, id)
 }
 
-/// Turns the record of the short run into the folder `to` of an unfinished run without a header, as older versions left it.
+/// Turns the record of the short run into the folder `to` of an unfinished run without a header, as older versions left
+/// it.
 fn bare(place: &Workplace, to: &str) -> PathBuf {
     let (from, to) = (place.run_folder("short"), place.path(to));
     std::fs::create_dir_all(&to).unwrap();

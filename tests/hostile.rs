@@ -1,4 +1,5 @@
-//! Definitions, files and options made to do harm: sizes that no machine has, devices and pipes, more faults than a reader reads.
+//! Definitions, files and options made to do harm: sizes that no machine has, devices and pipes, more faults than a
+//! reader reads.
 
 mod common;
 

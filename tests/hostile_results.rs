@@ -1,4 +1,5 @@
-//! Results folders are copied between people and machines: what is in them is read within limits, and nothing outside is touched.
+//! Results folders are copied between people and machines: what is in them is read within limits, and nothing outside
+//! is touched.
 
 #![cfg(unix)]
 

@@ -12,7 +12,8 @@ fn archives() -> Vec<PathBuf> {
     found
 }
 
-/// Ids of committed records, of every study and kind of stepping. Only those of a kind whose numbers changed may change.
+/// Ids of committed records, of every study and kind of stepping. Only those of a kind whose numbers changed may
+/// change.
 const PINNED: &[(&str, &str)] = &[
     ("CoupledGradient", "0760e4a4d2707c5e"), // fixed steps
     ("CoupledGradient", "880f7fb9c132e8d2"), // online

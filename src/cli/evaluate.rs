@@ -26,11 +26,12 @@ pub struct EvaluateArguments {
     /// A model (results/models/*.safetensors, model.safetensors of a run's folder) or the checkpoint of a run
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
-    /// Batch norm's statistics: running, test-batch (those of each test batch: a diagnostic), recalibrated (estimated again from training
-    /// images) or per-evaluation (the same for each step and stage of an ODE block)
+    /// Batch norm's statistics: running, test-batch (those of each test batch: a diagnostic), recalibrated (estimated
+    /// again from training images) or per-evaluation (the same for each step and stage of an ODE block)
     #[arg(long, value_name = "MODE", default_value_t = EvaluationMode::Running)]
     pub statistics: EvaluationMode,
-    /// Write the decoded images to this folder, in the binary layout of CIFAR-10: test.bin, and train.bin for statistics
+    /// Write the decoded images to this folder, in the binary layout of CIFAR-10: test.bin, and train.bin for
+    /// statistics
     #[arg(long, value_name = "DIR")]
     pub images: Option<PathBuf>,
 }

@@ -42,7 +42,8 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// Lets a write beyond the limit on the size of files (`ulimit -f`) fail as on a full disk, instead of ending the program.
+/// Lets a write beyond the limit on the size of files (`ulimit -f`) fail as on a full disk, instead of ending the
+/// program.
 fn ignore_file_size_signal() {
     #[cfg(unix)]
     // SAFETY: ignoring a signal runs no code; nothing else in the program handles this one.

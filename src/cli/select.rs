@@ -119,8 +119,8 @@ pub fn elsewhere(runs: &[Run], device: &str) -> Option<String> {
     (!names.is_empty()).then(|| format!("computed on the CPU whatever the device, and recorded so: {names}"))
 }
 
-/// Whether `text` matches `pattern`, in which `*` stands for any characters and `?` for one. Takes at most the product of
-/// their lengths, whatever the pattern.
+/// Whether `text` matches `pattern`, in which `*` stands for any characters and `?` for one. Takes at most the product
+/// of their lengths, whatever the pattern.
 pub fn glob(pattern: &str, text: &str) -> bool {
     let mut text = text.chars();
     let mut parts = pattern.split('*');

@@ -25,8 +25,8 @@ pub struct Limits {
     pub total_bytes: u64,
 }
 
-/// Gives `visit` every wanted file of a `.tar.gz` or `.tar.xz` archive: its name and its bytes. PAX headers are read; a gzip
-/// stream may have several members.
+/// Gives `visit` every wanted file of a `.tar.gz` or `.tar.xz` archive: its name and its bytes. PAX headers are read; a
+/// gzip stream may have several members.
 ///
 /// # Errors
 /// An archive that is cut or damaged or exceeds its limits; a member whose name is absolute or holds `..`, that comes

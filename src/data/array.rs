@@ -19,8 +19,9 @@ pub struct Array {
 }
 
 impl Array {
-    /// The numbers as an array of `shape`. The file's own shape must be this one, axes of length 1 aside, because a CSV file has
-    /// two axes whatever it holds. A flat row or column of as many numbers, with the last axis of `shape` fastest, is taken too.
+    /// The numbers as an array of `shape`. The file's own shape must be this one, axes of length 1 aside, because a CSV
+    /// file has two axes whatever it holds. A flat row or column of as many numbers, with the last axis of `shape`
+    /// fastest, is taken too.
     ///
     /// # Errors
     /// Any other shape. `path` names the file in the message.
@@ -44,7 +45,8 @@ fn in_words(shape: &[usize]) -> String {
     }
 }
 
-/// Reads a `.csv` (no header, a row a line) or `.npy` file (`f4` or `f8`, C order). A byte order mark before the text is skipped.
+/// Reads a `.csv` (no header, a row a line) or `.npy` file (`f4` or `f8`, C order). A byte order mark before the text
+/// is skipped.
 ///
 /// # Errors
 /// A file that is missing, malformed, ragged, empty, or holds a number that is not finite.

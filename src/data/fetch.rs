@@ -117,8 +117,8 @@ fn at(path: &Path) -> impl FnOnce(io::Error) -> FetchError {
 /// Downloads a file to `NAME.part` beside its place, goes on with what an earlier call left there, checks its MD5 and
 /// renames it. `progress` is told the bytes that are there and, where known, the bytes in all.
 ///
-/// A server that does not continue a download sends the file from its beginning. That goes to `NAME.new`, so that the part that is
-/// there is kept until more than it, or the whole file, has arrived.
+/// A server that does not continue a download sends the file from its beginning. That goes to `NAME.new`, so that the
+/// part that is there is kept until more than it, or the whole file, has arrived.
 ///
 /// # Errors
 /// See [`FetchError`]. What came is kept for the next call unless it turned out to be another file.

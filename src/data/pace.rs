@@ -1,4 +1,5 @@
-//! Gives up a transfer that is too slow to end: a server that sends a byte now and then is never silent, and never done.
+//! Gives up a transfer that is too slow to end: a server that sends a byte now and then is never silent, and never
+//! done.
 
 use std::io::{Error, ErrorKind, Read, Result};
 use std::time::{Duration, Instant};

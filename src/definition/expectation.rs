@@ -13,8 +13,8 @@ use super::types::{Source, SourceTag};
 pub struct Expectation {
     /// The rule in words, for the reader.
     pub text: String,
-    /// What has to hold before the checks decide anything. Until then the verdict is inconclusive: neither confirmed nor
-    /// contradicted.
+    /// What has to hold before the checks decide anything. Until then the verdict is inconclusive: neither confirmed
+    /// nor contradicted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub requires: Vec<Requirement>,
     /// The rule for the program.
@@ -64,8 +64,8 @@ pub enum Need {
 pub struct Check {
     /// What holds when the check passes.
     pub name: String,
-    /// The table that the rows come from. Of the steps, only those count that have a value in every column of the rule, and
-    /// every epoch that `where` selects must have one.
+    /// The table that the rows come from. Of the steps, only those count that have a value in every column of the rule,
+    /// and every epoch that `where` selects must have one.
     #[serde(default, skip_serializing_if = "is_rows")]
     pub source: Source,
     /// Only rows with these values.
@@ -157,15 +157,15 @@ pub enum Rule {
         /// Columns that pair the groups.
         #[serde(default)]
         per: Vec<String>,
-        /// Level of confidence, above 0 and below 1. With it the rule is stricter: the two sides are paired by seed, and it holds
-        /// where the whole confidence interval of the mean difference (Student's t) is at least `by`; where only a part
-        /// is, or fewer than two seeds are shared, nothing can be said.
+        /// Level of confidence, above 0 and below 1. With it the rule is stricter: the two sides are paired by seed,
+        /// and it holds where the whole confidence interval of the mean difference (Student's t) is at least `by`;
+        /// where only a part is, or fewer than two seeds are shared, nothing can be said.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         confidence: Option<f64>,
     },
-    /// The gap of `column`, its mean over rows with `greater` minus its mean over rows with `than`, is at most a multiple of
-    /// the gap of `reference`, for every group of rows that agree in the columns `per`. Nothing can be said unless the gap
-    /// of `reference` is positive.
+    /// The gap of `column`, its mean over rows with `greater` minus its mean over rows with `than`, is at most a
+    /// multiple of the gap of `reference`, for every group of rows that agree in the columns `per`. Nothing can be said
+    /// unless the gap of `reference` is positive.
     GapRatio {
         /// The column whose gap should be small.
         column: String,

@@ -1,5 +1,5 @@
-//! Names for readers: what columns, settings and their values are called in charts, tables and messages. The names are data,
-//! in `labels.json`; a definition may call its own columns otherwise.
+//! Names for readers: what columns, settings and their values are called in charts, tables and messages. The names are
+//! data, in `labels.json`; a definition may call its own columns otherwise.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -115,8 +115,8 @@ pub fn assignment(column: &str, value: &str, shown: &str) -> String {
     }
 }
 
-/// What a person calls the run whose settings `setting` gives, and the settings that the name stands for. `None` for settings that
-/// have no such name.
+/// What a person calls the run whose settings `setting` gives, and the settings that the name stands for. `None` for
+/// settings that have no such name.
 pub fn run_label(setting: impl Fn(&str) -> Option<String>) -> Option<(&'static str, Vec<&'static str>)> {
     let fits = |run: &&Run| run.filter.iter().all(|(column, value)| setting(column).as_ref() == Some(value));
     let run = LABELS.runs.iter().find(fits)?;

@@ -53,8 +53,8 @@ impl Definition {
 }
 
 impl Resolved<'_> {
-    /// Every point, grid by grid, the last axis fastest. A point is made when it is asked for, so that a large grid takes no
-    /// memory.
+    /// Every point, grid by grid, the last axis fastest. A point is made when it is asked for, so that a large grid
+    /// takes no memory.
     pub fn points(&self) -> impl Iterator<Item = Point> + '_ {
         self.grid.iter().enumerate().flat_map(move |(number, grid)| {
             let axes: Vec<(&String, &Vec<Value>)> = grid.iter().filter(|(axis, _)| *axis != SEED_AXIS).collect();

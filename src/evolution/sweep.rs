@@ -206,7 +206,8 @@ impl<R: Real, D: Device, F: DifferentiableField<Vector = D::Buffer<R>>> CoupledT
     /// From `cotangent` = dJ/dz(1): adds dJ/dw(0) and dJ/dp to `parameters_bar` and returns dJ/dz(0).
     ///
     /// # Errors
-    /// Vectors that do not fit the block or its state. Else see [`SolveError`]; `parameters_bar` then holds a part of the sum.
+    /// Vectors that do not fit the block or its state. Else see [`SolveError`]; `parameters_bar` then holds a part of
+    /// the sum.
     pub fn backward(
         self,
         block: &CoupledBlock<F, R, D>,

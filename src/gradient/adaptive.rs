@@ -173,8 +173,8 @@ impl<F: DifferentiableField> AdaptiveTrajectory<F> {
     /// From `cotangent` = dJ/dz(t1): adds dJ/dtheta to `theta_bar` and returns dJ/dz(t0).
     ///
     /// # Errors
-    /// A block with another solver or span than that of the forward sweep, vectors that do not fit the state or theta. Else see
-    /// [`SolveError`]; `theta_bar` then holds a part of the sum.
+    /// A block with another solver or span than that of the forward sweep, vectors that do not fit the state or theta.
+    /// Else see [`SolveError`]; `theta_bar` then holds a part of the sum.
     pub fn backward(
         self,
         block: &AdaptiveBlock<F>,

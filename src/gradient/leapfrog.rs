@@ -60,8 +60,8 @@ pub(super) fn forward<F: DifferentiableField>(
     Ok(Pair { z, v })
 }
 
-/// Recomputes the pair step by step and applies each step's vjp. Returns dJ/dz0 and adds to `theta_bar`. Refuses to where the velocity
-/// does not come back to f(t0, z0).
+/// Recomputes the pair step by step and applies each step's vjp. Returns dJ/dz0 and adds to `theta_bar`. Refuses to
+/// where the velocity does not come back to f(t0, z0).
 pub(super) fn backward<F: DifferentiableField>(
     pair: Pair<F::Vector>,
     block: &Block<F>,

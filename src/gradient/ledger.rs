@@ -42,7 +42,8 @@ pub struct Cost {
     pub peak_bytes: usize,
     /// The most snapshots of a checkpoint schedule that were alive at once.
     pub peak_snapshots: usize,
-    /// The largest relative distance from its start at which a solver that runs backwards came out; 0 for other methods.
+    /// The largest relative distance from its start at which a solver that runs backwards came out; 0 for other
+    /// methods.
     pub reversal_drift: f64,
 }
 

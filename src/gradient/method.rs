@@ -55,10 +55,10 @@ impl Method {
 
     /// Whether the result is the exact gradient of the steps taken, to rounding.
     ///
-    /// [`Method::Leapfrog`] and [`Method::Reversible`] compute the states again by running backwards, where rounding grows with the
-    /// number of steps. They measure what it has grown to ([`super::Cost::reversal_drift`]) and refuse a gradient with a relative
-    /// drift above the square root of the unit roundoff ([`crate::ode::SolveError::Drift`]); below, the gradient is exact to about
-    /// the drift.
+    /// [`Method::Leapfrog`] and [`Method::Reversible`] compute the states again by running backwards, where rounding
+    /// grows with the number of steps. They measure what it has grown to ([`super::Cost::reversal_drift`]) and refuse a
+    /// gradient with a relative drift above the square root of the unit roundoff ([`crate::ode::SolveError::Drift`]);
+    /// below, the gradient is exact to about the drift.
     pub fn is_exact(self) -> bool {
         !matches!(self, Self::ReverseTime | Self::StoredAdjoint | Self::InterpolatedAdjoint)
     }

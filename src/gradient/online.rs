@@ -1,10 +1,11 @@
 //! Snapshots for a sweep whose number of steps is not known before it ends, as an adaptive solver's is not.
 //!
-//! With all snapshots in use, the sweep may forget one and keep the current state instead. It takes the choice after which the
-//! backward sweep would cost the fewest steps, on average over an end of the forward sweep one and two steps later, each stretch between
-//! two snapshots being reversed with the fewest steps that the snapshots free by then allow. Up to C(m+2, 2) - 2 steps the work is that of Stumm &
-//! Walther (SIAM J. Sci. Comput. 32(2), 2010, algorithm I), which no online method undercuts; beyond, it is less than that of
-//! dynamic checkpointing by levels (Wang, Moin & Iaccarino, SIAM J. Sci. Comput. 31(4), 2009).
+//! With all snapshots in use, the sweep may forget one and keep the current state instead. It takes the choice after
+//! which the backward sweep would cost the fewest steps, on average over an end of the forward sweep one and two steps
+//! later, each stretch between two snapshots being reversed with the fewest steps that the snapshots free by then
+//! allow. Up to C(m+2, 2) - 2 steps the work is that of Stumm & Walther (SIAM J. Sci. Comput. 32(2), 2010, algorithm
+//! I), which no online method undercuts; beyond, it is less than that of dynamic checkpointing by levels (Wang, Moin &
+//! Iaccarino, SIAM J. Sci. Comput. 31(4), 2009).
 
 use super::Action;
 use super::optimum::revolve_optimum;
@@ -20,8 +21,8 @@ pub(super) struct OnlineSnapshots {
     costs: Vec<Costs>,
 }
 
-/// Plain steps of backward sweeps over the stretch that starts at a place. It has the snapshot at its start and those that no
-/// earlier stretch holds.
+/// Plain steps of backward sweeps over the stretch that starts at a place. It has the snapshot at its start and those
+/// that no earlier stretch holds.
 #[derive(Clone, Copy, Debug)]
 struct Costs {
     /// Over the stretch.
@@ -133,8 +134,8 @@ mod tests {
         2 * steps + stretches.map(|(place, (a, b))| revolve_optimum(b - a, most - place)).sum::<usize>()
     }
 
-    /// Steps that dynamic checkpointing by levels takes for 1, 2, .. steps (Wang, Moin & Iaccarino): a snapshot may go once a later
-    /// one has a higher level; where none may, the newest moves on, a level higher.
+    /// Steps that dynamic checkpointing by levels takes for 1, 2, .. steps (Wang, Moin & Iaccarino): a snapshot may go
+    /// once a later one has a higher level; where none may, the newest moves on, a level higher.
     fn by_levels(steps: usize, most: usize) -> Vec<usize> {
         let mut alive: Vec<(usize, usize)> = vec![];
         (0..steps)

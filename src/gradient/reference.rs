@@ -1,9 +1,9 @@
 //! The gradient of the differential equation itself, to tight tolerances, with an estimate of how well it is known.
 //!
-//! Where a field has kinks (ReLU), the adjoint equation has a coefficient that jumps. Differentiating the steps that a forward
-//! solve accepted is then only of first order in the steps that hold a kink, whatever the order of the solver, and the error
-//! control of the forward solve does not see it. Here the adjoint chooses the steps: its own error control locates each jump,
-//! by steps as small as the tolerance.
+//! Where a field has kinks (ReLU), the adjoint equation has a coefficient that jumps. Differentiating the steps that a
+//! forward solve accepted is then only of first order in the steps that hold a kink, whatever the order of the solver,
+//! and the error control of the forward solve does not see it. Here the adjoint chooses the steps: its own error
+//! control locates each jump, by steps as small as the tolerance.
 
 use crate::ode::{
     Adaptive, Controller, DifferentiableField, Grid, SolveError, Stack, Vector, integrate_adaptive, integrate_observed,
@@ -32,10 +32,11 @@ pub struct Reference<V> {
 
 /// The gradient of J for the solution over `block` from `z0`; `cotangent` gives dJ/dz(t1) for z(t1).
 ///
-/// State, adjoint and gradient are integrated backwards together within the block's tolerances, from each state that the forward
-/// solve accepted to the one before, so that no error of the state grows on the way back. The steps that this takes are a grid
-/// that resolves every jump of the adjoint's coefficients. The exact gradient of these steps, taken forwards, is the second way, whose
-/// distance from the first estimates the error. The norm is MATLAB's, which bounds the error of each component. Keeps all accepted states, and O(sqrt N) states and tapes for N steps.
+/// State, adjoint and gradient are integrated backwards together within the block's tolerances, from each state that
+/// the forward solve accepted to the one before, so that no error of the state grows on the way back. The steps that
+/// this takes are a grid that resolves every jump of the adjoint's coefficients. The exact gradient of these steps,
+/// taken forwards, is the second way, whose distance from the first estimates the error. The norm is MATLAB's, which
+/// bounds the error of each component. Keeps all accepted states, and O(sqrt N) states and tapes for N steps.
 ///
 /// ```
 /// use anode::gradient::{AdaptiveBlock, reference};

@@ -6,7 +6,8 @@
 //! values. y approximates the solution with the tableau's order. The backward sweep recomputes the states up to
 //! rounding, so the gradient is that of the steps taken, and nothing but the end is kept.
 //!
-//! Rounding grows like lambda^-Nt on the way back. Both copies start at z0, so their distance there measures what it has grown to.
+//! Rounding grows like lambda^-Nt on the way back. Both copies start at z0, so their distance there measures what it
+//! has grown to.
 
 use num_traits::Float;
 
@@ -18,8 +19,9 @@ use super::{Block, Ledger};
 /// The coupling: below 1 for stability, near 1 for accuracy; the value of the authors' experiments.
 pub const COUPLING: f64 = 0.999;
 
-/// Refuses a gradient whose solver did not come back to its start: where the two vectors `a` and `b`, equal but for rounding, differ
-/// by more than half of the digits of the largest norm, `scale` among them. Records the drift otherwise.
+/// Refuses a gradient whose solver did not come back to its start: where the two vectors `a` and `b`, equal but for
+/// rounding, differ by more than half of the digits of the largest norm, `scale` among them. Records the drift
+/// otherwise.
 pub(super) fn returned<V: Vector>(
     method: &'static str,
     steps: usize,
@@ -81,8 +83,8 @@ pub(super) fn forward<F: DifferentiableField>(
     Ok(Pair { y, z })
 }
 
-/// Recomputes the pair step by step and applies each step's vjp. Returns dJ/dz0 and adds to `theta_bar`. Refuses to where the pair
-/// does not come back to z0.
+/// Recomputes the pair step by step and applies each step's vjp. Returns dJ/dz0 and adds to `theta_bar`. Refuses to
+/// where the pair does not come back to z0.
 pub(super) fn backward<F: DifferentiableField>(
     pair: Pair<F::Vector>,
     block: &Block<F>,

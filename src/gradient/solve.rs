@@ -78,8 +78,8 @@ impl Method {
 
     /// Integrates `block` from `z0` and keeps what this method's backward sweep needs.
     ///
-    /// Costs Nt s evaluations of f for a solver of s stages; [`Method::Leapfrog`] costs Nt + 1, [`Method::Reversible`] 2 Nt s. Over
-    /// a grid without steps the end is `z0`, by any method.
+    /// Costs Nt s evaluations of f for a solver of s stages; [`Method::Leapfrog`] costs Nt + 1, [`Method::Reversible`]
+    /// 2 Nt s. Over a grid without steps the end is `z0`, by any method.
     ///
     /// # Errors
     /// See [`SolveError`].
@@ -135,8 +135,8 @@ impl<F: DifferentiableField> Trajectory<F> {
     /// From `cotangent` = dJ/dz(t1): adds dJ/dtheta to `theta_bar` and returns dJ/dz(t0).
     ///
     /// # Errors
-    /// A block with another solver or grid than that of the forward sweep, vectors that do not fit the state or theta. Else see
-    /// [`SolveError`]; `theta_bar` then holds a part of the sum.
+    /// A block with another solver or grid than that of the forward sweep, vectors that do not fit the state or theta.
+    /// Else see [`SolveError`]; `theta_bar` then holds a part of the sum.
     pub fn backward(
         self,
         block: &Block<F>,

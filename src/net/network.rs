@@ -127,7 +127,8 @@ impl Network {
         &self.parameters
     }
 
-    /// The batch norms: their names, and the places of their running means and, behind them, variances in [`Self::statistics`].
+    /// The batch norms: their names, and the places of their running means and, behind them, variances in
+    /// [`Self::statistics`].
     pub fn norms(&self) -> &[(String, Range<usize>)] {
         &self.norms
     }

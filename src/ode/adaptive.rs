@@ -27,8 +27,8 @@ impl Adaptive {
     /// Refuses tolerances that no error can be measured by.
     ///
     /// # Errors
-    /// [`SolveError::Argument`] for a tolerance that is negative or not finite, two of zero, and a relative tolerance of zero with
-    /// MATLAB's norm, which divides by it.
+    /// [`SolveError::Argument`] for a tolerance that is negative or not finite, two of zero, and a relative tolerance
+    /// of zero with MATLAB's norm, which divides by it.
     pub fn check(&self) -> Result<(), SolveError> {
         let sound = |x: f64| x.is_finite() && x >= 0.0;
         let (rtol, atol) = (self.rtol, self.atol);
@@ -63,11 +63,12 @@ pub struct Solution<V> {
 
 /// Integrates from `t0` to `t1` (which may lie before `t0`) with steps chosen by the embedded error.
 ///
-/// Where `t0` equals `t1`, the end is `z0` and the field is not evaluated. The field is never evaluated outside the span.
+/// Where `t0` equals `t1`, the end is `z0` and the field is not evaluated. The field is never evaluated outside the
+/// span.
 ///
 /// # Errors
-/// See [`SolveError`]. A step whose numbers overflow is rejected and made smaller, until it underflows. A start that is not
-/// finite, or whose rate is not, is refused at once.
+/// See [`SolveError`]. A step whose numbers overflow is rejected and made smaller, until it underflows. A start that is
+/// not finite, or whose rate is not, is refused at once.
 pub fn integrate_adaptive<F: VectorField>(
     field: &F,
     tableau: &'static ButcherTableau,
@@ -159,8 +160,8 @@ pub fn integrate_observed<F: VectorField>(
         if !failed_before {
             size = size.max(resolution(t));
         }
-        // A last step a little longer than planned beats a sliver after it: MATLAB's by a tenth, the others' by what time
-        // resolves, so that no end is missed by rounding.
+        // A last step a little longer than planned beats a sliver after it: MATLAB's by a tenth, the others' by what
+        // time resolves, so that no end is missed by rounding.
         let finishing = match control.controller {
             Controller::Matlab => 1.1 * size >= remaining,
             _ => size + 2.0 * resolution(t.abs().max(t1.abs())) >= remaining,

@@ -11,8 +11,8 @@ pub enum Controller {
     /// Root mean square of e_i / (atol + rtol max(|z_i|, |z'_i|)) <= 1, with the error weights of torchdiffeq
     /// ([`Embedded::torchdiffeq`]). The next step follows from this error alone; after a rejection steps grow at once.
     Torchdiffeq,
-    /// The textbook controller (Hairer, Norsett, Wanner, *Solving ODEs I*, II.4) as SciPy's RK45 and RK23 have it: the norm of
-    /// torchdiffeq with the error weights of the tableau; the step after a rejected one does not grow.
+    /// The textbook controller (Hairer, Norsett, Wanner, *Solving ODEs I*, II.4) as SciPy's RK45 and RK23 have it: the
+    /// norm of torchdiffeq with the error weights of the tableau; the step after a rejected one does not grow.
     Scipy,
     /// The norm of SciPy; the next step from this error and the one before (a PI controller, Hairer, Norsett, Wanner,
     /// *Solving ODEs II*, IV.2), which rejects fewer steps where stability limits them.
@@ -28,8 +28,8 @@ impl Controller {
 }
 
 impl Adaptive {
-    /// The tolerances, an absolute one of zero replaced by the smallest positive number: a component that is zero and has no
-    /// error meets its tolerance.
+    /// The tolerances, an absolute one of zero replaced by the smallest positive number: a component that is zero and
+    /// has no error meets its tolerance.
     fn tolerances(&self) -> [f64; 2] {
         [self.atol.max(f64::MIN_POSITIVE), self.rtol]
     }
@@ -85,8 +85,8 @@ impl Adaptive {
         (sum / x.len().max(1) as f64).sqrt()
     }
 
-    /// Factor for the step after an accepted one with this ratio, the one before having had `previous`; `None` keeps the size that
-    /// the last rejection led to.
+    /// Factor for the step after an accepted one with this ratio, the one before having had `previous`; `None` keeps
+    /// the size that the last rejection led to.
     pub(super) fn grow(&self, ratio: f64, previous: f64, exponent: f64, failed_before: bool) -> Option<f64> {
         // A ratio of zero gives an infinite factor, which all bounds take.
         let factor = 0.9 / ratio.powf(exponent);

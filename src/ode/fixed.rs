@@ -32,8 +32,8 @@ impl Grid {
         }
     }
 
-    /// Refuses times that are not finite, or that do not strictly rise or fall. A grid without steps is sound: the solution
-    /// over it is its start.
+    /// Refuses times that are not finite, or that do not strictly rise or fall. A grid without steps is sound: the
+    /// solution over it is its start.
     ///
     /// # Errors
     /// [`SolveError::Argument`] with the place.

@@ -50,8 +50,8 @@ impl Agreement {
     /// Compares the rows that agree in the column `key`, or in their place where there is none, in the columns that the recorded
     /// ones have: a later version may measure more. Times are left out: they differ from one run to the next.
     ///
-    /// With `gaps`, cells that are empty in the recorded rows are left out too: a run that continued another one lacks what the other
-    /// did not log.
+    /// With `gaps`, cells that are empty in the recorded rows are left out too: a run that continued another one lacks
+    /// what the other did not log.
     pub fn of(archived: &[Row], repeated: &[Row], key: Option<&str>, gaps: bool) -> Self {
         let name = |(place, row): (usize, &Row)| match key {
             Some(key) => row.get(key).and_then(Value::as_u64).unwrap_or(u64::MAX),

@@ -1,5 +1,5 @@
-//! Unfinished runs handed on with the repository: `inflight/<experiment>/<run>/` of a results folder has what another machine needs to
-//! continue them.
+//! Unfinished runs handed on with the repository: `inflight/<experiment>/<run>/` of a results folder has what another
+//! machine needs to continue them.
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -21,7 +21,8 @@ const CHECKPOINT: &str = "checkpoint.safetensors";
 /// Files that are handed on. The state first: the log, which grows, is then never shorter.
 const FILES: [&str; 4] = [CHECKPOINT, STEPS, TIMES, UNFINISHED];
 
-/// Largest size of all runs that are handed on, in bytes: they are committed, and stay in the history of the repository.
+/// Largest size of all runs that are handed on, in bytes: they are committed, and stay in the history of the
+/// repository.
 pub const MOST_INFLIGHT: u64 = 10_000_000;
 
 /// What was handed on.
@@ -62,8 +63,9 @@ pub fn inflight(results: &Path, experiment: &str, run: &str) -> PathBuf {
     results.join(INFLIGHT).join(experiment).join(run)
 }
 
-/// Copies every unfinished run with a checkpoint to its folder in `inflight/`, if `wanted(experiment)`, but for those that another run
-/// of the experiment continued. Removes the folders of runs that are `recorded(experiment, run)`, recorded in `runs/`, or continued.
+/// Copies every unfinished run with a checkpoint to its folder in `inflight/`, if `wanted(experiment)`, but for those
+/// that another run of the experiment continued. Removes the folders of runs that are `recorded(experiment, run)`,
+/// recorded in `runs/`, or continued.
 ///
 /// # Errors
 /// See [`HandoverError`]; nothing is written then.

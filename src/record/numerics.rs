@@ -24,8 +24,8 @@ enum Kind {
 
 /// The version of the numerics of a run with these resolved settings. It is part of the run's id.
 ///
-/// Raise a number whenever the same settings would give other results. Records of the version before are then kept, but no longer
-/// shown, and their runs are computed again. Every other id stays as it is.
+/// Raise a number whenever the same settings would give other results. Records of the version before are then kept, but
+/// no longer shown, and their runs are computed again. Every other id stays as it is.
 pub fn numerics(study: StudyKind, settings: &Map<String, Value>) -> u32 {
     match (study, kind(settings)) {
         (StudyKind::Reversibility, Kind::Fixed | Kind::Online) => 4,

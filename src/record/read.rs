@@ -27,8 +27,8 @@ pub struct Loaded {
 /// Reads a run's folder; `None` where it holds no `run.json`, so that the run is unfinished.
 ///
 /// # Errors
-/// A file that is missing, cut or changed since it was written, that is a link or no regular file, or that is larger than a record
-/// can be; a record whose id does not follow from what it says.
+/// A file that is missing, cut or changed since it was written, that is a link or no regular file, or that is larger
+/// than a record can be; a record whose id does not follow from what it says.
 pub fn read_record(folder: &Path) -> Result<Option<Loaded>, RecordError> {
     let path = folder.join(RUN);
     let bytes = match files::read(&path, limit(RUN)) {
@@ -57,8 +57,8 @@ pub fn read_run(folder: &Path) -> Result<Option<Loaded>, RecordError> {
     Err(RecordError::Damaged { path: folder.join(RUN), why })
 }
 
-/// A record from its `run.json` and a way to read its other files; `folder` is for messages. Takes the cells of its tables
-/// from `cells`.
+/// A record from its `run.json` and a way to read its other files; `folder` is for messages. Takes the cells of its
+/// tables from `cells`.
 pub(super) fn parse(
     folder: &Path,
     run: &[u8],

@@ -21,9 +21,10 @@ pub struct StepLog {
 }
 
 impl StepLog {
-    /// Whether a run can continue at step `next` with the `steps.csv` of `folder`: its header names `columns`, apart from those of
-    /// `later` that a log of an earlier version lacks; it holds one whole line for each step from 0 to `next - 1`; and these lines,
-    /// header included, have the digest `expected`, which checkpoints of earlier versions lack.
+    /// Whether a run can continue at step `next` with the `steps.csv` of `folder`: its header names `columns`, apart
+    /// from those of
+    /// `later` that a log of an earlier version lacks; it holds one whole line for each step from 0 to `next - 1`; and
+    /// these lines, header included, have the digest `expected`, which checkpoints of earlier versions lack.
     pub fn holds(folder: &Path, columns: &[&str], later: &[&str], next: u64, expected: Option<&str>) -> bool {
         if next == 0 {
             return true;

@@ -10,8 +10,8 @@ pub const MOST_STEPS: usize = 1000;
 /// Columns of evaluations on the test images begin so.
 const EVALUATED: &str = "test_";
 
-/// Every step with an evaluation on the test images or another value that some steps lack, and at most [`MOST_STEPS`] of the
-/// others, evenly spaced from the first: rules over steps lose no epoch. Thinning again changes nothing.
+/// Every step with an evaluation on the test images or another value that some steps lack, and at most [`MOST_STEPS`]
+/// of the others, evenly spaced from the first: rules over steps lose no epoch. Thinning again changes nothing.
 pub fn thin(steps: Vec<Row>) -> Vec<Row> {
     if steps.len() <= MOST_STEPS {
         return steps;
@@ -30,8 +30,8 @@ pub fn thin(steps: Vec<Row>) -> Vec<Row> {
     steps.into_iter().zip(kept).filter(|(_, keep)| *keep).map(|(row, _)| row).collect()
 }
 
-/// The rows that [`thin`] keeps of a table in CSV, without making the others: a log of a long training takes hundreds of
-/// megabytes as rows.
+/// The rows that [`thin`] keeps of a table in CSV, without making the others: a log of a long training takes hundreds
+/// of megabytes as rows.
 ///
 /// # Errors
 /// As [`csv_to_rows`].

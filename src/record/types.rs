@@ -36,8 +36,8 @@ pub struct Record {
     pub inputs: Map<String, Value>,
     /// How it ended.
     pub status: Status,
-    /// Id of the shorter or unfinished run from whose state this one continued. Its steps up to there are bit-identical to those of a
-    /// run from scratch; columns that the other run did not log are empty in them.
+    /// Id of the shorter or unfinished run from whose state this one continued. Its steps up to there are bit-identical
+    /// to those of a run from scratch; columns that the other run did not log are empty in them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub continued: Option<String>,
     /// Where it ran.

@@ -1,5 +1,5 @@
-//! `unfinished.json`: the header of a run that has begun and has no record yet, so that its folder can be recognised after it was
-//! copied to another place. It is removed when the record is written.
+//! `unfinished.json`: the header of a run that has begun and has no record yet, so that its folder can be recognised
+//! after it was copied to another place. It is removed when the record is written.
 
 use std::path::Path;
 

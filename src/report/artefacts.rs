@@ -144,8 +144,8 @@ fn note(results: &Results) -> Option<Piece> {
     (count > 0).then(|| Piece::Paragraph("Other records:".into(), text))
 }
 
-/// The archive of the records that a report shows, with those images alone that charts show, and the archive of those that no run
-/// shows any more.
+/// The archive of the records that a report shows, with those images alone that charts show, and the archive of those
+/// that no run shows any more.
 fn archives(results: &Results, folder: &Path) -> Result<Vec<Artefact>, ReportError> {
     let lean = |run: &super::results::RunResult| {
         let mut loaded: Loaded = run.loaded.clone();

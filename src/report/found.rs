@@ -12,8 +12,8 @@ use super::results::{From, archive};
 
 /// What a run would read now.
 pub trait Inputs: std::fmt::Debug {
-    /// Digests of the inputs of a run by name, where they can be read: those that stand beside the definition or in the program
-    /// and, if `data` is set, those of the folder of data sets.
+    /// Digests of the inputs of a run by name, where they can be read: those that stand beside the definition or in the
+    /// program and, if `data` is set, those of the folder of data sets.
     fn digests(&self, definition: &Definition, settings: &Map<String, Value>, data: bool)
     -> Option<Map<String, Value>>;
 }
@@ -34,8 +34,8 @@ pub struct Found {
     pub archived: bool,
 }
 
-/// Every record of an experiment under a profile. Of the same run in several places, one that ended counts more than one that
-/// failed, then that of `runs/`, which has all its steps.
+/// Every record of an experiment under a profile. Of the same run in several places, one that ended counts more than
+/// one that failed, then that of `runs/`, which has all its steps.
 ///
 /// # Errors
 /// A damaged record.
@@ -72,13 +72,13 @@ fn failed(record: &Record) -> bool {
     matches!(record.status, Status::Failed { .. })
 }
 
-/// The place in `found` of the record that a run with these settings and this seed shows, and whether nothing but a convention
-/// decided between several. Only records of the present numerics count.
+/// The place in `found` of the record that a run with these settings and this seed shows, and whether nothing but a
+/// convention decided between several. Only records of the present numerics count.
 ///
-/// A record whose inputs have other digests than those beside the definition does not count. Of several that are left, the one
-/// with the inputs of the data folder is shown. Where these are not there either: a run that ended, a run of `runs/`, what the
-/// archive showed before, the device that was asked for, the smallest id. Where there are archives alone, what they showed before
-/// comes first, so that a copy of published results shows what was published.
+/// A record whose inputs have other digests than those beside the definition does not count. Of several that are left,
+/// the one with the inputs of the data folder is shown. Where these are not there either: a run that ended, a run of
+/// `runs/`, what the archive showed before, the device that was asked for, the smallest id. Where there are archives
+/// alone, what they showed before comes first, so that a copy of published results shows what was published.
 pub fn choose(
     found: &[Found],
     definition: &Definition,

@@ -27,8 +27,8 @@ pub struct InFlight {
     epochs: usize,
 }
 
-/// The headers of the runs of an experiment in `inflight/` of a results folder, with their folders. Folders without a header are
-/// left out.
+/// The headers of the runs of an experiment in `inflight/` of a results folder, with their folders. Folders without a
+/// header are left out.
 ///
 /// # Errors
 /// A header that is damaged, or belongs to another place.

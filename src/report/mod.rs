@@ -128,8 +128,8 @@ pub struct Contents<'a> {
     pub device: Option<&'a str>,
 }
 
-/// Writes tables, archives, charts, `REPORT.md` and `report.html` from the records, and removes tables and charts that no record
-/// makes any more. The report covers every profile that has
+/// Writes tables, archives, charts, `REPORT.md` and `report.html` from the records, and removes tables and charts that
+/// no record makes any more. The report covers every profile that has
 /// records, each in sections of its own; `profile` decides what is summed up for the caller, and what is written where
 /// nothing has records.
 ///

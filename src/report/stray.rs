@@ -12,7 +12,8 @@ use super::{Contents, ReportError, io};
 /// What a file is that the report does not make.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stray {
-    /// A table or a chart of an earlier report, or an archive whose records stand in another one now: `anode report` removes it.
+    /// A table or a chart of an earlier report, or an archive whose records stand in another one now: `anode report`
+    /// removes it.
     Outdated,
     /// Records of an experiment without a definition: `anode clean` removes them.
     Records,
@@ -20,8 +21,9 @@ pub enum Stray {
     Unknown,
 }
 
-/// The files in `tables`, `timing`, `records`, `models` and the folder of charts that are not among `made`, in order. Left out are hidden
-/// files, files of experiments that are not part of this report, and archives of which no run shows a record.
+/// The files in `tables`, `timing`, `records`, `models` and the folder of charts that are not among `made`, in order.
+/// Left out are hidden files, files of experiments that are not part of this report, and archives of which no run shows
+/// a record.
 ///
 /// # Errors
 /// A folder that cannot be read.

@@ -89,7 +89,8 @@ impl Line {
 pub fn labelled(brief: &str, definition: &Definition) -> String {
     let word = |word: &str| {
         let name = word.trim_end_matches([',', ':']);
-        // A column whose name is also a word of a sentence (`least`, `of`, `row`) is replaced only if it is a metric here.
+        // A column whose name is also a word of a sentence (`least`, `of`, `row`) is replaced only if it is a metric
+        // here.
         let known =
             definition.metrics.iter().any(|m| m.column == name) || (name.contains('_') && column_label(name).is_some());
         if known { format!("{}{}", definition.heading(name).name, &word[name.len()..]) } else { word.replace('_', " ") }

@@ -1,4 +1,5 @@
-//! Texts of definitions and records on their way into a document: no control characters, and no longer than a reader reads.
+//! Texts of definitions and records on their way into a document: no control characters, and no longer than a reader
+//! reads.
 
 use std::borrow::Cow;
 
@@ -17,8 +18,8 @@ pub fn cut(text: &str, most: usize) -> Cow<'_, str> {
     }
 }
 
-/// A character as it may stand in XML, HTML and Markdown: other white space is a space, and what is neither printed nor white
-/// space, which XML forbids, is the replacement character.
+/// A character as it may stand in XML, HTML and Markdown: other white space is a space, and what is neither printed nor
+/// white space, which XML forbids, is the replacement character.
 pub fn printable(c: char) -> char {
     match c {
         '\n' => c,

@@ -22,7 +22,8 @@ impl Budget {
         Self { all, taken: Mutex::new((0.0, 0)), freed: Condvar::new() }
     }
 
-    /// Waits until `bytes` are free. A run that needs more than there is waits until it is alone, and then fails by itself.
+    /// Waits until `bytes` are free. A run that needs more than there is waits until it is alone, and then fails by
+    /// itself.
     pub fn take(&self, bytes: f64) -> Part<'_> {
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
         while taken.1 > 0 && self.all.is_some_and(|all| taken.0 + bytes > all) {

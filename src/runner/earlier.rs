@@ -13,8 +13,9 @@ use crate::study::{Earlier, Study};
 /// Largest `run.json` that is read, in bytes.
 const MOST: u64 = 1 << 24;
 
-/// Every run of the results folder with the same kind of study, seed, inputs, device and numerics as `run`, but for the record in the
-/// run's own folder. An id is a hash of all of these and of the settings, so whatever claims to be a run under an id is checked by it.
+/// Every run of the results folder with the same kind of study, seed, inputs, device and numerics as `run`, but for the
+/// record in the run's own folder. An id is a hash of all of these and of the settings, so whatever claims to be a run
+/// under an id is checked by it.
 pub fn earlier(run: &Run, study: &dyn Study, results: &Path) -> Vec<Earlier> {
     let own = run.folder(results);
     let (mut found, mut bare) = (vec![], BTreeMap::<String, Vec<PathBuf>>::new());

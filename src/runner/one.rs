@@ -175,8 +175,8 @@ pub(super) fn guarded(study: &dyn Study, context: &Context<'_>) -> Result<Ending
     })
 }
 
-/// Continues another run if there is one with a usable state, and writes the header of the unfinished run. Returns the id of the run
-/// that is continued, now or since an earlier call.
+/// Continues another run if there is one with a usable state, and writes the header of the unfinished run. Returns the
+/// id of the run that is continued, now or since an earlier call.
 fn begin(
     run: &Run,
     study: &dyn Study,

@@ -131,8 +131,9 @@ impl Trained {
     }
 }
 
-/// Writes the decoded images that `settings` name into `folder`, in the binary layout of CIFAR-10 (a label, then the bytes of the
-/// image): `test.bin`, and `train.bin` with those training images from which statistics are estimated again.
+/// Writes the decoded images that `settings` name into `folder`, in the binary layout of CIFAR-10 (a label, then the
+/// bytes of the image): `test.bin`, and `train.bin` with those training images from which statistics are estimated
+/// again.
 ///
 /// # Errors
 /// The images are missing, or the folder cannot be written.

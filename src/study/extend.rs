@@ -1,8 +1,8 @@
 //! Extending a training run: continuing from the checkpoint of a shorter or unfinished run that took the same steps.
 //!
-//! Two runs take the same steps if their settings agree in everything but the length of the run and what is only observed, and if
-//! both recipes have the same learning rate at every step. Seed, inputs, device and numerics are part of a run's id, which the
-//! caller has checked.
+//! Two runs take the same steps if their settings agree in everything but the length of the run and what is only
+//! observed, and if both recipes have the same learning rate at every step. Seed, inputs, device and numerics are part
+//! of a run's id, which the caller has checked.
 
 use std::path::{Path, PathBuf};
 
@@ -50,8 +50,8 @@ pub(super) fn akin(settings: &Map<String, Value>, other: &Map<String, Value>) ->
     names().all(|name| settings.get(name) == other.get(name))
 }
 
-/// Settings that a shorter run may have had, for folders that hold no header: other numbers of epochs, with the same drops or none,
-/// and with what is observed or without.
+/// Settings that a shorter run may have had, for folders that hold no header: other numbers of epochs, with the same
+/// drops or none, and with what is observed or without.
 pub(super) fn relatives(settings: &Map<String, Value>) -> impl Iterator<Item = Map<String, Value>> + use<> {
     let plain: Map<String, Value> =
         settings.clone().into_iter().filter(|(k, _)| !OBSERVED.contains(&k.as_str())).collect();
@@ -78,9 +78,9 @@ struct Found<'a> {
     times: String,
 }
 
-/// Carries the furthest state among `earlier` over into the run's folder, if it is further than the run's own. Before anything is
-/// written there, `chosen` receives the run that is continued. Runs that cannot be continued are passed over; `warn` receives why,
-/// if their files are at fault.
+/// Carries the furthest state among `earlier` over into the run's folder, if it is further than the run's own. Before
+/// anything is written there, `chosen` receives the run that is continued. Runs that cannot be continued are passed
+/// over; `warn` receives why, if their files are at fault.
 ///
 /// # Errors
 /// The run's own folder cannot be read or written; its settings or inputs are unusable.

@@ -9,7 +9,8 @@ use crate::train::{Model, Trainer};
 use super::training::log_error;
 use super::{Context, StudyError};
 
-/// Writes the trained network into the run's folder, with what is needed to evaluate it again; `row` is the run's result.
+/// Writes the trained network into the run's folder, with what is needed to evaluate it again; `row` is the run's
+/// result.
 pub(super) fn keep(
     context: &Context<'_>,
     settings: &TrainingSettings,

@@ -86,15 +86,16 @@ pub trait Study: Sync {
         false
     }
 
-    /// Settings of other runs that a run with `settings` might continue, most of which nobody has made: by their ids the folder of an
-    /// unfinished run is recognised that holds no header.
+    /// Settings of other runs that a run with `settings` might continue, most of which nobody has made: by their ids
+    /// the folder of an unfinished run is recognised that holds no header.
     fn relatives(&self, _settings: &Map<String, Value>) -> Box<dyn Iterator<Item = Map<String, Value>>> {
         Box::new(std::iter::empty())
     }
 
-    /// Carries the furthest usable state among `earlier` over into the run's folder, if it is further than the run's own and every
-    /// step up to it is bit-identical to this run's. Calls `chosen` before it writes, and `warn` about damaged files. Returns whether
-    /// the folder then holds a usable state. Seed, inputs, device and numerics of the earlier runs are those of this run; their settings may be others.
+    /// Carries the furthest usable state among `earlier` over into the run's folder, if it is further than the run's
+    /// own and every step up to it is bit-identical to this run's. Calls `chosen` before it writes, and `warn` about
+    /// damaged files. Returns whether the folder then holds a usable state. Seed, inputs, device and numerics of the
+    /// earlier runs are those of this run; their settings may be others.
     ///
     /// # Errors
     /// The run's own folder, settings or inputs are at fault; never an earlier run. Errors of `chosen` are passed on.
@@ -108,8 +109,8 @@ pub trait Study: Sync {
         Ok(false)
     }
 
-    /// Removes what a run needed only while it was unfinished; called once its record is written. With `keep` the state at the end
-    /// stays, from which a longer run can continue.
+    /// Removes what a run needed only while it was unfinished; called once its record is written. With `keep` the state
+    /// at the end stays, from which a longer run can continue.
     fn tidy(&self, _folder: &Path, _keep: bool) -> Result<(), StudyError> {
         Ok(())
     }
@@ -145,8 +146,9 @@ pub struct Context<'a> {
 }
 
 impl Context<'_> {
-    /// The name under which the run's checkpoints are saved. The folder's name is the run's id, so the checkpoint of another run is
-    /// never resumed; nor is that of another GPU or another version of its libraries, which would give other bits.
+    /// The name under which the run's checkpoints are saved. The folder's name is the run's id, so the checkpoint of
+    /// another run is never resumed; nor is that of another GPU or another version of its libraries, which would give
+    /// other bits.
     pub fn fingerprint(&self) -> String {
         self.fingerprint_of(&self.folder.file_name().unwrap_or_default().to_string_lossy())
     }

@@ -258,9 +258,9 @@ fn smallest_steps(
 const FORWARD: &str = "forward";
 const REVERSE: &str = "reverse";
 
-/// Where a solve ended. A solve that diverged is a result of the study: rho is then infinite. It diverged if its state left the
-/// finite numbers, if its tolerances asked for a step below the resolution of time, or if it attempted [`MAX_STEPS`] steps. Every
-/// other error is a failure of the run.
+/// Where a solve ended. A solve that diverged is a result of the study: rho is then infinite. It diverged if its state
+/// left the finite numbers, if its tolerances asked for a step below the resolution of time, or if it attempted
+/// [`MAX_STEPS`] steps. Every other error is a failure of the run.
 fn reached<R>(
     end: Result<Vec<R>, SolveError>,
     at: impl Into<String>,

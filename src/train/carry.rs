@@ -18,8 +18,8 @@ pub struct Saved {
 const MOST: u64 = 4 << 30;
 
 impl Saved {
-    /// The newest usable checkpoint in `folder` under the fingerprint of its run for which `accept(next step)` holds; `None` if
-    /// there is none.
+    /// The newest usable checkpoint in `folder` under the fingerprint of its run for which `accept(next step)` holds;
+    /// `None` if there is none.
     ///
     /// # Errors
     /// Why the newest one cannot be used, if there are checkpoints and none is usable.

@@ -49,8 +49,8 @@ pub(super) struct State {
     pub log: Option<String>,
 }
 
-/// Saves a trainer into `folder` under the fingerprint of its run, with what it took so far in seconds and the digest of the
-/// log of its steps.
+/// Saves a trainer into `folder` under the fingerprint of its run, with what it took so far in seconds and the digest
+/// of the log of its steps.
 ///
 /// The file before stays as a second generation. Nothing is lost if this is cut off anywhere.
 ///
@@ -95,9 +95,9 @@ pub(super) fn write(state: &State, folder: &Path, fingerprint: &str) -> Result<(
     Ok(())
 }
 
-/// Takes up the newest usable checkpoint in `folder` for which `accept(next step, digest of the log)` holds. Returns the seconds of work
-/// behind it, `None` where there is no usable one: then the trainer is as it was. A damaged checkpoint is passed over: an older
-/// one, or a start from nothing, gives the same bits.
+/// Takes up the newest usable checkpoint in `folder` for which `accept(next step, digest of the log)` holds. Returns
+/// the seconds of work behind it, `None` where there is no usable one: then the trainer is as it was. A damaged
+/// checkpoint is passed over: an older one, or a start from nothing, gives the same bits.
 pub fn resume(
     trainer: &mut Trainer,
     folder: &Path,

@@ -1,5 +1,5 @@
-//! A trained network as a safetensors file: parameters and running statistics by the names of their layers, and metadata. The same
-//! network and metadata give the same bytes.
+//! A trained network as a safetensors file: parameters and running statistics by the names of their layers, and
+//! metadata. The same network and metadata give the same bytes.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,8 @@ use crate::net::Network;
 /// The key under which the metadata holds the digest of the tensors.
 const DIGEST: &str = "sha256";
 
-/// The running statistics of later evaluations in ODE blocks, where each evaluation has its own: they stand behind those of the norms.
+/// The running statistics of later evaluations in ODE blocks, where each evaluation has its own: they stand behind
+/// those of the norms.
 const REST: &str = "later_evaluations.statistics";
 
 /// A trained network read back.

@@ -1,7 +1,7 @@
 //! Damaged and hostile files for every reader: none may panic, abort, take more than 5 seconds or 1 GiB.
 //!
-//! The short form below runs with the other tests: a few hundred inputs per target, from a fixed seed. The long form runs one
-//! target for a time: `just fuzz definition 600`, or
+//! The short form below runs with the other tests: a few hundred inputs per target, from a fixed seed. The long form
+//! runs one target for a time: `just fuzz definition 600`, or
 //!
 //! ```sh
 //! ANODE_FUZZ_SECONDS=600 ANODE_FUZZ_SEED=1 cargo test --test fuzz definition -- --nocapture

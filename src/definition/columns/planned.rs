@@ -74,8 +74,8 @@ pub fn key(value: &Value) -> String {
     }
 }
 
-/// Settings and seed as columns with dotted names: `problem.c`. Lists are left out, since a study gives their values in its
-/// rows.
+/// Settings and seed as columns with dotted names: `problem.c`. Lists are left out, since a study gives their values in
+/// its rows.
 pub fn flat(settings: &Map<String, Value>, seed: u64) -> Map<String, Value> {
     fn walk(prefix: &str, value: &Value, row: &mut Map<String, Value>) {
         match value {

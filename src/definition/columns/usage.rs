@@ -7,8 +7,8 @@ use super::{Column, Values, When, Written, is, written};
 use crate::definition::{Definition, EPOCHS_DONE, FigureKind, Filter, Range, Rule, Source, Wanted};
 use crate::nearest::nearest_in_words;
 
-/// Every name in `definition` that no run of `planned` can write, with its JSON path. `settings` are the settings of the
-/// study if some points are faulty, so that their columns are not fully known; else `None`.
+/// Every name in `definition` that no run of `planned` can write, with its JSON path. `settings` are the settings of
+/// the study if some points are faulty, so that their columns are not fully known; else `None`.
 pub fn faults(definition: &Definition, planned: &Planned, settings: Option<&[String]>) -> Vec<(String, String)> {
     let Written { rows, steps, images } = written(definition.study);
     let mut found = Found { planned, settings, faults: vec![] };

@@ -9,7 +9,8 @@ use super::{DataSet, Faults};
 /// Name of the setting.
 const DATA: &str = "data";
 
-/// A data set, or several in order of preference, of which the first that is present is used. A run records the one it used.
+/// A data set, or several in order of preference, of which the first that is present is used. A run records the one it
+/// used.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub enum DataChoice {
@@ -48,8 +49,8 @@ impl DataChoice {
     }
 }
 
-/// The settings of a run with each set of a list as its data, in order of preference; the settings as they are if their data
-/// is no list.
+/// The settings of a run with each set of a list as its data, in order of preference; the settings as they are if their
+/// data is no list.
 pub fn alternatives(settings: &Map<String, Value>) -> Vec<Map<String, Value>> {
     let with = |set: &Value| {
         let mut settings = settings.clone();

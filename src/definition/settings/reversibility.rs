@@ -121,10 +121,11 @@ pub enum Stepping {
 pub enum ErrorNorm {
     /// MATLAB's ode45: max_i |e_i| / max(|z_i|, |z'_i|, atol / rtol) <= rtol, and no step above a tenth of the interval.
     Matlab,
-    /// torchdiffeq: root mean square of e_i / (atol + rtol max(|z_i|, |z'_i|)) <= 1, steps unbounded; for Dormand-Prince with
-    /// Shampine's error weights, as its `dopri5`.
+    /// torchdiffeq: root mean square of e_i / (atol + rtol max(|z_i|, |z'_i|)) <= 1, steps unbounded; for
+    /// Dormand-Prince with Shampine's error weights, as its `dopri5`.
     Torchdiffeq,
-    /// SciPy's RK45 and RK23: the norm of torchdiffeq with the error weights of the solver, and no growth after a rejection.
+    /// SciPy's RK45 and RK23: the norm of torchdiffeq with the error weights of the solver, and no growth after a
+    /// rejection.
     Scipy,
     /// The norm of SciPy; steps from the last two errors (a PI controller).
     ProportionalIntegral,

@@ -75,8 +75,8 @@ pub fn shows_steps(figure: &Figure) -> bool {
     matches!(&figure.draw, FigureKind::Lines(lines) if lines.source == Source::Steps)
 }
 
-/// Draws a figure for the files `<experiment>-<figure>.<profile>.svg` and `.png` of a folder; `None` where there is too little to
-/// see: no image, or a single place on the horizontal axis.
+/// Draws a figure for the files `<experiment>-<figure>.<profile>.svg` and `.png` of a folder; `None` where there is too
+/// little to see: no image, or a single place on the horizontal axis.
 ///
 /// # Errors
 /// The backend's own.

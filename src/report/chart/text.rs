@@ -2,8 +2,8 @@
 
 use super::canvas::text_width;
 
-/// A text in lines of at most `width` points, broken between words, at most `most` of them; the last ends in dots where more
-/// would follow.
+/// A text in lines of at most `width` points, broken between words, at most `most` of them; the last ends in dots where
+/// more would follow.
 pub fn wrapped(text: &str, size: f64, width: f64, most: usize) -> Vec<String> {
     let mut lines: Vec<String> = vec![];
     // No chart shows more of a text than this.

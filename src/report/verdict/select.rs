@@ -9,8 +9,8 @@ use crate::report::results::{RUN_COLUMN, as_number, is_empty, matches};
 
 const EPOCH: &str = "epoch";
 
-/// The rows that fit `filter`. Of the steps, those that have a value in each of `columns`; every run that fits the filter,
-/// and one of the `sides` if there are any, must have one in each epoch that the filter selects.
+/// The rows that fit `filter`. Of the steps, those that have a value in each of `columns`; every run that fits the
+/// filter, and one of the `sides` if there are any, must have one in each epoch that the filter selects.
 ///
 /// # Errors
 /// No row, or an epoch without values: why nothing can be said.
@@ -81,7 +81,8 @@ mod tests {
     use crate::record::{number, row};
     use crate::report::verdict::{Verdict, judge_check};
 
-    /// Two runs of four epochs of three steps; accuracies 0.1, 0.2, 0.3, 0.4 of `a` and half of that of `b` at epoch ends.
+    /// Two runs of four epochs of three steps; accuracies 0.1, 0.2, 0.3, 0.4 of `a` and half of that of `b` at epoch
+    /// ends.
     fn steps() -> Vec<Row> {
         let run = |name: &str, factor: f64| {
             let name = name.to_owned();

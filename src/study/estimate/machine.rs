@@ -1,7 +1,7 @@
 //! The memory of this machine, and bytes in words.
 
-/// Bytes of memory that this process may use: those of the machine, of its control group, and of its limit on addresses,
-/// whichever is least. `None` where the system does not tell.
+/// Bytes of memory that this process may use: those of the machine, of its control group, and of its limit on
+/// addresses, whichever is least. `None` where the system does not tell.
 pub fn memory_of_this_machine() -> Option<f64> {
     [physical(), control_group(), address_limit()].into_iter().flatten().reduce(f64::min)
 }

@@ -1,7 +1,7 @@
 //! What a run needs, estimated from its settings before it starts: bytes of memory, multiply-adds, evaluations.
 //!
-//! Estimates count the large arrays and leave out constants. They are close to what a gradient's ledger counts, and good to
-//! about a factor of two for the memory of the process. All arithmetic is in `f64`, so that no size overflows.
+//! Estimates count the large arrays and leave out constants. They are close to what a gradient's ledger counts, and
+//! good to about a factor of two for the memory of the process. All arithmetic is in `f64`, so that no size overflows.
 
 mod fields;
 mod machine;
@@ -35,8 +35,8 @@ pub struct Estimate {
     pub evaluations: f64,
 }
 
-/// Estimates a run from its settings. An adaptive solve counts as `solve::ADAPTIVE` steps; files that settings name count
-/// as nothing.
+/// Estimates a run from its settings. An adaptive solve counts as `solve::ADAPTIVE` steps; files that settings name
+/// count as nothing.
 ///
 /// # Errors
 /// Settings that are not those of the study.

@@ -1,5 +1,5 @@
-//! Line charts: a panel for each value of a column or each selection of rows, a line for each series, the spread over seeds, and
-//! the paper's numbers beside them.
+//! Line charts: a panel for each value of a column or each selection of rows, a line for each series, the spread over
+//! seeds, and the paper's numbers beside them.
 
 mod draw;
 mod frame;

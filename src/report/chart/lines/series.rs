@@ -41,8 +41,8 @@ pub fn over_seeds(mut pairs: Vec<(f64, f64)>, log: bool) -> Vec<Point> {
     pairs.chunk_by(|a, b| a.0 == b.0).map(point).collect()
 }
 
-/// The steps of each seed in `parts` equal parts of `range`, each as one pair in its middle. A part with a number that is not
-/// finite has that number.
+/// The steps of each seed in `parts` equal parts of `range`, each as one pair in its middle. A part with a number that
+/// is not finite has that number.
 pub fn in_parts(rows: &[(String, f64, f64)], range: [f64; 2], parts: usize, log: bool) -> Vec<(f64, f64)> {
     let width = (range[1] - range[0]) / parts as f64;
     let mut found = vec![];
