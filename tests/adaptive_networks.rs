@@ -57,7 +57,7 @@ fn gradient(inner: Part, solve: Solve) -> Found {
 
 #[test]
 fn gradients_of_adaptive_steps_tend_to_those_of_many_fixed_steps() {
-    let fixed = Solve { tableau: solver("rk4").unwrap(), steps: Steps::Fixed(400), method: Method::Anode };
+    let fixed = Solve { tableau: solver("rk4").unwrap(), steps: Steps::Fixed(4000), method: Method::Anode };
     // No ReLU inside f: its kinks would bound the order of the steps.
     let truth = gradient(Part::Norm, fixed);
     for method in [Method::Anode, Method::ReverseTime, Method::InterpolatedAdjoint] {
@@ -110,7 +110,7 @@ fn evaluation_takes_adaptive_steps_and_changes_no_statistics() {
     let theta: Vec<f64> = net.initial(3);
     let before = net.statistics();
     let images = numbers(4, 5 * 72);
-    let fixed = Solve { tableau: solver("rk4").unwrap(), steps: Steps::Fixed(400), method: Method::Anode };
+    let fixed = Solve { tableau: solver("rk4").unwrap(), steps: Steps::Fixed(4000), method: Method::Anode };
     let truth = net.evaluate(&images, &theta, fixed).unwrap();
     let error = |tolerance| {
         relative_distance(&net.evaluate(&images, &theta, adaptive(tolerance, Method::Anode)).unwrap(), &truth)

@@ -139,7 +139,7 @@ fn experiments_without_results_are_listed_with_the_reason() {
     place.define(&larger).expect(0, &["reproduce", "--profile", "standard"]);
     let text = report();
     let row = text.lines().find(|line| line.contains("](#plain)")).expect("a row");
-    assert!(row.contains("not run |") && row.contains("; standard not run, because nobody did |"), "{row}");
+    assert!(row.contains("; standard not run, because nobody did |"), "{row}");
 
     let twice = json!([entry("other", "a"), entry("other", "b")]);
     for (list, says) in [
