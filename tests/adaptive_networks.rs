@@ -115,8 +115,10 @@ fn evaluation_takes_adaptive_steps_and_changes_no_statistics() {
     let error = |tolerance| {
         relative_distance(&net.evaluate(&images, &theta, adaptive(tolerance, Method::Anode)).unwrap(), &truth)
     };
-    let (loose, tight) = (error(1e-2), error(1e-9));
-    assert!(loose > 0.0 && tight < 1e-7 && tight < loose, "{loose:e} {tight:e}");
+    // The norm is a mean over all numbers of the batch, so an error at the kink of one of them is bounded less tightly.
+    let (loose, tight, tighter) = (error(1e-2), error(1e-9), error(1e-10));
+    assert!(loose > 0.0 && tight < 1e-6 && tight < loose, "{loose:e} {tight:e}");
+    assert!(tighter < 0.5 * tight, "{tight:e} {tighter:e}");
     let rho = |tolerance| net.reversal_errors(&images, &theta, adaptive(tolerance, Method::Anode)).unwrap();
     let (loose, tight) = (rho(1e-2), rho(1e-9));
     assert!(loose.len() == 1 && tight[0] < 1e-6 && tight[0] < loose[0], "{loose:?} {tight:?}");
