@@ -81,9 +81,9 @@ check-cuda *ARGS:
 test-cuda *ARGS:
     cargo test --release --features cuda --test cuda -- --nocapture {{ARGS}}
 
-# A folder for a machine with a GPU: program, tests, times and experiments, which gpu_session.sh there runs
-cuda-pack DIR:
-    scripts/cuda-pack.sh {{DIR}}
+# Pack program, tests, times and experiments for a machine with a GPU; gpu_session.sh in the pack runs them there
+cuda-pack *ARGS:
+    scripts/cuda-pack.sh {{ARGS}}
 
 # Test this machine: every kernel, repeated bits, the GPU
 doctor *ARGS:

@@ -50,7 +50,8 @@ class OdeBlock(nn.Module):
 
     def forward(self, z):
         if self.checkpointed and torch.is_grad_enabled():
-            return checkpoint(self.integrate, z, use_reentrant=False)
+            # No layer draws random numbers; to save their state costs time and cannot be captured in a CUDA graph.
+            return checkpoint(self.integrate, z, use_reentrant=False, preserve_rng_state=False)
         return self.integrate(z)
 
 
