@@ -42,7 +42,9 @@ cargo clippy --locked --features cuda --all-targets -- -D warnings
 if [[ ${1:-} == --lint ]]; then
     exit
 fi
-cargo build --locked --features cuda
+# The program that the tests run, too. `cargo build` would compile dfdx, its dependencies and this crate a second time:
+# without the development dependencies, `either` has other features, and what depends on it is another build.
+cargo test --locked --features cuda --test cuda --test cuda_driver --test doctor --no-run
 # Neither loader nor driver may be needed to start; without a device the program says what is missing.
 if readelf -d target/debug/anode | grep -E 'NEEDED.*lib(cuda|nvrtc|cublas)'; then
     echo "the program needs CUDA's libraries to start" >&2
