@@ -115,7 +115,7 @@ find_libraries() {
     local sites=() folders=() site folder library file real pattern
     if have "$python"; then
         mapfile -t sites < <(timeout 60 "$python" -c 'import sys, sysconfig
-paths = [sysconfig.get_path("purelib"), sysconfig.get_path("platlib"), *sys.path]
+paths = [*sys.path, sysconfig.get_path("purelib"), sysconfig.get_path("platlib")]
 print(*filter(None, dict.fromkeys(paths)), sep="\n")' 2>>"$log")
     fi
     for site in "${sites[@]}"; do

@@ -1,0 +1,194 @@
+//! The script for a machine with a GPU, without one: `nvidia-smi`, the programs of the pack and CUDA's libraries are replaced by
+//! small shell scripts and empty files.
+#![cfg(target_os = "linux")]
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+const SOURCES: &str = env!("CARGO_MANIFEST_DIR");
+
+const ANODE: &str = r#"
+if [[ $1 == doctor ]]; then
+    echo "  ok    f32 conv"
+    echo "libraries: $LD_LIBRARY_PATH, cuDNN needed: ${ANODE_NEEDS_CUDNN-no}, data: ${ANODE_DATA-none}"
+    exit
+fi
+[[ $1 == --results ]] || exit 2
+mkdir -p "$2/records"
+echo "$@" >"$2/records/$4.json"
+echo "ran $4"
+if [[ $4 == long ]]; then
+    trap 'kill $!; echo interrupted >&2; exit 130' INT
+    sleep 100 &
+    wait
+fi
+"#;
+
+const TESTS: &str = r#"
+if [[ $1 == --list ]]; then
+    printf '%s: test\n' sound broken absent
+    exit
+fi
+case $2 in
+    sound) echo "GPU needed: $ANODE_NEEDS_GPU" ;;
+    absent) echo "skipped: cuDNN cannot be used" >&2 ;;
+    broken)
+        printf "\nthread 'broken' panicked at tests/cuda.rs:1:2:\nerror 3 of 2 allowed\n" >&2
+        exit 101
+        ;;
+esac
+"#;
+
+const STEP: &str = r#"
+echo '{"device":"cuda-own","net":"resnet4","method":"anode","batch":256,"median_s":0.02,"least_s":0.02,"peak_bytes":100}'
+"#;
+
+const TIMES: &str = r#"
+print('{"device":"pytorch","net":"resnet4","method":"checkpointed","batch":256,"precision":"f32","layout":"nchw",'
+      '"mode":"eager","median_s":0.01,"least_s":0.01,"peak_bytes":200}')
+"#;
+
+/// A pack of fakes, and a folder with a fake `nvidia-smi`.
+struct Fake {
+    folder: tempfile::TempDir,
+}
+
+impl Fake {
+    fn new() -> Self {
+        let fake = Self { folder: tempfile::tempdir().expect("a folder") };
+        fake.program("programs/nvidia-smi", "echo 'Emulated GPU, 580.1, 1 MiB, 9.0'");
+        fake.program("pack/anode", ANODE);
+        fake.program("pack/cuda-tests", TESTS);
+        fake.program("pack/device_step", STEP);
+        fake.file("pack/peer/device_times.py", TIMES);
+        fs::copy(Path::new(SOURCES).join("benches/peer/device_table.py"), fake.path("pack/peer/device_table.py"))
+            .expect("the table's source is there");
+        fs::copy(Path::new(SOURCES).join("scripts/gpu_session.sh"), fake.path("pack/gpu_session.sh"))
+            .expect("the script is there");
+        fake
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn file(&self, name: &str, text: &str) {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().expect("a name within the folder")).expect("a folder");
+        fs::write(path, text).expect("a file");
+    }
+
+    fn program(&self, name: &str, script: &str) {
+        self.file(name, &format!("#!/usr/bin/env bash\n{script}"));
+        fs::set_permissions(self.path(name), fs::Permissions::from_mode(0o755)).expect("a mode");
+    }
+
+    /// Exit code and output of one part of the session.
+    fn session(&self, arguments: &[&str], variables: &[(&str, &str)]) -> (i32, String) {
+        let path = std::env::var("PATH").expect("a path");
+        let mut command = Command::new("bash");
+        command.arg(self.path("pack/gpu_session.sh")).arg(self.path("out")).args(arguments);
+        command.env("PATH", format!("{}:{path}", self.path("programs").display()));
+        command.env("PYTHONPATH", self.path("site"));
+        for name in ["LD_LIBRARY_PATH", "ANODE_DATA", "ANODE_NEEDS_CUDNN", "ANODE_RUN_ARGS", "ANODE_PROFILE"] {
+            command.env_remove(name);
+        }
+        let output = command.envs(variables.iter().copied()).output().expect("bash is installed");
+        let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+        (output.status.code().expect("no signal"), text.into_owned())
+    }
+}
+
+fn installed(program: &str) -> bool {
+    Command::new(program).arg("--version").output().is_ok_and(|output| output.status.success())
+}
+
+#[test]
+fn libraries_of_the_wheels_are_found_and_failing_tests_are_named() {
+    let fake = Fake::new();
+    fake.file("pack/data/images", "");
+    fake.file("site/nvidia/cu13/lib/libcublas.so.13", "");
+    fake.file("site/nvidia/cudnn/lib/libcudnn.so.9", "");
+    fake.file("site/nvidia_cublas-13.1.0.3.dist-info/METADATA", "");
+    fake.file("site/nvidia_cudnn_cu13-9.19.0.56.dist-info/METADATA", "");
+    let (code, text) = fake.session(&["contact"], &[]);
+    assert_eq!(code, 1, "{text}");
+    if installed("python3") {
+        let cudnn = fake.path("site/nvidia/cudnn/lib");
+        assert!(text.contains(&format!("libcudnn    9.19.0.56 at {}/libcudnn.so.9", cudnn.display())), "{text}");
+        assert!(text.contains("libcublas   13.1.0.3 at "), "{text}");
+        let words = format!("{}:{}, cuDNN needed: 1", fake.path("site/nvidia/cu13/lib").display(), cudnn.display());
+        assert!(text.contains(&words), "{text}");
+    }
+    assert!(text.contains(&format!("data: {}", fake.path("pack/data").display())), "{text}");
+    assert!(text.contains("Emulated GPU") && text.contains("doctor      passed"), "{text}");
+    assert!(text.contains("test broken: FAILED (exit code 101)"), "{text}");
+    assert!(text.contains("    error 3 of 2 allowed"), "{text}");
+    assert!(text.contains("test absent: passed, ") && text.contains(" s, skipped: cuDNN cannot be used"), "{text}");
+    assert!(text.lines().count() < 40, "{text}");
+    let log = fs::read_to_string(fake.path("out/contact.log")).expect("a log");
+    assert!(log.contains("GPU needed: 1"), "{log}");
+}
+
+#[test]
+fn a_machine_without_a_gpu_is_skipped() {
+    let fake = Fake::new();
+    fake.program("programs/nvidia-smi", "exit 9");
+    let (code, text) = fake.session(&["contact"], &[]);
+    assert!(code == 77 && text.contains("there is no NVIDIA GPU"), "{text}");
+    assert_eq!(fake.session(&["experiments"], &[]).0, 2);
+}
+
+#[test]
+fn records_are_packed_and_resumed() {
+    if !(installed("tar") && installed("xz")) {
+        eprintln!("skipped: tar or xz is not installed");
+        return;
+    }
+    let fake = Fake::new();
+    fake.file("pack/resume/records/earlier.json", "");
+    let arguments = [("ANODE_SECONDS", "16"), ("ANODE_PACK_SECONDS", "6"), ("ANODE_RUN_ARGS", "--jobs 2")];
+    let (code, text) = fake.session(&["experiments", "short", "long"], &arguments);
+    assert_eq!(code, 1, "{text}");
+    assert!(text.contains("run short: passed") && text.contains("run long: STOPPED at its limit"), "{text}");
+    assert!(text.contains("interrupted"), "{text}");
+    let (code, text) = fake.session(&["experiments", "last"], &[]);
+    assert_eq!(code, 0, "{text}");
+    let mut tar = Command::new("tar");
+    tar.arg("-xf").arg(fake.path("out/results.tar.xz")).current_dir(fake.path("out"));
+    assert!(tar.status().expect("tar is installed").success());
+    for name in ["earlier", "short", "long", "last"] {
+        assert!(fake.path("out/results/records").join(name).with_extension("json").is_file(), "{name}");
+    }
+    let call = fs::read_to_string(fake.path("out/results/records/short.json")).expect("a record");
+    assert!(call.contains("run short --profile standard --device cuda --jobs 2"), "{call}");
+}
+
+#[test]
+fn times_are_compared_with_those_of_pytorch() {
+    if !installed("python3") {
+        eprintln!("skipped: python3 is not installed");
+        return;
+    }
+    let fake = Fake::new();
+    let (code, text) = fake.session(&["times"], &[]);
+    assert_eq!(code, 0, "{text}");
+    let table: serde_json::Value =
+        serde_json::from_slice(&fs::read(fake.path("out/device_table.json")).expect("a table")).expect("JSON");
+    assert_eq!(table["rows"][0]["ratio"], 2.0, "{text}");
+    assert_eq!(table["rows"][0]["peak_ratio"], 0.5, "{text}");
+}
+
+#[test]
+fn the_sanitizer_may_be_missing() {
+    let fake = Fake::new();
+    let (code, text) = fake.session(&["sanitize"], &[("ANODE_SANITIZER", "/nonexistent")]);
+    assert!(code == 0 && text.contains("skipped: compute-sanitizer"), "{text}");
+    fake.program("programs/sanitizer", "echo '========= ERROR SUMMARY: 0 errors'");
+    let sanitizer = fake.path("programs/sanitizer");
+    let variables = [("ANODE_SANITIZER", sanitizer.to_str().expect("UTF-8"))];
+    let (code, text) = fake.session(&["sanitize", "sound", "memcheck"], &variables);
+    assert!(code == 0 && text.contains("memcheck    passed") && text.contains("SUMMARY: 0 errors"), "{text}");
+}
