@@ -48,10 +48,10 @@ fn every_kernel_runs_through_the_driver_with_and_without_cudnn() {
         "GPU: Emulated GPU, compute capability 8.0",
         "ok    f32 conv ",
         "convolutions are computed by cuDNN 9.10.2 (deterministic algorithms, no TF32); it takes 54 of 54 sweeps",
-        "no training: cuBLAS cannot be loaded",
-        "All that is there is sound.",
+        "WRONG training steps through dfdx failed: cuBLAS cannot be loaded",
+        "Something is WRONG.",
     ];
-    assert!(code == 0 && parts.iter().all(|part| text.contains(part)), "{text}");
+    assert!(code == 1 && parts.iter().all(|part| text.contains(part)), "{text}");
 }
 
 #[test]
@@ -82,6 +82,7 @@ fn what_is_missing_is_said_with_what_helps() {
 fn a_device_that_is_lost_ends_nothing_but_its_test() {
     let Some(place) = place(false) else { return };
     let (code, text) = said(&place, &[("LOST_AFTER", "40")], &["doctor"]);
-    let parts = ["GPU: none tested. the device failed in", "CUDA_ERROR_LAUNCH_FAILED: unspecified launch failure"];
-    assert!(code == 0 && parts.iter().all(|part| text.contains(part)), "{text}");
+    let parts =
+        ["GPU: WRONG, cannot be used. the device failed in", "CUDA_ERROR_LAUNCH_FAILED: unspecified launch failure"];
+    assert!(code == 1 && parts.iter().all(|part| text.contains(part)), "{text}");
 }

@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use anode::kernels::cuda::{DeviceError, Driver, Gpu};
+use anode::train::HostTensors;
 use sha2::{Digest, Sha256};
 
 unsafe extern "C" {
@@ -168,6 +169,9 @@ impl Emulator {
         Layout::from_size_align(bytes + 2 * GUARD, GUARD).expect("a layout")
     }
 }
+
+/// Tensors of dfdx stay in host memory.
+impl HostTensors for Emulator {}
 
 impl Driver for Emulator {
     fn describe(&self) -> String {
