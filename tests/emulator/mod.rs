@@ -84,6 +84,11 @@ pub fn driver() -> Option<CString> {
     with_kernels("driver", Some("driver.cpp"))
 }
 
+/// cuBLAS without products; `None` without a compiler.
+pub fn cublas() -> Option<CString> {
+    compiled("cublas", &[Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/emulator/cublas.cpp")], &[])
+}
+
 /// cuDNN as plain loops: the library's path, and what a test may ask it.
 pub struct Cudnn {
     /// The library.
