@@ -192,7 +192,7 @@ fn a_training_step_that_fails_or_differs_is_a_fault() {
     assert!(!sound && text.contains("WRONG f32 training, gradient"), "{text}");
     gpu.driver().launches_left.store(50, Ordering::Relaxed);
     let (sound, text) = judged(Ok(diagnose()));
-    let parts = ["WRONG training steps through dfdx failed: the device failed in", "the device is lost"];
+    let parts = ["WRONG training steps through dfdx failed: ", "the device failed in", "the device is lost"];
     assert!(!sound && parts.iter().all(|part| text.contains(part)), "{text}");
     let (sound, text) = judged(Err(NoGpu::Unusable("no kernels".into())));
     assert!(!sound && text.contains("WRONG, cannot be used. no kernels"), "{text}");

@@ -86,6 +86,8 @@ where
     if let Some(failure) = gpu.failure() {
         return Err(failure.to_string());
     }
+    // Before the training steps, so that cuDNN's count is that of these shapes.
+    let convolutions = cudnn.as_ref().map(|gpu| CudnnDiagnosis::of(gpu, shapes)).map_err(Clone::clone);
     let mut training = compare_training(gpu, "own kernels");
     if let (Ok(compared), Ok(cudnn)) = (&mut training, &cudnn) {
         match compare_training(cudnn, "cuDNN") {
@@ -98,7 +100,7 @@ where
         memory,
         counted: (held.live + held.kept, memory.0.saturating_sub(left.0)),
         kernels,
-        cudnn: cudnn.map(|gpu| CudnnDiagnosis::of(&gpu, shapes)),
+        cudnn: convolutions,
         training,
     })
 }
