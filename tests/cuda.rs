@@ -1,5 +1,5 @@
-//! The first NVIDIA GPU against the CPU: kernels, networks, training, memory. Skipped, with a line that says why, if there is none.
-//! If `ANODE_NEEDS_GPU` or `ANODE_NEEDS_CUDNN` is set, a missing GPU or cuDNN is a failure.
+//! The first NVIDIA GPU against the CPU: kernels, networks, training, memory. Skipped, with a line that says why, if
+//! there is none. If `ANODE_NEEDS_GPU` or `ANODE_NEEDS_CUDNN` is set, a missing GPU or cuDNN is a failure.
 #![cfg(feature = "cuda")]
 
 mod device;

@@ -1,5 +1,5 @@
-//! Times on the first NVIDIA GPU: the convolutions of ResNet-18, then training steps of the papers' networks. Prints one JSON object
-//! per line. A row that fails holds the message in `failed`, and the next row follows.
+//! Times on the first NVIDIA GPU: the convolutions of ResNet-18, then training steps of the papers' networks. Prints
+//! one JSON object per line. A row that fails holds the message in `failed`, and the next row follows.
 //!
 //!     cargo run --release --features cuda --example device_step [-- DEVICE...]
 //!

@@ -65,8 +65,8 @@ pub fn usable_gpu(_: &str) -> Result<UsableGpu, String> {
     Err("this program was built without the feature `cuda`; build with `--features cuda` (see the README), or use --device cpu".into())
 }
 
-/// Tests a device behind any driver, with its own kernels and with cuDNN, or why that is not used: every kernel, then training steps
-/// through dfdx.
+/// Tests a device behind any driver, with its own kernels and with cuDNN: every kernel, then training steps through
+/// dfdx. `cudnn` may be the reason why cuDNN is not used.
 ///
 /// # Errors
 /// A device that fails in the comparison of kernels.

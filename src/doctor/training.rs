@@ -97,8 +97,9 @@ fn reference() -> Result<Trained, String> {
     Ok([losses, gradients, theta])
 }
 
-/// Takes two training steps on `device` through dfdx, twice, and compares losses, gradients and parameters with the CPU's in double
-/// precision. `name` is what computes convolutions. The error may be eight times that of single precision on the CPU.
+/// Takes two training steps on `device` through dfdx, twice, and compares losses, gradients and parameters with the
+/// CPU's in double precision. `name` is what computes convolutions. The error may be eight times that of single
+/// precision on the CPU.
 ///
 /// # Errors
 /// Returns why dfdx's device cannot be opened or what failed in a step.

@@ -1,7 +1,7 @@
 // CUDA's driver on a CPU, with the emulated kernels in it: what the program calls of libcuda, so that the code around the driver runs
 // where there is none. The environment says what is wrong with it: FAKE_CUDA_VERSION, _INIT (the answer of cuInit), _DEVICES,
-// _CAPABILITY (75 is 7.5), _MEMORY (MiB), _LOST_AFTER (launches), _POOLS (1: the device has a memory pool). With _SAY, the release
-// threshold of the pool is written to stderr.
+// _CAPABILITY (75 is 7.5), _MEMORY (MiB), _LOST_AFTER (launches), _POOLS (1: the device has a memory pool). With _SAY,
+// the release threshold of the pool is written to stderr.
 #include <dlfcn.h>
 #include <algorithm>
 #include <cstdio>
@@ -78,7 +78,8 @@ int cuDeviceGetName(char *name, int size, int) {
 int cuDeviceGetAttribute(int *value, int which, int) {
     const long capability = setting("FAKE_CUDA_CAPABILITY", 80);
     // 75 and 76 ask for the capability, 115 for memory pools.
-    *value = which == 75 ? capability / 10 : which == 76 ? capability % 10 : which == 115 ? setting("FAKE_CUDA_POOLS", 0) : 0;
+    const long pools = setting("FAKE_CUDA_POOLS", 0);
+    *value = which == 75 ? capability / 10 : which == 76 ? capability % 10 : which == 115 ? pools : 0;
     return answer();
 }
 int cuDevicePrimaryCtxRetain(void **place, int) {
@@ -184,7 +185,9 @@ int cuMemcpyDtoDAsync_v2(uint64_t to, uint64_t from, size_t bytes, void *) {
     memcpy((void *)to, (void *)from, bytes);
     return answer();
 }
-int cuMemcpyHtoDAsync_v2(uint64_t to, const void *from, size_t bytes, void *) { return cuMemcpyHtoD_v2(to, from, bytes); }
+int cuMemcpyHtoDAsync_v2(uint64_t to, const void *from, size_t bytes, void *) {
+    return cuMemcpyHtoD_v2(to, from, bytes);
+}
 int cuMemcpyDtoHAsync_v2(void *to, uint64_t from, size_t bytes, void *) { return cuMemcpyDtoH_v2(to, from, bytes); }
 int cuMemcpyDtoD_v2(uint64_t to, uint64_t from, size_t bytes) { return cuMemcpyDtoDAsync_v2(to, from, bytes, nullptr); }
 int cuMemsetD8Async(uint64_t to, unsigned char value, size_t bytes, void *) {

@@ -67,8 +67,8 @@ impl<L: Driver> Arena<L> {
         Ok(Block { arena: self.clone(), address, bytes })
     }
 
-    /// Allocates a block from the driver. If there is not enough memory, returns all kept blocks and those of memory pools to the
-    /// driver and tries again, once.
+    /// Allocates a block from the driver. If there is not enough memory, returns all kept blocks and those of memory
+    /// pools to the driver and tries again, once.
     fn fresh(&self, state: &mut State, bytes: usize) -> Result<u64, DeviceError> {
         if let Some(address) = self.driver.allocate(bytes)? {
             return Ok(address);

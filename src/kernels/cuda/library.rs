@@ -66,8 +66,9 @@ macro_rules! functions {
 
 functions! { fill_driver, driver:
     cuCtxGetCurrent cuCtxSetCurrent cuDestroyExternalMemory cuDeviceGet cuDeviceGetAttribute cuDeviceGetCount
-    cuDeviceGetMemPool cuDeviceGetName cuDevicePrimaryCtxRelease_v2 cuDevicePrimaryCtxRetain cuDeviceTotalMem_v2 cuDriverGetVersion cuEventCreate cuEventDestroy_v2
-    cuEventElapsedTime cuEventRecord cuExternalMemoryGetMappedBuffer cuGetErrorName cuGetErrorString cuImportExternalMemory cuInit
+    cuDeviceGetMemPool cuDeviceGetName cuDevicePrimaryCtxRelease_v2 cuDevicePrimaryCtxRetain cuDeviceTotalMem_v2
+    cuDriverGetVersion cuEventCreate cuEventDestroy_v2 cuEventElapsedTime cuEventRecord cuExternalMemoryGetMappedBuffer
+    cuGetErrorName cuGetErrorString cuImportExternalMemory cuInit
     cuLaunchKernel cuMemAllocAsync cuMemAlloc_v2 cuMemFreeAsync cuMemFree_v2 cuMemGetInfo_v2
     cuMemPoolSetAttribute cuMemPoolTrimTo cuMemcpyDtoDAsync_v2
     cuMemcpyDtoD_v2 cuMemcpyDtoHAsync_v2 cuMemcpyDtoH_v2 cuMemcpyHtoDAsync_v2 cuMemcpyHtoD_v2 cuMemsetD8Async cuMemsetD8_v2
@@ -132,8 +133,8 @@ fn is_lost_to_cublas(answer: c_int) -> bool {
 
 quiet! { quieten_cublas, cublas, is_lost_to_cublas: cublasDestroy_v2 }
 
-/// Replaces requests for zero bytes by requests for one byte. dfdx allocates zero bytes for its workspace, which the driver refuses
-/// on a device without memory pools.
+/// Replaces requests for zero bytes by requests for one byte. dfdx allocates zero bytes for its workspace, which the
+/// driver refuses on a device without memory pools.
 macro_rules! at_least_one_byte {
     ($fill:ident, $places:ident: $($name:ident)*) => {
         fn $fill() {

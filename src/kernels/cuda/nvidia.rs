@@ -80,8 +80,8 @@ fn driver() -> Result<(i32, i32), DeviceError> {
     Ok(found)
 }
 
-/// The memory pool of `device`, if it has pools. The pool keeps freed memory: by default, it returns large blocks to the system each
-/// time the host waits for the device, and dfdx would allocate them again in every step.
+/// The memory pool of `device`, if it has pools. The pool keeps freed memory: by default, it returns large blocks to
+/// the system each time the host waits for the device, and dfdx would allocate them again in every step.
 fn memory_pool(device: &CudaDevice) -> Result<Option<CUmemoryPool>, DeviceError> {
     let has_pools = device.attribute(Attribute::CU_DEVICE_ATTRIBUTE_MEMORY_POOLS_SUPPORTED);
     if has_pools.map_err(failed("asking the device for memory pools"))? == 0 {
