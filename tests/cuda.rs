@@ -1,4 +1,5 @@
-//! The first NVIDIA GPU against the CPU: kernels, networks, training, memory. Skipped, with a line that says why, where there is none.
+//! The first NVIDIA GPU against the CPU: kernels, networks, training, memory. Skipped, with a line that says why, if
+//! there is none. If `ANODE_NEEDS_GPU` or `ANODE_NEEDS_CUDNN` is set, a missing GPU or cuDNN is a failure.
 #![cfg(feature = "cuda")]
 
 mod device;
@@ -24,6 +25,7 @@ fn opened(convolver: Convolver) -> Option<(std::sync::MutexGuard<'static, ()>, G
         Ok(gpu) => Some((guard, gpu)),
         // A GPU does not bring cuDNN.
         Err(why @ DeviceError::NoCudnn(_)) => {
+            assert!(std::env::var_os("ANODE_NEEDS_CUDNN").is_none(), "{why}");
             eprintln!("skipped: {why}");
             None
         }
@@ -42,8 +44,10 @@ fn every_kernel_agrees_with_the_cpu_and_repeats_its_bits() {
     found.extend(compare::<_, f64>(&gpu, &Shapes::usual()));
     let faults: Vec<_> = found.iter().filter(|c| !c.holds()).collect();
     assert!(faults.is_empty(), "{faults:#?}");
-    let diagnosis = diagnose_device(&gpu, Err("not asked for".into()), &Shapes::usual(), None).unwrap();
+    let diagnosis = diagnose_device(&gpu, Err("not asked for".into()), &Shapes::usual()).unwrap();
     assert!(diagnosis.kernels.iter().all(Comparison::holds));
+    let training = diagnosis.training.unwrap();
+    assert!(training.len() == 3 && training.iter().all(Comparison::holds), "{training:#?}");
 }
 
 #[test]
@@ -73,7 +77,7 @@ fn convolutions_by_cudnn_agree_with_the_cpu_and_repeat_their_bits() {
     let faults: Vec<_> = found.iter().filter(|c| !c.holds()).collect();
     assert!(faults.is_empty(), "{faults:#?}");
     let (taken, asked) = gpu.cudnn_takes();
-    eprintln!("{}: {taken} of {asked} sweeps", gpu.describe());
+    eprintln!("passed: cuDNN takes {taken} of {asked} sweeps; {}", gpu.describe());
     assert!(taken > 0);
     training_agrees(&gpu);
 }

@@ -48,10 +48,31 @@ fn every_kernel_runs_through_the_driver_with_and_without_cudnn() {
         "GPU: Emulated GPU, compute capability 8.0",
         "ok    f32 conv ",
         "convolutions are computed by cuDNN 9.10.2 (deterministic algorithms, no TF32); it takes 54 of 54 sweeps",
-        "no training: cuBLAS cannot be loaded",
-        "All that is there is sound.",
+        "WRONG training steps through dfdx failed: cuBLAS cannot be loaded",
+        "Something is WRONG.",
     ];
-    assert!(code == 0 && parts.iter().all(|part| text.contains(part)), "{text}");
+    assert!(code == 1 && parts.iter().all(|part| text.contains(part)), "{text}");
+}
+
+/// Through cuBLAS and the allocations of dfdx's device, up to its kernels, which the emulated driver cannot load.
+#[test]
+fn the_device_of_dfdx_opens_with_and_without_memory_pools() {
+    let Some(place) = place(false) else { return };
+    let cublas = emulator::cublas().expect("a compiler");
+    std::os::unix::fs::symlink(Path::new(cublas.to_str().unwrap()), place.path("lib").join("libcublas.so.13")).unwrap();
+    for pools in ["0", "1"] {
+        let (code, text) = said(&place, &[("POOLS", pools), ("SAY", "1")], &["doctor"]);
+        assert!(code == 1 && text.contains("WRONG training steps through dfdx failed: "), "{text}");
+        assert!(!text.contains("cuBLAS cannot be loaded") && !text.contains("CUBLAS_STATUS"), "{text}");
+        assert!(text.contains("INVALID_IMAGE"), "it ends at the kernels: {text}");
+        assert_eq!(text.contains("release threshold 18446744073709551615"), pools == "1", "{text}");
+    }
+    let mut command = place.command(&["doctor"]);
+    command.env("LD_LIBRARY_PATH", place.path("lib")).env("FAKE_CUBLAS_CREATE", "1");
+    let output = command.output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(text.contains("WRONG training steps through dfdx failed: dfdx's device: "), "{text}");
 }
 
 #[test]
@@ -82,6 +103,7 @@ fn what_is_missing_is_said_with_what_helps() {
 fn a_device_that_is_lost_ends_nothing_but_its_test() {
     let Some(place) = place(false) else { return };
     let (code, text) = said(&place, &[("LOST_AFTER", "40")], &["doctor"]);
-    let parts = ["GPU: none tested. the device failed in", "CUDA_ERROR_LAUNCH_FAILED: unspecified launch failure"];
-    assert!(code == 0 && parts.iter().all(|part| text.contains(part)), "{text}");
+    let parts =
+        ["GPU: WRONG, cannot be used. the device failed in", "CUDA_ERROR_LAUNCH_FAILED: unspecified launch failure"];
+    assert!(code == 1 && parts.iter().all(|part| text.contains(part)), "{text}");
 }

@@ -3,9 +3,10 @@
 mod device;
 mod emulator;
 
+use std::sync::atomic::Ordering;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use anode::doctor::{Comparison, Shapes, compare, diagnose_device};
+use anode::doctor::{Comparison, Diagnosis, GpuDiagnosis, NoGpu, Shapes, compare, diagnose_device};
 use anode::gradient::Method;
 use anode::kernels::cuda::{Convolver, DeviceError, Freedom, Gpu};
 use anode::kernels::{ConvShape, Device, Part, PartMut};
@@ -162,12 +163,39 @@ fn the_self_test_tells_what_computes() {
     let Some(own) = emulator::device(0, MEMORY) else { return };
     let shapes = Shapes { convolutions: vec![(ConvShape::same([2, 4, 5], 3, [3, 3]), 2)], ..Shapes::default() };
     let Some(with) = device(&cudnn, Freedom::Exact) else { return };
-    let found = diagnose_device(&own, Ok(with), &shapes, None).unwrap();
+    let found = diagnose_device(&own, Ok(with), &shapes).unwrap();
     let told = found.cudnn.unwrap();
     assert!(told.words.contains("cuDNN 9.10.2") && (told.taken, told.asked) == (6, 6), "{told:?}");
     assert!(told.kernels.len() == 6 && told.kernels.iter().all(Comparison::holds));
-    let none = diagnose_device(&own, Err("there is none".into()), &shapes, None).unwrap();
-    assert_eq!(none.cudnn.unwrap_err(), "there is none");
+    let training = found.training.unwrap();
+    assert!(training.len() == 6 && training.iter().all(Comparison::holds), "{training:#?}");
+    let none = diagnose_device(&own, Err("there is none".into()), &shapes).unwrap();
+    assert_eq!(none.cudnn.as_ref().unwrap_err(), "there is none");
+    assert_eq!(none.training.as_ref().unwrap().len(), 3);
+    let (sound, text) = judged(Ok(none));
+    assert!(sound && text.contains("ok    f32 training, gradient"), "{text}");
+}
+
+/// Whether a machine with this GPU is sound, and the report of the self-test.
+fn judged(gpu: Result<GpuDiagnosis, NoGpu>) -> (bool, String) {
+    let diagnosis = Diagnosis { machine: vec![], cpu: vec![], adjoints: vec![], threads: (vec![1], true), gpu };
+    (diagnosis.is_sound(), diagnosis.to_string())
+}
+
+#[test]
+fn a_training_step_that_fails_or_differs_is_a_fault() {
+    let Some(gpu) = emulator::device(0, MEMORY) else { return };
+    let diagnose = || diagnose_device(&gpu, Err("there is none".into()), &Shapes::default()).unwrap();
+    let mut wrong = diagnose();
+    wrong.training.as_mut().unwrap()[1].error = 0.5;
+    let (sound, text) = judged(Ok(wrong));
+    assert!(!sound && text.contains("WRONG f32 training, gradient"), "{text}");
+    gpu.driver().launches_left.store(50, Ordering::Relaxed);
+    let (sound, text) = judged(Ok(diagnose()));
+    let parts = ["WRONG training steps through dfdx failed: ", "the device failed in", "the device is lost"];
+    assert!(!sound && parts.iter().all(|part| text.contains(part)), "{text}");
+    let (sound, text) = judged(Err(NoGpu::Unusable("no kernels".into())));
+    assert!(!sound && text.contains("WRONG, cannot be used. no kernels"), "{text}");
 }
 
 #[test]

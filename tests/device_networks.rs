@@ -10,13 +10,10 @@ use anode::gradient::{Ledger, Method};
 use anode::kernels::{Cpu, Device};
 use anode::net::{DeviceNetwork, Network};
 use anode::ode::SolveError;
-use anode::train::HostTensors;
 use device::{
     adaptive_steps_agree, all_networks_agree, coupled_blocks_agree, every_method_agrees, evolving_networks_agree,
     network_agrees, small, solve, training_agrees, training_of_evolving_weights_agrees,
 };
-
-impl HostTensors for emulator::Emulator {}
 
 const MEMORY: usize = 1 << 30;
 

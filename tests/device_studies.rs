@@ -9,10 +9,8 @@ use anode::record::{Outcome, is_timing};
 use anode::study::{
     AnyDevice, Context, CoupledGradient, Ending, GradientError, Memory, Place, Reversibility, STUDIES, Training,
 };
-use anode::train::{Crossing, HostTensors};
+use anode::train::Crossing;
 use serde_json::{Map, Value, json};
-
-impl HostTensors for emulator::Emulator {}
 
 const MEMORY: usize = 1 << 30;
 

@@ -2,7 +2,7 @@
 
 mod common;
 
-use anode::doctor::{Adjoint, Comparison, Diagnosis};
+use anode::doctor::{Adjoint, Comparison, Diagnosis, NoGpu};
 use common::Workplace;
 
 #[test]
@@ -38,7 +38,7 @@ fn faults_are_named() {
         cpu: vec![sound.clone(), cpu.clone()],
         adjoints: vec![adjoint.clone()],
         threads: (vec![1, 2], same),
-        gpu: Err("no device".into()),
+        gpu: Err(NoGpu::Absent("no device".into())),
     };
     assert!(diagnosis(&sound, &adjoint, true).is_sound());
     let faults = [

@@ -11,11 +11,7 @@ use anode::plan::{Run, plan};
 use anode::record::{Status, read_record};
 use anode::runner::{Options, Tally, run_all};
 use anode::study::{AnyDevice, Context, Ending, Place, STUDIES, Study, StudyError, Training};
-use anode::train::HostTensors;
-use emulator::Emulator;
 use serde_json::{Map, Value, json};
-
-impl HostTensors for Emulator {}
 
 /// The training study on an emulated device.
 struct Emulated {

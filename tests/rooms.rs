@@ -12,7 +12,6 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("nearest", &[]),
     ("ode", &[]),
     ("kernels", &["ode"]),
-    ("doctor", &["ode", "kernels", "random"]),
     ("gradient", &["ode"]),
     ("evolution", &["ode", "gradient", "kernels"]),
     ("data", &["digest", "files", "random"]),
@@ -22,6 +21,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("record", &["definition", "digest", "files"]),
     ("problems", &["ode", "kernels", "gradient", "evolution"]),
     ("train", &["ode", "kernels", "gradient", "evolution", "net", "data", "record", "digest", "files"]),
+    ("doctor", &["ode", "kernels", "gradient", "net", "random", "train"]),
     (
         "study",
         &[

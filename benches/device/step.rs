@@ -1,105 +1,188 @@
-//! Times on the first NVIDIA GPU: training steps of the papers' networks, and the convolutions of ResNet-18. One JSON object a line.
+//! Times on the first NVIDIA GPU: the convolutions of ResNet-18, then training steps of the papers' networks. Prints
+//! one JSON object per line. A row that fails holds the message in `failed`, and the next row follows.
 //!
-//!     cargo run --release --features cuda --example device_step
+//!     cargo run --release --features cuda --example device_step [-- DEVICE...]
+//!
+//! `DEVICE` is `cuda-own`, `cuda-cudnn`, `cuda-tf32` or `cuda-fast`; without one, all of them are timed.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use anode::data::{Alteration, synthetic};
+use anode::data::{Alteration, DataSet, synthetic};
 use anode::gradient::{Ledger, Method};
-use anode::kernels::cuda::{Convolver, DeviceError, Gpu, Nvidia};
+use anode::kernels::cuda::{Convolver, Gpu, Nvidia};
 use anode::kernels::{ConvShape, Device, Part, PartMut};
 use anode::net::{Form, Network, Solve, Steps, network};
 use anode::ode::{Vector, solver};
 use anode::train::DeviceLearner;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 type Failure = Box<dyn std::error::Error>;
 
-/// The median and the least of the seconds that `work` takes, after three calls that do not count.
-fn seconds(times: usize, mut work: impl FnMut() -> Result<(), Failure>) -> Result<(f64, f64), Failure> {
+/// Rows that would start later than this are skipped.
+const ALL: Duration = Duration::from_secs(140);
+/// The timed calls of one measurement end after this time.
+const ONE: Duration = Duration::from_millis(1000);
+/// Networks and images per batch.
+const NETWORKS: [(&str, usize); 6] =
+    [("resnet4", 256), ("resnet10", 256), ("resnet18", 256), ("sqnxt", 64), ("sqnxt", 256), ("alexnet", 256)];
+const CONVOLUTIONS: [(usize, usize); 5] = [(16, 32), (64, 32), (128, 16), (256, 8), (512, 4)];
+/// Images per call of a convolution.
+const BATCH: usize = 256;
+
+/// Seconds per call: how many calls were timed, their median and their minimum.
+struct Times {
+    calls: usize,
+    median: f64,
+    least: f64,
+}
+
+/// Times at most `times` calls of `work`, after at most three that do not count; fewer calls if they are slow.
+fn seconds(times: usize, mut work: impl FnMut() -> Result<(), Failure>) -> Result<Times, Failure> {
     let mut taken = vec![];
-    for i in 0..times + 3 {
-        let start = Instant::now();
+    let start = Instant::now();
+    for _ in 0..3 {
         work()?;
-        if i >= 3 {
-            taken.push(start.elapsed().as_secs_f64());
+        if start.elapsed() > ONE / 2 {
+            break;
         }
     }
+    let start = Instant::now();
+    while taken.len() < times && (taken.is_empty() || start.elapsed() < ONE) {
+        let start = Instant::now();
+        work()?;
+        taken.push(start.elapsed().as_secs_f64());
+    }
     taken.sort_by(f64::total_cmp);
-    Ok((taken[taken.len() / 2], taken[0]))
+    Ok(Times { calls: taken.len(), median: taken[taken.len() / 2], least: taken[0] })
+}
+
+/// A device, opened again after a row that failed.
+struct Rows {
+    convolver: Convolver,
+    gpu: Option<Gpu<Nvidia>>,
+    start: Instant,
+    failed: usize,
+}
+
+impl Rows {
+    fn open(&mut self) -> Result<Gpu<Nvidia>, Failure> {
+        let gpu = match self.gpu.take() {
+            Some(gpu) => gpu,
+            None => Gpu::nvidia(0, self.convolver)?,
+        };
+        self.gpu = Some(gpu.clone());
+        Ok(gpu)
+    }
+
+    /// Measures and prints one row: `row` says what, `work` adds the times.
+    fn row(&mut self, row: Value, work: impl FnOnce(&Gpu<Nvidia>) -> Result<Value, Failure>) {
+        let mut printed = Map::from_iter([("device".to_owned(), json!(self.convolver.name()))]);
+        printed.extend(fields(row));
+        let start = Instant::now();
+        if self.start.elapsed() > ALL {
+            printed.insert("skipped".into(), json!("no time left"));
+        } else {
+            let found = self.open().and_then(|gpu| {
+                let panicked = |_| Err("panicked; see stderr".into());
+                catch_unwind(AssertUnwindSafe(|| work(&gpu))).unwrap_or_else(panicked)
+            });
+            match found {
+                Ok(times) => printed.extend(fields(times)),
+                Err(why) => {
+                    printed.insert("failed".into(), json!(why.to_string()));
+                    self.failed += 1;
+                    // A device that failed once computes nothing more.
+                    self.gpu = None;
+                }
+            }
+        }
+        printed.insert("row_s".into(), json!(start.elapsed().as_secs_f64()));
+        println!("{}", Value::Object(printed));
+    }
+}
+
+fn fields(row: Value) -> Map<String, Value> {
+    match row {
+        Value::Object(fields) => fields,
+        _ => Map::new(),
+    }
 }
 
 fn main() -> Result<(), Failure> {
-    for convolver in Convolver::ALL {
-        match Gpu::nvidia(0, convolver) {
-            Ok(gpu) => times(&gpu, convolver.name())?,
-            Err(why @ DeviceError::NoCudnn(_)) => {
-                println!("{}", json!({ "device": convolver.name(), "skipped": why.to_string() }))
-            }
-            Err(why) => return Err(why.into()),
-        }
+    let asked: Vec<String> = std::env::args().skip(1).collect();
+    if let Some(unknown) = asked.iter().find(|name| Convolver::named(name).is_none()) {
+        let names = Convolver::ALL.map(Convolver::name);
+        return Err(format!("no device `{unknown}`; there are {}", names.join(", ")).into());
     }
-    Ok(())
+    let (start, set, mut failed) = (Instant::now(), synthetic(), 0);
+    for convolver in Convolver::ALL {
+        if !asked.is_empty() && !asked.iter().any(|name| name == convolver.name()) {
+            continue;
+        }
+        let mut rows = Rows { convolver, gpu: None, start, failed: 0 };
+        rows.row(json!({}), |gpu| Ok(json!({ "words": gpu.describe() })));
+        if rows.gpu.is_none() {
+            failed += 1;
+            continue;
+        }
+        for (channels, size) in CONVOLUTIONS {
+            let row = json!({ "conv": format!("{channels} x {size} x {size}"), "batch": BATCH });
+            rows.row(row, |gpu| convolution(gpu, ConvShape::same([channels, size, size], channels, [3, 3])));
+        }
+        for (name, batch) in NETWORKS {
+            for method in [Method::Anode, Method::Full] {
+                let row = json!({ "net": name, "method": method.to_string(), "steps": 2, "batch": batch });
+                rows.row(row, |gpu| step(gpu, &set, name, batch, method));
+            }
+        }
+        failed += rows.failed;
+    }
+    if failed == 0 { Ok(()) } else { Err(format!("{failed} rows failed").into()) }
 }
 
-/// The times on one device.
-fn times(gpu: &Gpu<Nvidia>, device: &str) -> Result<(), Failure> {
-    println!("{}", json!({ "device": device, "words": gpu.describe() }));
-    let set = synthetic();
-    let batch = 256.min(set.train.len());
-    let indices: Vec<usize> = (0..batch).collect();
+/// Times of a training step.
+fn step(gpu: &Gpu<Nvidia>, set: &DataSet, name: &str, batch: usize, method: Method) -> Result<Value, Failure> {
+    let indices: Vec<usize> = (0..batch).map(|i| i % set.train.len()).collect();
     let (images, labels) = set.batch(&set.train, &indices, |_| Alteration::NONE);
     let tableau = solver("euler").ok_or("no solver")?;
-    for name in ["resnet4", "resnet10", "resnet18", "sqnxt", "alexnet"] {
-        let registered = network(name).ok_or("no network")?;
-        let net = Arc::new(Network::new(&(registered.build)(Form::Ode, registered.width, 10)));
-        let theta = net.initial::<f32>(0);
-        for method in [Method::Anode, Method::Full] {
-            let solve = Solve { tableau, steps: Steps::Fixed(2), method };
-            let mut learner = DeviceLearner::new(net.clone(), gpu.clone(), &theta, 0.9, 5e-4)?;
-            gpu.restart_peak();
-            let (median, least) = seconds(15, || {
-                let ledger = Arc::new(Mutex::new(Ledger::new()));
-                let gradient = learner.gradient(images.clone(), &labels, solve, &ledger)?;
-                learner.update(0.01, &gradient.theta)?;
-                Ok(gpu.settle()?)
-            })?;
-            let peak = gpu.held().peak;
-            println!(
-                "{}",
-                json!({ "device": device, "net": name, "method": method.to_string(), "steps": 2, "batch": batch, "median_s": median,
-                        "least_s": least, "peak_bytes": peak })
-            );
-        }
-    }
-    for (channels, size) in [(16, 32), (64, 32), (128, 16), (256, 8), (512, 4)] {
-        let shape = ConvShape::same([channels, size, size], channels, [3, 3]);
-        let operations = 2.0 * (batch * shape.macs()) as f64;
-        let x = gpu.upload(vec![0.5f32; batch * shape.input_len()]);
-        let w = gpu.upload(vec![0.25f32; shape.weight_len()]);
-        let (mut y, mut x_bar, mut w_bar) = (gpu.zeros(batch * shape.output_len()), x.zeros_like(), w.zeros_like());
-        let part = || Part::new(&w, 0..w.len());
-        // Ten launches a call, so that waiting for the last one counts little.
-        let forward = seconds(10, || {
-            (0..10).for_each(|_| gpu.conv(&shape, &x, part(), None, &mut y));
-            Ok(gpu.settle()?)
-        })?;
-        let input = seconds(10, || {
-            (0..10).for_each(|_| gpu.conv_vjp_input(&shape, part(), &y, &mut x_bar));
-            Ok(gpu.settle()?)
-        })?;
-        let weights = seconds(10, || {
-            let len = w_bar.len();
-            (0..10).for_each(|_| gpu.conv_vjp_weights(&shape, &x, &y, PartMut::new(&mut w_bar, 0..len), false));
-            Ok(gpu.settle()?)
-        })?;
-        let rate = |(median, _): (f64, f64)| (10.0 * operations / median / 1e9).round();
-        println!(
-            "{}",
-            json!({ "device": device, "conv": format!("{channels} x {size} x {size}"), "batch": batch, "gflops_forward": rate(forward),
-                    "gflops_vjp_input": rate(input), "gflops_vjp_weights": rate(weights) })
-        );
-    }
-    Ok(())
+    let registered = network(name).ok_or("no network")?;
+    let net = Arc::new(Network::new(&(registered.build)(Form::Ode, registered.width, 10)));
+    let theta = net.initial::<f32>(0);
+    let solve = Solve { tableau, steps: Steps::Fixed(2), method };
+    let mut learner = DeviceLearner::new(net, gpu.clone(), &theta, 0.9, 5e-4)?;
+    gpu.restart_peak();
+    let Times { calls, median, least } = seconds(15, || {
+        let ledger = Arc::new(Mutex::new(Ledger::new()));
+        let gradient = learner.gradient(images.clone(), &labels, solve, &ledger)?;
+        learner.update(0.01, &gradient.theta)?;
+        Ok(gpu.settle()?)
+    })?;
+    Ok(json!({ "median_s": median, "least_s": least, "calls": calls, "peak_bytes": gpu.held().peak }))
+}
+
+/// Rates of a convolution and its vjps.
+fn convolution(gpu: &Gpu<Nvidia>, shape: ConvShape) -> Result<Value, Failure> {
+    let operations = 2.0 * (BATCH * shape.macs()) as f64;
+    let x = gpu.upload(vec![0.5f32; BATCH * shape.input_len()]);
+    let w = gpu.upload(vec![0.25f32; shape.weight_len()]);
+    let (mut y, mut x_bar, mut w_bar) = (gpu.zeros(BATCH * shape.output_len()), x.zeros_like(), w.zeros_like());
+    let part = || Part::new(&w, 0..w.len());
+    // Ten launches per call, so that waiting for the last one counts little.
+    let forward = seconds(10, || {
+        (0..10).for_each(|_| gpu.conv(&shape, &x, part(), None, &mut y));
+        Ok(gpu.settle()?)
+    })?;
+    let input = seconds(10, || {
+        (0..10).for_each(|_| gpu.conv_vjp_input(&shape, part(), &y, &mut x_bar));
+        Ok(gpu.settle()?)
+    })?;
+    let weights = seconds(10, || {
+        let len = w_bar.len();
+        (0..10).for_each(|_| gpu.conv_vjp_weights(&shape, &x, &y, PartMut::new(&mut w_bar, 0..len), false));
+        Ok(gpu.settle()?)
+    })?;
+    let rate = |times: Times| (10.0 * operations / times.median / 1e9).round();
+    Ok(json!({ "gflops_forward": rate(forward), "gflops_vjp_input": rate(input), "gflops_vjp_weights": rate(weights) }))
 }

@@ -10,7 +10,8 @@ use super::output::{print, print_json};
 /// `anode doctor`
 ///
 /// # Errors
-/// A kernel that is off by more than rounding, or does not repeat its bits.
+/// A kernel or a training step that is off by more than rounding or does not repeat its bits, or a GPU that cannot be
+/// used.
 pub fn doctor(common: &Common) -> Result<(), CliError> {
     let e = environment("cpu", rayon::current_num_threads(), 0.0);
     let commit = match (e.commit, e.dirty) {

@@ -1,23 +1,28 @@
 //! The GPU: what it is, its memory, and every kernel against the CPU.
 
 use crate::kernels::cuda::{Driver, Gpu};
+use crate::train::Crossing;
 
-use super::report::{CudnnDiagnosis, GpuDiagnosis};
+use super::report::{CudnnDiagnosis, GpuDiagnosis, NoGpu};
+use super::training::compare_training;
 use super::{Shapes, compare};
 
 /// Tests the first NVIDIA GPU, or says why there is none to test.
 #[cfg(feature = "cuda")]
-pub(super) fn diagnose(shapes: &Shapes) -> Result<GpuDiagnosis, String> {
-    use crate::kernels::cuda::{Convolver, Freedom, load_libraries};
-    let open = |convolver| Gpu::nvidia(0, convolver).map_err(|e| e.to_string());
-    let own = open(Convolver::Own)?;
-    diagnose_device(&own, open(Convolver::Cudnn(Freedom::Exact)), shapes, load_libraries().err().map(|e| e.to_string()))
+pub(super) fn diagnose(shapes: &Shapes) -> Result<GpuDiagnosis, NoGpu> {
+    use crate::kernels::cuda::{Convolver, DeviceError, Freedom};
+    let own = Gpu::nvidia(0, Convolver::Own).map_err(|error| match error {
+        DeviceError::NoDriver(_) | DeviceError::NoDevice(_) => NoGpu::Absent(error.to_string()),
+        error => NoGpu::Unusable(error.to_string()),
+    })?;
+    let cudnn = Gpu::nvidia(0, Convolver::Cudnn(Freedom::Exact)).map_err(|e| e.to_string());
+    diagnose_device(&own, cudnn, shapes).map_err(NoGpu::Unusable)
 }
 
 /// Says why there is none to test.
 #[cfg(not(feature = "cuda"))]
-pub(super) fn diagnose(_: &Shapes) -> Result<GpuDiagnosis, String> {
-    Err(usable_gpu("cuda").err().unwrap_or_default())
+pub(super) fn diagnose(_: &Shapes) -> Result<GpuDiagnosis, NoGpu> {
+    Err(NoGpu::Absent(usable_gpu("cuda").err().unwrap_or_default()))
 }
 
 /// A GPU that can be trained on.
@@ -60,17 +65,19 @@ pub fn usable_gpu(_: &str) -> Result<UsableGpu, String> {
     Err("this program was built without the feature `cuda`; build with `--features cuda` (see the README), or use --device cpu".into())
 }
 
-/// Tests a device behind any driver, with its own kernels and with cuDNN, or why that is not used; `training` is why dfdx's device
-/// cannot be used.
+/// Tests a device behind any driver, with its own kernels and with cuDNN: every kernel, then training steps through
+/// dfdx. `cudnn` may be the reason why cuDNN is not used.
 ///
 /// # Errors
-/// A device that fails.
+/// A device that fails in the comparison of kernels.
 pub fn diagnose_device<L: Driver>(
     gpu: &Gpu<L>,
     cudnn: Result<Gpu<L>, String>,
     shapes: &Shapes,
-    training: Option<String>,
-) -> Result<GpuDiagnosis, String> {
+) -> Result<GpuDiagnosis, String>
+where
+    Gpu<L>: Crossing,
+{
     let memory = gpu.driver().memory().map_err(|e| e.to_string())?;
     let mut kernels = compare::<_, f32>(gpu, shapes);
     kernels.extend(compare::<_, f64>(gpu, shapes));
@@ -79,12 +86,21 @@ pub fn diagnose_device<L: Driver>(
     if let Some(failure) = gpu.failure() {
         return Err(failure.to_string());
     }
+    // Before the training steps, so that cuDNN's count is that of these shapes.
+    let convolutions = cudnn.as_ref().map(|gpu| CudnnDiagnosis::of(gpu, shapes)).map_err(Clone::clone);
+    let mut training = compare_training(gpu, "own kernels");
+    if let (Ok(compared), Ok(cudnn)) = (&mut training, &cudnn) {
+        match compare_training(cudnn, "cuDNN") {
+            Ok(with_cudnn) => compared.extend(with_cudnn),
+            Err(why) => training = Err(why),
+        }
+    }
     Ok(GpuDiagnosis {
         device: gpu.driver().describe(),
         memory,
         counted: (held.live + held.kept, memory.0.saturating_sub(left.0)),
         kernels,
-        cudnn: cudnn.map(|gpu| CudnnDiagnosis::of(&gpu, shapes)),
+        cudnn: convolutions,
         training,
     })
 }

@@ -1,15 +1,16 @@
 //! Self-tests: what this machine computes with, whether it computes right, and what helps where it does not.
 //!
-//! This room knows the kernels. It knows nothing of networks or experiments.
+//! Covers the kernels and, on a GPU, training steps of a small network. Independent of experiments.
 
 mod comparison;
 mod cpu;
 mod gpu;
 mod report;
+mod training;
 
 pub use comparison::{Comparison, Shapes, compare};
 pub use gpu::{UsableGpu, diagnose_device, usable_gpu};
-pub use report::{Adjoint, CudnnDiagnosis, Diagnosis, GpuDiagnosis};
+pub use report::{Adjoint, CudnnDiagnosis, Diagnosis, GpuDiagnosis, NoGpu};
 
 /// Tests the CPU, and the GPU where there is one. Takes seconds.
 pub fn diagnose(machine: Vec<(&'static str, String)>) -> Diagnosis {

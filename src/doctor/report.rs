@@ -15,8 +15,18 @@ pub struct Diagnosis {
     pub adjoints: Vec<Adjoint>,
     /// Numbers of threads, and whether all kernels gave the same bits with each.
     pub threads: (Vec<usize>, bool),
-    /// The GPU, or why there is none to test and what helps.
-    pub gpu: Result<GpuDiagnosis, String>,
+    /// The GPU, or why none was tested and what helps.
+    pub gpu: Result<GpuDiagnosis, NoGpu>,
+}
+
+/// Why no GPU was tested, and what helps.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(untagged)]
+pub enum NoGpu {
+    /// There is no GPU, or the program was built without support for one. This is no fault.
+    Absent(String),
+    /// There is a GPU, but it failed or cannot be used. This is a fault.
+    Unusable(String),
 }
 
 /// |<y_bar, A x> - <A^T y_bar, x>| over the size of the products.
@@ -45,8 +55,8 @@ pub struct GpuDiagnosis {
     pub kernels: Vec<Comparison>,
     /// Convolutions by cuDNN, or why it is not used.
     pub cudnn: Result<CudnnDiagnosis, String>,
-    /// Why dfdx's device cannot be used, where that is so.
-    pub training: Option<String>,
+    /// Training steps through dfdx against the CPU in double precision, or what failed in them. A failure is a fault.
+    pub training: Result<Vec<Comparison>, String>,
 }
 
 /// cuDNN on a GPU.
@@ -65,14 +75,20 @@ pub struct CudnnDiagnosis {
 impl GpuDiagnosis {
     fn is_sound(&self) -> bool {
         let cudnn = self.cudnn.iter().flat_map(|cudnn| &cudnn.kernels);
-        self.kernels.iter().chain(cudnn).all(Comparison::holds)
+        let training =
+            self.training.as_ref().is_ok_and(|found| !found.is_empty() && found.iter().all(Comparison::holds));
+        self.kernels.iter().chain(cudnn).all(Comparison::holds) && training
     }
 }
 
 impl Diagnosis {
     /// Whether all that is there works.
     pub fn is_sound(&self) -> bool {
-        let gpu = self.gpu.as_ref().map_or(true, GpuDiagnosis::is_sound);
+        let gpu = match &self.gpu {
+            Ok(gpu) => gpu.is_sound(),
+            Err(NoGpu::Absent(_)) => true,
+            Err(NoGpu::Unusable(_)) => false,
+        };
         let adjoints = self.adjoints.iter().all(|a| a.error <= a.bound);
         self.cpu.iter().all(Comparison::holds) && adjoints && self.threads.1 && gpu
     }
@@ -143,12 +159,16 @@ impl std::fmt::Display for Diagnosis {
                 };
                 table(&mut text, gpu.cudnn.as_ref().map_or(&[], |cudnn| &cudnn.kernels));
                 let _ = match &gpu.training {
-                    None => writeln!(text, "  dfdx's device opens: training can run"),
-                    Some(why) => writeln!(text, "  no training: {why}"),
+                    Ok(_) => writeln!(text, "  training steps through dfdx, against the CPU in double precision:"),
+                    Err(why) => writeln!(text, "  WRONG training steps through dfdx failed: {why}"),
                 };
+                table(&mut text, gpu.training.as_ref().map_or(&[], Vec::as_slice));
             }
-            Err(why) => {
+            Err(NoGpu::Absent(why)) => {
                 let _ = writeln!(text, "\nGPU: none tested. {why}");
+            }
+            Err(NoGpu::Unusable(why)) => {
+                let _ = writeln!(text, "\nGPU: WRONG, cannot be used. {why}");
             }
         }
         let _ =

@@ -1,7 +1,10 @@
 // CUDA's driver on a CPU, with the emulated kernels in it: what the program calls of libcuda, so that the code around the driver runs
 // where there is none. The environment says what is wrong with it: FAKE_CUDA_VERSION, _INIT (the answer of cuInit), _DEVICES,
-// _CAPABILITY (75 is 7.5), _MEMORY (MiB), _LOST_AFTER (launches).
+// _CAPABILITY (75 is 7.5), _MEMORY (MiB), _LOST_AFTER (launches), _POOLS (1: the device has a memory pool). With _SAY,
+// the release threshold of the pool is written to stderr.
 #include <dlfcn.h>
+#include <algorithm>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <map>
@@ -24,9 +27,25 @@ size_t used = 0;
 std::map<uint64_t, size_t> blocks;
 long launches = 0;
 bool lost = false;
-int context, event, module_;
+int context, event, module_, stream, pool;
+// Bytes that the memory pool keeps, and how many it may keep when the host waits.
+size_t pooled = 0;
+uint64_t threshold = 0;
 
 int answer(int code = SUCCESS) { return lost ? LAUNCH_FAILED : code; }
+
+void waited() {
+    if (pooled > threshold) pooled = 0;
+}
+
+int allocate(uint64_t *place, size_t bytes) {
+    void *block = aligned_alloc(256, (bytes + 255) / 256 * 256);
+    memset(block, 0xFF, bytes);
+    used += bytes;
+    *place = (uint64_t)block;
+    blocks[*place] = bytes;
+    return SUCCESS;
+}
 
 bool inside(uint64_t address, size_t bytes) {
     auto after = blocks.upper_bound(address);
@@ -58,8 +77,9 @@ int cuDeviceGetName(char *name, int size, int) {
 }
 int cuDeviceGetAttribute(int *value, int which, int) {
     const long capability = setting("FAKE_CUDA_CAPABILITY", 80);
-    // 75 and 76 ask for the capability; whatever else, memory pools above all, this device has not.
-    *value = which == 75 ? capability / 10 : which == 76 ? capability % 10 : 0;
+    // 75 and 76 ask for the capability, 115 for memory pools.
+    const long pools = setting("FAKE_CUDA_POOLS", 0);
+    *value = which == 75 ? capability / 10 : which == 76 ? capability % 10 : which == 115 ? pools : 0;
     return answer();
 }
 int cuDevicePrimaryCtxRetain(void **place, int) {
@@ -91,18 +111,22 @@ int cuModuleGetFunction(void **place, void *, const char *name) {
 }
 int cuMemGetInfo_v2(size_t *free, size_t *all) {
     *all = all_memory();
-    *free = *all - used;
+    *free = *all - used - pooled;
     return answer();
 }
 int cuMemAlloc_v2(uint64_t *place, size_t bytes) {
     if (lost) return answer();
+    if (bytes == 0) return INVALID_VALUE;
+    if (used + pooled + bytes > all_memory()) return OUT_OF_MEMORY;
+    return allocate(place, bytes);
+}
+int cuMemAllocAsync(uint64_t *place, size_t bytes, void *) {
+    if (lost) return answer();
+    if (bytes == 0) return INVALID_VALUE;
     if (used + bytes > all_memory()) return OUT_OF_MEMORY;
-    void *block = aligned_alloc(256, (bytes + 255) / 256 * 256);
-    memset(block, 0xFF, bytes);
-    used += bytes;
-    *place = (uint64_t)block;
-    blocks[*place] = bytes;
-    return SUCCESS;
+    pooled -= std::min(pooled, bytes);
+    pooled = std::min(pooled, all_memory() - used - bytes);
+    return allocate(place, bytes);
 }
 int cuMemFree_v2(uint64_t place) {
     auto block = blocks.find(place);
@@ -110,6 +134,39 @@ int cuMemFree_v2(uint64_t place) {
     used -= block->second;
     blocks.erase(block);
     free((void *)place);
+    return answer();
+}
+int cuMemFreeAsync(uint64_t place, void *) {
+    auto block = blocks.find(place);
+    const size_t bytes = block == blocks.end() ? 0 : block->second;
+    const int freed = cuMemFree_v2(place);
+    if (freed == SUCCESS) pooled += bytes;
+    return freed;
+}
+int cuDeviceGetMemPool(void **place, int) {
+    *place = &pool;
+    return answer(setting("FAKE_CUDA_POOLS", 0) ? SUCCESS : INVALID_VALUE);
+}
+int cuMemPoolSetAttribute(void *given, int which, void *value) {
+    if (given != &pool || which != 4) return INVALID_VALUE;
+    memcpy(&threshold, value, sizeof threshold);
+    if (setting("FAKE_CUDA_SAY", 0)) fprintf(stderr, "release threshold %llu\n", (unsigned long long)threshold);
+    return answer();
+}
+int cuMemPoolTrimTo(void *given, size_t bytes) {
+    if (given != &pool) return INVALID_VALUE;
+    pooled = std::min(pooled, bytes);
+    return answer();
+}
+int cuStreamCreate(void **place, unsigned) {
+    *place = &stream;
+    return answer();
+}
+int cuStreamDestroy_v2(void *) { return answer(); }
+int cuStreamWaitEvent(void *, void *, unsigned) { return answer(); }
+int cuEventRecord(void *, void *) { return answer(); }
+int cuStreamSynchronize(void *) {
+    waited();
     return answer();
 }
 int cuMemcpyHtoD_v2(uint64_t to, const void *from, size_t bytes) {
@@ -120,6 +177,7 @@ int cuMemcpyHtoD_v2(uint64_t to, const void *from, size_t bytes) {
 int cuMemcpyDtoH_v2(void *to, uint64_t from, size_t bytes) {
     if (!inside(from, bytes)) return answer(INVALID_VALUE);
     if (!lost) memcpy(to, (void *)from, bytes);
+    waited();
     return answer();
 }
 int cuMemcpyDtoDAsync_v2(uint64_t to, uint64_t from, size_t bytes, void *) {
@@ -127,11 +185,17 @@ int cuMemcpyDtoDAsync_v2(uint64_t to, uint64_t from, size_t bytes, void *) {
     memcpy((void *)to, (void *)from, bytes);
     return answer();
 }
+int cuMemcpyHtoDAsync_v2(uint64_t to, const void *from, size_t bytes, void *) {
+    return cuMemcpyHtoD_v2(to, from, bytes);
+}
+int cuMemcpyDtoHAsync_v2(void *to, uint64_t from, size_t bytes, void *) { return cuMemcpyDtoH_v2(to, from, bytes); }
+int cuMemcpyDtoD_v2(uint64_t to, uint64_t from, size_t bytes) { return cuMemcpyDtoDAsync_v2(to, from, bytes, nullptr); }
 int cuMemsetD8Async(uint64_t to, unsigned char value, size_t bytes, void *) {
     if (!inside(to, bytes)) return answer(INVALID_VALUE);
     memset((void *)to, value, bytes);
     return answer();
 }
+int cuMemsetD8_v2(uint64_t to, unsigned char value, size_t bytes) { return cuMemsetD8Async(to, value, bytes, nullptr); }
 int cuLaunchKernel(void *kernel, unsigned x, unsigned y, unsigned z, unsigned threads, unsigned, unsigned, unsigned, void *,
                    void **parameters, void **) {
     const long last = setting("FAKE_CUDA_LOST_AFTER", -1);

@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use anode::kernels::cuda::{DeviceError, Driver, Gpu};
+use anode::train::HostTensors;
 use sha2::{Digest, Sha256};
 
 unsafe extern "C" {
@@ -81,6 +82,11 @@ fn library() -> Option<usize> {
 /// CUDA's driver with the kernels in it; `None` without a compiler.
 pub fn driver() -> Option<CString> {
     with_kernels("driver", Some("driver.cpp"))
+}
+
+/// cuBLAS without products; `None` without a compiler.
+pub fn cublas() -> Option<CString> {
+    compiled("cublas", &[Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/emulator/cublas.cpp")], &[])
 }
 
 /// cuDNN as plain loops: the library's path, and what a test may ask it.
@@ -168,6 +174,9 @@ impl Emulator {
         Layout::from_size_align(bytes + 2 * GUARD, GUARD).expect("a layout")
     }
 }
+
+/// Tensors of dfdx stay in host memory.
+impl HostTensors for Emulator {}
 
 impl Driver for Emulator {
     fn describe(&self) -> String {

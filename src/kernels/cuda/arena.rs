@@ -67,13 +67,15 @@ impl<L: Driver> Arena<L> {
         Ok(Block { arena: self.clone(), address, bytes })
     }
 
-    /// A block from the driver; where there is not enough, all that is kept goes back first.
+    /// Allocates a block from the driver. If there is not enough memory, returns all kept blocks and those of memory
+    /// pools to the driver and tries again, once.
     fn fresh(&self, state: &mut State, bytes: usize) -> Result<u64, DeviceError> {
         if let Some(address) = self.driver.allocate(bytes)? {
             return Ok(address);
         }
         let Held { live, kept, .. } = state.held;
         self.give_back(state);
+        self.driver.trim();
         let address = self.driver.allocate(bytes)?;
         let free = if address.is_none() { self.driver.memory()?.0 } else { 0 };
         address.ok_or(DeviceError::OutOfMemory { asked: bytes, live, kept, free })

@@ -100,6 +100,9 @@ pub trait Driver: Send + Sync + 'static {
     /// It came from [`Self::allocate`] with this size, and no later call uses it.
     unsafe fn free(&self, address: u64, bytes: usize);
 
+    /// Returns memory to the device that a library's memory pool keeps for later allocations. Waits.
+    fn trim(&self) {}
+
     /// Copies to the device.
     ///
     /// # Safety

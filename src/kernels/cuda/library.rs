@@ -65,10 +65,12 @@ macro_rules! functions {
 }
 
 functions! { fill_driver, driver:
-    cuCtxGetCurrent cuCtxSetCurrent cuDestroyExternalMemory cuDeviceGet cuDeviceGetAttribute cuDeviceGetCount cuDeviceGetName
-    cuDevicePrimaryCtxRelease_v2 cuDevicePrimaryCtxRetain cuDeviceTotalMem_v2 cuDriverGetVersion cuEventCreate cuEventDestroy_v2
-    cuEventElapsedTime cuEventRecord cuExternalMemoryGetMappedBuffer cuGetErrorName cuGetErrorString cuImportExternalMemory cuInit
-    cuLaunchKernel cuMemAllocAsync cuMemAlloc_v2 cuMemFreeAsync cuMemFree_v2 cuMemGetInfo_v2 cuMemcpyDtoDAsync_v2
+    cuCtxGetCurrent cuCtxSetCurrent cuDestroyExternalMemory cuDeviceGet cuDeviceGetAttribute cuDeviceGetCount
+    cuDeviceGetMemPool cuDeviceGetName cuDevicePrimaryCtxRelease_v2 cuDevicePrimaryCtxRetain cuDeviceTotalMem_v2
+    cuDriverGetVersion cuEventCreate cuEventDestroy_v2 cuEventElapsedTime cuEventRecord cuExternalMemoryGetMappedBuffer
+    cuGetErrorName cuGetErrorString cuImportExternalMemory cuInit
+    cuLaunchKernel cuMemAllocAsync cuMemAlloc_v2 cuMemFreeAsync cuMemFree_v2 cuMemGetInfo_v2
+    cuMemPoolSetAttribute cuMemPoolTrimTo cuMemcpyDtoDAsync_v2
     cuMemcpyDtoD_v2 cuMemcpyDtoHAsync_v2 cuMemcpyDtoH_v2 cuMemcpyHtoDAsync_v2 cuMemcpyHtoD_v2 cuMemsetD8Async cuMemsetD8_v2
     cuModuleGetFunction cuModuleLoad cuModuleLoadData cuModuleUnload cuOccupancyAvailableDynamicSMemPerBlock
     cuOccupancyMaxActiveBlocksPerMultiprocessor cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags
@@ -131,6 +133,29 @@ fn is_lost_to_cublas(answer: c_int) -> bool {
 
 quiet! { quieten_cublas, cublas, is_lost_to_cublas: cublasDestroy_v2 }
 
+/// Replaces requests for zero bytes by requests for one byte. dfdx allocates zero bytes for its workspace, which the
+/// driver refuses on a device without memory pools.
+macro_rules! at_least_one_byte {
+    ($fill:ident, $places:ident: $($name:ident)*) => {
+        fn $fill() {
+            $({
+                static mut REAL: Unknown = missing;
+                unsafe extern "C" fn allocate(place: usize, bytes: usize, stream: usize) -> c_int {
+                    // SAFETY: each takes the address of the result, a size, and at most a stream.
+                    unsafe { std::mem::transmute::<Unknown, OfThree>(REAL)(place, bytes.max(1), stream) }
+                }
+                // SAFETY: nobody reads the places before they have been filled, once, which this is a part of.
+                unsafe {
+                    REAL = $places::$name;
+                    $places::$name = std::mem::transmute::<OfThree, Unknown>(allocate);
+                }
+            })*
+        }
+    };
+}
+
+at_least_one_byte! { allocate_at_least_one_byte, driver: cuMemAllocAsync cuMemAlloc_v2 }
+
 /// Opens the first of these libraries, and fills its places.
 fn load(names: &[&CStr], fill: fn(*mut c_void)) -> Result<(), String> {
     loader::open(names).map(fill)
@@ -139,7 +164,12 @@ fn load(names: &[&CStr], fill: fn(*mut c_void)) -> Result<(), String> {
 /// Loads the driver.
 pub(super) fn load_driver() -> Result<(), DeviceError> {
     static LOADED: OnceLock<Result<(), String>> = OnceLock::new();
-    let loaded = LOADED.get_or_init(|| load(&[c"libcuda.so.1"], fill_driver).map(|()| quieten_driver()));
+    let loaded = LOADED.get_or_init(|| {
+        load(&[c"libcuda.so.1"], fill_driver)?;
+        quieten_driver();
+        allocate_at_least_one_byte();
+        Ok(())
+    });
     loaded.clone().map_err(DeviceError::NoDriver)
 }
 

@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 use std::ffi::{CString, c_void};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use cudarc::driver::sys::{self, CUdevice_attribute_enum as Attribute, CUfunction, CUmodule, CUresult};
+use cudarc::driver::sys::{
+    self, CUdevice_attribute_enum as Attribute, CUfunction, CUmemPool_attribute_enum as PoolAttribute, CUmemoryPool,
+    CUmodule, CUresult,
+};
 use cudarc::driver::{CudaDevice, DriverError, result};
 
 use crate::ode::{Real, Vector};
@@ -27,6 +30,8 @@ pub struct Nvidia {
     ordinal: usize,
     device: Arc<CudaDevice>,
     module: CUmodule,
+    /// The pool that dfdx's tensors are allocated from; `None` if the device has no memory pools.
+    pool: Option<CUmemoryPool>,
     functions: Mutex<BTreeMap<String, CUfunction>>,
     description: String,
 }
@@ -75,6 +80,26 @@ fn driver() -> Result<(i32, i32), DeviceError> {
     Ok(found)
 }
 
+/// The memory pool of `device`, if it has pools. The pool keeps freed memory: by default, it returns large blocks to
+/// the system each time the host waits for the device, and dfdx would allocate them again in every step.
+fn memory_pool(device: &CudaDevice) -> Result<Option<CUmemoryPool>, DeviceError> {
+    let has_pools = device.attribute(Attribute::CU_DEVICE_ATTRIBUTE_MEMORY_POOLS_SUPPORTED);
+    if has_pools.map_err(failed("asking the device for memory pools"))? == 0 {
+        return Ok(None);
+    }
+    let (mut pool, mut threshold) = (std::ptr::null_mut(), u64::MAX);
+    let release = PoolAttribute::CU_MEMPOOL_ATTR_RELEASE_THRESHOLD;
+    // SAFETY: a pointer to a pool.
+    unsafe { sys::cuDeviceGetMemPool(&mut pool, *device.cu_device()) }
+        .result()
+        .map_err(failed("asking the device for its memory pool"))?;
+    // SAFETY: the attribute is a `u64`, which the driver reads.
+    unsafe { sys::cuMemPoolSetAttribute(pool, release, std::ptr::from_mut(&mut threshold).cast()) }
+        .result()
+        .map_err(failed("setting the release threshold of the memory pool"))?;
+    Ok(Some(pool))
+}
+
 impl Nvidia {
     /// The GPU with this number.
     ///
@@ -98,6 +123,7 @@ impl Nvidia {
         // SAFETY: a whole fat binary, and a device that is open.
         let module =
             unsafe { result::module::load_data(KERNELS.0.as_ptr().cast()) }.map_err(failed("loading kernels"))?;
+        let pool = memory_pool(&device)?;
         let mut name = [0; 128];
         // SAFETY: room for the name and its end.
         unsafe { sys::cuDeviceGetName(name.as_mut_ptr(), name.len() as i32, *device.cu_device()) }
@@ -110,7 +136,7 @@ impl Nvidia {
             capability.1,
             env!("ANODE_CUDA")
         );
-        Ok(Self { ordinal, device, module, functions: Mutex::default(), description })
+        Ok(Self { ordinal, device, module, pool, functions: Mutex::default(), description })
     }
 
     /// The number of the device.
@@ -206,6 +232,18 @@ impl Driver for Nvidia {
         if self.bound("freeing memory").is_ok() {
             // SAFETY: the caller's promise. Memory of a device that is lost is gone anyway.
             let _ = unsafe { result::free_sync(address) };
+        }
+    }
+
+    fn trim(&self) {
+        if let Some(pool) = self.pool
+            && self.bound("freeing memory").is_ok()
+        {
+            // SAFETY: the default stream and the device's pool. What fails here leaves the pool as it is.
+            unsafe {
+                let _ = sys::cuStreamSynchronize(std::ptr::null_mut());
+                let _ = sys::cuMemPoolTrimTo(pool, 0);
+            }
         }
     }
 
