@@ -11,7 +11,7 @@ use flate2::write::GzEncoder;
 use serde_json::Map;
 
 use super::limits::{ARCHIVE, ARCHIVE_CELLS, RECORD_FILES, is_run_id, limit};
-use super::read::{Loaded, parse};
+use super::read::{Loaded, Log, parse};
 use super::write::{IMAGES, ROWS, RUN, RecordError, STEPS, rows_to_csv};
 use crate::digest::sha256;
 use crate::files;
@@ -84,7 +84,7 @@ pub fn read_archive(path: &Path) -> Result<Vec<Loaded>, RecordError> {
         let folder = path.join(&run);
         let record = files.get(RUN).ok_or_else(|| damaged(format!("{run}/{RUN} is missing")))?;
         let file = |name: &str| files.get(name).cloned().ok_or_else(|| damaged(format!("{run}/{name} is missing")));
-        let loaded = parse(&folder, record, &file, &mut cells)?;
+        let loaded = parse(&folder, record, &file, Log::Whole, &mut cells)?;
         if loaded.record.run != run {
             return Err(damaged(format!("{run}/{RUN} is the record of run {}", loaded.record.run)));
         }

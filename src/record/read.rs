@@ -9,7 +9,7 @@ use crate::files;
 
 use super::limits::{FOLDER_CELLS, RECORD_FILES, limit};
 use super::write::{FORMAT, IMAGES, ROWS, RUN, RecordError, STEPS};
-use super::{Image, Record, Row};
+use super::{Image, Record, Row, thin_csv};
 
 /// A record with its rows and images.
 #[derive(Clone, Debug)]
@@ -30,6 +30,10 @@ pub struct Loaded {
 /// A file that is missing, cut or changed since it was written, that is a link or no regular file, or that is larger
 /// than a record can be; a record whose id does not follow from what it says.
 pub fn read_record(folder: &Path) -> Result<Option<Loaded>, RecordError> {
+    read_folder(folder, Log::Whole)
+}
+
+fn read_folder(folder: &Path, log: Log) -> Result<Option<Loaded>, RecordError> {
     let path = folder.join(RUN);
     let bytes = match files::read(&path, limit(RUN)) {
         Ok(bytes) => bytes,
@@ -40,15 +44,16 @@ pub fn read_record(folder: &Path) -> Result<Option<Loaded>, RecordError> {
         let path = folder.join(name);
         files::read(&path, limit(name)).map_err(RecordError::io(&path))
     };
-    parse(folder, &bytes, &file, &mut FOLDER_CELLS.clone()).map(Some)
+    parse(folder, &bytes, &file, log, &mut FOLDER_CELLS.clone()).map(Some)
 }
 
-/// Reads a run's folder, whose name must be the id of its record.
+/// Reads a run's folder, whose name must be the id of its record, with its log of steps thinned as [`thin`](super::thin)
+/// does. The steps that are left out are never made, so that a long training takes little memory.
 ///
 /// # Errors
 /// As [`read_record`]; the record of another run.
-pub fn read_run(folder: &Path) -> Result<Option<Loaded>, RecordError> {
-    let Some(loaded) = read_record(folder)? else { return Ok(None) };
+pub fn read_run_thinned(folder: &Path) -> Result<Option<Loaded>, RecordError> {
+    let Some(loaded) = read_folder(folder, Log::Thinned)? else { return Ok(None) };
     let run = &loaded.record.run;
     if folder.file_name().is_some_and(|name| name == run.as_str()) {
         return Ok(Some(loaded));
@@ -57,12 +62,22 @@ pub fn read_run(folder: &Path) -> Result<Option<Loaded>, RecordError> {
     Err(RecordError::Damaged { path: folder.join(RUN), why })
 }
 
+/// How much of a log of steps is made into rows.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Log {
+    /// Every step.
+    Whole,
+    /// What [`thin_csv`] keeps.
+    Thinned,
+}
+
 /// A record from its `run.json` and a way to read its other files; `folder` is for messages. Takes the cells of its
 /// tables from `cells`.
 pub(super) fn parse(
     folder: &Path,
     run: &[u8],
     read: &dyn Fn(&str) -> Result<Vec<u8>, RecordError>,
+    log: Log,
     cells: &mut usize,
 ) -> Result<Loaded, RecordError> {
     let damaged = |name: &str, why: String| RecordError::Damaged { path: folder.join(name), why };
@@ -89,7 +104,8 @@ pub(super) fn parse(
     };
     let mut table = |name: &str| -> Result<Vec<Row>, RecordError> {
         let Some(bytes) = file(name)? else { return Ok(vec![]) };
-        bounded_rows(&bytes, cells).map_err(|why| damaged(name, why))
+        let rows = if name == STEPS && log == Log::Thinned { thin_csv(&bytes) } else { bounded_rows(&bytes, cells) };
+        rows.map_err(|why| damaged(name, why))
     };
     let (rows, steps) = (table(ROWS)?, table(STEPS)?);
     let images: Vec<Image> = match file(IMAGES)? {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value};
 
 use crate::definition::{Definition, Profile};
-use crate::record::{Loaded, Record, RecordError, Status, folders, read_archive, read_run};
+use crate::record::{Loaded, Record, RecordError, Status, folders, read_archive, read_run_thinned};
 
 use super::results::{From, archive};
 
@@ -44,7 +44,7 @@ pub fn all(definition: &Definition, profile: Profile, results: &Path, from: From
     if from == From::Everywhere {
         let folder = results.join("runs").join(profile.name()).join(&definition.id);
         for name in folders(&folder)? {
-            if let Some(loaded) = read_run(&folder.join(name))? {
+            if let Some(loaded) = read_run_thinned(&folder.join(name))? {
                 found.push(Found { loaded, in_runs: true, in_archive: false, archived: false });
             }
         }
