@@ -331,7 +331,7 @@ impl From<ProfileName> for Profile {
 pub enum Device {
     /// The processor
     Cpu,
-    /// An NVIDIA GPU: cuda-cudnn where cuDNN is installed, else cuda-own
+    /// An NVIDIA GPU, the same as cuda-own
     Cuda,
     /// An NVIDIA GPU, convolutions by our own kernels
     CudaOwn,

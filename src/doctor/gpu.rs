@@ -34,24 +34,16 @@ pub struct UsableGpu {
     pub words: String,
 }
 
-/// The first NVIDIA GPU, where training can run on it as `device` names it. `cuda` is `cuda-cudnn` where cuDNN can be used, else
-/// `cuda-own`.
+/// The first NVIDIA GPU, where training can run on it as `device` names it. `cuda` is `cuda-own`: on an H200 our
+/// kernels are faster in `f32` than cuDNN's deterministic algorithms on every network but AlexNet.
 ///
 /// # Errors
 /// What is missing, and what helps.
 #[cfg(feature = "cuda")]
 pub fn usable_gpu(device: &str) -> Result<UsableGpu, String> {
-    use crate::kernels::cuda::{Convolver, DeviceError, Freedom, load_libraries};
-    let cudnn = Convolver::Cudnn(Freedom::Exact);
-    let open = |convolver: Convolver| Gpu::nvidia(0, convolver).map(|gpu| (convolver, gpu));
-    let found = match Convolver::named(device) {
-        Some(convolver) => open(convolver),
-        None => match open(cudnn) {
-            Err(DeviceError::NoCudnn(_)) => open(Convolver::Own),
-            found => found,
-        },
-    };
-    let (convolver, gpu) = found.map_err(|e| e.to_string())?;
+    use crate::kernels::cuda::{Convolver, load_libraries};
+    let convolver = Convolver::named(device).unwrap_or(Convolver::Own);
+    let gpu = Gpu::nvidia(0, convolver).map_err(|e| e.to_string())?;
     load_libraries().map_err(|e| e.to_string())?;
     Ok(UsableGpu { device: convolver.name(), words: gpu.describe() })
 }
