@@ -35,6 +35,9 @@ pub(super) trait Engine {
     /// The last gradient, given away.
     fn last(&mut self) -> Vec<f32>;
 
+    /// Replaces the last gradient.
+    fn set_last(&mut self, gradient: Vec<f32>);
+
     /// One step of descent along the last gradient, which goes.
     fn update(&mut self, learning_rate: f64) -> Result<(), StepError>;
 
@@ -89,6 +92,10 @@ impl Engine for Host {
 
     fn last(&mut self) -> Vec<f32> {
         std::mem::take(&mut self.last)
+    }
+
+    fn set_last(&mut self, gradient: Vec<f32>) {
+        self.last = gradient;
     }
 
     fn update(&mut self, learning_rate: f64) -> Result<(), StepError> {
@@ -158,6 +165,10 @@ impl<D: Crossing> Engine for OnDevice<D> {
 
     fn last(&mut self) -> Vec<f32> {
         self.last.take().map_or(vec![], |theta| self.learner.network().device().download(&theta))
+    }
+
+    fn set_last(&mut self, gradient: Vec<f32>) {
+        self.last = Some(self.learner.network().device().upload(gradient));
     }
 
     fn update(&mut self, learning_rate: f64) -> Result<(), StepError> {
