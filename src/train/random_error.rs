@@ -1,5 +1,5 @@
-//! The exact gradient with an error of random direction that is as large as the error of the reverse-time gradient. This
-//! control separates the size of that error from its direction.
+//! The exact gradient with an error of random direction that is as large as the error of the reverse-time gradient.
+//! This control separates the size of that error from its direction.
 
 use std::ops::Range;
 use std::sync::{Arc, Mutex};
