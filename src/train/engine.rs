@@ -3,13 +3,16 @@
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, Mutex};
 
+use crate::data::DataSet;
 use crate::gradient::Ledger;
-use crate::net::{Network, Solve};
+use crate::net::{EvaluationMode, Network, Solve};
 use crate::ode::SolveError;
 
 use super::border::{Learner, StepError};
 use super::crossing::{Crossing, said};
 use super::device::DeviceLearner;
+use super::evaluate::evaluate;
+use super::trainer::TrainError;
 
 /// The loss of one batch and the size of its gradient, which stays where it was computed.
 pub(super) struct Measured {
@@ -64,6 +67,9 @@ pub(super) trait Engine {
 
     /// Logits in evaluation mode.
     fn evaluate(&self, images: Vec<f32>, solve: Solve) -> Result<Vec<f32>, SolveError>;
+
+    /// Mean cross-entropy and accuracy on the test images, with a choice of batch norm's statistics.
+    fn evaluate_in(&self, data: &DataSet, solve: Solve, mode: EvaluationMode) -> Result<(f64, f64), TrainError>;
 
     /// The reversibility error of every ODE block.
     fn reversal_errors(&self, images: Vec<f32>, solve: Solve) -> Result<Vec<f64>, SolveError>;
@@ -136,6 +142,10 @@ impl Engine for Host {
 
     fn evaluate(&self, images: Vec<f32>, solve: Solve) -> Result<Vec<f32>, SolveError> {
         self.network.evaluate(&images, self.learner.theta(), solve)
+    }
+
+    fn evaluate_in(&self, data: &DataSet, solve: Solve, mode: EvaluationMode) -> Result<(f64, f64), TrainError> {
+        evaluate(&self.network, self.learner.theta(), solve, data, mode)
     }
 
     fn reversal_errors(&self, images: Vec<f32>, solve: Solve) -> Result<Vec<f64>, SolveError> {
@@ -215,6 +225,10 @@ impl<D: Crossing> Engine for OnDevice<D> {
 
     fn evaluate(&self, images: Vec<f32>, solve: Solve) -> Result<Vec<f32>, SolveError> {
         self.learner.evaluate(images, solve)
+    }
+
+    fn evaluate_in(&self, data: &DataSet, solve: Solve, mode: EvaluationMode) -> Result<(f64, f64), TrainError> {
+        self.learner.evaluate_in(data, solve, mode)
     }
 
     fn reversal_errors(&self, images: Vec<f32>, solve: Solve) -> Result<Vec<f64>, SolveError> {

@@ -11,7 +11,7 @@ use super::border::{Learner, StepError, lock};
 use super::crossing::Crossing;
 use super::device::DeviceLearner;
 use super::engine::{Engine, Host, Measured, OnDevice};
-use super::evaluate::{accuracy, evaluate, score};
+use super::evaluate::{accuracy, score};
 use super::random_error::RandomError;
 use super::rate::Rate;
 
@@ -292,8 +292,7 @@ impl Trainer {
         score(&self.batches.data, |images| self.engine.evaluate(images, self.recipe.solve))
     }
 
-    /// As [`Self::evaluate`], with a choice of statistics. Modes other than `running` are computed on the CPU, whatever
-    /// device trains, with a copy of the parameters: the training run goes on with the same bits.
+    /// As [`Self::evaluate`], with a choice of statistics. No mode changes a bit of the training run.
     ///
     /// # Errors
     /// See [`evaluate`].
@@ -301,9 +300,7 @@ impl Trainer {
         if mode == EvaluationMode::Running {
             return self.evaluate();
         }
-        let theta = self.theta();
-        self.sound()?;
-        evaluate(&self.network, &theta, self.recipe.solve, &self.batches.data, mode)
+        self.engine.evaluate_in(&self.batches.data, self.recipe.solve, mode)
     }
 
     /// Number of ODE blocks with constant weights, those of [`Self::block_reversal`].
