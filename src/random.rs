@@ -20,6 +20,8 @@ pub enum Stream {
     Augment = 4,
     /// Generated data.
     Data = 5,
+    /// Errors of random direction in a gradient.
+    GradientError = 6,
 }
 
 /// The generator of `stream` under `seed`.

@@ -151,6 +151,7 @@ fn trainer(mut set: DataSet, control: Adaptive, method: Method) -> Trainer {
         weight_decay: 0.0,
         momentum_restart: false,
         augment: false,
+        random_error: None,
         seed: 7,
     };
     let net = Network::new(&(network("resnet4").unwrap().build)(Form::Ode, 4, 10));

@@ -29,6 +29,7 @@ fn recipe(batch: usize) -> Recipe {
         weight_decay: 5e-4,
         momentum_restart: false,
         augment: true,
+        random_error: None,
         seed: 0,
     }
 }

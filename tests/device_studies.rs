@@ -192,10 +192,13 @@ fn training() {
         let mut settings = json!({
             "net": "resnet4", "form": form, "width": 4, "data": "synthetic", "train_images": 24, "test_images": 10,
             "solver": "euler", "steps": 2, "method": "anode", "epochs": 1, "batch": 8, "learning_rate": 0.02,
-            "drops": [], "momentum": 0.9, "weight_decay": 5e-4, "augment": true, "checkpoint_every": 2
+            "drops": [], "momentum": 0.9, "weight_decay": 5e-4, "augment": true, "checkpoint_every": 2,
+            "evaluations": ["test-batch", "recalibrated", "per-evaluation"]
         });
         if form == "ode" {
             settings["quality_every"] = json!(2);
+            settings["block_reversal"] = json!(true);
+            settings["random_error"] = json!("per-tensor");
         }
         // A residual block's mask is as large as its numbers there.
         agrees(&Training, &settings, 2e-3, &["peak_bytes"]);

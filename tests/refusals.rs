@@ -438,6 +438,8 @@ fn statistics_that_steps_or_methods_do_not_have_are_refused() {
         on_steps(json!({ "evaluations": all, "evaluate_every": 2, "block_reversal": true })),
         on_steps(json!({ "statistics_per_evaluation": true })),
         on_steps(json!({ "method": "reverse-time", "reverse_updates_statistics": true })),
+        on_steps(json!({ "random_error": "per-tensor" })),
+        on_steps(json!({ "train_images": 9, "held_out": 5 })),
         by(json!({ "evaluations": ["test-batch", "recalibrated"], "block_reversal": true })),
     ] {
         assert_eq!(faults(&sound), Vec::<String>::new(), "{sound}");
@@ -457,6 +459,14 @@ fn statistics_that_steps_or_methods_do_not_have_are_refused() {
             "fixed.evaluations: ",
             &["`leapfrog`", "another method"],
         ),
+        (
+            on_steps(json!({ "method": "reverse-time", "random_error": "overall" })),
+            "fixed.random_error: ",
+            &["exact gradient", "`reverse-time`"],
+        ),
+        (on_steps(json!({ "form": "baseline", "random_error": "overall" })), "fixed.random_error: ", &["form ode"]),
+        (on_steps(json!({ "test_images": 9, "held_out": 5 })), "fixed.test_images: ", &["`held_out`", "omit it"]),
+        (on_steps(json!({ "train_images": 8, "held_out": 8 })), "fixed.held_out: ", &["left to train on"]),
         (
             on_steps(json!({ "reverse_updates_statistics": true })),
             "fixed.reverse_updates_statistics: ",

@@ -20,7 +20,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("definition", &["ode", "gradient", "evolution", "net", "files", "nearest"]),
     ("record", &["definition", "digest", "files"]),
     ("problems", &["ode", "kernels", "gradient", "evolution"]),
-    ("train", &["ode", "kernels", "gradient", "evolution", "net", "data", "record", "digest", "files"]),
+    ("train", &["ode", "kernels", "gradient", "evolution", "net", "data", "record", "digest", "files", "random"]),
     ("doctor", &["ode", "kernels", "gradient", "net", "random", "train"]),
     (
         "study",

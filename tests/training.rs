@@ -19,6 +19,7 @@ fn recipe(method: Method) -> Recipe {
         weight_decay: 5e-4,
         momentum_restart: false,
         augment: true,
+        random_error: None,
         seed: 7,
     }
 }

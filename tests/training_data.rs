@@ -76,6 +76,31 @@ fn normalisation_is_a_setting() {
 }
 
 #[test]
+fn held_out_images_are_the_last_ones_of_training_and_replace_the_test_images() {
+    let rows = |changes: Value| {
+        let place = Workplace::new();
+        pictures(&place.path("data"));
+        let mut definition = on(json!({ "image-folder": "flat" }));
+        definition["fixed"].as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+        place.define(&definition).expect(0, &["run", "files"]);
+        (record(&place), place.run_folder("files").join("model.safetensors").exists())
+    };
+    let cell = |rows: &str, column: &str| {
+        let mut reader = csv::Reader::from_reader(rows.as_bytes());
+        let at = reader.headers().unwrap().iter().position(|name| name == column).unwrap();
+        reader.records().next().unwrap().unwrap()[at].to_owned()
+    };
+    let ((_, first), kept) = rows(json!({ "train_images": 12, "test_images": 10 }));
+    assert!(kept, "the trained network");
+    let ((run, held_out), kept) = rows(json!({ "train_images": 16, "test_images": null, "held_out": 4 }));
+    assert!(!kept, "no network of a search for a recipe");
+    assert_eq!(run["settings"]["held_out"], json!(4));
+    let trained = |rows: &str| cell(rows, "parameters_sha256");
+    assert_eq!(trained(&first), trained(&held_out), "both are trained on the first 12 images");
+    assert_ne!(cell(&first, "test_loss"), cell(&held_out, "test_loss"), "and evaluated on others");
+}
+
+#[test]
 fn a_part_of_cifar100_is_trained_on_under_its_own_name() {
     let Some(subset) = data_folder(None).map(|data| data.join("exact-subset")).filter(|folder| folder.is_dir()) else {
         println!("skipped: no exact-subset in the data folder (ANODE_DATA, data or ../shared/data)");

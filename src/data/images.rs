@@ -39,6 +39,14 @@ impl Images {
         self.labels.truncate(n);
     }
 
+    /// Keeps the first `n` and returns the others.
+    ///
+    /// # Panics
+    /// If there are fewer than `n`.
+    pub fn split_off(&mut self, n: usize) -> Self {
+        Self { pixels: self.pixels.split_off(n * IMAGE_LEN), labels: self.labels.split_off(n) }
+    }
+
     fn image(&self, index: usize) -> &[u8] {
         &self.pixels[index * IMAGE_LEN..][..IMAGE_LEN]
     }

@@ -101,10 +101,7 @@ impl Network {
         solve: Solve,
         batches: impl IntoIterator<Item = Vec<R>>,
     ) -> Result<Self, SolveError> {
-        let network = match per_evaluation {
-            true => self.with_statistics_per_evaluation(solve)?,
-            false => self.with_shared_statistics(),
-        };
+        let network = self.with_statistics_to_average(per_evaluation, solve)?;
         let n = network.statistics().len();
         // The averages, then the counts of updates.
         let averaging = network.with(network.segments.clone(), vec![0.0; 2 * n]);
@@ -113,6 +110,14 @@ impl Network {
         }
         network.set_statistics(&averaging.statistics()[..n]);
         Ok(network)
+    }
+
+    /// The network whose statistics [`Self::recalibrated`] estimates.
+    pub(super) fn with_statistics_to_average(&self, per_evaluation: bool, solve: Solve) -> Result<Self, SolveError> {
+        match per_evaluation {
+            true => self.with_statistics_per_evaluation(solve),
+            false => Ok(self.with_shared_statistics()),
+        }
     }
 
     /// Logits of a batch, normalised with the statistics of the batch itself ([`EvaluationMode::TestBatch`]).

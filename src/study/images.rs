@@ -19,7 +19,7 @@ pub fn load(place: &Place, settings: &TrainingSettings) -> Result<Arc<DataSet>, 
     let sets = settings.data.sets();
     let set = &sets[first_present(place.data.as_deref(), sets)?];
     let source = source(place.data.as_deref(), set)?;
-    let named = (set, settings.normalisation, settings.train_images, settings.test_images);
+    let named = (set, settings.normalisation, settings.train_images, settings.test_images, settings.held_out);
     let key = format!("{named:?}\n{}", source.stamp());
     // Others wait here for the set that the first one reads.
     let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
@@ -73,6 +73,13 @@ fn read(source: &Source, set: &settings::DataSet, settings: &TrainingSettings) -
     }
     set.train.truncate(settings.train_images.unwrap_or(usize::MAX).min(set.train.len()));
     set.test.truncate(settings.test_images.unwrap_or(usize::MAX).min(set.test.len()));
+    if let Some(held_out) = settings.held_out {
+        let (all, none_left) = (set.train.len(), held_out >= set.train.len());
+        if none_left {
+            return Err(StudyError::failed("data", format!("{held_out} of {all} training images are held out")));
+        }
+        set.test = set.train.split_off(all - held_out);
+    }
     Ok(set)
 }
 

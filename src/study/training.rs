@@ -9,13 +9,13 @@ use serde_json::{Map, Value};
 
 use crate::data::DataSet;
 use crate::definition::StudyKind;
-use crate::definition::settings::{RateSchedule, TrainingSettings, alternatives};
+use crate::definition::settings::{RandomErrorName, RateSchedule, TrainingSettings, alternatives};
 use crate::digest::sha256;
 use crate::gradient::Cost;
 use crate::kernels::{Cpu, Device};
 use crate::net::Network;
 use crate::record::{Outcome, RecordError, STEPS, StepLog, TIMES, number, row};
-use crate::train::{self, CheckpointError, Crossing, Rate, Recipe, StepError, TrainError, Trainer};
+use crate::train::{self, CheckpointError, Crossing, RandomError, Rate, Recipe, StepError, TrainError, Trainer};
 
 use super::epoch_end::EpochEnd;
 use super::images::{first_present, load};
@@ -69,7 +69,7 @@ impl Study for Training {
     }
 
     fn input_settings(&self, settings: &Map<String, Value>) -> Value {
-        ["data", "train_images", "test_images"].iter().map(|name| settings.get(*name).cloned()).collect()
+        ["data", "train_images", "test_images", "held_out"].iter().map(|name| settings.get(*name).cloned()).collect()
     }
 
     fn run(&self, context: &Context<'_>) -> Result<Ending, StudyError> {
@@ -134,6 +134,7 @@ pub(super) fn trainer<D: Crossing>(
         weight_decay: settings.weight_decay,
         momentum_restart: settings.momentum_restart,
         augment: settings.augment,
+        random_error: settings.random_error.map(random_error),
         seed: context.seed,
     };
     // The CPU's own sweeps are fused.
@@ -141,6 +142,13 @@ pub(super) fn trainer<D: Crossing>(
     let trainer =
         if on_cpu { Trainer::new(network, data, recipe) } else { Trainer::on(device.clone(), network, data, recipe) };
     trainer.map_err(|e| StudyError::failed("start", e))
+}
+
+fn random_error(name: RandomErrorName) -> RandomError {
+    match name {
+        RandomErrorName::Overall => RandomError::Overall,
+        RandomErrorName::PerTensor => RandomError::PerTensor,
+    }
 }
 
 /// How the learning rate of a run moves.
@@ -268,7 +276,8 @@ fn go(
     }
     let seconds = before + clock.elapsed().as_secs_f64();
     let outcome = summary(context, (&trainer, &epoch_end), data, divergence.is_some(), seconds)?;
-    if divergence.is_none() {
+    // Networks of a search for a recipe are no results.
+    if divergence.is_none() && settings.held_out.is_none() {
         outcome.rows.iter().try_for_each(|row| keep(context, settings, &trainer, row))?;
     }
     Ok(match divergence {

@@ -7,13 +7,16 @@ use std::sync::{Arc, Mutex};
 use dfdx::optim::{Momentum, SgdConfig, WeightDecay};
 use dfdx::prelude::*;
 
+use crate::data::DataSet;
 use crate::gradient::Ledger;
 use crate::kernels::{Part, PartMut};
-use crate::net::{DeviceNetwork, Network, Solve};
+use crate::net::{DeviceNetwork, EvaluationMode, Network, Solve};
 use crate::ode::{SolveError, Vector};
 
 use super::border::{StepError, lock};
 use super::crossing::{Crossing, Line, said, to_buffer, to_tensor};
+use super::evaluate::{in_mode, recalibration_batches};
+use super::trainer::TrainError;
 
 /// A network in training on a device.
 pub struct DeviceLearner<D: Crossing> {
@@ -223,6 +226,24 @@ impl<D: Crossing> DeviceLearner<D> {
     /// See [`SolveError`].
     pub fn evaluate(&self, images: Vec<f32>, solve: Solve) -> Result<Vec<f32>, SolveError> {
         self.network.evaluate(&self.device().upload(images), &self.theta, solve)
+    }
+
+    /// Mean cross-entropy and accuracy on the test images of `data`, see [`evaluate`](super::evaluate()). Waits.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn evaluate_in(&self, data: &DataSet, solve: Solve, mode: EvaluationMode) -> Result<(f64, f64), TrainError> {
+        let (device, theta) = (self.device(), &*self.theta);
+        in_mode(
+            &*self.network,
+            data,
+            mode,
+            |per_evaluation| self.network.recalibrated(per_evaluation, theta, solve, recalibration_batches(data)),
+            |network, images| match mode {
+                EvaluationMode::TestBatch => network.evaluate_batch(&device.upload(images), theta, solve),
+                _ => network.evaluate(&device.upload(images), theta, solve),
+            },
+        )
     }
 
     /// The reversibility error of every ODE block on a batch. Waits.

@@ -3,13 +3,16 @@
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, Mutex};
 
+use crate::data::DataSet;
 use crate::gradient::Ledger;
-use crate::net::{Network, Solve};
+use crate::net::{EvaluationMode, Network, Solve};
 use crate::ode::SolveError;
 
 use super::border::{Learner, StepError};
 use super::crossing::{Crossing, said};
 use super::device::DeviceLearner;
+use super::evaluate::evaluate;
+use super::trainer::TrainError;
 
 /// The loss of one batch and the size of its gradient, which stays where it was computed.
 pub(super) struct Measured {
@@ -34,6 +37,9 @@ pub(super) trait Engine {
 
     /// The last gradient, given away.
     fn last(&mut self) -> Vec<f32>;
+
+    /// Replaces the last gradient.
+    fn set_last(&mut self, gradient: Vec<f32>);
 
     /// One step of descent along the last gradient, which goes.
     fn update(&mut self, learning_rate: f64) -> Result<(), StepError>;
@@ -62,6 +68,9 @@ pub(super) trait Engine {
     /// Logits in evaluation mode.
     fn evaluate(&self, images: Vec<f32>, solve: Solve) -> Result<Vec<f32>, SolveError>;
 
+    /// Mean cross-entropy and accuracy on the test images, with a choice of batch norm's statistics.
+    fn evaluate_in(&self, data: &DataSet, solve: Solve, mode: EvaluationMode) -> Result<(f64, f64), TrainError>;
+
     /// The reversibility error of every ODE block.
     fn reversal_errors(&self, images: Vec<f32>, solve: Solve) -> Result<Vec<f64>, SolveError>;
 }
@@ -89,6 +98,10 @@ impl Engine for Host {
 
     fn last(&mut self) -> Vec<f32> {
         std::mem::take(&mut self.last)
+    }
+
+    fn set_last(&mut self, gradient: Vec<f32>) {
+        self.last = gradient;
     }
 
     fn update(&mut self, learning_rate: f64) -> Result<(), StepError> {
@@ -131,6 +144,10 @@ impl Engine for Host {
         self.network.evaluate(&images, self.learner.theta(), solve)
     }
 
+    fn evaluate_in(&self, data: &DataSet, solve: Solve, mode: EvaluationMode) -> Result<(f64, f64), TrainError> {
+        evaluate(&self.network, self.learner.theta(), solve, data, mode)
+    }
+
     fn reversal_errors(&self, images: Vec<f32>, solve: Solve) -> Result<Vec<f64>, SolveError> {
         self.network.reversal_errors(&images, self.learner.theta(), solve)
     }
@@ -158,6 +175,10 @@ impl<D: Crossing> Engine for OnDevice<D> {
 
     fn last(&mut self) -> Vec<f32> {
         self.last.take().map_or(vec![], |theta| self.learner.network().device().download(&theta))
+    }
+
+    fn set_last(&mut self, gradient: Vec<f32>) {
+        self.last = Some(self.learner.network().device().upload(gradient));
     }
 
     fn update(&mut self, learning_rate: f64) -> Result<(), StepError> {
@@ -204,6 +225,10 @@ impl<D: Crossing> Engine for OnDevice<D> {
 
     fn evaluate(&self, images: Vec<f32>, solve: Solve) -> Result<Vec<f32>, SolveError> {
         self.learner.evaluate(images, solve)
+    }
+
+    fn evaluate_in(&self, data: &DataSet, solve: Solve, mode: EvaluationMode) -> Result<(f64, f64), TrainError> {
+        self.learner.evaluate_in(data, solve, mode)
     }
 
     fn reversal_errors(&self, images: Vec<f32>, solve: Solve) -> Result<Vec<f64>, SolveError> {

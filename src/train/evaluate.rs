@@ -32,12 +32,34 @@ pub fn evaluate<R: Real>(
     mode: EvaluationMode,
 ) -> Result<(f64, f64), TrainError> {
     let real = |images: Vec<f32>| images.into_iter().map(|x| R::of(x.into())).collect::<Vec<R>>();
-    let recalibrated = |per_evaluation| {
-        let indices: Vec<usize> = (0..data.train.len().min(RECALIBRATION_IMAGES)).collect();
-        let batches = indices.chunks(EVALUATION_BATCH);
-        let batches = batches.map(|indices| real(data.batch(&data.train, indices, |_| Alteration::NONE).0));
-        network.recalibrated(per_evaluation, theta, solve, batches)
-    };
+    in_mode(
+        network,
+        data,
+        mode,
+        |per_evaluation| network.recalibrated(per_evaluation, theta, solve, recalibration_batches(data).map(real)),
+        |network, images| match mode {
+            EvaluationMode::TestBatch => network.evaluate_batch(&real(images), theta, solve),
+            _ => network.evaluate(&real(images), theta, solve),
+        },
+    )
+}
+
+/// The training images from which statistics are estimated again.
+pub(super) fn recalibration_batches(data: &DataSet) -> impl Iterator<Item = Vec<f32>> {
+    let indices: Vec<usize> = (0..data.train.len().min(RECALIBRATION_IMAGES)).collect();
+    let batches: Vec<Vec<usize>> = indices.chunks(EVALUATION_BATCH).map(<[usize]>::to_vec).collect();
+    batches.into_iter().map(|indices| data.batch(&data.train, &indices, |_| Alteration::NONE).0)
+}
+
+/// Mean cross-entropy and accuracy of a network, wherever it is: `recalibrated` returns a copy with statistics that are
+/// estimated again, per evaluation if asked, and `logits` evaluates a network on images.
+pub(super) fn in_mode<N, R: Real>(
+    network: &N,
+    data: &DataSet,
+    mode: EvaluationMode,
+    recalibrated: impl FnOnce(bool) -> Result<N, SolveError>,
+    logits: impl Fn(&N, Vec<f32>) -> Result<Vec<R>, SolveError>,
+) -> Result<(f64, f64), TrainError> {
     let estimated = match mode {
         EvaluationMode::Running | EvaluationMode::TestBatch => None,
         EvaluationMode::Recalibrated => Some(recalibrated(false)),
@@ -49,10 +71,7 @@ pub fn evaluate<R: Real>(
         Some(Err(error)) if error.is_divergence() => return Ok((f64::NAN, 0.0)),
         Some(Err(error)) => return Err(StepError::from(error.clone()).into()),
     };
-    score(data, |images| match mode {
-        EvaluationMode::TestBatch => network.evaluate_batch(&real(images), theta, solve),
-        _ => network.evaluate(&real(images), theta, solve),
-    })
+    score(data, |images| logits(network, images))
 }
 
 /// Mean cross-entropy and accuracy on the test images, for a function from images to logits. An image whose logits are

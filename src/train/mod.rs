@@ -13,6 +13,7 @@ mod engine;
 mod evaluate;
 mod model;
 mod quality;
+mod random_error;
 mod rate;
 mod trainer;
 
@@ -24,5 +25,6 @@ pub use device::{DeviceGradient, DeviceLearner};
 pub use evaluate::{EVALUATION_BATCH, RECALIBRATION_IMAGES, evaluate};
 pub use model::Model;
 pub use quality::Quality;
+pub use random_error::RandomError;
 pub use rate::Rate;
 pub use trainer::{Recipe, StepMetrics, TrainError, Trainer};

@@ -10,8 +10,9 @@ use super::batches::{Batch, Batches};
 use super::border::{Learner, StepError, lock};
 use super::crossing::Crossing;
 use super::device::DeviceLearner;
-use super::engine::{Engine, Host, OnDevice};
-use super::evaluate::{accuracy, evaluate, score};
+use super::engine::{Engine, Host, Measured, OnDevice};
+use super::evaluate::{accuracy, score};
+use super::random_error::RandomError;
 use super::rate::Rate;
 
 /// A loss above this multiple of the first one counts as divergence.
@@ -38,6 +39,8 @@ pub struct Recipe {
     pub momentum_restart: bool,
     /// Random crop with padding 4 and random flip.
     pub augment: bool,
+    /// An error of random direction that is added to the exact gradient of every step; `None`: no error.
+    pub random_error: Option<RandomError>,
     /// Master seed.
     pub seed: u64,
 }
@@ -226,8 +229,7 @@ impl Trainer {
             self.batches.start(self.step + 1);
         }
         let ledger = Arc::new(Mutex::new(Ledger::new()));
-        let gradient = self.engine.gradient(images, &labels, self.recipe.solve, &ledger);
-        let gradient = match gradient {
+        let gradient = match self.gradient(images, &labels, &ledger) {
             Ok(gradient) => gradient,
             Err(error) => return Err(self.failed(error)),
         };
@@ -251,6 +253,19 @@ impl Trainer {
         };
         self.step += 1;
         Ok(metrics)
+    }
+
+    /// Loss and gradient of a batch, as the recipe says.
+    pub(super) fn gradient(
+        &mut self,
+        images: Vec<f32>,
+        labels: &[u8],
+        ledger: &Arc<Mutex<Ledger>>,
+    ) -> Result<Measured, StepError> {
+        match self.recipe.random_error {
+            None => self.engine.gradient(images, labels, self.recipe.solve, ledger),
+            Some(kind) => self.gradient_with_random_error(kind, images, labels, ledger),
+        }
     }
 
     /// What a gradient that could not be computed means.
@@ -277,8 +292,7 @@ impl Trainer {
         score(&self.batches.data, |images| self.engine.evaluate(images, self.recipe.solve))
     }
 
-    /// As [`Self::evaluate`], with a choice of statistics. Modes other than `running` are computed on the CPU, whatever
-    /// device trains, with a copy of the parameters: the training run goes on with the same bits.
+    /// As [`Self::evaluate`], with a choice of statistics. No mode changes a bit of the training run.
     ///
     /// # Errors
     /// See [`evaluate`].
@@ -286,9 +300,7 @@ impl Trainer {
         if mode == EvaluationMode::Running {
             return self.evaluate();
         }
-        let theta = self.theta();
-        self.sound()?;
-        evaluate(&self.network, &theta, self.recipe.solve, &self.batches.data, mode)
+        self.engine.evaluate_in(&self.batches.data, self.recipe.solve, mode)
     }
 
     /// Number of ODE blocks with constant weights, those of [`Self::block_reversal`].

@@ -29,7 +29,9 @@ pub use network_cost::NetworkCostSettings;
 pub use reversibility::{ErrorNorm, Normalise, Picture, Problem, ReversibilitySettings, Stepping};
 pub use schedules::{Placement, SchedulesSettings};
 pub use tolerances::Tolerances;
-pub use training::{DataSet, EvolutionSettings, Form, Normalisation, RateSchedule, Sharing, TrainingSettings};
+pub use training::{
+    DataSet, EvolutionSettings, Form, Normalisation, RandomErrorName, RateSchedule, Sharing, TrainingSettings,
+};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::gradient::Method;
 use crate::net;
 
 use super::tolerances::Stepped;
@@ -42,6 +43,10 @@ pub struct TrainingSettings {
     /// Test images used, from the first; absent: all.
     #[serde(default)]
     pub test_images: Option<usize>,
+    /// Training images, the last of those used, that are held out of training and evaluated in place of the test
+    /// images, for the choice of a recipe. Such runs keep no trained network. Absent: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held_out: Option<usize>,
     /// The solver of the ODE blocks.
     pub solver: SolverName,
     /// Steps Nt of each ODE block on t in [0, 1]; absent: adaptive steps by `tolerances`.
@@ -86,6 +91,10 @@ pub struct TrainingSettings {
     pub reverse_updates_statistics: bool,
     /// Random crop with padding 4 and random flip.
     pub augment: bool,
+    /// Add to the exact gradient of `method`, in every step, an error of random direction whose norm is that of the
+    /// reverse-time gradient's error on the same batch: a control for the direction of that error. Absent: no error.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub random_error: Option<RandomErrorName>,
     /// Steps between measurements of the reverse-time gradient against the exact one; absent: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quality_every: Option<usize>,
@@ -107,6 +116,16 @@ pub struct TrainingSettings {
 
 fn checkpoint_every() -> usize {
     50
+}
+
+/// Over which parameters the norm of a random error is that of the reverse-time gradient's error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum RandomErrorName {
+    /// All parameters together.
+    Overall,
+    /// Each parameter tensor: those whose reverse-time gradient is exact receive no error.
+    PerTensor,
 }
 
 /// How the learning rate moves.
@@ -225,10 +244,18 @@ impl TrainingSettings {
             ("width", self.width),
             ("train_images", self.train_images),
             ("test_images", self.test_images),
+            ("held_out", self.held_out),
         ] {
             n.into_iter().for_each(|n| faults.count(at, n));
         }
         width_fault(&mut faults, self.width, &self.net);
+        faults.require(self.held_out.is_none() || self.test_images.is_none(), "test_images", || {
+            "a count; the images `held_out` take the place of the test images: omit it".into()
+        });
+        let held_out = self.held_out.zip(self.train_images).filter(|(held_out, train)| held_out >= train);
+        faults.require(held_out.is_none(), "held_out", || {
+            "as many as `train_images`, or more; some must be left to train on".into()
+        });
         faults.positive("learning_rate", self.learning_rate);
         faults.require((0.0..1.0).contains(&self.momentum), "momentum", || {
             format!("{}; allowed: 0 to below 1", self.momentum)
@@ -238,6 +265,7 @@ impl TrainingSettings {
         });
         evolution_faults(&mut faults, self.form, self.sigma, self.evolution);
         self.statistics_faults(&mut faults);
+        self.random_error_faults(&mut faults);
         faults.require(self.schedule.is_none() || self.drops.is_empty(), "drops", || {
             format!("{:?}; a `schedule` has none: allowed: []", self.drops)
         });
@@ -251,6 +279,20 @@ impl TrainingSettings {
             "dfdx-tape; it is written for the dense fields of the gradient-error study only".into()
         });
         faults.0
+    }
+
+    /// A random error where there is no exact gradient, or no reverse-time gradient to measure an error of.
+    fn random_error_faults(&self, faults: &mut Faults) {
+        let Some(_) = self.random_error else { return };
+        let method: Option<Method> = self.method.as_str().parse().ok();
+        let exact = method.is_none_or(|m| m.is_exact() && m.takes_the_steps_of_the_tableau());
+        faults.require(exact, "random_error", || {
+            let allowed = "full, anode, uniform:M, revolve:M, online:M, within:BYTES";
+            format!("an error on an exact gradient; allowed with the methods {allowed}, not `{}`", self.method.as_str())
+        });
+        faults.require(self.form == Form::Ode, "random_error", || {
+            "as large as that of the reverse-time gradient; allowed with the form ode".into()
+        });
     }
 }
 

@@ -5,6 +5,8 @@ use crate::net::chain::Chain;
 use crate::net::layer::{Kind, Layer, MOMENTUM, Statistics};
 use crate::ode::{Real, Vector};
 
+use super::running::Running;
+
 /// A chain on a device, in a step of an ODE block, with its parameters.
 pub(super) struct OnDevice<'a, D: Device, R: Real> {
     pub device: &'a D,
@@ -54,17 +56,18 @@ impl<'a, D: Device, R: Real> OnDevice<'a, D, R> {
         layer: &Layer,
         x: &D::Buffer<R>,
         statistics: Statistics,
-        running: &mut D::Buffer<f64>,
+        running: &mut Running<D>,
     ) -> Option<D::Moments> {
         let Kind::Norm { channels, pixels, running: place, .. } = layer.kind else { return None };
         let range = place..place + 2 * channels;
-        let updated = |running| Some((PartMut::new(running, range.clone()), MOMENTUM));
-        Some(match statistics {
-            Statistics::Running => self.device.given_moments(Part::new(running, range)),
-            // Averages are taken in host memory, see `Network::recalibrated`.
-            Statistics::Batch | Statistics::Averaging => self.device.moments(x, channels, pixels, None),
-            Statistics::BatchUpdating => self.device.moments(x, channels, pixels, updated(running)),
-        })
+        let momentum = match statistics {
+            Statistics::Running => return Some(self.device.given_moments(Part::new(&running.kept, range))),
+            Statistics::Batch => None,
+            Statistics::BatchUpdating => Some(MOMENTUM),
+            Statistics::Averaging => Some(running.next_average(place)),
+        };
+        let updated = momentum.map(|momentum| (PartMut::new(&mut running.kept, range), momentum));
+        Some(self.device.moments(x, channels, pixels, updated))
     }
 
     /// The output of a layer for given moments.
@@ -87,7 +90,7 @@ impl<'a, D: Device, R: Real> OnDevice<'a, D, R> {
     }
 
     /// The output for a batch; `running` are the network's statistics.
-    pub fn forward(self, x: &D::Buffer<R>, statistics: Statistics, running: &mut D::Buffer<f64>) -> D::Buffer<R> {
+    pub fn forward(self, x: &D::Buffer<R>, statistics: Statistics, running: &mut Running<D>) -> D::Buffer<R> {
         let mut current: Option<D::Buffer<R>> = None;
         for layer in self.layers {
             let moments = self.moments(layer, current.as_ref().unwrap_or(x), statistics, running);
@@ -109,7 +112,7 @@ impl<'a, D: Device, R: Real> OnDevice<'a, D, R> {
         step: usize,
         x: &D::Buffer<R>,
         statistics: Statistics,
-        running: &mut D::Buffer<f64>,
+        running: &mut Running<D>,
     ) -> (D::Buffer<R>, DeviceTape<D, R>) {
         let mut tape = DeviceTape { step, inputs: vec![], moments: vec![] };
         let mut current = x.duplicate();

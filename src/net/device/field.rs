@@ -9,12 +9,13 @@ use crate::net::ode_field::Mode;
 use crate::ode::{At, DifferentiableField, FieldError, Real, Vector, VectorField, expect_len};
 
 use super::chain::{DeviceTape, OnDevice};
+use super::running::Running;
 
 /// As [`OdeField`](crate::net::OdeField), on a device.
 pub struct DeviceField<D: Device, R: Real> {
     pub(super) device: D,
     pub(super) chain: Arc<Chain>,
-    pub(super) running: Arc<Mutex<D::Buffer<f64>>>,
+    pub(super) running: Arc<Mutex<Running<D>>>,
     pub(super) mode: Mode,
     pub(super) real: std::marker::PhantomData<R>,
 }

@@ -2,9 +2,11 @@
 //! are the same code.
 
 mod chain;
+mod evaluate;
 mod field;
 mod network;
 mod residual;
+mod running;
 
 pub use chain::DeviceTape;
 pub use field::DeviceField;

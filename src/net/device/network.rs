@@ -18,12 +18,13 @@ use crate::ode::{Pass, Real, SolveError, Vector, reversal_error};
 use super::chain::{DeviceTape, OnDevice};
 use super::field::DeviceField;
 use super::residual::{self, ResidualTape};
+use super::running::Running;
 
 /// A network whose states, tapes and statistics live on a device. The network itself keeps what decides its shape.
 pub struct DeviceNetwork<D: Device> {
     network: Arc<Network>,
     device: D,
-    running: Arc<Mutex<D::Buffer<f64>>>,
+    running: Arc<Mutex<Running<D>>>,
 }
 
 /// What the forward sweep keeps for the backward sweep.
@@ -45,7 +46,7 @@ impl<D: Device> DeviceNetwork<D> {
     /// `network` on `device`, with its running statistics. Weights that evolve are stepped in host memory, as
     /// [`CoupledBlock`] says; activations stay on the device.
     pub fn new(network: Arc<Network>, device: D) -> Self {
-        let running = Arc::new(Mutex::new(device.upload(network.statistics())));
+        let running = Arc::new(Mutex::new(Running::new(device.upload(network.statistics()))));
         Self { network, device, running }
     }
 
@@ -59,18 +60,18 @@ impl<D: Device> DeviceNetwork<D> {
         &self.device
     }
 
-    fn running(&self) -> MutexGuard<'_, D::Buffer<f64>> {
+    fn running(&self) -> MutexGuard<'_, Running<D>> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The running statistics, in host memory. Waits.
     pub fn statistics(&self) -> Vec<f64> {
-        self.device.download(&self.running())
+        self.device.download(&self.running().kept)
     }
 
     /// Sets the running statistics.
     pub fn set_statistics(&self, statistics: &[f64]) {
-        *self.running() = self.device.upload(statistics.to_vec());
+        *self.running() = Running::new(self.device.upload(statistics.to_vec()));
     }
 
     fn field<R: Real>(&self, chain: &Arc<Chain>, mode: Mode) -> DeviceField<D, R> {
@@ -202,7 +203,18 @@ impl<D: Device> DeviceNetwork<D> {
         theta: &D::Buffer<R>,
         solve: Solve,
     ) -> Result<Vec<R>, SolveError> {
-        let logits = self.walk(images, theta, solve, Mode::Evaluation, |_, _, _, _| {})?;
+        self.logits(images, theta, solve, Mode::Evaluation)
+    }
+
+    /// Logits of a batch, normalised as `mode` says. Waits.
+    pub(super) fn logits<R: Real>(
+        &self,
+        images: &D::Buffer<R>,
+        theta: &D::Buffer<R>,
+        solve: Solve,
+        mode: Mode,
+    ) -> Result<Vec<R>, SolveError> {
+        let logits = self.walk(images, theta, solve, mode, |_, _, _, _| {})?;
         let logits = self.device.download(&logits);
         self.device.settle()?;
         Ok(logits)
@@ -238,7 +250,7 @@ impl<D: Device> DeviceNetwork<D> {
     }
 
     /// The forward sweep; `visit` sees each ODE block's field, parameters, z(0) and z(1).
-    fn walk<R: Real>(
+    pub(super) fn walk<R: Real>(
         &self,
         images: &D::Buffer<R>,
         theta: &D::Buffer<R>,

@@ -6,6 +6,7 @@ use crate::net::residual::Residual;
 use crate::ode::{Real, Vector};
 
 use super::chain::{DeviceTape, OnDevice};
+use super::running::Running;
 
 /// What a forward pass leaves for the vjp.
 pub(super) struct ResidualTape<D: Device, R: Real> {
@@ -37,7 +38,7 @@ pub(super) fn forward<D: Device, R: Real>(
     theta: Part<D::Buffer<R>>,
     x: &D::Buffer<R>,
     statistics: Statistics,
-    running: &mut D::Buffer<f64>,
+    running: &mut Running<D>,
 ) -> D::Buffer<R> {
     let [main, shortcut] = paths(device, block, theta);
     let mut y = main.forward(x, statistics, running);
@@ -54,7 +55,7 @@ pub(super) fn forward_taped<D: Device, R: Real>(
     block: &Residual,
     theta: Part<D::Buffer<R>>,
     x: &D::Buffer<R>,
-    running: &mut D::Buffer<f64>,
+    running: &mut Running<D>,
 ) -> (D::Buffer<R>, ResidualTape<D, R>) {
     let [main, shortcut] = paths(device, block, theta);
     let (mut y, main) = main.forward_taped(0, x, Statistics::BatchUpdating, running);

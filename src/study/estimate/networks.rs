@@ -193,7 +193,8 @@ pub fn training(settings: &TrainingSettings) -> Result<Estimate, StudyError> {
     };
     // Of several sets the largest counts: which one is present is not known here.
     let (known, held) = settings.data.sets().iter().map(size).max().unwrap_or((0, 0));
-    let named = settings.train_images.unwrap_or(IMAGES).min(known) as f64;
+    let named = settings.train_images.unwrap_or(IMAGES).min(known);
+    let named = named.saturating_sub(settings.held_out.unwrap_or(0)).max(1) as f64;
     let batch = (settings.batch as f64).min(named);
     let chosen = Chosen {
         net: settings.net.as_str(),
@@ -213,6 +214,8 @@ pub fn training(settings: &TrainingSettings) -> Result<Estimate, StudyError> {
     let bytes = room.bytes + 4.0 * (6.0 * room.parameters + 2.0 * batch * IMAGE) + held as f64 * IMAGE;
     let steps = settings.epochs as f64 * (named / batch).ceil();
     // Optimiser and copies pass over the parameters a few times a step.
-    let multiply_adds = steps * (work.macs + 8.0 * work.parameters);
-    Ok(Estimate { bytes, multiply_adds, evaluations: steps * work.evaluations })
+    // A random error is as large as the difference of two gradients.
+    let gradients = if settings.random_error.is_some() { 2.0 } else { 1.0 };
+    let multiply_adds = steps * (gradients * work.macs + 8.0 * work.parameters);
+    Ok(Estimate { bytes, multiply_adds, evaluations: steps * gradients * work.evaluations })
 }

@@ -176,6 +176,7 @@ fn trainer() -> Trainer {
         weight_decay: 0.0,
         momentum_restart: false,
         augment: false,
+        random_error: None,
         seed: 7,
     };
     Trainer::new(Network::new(&(network("resnet4").unwrap().build)(Form::Ode, 1, 10)), Arc::new(set), recipe).unwrap()
