@@ -27,6 +27,7 @@ fn cudnn() -> Option<(MutexGuard<'static, ()>, Cudnn)> {
     let guard = ONE.lock().unwrap_or_else(PoisonError::into_inner);
     let cudnn = emulator::cudnn()?;
     cudnn.ran();
+    cudnn.ask(c"fake_offer_first", -1);
     Some((guard, cudnn))
 }
 
@@ -72,6 +73,7 @@ fn every_convolution_agrees_with_the_cpu_by_deterministic_algorithms_alone() {
     assert!(taken > 200 && asked > taken, "{taken} of {asked}");
     assert!(gpu.describe().contains("cuDNN 9.10.2 (deterministic algorithms, no TF32)"), "{}", gpu.describe());
     assert_eq!(gpu.settle(), Ok(()));
+    assert!(gpu.cudnn_algorithms().iter().any(|text| text.ends_with("algorithm 1, 1000 bytes of workspace")));
     drop(gpu);
     assert_eq!(cudnn.ask(c"fake_objects", 0), 0, "all that was opened is closed");
 }
@@ -89,6 +91,50 @@ fn tf32_and_any_order_are_used_only_where_they_are_asked_for() {
         let double = compare::<_, f64>(&gpu, &shapes);
         assert!(double.iter().all(Comparison::holds), "TF32 is for single precision alone");
         assert_eq!(used(&cudnn), [if freedom == Freedom::Fast { FAST_WITHOUT_TF32 } else { EXACT }]);
+    }
+}
+
+/// The numbers of the algorithms of one sweep, as in cuDNN's header: those based on FFTs, and Winograd's.
+struct Inexact {
+    fft: [usize; 2],
+    winograd: [usize; 2],
+}
+
+const INEXACT: [Inexact; 3] = [
+    Inexact { fft: [4, 5], winograd: [6, 7] },
+    Inexact { fft: [2, 3], winograd: [4, 5] },
+    Inexact { fft: [2, 6], winograd: [4, 5] },
+];
+
+/// Forward, vjp of the input, vjp of the weights of one image.
+fn sweep(gpu: &Gpu<Emulator>, which: usize, kernel: [usize; 2]) {
+    let shape = ConvShape::same([2, 6, 7], 3, kernel);
+    let (mut x, mut y) = (gpu.zeros::<f32>(shape.input_len()), gpu.zeros::<f32>(shape.output_len()));
+    let mut w = gpu.zeros::<f32>(shape.weight_len());
+    match which {
+        0 => gpu.conv(&shape, &x, Part::all(&w), None, &mut y),
+        1 => gpu.conv_vjp_input(&shape, Part::all(&w), &y, &mut x),
+        _ => gpu.conv_vjp_weights(&shape, &x, &y, PartMut::all(&mut w), false),
+    }
+    assert_eq!(gpu.settle(), Ok(()));
+}
+
+#[test]
+fn algorithms_that_lose_digits_are_skipped_unless_tf32_is_requested() {
+    let Some((_one, cudnn)) = cudnn() else { return };
+    for (which, Inexact { fft, winograd }) in INEXACT.iter().enumerate() {
+        for (kernel, small) in [([3, 3], true), ([1, 3], true), ([5, 5], false), ([1, 5], false), ([5, 3], false)] {
+            for offered in 0..8 {
+                cudnn.ask(c"fake_offer_first", offered as i32);
+                let skipped = fft.contains(&offered) || (winograd.contains(&offered) && !small);
+                let Some(gpu) = device(&cudnn, Freedom::Exact) else { return };
+                sweep(&gpu, which, kernel);
+                assert_eq!(used(&cudnn), [if skipped { EXACT } else { offered }], "sweep {which}, kernel {kernel:?}");
+                let Some(gpu) = device(&cudnn, Freedom::Tf32) else { return };
+                sweep(&gpu, which, kernel);
+                assert_eq!(used(&cudnn), [offered]);
+            }
+        }
     }
 }
 

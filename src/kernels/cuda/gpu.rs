@@ -99,6 +99,11 @@ impl<L: Driver> Gpu<L> {
         self.cudnn().map_or((0, 0), Cudnn::takes)
     }
 
+    /// The algorithms of cuDNN for the sweeps of convolutions so far, in words.
+    pub fn cudnn_algorithms(&self) -> Vec<String> {
+        self.cudnn().map_or(vec![], Cudnn::algorithms)
+    }
+
     /// The driver.
     pub fn driver(&self) -> &L {
         &self.inner.arena.driver
