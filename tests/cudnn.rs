@@ -6,10 +6,12 @@ mod emulator;
 use std::sync::atomic::Ordering;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use anode::doctor::{Comparison, Diagnosis, GpuDiagnosis, NoGpu, Shapes, compare, diagnose_device};
+use anode::doctor::{
+    Comparison, Diagnosis, GpuDiagnosis, NoGpu, Shapes, compare, compare_convolutions, diagnose_device,
+};
 use anode::gradient::Method;
 use anode::kernels::cuda::{Convolver, DeviceError, Freedom, Gpu};
-use anode::kernels::{ConvShape, Device, Part, PartMut};
+use anode::kernels::{ConvShape, Cpu, Device, Part, PartMut};
 use anode::ode::{SolveError, Vector};
 use device::{network_agrees, small, solve};
 use emulator::{Cudnn, Emulator};
@@ -68,13 +70,16 @@ fn every_convolution_agrees_with_the_cpu_by_deterministic_algorithms_alone() {
     let faults: Vec<_> = found.iter().filter(|c| !c.holds()).collect();
     assert!(faults.is_empty() && found.len() > 300, "{faults:#?}");
     assert_eq!(used(&cudnn), [EXACT]);
+    let own = emulator::device(0, MEMORY).expect("a device");
+    let sharp = compare_convolutions::<_, _, f32>(&gpu, &own, &Shapes::usual().convolutions);
+    assert!(sharp.len() == 27 && sharp.iter().all(Comparison::holds), "{sharp:#?}");
     // A stride of three is not taken, and computed by our own kernels.
     let (taken, asked) = gpu.cudnn_takes();
     assert!(taken > 200 && asked > taken, "{taken} of {asked}");
     assert!(gpu.describe().contains("cuDNN 9.10.2 (deterministic algorithms, no TF32)"), "{}", gpu.describe());
     assert_eq!(gpu.settle(), Ok(()));
     assert!(gpu.cudnn_algorithms().iter().any(|text| text.ends_with("algorithm 1, 1000 bytes of workspace")));
-    drop(gpu);
+    drop((gpu, own));
     assert_eq!(cudnn.ask(c"fake_objects", 0), 0, "all that was opened is closed");
 }
 
@@ -88,6 +93,10 @@ fn tf32_and_any_order_are_used_only_where_they_are_asked_for() {
         assert_eq!(used(&cudnn), [expected]);
         // Operands are rounded to eleven bits: some sums are off by more than those of single precision may be.
         assert!(single.iter().any(|c| c.error > c.bound) && single.iter().all(|c| c.error < 1e-3), "{single:#?}");
+        // The bound for random numbers is sharp enough for every sum.
+        let sharp = compare_convolutions::<_, _, f32>(&gpu, &Cpu, &shapes.convolutions);
+        assert!(sharp.iter().all(|c| c.error > c.bound), "{sharp:#?}");
+        assert_eq!(used(&cudnn), [expected]);
         let double = compare::<_, f64>(&gpu, &shapes);
         assert!(double.iter().all(Comparison::holds), "TF32 is for single precision alone");
         assert_eq!(used(&cudnn), [if freedom == Freedom::Fast { FAST_WITHOUT_TF32 } else { EXACT }]);
