@@ -75,7 +75,7 @@ impl<L: Driver> Gpu<L> {
 
     fn with(driver: L, cudnn: impl FnOnce(&L) -> Result<Option<Cudnn>, DeviceError>) -> Result<Self, DeviceError> {
         let cudnn = cudnn(&driver)?;
-        let arena = Arc::new(Arena::new(driver));
+        let arena = Arena::new(driver);
         let flags = arena.block(8)?;
         // SAFETY: the block is ours.
         unsafe { arena.driver.zero(flags.address, 8)? };
