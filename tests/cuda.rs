@@ -4,10 +4,10 @@
 
 mod device;
 
-use anode::doctor::{Comparison, Shapes, compare, diagnose_device};
+use anode::doctor::{Comparison, Shapes, compare, compare_convolutions, diagnose_device};
 use anode::gradient::Method;
-use anode::kernels::Device;
 use anode::kernels::cuda::{Convolver, DeviceError, Driver, Freedom, Gpu, Nvidia};
+use anode::kernels::{ConvShape, Cpu, Device};
 use device::{
     adaptive_steps_agree, all_networks_agree, coupled_blocks_agree, every_method_agrees, evolving_networks_agree,
     network_agrees, small, solve, training_agrees, training_of_evolving_weights_agrees,
@@ -50,6 +50,51 @@ fn every_kernel_agrees_with_the_cpu_and_repeats_its_bits() {
     assert!(training.len() == 3 && training.iter().all(Comparison::holds), "{training:#?}");
 }
 
+fn all_hold(gpu: &Gpu<Nvidia>, found: &[Comparison]) {
+    let faults: Vec<_> = found.iter().filter(|c| !c.holds()).collect();
+    assert!(faults.is_empty(), "{faults:#?}\n{:#?}", gpu.cudnn_algorithms());
+    for of in ["conv", "conv, vjp of the input", "conv, vjp of the weights"] {
+        let errors = |dtype| found.iter().filter(move |c| c.kernel == of && c.dtype == dtype).map(|c| c.error);
+        let [single, double] = ["f32", "f64"].map(|dtype| errors(dtype).fold(0.0, f64::max));
+        eprintln!("{of}: largest error {single:.1e} in f32, {double:.1e} in f64; {}", gpu.convolutions());
+    }
+}
+
+#[test]
+fn kernels_agree_with_the_cpu_for_large_shapes() {
+    let Some((_one, gpu)) = gpu() else { return };
+    let Shapes { convolutions, .. } = Shapes::large();
+    let others = Shapes { convolutions: vec![], ..Shapes::large() };
+    let mut found = compare_convolutions::<_, _, f32>(&gpu, &Cpu, &convolutions);
+    found.extend(compare_convolutions::<_, _, f64>(&gpu, &Cpu, &convolutions));
+    found.extend(compare::<_, f32>(&gpu, &others));
+    found.extend(compare::<_, f64>(&gpu, &others));
+    all_hold(&gpu, &found);
+}
+
+#[test]
+fn large_convolutions_by_cudnn_agree_with_the_cpu() {
+    let Some((_one, gpu)) = opened(Convolver::Cudnn(Freedom::Exact)) else { return };
+    let Shapes { convolutions, .. } = Shapes::large();
+    let mut found = compare_convolutions::<_, _, f32>(&gpu, &Cpu, &convolutions);
+    found.extend(compare_convolutions::<_, _, f64>(&gpu, &Cpu, &convolutions));
+    all_hold(&gpu, &found);
+}
+
+/// Batches of 257 images, too large for the CPU; the reference is our own kernels in double precision.
+#[test]
+fn our_kernels_and_cudnn_agree_for_whole_batches() {
+    let Some((_one, cudnn)) = opened(Convolver::Cudnn(Freedom::Exact)) else { return };
+    let own = Gpu::nvidia(0, Convolver::Own).unwrap();
+    let convolutions: Vec<_> = [(64, 32), (128, 16), (256, 8), (512, 4)]
+        .map(|(channels, size)| (ConvShape::same([channels, size, size], channels, [3, 3]), 257))
+        .to_vec();
+    all_hold(&own, &compare_convolutions::<_, _, f32>(&own, &own, &convolutions));
+    let mut found = compare_convolutions::<_, _, f32>(&cudnn, &own, &convolutions);
+    found.extend(compare_convolutions::<_, _, f64>(&cudnn, &own, &convolutions));
+    all_hold(&cudnn, &found);
+}
+
 #[test]
 fn networks_and_gradients_agree_with_the_cpu() {
     let Some((_one, gpu)) = gpu() else { return };
@@ -74,8 +119,7 @@ fn convolutions_by_cudnn_agree_with_the_cpu_and_repeat_their_bits() {
     let shapes = Shapes { convolutions: Shapes::usual().convolutions, ..Shapes::default() };
     let mut found = compare::<_, f32>(&gpu, &shapes);
     found.extend(compare::<_, f64>(&gpu, &shapes));
-    let faults: Vec<_> = found.iter().filter(|c| !c.holds()).collect();
-    assert!(faults.is_empty(), "{faults:#?}");
+    all_hold(&gpu, &found);
     let (taken, asked) = gpu.cudnn_takes();
     eprintln!("passed: cuDNN takes {taken} of {asked} sweeps; {}", gpu.describe());
     assert!(taken > 0);

@@ -75,6 +75,20 @@ fn the_device_of_dfdx_opens_with_and_without_memory_pools() {
     assert!(text.contains("WRONG training steps through dfdx failed: dfdx's device: "), "{text}");
 }
 
+/// The self-test has filled the arena by then. A limit of 64 KiB leaves what is in use, and nothing that is kept.
+#[test]
+fn the_arena_gives_memory_back_that_dfdx_lacks() {
+    let Some(place) = place(false) else { return };
+    let cublas = emulator::cublas().expect("a compiler");
+    std::os::unix::fs::symlink(Path::new(cublas.to_str().unwrap()), place.path("lib").join("libcublas.so.13")).unwrap();
+    let count = |text: &str| text.matches("no memory in the pool").count();
+    let (code, text) = said(&place, &[("POOLS", "1"), ("SAY", "1"), ("FULL", "65536")], &["doctor"]);
+    assert!(code == 1 && text.contains("INVALID_IMAGE") && count(&text) == 1, "{text}");
+    let (code, text) = said(&place, &[("POOLS", "1"), ("SAY", "1"), ("FULL", "0")], &["doctor"]);
+    let parts = ["no memory left for a tensor of dfdx", "OUT_OF_MEMORY", "in use by the network's buffers: ", "batch"];
+    assert!(code == 1 && parts.iter().all(|part| text.contains(part)) && count(&text) == 2, "{text}");
+}
+
 #[test]
 fn what_is_missing_is_said_with_what_helps() {
     let Some(place) = place(false) else { return };
@@ -83,7 +97,7 @@ fn what_is_missing_is_said_with_what_helps() {
         (&[("INIT", "100")], ["the driver knows no device", "CUDA_VISIBLE_DEVICES"]),
         (&[("DEVICES", "0")], ["the driver knows no device (number 0 of 0)", "--device cpu"]),
         (&[("CAPABILITY", "75")], ["no kernels for compute capability 7.5", "8.0, 9.0 and later"]),
-        (&[("MEMORY", "0")], ["the device has no 512 bytes left", "smaller batch"]),
+        (&[("MEMORY", "0")], ["no 512 bytes left for a buffer of the network", "smaller batch"]),
         // All is there but the library that dfdx needs; without cuDNN our own kernels compute.
         (&[], ["cuBLAS cannot be loaded", "LD_LIBRARY_PATH"]),
     ];

@@ -5,7 +5,7 @@ mod emulator;
 use std::sync::atomic::Ordering;
 
 use anode::doctor::{Comparison, Shapes, compare};
-use anode::kernels::cuda::{Buffer, Gpu};
+use anode::kernels::cuda::{Buffer, Gpu, give_back_all};
 use anode::kernels::{ConvShape, Device, Part, PoolShape};
 use anode::ode::{Real, SolveError, Vector};
 use emulator::{Emulator, device};
@@ -128,6 +128,11 @@ fn memory_is_kept_used_again_and_counted() {
     // What is kept makes room for what is asked for.
     drop(gpu.zeros::<f64>((1 << 20) / 8 - 128));
     assert_eq!((gpu.settle(), gpu.held().kept), (Ok(()), (1 << 20) - 1024));
+    // Nothing is kept once another library has run out of memory.
+    assert!(give_back_all() >= (1 << 20) - 1024);
+    assert_eq!(gpu.held().kept, 0);
+    let (free, all) = anode::kernels::cuda::Driver::memory(gpu.driver()).unwrap();
+    assert_eq!((all - free, gpu.zeros::<f64>(500).to_f64()), (gpu.held().live, vec![0.0; 500]));
 }
 
 #[test]

@@ -6,10 +6,12 @@ mod emulator;
 use std::sync::atomic::Ordering;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use anode::doctor::{Comparison, Diagnosis, GpuDiagnosis, NoGpu, Shapes, compare, diagnose_device};
+use anode::doctor::{
+    Comparison, Diagnosis, GpuDiagnosis, NoGpu, Shapes, compare, compare_convolutions, diagnose_device,
+};
 use anode::gradient::Method;
 use anode::kernels::cuda::{Convolver, DeviceError, Freedom, Gpu};
-use anode::kernels::{ConvShape, Device, Part, PartMut};
+use anode::kernels::{ConvShape, Cpu, Device, Part, PartMut};
 use anode::ode::{SolveError, Vector};
 use device::{network_agrees, small, solve};
 use emulator::{Cudnn, Emulator};
@@ -27,6 +29,7 @@ fn cudnn() -> Option<(MutexGuard<'static, ()>, Cudnn)> {
     let guard = ONE.lock().unwrap_or_else(PoisonError::into_inner);
     let cudnn = emulator::cudnn()?;
     cudnn.ran();
+    cudnn.ask(c"fake_offer_first", -1);
     Some((guard, cudnn))
 }
 
@@ -67,12 +70,16 @@ fn every_convolution_agrees_with_the_cpu_by_deterministic_algorithms_alone() {
     let faults: Vec<_> = found.iter().filter(|c| !c.holds()).collect();
     assert!(faults.is_empty() && found.len() > 300, "{faults:#?}");
     assert_eq!(used(&cudnn), [EXACT]);
+    let own = emulator::device(0, MEMORY).expect("a device");
+    let sharp = compare_convolutions::<_, _, f32>(&gpu, &own, &Shapes::usual().convolutions);
+    assert!(sharp.len() == 27 && sharp.iter().all(Comparison::holds), "{sharp:#?}");
     // A stride of three is not taken, and computed by our own kernels.
     let (taken, asked) = gpu.cudnn_takes();
     assert!(taken > 200 && asked > taken, "{taken} of {asked}");
     assert!(gpu.describe().contains("cuDNN 9.10.2 (deterministic algorithms, no TF32)"), "{}", gpu.describe());
     assert_eq!(gpu.settle(), Ok(()));
-    drop(gpu);
+    assert!(gpu.cudnn_algorithms().iter().any(|text| text.ends_with("algorithm 1, 1000 bytes of workspace")));
+    drop((gpu, own));
     assert_eq!(cudnn.ask(c"fake_objects", 0), 0, "all that was opened is closed");
 }
 
@@ -86,9 +93,57 @@ fn tf32_and_any_order_are_used_only_where_they_are_asked_for() {
         assert_eq!(used(&cudnn), [expected]);
         // Operands are rounded to eleven bits: some sums are off by more than those of single precision may be.
         assert!(single.iter().any(|c| c.error > c.bound) && single.iter().all(|c| c.error < 1e-3), "{single:#?}");
+        // The bound for random numbers is sharp enough for every sum.
+        let sharp = compare_convolutions::<_, _, f32>(&gpu, &Cpu, &shapes.convolutions);
+        assert!(sharp.iter().all(|c| c.error > c.bound), "{sharp:#?}");
+        assert_eq!(used(&cudnn), [expected]);
         let double = compare::<_, f64>(&gpu, &shapes);
         assert!(double.iter().all(Comparison::holds), "TF32 is for single precision alone");
         assert_eq!(used(&cudnn), [if freedom == Freedom::Fast { FAST_WITHOUT_TF32 } else { EXACT }]);
+    }
+}
+
+/// The numbers of the algorithms of one sweep, as in cuDNN's header: those based on FFTs, and Winograd's.
+struct Inexact {
+    fft: [usize; 2],
+    winograd: [usize; 2],
+}
+
+const INEXACT: [Inexact; 3] = [
+    Inexact { fft: [4, 5], winograd: [6, 7] },
+    Inexact { fft: [2, 3], winograd: [4, 5] },
+    Inexact { fft: [2, 6], winograd: [4, 5] },
+];
+
+/// Forward, vjp of the input, vjp of the weights of one image.
+fn sweep(gpu: &Gpu<Emulator>, which: usize, kernel: [usize; 2]) {
+    let shape = ConvShape::same([2, 6, 7], 3, kernel);
+    let (mut x, mut y) = (gpu.zeros::<f32>(shape.input_len()), gpu.zeros::<f32>(shape.output_len()));
+    let mut w = gpu.zeros::<f32>(shape.weight_len());
+    match which {
+        0 => gpu.conv(&shape, &x, Part::all(&w), None, &mut y),
+        1 => gpu.conv_vjp_input(&shape, Part::all(&w), &y, &mut x),
+        _ => gpu.conv_vjp_weights(&shape, &x, &y, PartMut::all(&mut w), false),
+    }
+    assert_eq!(gpu.settle(), Ok(()));
+}
+
+#[test]
+fn algorithms_that_lose_digits_are_skipped_unless_tf32_is_requested() {
+    let Some((_one, cudnn)) = cudnn() else { return };
+    for (which, Inexact { fft, winograd }) in INEXACT.iter().enumerate() {
+        for (kernel, small) in [([3, 3], true), ([1, 3], true), ([5, 5], false), ([1, 5], false), ([5, 3], false)] {
+            for offered in 0..8 {
+                cudnn.ask(c"fake_offer_first", offered as i32);
+                let skipped = fft.contains(&offered) || (winograd.contains(&offered) && !small);
+                let Some(gpu) = device(&cudnn, Freedom::Exact) else { return };
+                sweep(&gpu, which, kernel);
+                assert_eq!(used(&cudnn), [if skipped { EXACT } else { offered }], "sweep {which}, kernel {kernel:?}");
+                let Some(gpu) = device(&cudnn, Freedom::Tf32) else { return };
+                sweep(&gpu, which, kernel);
+                assert_eq!(used(&cudnn), [offered]);
+            }
+        }
     }
 }
 

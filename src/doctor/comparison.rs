@@ -75,12 +75,26 @@ impl<D: Device> Test<'_, D> {
         self.found.push(Comparison { kernel, shape: shape.to_string(), dtype: R::NAME, error, bound, repeats });
     }
 
+    /// What rounding does to sums of random numbers: errors of either sign that grow with the square root of the number
+    /// of terms. The error of TF32 is larger for every sum of fewer than 10^5 terms.
+    fn random_sums<R: Real>(terms: usize, sizes: &Vec<f64>, reference: &Vec<f64>) -> f64 {
+        (4.0 * epsilon::<R>() * (terms as f64 + 2.0).sqrt()).min(Self::sums::<R>(terms, sizes, reference))
+    }
+
     /// |fl(sum) - sum| <= n eps sum |terms| for a sum of n terms in any order, over all sums at once.
     fn sums<R: Real>(terms: usize, sizes: &Vec<f64>, reference: &Vec<f64>) -> f64 {
         (terms as f64 + 2.0) * epsilon::<R>() * sizes.norm() / reference.norm()
     }
 
-    fn convolution<R: Real>(&mut self, shape: &ConvShape, n: usize) {
+    /// Compares with `reference` in double precision. `bound` gives what rounding may do to a sum, from its number of
+    /// terms, the sums of absolute values, and the sums.
+    fn convolution<R: Real, Q: Device>(
+        &mut self,
+        reference: &Q,
+        shape: &ConvShape,
+        n: usize,
+        bound: fn(usize, &Vec<f64>, &Vec<f64>) -> f64,
+    ) {
         let ConvShape { input: [c, h, w], channels, kernel: [kh, kw], stride, padding: [ph, pw] } = *shape;
         let name = format!("{n} x {c} x {h} x {w} -> {channels}, {kh} x {kw}, stride {stride}, padding {ph}, {pw}");
         let (weights, outputs) = (shape.weight_len(), n * shape.output_len());
@@ -89,15 +103,16 @@ impl<D: Device> Test<'_, D> {
         let bar = numbers::<R>(3, outputs);
         let depth = weights / channels;
 
+        let up = |x: &Vec<f64>| reference.upload(x.clone());
+
         let forward = |x: &Vec<f64>, w: &Vec<f64>| {
-            let mut y = vec![0.0; outputs];
-            let (w, bias) = Part::all(w).split(weights);
-            Cpu.conv(shape, x, w, Some(bias), &mut y);
-            y
+            let (x, w, mut y) = (up(x), up(w), reference.zeros(outputs));
+            let (w, bias) = Part::all(&w).split(weights);
+            reference.conv(shape, &x, w, Some(bias), &mut y);
+            reference.download(&y)
         };
-        let (reference, sizes) = (forward(&x, &w), forward(&absolute(&x), &absolute(&w)));
-        let bound = Self::sums::<R>(depth, &sizes, &reference);
-        self.add::<R>("conv", &name, &reference, bound, |t| {
+        let (found, sizes) = (forward(&x, &w), forward(&absolute(&x), &absolute(&w)));
+        self.add::<R>("conv", &name, &found, bound(depth, &sizes, &found), |t| {
             let (x, w) = (t.up::<R>(&x), t.up::<R>(&w));
             let mut y = t.device.zeros(outputs);
             let (w, bias) = Part::all(&w).split(weights);
@@ -106,13 +121,13 @@ impl<D: Device> Test<'_, D> {
         });
 
         let backward = |w: &Vec<f64>, bar: &Vec<f64>| {
-            let mut x_bar = vec![1.0; x.len()];
-            Cpu.conv_vjp_input(shape, Part::all(w).split(weights).0, bar, &mut x_bar);
-            x_bar
+            let (w, bar, mut x_bar) = (up(w), up(bar), up(&vec![1.0; x.len()]));
+            reference.conv_vjp_input(shape, Part::all(&w).split(weights).0, &bar, &mut x_bar);
+            reference.download(&x_bar)
         };
-        let (reference, sizes) = (backward(&w, &bar), backward(&absolute(&w), &absolute(&bar)));
-        let bound = Self::sums::<R>(channels * kh * kw, &sizes, &reference);
-        self.add::<R>("conv, vjp of the input", &name, &reference, bound, |t| {
+        let (found, sizes) = (backward(&w, &bar), backward(&absolute(&w), &absolute(&bar)));
+        let terms = channels * kh * kw;
+        self.add::<R>("conv, vjp of the input", &name, &found, bound(terms, &sizes, &found), |t| {
             let (w, bar) = (t.up::<R>(&w), t.up::<R>(&bar));
             let mut x_bar = t.up(&vec![1.0; x.len()]);
             t.device.conv_vjp_input(shape, Part::all(&w).split(weights).0, &bar, &mut x_bar);
@@ -120,13 +135,13 @@ impl<D: Device> Test<'_, D> {
         });
 
         let gradient = |x: &Vec<f64>, bar: &Vec<f64>| {
-            let mut w_bar = vec![1.0; w.len()];
-            Cpu.conv_vjp_weights(shape, x, bar, PartMut::all(&mut w_bar), true);
-            w_bar
+            let (x, bar, mut w_bar) = (up(x), up(bar), up(&vec![1.0; w.len()]));
+            reference.conv_vjp_weights(shape, &x, &bar, PartMut::all(&mut w_bar), true);
+            reference.download(&w_bar)
         };
-        let (reference, sizes) = (gradient(&x, &bar), gradient(&absolute(&x), &absolute(&bar)));
-        let bound = Self::sums::<R>(outputs / channels, &sizes, &reference);
-        self.add::<R>("conv, vjp of the weights", &name, &reference, bound, |t| {
+        let (found, sizes) = (gradient(&x, &bar), gradient(&absolute(&x), &absolute(&bar)));
+        let terms = outputs / channels;
+        self.add::<R>("conv, vjp of the weights", &name, &found, bound(terms, &sizes, &found), |t| {
             let (x, bar) = (t.up::<R>(&x), t.up::<R>(&bar));
             let mut w_bar = t.up(&vec![1.0; w.len()]);
             t.device.conv_vjp_weights(shape, &x, &bar, PartMut::all(&mut w_bar), true);
@@ -366,13 +381,63 @@ impl Shapes {
             vectors: vec![1, 1027, 40_000],
         }
     }
+
+    /// Shapes as large as those of the networks, and larger than a wave of blocks of a GPU. The convolutions are about
+    /// 6 * 10^9 multiply-adds per sweep, which takes the CPU seconds.
+    pub fn large() -> Self {
+        let same = |input, channels, kernel| ConvShape::same(input, channels, kernel);
+        let strided = |shape: ConvShape| ConvShape { stride: 2, ..shape };
+        Self {
+            convolutions: vec![
+                (same([3, 32, 32], 64, [3, 3]), 257),
+                (same([16, 32, 32], 16, [3, 3]), 257),
+                (same([64, 32, 32], 64, [3, 3]), 33),
+                (same([128, 16, 16], 128, [3, 3]), 17),
+                (same([256, 8, 8], 256, [3, 3]), 13),
+                (same([512, 4, 4], 512, [3, 3]), 19),
+                (same([256, 8, 8], 512, [3, 3]), 1),
+                (same([512, 4, 4], 512, [3, 3]), 1),
+                (same([67, 31, 29], 71, [3, 3]), 5),
+                (same([129, 15, 17], 257, [3, 3]), 3),
+                (same([48, 13, 11], 96, [5, 5]), 7),
+                (same([32, 32, 32], 32, [1, 3]), 65),
+                (same([32, 32, 32], 32, [3, 1]), 65),
+                (same([256, 16, 16], 64, [1, 1]), 33),
+                (strided(same([64, 32, 32], 128, [3, 3])), 33),
+                (strided(same([65, 31, 33], 127, [3, 3])), 5),
+                (strided(ConvShape { padding: [0, 0], ..same([64, 32, 32], 128, [1, 1]) }), 33),
+            ],
+            linear: vec![[257, 512, 10], [1, 512, 100], [257, 1023, 513]],
+            norms: vec![[257, 64, 256], [257, 16, 1024], [1, 512, 16], [33, 513, 49]],
+            pools: vec![
+                (PoolShape { input: [64, 16, 16], window: 2 }, 257),
+                (PoolShape { input: [512, 4, 4], window: 4 }, 257),
+                (PoolShape { input: [65, 31, 29], window: 3 }, 5),
+            ],
+            vectors: vec![4_300_037],
+        }
+    }
+}
+
+/// Compares convolutions of `device` with those of `reference` in double precision, in one type of numbers. The bound
+/// is what rounding of random numbers gives, which is sharper than that of [`compare`] for sums of many terms.
+pub fn compare_convolutions<D: Device, Q: Device, R: Real>(
+    device: &D,
+    reference: &Q,
+    convolutions: &[(ConvShape, usize)],
+) -> Vec<Comparison> {
+    let mut test = Test { device, found: vec![] };
+    for (shape, n) in convolutions {
+        test.convolution::<R, Q>(reference, shape, *n, Test::<D>::random_sums::<R>);
+    }
+    test.found
 }
 
 /// Compares every kernel of `device` with the CPU in double precision, on these shapes, in one type of numbers.
 pub fn compare<D: Device, R: Real>(device: &D, shapes: &Shapes) -> Vec<Comparison> {
     let mut test = Test { device, found: vec![] };
     for (shape, n) in &shapes.convolutions {
-        test.convolution::<R>(shape, *n);
+        test.convolution::<R, Cpu>(&Cpu, shape, *n, Test::<D>::sums::<R>);
     }
     for &[n, inputs, outputs] in &shapes.linear {
         test.linear::<R>(n, inputs, outputs);

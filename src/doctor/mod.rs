@@ -8,7 +8,7 @@ mod gpu;
 mod report;
 mod training;
 
-pub use comparison::{Comparison, Shapes, compare};
+pub use comparison::{Comparison, Shapes, compare, compare_convolutions};
 pub use gpu::{UsableGpu, diagnose_device, usable_gpu};
 pub use report::{Adjoint, CudnnDiagnosis, Diagnosis, GpuDiagnosis, NoGpu};
 

@@ -72,7 +72,7 @@ mod nvidia {
     use cudarc::driver::{DevicePtr, DevicePtrMut, DeviceSlice};
     use dfdx::tensor::Cuda;
 
-    use super::{Crossing, Gpu, Part, PartMut, Raw, SolveError};
+    use super::{Crossing, DeviceError, Gpu, Part, PartMut, Raw, SolveError};
     use crate::kernels::cuda::{Nvidia, load_libraries};
 
     /// dfdx's device and ours share the device's context and its default stream, so copies are in order.
@@ -81,7 +81,12 @@ mod nvidia {
 
         fn tensors(&self) -> Result<Cuda, SolveError> {
             load_libraries().map_err(|e| SolveError::Device(e.to_string()))?;
-            Cuda::try_build(self.driver().ordinal(), 0).map_err(|e| SolveError::Device(format!("dfdx's device: {e}")))
+            Cuda::try_build(self.driver().ordinal(), 0).map_err(|e| {
+                SolveError::Device(match DeviceError::of_dfdx(format!("{e:?}")) {
+                    DeviceError::Failed { what, answer } => format!("{what}: {answer}"),
+                    full => full.to_string(),
+                })
+            })
         }
 
         fn write(&self, to: &mut Raw<Self>, from: Part<Self::Buffer<f32>>) {
@@ -103,8 +108,7 @@ mod nvidia {
 
 /// What dfdx says, with what helps.
 pub(super) fn said(error: impl std::fmt::Debug) -> SolveError {
-    let failed = DeviceError::Failed { what: "dfdx's device".into(), answer: format!("{error:?}") };
-    SolveError::Device(failed.to_string())
+    SolveError::Device(DeviceError::of_dfdx(format!("{error:?}")).to_string())
 }
 
 /// A part of a buffer as a tensor.

@@ -1,7 +1,8 @@
 // CUDA's driver on a CPU, with the emulated kernels in it: what the program calls of libcuda, so that the code around the driver runs
 // where there is none. The environment says what is wrong with it: FAKE_CUDA_VERSION, _INIT (the answer of cuInit), _DEVICES,
-// _CAPABILITY (75 is 7.5), _MEMORY (MiB), _LOST_AFTER (launches), _POOLS (1: the device has a memory pool). With _SAY,
-// the release threshold of the pool is written to stderr.
+// _CAPABILITY (75 is 7.5), _MEMORY (MiB), _LOST_AFTER (launches), _POOLS (1: the device has a memory pool), _FULL
+// (bytes: the memory pool finds no memory while blocks from outside it hold more). With _SAY, the release threshold of
+// the pool and each lack of memory in it are written to stderr.
 #include <dlfcn.h>
 #include <algorithm>
 #include <cstdio>
@@ -29,7 +30,8 @@ long launches = 0;
 bool lost = false;
 int context, event, module_, stream, pool;
 // Bytes that the memory pool keeps, and how many it may keep when the host waits.
-size_t pooled = 0;
+// Of the bytes in use, how many are from the pool.
+size_t pooled = 0, drawn = 0;
 uint64_t threshold = 0;
 
 int answer(int code = SUCCESS) { return lost ? LAUNCH_FAILED : code; }
@@ -124,6 +126,12 @@ int cuMemAllocAsync(uint64_t *place, size_t bytes, void *) {
     if (lost) return answer();
     if (bytes == 0) return INVALID_VALUE;
     if (used + bytes > all_memory()) return OUT_OF_MEMORY;
+    const long full = setting("FAKE_CUDA_FULL", -1);
+    if (full >= 0 && used - drawn > size_t(full)) {
+        if (setting("FAKE_CUDA_SAY", 0)) fprintf(stderr, "no memory in the pool\n");
+        return OUT_OF_MEMORY;
+    }
+    drawn += bytes;
     pooled -= std::min(pooled, bytes);
     pooled = std::min(pooled, all_memory() - used - bytes);
     return allocate(place, bytes);
@@ -140,7 +148,7 @@ int cuMemFreeAsync(uint64_t place, void *) {
     auto block = blocks.find(place);
     const size_t bytes = block == blocks.end() ? 0 : block->second;
     const int freed = cuMemFree_v2(place);
-    if (freed == SUCCESS) pooled += bytes;
+    if (freed == SUCCESS) pooled += bytes, drawn -= bytes;
     return freed;
 }
 int cuDeviceGetMemPool(void **place, int) {

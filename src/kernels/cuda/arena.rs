@@ -1,7 +1,7 @@
 //! Memory of a device: blocks are kept for the next use of their size, and counted.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError, Weak};
 
 use super::driver::{DeviceError, Driver};
 
@@ -31,9 +31,58 @@ struct State {
     held: Held,
 }
 
+/// An arena on a device of any type.
+trait AnyArena: Send + Sync {
+    /// Gives all kept blocks back to the driver. Returns their bytes, which are 0 while a block is being allocated.
+    fn give_back_kept(&self) -> usize;
+
+    fn held(&self) -> Held;
+}
+
+/// All arenas of this process.
+static ARENAS: Mutex<Vec<Weak<dyn AnyArena>>> = Mutex::new(vec![]);
+
+fn arenas() -> Vec<Arc<dyn AnyArena>> {
+    let mut arenas = ARENAS.lock().unwrap_or_else(PoisonError::into_inner);
+    arenas.retain(|arena| arena.strong_count() > 0);
+    arenas.iter().filter_map(Weak::upgrade).collect()
+}
+
+/// Lets the arenas of all devices give their kept blocks back to their drivers, for a library that found no memory.
+/// Returns the bytes.
+pub fn give_back_all() -> usize {
+    arenas().iter().map(|arena| arena.give_back_kept()).sum()
+}
+
+/// Bytes of all arenas in blocks that are in use.
+pub(super) fn all_live() -> usize {
+    arenas().iter().map(|arena| arena.held().live).sum()
+}
+
+impl<L: Driver> AnyArena for Arena<L> {
+    fn give_back_kept(&self) -> usize {
+        // The arena itself may be allocating, in this thread or in another one.
+        let mut state = match self.state.try_lock() {
+            Ok(state) => state,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return 0,
+        };
+        let kept = state.held.kept;
+        self.give_back(&mut state);
+        kept
+    }
+
+    fn held(&self) -> Held {
+        self.state().held
+    }
+}
+
 impl<L: Driver> Arena<L> {
-    pub fn new(driver: L) -> Self {
-        Self { driver, state: Mutex::default() }
+    pub fn new(driver: L) -> Arc<Self> {
+        let arena = Arc::new(Self { driver, state: Mutex::default() });
+        let entry: Weak<dyn AnyArena> = Arc::downgrade(&(arena.clone() as Arc<dyn AnyArena>));
+        ARENAS.lock().unwrap_or_else(PoisonError::into_inner).push(entry);
+        arena
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

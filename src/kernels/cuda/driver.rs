@@ -2,6 +2,8 @@
 
 use std::ffi::c_void;
 
+use super::arena::all_live;
+
 /// Why a device cannot go on. Every message says what helps.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum DeviceError {
@@ -39,7 +41,7 @@ pub enum DeviceError {
     },
     /// A block of memory that does not fit.
     #[error(
-        "the device has no {asked} bytes left (in use: {live}, kept: {kept}, free on the device: {free}); take a smaller batch, or a gradient method that keeps less"
+        "the device has no {asked} bytes left for a buffer of the network (in use: {live}, kept: {kept}, free on the device: {free}); take a smaller batch, or a gradient method that keeps less"
     )]
     OutOfMemory {
         /// Bytes asked for.
@@ -50,6 +52,16 @@ pub enum DeviceError {
         kept: usize,
         /// Bytes that the driver calls free.
         free: usize,
+    },
+    /// A tensor of dfdx that does not fit, with all kept blocks given back.
+    #[error(
+        "the device has no memory left for a tensor of dfdx, which holds parameters, loss and optimiser ({answer}; in use by the network's buffers: {live} bytes); take a smaller batch, or a gradient method that keeps less"
+    )]
+    NoTensor {
+        /// What dfdx's device answered.
+        answer: String,
+        /// Bytes in use by buffers, which are not dfdx's.
+        live: usize,
     },
     /// More numbers than a kernel can count.
     #[error("{what} of {count} numbers; a kernel takes at most 2147483647: take a smaller batch")]
@@ -69,6 +81,16 @@ pub enum DeviceError {
         /// What the driver answered.
         answer: String,
     },
+}
+
+impl DeviceError {
+    /// What failed on the device of dfdx, from the text of its error.
+    pub fn of_dfdx(answer: String) -> Self {
+        if ["OUT_OF_MEMORY", "ALLOC_FAILED"].iter().any(|full| answer.contains(full)) {
+            return Self::NoTensor { answer, live: all_live() };
+        }
+        Self::Failed { what: "dfdx's device".into(), answer }
+    }
 }
 
 /// A GPU behind its driver. All calls but the safe ones act in the order in which they are made.

@@ -75,7 +75,7 @@ impl<L: Driver> Gpu<L> {
 
     fn with(driver: L, cudnn: impl FnOnce(&L) -> Result<Option<Cudnn>, DeviceError>) -> Result<Self, DeviceError> {
         let cudnn = cudnn(&driver)?;
-        let arena = Arc::new(Arena::new(driver));
+        let arena = Arena::new(driver);
         let flags = arena.block(8)?;
         // SAFETY: the block is ours.
         unsafe { arena.driver.zero(flags.address, 8)? };
@@ -97,6 +97,11 @@ impl<L: Driver> Gpu<L> {
     /// there were.
     pub fn cudnn_takes(&self) -> (usize, usize) {
         self.cudnn().map_or((0, 0), Cudnn::takes)
+    }
+
+    /// The algorithms of cuDNN for the sweeps of convolutions so far, in words.
+    pub fn cudnn_algorithms(&self) -> Vec<String> {
+        self.cudnn().map_or(vec![], Cudnn::algorithms)
     }
 
     /// The driver.

@@ -6,6 +6,7 @@
 use std::ffi::{CStr, CString, c_int, c_void};
 use std::sync::OnceLock;
 
+use super::arena::give_back_all;
 use super::driver::DeviceError;
 use super::loader;
 
@@ -133,16 +134,22 @@ fn is_lost_to_cublas(answer: c_int) -> bool {
 
 quiet! { quieten_cublas, cublas, is_lost_to_cublas: cublasDestroy_v2 }
 
-/// Replaces requests for zero bytes by requests for one byte. dfdx allocates zero bytes for its workspace, which the
-/// driver refuses on a device without memory pools.
-macro_rules! at_least_one_byte {
+/// What the driver answers if there is not enough memory.
+const OUT_OF_MEMORY: c_int = 2;
+
+/// Changes allocations in two ways. A request for zero bytes becomes one for one byte: dfdx allocates zero bytes for
+/// its workspace, which the driver refuses on a device without memory pools. If there is not enough memory, our arenas
+/// give their kept blocks back and the driver is called again, once.
+macro_rules! allocate {
     ($fill:ident, $places:ident: $($name:ident)*) => {
         fn $fill() {
             $({
                 static mut REAL: Unknown = missing;
                 unsafe extern "C" fn allocate(place: usize, bytes: usize, stream: usize) -> c_int {
                     // SAFETY: each takes the address of the result, a size, and at most a stream.
-                    unsafe { std::mem::transmute::<Unknown, OfThree>(REAL)(place, bytes.max(1), stream) }
+                    let call = || unsafe { std::mem::transmute::<Unknown, OfThree>(REAL)(place, bytes.max(1), stream) };
+                    let answer = call();
+                    if answer == OUT_OF_MEMORY && give_back_all() > 0 { call() } else { answer }
                 }
                 // SAFETY: nobody reads the places before they have been filled, once, which this is a part of.
                 unsafe {
@@ -154,7 +161,7 @@ macro_rules! at_least_one_byte {
     };
 }
 
-at_least_one_byte! { allocate_at_least_one_byte, driver: cuMemAllocAsync cuMemAlloc_v2 }
+allocate! { change_allocations, driver: cuMemAllocAsync cuMemAlloc_v2 }
 
 /// Opens the first of these libraries, and fills its places.
 fn load(names: &[&CStr], fill: fn(*mut c_void)) -> Result<(), String> {
@@ -167,7 +174,7 @@ pub(super) fn load_driver() -> Result<(), DeviceError> {
     let loaded = LOADED.get_or_init(|| {
         load(&[c"libcuda.so.1"], fill_driver)?;
         quieten_driver();
-        allocate_at_least_one_byte();
+        change_allocations();
         Ok(())
     });
     loaded.clone().map_err(DeviceError::NoDriver)

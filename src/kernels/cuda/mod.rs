@@ -21,7 +21,7 @@ mod norm;
 mod nvidia;
 mod pool;
 
-pub use arena::Held;
+pub use arena::{Held, give_back_all};
 pub use buffer::Buffer;
 pub use convolver::Convolver;
 pub use cudnn::{Freedom, LIBRARIES};

@@ -26,7 +26,8 @@ pub const LIBRARIES: &[&CStr] = &[c"libcudnn.so.9", c"libcudnn.so.8"];
 /// What cuDNN may do to be fast.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Freedom {
-    /// Fused multiply-adds of the numbers as they are, sums in one order: bits repeat.
+    /// Fused multiply-adds of the numbers as they are, sums in one order: bits repeat. Algorithms that are less
+    /// accurate than sums are not used: those based on FFTs, and Winograd's for kernels larger than 3 x 3.
     Exact,
     /// As [`Freedom::Exact`], but operands in `f32` may be rounded to TF32: ten bits behind the leading one.
     Tf32,
@@ -93,6 +94,16 @@ impl Cudnn {
     pub fn takes(&self) -> (usize, usize) {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         (state.plans.values().filter(|plan| plan.algorithm.is_some()).count(), state.plans.len())
+    }
+
+    /// Every job so far, and the number of its algorithm in cuDNN's header, in words.
+    pub fn algorithms(&self) -> Vec<String> {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let said = |(job, plan): (&Job, &Plan)| match plan.algorithm {
+            Some((algorithm, bytes)) => format!("{job:?}: algorithm {algorithm}, {bytes} bytes of workspace"),
+            None => format!("{job:?}: own kernels"),
+        };
+        state.plans.iter().map(said).collect()
     }
 
     /// `c = first * second + beta c` of a sweep; false where cuDNN has no algorithm for it. `bias` is added to an output.
