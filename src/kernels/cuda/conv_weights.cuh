@@ -145,6 +145,8 @@ template <class T> __device__ inline void add_parts(const AddPartsArguments<T> &
     const long long i = thread_number();
     if (i >= a.count) return;
     double sum = 0;
+    // Loads overlap; the order of the sum stays.
+#pragma unroll 16
     for (int part = 0; part < a.number; part++) sum += double(a.parts[part * a.count + i]);
     a.sum[i] += T(sum);
 }

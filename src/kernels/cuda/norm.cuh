@@ -25,20 +25,56 @@ template <class T> struct NormArguments {
     int relu;
 };
 
-// Calls f(place) for this thread's places in a channel of the images of its block.
-template <class T, class F> __device__ inline void over_channel(const NormArguments<T> &a, F f) {
+// WIDTH numbers that are loaded together.
+template <class T, int WIDTH> struct alignas(WIDTH * sizeof(T) < 16 ? WIDTH * sizeof(T) : 16) Run {
+    T v[WIDTH];
+};
+
+// Loads this thread's runs in a channel of the images of its block, LOADS at a time so that the loads overlap, and calls
+// use(run) for each in a fixed order. load(place) returns a run.
+template <int WIDTH, class T, class L, class U>
+__device__ inline void over_runs(const NormArguments<T> &a, L load, U use) {
+    constexpr int LOADS = 4;
     const int channel = blockIdx.x, first = blockIdx.y * a.images_a_part;
-    const int end = min(first + a.images_a_part, a.images);
-    int image = first + int(threadIdx.x) / a.pixels, pixel = int(threadIdx.x) % a.pixels;
-    const int images = THREADS / a.pixels, rest = THREADS % a.pixels;
+    const int end = min(first + a.images_a_part, a.images), plane = a.pixels / WIDTH;
+    int image = first + int(threadIdx.x) / plane, run = int(threadIdx.x) % plane;
+    const int images = THREADS / plane, rest = THREADS % plane;
     while (image < end) {
-        f(((long long)image * a.channels + channel) * a.pixels + pixel);
-        image += images;
-        pixel += rest;
-        if (pixel >= a.pixels) {
-            pixel -= a.pixels;
-            image++;
+        decltype(load(0)) loaded[LOADS];
+        int count = 0;
+#pragma unroll
+        for (int k = 0; k < LOADS; k++) {
+            if (image >= end) continue;
+            loaded[k] = load(((long long)image * a.channels + channel) * a.pixels + WIDTH * run);
+            count++;
+            image += images;
+            run += rest;
+            if (run >= plane) {
+                run -= plane;
+                image++;
+            }
         }
+#pragma unroll
+        for (int k = 0; k < LOADS; k++)
+            if (k < count) use(loaded[k]);
+    }
+}
+
+// Calls use(x) for this thread's numbers in a channel of the images of its block.
+template <class T, int WIDTH, class U> __device__ inline void over_numbers(const NormArguments<T> &a, U use) {
+    over_runs<WIDTH>(
+        a, [&](long long i) { return *(const Run<T, WIDTH> *)(a.x + i); },
+        [&](const Run<T, WIDTH> &x) {
+            for (int i = 0; i < WIDTH; i++) use(x.v[i]);
+        });
+}
+
+// As over_numbers, four numbers to a load where they lie in one channel.
+template <class T, class U> __device__ inline void over_channel(const NormArguments<T> &a, U use) {
+    if (a.pixels % 4 == 0) {
+        over_numbers<T, 4>(a, use);
+    } else {
+        over_numbers<T, 1>(a, use);
     }
 }
 
@@ -54,9 +90,9 @@ template <class T> __device__ inline double count_of_part(const NormArguments<T>
 // The mean of a group and its sum of squared distances from it.
 template <class T> __device__ inline void moments_of_parts(const NormArguments<T> &a) {
     double sum = 0, squares = 0;
-    over_channel(a, [&](long long i) { sum += double(a.x[i]); });
+    over_channel(a, [&](T x) { sum += double(x); });
     const double mean = block_sum(sum) / count_of_part(a, blockIdx.y);
-    over_channel(a, [&](long long i) { squares += (double(a.x[i]) - mean) * (double(a.x[i]) - mean); });
+    over_channel(a, [&](T x) { squares += (double(x) - mean) * (double(x) - mean); });
     squares = block_sum(squares);
     if (threadIdx.x == 0) {
         part_of_block(a)[0] = mean;
@@ -64,19 +100,21 @@ template <class T> __device__ inline void moments_of_parts(const NormArguments<T
     }
 }
 
-// Mean and variance of a channel, a thread, from those of its groups (Chan, Golub & LeVeque 1979); PyTorch's update of the
+// Mean and variance of a channel, a block, from those of its groups (Chan, Golub & LeVeque 1979); PyTorch's update of the
 // running ones, with the unbiased variance.
 template <class T> __device__ inline void moments(const NormArguments<T> &a) {
-    const int c = int(thread_number());
-    if (c >= a.channels) return;
+    const int c = blockIdx.x;
     const double *parts = a.parts + 2LL * c * a.number;
     const double count = double(a.images) * a.pixels;
     double mean = 0, squares = 0;
-    for (int i = 0; i < a.number; i++) mean += parts[2 * i] * (count_of_part(a, i) / count);
-    for (int i = 0; i < a.number; i++) {
+    for (int i = threadIdx.x; i < a.number; i += THREADS) mean += parts[2 * i] * (count_of_part(a, i) / count);
+    mean = block_sum(mean);
+    for (int i = threadIdx.x; i < a.number; i += THREADS) {
         const double distance = parts[2 * i] - mean;
         squares += parts[2 * i + 1] + count_of_part(a, i) * distance * distance;
     }
+    squares = block_sum(squares);
+    if (threadIdx.x > 0) return;
     a.mean[c] = mean;
     a.variance[c] = squares / count;
     if (a.running) {
@@ -89,7 +127,7 @@ template <class T> __device__ inline void moments(const NormArguments<T> &a) {
 // The sums of a channel in a group of images.
 template <class T> __device__ inline void channel_sums(const NormArguments<T> &a) {
     double sum = 0;
-    over_channel(a, [&](long long i) { sum += double(a.x[i]); });
+    over_channel(a, [&](T x) { sum += double(x); });
     sum = block_sum(sum);
     if (threadIdx.x == 0) part_of_block(a)[0] = sum;
 }
@@ -143,17 +181,38 @@ template <class T> __device__ inline T live(const NormArguments<T> &a, T scale, 
     return !a.relu || multiply_add(scale, x, shift) > T(0) ? bar : T(0);
 }
 
-// For a group, the sums of g and of g (x - mean), with g the cotangent where ReLU lets through.
+// Numbers of x with the cotangents of y.
+template <class T, int WIDTH> struct Pairs {
+    Run<T, WIDTH> x, bar;
+};
+
+// This thread's sums of g and of g (x - mean), with g the cotangent where ReLU lets through.
+template <class T, int WIDTH>
+__device__ inline void sums_of_pairs(const NormArguments<T> &a, double &plain, double &weighted) {
+    const T scale = a.lines[4 * blockIdx.x], shift = a.lines[4 * blockIdx.x + 1];
+    const double mean = a.mean[blockIdx.x];
+    over_runs<WIDTH>(
+        a,
+        [&](long long i) {
+            return Pairs<T, WIDTH>{*(const Run<T, WIDTH> *)(a.x + i), *(const Run<T, WIDTH> *)(a.y_bar + i)};
+        },
+        [&](const Pairs<T, WIDTH> &at) {
+            for (int i = 0; i < WIDTH; i++) {
+                const double g = double(live(a, scale, shift, at.x.v[i], at.bar.v[i]));
+                plain += g;
+                weighted += g * (double(at.x.v[i]) - mean);
+            }
+        });
+}
+
+// The same sums for a group.
 template <class T> __device__ inline void norm_vjp_sums(const NormArguments<T> &a) {
-    const int c = blockIdx.x;
-    const T scale = a.lines[4 * c], shift = a.lines[4 * c + 1];
-    const double mean = a.mean[c];
     double plain = 0, weighted = 0;
-    over_channel(a, [&](long long i) {
-        const double g = double(live(a, scale, shift, a.x[i], a.y_bar[i]));
-        plain += g;
-        weighted += g * (double(a.x[i]) - mean);
-    });
+    if (a.pixels % 4 == 0) {
+        sums_of_pairs<T, 4>(a, plain, weighted);
+    } else {
+        sums_of_pairs<T, 1>(a, plain, weighted);
+    }
     plain = block_sum(plain);
     weighted = block_sum(weighted);
     if (threadIdx.x == 0) {
@@ -162,17 +221,19 @@ template <class T> __device__ inline void norm_vjp_sums(const NormArguments<T> &
     }
 }
 
-// Adds to the cotangents of weight and bias, and folds the constants of x_bar = a g + p x + q.
+// Adds to the cotangents of weight and bias of a channel, a block, and folds the constants of x_bar = a g + p x + q.
 template <class T> __device__ inline void norm_vjp_lines(const NormArguments<T> &a) {
-    const int c = int(thread_number());
-    if (c >= a.channels) return;
+    const int c = blockIdx.x;
     const double *parts = a.parts + 2LL * c * a.number;
     const double inverse = 1.0 / sqrt(a.variance[c] + a.epsilon), count = double(a.images) * a.pixels;
-    double plain = 0, scaled = 0;
-    for (int i = 0; i < a.number; i++) {
+    double plain = 0, weighted = 0;
+    for (int i = threadIdx.x; i < a.number; i += THREADS) {
         plain += parts[2 * i];
-        scaled += parts[2 * i + 1] * inverse;
+        weighted += parts[2 * i + 1];
     }
+    plain = block_sum(plain);
+    const double scaled = block_sum(weighted) * inverse;
+    if (threadIdx.x > 0) return;
     a.bias_bar[c] += T(plain);
     a.weight_bar[c] += T(scaled);
     const double scale = double(a.weight[c]) * inverse, p = -scale * scaled / count * inverse;

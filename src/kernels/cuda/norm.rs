@@ -129,7 +129,7 @@ pub(super) fn moments<R: Real, L: Driver>(
         // SAFETY: the images fit; there is room for all parts.
         unsafe {
             gpu.launch::<R, _>("moments_of_parts", images.grid(), THREADS, &arguments);
-            gpu.launch_for::<R, _>("moments", channels, &arguments);
+            gpu.launch::<R, _>("moments", [channels, 1, 1], THREADS, &arguments);
         }
     }
     GpuMoments { both }
@@ -219,7 +219,7 @@ impl<R: Real, L: Driver> GpuNorm<'_, R, L> {
             // SAFETY: images and parameters fit; there is room for all parts.
             unsafe {
                 gpu.launch::<R, _>("norm_vjp_sums", images.grid(), THREADS, &arguments);
-                gpu.launch_for::<R, _>("norm_vjp_lines", channels, &arguments);
+                gpu.launch::<R, _>("norm_vjp_lines", [channels, 1, 1], THREADS, &arguments);
                 gpu.launch_for::<R, _>("norm_vjp", images.over_images(), &arguments);
             }
         }
