@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex};
 use crate::gradient::{Ledger, Method};
 use crate::kernels::Cpu;
 use crate::net::{NetSpec, Network, Part, SegmentSpec, Solve, Steps};
-use crate::ode::{Real, Vector, relative_distance, solver};
+use crate::ode::{Real, SolveError, Vector, relative_distance, solver};
 use crate::random::{Stream, normal, stream};
-use crate::train::{Crossing, DeviceLearner};
+use crate::train::{Crossing, DeviceLearner, StepError};
 
 use super::Comparison;
 
@@ -52,7 +52,10 @@ fn solve() -> Result<Solve, String> {
 fn train<D: Crossing>(device: &D) -> Result<Trained, String> {
     let (net, solve, (images, labels)) = (Arc::new(net()), solve()?, batch());
     let theta = net.initial::<f32>(20);
-    let said = |error: crate::train::StepError| error.to_string();
+    let said = |error: StepError| match error {
+        StepError::Forward(source @ SolveError::Device(_)) => source.to_string(),
+        error => error.to_string(),
+    };
     let mut learner = DeviceLearner::new(net, device.clone(), &theta, MOMENTUM, DECAY).map_err(said)?;
     let (mut losses, mut gradients) = (vec![], vec![]);
     for _ in 0..STEPS {

@@ -146,7 +146,7 @@ impl<D: Crossing> DeviceLearner<D> {
             row[usize::from(label)] = 1.0;
         }
         let targets = self.tensors.try_tensor_from_vec(targets, shape).map_err(said)?;
-        let swept = cross_entropy_with_logits_loss(logits.put_tape(tape), targets).try_backward();
+        let swept = mean_cross_entropy::<D, _>(logits.put_tape(tape), targets).and_then(|loss| loss.try_backward());
 
         let logits = device.download(&output);
         let loss = cross_entropy(&logits, labels);
@@ -253,6 +253,17 @@ impl<D: Crossing> DeviceLearner<D> {
     pub fn reversal_errors(&self, images: Vec<f32>, solve: Solve) -> Result<Vec<f64>, SolveError> {
         self.network.reversal_errors(&self.device().upload(images), &self.theta, solve)
     }
+}
+
+/// dfdx's `cross_entropy_with_logits_loss`, which panics if the device fails.
+#[expect(clippy::type_complexity, reason = "the types of dfdx")]
+fn mean_cross_entropy<D: Crossing, T: Tape<f32, D::Tensors>>(
+    logits: Tensor<(usize, usize), f32, D::Tensors, T>,
+    targets: Tensor<(usize, usize), f32, D::Tensors>,
+) -> Result<Tensor<(), f32, D::Tensors, T>, <D::Tensors as HasErr>::Err> {
+    let classes = logits.shape().1;
+    let products = logits.try_log_softmax::<Axis<1>>()?.try_mul(targets)?;
+    products.try_mean()?.try_negate()?.try_div((1.0 / classes as f64) as f32)
 }
 
 /// The mean cross-entropy, in double precision and in order: a device's own sum may take its terms in any order.
