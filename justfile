@@ -62,6 +62,7 @@ peer-models *ARGS:
     target/peer/bin/pip install --quiet torch numpy safetensors
     cargo build --release --quiet
     target/peer/bin/python benches/peer/load.py {{ARGS}}
+
 # The reverse-time training step of two networks against torchdiffeq's `odeint_adjoint`, in double and single precision
 peer-adjoint:
     test -d target/peer || python3 -m venv target/peer
@@ -71,7 +72,8 @@ peer-adjoint:
         target/release/examples/peer gradient resnet4 16 euler 2 32 $real target/resnet4.$real.safetensors; \
         target/release/examples/peer gradient sqnxt 64 midpoint 2 32 $real target/sqnxt.$real.safetensors; \
     done
-    target/peer/bin/python benches/peer/odeint_adjoint.py target/{resnet4,sqnxt}.{f64,f32}.safetensors
+    target/peer/bin/python benches/peer/odeint_adjoint.py target/resnet4.f64.safetensors target/resnet4.f32.safetensors \
+        target/sqnxt.f64.safetensors target/sqnxt.f32.safetensors
 
 # Build the feature cuda without a GPU and without CUDA installed, its lints, and the tests that need no device
 check-cuda *ARGS:
