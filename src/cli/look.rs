@@ -1,14 +1,17 @@
 //! `anode list` and `anode plan`.
 
+use std::collections::HashMap;
+
+use rayon::prelude::*;
 use serde_json::json;
 
 use crate::data::data_folder;
-use crate::definition::Profile;
-use crate::plan::plan;
-use crate::runner::is_recorded;
+use crate::definition::{Loaded, Profile};
+use crate::plan::{Run, plan};
 use crate::study::STUDIES;
 
 use super::arguments::Common;
+use super::done::{Done, State};
 use super::error::CliError;
 use super::job::PlanArguments;
 use super::output::{print, print_json, print_table, warn};
@@ -21,15 +24,17 @@ use super::{select, slurm};
 pub fn list(common: &Common) -> Result<(), CliError> {
     let loaded = select::all(common)?;
     let data = data_folder(common.data.as_deref());
+    let done = Done::new(common);
+    let count = |one: &Loaded, profile: Profile| {
+        let (runs, skipped) = plan(std::slice::from_ref(one), profile, "cpu", data.as_deref(), STUDIES);
+        let archived = done.archived(&one.definition.id, profile);
+        let recorded = runs.iter().filter(|run| archived.state(run) != State::ToDo).count();
+        (profile.name(), recorded, runs.len(), skipped.len())
+    };
+    let counted: Vec<Vec<_>> =
+        loaded.par_iter().map(|one| Profile::ALL.iter().map(|profile| count(one, *profile)).collect()).collect();
     let (mut rows, mut values) = (vec![], vec![]);
-    for one in &loaded {
-        let definition = &one.definition;
-        let mut counts = vec![];
-        for profile in Profile::ALL {
-            let (runs, skipped) = plan(std::slice::from_ref(one), profile, "cpu", data.as_deref(), STUDIES);
-            let done = runs.iter().filter(|run| is_recorded(run, &common.results)).count();
-            counts.push((profile.name(), done, runs.len(), skipped.len()));
-        }
+    for (Loaded { definition, .. }, counts) in loaded.iter().zip(counted) {
         let shown = |(_, done, all, skipped): &(&str, usize, usize, usize)| match (all, skipped) {
             (0, 0) => "-".to_owned(),
             (all, 0) => format!("{done}/{all}"),
@@ -51,7 +56,10 @@ pub fn list(common: &Common) -> Result<(), CliError> {
         print_json(&values);
     } else {
         print_table(&["experiment", "quick", "standard", "paper", "claim"], &rows);
-        print("\nrecorded/planned runs per profile; the letter says how the claim is known (see the report)");
+        print(
+            "\nrecorded/planned runs per profile, archived records included; the letter says how the claim is known (see \
+             the report)",
+        );
     }
     Ok(())
 }
@@ -78,22 +86,25 @@ pub fn show_plan(common: &Common, arguments: &PlanArguments) -> Result<(), CliEr
     if let Some(shard) = arguments.shard {
         runs = shard.of(runs);
     }
-    let state = |done: bool| if done { "done" } else { "to do" };
+    let done = Done::new(common);
+    let mut archives = HashMap::new();
+    let mut state = |run: &Run| {
+        let archived = archives.entry(run.experiment.clone());
+        archived.or_insert_with(|| done.archived(&run.experiment, run.profile)).state(run)
+    };
     if common.json {
-        let value = |run: &crate::plan::Run| {
+        let mut value = |run: &Run| {
+            let state = state(run);
             json!({
                 "run": run.id, "experiment": run.experiment, "seed": run.seed, "settings": run.settings,
-                "folder": run.folder(&common.results), "done": is_recorded(run, &common.results),
+                "folder": run.folder(&common.results), "done": state != State::ToDo, "state": state.word(),
             })
         };
-        print_json(&runs.iter().map(value).collect::<Vec<_>>());
+        print_json(&runs.iter().map(&mut value).collect::<Vec<_>>());
         return Ok(());
     }
-    let row = |run: &crate::plan::Run| {
-        let state = state(is_recorded(run, &common.results)).to_owned();
-        vec![run.id.clone(), state, run.experiment.clone(), run.label.clone()]
-    };
-    print_table(&["run", "state", "experiment", "settings"], &runs.iter().map(row).collect::<Vec<_>>());
+    let mut row = |run: &Run| vec![run.id.clone(), state(run).word().into(), run.experiment.clone(), run.label.clone()];
+    print_table(&["run", "state", "experiment", "settings"], &runs.iter().map(&mut row).collect::<Vec<_>>());
     for skip in skipped {
         print(&format!("not run: {} {}: {}", skip.experiment, skip.label, skip.why));
     }

@@ -4,6 +4,7 @@ mod arguments;
 mod data;
 mod describe;
 mod doctor;
+mod done;
 mod error;
 mod evaluate;
 mod handover;

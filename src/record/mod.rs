@@ -20,7 +20,7 @@ mod write;
 
 pub use adopt::adopt;
 pub use agreement::{Agreement, Compared, TOLERATED_STEPS, tolerance};
-pub use archive::{read_archive, to_archive};
+pub use archive::{read_archive, read_archived_headers, to_archive};
 pub use environment::{environment, same_instructions};
 pub use handover::{
     HandedOver, HandoverError, INFLIGHT, MOST_INFLIGHT, hand_over, inflight, remove_inflight, run_folders,

@@ -13,6 +13,7 @@ mod gradient_error;
 mod images;
 mod kept;
 mod kernel_evolution;
+mod known_digests;
 mod memory;
 mod network;
 mod network_cost;

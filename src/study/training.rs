@@ -18,7 +18,7 @@ use crate::record::{Outcome, RecordError, STEPS, StepLog, TIMES, number, row};
 use crate::train::{self, CheckpointError, Crossing, Rate, Recipe, StepError, TrainError, Trainer};
 
 use super::epoch_end::EpochEnd;
-use super::images::{first_present, load};
+use super::images::{first_present, identity, load};
 use super::kept::keep;
 use super::network::{Chosen, network};
 use super::parts::typed;
@@ -58,8 +58,8 @@ impl Study for Training {
 
     fn inputs(&self, place: &Place, settings: &Map<String, Value>) -> Result<Map<String, Value>, StudyError> {
         let settings: TrainingSettings = typed(settings)?;
-        let data = load(place, &settings)?;
-        Ok(Map::from_iter([(data.name.clone(), Value::String(data.digest.clone()))]))
+        let data = identity(place, &settings)?;
+        Ok(Map::from_iter([(data.name, Value::String(data.digest))]))
     }
 
     fn settle(&self, place: &Place, settings: Map<String, Value>) -> Result<Map<String, Value>, StudyError> {
