@@ -78,3 +78,87 @@ fn images_are_read_once_for_all_plans_and_checked_before_a_run() {
     place.write(".cache", "no folder");
     assert_ne!(id(&place), first);
 }
+
+#[test]
+fn experiments_and_runs_are_selected_the_same_way_everywhere() {
+    let place = Workplace::new();
+    let mut one = reversal("anode-one");
+    one["seeds"] = json!([0, 1]);
+    one["fixed"]["problem"] = json!({ "kind": "scalar-relu", "c": 10.0 });
+    place.define(&one).define(&reversal("anode-two")).define(&reversal("v2-three"));
+    let count =
+        |arguments: &[&str]| json_of(&place, &[arguments, &["--json"]].concat()).as_array().expect("runs").len();
+    assert_eq!(count(&["plan"]), 4);
+    assert_eq!(count(&["plan", "anode-*"]), 3);
+    assert_eq!(count(&["plan", "v2-three", "anode-one"]), 3);
+    assert_eq!(count(&["plan", "anode-*", "--only", "*two"]), 1);
+    assert_eq!(count(&["plan", "anode-one", "--where", "seed=1.0"]), 1, "numbers agree by value");
+    assert_eq!(count(&["plan", "anode-one", "--where", "problem.c=1e1"]), 2, "a part of a setting");
+    let ran = json_of(&place, &["reproduce", "anode-*", "--where", "seed=0", "--json"]);
+    assert_eq!(ran["finished"], 2);
+    place.expect(0, &["run", "*"]);
+    place.expect(0, &["reproduce"]);
+    assert!(place.expect(0, &["figures", "anode-*"]).contains("4 charts written"));
+    assert!(place.expect(0, &["repeat", "anode-o*", "--where", "seed=1"]).contains("identical to the last bit"));
+    let text = place.expect(0, &["clean", "anode-*", "--where", "seed=1", "--yes"]);
+    assert!(
+        text.lines().filter(|line| line.starts_with("removed")).count() == 1 && text.contains("anode-one"),
+        "{text}"
+    );
+    for (arguments, told) in [
+        (&["plan", "anode-oen"][..], "did you mean `anode-one`?"),
+        (&["run", "anode-oen"], "did you mean `anode-one`?"),
+        (&["reproduce", "anode-x*"], "no experiment matches `anode-x*`; there are anode-one"),
+        (&["clean", "anode-oen", "--yes"], "did you mean `anode-one`?"),
+        (&["figures", "anode-oen"], "did you mean `anode-one`?"),
+        (&["repeat", "anode-oen"], "did you mean `anode-one`?"),
+        (&["plan", "--where", "sover=rk4"], "did you mean `solver`?"),
+        (&["plan", "--where", "solver=rk5"], "did you mean `rk4`?"),
+        (&["describe", "resnet40"], "did you mean `resnet4`?"),
+        (&["describe", "resnet4", "--solver", "rk44"], "did you mean `rk4`?"),
+        (&["schedule", "anod"], "did you mean `anode`?"),
+    ] {
+        let text = place.expect(2, arguments);
+        assert!(text.contains(told), "{arguments:?}: {text}");
+    }
+}
+
+#[test]
+fn misspelt_names_in_a_definition_are_recognised() {
+    let place = Workplace::new();
+    let mut wrong = reversal("wrong");
+    wrong["fixed"]["solver"] = json!("rk44");
+    let text = place.define(&wrong).expect(1, &["check"]);
+    assert!(text.contains("did you mean `rk4`?"), "{text}");
+    let mut wrong = reversal("wrong");
+    wrong["expectations"] = wrong["expectation"].clone();
+    let text = place.define(&wrong).expect(1, &["check"]);
+    assert!(text.contains("did you mean `expectation`?"), "{text}");
+    let mut wrong = reversal("wrong");
+    wrong["study"] = json!("reversability");
+    let text = place.define(&wrong).expect(1, &["check"]);
+    assert!(text.contains("did you mean `reversibility`?"), "{text}");
+}
+
+#[test]
+fn missing_data_and_a_missing_project_are_reported_once() {
+    let place = Workplace::new();
+    let mut grid = training("grid");
+    grid["fixed"]["data"] = json!("cifar10");
+    grid["fixed"].as_object_mut().expect("settings").remove("method");
+    grid["grid"] = json!([{ "method": ["full", "anode", "reverse-time"] }]);
+    let mut other = grid.clone();
+    other["id"] = json!("other");
+    place.define(&grid).define(&other);
+    for arguments in [&["run", "grid", "other"][..], &["reproduce"]] {
+        let text = place.expect(1, arguments);
+        assert_eq!(text.matches("was not found").count(), 1, "{text}");
+        assert!(text.contains("not run: grid (3 settings), other (3 settings): "), "{text}");
+        assert!(text.contains("nothing is recorded of them") && !text.contains("they are recorded"), "{text}");
+    }
+    assert_eq!(place.expect(0, &["plan"]).matches("was not found").count(), 1);
+    let text = place.expect(2, &["list", "--experiments", "nowhere"]);
+    for part in ["looked in /", "nowhere", "--experiments DIR", "anode init DIR"] {
+        assert!(text.contains(part), "`{part}` in {text}");
+    }
+}

@@ -70,21 +70,24 @@ pub fn list(common: &Common) -> Result<(), CliError> {
 /// See [`CliError`].
 pub fn show_plan(common: &Common, arguments: &PlanArguments) -> Result<(), CliError> {
     let selection = &arguments.selection;
-    let loaded = select::matching(common, selection.only.as_deref())?;
+    let loaded = select::chosen(common, &selection.ids, selection.only.as_deref())?;
     let data = data_folder(common.data.as_deref());
     let (mut runs, skipped) = plan(&loaded, selection.profile.into(), "cpu", data.as_deref(), STUDIES);
     if arguments.slurm {
         if common.json {
             return Err(CliError::Usage("--slurm writes a shell script; leave out --json".into()));
         }
-        for skip in &skipped {
-            warn(&format!("not in the job: {} {}: {}", skip.experiment, skip.label, skip.why));
+        for (runs, why) in select::missing(&skipped) {
+            warn(&format!("not in the job: {runs}: {why}"));
         }
         print(slurm::script(common, arguments, &runs)?.trim_end());
         return Ok(());
     }
     if let Some(shard) = arguments.shard {
         runs = shard.of(runs);
+    }
+    for condition in &arguments.only_where {
+        runs = select::only_where(runs, condition, |run| (&run.settings, run.seed))?;
     }
     let done = Done::new(common);
     let mut archives = HashMap::new();
@@ -105,8 +108,8 @@ pub fn show_plan(common: &Common, arguments: &PlanArguments) -> Result<(), CliEr
     }
     let mut row = |run: &Run| vec![run.id.clone(), state(run).word().into(), run.experiment.clone(), run.label.clone()];
     print_table(&["run", "state", "experiment", "settings"], &runs.iter().map(&mut row).collect::<Vec<_>>());
-    for skip in skipped {
-        print(&format!("not run: {} {}: {}", skip.experiment, skip.label, skip.why));
+    for (runs, why) in select::missing(&skipped) {
+        print(&format!("not run: {runs}: {why}"));
     }
     Ok(())
 }

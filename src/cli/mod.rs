@@ -77,17 +77,17 @@ fn dispatch(cli: &Cli) -> Result<(), CliError> {
         Verb::Handover { ids } => handover::handover(common, ids),
         Verb::Run { ids, how } => run::run(common, ids, how),
         Verb::Repeat(arguments) => repeat::repeat(common, arguments),
-        Verb::Reproduce { only, how } => run::reproduce(common, only.as_deref(), how),
+        Verb::Reproduce { ids, only, how } => run::reproduce(common, ids, only.as_deref(), how),
         Verb::Schedule(arguments) => schedule::schedule(common, arguments),
         Verb::Evaluate(arguments) => evaluate::evaluate(common, arguments),
         Verb::Data { verb } => data::data(common, verb),
         Verb::Describe(arguments) => describe::describe(common, arguments),
         Verb::Doctor => doctor::doctor(common),
         Verb::MeasureMemory => measure::measure_memory(),
-        Verb::Figures { profile, only } => keep::figures(common, *profile, only.as_deref()),
+        Verb::Figures { ids, profile, only } => keep::figures(common, *profile, ids, only.as_deref()),
         Verb::Report { selection, verify } => keep::report(common, selection, *verify),
         Verb::Check { write_schema } => keep::check(common, *write_schema),
-        Verb::Clean { selection, kept, yes } => keep::clean(common, selection, *kept, *yes),
+        Verb::Clean { selection, only_where, kept, yes } => keep::clean(common, selection, only_where, *kept, *yes),
         Verb::Completions { shell } => {
             let mut text = vec![];
             clap_complete::generate(*shell, &mut Cli::command(), "anode", &mut text);
