@@ -80,6 +80,162 @@ fn images_are_read_once_for_all_plans_and_checked_before_a_run() {
 }
 
 #[test]
+fn every_template_is_a_sound_experiment_that_runs() {
+    let place = Workplace::new();
+    let studies = [
+        "reversibility",
+        "gradient-error",
+        "memory",
+        "schedules",
+        "kernel-evolution",
+        "coupled-gradient",
+        "network-cost",
+        "training",
+    ];
+    for study in studies {
+        let text = place.expect(0, &["new", &format!("own-{study}"), "--study", study]);
+        assert!(text.contains("anode check"), "{text}");
+    }
+    let text = place.expect(0, &["check"]);
+    assert!(text.contains("8 definitions are sound"), "{text}");
+    let ran = json_of(&place, &["run", "own-*", "--json"]);
+    assert_eq!((&ran["failed"], &ran["skipped"]), (&json!([]), &json!([])));
+    assert!(ran["finished"].as_u64() > Some(10), "{ran}");
+    let shown = json_of(&place, &["show", "own-*", "--json"]);
+    for experiment in shown.as_array().expect("a list") {
+        assert_eq!(experiment["profiles"][0]["verdict"], "confirmed", "{experiment}");
+        assert!(!experiment["profiles"][0]["rows"].as_array().expect("rows").is_empty());
+    }
+    // A template is a text that a person reads.
+    let path = place.path("experiments/anode/own-training.json");
+    let text = std::fs::read_to_string(path).expect("a file");
+    assert!(text.contains("\n  \"seeds\": [0],\n") && text.lines().all(|line| line.len() < 900), "{text}");
+}
+
+#[test]
+fn a_new_definition_follows_another_one() {
+    let place = Workplace::new();
+    place.expect(0, &["init", "project"]);
+    let within = ["--experiments", "project/experiments"];
+    for other in
+        ["anode-grad", "anode-scalar", "anode-train-resnet4", "v2-kernels", "v2-gradient", "v2-table-nt", "v2-params"]
+    {
+        let id = format!("like-{other}");
+        place.expect(0, &[&["new", &id, "--like", other][..], &within].concat());
+        let plan = json_of(&place, &[&["plan", &id, "--json"][..], &within].concat());
+        assert!(
+            (1..=64).contains(&plan.as_array().expect("runs").len()),
+            "{other}: {}",
+            plan.as_array().unwrap().len()
+        );
+    }
+    place.expect(0, &[&["check"][..], &within].concat());
+    for (arguments, told) in [
+        (&["new", "anode-grad", "--study", "memory"][..], "the id `anode-grad` is taken by"),
+        (&["new", "own", "--like", "anode-gard"], "did you mean `anode-grad`?"),
+        (&["new", "own", "--study", "trainin"], "nearest: `training`"),
+    ] {
+        let text = place.expect(2, &[arguments, &within].concat());
+        assert!(text.contains(told), "{text}");
+    }
+    assert!(place.expect(1, &[&["new", "Own/id", "--study", "memory"][..], &within].concat()).contains("id"));
+    place.expect(2, &["new", "own"]);
+}
+
+#[test]
+fn the_embedded_definitions_are_those_of_the_repository() {
+    let place = Workplace::new();
+    place.expect(0, &["init", "project"]);
+    let committed = common::tree(&Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments"));
+    assert_eq!(common::tree(&place.path("project/experiments")), committed);
+    assert!(place.expect(2, &["init", "project"]).contains("is not empty"));
+    assert!(place.expect(0, &["list", "--experiments", "project/experiments"]).contains("anode-grad"));
+}
+
+#[test]
+fn an_experiment_is_shown_with_and_without_records() {
+    let place = Workplace::new();
+    place.define(&reversal("own"));
+    let text = place.expect(0, &["show", "own"]);
+    for part in ["A test (own)", "A claim", "not run", "Runs of the study reversibility", "quick: 1 runs", "solver=rk4"]
+    {
+        assert!(text.contains(part), "`{part}` in {text}");
+    }
+    place.expect(0, &["run", "own"]);
+    let text = place.expect(0, &["show", "own"]);
+    for part in ["Profile quick: confirmed, 1 of 1 runs recorded", "it is there", "rho", "All 3 rows"] {
+        assert!(text.contains(part), "`{part}` in {text}");
+    }
+    assert!(place.expect(2, &["show", "owm"]).contains("did you mean `own`?"));
+}
+
+#[test]
+fn results_are_compared_by_row_and_by_bit() {
+    let place = Workplace::new();
+    let mut one = reversal("one");
+    one["seeds"] = json!([0, 1, 2]);
+    one["fixed"]["problem"] = json!({ "kind": "matrix-relu", "n": 6, "sign": -1, "normalise": "spectral" });
+    one["profiles"]["standard"] = json!({ "fixed": { "solver": "heun" } });
+    let mut two = one.clone();
+    two["id"] = json!("two");
+    two["fixed"]["solver"] = json!("midpoint");
+    place.define(&one).define(&two).expect(0, &["reproduce"]);
+    place.expect(0, &["reproduce", "--profile", "standard", "one"]);
+    // Two experiments: other solvers, the same seeds.
+    let found = json_of(&place, &["compare", "one", "two", "--json"]);
+    let comparison = &found["comparisons"][0]["comparison"];
+    assert_eq!(comparison["settings"], json!([{ "setting": "solver", "values": ["rk4", "midpoint"] }]));
+    let lines = comparison["lines"].as_array().expect("lines");
+    assert_eq!((lines.len(), &comparison["unmatched"]), (3, &json!([0, 0])), "a line for each number of steps");
+    for line in lines {
+        let (a, b) = (line["values"][0].as_f64().unwrap(), line["values"][1].as_f64().unwrap());
+        assert!((line["difference"].as_f64().unwrap() - (b - a)).abs() <= 1e-12 * b.abs());
+        assert_eq!((&line["seeds"], &line["identical"]), (&json!([3, 3]), &json!(false)));
+        assert!(line["half"].as_f64().unwrap() > 0.0 && line["row"]["steps"].is_number(), "{line}");
+    }
+    let text = place.expect(0, &["compare", "one", "two"]);
+    assert!(text.contains("solver: rk4 and midpoint") && text.contains(" ± ") && text.contains("0 of 3"), "{text}");
+    // Two profiles of one experiment.
+    let text = place.expect(0, &["compare", "quick", "standard"]);
+    assert!(text.contains("one: 3 and 3 runs") && text.contains("solver: rk4 and heun"), "{text}");
+    // A copy of the results: bit-identical, until a cell is changed.
+    place.expect(0, &["reproduce", "--results", "copy", "--figures", "copy/figures"]);
+    let text = place.expect(0, &["compare", "results", "copy"]);
+    assert!(text.contains("3 pairs of runs should be bit-identical and are"), "{text}");
+    // Two runs.
+    let plan = json_of(&place, &["plan", "--json"]);
+    let id = |i: usize| plan[i]["run"].as_str().expect("an id")[..8].to_owned();
+    let text = place.expect(0, &["compare", &id(0), &id(1)]);
+    assert!(text.contains("one and one: 1 and 1 runs"), "{text}");
+    for (a, b, told) in [
+        ("one", "quick", "one is an experiment, quick is a profile"),
+        ("onne", "two", "nearest: `one`"),
+        ("0000", "1111", "no record of a run 0000"),
+        ("quick", "paper", "no records of the same experiment"),
+    ] {
+        let text = place.expect(2, &["compare", a, b]);
+        assert!(text.contains(told), "{text}");
+    }
+}
+
+#[test]
+fn checkpoint_schedules_should_agree_in_every_bit() {
+    let place = Workplace::new();
+    let mut one = training("one");
+    one["fixed"]["epochs"] = json!(1);
+    let mut two = one.clone();
+    (two["id"], two["fixed"]["method"]) = (json!("two"), json!("revolve:1"));
+    let mut three = one.clone();
+    (three["id"], three["fixed"]["method"]) = (json!("three"), json!("reverse-time"));
+    place.define(&one).define(&two).define(&three).expect(0, &["run", "one", "two", "three"]);
+    let pair = |b: &str| json_of(&place, &["compare", "one", b, "--json"])["comparisons"][0]["comparison"].clone();
+    let same = pair("two");
+    assert_eq!((&same["expected_identical"], &same["broken"]), (&json!(1), &json!([])));
+    assert!(same["cells"].as_u64() > Some(50), "{same}");
+    assert_eq!(pair("three")["expected_identical"], 0, "an inexact gradient trains another network");
+}
+
+#[test]
 fn experiments_and_runs_are_selected_the_same_way_everywhere() {
     let place = Workplace::new();
     let mut one = reversal("anode-one");

@@ -9,8 +9,10 @@ use crate::data::KNOWN;
 use crate::definition::Profile;
 use crate::plan::Shard;
 
+use super::compare::CompareArguments;
 use super::evaluate::EvaluateArguments;
 use super::job::PlanArguments;
+use super::new::NewArguments;
 use super::repeat::RepeatArguments;
 
 use super::data::fetchable;
@@ -70,6 +72,22 @@ pub struct Common {
 pub enum Verb {
     /// List the experiments: their claim, runs per profile, state of the results
     List,
+    /// Show an experiment: its claim, what is run, the verdict and the numbers
+    Show {
+        /// Ids of experiments
+        #[arg(required = true, value_name = "ID")]
+        ids: Vec<String>,
+    },
+    /// Write the definitions of all experiments and their schema to DIR/experiments
+    Init {
+        /// The folder of the project; created if it does not exist
+        #[arg(value_name = "DIR")]
+        folder: PathBuf,
+    },
+    /// Create a small definition of an experiment to start from
+    New(NewArguments),
+    /// Compare two profiles, results folders, experiments or runs: rows side by side with their differences
+    Compare(CompareArguments),
     /// Show the runs of a profile, or write a Slurm job script for them
     Plan(PlanArguments),
     /// Run experiments, without writing the report

@@ -1,6 +1,7 @@
 //! The program: one function a command, errors with exit codes.
 
 mod arguments;
+mod compare;
 mod data;
 mod describe;
 mod doctor;
@@ -8,6 +9,7 @@ mod done;
 mod error;
 mod evaluate;
 mod handover;
+mod init;
 mod inputs;
 mod job;
 mod keep;
@@ -15,11 +17,13 @@ mod look;
 mod man;
 mod measure;
 mod merge;
+mod new;
 mod output;
 mod repeat;
 mod run;
 mod schedule;
 mod select;
+mod show;
 mod slurm;
 
 use std::process::ExitCode;
@@ -72,6 +76,10 @@ fn dispatch(cli: &Cli) -> Result<(), CliError> {
     }
     match &cli.verb {
         Verb::List => look::list(common),
+        Verb::Show { ids } => show::show(common, ids),
+        Verb::Init { folder } => init::init(common, folder),
+        Verb::New(arguments) => new::new(common, arguments),
+        Verb::Compare(arguments) => compare::compare(common, arguments),
         Verb::Plan(arguments) => look::show_plan(common, arguments),
         Verb::Merge { from } => merge::merge(common, from),
         Verb::Handover { ids } => handover::handover(common, ids),
