@@ -236,6 +236,72 @@ fn checkpoint_schedules_should_agree_in_every_bit() {
 }
 
 #[test]
+fn progress_without_a_terminal_is_a_line_at_intervals() {
+    let place = Workplace::new();
+    let mut long = training("long");
+    long["fixed"]["epochs"] = json!(8);
+    let output = place.define(&long).command(&["run", "long"]).env("ANODE_PROGRESS_SECONDS", "0.05").output();
+    let text = String::from_utf8(output.expect("it starts").stderr).expect("text");
+    let line = text.lines().rev().find(|line| line.contains("epoch")).expect("a line of progress");
+    for part in ["[0/1] long", "/96 epoch", "/8, loss ", ", accuracy ", " left (", " % of all work done"] {
+        assert!(line.contains(part), "`{part}` in {line}");
+    }
+    assert!(text.lines().last().is_some_and(|line| line.ends_with(": done")), "{text}");
+}
+
+#[cfg(unix)]
+#[test]
+fn another_process_is_watched_while_it_computes() {
+    let place = Workplace::new();
+    let mut long = training("long");
+    long["fixed"]["epochs"] = json!(400);
+    place.define(&long);
+    let text = place.expect(0, &["status"]);
+    assert!(text.contains("no process is writing"), "{text}");
+    let mut child = place.command(&["run", "long"]).stderr(std::process::Stdio::null()).spawn().expect("it starts");
+    let log = || {
+        std::fs::read_dir(place.path("results/runs/quick/long"))
+            .ok()?
+            .flatten()
+            .next()
+            .map(|e| e.path().join("steps.csv"))
+    };
+    let steps = || log().and_then(|path| std::fs::read_to_string(path).ok()).map_or(0, |text| text.lines().count());
+    let clock = std::time::Instant::now();
+    while steps() < 40 && clock.elapsed().as_secs() < 120 {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let status = json_of(&place, &["status", "--json"]);
+    assert_eq!(status["process"], format!("process {}", child.id()));
+    let run = &status["runs"][0];
+    assert_eq!((&run["state"], &run["experiment"], &run["epochs"]), (&json!("computing"), &json!("long"), &json!(400)));
+    assert!(run["progress"]["steps"].as_u64() >= Some(39) && run["seconds_left"].as_f64() > Some(0.0), "{run}");
+    assert!(place.expect(0, &["status"]).contains("computing"));
+    let drawn = place.expect(0, &["watch", "long", "--once"]);
+    for part in ["training loss, now ", "training accuracy", "test accuracy", "│", " of 400", " left"] {
+        assert!(drawn.contains(part), "`{part}` in {drawn}");
+    }
+    assert!(!drawn.contains('\u{1b}'), "{drawn}");
+    let asked = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+    assert!(asked.expect("kill is there").success());
+    child.wait().expect("it ends");
+    let text = place.expect(0, &["status"]);
+    assert!(text.contains("no process is writing") && text.contains("interrupted"), "{text}");
+    assert!(place.expect(2, &["watch", "other"]).contains("anode status"));
+}
+
+#[test]
+fn a_recorded_training_is_drawn_from_its_record_and_its_archive() {
+    let place = Workplace::new();
+    place.define(&training("own")).expect(0, &["reproduce"]);
+    let id = json_of(&place, &["plan", "--json"])[0]["run"].as_str().expect("an id").to_owned();
+    let drawn = place.expect(0, &["watch", &id[..6]]);
+    assert!(drawn.contains("epoch 4, recorded"), "{drawn}");
+    std::fs::remove_dir_all(place.path("results/runs")).expect("runs");
+    assert_eq!(place.expect(0, &["watch", &id[..6]]), drawn);
+}
+
+#[test]
 fn experiments_and_runs_are_selected_the_same_way_everywhere() {
     let place = Workplace::new();
     let mut one = reversal("anode-one");

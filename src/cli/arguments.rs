@@ -14,6 +14,7 @@ use super::evaluate::EvaluateArguments;
 use super::job::PlanArguments;
 use super::new::NewArguments;
 use super::repeat::RepeatArguments;
+use super::watch::WatchArguments;
 
 use super::data::fetchable;
 
@@ -111,6 +112,10 @@ pub enum Verb {
         #[command(flatten)]
         how: How,
     },
+    /// Show what another process on the same results folder is computing, and which runs were interrupted
+    Status,
+    /// Draw loss and accuracy of a training run in the terminal
+    Watch(WatchArguments),
     /// Take the first steps of an archived run again and compare them with its record, bit by bit
     Repeat(RepeatArguments),
     /// Bring the records of other results folders into this one

@@ -19,12 +19,15 @@ mod measure;
 mod merge;
 mod new;
 mod output;
+mod plot;
 mod repeat;
 mod run;
 mod schedule;
 mod select;
 mod show;
 mod slurm;
+mod status;
+mod watch;
 
 use std::process::ExitCode;
 
@@ -84,6 +87,8 @@ fn dispatch(cli: &Cli) -> Result<(), CliError> {
         Verb::Merge { from } => merge::merge(common, from),
         Verb::Handover { ids } => handover::handover(common, ids),
         Verb::Run { ids, how } => run::run(common, ids, how),
+        Verb::Status => status::status(common),
+        Verb::Watch(arguments) => watch::watch(common, arguments),
         Verb::Repeat(arguments) => repeat::repeat(common, arguments),
         Verb::Reproduce { ids, only, how } => run::reproduce(common, ids, only.as_deref(), how),
         Verb::Schedule(arguments) => schedule::schedule(common, arguments),

@@ -11,6 +11,7 @@ mod identity;
 mod limits;
 mod merge;
 mod numerics;
+mod ongoing;
 mod read;
 mod step_log;
 mod thin;
@@ -28,6 +29,7 @@ pub use handover::{
 pub use identity::{canonical, run_id};
 pub use merge::{Conflict, MergeError, Merged, folders, merge};
 pub use numerics::{FIRST_NUMERICS, numerics};
+pub use ongoing::{Ongoing, ongoing_steps};
 pub use read::{Loaded, csv_to_rows, read_header, read_record, read_run_thinned};
 pub use step_log::StepLog;
 pub use thin::{MOST_STEPS, thin, thin_csv};

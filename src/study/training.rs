@@ -257,7 +257,13 @@ fn go(
         (context.progress)(Progress {
             done: trainer.next_step(),
             total: trainer.total_steps(),
-            message: format!("epoch {}/{}, loss {:.3}", metrics.epoch + 1, settings.epochs, metrics.loss),
+            message: format!(
+                "epoch {}/{}, loss {:.3}, accuracy {:.3}",
+                metrics.epoch + 1,
+                settings.epochs,
+                metrics.loss,
+                metrics.accuracy
+            ),
         });
     }
     // A longer run may continue from the last state.
