@@ -302,6 +302,50 @@ fn a_recorded_training_is_drawn_from_its_record_and_its_archive() {
 }
 
 #[test]
+fn a_plan_says_what_it_takes_and_asks_before_half_a_day() {
+    let place = Workplace::new();
+    let mut long = training("long");
+    long["fixed"].as_object_mut().expect("settings").extend(
+        json!({ "net": "resnet18", "width": 64, "train_images": 4000, "epochs": 100_000 })
+            .as_object()
+            .expect("settings")
+            .clone(),
+    );
+    place.define(&long);
+    let text = place.expect(0, &["plan"]);
+    for part in ["1 runs to compute: about ", "years", "rough: multiply-adds", "GB", "the same command resumes"] {
+        assert!(text.contains(part), "`{part}` in {text}");
+    }
+    let plan = json_of(&place, &["plan", "--json"]);
+    let forecast = &plan[0]["forecast"];
+    assert_eq!(forecast["basis"], "multiply-adds");
+    assert!(forecast["seconds"].as_f64() > Some(1e6) && forecast["bytes"].as_f64() > Some(1e8), "{forecast}");
+    assert!(forecast["disk"].as_f64() > Some(1e8), "{forecast}");
+    for command in ["run", "reproduce"] {
+        let text = place.expect(2, &[command, "long"]);
+        assert!(text.contains("add --yes") && text.contains("--where"), "{text}");
+    }
+    assert!(!place.path("results/runs").exists());
+    // Runs like one that was recorded are forecast from it.
+    let mut short = training("short");
+    short["seeds"] = json!([0]);
+    place.define(&short).expect(0, &["run", "short"]);
+    short["seeds"] = json!([0, 1]);
+    short["fixed"]["epochs"] = json!(8);
+    place.define(&short);
+    let plan = json_of(&place, &["plan", "short", "--json"]);
+    assert_eq!(plan[1]["forecast"]["basis"], "alike");
+    // The same settings with another seed.
+    short["fixed"]["epochs"] = json!(4);
+    place.define(&short);
+    assert_eq!(json_of(&place, &["plan", "short", "--json"])[1]["forecast"]["basis"], "same");
+    short["fixed"]["epochs"] = json!(8);
+    place.define(&short);
+    let text = place.expect(0, &["plan", "short"]);
+    assert!(text.contains("2 runs to compute") && text.contains("measured: runs of the same size"), "{text}");
+}
+
+#[test]
 fn experiments_and_runs_are_selected_the_same_way_everywhere() {
     let place = Workplace::new();
     let mut one = reversal("anode-one");

@@ -335,6 +335,9 @@ pub struct How {
     /// Only runs with this setting, or seed=N; may be given several times
     #[arg(long = "where", value_name = "NAME=VALUE")]
     pub only_where: Vec<String>,
+    /// Start runs that take more than 12 hours without asking
+    #[arg(long)]
+    pub yes: bool,
     /// Only one of n shards of the runs, without writing the report: 2/8
     #[arg(long, value_name = "I/N")]
     pub shard: Option<Shard>,

@@ -8,9 +8,12 @@ use serde_json::json;
 use crate::data::data_folder;
 use crate::definition::{Loaded, Profile};
 use crate::plan::{Run, plan};
+use crate::runner::{Forecast, duration};
 use crate::study::STUDIES;
+use crate::study::estimate::in_words;
 
 use super::arguments::Common;
+use super::cost::{Cost, mark, print_total};
 use super::done::{Done, State};
 use super::error::CliError;
 use super::job::PlanArguments;
@@ -89,6 +92,8 @@ pub fn show_plan(common: &Common, arguments: &PlanArguments) -> Result<(), CliEr
     for condition in &arguments.only_where {
         runs = select::only_where(runs, condition, |run| (&run.settings, run.seed))?;
     }
+    let cost = Cost::new(common, &runs, rayon::current_num_threads());
+    let takes: HashMap<&str, &Forecast> = cost.to_compute.iter().map(|(run, f)| (run.as_str(), f)).collect();
     let done = Done::new(common);
     let mut archives = HashMap::new();
     let mut state = |run: &Run| {
@@ -101,15 +106,31 @@ pub fn show_plan(common: &Common, arguments: &PlanArguments) -> Result<(), CliEr
             json!({
                 "run": run.id, "experiment": run.experiment, "seed": run.seed, "settings": run.settings,
                 "folder": run.folder(&common.results), "done": state != State::ToDo, "state": state.word(),
+                "forecast": takes.get(run.id.as_str()),
             })
         };
         print_json(&runs.iter().map(&mut value).collect::<Vec<_>>());
         return Ok(());
     }
-    let mut row = |run: &Run| vec![run.id.clone(), state(run).word().into(), run.experiment.clone(), run.label.clone()];
-    print_table(&["run", "state", "experiment", "settings"], &runs.iter().map(&mut row).collect::<Vec<_>>());
+    let mut row = |run: &Run| {
+        let [time, memory, disk] = match takes.get(run.id.as_str()) {
+            Some(Forecast { seconds, basis, bytes, disk }) => [
+                seconds.map_or_else(|| "?".into(), |s| format!("{}{}", mark(*basis), duration(s))),
+                in_words(*bytes),
+                in_words(*disk),
+            ],
+            None => ["-"; 3].map(str::to_owned),
+        };
+        vec![run.id.clone(), state(run).word().into(), time, memory, disk, run.experiment.clone(), run.label.clone()]
+    };
+    let rows: Vec<Vec<String>> = runs.iter().map(&mut row).collect();
+    print_table(&["run", "state", "time", "memory", "disk", "experiment", "settings"], &rows);
     for (runs, why) in select::missing(&skipped) {
         print(&format!("not run: {runs}: {why}"));
+    }
+    print_total(&cost);
+    if rows.iter().any(|row| row[1] == State::Archived.word()) {
+        print("  archived runs count as recorded in the report, but `run` and `reproduce` compute them again");
     }
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 mod arguments;
 mod compare;
+mod cost;
 mod data;
 mod describe;
 mod doctor;

@@ -18,6 +18,7 @@ use crate::study::STUDIES;
 
 use super::arguments::{Common, Device, How};
 use super::clamp;
+use super::cost::Cost;
 use super::error::CliError;
 use super::keep::{Subject, tell_of_records};
 use super::output::{print, print_json, print_table, warn};
@@ -103,12 +104,14 @@ fn walk(common: &Common, loaded: &[Loaded], how: &How) -> Result<(Tally, Vec<Ski
         warn(&format!("anode: {line}"));
     }
     let threads = rayon::current_num_threads();
+    // A GPU is busy with one run; more would share its memory.
+    let at_once = if how.device == Device::Cpu { threads } else { 1 };
+    let jobs = how.jobs.map_or(at_once, |jobs| clamp(common, "--jobs", jobs));
+    Cost::new(common, &runs, jobs).announce(common, how.yes)?;
+    let stop = stop_on_signal();
     let options = Options {
         results: common.results.clone(),
-        // A GPU is busy with one run; more would share its memory.
-        jobs: how
-            .jobs
-            .map_or(if how.device == Device::Cpu { threads } else { 1 }, |jobs| clamp(common, "--jobs", jobs)),
+        jobs,
         threads,
         accelerator: gpu.map(|gpu| gpu.words),
         quiet: common.quiet,
