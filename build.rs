@@ -1,5 +1,5 @@
-//! Tells the program which commit and compiler it was built from; empty where that is not known. Compiles the kernels of CUDA
-//! devices where the feature asks for them.
+//! Tells the program which commit and compiler it was built from; empty where that is not known. Embeds the definitions
+//! of experiments. Compiles the kernels of CUDA devices where the feature asks for them.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -18,6 +18,11 @@ fn main() {
     println!("cargo:rustc-env=ANODE_COMMIT={commit}");
     println!("cargo:rustc-env=ANODE_DIRTY={dirty}");
     println!("cargo:rustc-env=ANODE_RUSTC={rustc}");
+    if let Err(why) = embed() {
+        // A build that cannot go on has no other way to say why.
+        eprintln!("experiments: {why}");
+        std::process::exit(1);
+    }
     for path in [".git/HEAD", ".git/index", "src", "Cargo.toml", "Cargo.lock"] {
         if std::path::Path::new(path).exists() {
             println!("cargo:rerun-if-changed={path}");
@@ -30,6 +35,31 @@ fn main() {
         eprintln!("{why}");
         std::process::exit(1);
     }
+}
+
+/// Writes a list of the definitions and their schema, with their contents, for `anode init`.
+fn embed() -> std::io::Result<()> {
+    let root = PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default());
+    let (mut folders, mut files) = (vec![root.join("experiments")], vec![]);
+    while let Some(folder) = folders.pop() {
+        println!("cargo:rerun-if-changed={}", folder.display());
+        for entry in std::fs::read_dir(folder)? {
+            let path = entry?.path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|e| e == "json") {
+                files.push(path);
+            }
+        }
+    }
+    files.sort();
+    let inside = |path: &Path| {
+        let inside = path.strip_prefix(&root).unwrap_or(path);
+        inside.components().map(|part| part.as_os_str().to_string_lossy()).collect::<Vec<_>>().join("/")
+    };
+    let lines = files.iter().map(|path| format!("    ({:?}, include_str!({path:?})),\n", inside(path)));
+    let made = PathBuf::from(std::env::var_os("OUT_DIR").unwrap_or_default()).join("experiments.rs");
+    std::fs::write(made, format!("&[\n{}]\n", lines.collect::<String>()))
 }
 
 const VARIABLES: [&str; 3] = ["CUDA_PATH", "CUDA_ROOT", "CUDA_TOOLKIT_ROOT_DIR"];

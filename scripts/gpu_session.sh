@@ -298,7 +298,7 @@ experiments() {
         # On SIGINT the program writes a checkpoint; the next call with these records resumes from it.
         stop_signal=INT grace=$((reserve / 2 > 5 ? reserve / 2 : 5))
         step "run $id" 100000 ./anode --results "$results" run "$id" --profile "${ANODE_PROFILE:-standard}" \
-            --device "${ANODE_DEVICE:-cuda}" "${extra[@]}" || failed=1
+            --device "${ANODE_DEVICE:-cuda}" "${extra[@]}" --yes || failed=1
         say "run $id: $(outcome)"
         tail -n 4 "$work/err" | lines 4
         tail -n 4 "$work/out" | lines 4

@@ -29,9 +29,50 @@ pub fn nearest_in_words<'a>(found: &str, allowed: impl IntoIterator<Item = &'a s
     if names.is_empty() { String::new() } else { format!("; nearest: {}", names.join(", ")) }
 }
 
+/// The end of a message about a name that is not allowed, if one of the allowed names is a misspelling of it: ``; did
+/// you mean `a`?``
+pub fn did_you_mean<'a>(found: &str, allowed: impl IntoIterator<Item = &'a str>) -> String {
+    let close = |name: &&str| {
+        let edits = if found.chars().count() > 5 { 3 } else { 2 };
+        found.chars().count() < LONGEST && strsim::osa_distance(&found.to_lowercase(), &name.to_lowercase()) <= edits
+    };
+    nearest(found, allowed).into_iter().find(close).map_or_else(String::new, |name| format!("; did you mean `{name}`?"))
+}
+
+/// A message about a name that is not allowed, followed by the allowed name that it is a misspelling of, if there is
+/// one. The message names the wrong one first after the word unknown, in backquotes: ``unknown field `a`, expected `b`
+/// or `c` ``, ``unknown solver `a`; allowed: b, c``.
+pub fn with_suggestion(message: &str) -> String {
+    let parts = || {
+        let (_, rest) = message.split_once("unknown ")?.1.split_once('`')?;
+        rest.split_once('`').filter(|(_, allowed)| allowed.contains("expected") || allowed.contains("allowed"))
+    };
+    let Some((found, allowed)) = parts() else { return message.to_owned() };
+    // A parser adds where it found the name.
+    let allowed = allowed.split(" at line ").next().unwrap_or_default();
+    let words = allowed.split([',', ' ', '`', ';', ':']).filter(|word| !word.is_empty());
+    let words = words.filter(|word| !["expected", "allowed", "or", "one", "of"].contains(word) && *word != found);
+    let names: Vec<&str> = words.collect();
+    message.to_owned() + &did_you_mean(found, names)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_message_is_completed_by_a_misspelt_name_and_by_no_other() {
+        let field = "unknown field `epoch`, expected one of `epochs`, `batch`, `net`";
+        assert_eq!(with_suggestion(field), format!("{field}; did you mean `epochs`?"));
+        let solver = "unknown solver `rk44`; allowed: euler, rk4";
+        assert_eq!(with_suggestion(solver), format!("{solver}; did you mean `rk4`?"));
+        let value = format!("`\"rk44\"`: {solver}");
+        assert_eq!(with_suggestion(&value), format!("{value}; did you mean `rk4`?"));
+        for other in ["unknown solver `colour`; allowed: euler, rk4", "missing field `net`", "`", "unknown `"] {
+            assert_eq!(with_suggestion(other), other);
+        }
+        assert_eq!(did_you_mean(&"x".repeat(1_000_000), ["x"]), "");
+    }
 
     #[test]
     fn the_nearest_names_come_first_and_each_once() {

@@ -47,6 +47,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         "cli",
         &[
             "files",
+            "nearest",
             "ode",
             "doctor",
             "gradient",

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use anode::data::{DataSet, Images, shuffled, synthetic};
+use anode::data::{DataSet, Images, SYNTHETIC_DIGEST, shuffled, synthetic};
 use anode::gradient::Method;
 use anode::net::{EvaluationMode, Form, NetSpec, Network, Part, SegmentSpec, Solve, Steps, network};
 use anode::ode::solver;
@@ -124,7 +124,7 @@ fn the_embedded_data_is_balanced_and_always_the_same() {
         assert!((0..10).all(|class| count(class) == part.len() / 10));
     }
     assert_eq!((set.train.len(), set.test.len()), (4000, 1000));
-    assert_eq!(set.digest, synthetic().digest);
+    assert_eq!(set.digest, SYNTHETIC_DIGEST);
 }
 
 #[test]

@@ -9,17 +9,20 @@ use crate::data::KNOWN;
 use crate::definition::Profile;
 use crate::plan::Shard;
 
+use super::compare::CompareArguments;
 use super::evaluate::EvaluateArguments;
 use super::job::PlanArguments;
+use super::new::NewArguments;
 use super::repeat::RepeatArguments;
+use super::watch::WatchArguments;
 
 use super::data::fetchable;
 
 /// How the program ends; stands in the help and in the man page.
 pub const EXIT_CODES: &str = "Exit codes:
   0    all is well
-  1    a run failed, a definition is wrong, a download failed, or `anode check`, `data verify`, `report --verify`,
-       `repeat`, `merge` or `doctor` found a fault
+  1    a run failed or lacks its data, a definition is wrong, a download failed, or `anode check`, `data verify`,
+       `report --verify`, `repeat`, `merge` or `doctor` found a fault
   2    the command line is wrong, or asks for what this build does not have
   3    results or figures could not be read or written
   130  stopped by Ctrl-C; the same call goes on where it stopped";
@@ -36,29 +39,32 @@ pub struct Cli {
     pub verb: Verb,
 }
 
+/// Heading of the options of all commands, which stand behind those of a command in its help.
+const GLOBAL: &str = "Options of all commands";
+
 /// Options of all commands.
 #[derive(Debug, Args)]
 pub struct Common {
     /// Folder of experiment definitions
-    #[arg(long, global = true, default_value = "experiments", value_name = "DIR")]
+    #[arg(long, global = true, help_heading = GLOBAL, default_value = "experiments", value_name = "DIR")]
     pub experiments: PathBuf,
     /// Folder of results
-    #[arg(long, global = true, default_value = "results", value_name = "DIR")]
+    #[arg(long, global = true, help_heading = GLOBAL, default_value = "results", value_name = "DIR")]
     pub results: PathBuf,
     /// Folder of charts
-    #[arg(long, global = true, default_value = "figures", value_name = "DIR")]
+    #[arg(long, global = true, help_heading = GLOBAL, default_value = "figures", value_name = "DIR")]
     pub figures: PathBuf,
     /// Folder of real data sets [default: ANODE_DATA, else data, else ../shared/data]
-    #[arg(long, global = true, value_name = "DIR")]
+    #[arg(long, global = true, help_heading = GLOBAL, value_name = "DIR")]
     pub data: Option<PathBuf>,
     /// Threads of the program; results do not depend on it [default: all cores]
-    #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, global = true, help_heading = GLOBAL, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub threads: Option<u16>,
     /// Show nothing but errors
-    #[arg(long, short, global = true)]
+    #[arg(long, short, global = true, help_heading = GLOBAL)]
     pub quiet: bool,
     /// Print the result as JSON on standard output
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = GLOBAL)]
     pub json: bool,
 }
 
@@ -67,11 +73,27 @@ pub struct Common {
 pub enum Verb {
     /// List the experiments: their claim, runs per profile, state of the results
     List,
+    /// Show an experiment: its claim, what is run, the verdict and the numbers
+    Show {
+        /// Ids of experiments
+        #[arg(required = true, value_name = "ID")]
+        ids: Vec<String>,
+    },
+    /// Write the definitions of all experiments and their schema to DIR/experiments
+    Init {
+        /// The folder of the project; created if it does not exist
+        #[arg(value_name = "DIR")]
+        folder: PathBuf,
+    },
+    /// Create a small definition of an experiment to start from
+    New(NewArguments),
+    /// Compare two profiles, results folders, experiments or runs: rows side by side with their differences
+    Compare(CompareArguments),
     /// Show the runs of a profile, or write a Slurm job script for them
     Plan(PlanArguments),
     /// Run experiments, without writing the report
     Run {
-        /// Ids of experiments
+        /// Ids of experiments; `*` and `?` allowed
         #[arg(required = true, value_name = "ID")]
         ids: Vec<String>,
         /// How it is run
@@ -80,6 +102,9 @@ pub enum Verb {
     },
     /// Run every experiment of a profile, then write tables, charts and the report
     Reproduce {
+        /// Ids of experiments; `*` and `?` allowed [default: all]
+        #[arg(value_name = "ID")]
+        ids: Vec<String>,
         /// Only experiments whose id matches, `*` and `?` allowed
         #[arg(long, value_name = "GLOB")]
         only: Option<String>,
@@ -87,6 +112,10 @@ pub enum Verb {
         #[command(flatten)]
         how: How,
     },
+    /// Show what another process on the same results folder is computing, and which runs were interrupted
+    Status,
+    /// Draw loss and accuracy of a training run in the terminal
+    Watch(WatchArguments),
     /// Take the first steps of an archived run again and compare them with its record, bit by bit
     Repeat(RepeatArguments),
     /// Bring the records of other results folders into this one
@@ -97,7 +126,7 @@ pub enum Verb {
     },
     /// Copy unfinished runs to results/inflight, from where they can be committed and continued elsewhere
     Handover {
-        /// Ids of experiments [default: all]
+        /// Ids of experiments; `*` and `?` allowed [default: all]
         #[arg(value_name = "ID")]
         ids: Vec<String>,
     },
@@ -120,6 +149,9 @@ pub enum Verb {
     MeasureMemory,
     /// Redraw all charts from the records
     Figures {
+        /// Ids of experiments; `*` and `?` allowed [default: all]
+        #[arg(value_name = "ID")]
+        ids: Vec<String>,
         /// Size of the experiments [default: the largest that has records, for each experiment]
         #[arg(long, value_enum)]
         profile: Option<ProfileName>,
@@ -147,6 +179,9 @@ pub enum Verb {
         /// The selection
         #[command(flatten)]
         selection: Selection,
+        /// Only records of runs with this setting, or seed=N; may be given several times. Archives are left as they are
+        #[arg(long = "where", value_name = "NAME=VALUE", conflicts_with = "kept")]
+        only_where: Vec<String>,
         /// Only records that no run of the present definitions shows
         #[arg(long)]
         kept: bool,
@@ -188,7 +223,10 @@ pub enum DataVerb {
 /// Which experiments of which profile.
 #[derive(Debug, Args)]
 pub struct Selection {
-    /// How much is run
+    /// Ids of experiments; `*` and `?` allowed [default: all]
+    #[arg(value_name = "ID")]
+    pub ids: Vec<String>,
+    /// Size of the experiments
     #[arg(long, value_enum, default_value_t = ProfileName::Quick)]
     pub profile: ProfileName,
     /// Only experiments whose id matches, `*` and `?` allowed
@@ -285,7 +323,7 @@ impl std::str::FromStr for Bytes {
 /// How runs are made.
 #[derive(Debug, Args)]
 pub struct How {
-    /// How much is run
+    /// Size of the experiments
     #[arg(long, value_enum, default_value_t = ProfileName::Quick)]
     pub profile: ProfileName,
     /// Where it is computed
@@ -297,6 +335,9 @@ pub struct How {
     /// Only runs with this setting, or seed=N; may be given several times
     #[arg(long = "where", value_name = "NAME=VALUE")]
     pub only_where: Vec<String>,
+    /// Start runs that take more than 12 hours without asking
+    #[arg(long)]
+    pub yes: bool,
     /// Only one of n shards of the runs, without writing the report: 2/8
     #[arg(long, value_name = "I/N")]
     pub shard: Option<Shard>,

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use crate::nearest::with_suggestion;
 use crate::net::{Form, LayerRow, Network, describe as rows, network, network_names};
 use crate::ode::{solver, solver_names};
 
@@ -15,7 +16,9 @@ use super::output::{print, print_json};
 /// An unknown network or solver, a width that cannot be built.
 pub fn describe(common: &Common, arguments: &DescribeArguments) -> Result<(), CliError> {
     let name = &arguments.net;
-    let unknown = |what: &str, allowed: Vec<&str>| CliError::Usage(format!("{what}; allowed: {}", allowed.join(", ")));
+    let unknown = |what: &str, allowed: Vec<&str>| {
+        CliError::Usage(with_suggestion(&format!("{what}; allowed: {}", allowed.join(", "))))
+    };
     let registered = network(name).ok_or_else(|| unknown(&format!("unknown network `{name}`"), network_names()))?;
     let width = arguments.width.map_or(registered.width, usize::from);
     if !width.is_multiple_of(registered.width_unit) {

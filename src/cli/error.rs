@@ -14,9 +14,14 @@ pub enum CliError {
     /// Definitions are wrong.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
     Definitions(Vec<DefinitionError>),
-    /// Some runs failed; they are recorded.
-    #[error("{} runs failed; they are recorded and tried again by the next call:\n{}", .0.len(), lines(.0))]
-    Failed(Vec<(String, String)>),
+    /// Some runs failed, or could not be started.
+    #[error("{}", incomplete(.failed, .missing))]
+    Incomplete {
+        /// Runs that failed, with the reason. They are recorded.
+        failed: Vec<(String, String)>,
+        /// Experiments with runs that could not be started, with the reason. Nothing is recorded of them.
+        missing: Vec<(String, String)>,
+    },
     /// The committed schema is not the generated one.
     #[error("{0}: differs from the schema of this version; write it with `anode check --write-schema`")]
     Schema(PathBuf),
@@ -60,6 +65,22 @@ pub enum CliError {
     Interrupted(usize),
 }
 
+fn incomplete(failed: &[(String, String)], missing: &[(String, String)]) -> String {
+    let mut parts = vec![];
+    if !failed.is_empty() {
+        let count = failed.len();
+        parts.push(format!(
+            "{count} runs failed; they are recorded and tried again by the next call:\n{}",
+            lines(failed)
+        ));
+    }
+    if !missing.is_empty() {
+        let each: Vec<String> = missing.iter().map(|(runs, why)| format!("  not run: {runs}: {why}")).collect();
+        parts.push(format!("some runs could not be started, and nothing is recorded of them:\n{}", each.join("\n")));
+    }
+    parts.join("\n")
+}
+
 fn lines(failed: &[(String, String)]) -> String {
     failed.iter().map(|(run, why)| format!("  {run}: {why}")).collect::<Vec<_>>().join("\n")
 }
@@ -74,7 +95,11 @@ impl CliError {
     pub fn code(&self) -> u8 {
         match self {
             Self::Fetch(FetchError::Io { .. }) => 3,
-            Self::Definitions(_) | Self::Failed(_) | Self::Schema(_) | Self::Unverified(_) | Self::Differs(_) => 1,
+            Self::Definitions(_)
+            | Self::Incomplete { .. }
+            | Self::Schema(_)
+            | Self::Unverified(_)
+            | Self::Differs(_) => 1,
             Self::Unsound | Self::Data(_) | Self::Fetch(_) | Self::Merge(MergeError::Conflicts(_)) => 1,
             Self::Usage(_) | Self::Merge(MergeError::NoRuns(_)) => 2,
             Self::Runner(_) | Self::Merge(_) | Self::Report(_) | Self::Io { .. } => 3,

@@ -22,7 +22,7 @@ pub fn handover(common: &Common, ids: &[String]) -> Result<(), CliError> {
     }
     let results = &common.results;
     let archived = archived(results)?;
-    let wanted = |experiment: &str| ids.is_empty() || ids.iter().any(|id| id == experiment);
+    let wanted = |experiment: &str| select::fits(ids, None, experiment);
     let recorded = |experiment: &str, run: &str| archived.contains(&(experiment.to_owned(), run.to_owned()));
     let found = hand_over(results, &wanted, &recorded).map_err(|error| match error {
         HandoverError::Record(error) => ReportError::from(error).into(),

@@ -12,6 +12,9 @@ pub struct PlanArguments {
     /// The selection
     #[command(flatten)]
     pub selection: Selection,
+    /// Only runs with this setting, or seed=N; may be given several times
+    #[arg(long = "where", value_name = "NAME=VALUE", conflicts_with = "slurm")]
+    pub only_where: Vec<String>,
     /// Only one of n shards, which are alike in cost: 2/8
     #[arg(long, value_name = "I/N", conflicts_with = "slurm")]
     pub shard: Option<Shard>,

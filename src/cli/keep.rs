@@ -2,15 +2,16 @@
 
 use std::collections::BTreeSet;
 use std::io::{BufRead, IsTerminal};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use crate::definition::{
-    Definition, LIMIT, NotRun, Outline, Profile, SCHEMA, load_all, load_not_run, load_outline, schema,
+    Definition, LIMIT, Loaded, NotRun, Outline, Profile, SCHEMA, load_all, load_not_run, load_outline, schema,
 };
 use crate::files;
-use crate::record::write_atomically;
+use crate::nearest::did_you_mean;
+use crate::record::{Unfinished, read_header, run_folders, write_atomically};
 use crate::report::{self, Contents, Kept, Summary};
 use crate::study::estimate::impossible;
 
@@ -24,8 +25,13 @@ use super::select;
 ///
 /// # Errors
 /// See [`CliError`].
-pub fn figures(common: &Common, profile: Option<ProfileName>, only: Option<&str>) -> Result<(), CliError> {
-    let subject = Subject::new(common, only)?;
+pub fn figures(
+    common: &Common,
+    profile: Option<ProfileName>,
+    ids: &[String],
+    only: Option<&str>,
+) -> Result<(), CliError> {
+    let subject = Subject::new(common, ids, only)?;
     let summary = report::figures(subject.contents(common), profile.map(Into::into))?;
     tell(common, &summary, "charts");
     Ok(())
@@ -36,7 +42,7 @@ pub fn figures(common: &Common, profile: Option<ProfileName>, only: Option<&str>
 /// # Errors
 /// See [`CliError`].
 pub fn report(common: &Common, selection: &Selection, verify: bool) -> Result<(), CliError> {
-    let subject = Subject::new(common, selection.only.as_deref())?;
+    let subject = Subject::new(common, &selection.ids, selection.only.as_deref())?;
     let contents = subject.contents(common);
     if verify {
         return compare(common, contents, selection.profile.into());
@@ -56,18 +62,30 @@ pub struct Subject {
 }
 
 impl Subject {
-    /// The experiments whose id matches a pattern, or all.
+    /// The experiments that a command is about.
     ///
     /// # Errors
     /// A definition that is wrong; none matches.
-    pub fn new(common: &Common, pattern: Option<&str>) -> Result<Self, CliError> {
-        let loaded = select::matching(common, pattern)?;
-        let experiments = select::definitions(&loaded);
+    pub fn new(common: &Common, ids: &[String], only: Option<&str>) -> Result<Self, CliError> {
+        Self::of_chosen(common, &select::chosen(common, ids, only)?, select::not_run(common, ids, only)?)
+    }
+
+    /// These experiments.
+    ///
+    /// # Errors
+    /// A definition that is wrong.
+    pub fn of(common: &Common, loaded: &[Loaded]) -> Result<Self, CliError> {
+        let mut not_run = select::not_run(common, &[], None)?;
+        not_run.retain(|entry| loaded.iter().any(|l| l.definition.id == entry.id));
+        Self::of_chosen(common, loaded, not_run)
+    }
+
+    fn of_chosen(common: &Common, loaded: &[Loaded], not_run: Vec<NotRun>) -> Result<Self, CliError> {
+        let experiments = select::definitions(loaded);
         let others = select::definitions(&select::all(common)?).into_iter().map(|definition| definition.id);
         let others = others.filter(|id| experiments.iter().all(|chosen| chosen.id != *id)).collect();
-        let not_run = select::not_run(common, pattern)?;
         let outline = select::outline(common)?;
-        Ok(Self { experiments, others, not_run, outline, inputs: InputsHere::new(common, &loaded) })
+        Ok(Self { experiments, others, not_run, outline, inputs: InputsHere::new(common, loaded) })
     }
 
     /// The contents of a report on them.
@@ -155,13 +173,19 @@ pub fn check(common: &Common, write_schema: bool) -> Result<(), CliError> {
 ///
 /// # Errors
 /// See [`CliError`].
-pub fn clean(common: &Common, selection: &Selection, kept: bool, yes: bool) -> Result<(), CliError> {
+pub fn clean(
+    common: &Common,
+    selection: &Selection,
+    only_where: &[String],
+    kept: bool,
+    yes: bool,
+) -> Result<(), CliError> {
     let profile = Profile::from(selection.profile);
     let folders = if kept {
-        let subject = Subject::new(common, selection.only.as_deref())?;
+        let subject = Subject::new(common, &selection.ids, selection.only.as_deref())?;
         report::unshown(subject.contents(common), profile)?
     } else {
-        recorded(common, profile, selection.only.as_deref())?
+        recorded(common, profile, selection, only_where)?
     };
     if folders.is_empty() {
         print(&format!("no records of profile {} to remove", profile.name()));
@@ -194,7 +218,12 @@ pub fn clean(common: &Common, selection: &Selection, kept: bool, yes: bool) -> R
 }
 
 /// The run folders and archives of a profile, also of experiments that are not defined any more.
-fn recorded(common: &Common, profile: Profile, pattern: Option<&str>) -> Result<Vec<PathBuf>, CliError> {
+fn recorded(
+    common: &Common,
+    profile: Profile,
+    selection: &Selection,
+    only_where: &[String],
+) -> Result<Vec<PathBuf>, CliError> {
     let known = select::all(common)?.into_iter().map(|loaded| loaded.definition.id);
     let names = |folder: PathBuf| std::fs::read_dir(folder).into_iter().flatten().flatten().map(|e| e.file_name());
     let base = common.results.join("runs").join(profile.name());
@@ -205,14 +234,35 @@ fn recorded(common: &Common, profile: Profile, pattern: Option<&str>) -> Result<
     });
     let run = names(base.clone()).map(|name| name.to_string_lossy().into_owned());
     let ids: BTreeSet<String> = known.chain(archived).chain(run).collect();
-    let chosen: Vec<&String> = ids.iter().filter(|id| pattern.is_none_or(|p| select::glob(p, id))).collect();
-    if chosen.is_empty() {
-        let pattern = pattern.unwrap_or("*");
-        return Err(CliError::Usage(format!("no experiment and no records match `{pattern}`")));
+    let (wanted, only) = (&selection.ids, selection.only.as_deref());
+    for pattern in wanted.iter().map(String::as_str).chain(only) {
+        if !ids.iter().any(|id| select::glob(pattern, id)) {
+            let near = did_you_mean(pattern, ids.iter().map(String::as_str));
+            return Err(CliError::Usage(format!("no experiment and no records match `{pattern}`{near}")));
+        }
+    }
+    let chosen: Vec<&String> = ids.iter().filter(|id| select::fits(wanted, only, id)).collect();
+    if !only_where.is_empty() {
+        let folders = run_folders(&base).into_iter().filter(|(experiment, _, _)| chosen.contains(&experiment));
+        let mut runs: Vec<(PathBuf, Map<String, Value>, u64)> =
+            folders.filter_map(|(_, _, folder)| settings_in(&folder)).collect();
+        for condition in only_where {
+            runs = select::only_where(runs, condition, |(_, settings, seed)| (settings, *seed))?;
+        }
+        return Ok(runs.into_iter().map(|(folder, _, _)| folder).collect());
     }
     let runs = chosen.iter().map(|id| base.join(id)).filter(|folder| folder.is_dir());
     let archives = chosen
         .iter()
         .flat_map(|id| [report::archive(&common.results, id, profile), report::kept(&common.results, id, profile)]);
     Ok(runs.chain(archives.filter(|archive| archive.is_file())).collect())
+}
+
+/// The settings and the seed of a run's folder, finished or not, with the folder.
+fn settings_in(folder: &Path) -> Option<(PathBuf, Map<String, Value>, u64)> {
+    if let Some(record) = read_header(folder) {
+        return Some((folder.to_owned(), record.settings, record.seed));
+    }
+    let header = Unfinished::read(folder).ok().flatten()?;
+    Some((folder.to_owned(), header.settings, header.seed))
 }

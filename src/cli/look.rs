@@ -1,14 +1,20 @@
 //! `anode list` and `anode plan`.
 
+use std::collections::HashMap;
+
+use rayon::prelude::*;
 use serde_json::json;
 
 use crate::data::data_folder;
-use crate::definition::Profile;
-use crate::plan::plan;
-use crate::runner::is_recorded;
+use crate::definition::{Loaded, Profile};
+use crate::plan::{Run, plan};
+use crate::runner::{Forecast, duration};
 use crate::study::STUDIES;
+use crate::study::estimate::in_words;
 
 use super::arguments::Common;
+use super::cost::{Cost, mark, print_total};
+use super::done::{Done, State};
 use super::error::CliError;
 use super::job::PlanArguments;
 use super::output::{print, print_json, print_table, warn};
@@ -21,15 +27,17 @@ use super::{select, slurm};
 pub fn list(common: &Common) -> Result<(), CliError> {
     let loaded = select::all(common)?;
     let data = data_folder(common.data.as_deref());
+    let done = Done::new(common);
+    let count = |one: &Loaded, profile: Profile| {
+        let (runs, skipped) = plan(std::slice::from_ref(one), profile, "cpu", data.as_deref(), STUDIES);
+        let archived = done.archived(&one.definition.id, profile);
+        let recorded = runs.iter().filter(|run| archived.state(run) != State::ToDo).count();
+        (profile.name(), recorded, runs.len(), skipped.len())
+    };
+    let counted: Vec<Vec<_>> =
+        loaded.par_iter().map(|one| Profile::ALL.iter().map(|profile| count(one, *profile)).collect()).collect();
     let (mut rows, mut values) = (vec![], vec![]);
-    for one in &loaded {
-        let definition = &one.definition;
-        let mut counts = vec![];
-        for profile in Profile::ALL {
-            let (runs, skipped) = plan(std::slice::from_ref(one), profile, "cpu", data.as_deref(), STUDIES);
-            let done = runs.iter().filter(|run| is_recorded(run, &common.results)).count();
-            counts.push((profile.name(), done, runs.len(), skipped.len()));
-        }
+    for (Loaded { definition, .. }, counts) in loaded.iter().zip(counted) {
         let shown = |(_, done, all, skipped): &(&str, usize, usize, usize)| match (all, skipped) {
             (0, 0) => "-".to_owned(),
             (all, 0) => format!("{done}/{all}"),
@@ -51,7 +59,10 @@ pub fn list(common: &Common) -> Result<(), CliError> {
         print_json(&values);
     } else {
         print_table(&["experiment", "quick", "standard", "paper", "claim"], &rows);
-        print("\nrecorded/planned runs per profile; the letter says how the claim is known (see the report)");
+        print(
+            "\nrecorded/planned runs per profile, archived records included; the letter says how the claim is known (see \
+             the report)",
+        );
     }
     Ok(())
 }
@@ -62,15 +73,15 @@ pub fn list(common: &Common) -> Result<(), CliError> {
 /// See [`CliError`].
 pub fn show_plan(common: &Common, arguments: &PlanArguments) -> Result<(), CliError> {
     let selection = &arguments.selection;
-    let loaded = select::matching(common, selection.only.as_deref())?;
+    let loaded = select::chosen(common, &selection.ids, selection.only.as_deref())?;
     let data = data_folder(common.data.as_deref());
     let (mut runs, skipped) = plan(&loaded, selection.profile.into(), "cpu", data.as_deref(), STUDIES);
     if arguments.slurm {
         if common.json {
             return Err(CliError::Usage("--slurm writes a shell script; leave out --json".into()));
         }
-        for skip in &skipped {
-            warn(&format!("not in the job: {} {}: {}", skip.experiment, skip.label, skip.why));
+        for (runs, why) in select::missing(&skipped) {
+            warn(&format!("not in the job: {runs}: {why}"));
         }
         print(slurm::script(common, arguments, &runs)?.trim_end());
         return Ok(());
@@ -78,24 +89,48 @@ pub fn show_plan(common: &Common, arguments: &PlanArguments) -> Result<(), CliEr
     if let Some(shard) = arguments.shard {
         runs = shard.of(runs);
     }
-    let state = |done: bool| if done { "done" } else { "to do" };
+    for condition in &arguments.only_where {
+        runs = select::only_where(runs, condition, |run| (&run.settings, run.seed))?;
+    }
+    let cost = Cost::new(common, &runs, rayon::current_num_threads());
+    let takes: HashMap<&str, &Forecast> = cost.to_compute.iter().map(|(run, f)| (run.as_str(), f)).collect();
+    let done = Done::new(common);
+    let mut archives = HashMap::new();
+    let mut state = |run: &Run| {
+        let archived = archives.entry(run.experiment.clone());
+        archived.or_insert_with(|| done.archived(&run.experiment, run.profile)).state(run)
+    };
     if common.json {
-        let value = |run: &crate::plan::Run| {
+        let mut value = |run: &Run| {
+            let state = state(run);
             json!({
                 "run": run.id, "experiment": run.experiment, "seed": run.seed, "settings": run.settings,
-                "folder": run.folder(&common.results), "done": is_recorded(run, &common.results),
+                "folder": run.folder(&common.results), "done": state != State::ToDo, "state": state.word(),
+                "forecast": takes.get(run.id.as_str()),
             })
         };
-        print_json(&runs.iter().map(value).collect::<Vec<_>>());
+        print_json(&runs.iter().map(&mut value).collect::<Vec<_>>());
         return Ok(());
     }
-    let row = |run: &crate::plan::Run| {
-        let state = state(is_recorded(run, &common.results)).to_owned();
-        vec![run.id.clone(), state, run.experiment.clone(), run.label.clone()]
+    let mut row = |run: &Run| {
+        let [time, memory, disk] = match takes.get(run.id.as_str()) {
+            Some(Forecast { seconds, basis, bytes, disk }) => [
+                seconds.map_or_else(|| "?".into(), |s| format!("{}{}", mark(*basis), duration(s))),
+                in_words(*bytes),
+                in_words(*disk),
+            ],
+            None => ["-"; 3].map(str::to_owned),
+        };
+        vec![run.id.clone(), state(run).word().into(), time, memory, disk, run.experiment.clone(), run.label.clone()]
     };
-    print_table(&["run", "state", "experiment", "settings"], &runs.iter().map(row).collect::<Vec<_>>());
-    for skip in skipped {
-        print(&format!("not run: {} {}: {}", skip.experiment, skip.label, skip.why));
+    let rows: Vec<Vec<String>> = runs.iter().map(&mut row).collect();
+    print_table(&["run", "state", "time", "memory", "disk", "experiment", "settings"], &rows);
+    for (runs, why) in select::missing(&skipped) {
+        print(&format!("not run: {runs}: {why}"));
+    }
+    print_total(&cost);
+    if rows.iter().any(|row| row[1] == State::Archived.word()) {
+        print("  archived runs count as recorded in the report, but `run` and `reproduce` compute them again");
     }
     Ok(())
 }

@@ -1,12 +1,16 @@
 //! The program: one function a command, errors with exit codes.
 
 mod arguments;
+mod compare;
+mod cost;
 mod data;
 mod describe;
 mod doctor;
+mod done;
 mod error;
 mod evaluate;
 mod handover;
+mod init;
 mod inputs;
 mod job;
 mod keep;
@@ -14,12 +18,17 @@ mod look;
 mod man;
 mod measure;
 mod merge;
+mod new;
 mod output;
+mod plot;
 mod repeat;
 mod run;
 mod schedule;
 mod select;
+mod show;
 mod slurm;
+mod status;
+mod watch;
 
 use std::process::ExitCode;
 
@@ -71,22 +80,28 @@ fn dispatch(cli: &Cli) -> Result<(), CliError> {
     }
     match &cli.verb {
         Verb::List => look::list(common),
+        Verb::Show { ids } => show::show(common, ids),
+        Verb::Init { folder } => init::init(common, folder),
+        Verb::New(arguments) => new::new(common, arguments),
+        Verb::Compare(arguments) => compare::compare(common, arguments),
         Verb::Plan(arguments) => look::show_plan(common, arguments),
         Verb::Merge { from } => merge::merge(common, from),
         Verb::Handover { ids } => handover::handover(common, ids),
         Verb::Run { ids, how } => run::run(common, ids, how),
+        Verb::Status => status::status(common),
+        Verb::Watch(arguments) => watch::watch(common, arguments),
         Verb::Repeat(arguments) => repeat::repeat(common, arguments),
-        Verb::Reproduce { only, how } => run::reproduce(common, only.as_deref(), how),
+        Verb::Reproduce { ids, only, how } => run::reproduce(common, ids, only.as_deref(), how),
         Verb::Schedule(arguments) => schedule::schedule(common, arguments),
         Verb::Evaluate(arguments) => evaluate::evaluate(common, arguments),
         Verb::Data { verb } => data::data(common, verb),
         Verb::Describe(arguments) => describe::describe(common, arguments),
         Verb::Doctor => doctor::doctor(common),
         Verb::MeasureMemory => measure::measure_memory(),
-        Verb::Figures { profile, only } => keep::figures(common, *profile, only.as_deref()),
+        Verb::Figures { ids, profile, only } => keep::figures(common, *profile, ids, only.as_deref()),
         Verb::Report { selection, verify } => keep::report(common, selection, *verify),
         Verb::Check { write_schema } => keep::check(common, *write_schema),
-        Verb::Clean { selection, kept, yes } => keep::clean(common, selection, *kept, *yes),
+        Verb::Clean { selection, only_where, kept, yes } => keep::clean(common, selection, only_where, *kept, *yes),
         Verb::Completions { shell } => {
             let mut text = vec![];
             clap_complete::generate(*shell, &mut Cli::command(), "anode", &mut text);

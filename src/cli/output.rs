@@ -1,6 +1,6 @@
 //! Printing: a closed pipe ends the printing, not the program; output that a full disk swallows is an error.
 
-use std::io::{Error, ErrorKind, Write};
+use std::io::{Error, ErrorKind, IsTerminal, Write};
 use std::sync::Mutex;
 
 use serde::Serialize;
@@ -39,6 +39,29 @@ pub fn flush() -> Result<(), CliError> {
     keep(std::io::stdout().flush());
     let failed = FAILED.lock().ok().and_then(|mut failed| failed.take());
     failed.map_or(Ok(()), |source| Err(CliError::Io { path: "standard output".into(), source }))
+}
+
+/// Characters in a line of text for a reader: those of the terminal, 100 at most.
+pub fn width() -> usize {
+    const MOST: usize = 100;
+    let columns = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse::<usize>().ok());
+    let terminal = || std::io::stdout().is_terminal().then(terminal_columns).flatten();
+    columns.or_else(terminal).unwrap_or(MOST).clamp(40, MOST)
+}
+
+#[cfg(unix)]
+fn terminal_columns() -> Option<usize> {
+    // SAFETY: all fields of `winsize` may be zero, and the call writes no more than it.
+    let (known, size) = unsafe {
+        let mut size: libc::winsize = std::mem::zeroed();
+        (libc::ioctl(libc::STDOUT_FILENO, libc::TIOCGWINSZ, &mut size) == 0, size)
+    };
+    (known && size.ws_col > 0).then_some(usize::from(size.ws_col))
+}
+
+#[cfg(not(unix))]
+fn terminal_columns() -> Option<usize> {
+    None
 }
 
 /// Prints a value as JSON.

@@ -23,9 +23,12 @@ use super::select;
 /// Which record, and how much of it.
 #[derive(Debug, Args)]
 pub struct RepeatArguments {
-    /// Ids of experiments [default: all that have archived records]
+    /// Ids of experiments; `*` and `?` allowed [default: all that have archived records]
     #[arg(value_name = "ID")]
     pub ids: Vec<String>,
+    /// Only experiments whose id matches, `*` and `?` allowed
+    #[arg(long, value_name = "GLOB")]
+    pub only: Option<String>,
     /// Whose records
     #[arg(long, value_enum, default_value_t = ProfileName::Quick)]
     pub profile: ProfileName,
@@ -87,8 +90,7 @@ pub fn repeat(common: &Common, arguments: &RepeatArguments) -> Result<(), CliErr
 /// The records that fit the arguments, and how one was taken of several.
 fn chosen(common: &Common, arguments: &RepeatArguments) -> Result<(Vec<Found>, Option<String>), CliError> {
     let profile = Profile::from(arguments.profile);
-    let definitions =
-        if arguments.ids.is_empty() { select::all(common)? } else { select::named(common, &arguments.ids)? };
+    let definitions = select::chosen(common, &arguments.ids, arguments.only.as_deref())?;
     let mut found: Vec<Found> = vec![];
     for loaded in definitions {
         let path = archive(&common.results, &loaded.definition.id, profile);

@@ -18,6 +18,7 @@ use crate::study::STUDIES;
 
 use super::arguments::{Common, Device, How};
 use super::clamp;
+use super::cost::Cost;
 use super::error::CliError;
 use super::keep::{Subject, tell_of_records};
 use super::output::{print, print_json, print_table, warn};
@@ -45,19 +46,17 @@ struct Printed {
 /// See [`CliError`].
 pub fn run(common: &Common, ids: &[String], how: &How) -> Result<(), CliError> {
     let loaded = select::named(common, ids)?;
-    let (mut tally, skipped, _) = walk(common, &loaded, how)?;
+    let (tally, skipped, _) = walk(common, &loaded, how)?;
     tell(common, &tally, &skipped, &Summary::default());
-    // Who names an experiment wants it run; `reproduce` runs what it can.
-    tally.failed.extend(skipped.into_iter().map(|s| (format!("{} {}", s.experiment, s.label), s.why)));
-    finish(tally)
+    finish(tally, &skipped)
 }
 
 /// `anode reproduce`
 ///
 /// # Errors
 /// See [`CliError`].
-pub fn reproduce(common: &Common, only: Option<&str>, how: &How) -> Result<(), CliError> {
-    let loaded = select::matching(common, only)?;
+pub fn reproduce(common: &Common, ids: &[String], only: Option<&str>, how: &How) -> Result<(), CliError> {
+    let loaded = select::chosen(common, ids, only)?;
     // Told before the hours of work, not after.
     std::fs::create_dir_all(&common.figures).map_err(|source| CliError::Io { path: common.figures.clone(), source })?;
     let (tally, skipped, device) = walk(common, &loaded, how)?;
@@ -70,14 +69,14 @@ pub fn reproduce(common: &Common, only: Option<&str>, how: &How) -> Result<(), C
     if tally.interrupted > 0 || how.shard.is_some() || !how.only_where.is_empty() {
         // Who stops the program wants it back at once; the next call writes the report. A part of the runs gives no report.
         tell(common, &tally, &skipped, &Summary::default());
-        return finish(tally);
+        return finish(tally, &skipped);
     }
     // The report covers all experiments, also those that ran before.
-    let subject = Subject::new(common, None)?;
+    let subject = Subject::new(common, &[], None)?;
     let contents = Contents { device: Some(device), ..subject.contents(common) };
     let summary = crate::report::write_all(contents, how.profile.into())?;
     tell(common, &tally, &skipped, &summary);
-    finish(tally)
+    finish(tally, &skipped)
 }
 
 fn walk(common: &Common, loaded: &[Loaded], how: &How) -> Result<(Tally, Vec<Skipped>, &'static str), CliError> {
@@ -104,14 +103,15 @@ fn walk(common: &Common, loaded: &[Loaded], how: &How) -> Result<(Tally, Vec<Ski
     if let Some(line) = select::elsewhere(&runs, device).filter(|_| !common.quiet) {
         warn(&format!("anode: {line}"));
     }
-    let stop = stop_on_signal();
     let threads = rayon::current_num_threads();
+    // A GPU is busy with one run; more would share its memory.
+    let at_once = if how.device == Device::Cpu { threads } else { 1 };
+    let jobs = how.jobs.map_or(at_once, |jobs| clamp(common, "--jobs", jobs));
+    Cost::new(common, &runs, jobs).announce(common, how.yes)?;
+    let stop = stop_on_signal();
     let options = Options {
         results: common.results.clone(),
-        // A GPU is busy with one run; more would share its memory.
-        jobs: how
-            .jobs
-            .map_or(if how.device == Device::Cpu { threads } else { 1 }, |jobs| clamp(common, "--jobs", jobs)),
+        jobs,
         threads,
         accelerator: gpu.map(|gpu| gpu.words),
         quiet: common.quiet,
@@ -145,8 +145,8 @@ fn stop() {
 }
 
 fn tell(common: &Common, tally: &Tally, skipped: &[Skipped], summary: &Summary) {
-    let skipped_lines = skipped.iter().map(|s| (format!("{} {}", s.experiment, s.label), s.why.clone()));
     if common.json {
+        let skipped_lines = skipped.iter().map(|s| (format!("{} {}", s.experiment, s.label), s.why.clone()));
         print_json(&Printed {
             finished: tally.finished,
             diverged: tally.diverged,
@@ -158,9 +158,6 @@ fn tell(common: &Common, tally: &Tally, skipped: &[Skipped], summary: &Summary) 
             written: summary.written.clone(),
         });
         return;
-    }
-    for (run, why) in skipped_lines {
-        warn(&format!("not run: {run}: {why}"));
     }
     if common.quiet {
         return;
@@ -188,9 +185,12 @@ fn tell(common: &Common, tally: &Tally, skipped: &[Skipped], summary: &Summary) 
     tell_of_records(summary);
 }
 
-fn finish(tally: Tally) -> Result<(), CliError> {
+fn finish(tally: Tally, skipped: &[Skipped]) -> Result<(), CliError> {
     if tally.interrupted > 0 {
         return Err(CliError::Interrupted(tally.interrupted));
     }
-    if tally.failed.is_empty() { Ok(()) } else { Err(CliError::Failed(tally.failed)) }
+    if tally.failed.is_empty() && skipped.is_empty() {
+        return Ok(());
+    }
+    Err(CliError::Incomplete { failed: tally.failed, missing: select::missing(skipped) })
 }

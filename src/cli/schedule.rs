@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use crate::gradient::{Extent, Method, diagram};
+use crate::nearest::with_suggestion;
 use crate::record::write_atomically;
 use crate::report::{ReportError, schedule_svg};
 
@@ -27,7 +28,9 @@ pub fn schedule(common: &Common, arguments: &ScheduleArguments) -> Result<(), Cl
     };
     let usage = |why: String| CliError::Usage(why);
     let method: Method = match (&arguments.method, &arguments.memory) {
-        (Some(name), _) => name.parse().map_err(|e: crate::gradient::UnknownMethod| usage(e.to_string()))?,
+        (Some(name), _) => {
+            name.parse().map_err(|e: crate::gradient::UnknownMethod| usage(with_suggestion(&e.to_string())))?
+        }
         (None, Some(budget)) => extent.within(budget.0).map_err(|e| usage(e.to_string()))?,
         (None, None) => return Err(usage("name a method, or a budget with --memory".into())),
     };

@@ -1,12 +1,15 @@
 //! Which definitions a command is about.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::str::Chars;
 
 use serde_json::{Map, Value};
 
+use crate::definition::columns::flat;
 use crate::definition::{Definition, Loaded, NotRun, Outline, load_all, load_not_run, load_outline};
-use crate::plan::Run;
+use crate::nearest::did_you_mean;
+use crate::plan::{Run, Skipped};
+use crate::record::cell;
 
 use super::arguments::Common;
 use super::error::CliError;
@@ -16,56 +19,81 @@ use super::error::CliError;
 /// # Errors
 /// Any that is wrong; a missing folder.
 pub fn all(common: &Common) -> Result<Vec<Loaded>, CliError> {
-    let (loaded, faults) = load_all(&common.experiments);
-    if !faults.is_empty() {
-        return Err(CliError::Definitions(faults));
-    }
+    let loaded = all_or_none(common)?;
     if loaded.is_empty() {
         return Err(CliError::Usage(format!("{}: no experiments in this folder", common.experiments.display())));
     }
     Ok(loaded)
 }
 
-/// The definitions whose id matches a pattern.
+/// All definitions, which may be none.
 ///
 /// # Errors
-/// None matches; see [`all`].
-pub fn matching(common: &Common, pattern: Option<&str>) -> Result<Vec<Loaded>, CliError> {
+/// Any that is wrong.
+pub fn all_or_none(common: &Common) -> Result<Vec<Loaded>, CliError> {
+    if !common.experiments.is_dir() {
+        let looked = std::path::absolute(&common.experiments).unwrap_or_else(|_| common.experiments.clone());
+        return Err(CliError::Usage(format!(
+            "no definitions of experiments: looked in {}; run the command in the project's folder, name the folder with \
+             --experiments DIR, or create one with `anode init DIR`",
+            looked.display()
+        )));
+    }
+    let (loaded, faults) = load_all(&common.experiments);
+    if faults.is_empty() { Ok(loaded) } else { Err(CliError::Definitions(faults)) }
+}
+
+/// The definitions that `ids` name, each an id or a pattern, and that match `only`; all where neither is given.
+///
+/// # Errors
+/// A name or pattern that fits none; see [`all`].
+pub fn chosen(common: &Common, ids: &[String], only: Option<&str>) -> Result<Vec<Loaded>, CliError> {
     let mut loaded = all(common)?;
-    let known = ids(&loaded);
-    if let Some(pattern) = pattern {
-        loaded.retain(|l| glob(pattern, &l.definition.id));
-        if loaded.is_empty() {
-            return Err(CliError::Usage(format!("no experiment matches `{pattern}`; there are {known}")));
+    for wanted in ids {
+        if !loaded.iter().any(|l| glob(wanted, &l.definition.id)) {
+            return Err(unknown(wanted, &loaded));
         }
     }
+    if let Some(pattern) = only.filter(|pattern| !loaded.iter().any(|l| glob(pattern, &l.definition.id))) {
+        return Err(unknown(pattern, &loaded));
+    }
+    let fits = |id: &str| ids.is_empty() || ids.iter().any(|wanted| glob(wanted, id));
+    loaded.retain(|l| fits(&l.definition.id) && only.is_none_or(|pattern| glob(pattern, &l.definition.id)));
+    if loaded.is_empty() {
+        return Err(CliError::Usage(format!("none of {} matches `{}`", ids.join(", "), only.unwrap_or("*"))));
+    }
     Ok(loaded)
 }
 
-/// The definitions with these ids.
+/// The definitions with these ids, or that match these patterns.
 ///
 /// # Errors
-/// An id that is not there; see [`all`].
+/// As [`chosen`].
 pub fn named(common: &Common, wanted: &[String]) -> Result<Vec<Loaded>, CliError> {
-    let mut loaded = all(common)?;
-    if let Some(missing) = wanted.iter().find(|id| loaded.iter().all(|l| l.definition.id != **id)) {
-        return Err(CliError::Usage(format!("no experiment `{missing}`; there are {}", ids(&loaded))));
+    chosen(common, wanted, None)
+}
+
+fn unknown(wanted: &str, loaded: &[Loaded]) -> CliError {
+    let ids: Vec<&str> = loaded.iter().map(|l| l.definition.id.as_str()).collect();
+    if wanted.contains(['*', '?']) {
+        return CliError::Usage(format!("no experiment matches `{wanted}`; there are {}", ids.join(", ")));
     }
-    loaded.retain(|l| wanted.contains(&l.definition.id));
-    Ok(loaded)
+    let near = did_you_mean(wanted, ids.iter().copied());
+    CliError::Usage(format!("no experiment `{wanted}`; there are {}{near}", ids.join(", ")))
 }
 
-fn ids(loaded: &[Loaded]) -> String {
-    loaded.iter().map(|l| l.definition.id.as_str()).collect::<Vec<_>>().join(", ")
+/// Whether a command with these arguments is about an experiment.
+pub fn fits(ids: &[String], only: Option<&str>, id: &str) -> bool {
+    (ids.is_empty() || ids.iter().any(|wanted| glob(wanted, id))) && only.is_none_or(|pattern| glob(pattern, id))
 }
 
-/// Experiments of the papers without results, of those that match a pattern.
+/// Experiments of the papers without results, of those that a command is about.
 ///
 /// # Errors
 /// The file is malformed.
-pub fn not_run(common: &Common, pattern: Option<&str>) -> Result<Vec<NotRun>, CliError> {
+pub fn not_run(common: &Common, ids: &[String], only: Option<&str>) -> Result<Vec<NotRun>, CliError> {
     let mut entries = load_not_run(&common.experiments).map_err(|fault| CliError::Definitions(vec![fault]))?;
-    entries.retain(|e| pattern.is_none_or(|p| glob(p, &e.id)));
+    entries.retain(|e| fits(ids, only, &e.id));
     Ok(entries)
 }
 
@@ -82,7 +110,8 @@ pub fn definitions(loaded: &[Loaded]) -> Vec<Definition> {
     loaded.iter().map(|l| l.definition.clone()).collect()
 }
 
-/// The runs with one setting, written `NAME=VALUE`; `seed` counts as a setting. `known` gives a run's settings and seed.
+/// The runs with one setting, written `NAME=VALUE`; `seed` counts as a setting, and a part of a setting is named with
+/// dots: `problem.c`. Numbers agree by value. `known` gives a run's settings and seed.
 ///
 /// # Errors
 /// Something else than `NAME=VALUE`; a setting that no run has, or a value.
@@ -93,23 +122,48 @@ pub fn only_where<R>(
 ) -> Result<Vec<R>, CliError> {
     let usage = |why: String| CliError::Usage(format!("--where {condition}: {why}"));
     let (name, value) = condition.split_once('=').ok_or_else(|| usage("allowed: NAME=VALUE".into()))?;
-    let of = |run: &R| match (known(run).0.get(name), known(run).1) {
-        (_, seed) if name == "seed" => Some(seed.to_string()),
-        (Some(Value::String(text)), _) => Some(text.clone()),
-        (other, _) => other.map(Value::to_string),
+    if runs.is_empty() {
+        return Ok(runs);
+    }
+    let settings = |run: &R| {
+        let (settings, seed) = known(run);
+        // Lists are no columns, but can be named.
+        settings.clone().into_iter().chain(flat(settings, seed)).collect::<Map<String, Value>>()
     };
+    let of = |run: &R| settings(run).get(name).map(cell);
+    let number = value.parse::<f64>().ok();
+    let fits = |found: &str| found == value || (number.is_some() && found.parse().ok() == number);
     let found: BTreeSet<String> = runs.iter().filter_map(of).collect();
-    if found.contains(value) || runs.is_empty() {
-        return Ok(runs.into_iter().filter(|run| of(run).as_deref() == Some(value)).collect());
+    if found.iter().any(|found| fits(found)) {
+        return Ok(runs.into_iter().filter(|run| of(run).is_some_and(|found| fits(&found))).collect());
     }
     if found.is_empty() {
-        let names: BTreeSet<&str> = runs.iter().flat_map(|run| known(run).0.keys().map(String::as_str)).collect();
-        return Err(usage(format!(
-            "no such setting; there are seed, {}",
-            names.into_iter().collect::<Vec<_>>().join(", ")
-        )));
+        let names: BTreeSet<String> =
+            runs.iter().flat_map(|run| settings(run).into_iter().map(|(name, _)| name)).collect();
+        let near = did_you_mean(name, names.iter().map(String::as_str));
+        let names: Vec<String> = names.into_iter().filter(|name| name != "seed").collect();
+        return Err(usage(format!("no such setting; there are seed, {}{near}", names.join(", "))));
     }
-    Err(usage(format!("no run has it; there are {}", found.into_iter().collect::<Vec<_>>().join(", "))))
+    let near = did_you_mean(value, found.iter().map(String::as_str));
+    let values = found.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+    Err(usage(format!("no run has it; there are {values}{near}")))
+}
+
+/// Runs that could not be planned, by reason: for each the experiments with the number of their runs.
+pub fn missing(skipped: &[Skipped]) -> Vec<(String, String)> {
+    let mut reasons: Vec<(&str, BTreeMap<&str, usize>)> = vec![];
+    for Skipped { experiment, why, .. } in skipped {
+        let place = reasons.iter().position(|(reason, _)| reason == why).unwrap_or_else(|| {
+            reasons.push((why, BTreeMap::new()));
+            reasons.len() - 1
+        });
+        *reasons[place].1.entry(experiment).or_default() += 1;
+    }
+    let names = |counts: &BTreeMap<&str, usize>| {
+        let each = counts.iter().map(|(id, n)| format!("{id} ({n} {})", if *n == 1 { "setting" } else { "settings" }));
+        each.collect::<Vec<_>>().join(", ")
+    };
+    reasons.iter().map(|(why, counts)| (names(counts), (*why).to_owned())).collect()
 }
 
 /// The experiments whose runs are computed on another device than the one that was asked for, in a sentence.

@@ -40,6 +40,7 @@ pub fn script(common: &Common, arguments: &PlanArguments, runs: &[Run]) -> Resul
         common_options.extend(["--data".to_owned(), text(data)?]);
     }
     let mut selected = vec!["--profile".to_owned(), profile.to_owned()];
+    selected.extend(selection.ids.iter().cloned());
     if let Some(only) = &selection.only {
         selected.extend(["--only".to_owned(), only.clone()]);
     }

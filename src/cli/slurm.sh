@@ -15,7 +15,7 @@ submit() {
 run_shard() {
     local task=$1 late=no gone=no code=138 program
     "$anode" reproduce "${selection[@]}" "${options[@]}" --results "$work/$task-of-$shards" \
-        --shard "$task/$shards" --plan-digest "$plan" --threads "$cpus" &
+        --shard "$task/$shards" --plan-digest "$plan" --threads "$cpus" --yes &
     program=$!
     trap 'late=yes; kill -TERM "$program" 2>/dev/null || true' USR1
     trap 'kill -TERM "$program" 2>/dev/null || true' TERM

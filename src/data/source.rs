@@ -1,7 +1,7 @@
 //! Image sets by kind and place: where each is read from, and how its files are seen to have changed.
 
 use std::path::{Path, PathBuf};
-use std::time::UNIX_EPOCH;
+use std::time::{Duration, UNIX_EPOCH};
 
 use super::cifar::Layout;
 use super::cifar10_jpeg::cifar10_jpeg;
@@ -47,25 +47,41 @@ impl Source {
 
     /// Place, size and time of all its files: reading again gives the same while this stays the same.
     pub fn stamp(&self) -> String {
+        let line = |(path, found): &(PathBuf, Option<(u64, Duration)>)| match found {
+            Some((size, time)) => format!("{path:?} {size} {}", time.as_nanos()),
+            None => format!("{path:?} -"),
+        };
+        self.files().iter().map(line).collect::<Vec<_>>().join("\n")
+    }
+
+    /// When the last of its files was modified, as time since 1970.
+    pub fn modified(&self) -> Option<Duration> {
+        self.files().iter().filter_map(|(_, found)| found.map(|(_, time)| time)).max()
+    }
+
+    /// All its files with size and time of modification.
+    fn files(&self) -> Vec<(PathBuf, Option<(u64, Duration)>)> {
+        let mut found = vec![];
         match self {
-            Self::Synthetic => String::new(),
+            Self::Synthetic => {}
             // No deeper than the files are: a link back to a folder above must not be followed forever.
-            Self::Cifar(_, path) => stamp(path, 1),
-            Self::Cifar10Jpeg(path) => stamp(path, 2),
-            Self::ImageFolder(path) => stamp(path, 3),
+            Self::Cifar(_, path) => collect(path, 1, &mut found),
+            Self::Cifar10Jpeg(path) => collect(path, 2, &mut found),
+            Self::ImageFolder(path) => collect(path, 3, &mut found),
         }
+        found
     }
 }
 
-/// Place, size and time of a file, or of all files below a folder down to a depth. What cannot be read counts as absent.
-fn stamp(path: &Path, depth: usize) -> String {
-    let Ok(found) = std::fs::metadata(path) else { return format!("{path:?} -") };
+/// Size and time of a file, or of all files below a folder down to a depth. A file that cannot be read has neither.
+fn collect(path: &Path, depth: usize, files: &mut Vec<(PathBuf, Option<(u64, Duration)>)>) {
+    let Ok(found) = std::fs::metadata(path) else { return files.push((path.to_owned(), None)) };
     if found.is_dir() && depth > 0 {
         let mut below: Vec<PathBuf> =
             std::fs::read_dir(path).into_iter().flatten().flatten().map(|e| e.path()).collect();
         below.sort();
-        return below.iter().map(|path| stamp(path, depth - 1)).collect::<Vec<_>>().join("\n");
+        return below.iter().for_each(|path| collect(path, depth - 1, files));
     }
     let time = found.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok()).unwrap_or_default();
-    format!("{path:?} {} {}", found.len(), time.as_nanos())
+    files.push((path.to_owned(), Some((found.len(), time))));
 }

@@ -14,6 +14,12 @@ use crate::random::{Stream, numbered};
 
 use super::images::{DataSet, IMAGE, IMAGE_LEN, Images};
 
+/// Name of the embedded data set.
+pub const SYNTHETIC: &str = "synthetic";
+/// SHA-256 of its images and labels, as [`DataSet::digest`] is computed. A plan uses it without generating the images;
+/// whoever loads the images compares.
+pub const SYNTHETIC_DIGEST: &str = "ef613adc5c8d08a8370ca37506fbd540b7da1bd37030e445e1ca9c037a836c39";
+
 /// The seed of the data, the same for every run.
 const SEED: u64 = 20_190_227;
 /// Training images, 400 a class.
@@ -26,7 +32,7 @@ const NOISE: f64 = 0.22;
 /// Generates the data set: 4,000 training and 1,000 test images.
 pub fn synthetic() -> DataSet {
     let (train, test) = (images(0, TRAIN), images(TRAIN, TEST));
-    DataSet::new("synthetic", 10, ([0.5; 3], [0.2; 3]), train, test)
+    DataSet::new(SYNTHETIC, 10, ([0.5; 3], [0.2; 3]), train, test)
 }
 
 fn images(first: usize, count: usize) -> Images {

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use crate::files;
+use crate::nearest::with_suggestion;
 
 use super::unique::Unique;
 use super::{Definition, DefinitionError, NOT_RUN, OUTLINE, validate};
@@ -34,7 +35,8 @@ pub fn load(file: &Path) -> Result<Definition, Vec<DefinitionError>> {
     let mut json = serde_json::Deserializer::from_str(&text);
     let definition: Definition = serde_path_to_error::deserialize(&mut json).map_err(|e| {
         let hint = no_number(&text, e.inner());
-        fault(e.path().to_string(), format!("{}{}", e.inner(), hint.unwrap_or_default()))
+        let why = with_suggestion(&e.inner().to_string());
+        fault(e.path().to_string(), why + &hint.unwrap_or_default())
     })?;
     json.end().map_err(|e| fault(".".into(), e.to_string()))?;
     let mut again = serde_json::Deserializer::from_str(&text);

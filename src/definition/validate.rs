@@ -18,6 +18,7 @@ use super::settings::{
     NetworkCostSettings, ReversibilitySettings, SchedulesSettings, TrainingSettings, alternatives,
 };
 use crate::gradient::{Method, timeline};
+use crate::nearest::with_suggestion;
 
 use super::{Check, Definition, DefinitionError, FigureKind, Need, Requirement, Rule, SourceTag, StudyKind};
 
@@ -288,7 +289,7 @@ fn alone(study: StudyKind, resolved: &super::Resolved, faults: &mut Faults) -> H
             continue;
         }
         for (inside, why) in probe::faults(value, &|part| refusal(study, &probe::alone(key, part))) {
-            faults.add(format!("{path}{inside}"), why);
+            faults.add(format!("{path}{inside}"), with_suggestion(&why));
             bad.insert(Value::String(path.clone()));
         }
     }
@@ -344,7 +345,7 @@ fn read<S: DeserializeOwned + Serialize>(
         let why = e.inner().to_string();
         let absent = probe::is_absence(&why) && e.path().iter().next().is_none();
         let cure = if absent { "; name it in `fixed` or as an axis of the grid" } else { "" };
-        vec![(e.path().to_string(), why + cure)]
+        vec![(e.path().to_string(), with_suggestion(&why) + cure)]
     })?;
     let faults = check(&typed);
     if !faults.is_empty() {

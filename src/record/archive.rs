@@ -10,6 +10,7 @@ use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 use serde_json::Map;
 
+use super::Record;
 use super::limits::{ARCHIVE, ARCHIVE_CELLS, RECORD_FILES, is_run_id, limit};
 use super::read::{Loaded, Log, parse};
 use super::write::{IMAGES, ROWS, RUN, RecordError, STEPS, rows_to_csv};
@@ -54,7 +55,7 @@ pub fn to_archive(records: &[Loaded]) -> io::Result<Vec<u8>> {
         for (name, bytes) in &parts {
             files.insert((*name).into(), sha256(bytes).into());
         }
-        let record = super::Record { files, ..loaded.record.clone() };
+        let record = Record { files, ..loaded.record.clone() };
         let mut bytes = serde_json::to_vec_pretty(&record)?;
         bytes.push(b'\n');
         add(RUN, &bytes)?;
@@ -78,7 +79,7 @@ pub fn read_archive(path: &Path) -> Result<Vec<Loaded>, RecordError> {
         Err(e) => return Err(RecordError::io(path)(e)),
     };
     let damaged = |why: String| RecordError::Damaged { path: path.to_owned(), why };
-    let runs = unpack(&bytes).map_err(|e| damaged(format!("not an archive of records: {e}")))?;
+    let runs = unpack(&bytes, &|_| true).map_err(|e| damaged(format!("not an archive of records: {e}")))?;
     let (mut found, mut cells) = (vec![], ARCHIVE_CELLS);
     for (run, files) in runs {
         let folder = path.join(&run);
@@ -93,10 +94,36 @@ pub fn read_archive(path: &Path) -> Result<Vec<Loaded>, RecordError> {
     Ok(found)
 }
 
+/// The `run.json` of every record of an archive, without the tables, whose digests are not checked; none if there is no
+/// such file.
+///
+/// # Errors
+/// A file that cannot be read or is no archive of records; a record whose id does not follow from what it says.
+pub fn read_archived_headers(path: &Path) -> Result<Vec<Record>, RecordError> {
+    let bytes = match files::read(path, ARCHIVE) {
+        Ok(bytes) => bytes,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(vec![]),
+        Err(e) => return Err(RecordError::io(path)(e)),
+    };
+    let damaged = |why: String| RecordError::Damaged { path: path.to_owned(), why };
+    let runs = unpack(&bytes, &|name| name == RUN).map_err(|e| damaged(format!("not an archive of records: {e}")))?;
+    let mut found = vec![];
+    for (run, files) in runs {
+        let bytes = files.get(RUN).ok_or_else(|| damaged(format!("{run}/{RUN} is missing")))?;
+        let record: Record = serde_json::from_slice(bytes).map_err(|e| damaged(format!("{run}/{RUN}: {e}")))?;
+        if record.run != run || record.own_id() != run {
+            return Err(damaged(format!("{run}/{RUN} is the record of another run")));
+        }
+        found.push(record);
+    }
+    Ok(found)
+}
+
 /// Files by run and name.
 type Files = BTreeMap<String, BTreeMap<String, Vec<u8>>>;
 
-fn unpack(bytes: &[u8]) -> io::Result<Files> {
+/// The files of an archive whose names are `wanted`.
+fn unpack(bytes: &[u8], wanted: &dyn Fn(&str) -> bool) -> io::Result<Files> {
     let refused = |why: String| Err(io::Error::other(why));
     let (mut found, mut left) = (Files::new(), ARCHIVE);
     // A member that is skipped costs its header: the stream is bounded as well.
@@ -117,6 +144,9 @@ fn unpack(bytes: &[u8]) -> io::Result<Files> {
             return refused(format!("{path:?} has {size} bytes, more than records can have"));
         };
         left = rest;
+        if !wanted(name) {
+            continue;
+        }
         let (run, name) = (run.to_owned(), name.to_owned());
         let mut bytes = vec![];
         if entry.take(size).read_to_end(&mut bytes)? as u64 != size {

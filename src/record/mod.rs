@@ -11,6 +11,7 @@ mod identity;
 mod limits;
 mod merge;
 mod numerics;
+mod ongoing;
 mod read;
 mod step_log;
 mod thin;
@@ -20,7 +21,7 @@ mod write;
 
 pub use adopt::adopt;
 pub use agreement::{Agreement, Compared, TOLERATED_STEPS, tolerance};
-pub use archive::{read_archive, to_archive};
+pub use archive::{read_archive, read_archived_headers, to_archive};
 pub use environment::{environment, same_instructions};
 pub use handover::{
     HandedOver, HandoverError, INFLIGHT, MOST_INFLIGHT, hand_over, inflight, remove_inflight, run_folders,
@@ -28,7 +29,8 @@ pub use handover::{
 pub use identity::{canonical, run_id};
 pub use merge::{Conflict, MergeError, Merged, folders, merge};
 pub use numerics::{FIRST_NUMERICS, numerics};
-pub use read::{Loaded, csv_to_rows, read_record, read_run_thinned};
+pub use ongoing::{Ongoing, ongoing_steps};
+pub use read::{Loaded, csv_to_rows, read_header, read_record, read_run_thinned};
 pub use step_log::StepLog;
 pub use thin::{MOST_STEPS, thin, thin_csv};
 pub use types::*;

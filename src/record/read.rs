@@ -62,6 +62,14 @@ pub fn read_run_thinned(folder: &Path) -> Result<Option<Loaded>, RecordError> {
     Err(RecordError::Damaged { path: folder.join(RUN), why })
 }
 
+/// The `run.json` of a run's folder, without its tables, whose digests are not checked; `None` if there is none that is
+/// sound.
+pub fn read_header(folder: &Path) -> Option<Record> {
+    let bytes = files::read(&folder.join(RUN), limit(RUN)).ok()?;
+    let record: Record = serde_json::from_slice(&bytes).ok()?;
+    (record.format == FORMAT && record.run == record.own_id()).then_some(record)
+}
+
 /// How much of a log of steps is made into rows.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Log {

@@ -31,6 +31,28 @@ pub fn mean_interval(values: &[f64], confidence: f64) -> Option<Interval> {
     Some(Interval { mean, half: t * (variance / n).sqrt(), count })
 }
 
+/// Half the width of the confidence interval of the difference of two means, by Welch's method: the samples are
+/// independent and may have different variances. `None` if a sample has fewer than two values, and for a confidence
+/// outside (0, 1).
+pub fn welch(a: &[f64], b: &[f64], confidence: f64) -> Option<f64> {
+    if a.len() < 2 || b.len() < 2 || !(0.0 < confidence && confidence < 1.0) {
+        return None;
+    }
+    // The variance of a mean, and its degrees of freedom.
+    let of = |values: &[f64]| {
+        let n = values.len() as f64;
+        let mean = values.iter().sum::<f64>() / n;
+        (values.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / (n - 1.0) / n, n - 1.0)
+    };
+    let ((u, m), (v, n)) = (of(a), of(b));
+    if u + v == 0.0 {
+        return Some(0.0);
+    }
+    let freedom = (u + v).powi(2) / (u * u / m + v * v / n);
+    let t = StudentsT::new(0.0, 1.0, freedom).ok()?.inverse_cdf(f64::midpoint(1.0, confidence));
+    Some(t * (u + v).sqrt())
+}
+
 impl std::fmt::Display for Interval {
     /// `5.50 ± 0.66`: the half to two digits, the mean to as many places; a common power of ten where that is shorter.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -85,6 +107,17 @@ mod tests {
         let holds = |i: Interval| (i.mean - 6.0).abs() <= i.half;
         let share = (0..4000).filter(|_| holds(mean_interval(&sample(), 0.9).unwrap())).count() as f64 / 4000.0;
         assert!((0.88..0.92).contains(&share), "{share}");
+    }
+
+    #[test]
+    fn two_samples_are_compared_by_the_method_of_welch() {
+        // Means 20 and 30, variances of the means 1 and 4; 5 and 5 values: 25 / (1/4 + 16/4) = 5.882 degrees of
+        // freedom, for which t(0.975) = 2.4590.
+        let spread = |mean: f64, half: f64| [-1.0, -1.0, 0.0, 1.0, 1.0].map(|x| mean + x * half);
+        let half = welch(&spread(20.0, 5f64.sqrt()), &spread(30.0, 20f64.sqrt()), 0.95).unwrap();
+        assert!((half / 5f64.sqrt() - 2.4590).abs() < 2e-3, "{}", half / 5f64.sqrt());
+        assert_eq!(welch(&[1.0, 1.0], &[2.0, 2.0], 0.95), Some(0.0));
+        assert_eq!(welch(&[1.0], &[2.0, 2.0], 0.95), None);
     }
 
     #[test]

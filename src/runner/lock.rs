@@ -33,7 +33,9 @@ pub fn lock(results: &Path) -> Result<Lock, RunnerError> {
             file.set_len(0).and_then(|()| write!(file, "{}", std::process::id())).map_err(io)?;
             Ok(Lock(file))
         }
-        Err(std::fs::TryLockError::WouldBlock) => Err(busy(results, &mut file)),
+        Err(std::fs::TryLockError::WouldBlock) => {
+            Err(RunnerError::Busy { results: results.to_owned(), process: process(&mut file) })
+        }
         Err(std::fs::TryLockError::Error(source)) => Err(RunnerError::Results { path, source }),
     }
 }
@@ -43,26 +45,36 @@ pub fn lock(results: &Path) -> Result<Lock, RunnerError> {
 /// # Errors
 /// It is being written.
 pub fn refuse_busy(results: &Path) -> Result<(), RunnerError> {
-    let path = results.join(".lock");
-    let mut file = match files::open_unlinked(&path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-        Err(source) => return Err(RunnerError::Results { path, source }),
-    };
-    match file.try_lock_shared() {
-        Err(std::fs::TryLockError::WouldBlock) => Err(busy(results, &mut file)),
-        _ => Ok(()),
+    match writer(results)? {
+        Some(process) => Err(RunnerError::Busy { results: results.to_owned(), process }),
+        None => Ok(()),
     }
 }
 
-fn busy(results: &Path, file: &mut File) -> RunnerError {
+/// The process that writes a results folder, if there is one: `process 1234`.
+///
+/// # Errors
+/// The lock cannot be read.
+pub fn writer(results: &Path) -> Result<Option<String>, RunnerError> {
+    let path = results.join(".lock");
+    let mut file = match files::open_unlinked(&path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(source) => return Err(RunnerError::Results { path, source }),
+    };
+    match file.try_lock_shared() {
+        Err(std::fs::TryLockError::WouldBlock) => Ok(Some(process(&mut file))),
+        _ => Ok(None),
+    }
+}
+
+fn process(file: &mut File) -> String {
     let mut process = String::new();
     // Where the number cannot be read, as on Windows, the folder is busy all the same.
     let _ = file.take(20).read_to_string(&mut process);
-    let process = if process.is_empty() || !process.bytes().all(|b| b.is_ascii_digit()) {
+    if process.is_empty() || !process.bytes().all(|b| b.is_ascii_digit()) {
         "another process".into()
     } else {
         format!("process {process}")
-    };
-    RunnerError::Busy { results: results.to_owned(), process }
+    }
 }

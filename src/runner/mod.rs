@@ -5,6 +5,7 @@
 mod budget;
 mod earlier;
 mod estimate;
+mod forecast;
 mod lock;
 mod one;
 mod progress;
@@ -19,7 +20,8 @@ use crate::record::{RecordError, Status};
 use crate::study::{CPU, Progress, Study, estimate::memory_of_this_machine};
 
 use budget::Budget;
-pub use lock::{Lock, lock, refuse_busy};
+pub use forecast::{Basis, Forecast, Measured, Total, duration};
+pub use lock::{Lock, lock, refuse_busy, writer};
 pub use one::Came;
 use progress::Display;
 pub use repeat::{RepeatError, Repeated, SHOWN, repeat};
@@ -89,7 +91,9 @@ pub fn run_all(
     stop: &AtomicBool,
 ) -> Result<Tally, RunnerError> {
     let _lock = lock(&options.results)?;
-    let display = Display::new(runs, options.jobs, options.quiet);
+    let measured = Measured::read(&options.results, runs.iter().map(|run| run.experiment.as_str()));
+    let forecasts: Vec<Forecast> = runs.iter().map(|run| measured.forecast(run)).collect();
+    let display = Display::new(runs, &forecasts, options.jobs, options.quiet);
     let next = AtomicUsize::new(0);
     // How each run came out, in the order of the plan whatever the order in which they end.
     let ends: Vec<Mutex<Came>> = runs.iter().map(|_| Mutex::new(Came::Interrupted)).collect();
@@ -100,16 +104,15 @@ pub fn run_all(
             scope.spawn(|| {
                 let take = || {
                     let number = next.fetch_add(1, Ordering::Relaxed);
-                    runs.get(number).zip(ends.get(number))
+                    runs.get(number).zip(forecasts.get(number)).zip(ends.get(number))
                 };
-                while let Some((run, end)) = take() {
+                while let Some(((run, forecast), end)) = take() {
                     if stop.load(Ordering::Relaxed) || locked(&fatal).is_some() {
                         break;
                     }
                     // The memory of a GPU is not that of the machine.
-                    let needed = crate::study::estimate(run.study, &run.settings).map_or(0.0, |needed| needed.bytes);
-                    let _part = budget.take(if run.device == CPU { needed } else { 0.0 });
-                    match show(run, studies, options, stop, &display) {
+                    let _part = budget.take(if run.device == CPU { forecast.bytes } else { 0.0 });
+                    match show(run, forecast, studies, options, stop, &display) {
                         Ok(came) => *locked(end) = came,
                         Err(error) => {
                             locked(&fatal).get_or_insert(error);
@@ -132,6 +135,7 @@ pub fn run_all(
 
 fn show(
     run: &Run,
+    forecast: &Forecast,
     studies: &[&dyn Study],
     options: &Options,
     stop: &AtomicBool,
@@ -143,7 +147,7 @@ fn show(
         return Ok(Came::Recorded { status, before: false });
     };
     let name = format!("{} {}", run.experiment, run.label);
-    let line = display.begin(&run.experiment, &name);
+    let line = display.begin(&run.experiment, &name, forecast);
     let advance = |progress: Progress| display.advance(&line, &progress);
     let came = one::one(run, *study, options, stop, &advance, &|line| display.warn(line));
     let word = match &came {

@@ -8,6 +8,7 @@ use crate::plan::{Run, run_id};
 use crate::record::{Agreement, Environment, Loaded, RecordError, Row, StepLog, environment, same_instructions};
 use crate::study::{Context, Ending, Place, Progress, Study, StudyError};
 
+use super::forecast::Measured;
 use super::one::guarded;
 use super::progress::Display;
 
@@ -117,8 +118,9 @@ pub fn repeat(
     let logged = !loaded.steps.is_empty();
     // The study stops as it does for Ctrl-C, once it has taken its steps.
     let enough = AtomicBool::new(false);
-    let display = Display::new(std::slice::from_ref(&run), 1, quiet);
-    let line = display.begin(&run.experiment, &format!("{} {}", run.experiment, run.id));
+    let forecast = Measured::default().forecast(&run);
+    let display = Display::new(std::slice::from_ref(&run), std::slice::from_ref(&forecast), 1, quiet);
+    let line = display.begin(&run.experiment, &format!("{} {}", run.experiment, run.id), &forecast);
     let progress = |at: Progress| {
         if stop.load(Ordering::Relaxed) || (logged && at.done >= steps) {
             enough.store(true, Ordering::Relaxed);

@@ -3,9 +3,12 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::data::{CIFAR10, CIFAR100, DataError, DataSet, Layout, Source, cifar10_jpeg_path};
+use crate::data::{
+    CIFAR10, CIFAR100, DataError, DataSet, Layout, SYNTHETIC, SYNTHETIC_DIGEST, Source, cifar10_jpeg_path,
+};
 use crate::definition::settings::{self, Normalisation, TrainingSettings};
 
+use super::known_digests::{self, Identity};
 use super::{Place, StudyError};
 
 /// What was read last, and of which files for which settings.
@@ -16,9 +19,7 @@ static LAST: Mutex<Option<(String, Arc<DataSet>)>> = Mutex::new(None);
 /// # Errors
 /// A set that is missing, damaged, or not the one that is named.
 pub fn load(place: &Place, settings: &TrainingSettings) -> Result<Arc<DataSet>, StudyError> {
-    let sets = settings.data.sets();
-    let set = &sets[first_present(place.data.as_deref(), sets)?];
-    let source = source(place.data.as_deref(), set)?;
+    let (set, source) = chosen(place, settings)?;
     let named = (set, settings.normalisation, settings.train_images, settings.test_images, settings.held_out);
     let key = format!("{named:?}\n{}", source.stamp());
     // Others wait here for the set that the first one reads.
@@ -31,8 +32,41 @@ pub fn load(place: &Place, settings: &TrainingSettings) -> Result<Arc<DataSet>, 
     // Before the next one is read, so that no two are held.
     *last = None;
     let read = Arc::new(read(&source, set, settings)?);
+    if !matches!(source, Source::Synthetic) {
+        let found = Identity { name: read.name.clone(), digest: read.digest.clone() };
+        known_digests::confirm(&identity_key(set, &source), &found, source.modified())?;
+    }
     *last = Some((key, Arc::clone(&read)));
     Ok(read)
+}
+
+/// Name and digest of the images of `settings`. Files that were read before and have not changed since are not read
+/// again; [`load`] checks the digest before a run computes anything with them.
+///
+/// # Errors
+/// As [`load`].
+pub fn identity(place: &Place, settings: &TrainingSettings) -> Result<Identity, StudyError> {
+    let (set, source) = chosen(place, settings)?;
+    if matches!(source, Source::Synthetic) {
+        return Ok(Identity { name: SYNTHETIC.into(), digest: SYNTHETIC_DIGEST.into() });
+    }
+    if let Some(known) = known_digests::recall(&identity_key(set, &source)) {
+        return Ok(known);
+    }
+    let read = load(place, settings)?;
+    Ok(Identity { name: read.name.clone(), digest: read.digest.clone() })
+}
+
+/// Under which key the identity of a set is kept: neither normalisation nor the number of images changes it.
+fn identity_key(set: &settings::DataSet, source: &Source) -> String {
+    format!("{set:?}\n{}", source.stamp())
+}
+
+/// The set that is used, and where its files are.
+fn chosen<'a>(place: &Place, settings: &'a TrainingSettings) -> Result<(&'a settings::DataSet, Source), StudyError> {
+    let sets = settings.data.sets();
+    let set = &sets[first_present(place.data.as_deref(), sets)?];
+    Ok((set, source(place.data.as_deref(), set)?))
 }
 
 /// The place of the first set that is present; 0 if only one is named, present or not.
@@ -59,6 +93,14 @@ pub fn first_present(data: Option<&Path>, sets: &[settings::DataSet]) -> Result<
 fn read(source: &Source, set: &settings::DataSet, settings: &TrainingSettings) -> Result<DataSet, StudyError> {
     let named = set;
     let mut set = source.read().map_err(failed)?;
+    if matches!(source, Source::Synthetic) && set.digest != SYNTHETIC_DIGEST {
+        let why = format!(
+            "the embedded images generated on this machine have the digest {}, not {SYNTHETIC_DIGEST}; its sine \
+             function rounds differently, so results could not be compared with those of other machines",
+            set.digest
+        );
+        return Err(StudyError::failed("data", why));
+    }
     if let settings::DataSet::Cifar10 | settings::DataSet::Cifar100 = named
         && let Source::Cifar(layout, _) = source
         && set.name != layout.name

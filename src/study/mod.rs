@@ -13,6 +13,7 @@ mod gradient_error;
 mod images;
 mod kept;
 mod kernel_evolution;
+mod known_digests;
 mod memory;
 mod network;
 mod network_cost;
@@ -171,7 +172,7 @@ pub struct Progress {
     pub done: u64,
     /// Units in all.
     pub total: u64,
-    /// What is seen now, in a few words: `epoch 3/8 loss 0.41`.
+    /// What is seen now, in a few words: `epoch 3/8, loss 0.41`.
     pub message: String,
 }
 

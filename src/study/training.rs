@@ -18,7 +18,7 @@ use crate::record::{Outcome, RecordError, STEPS, StepLog, TIMES, number, row};
 use crate::train::{self, CheckpointError, Crossing, RandomError, Rate, Recipe, StepError, TrainError, Trainer};
 
 use super::epoch_end::EpochEnd;
-use super::images::{first_present, load};
+use super::images::{first_present, identity, load};
 use super::kept::keep;
 use super::network::{Chosen, network};
 use super::parts::typed;
@@ -58,8 +58,8 @@ impl Study for Training {
 
     fn inputs(&self, place: &Place, settings: &Map<String, Value>) -> Result<Map<String, Value>, StudyError> {
         let settings: TrainingSettings = typed(settings)?;
-        let data = load(place, &settings)?;
-        Ok(Map::from_iter([(data.name.clone(), Value::String(data.digest.clone()))]))
+        let data = identity(place, &settings)?;
+        Ok(Map::from_iter([(data.name, Value::String(data.digest))]))
     }
 
     fn settle(&self, place: &Place, settings: Map<String, Value>) -> Result<Map<String, Value>, StudyError> {
@@ -265,7 +265,13 @@ fn go(
         (context.progress)(Progress {
             done: trainer.next_step(),
             total: trainer.total_steps(),
-            message: format!("epoch {}/{}, loss {:.3}", metrics.epoch + 1, settings.epochs, metrics.loss),
+            message: format!(
+                "epoch {}/{}, loss {:.3}, accuracy {:.3}",
+                metrics.epoch + 1,
+                settings.epochs,
+                metrics.loss,
+                metrics.accuracy
+            ),
         });
     }
     // A longer run may continue from the last state.

@@ -47,6 +47,7 @@ impl Workplace {
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_anode"));
         command.current_dir(self.folder.path()).args(arguments).args(["--data", "data"]);
+        command.env("ANODE_CACHE", self.path(".cache"));
         command
     }
 

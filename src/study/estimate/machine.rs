@@ -1,4 +1,8 @@
-//! The memory of this machine, and bytes in words.
+//! The memory and the speed of this machine, and bytes in words.
+
+use std::time::Instant;
+
+use crate::kernels::{ConvShape, Cpu, Device, Part};
 
 /// Bytes of memory that this process may use: those of the machine, of its control group, and of its limit on
 /// addresses, whichever is least. `None` where the system does not tell.
@@ -37,6 +41,26 @@ fn address_limit() -> Option<f64> {
     None
 }
 
+/// Multiply-adds per second of this machine in the convolutions of a small network: the fastest of a few repetitions,
+/// which take some milliseconds.
+pub fn multiply_adds_per_second() -> f64 {
+    const CHANNELS: usize = 16;
+    const SIZE: usize = 16;
+    const REPETITIONS: usize = 5;
+    let shape = ConvShape::same([CHANNELS, SIZE, SIZE], CHANNELS, [3, 3]);
+    let (input, weights) = (vec![0.5f32; shape.input_len()], vec![0.25f32; shape.weight_len()]);
+    let mut output = vec![0.0f32; shape.input_len()];
+    let macs = (shape.weight_len() * SIZE * SIZE) as f64;
+    let mut time = || {
+        let begun = Instant::now();
+        Cpu.conv(&shape, &input, Part::all(&weights), None, &mut output);
+        begun.elapsed().as_secs_f64()
+    };
+    let fastest = (0..REPETITIONS).map(|_| time()).fold(f64::INFINITY, f64::min);
+    // A training step reaches about half of it: normalisation and activations take the rest.
+    0.5 * macs / fastest.max(1e-9)
+}
+
 /// Bytes with a decimal unit and two digits or more: `8.0 TB`, `24 GB`.
 pub fn in_words(bytes: f64) -> String {
     const UNITS: [&str; 9] = ["bytes", "kB", "MB", "GB", "TB", "PB", "EB", "ZB", "YB"];
@@ -70,6 +94,12 @@ mod tests {
         ] {
             assert_eq!(in_words(bytes), words);
         }
+    }
+
+    #[test]
+    fn the_speed_of_this_machine_is_that_of_some_machine() {
+        let speed = multiply_adds_per_second();
+        assert!((1e6..1e14).contains(&speed), "{speed}");
     }
 
     #[cfg(target_os = "linux")]

@@ -15,7 +15,7 @@ use crate::definition::{DefinitionError, Loaded, StudyKind, typed_settings};
 use super::parts::typed;
 use super::{CPU, StudyError};
 
-pub use machine::{in_words, memory_of_this_machine};
+pub use machine::{in_words, memory_of_this_machine, multiply_adds_per_second};
 
 /// Most multiply-adds of a run: about 30 years at 10^11 per second.
 pub const MOST_MULTIPLY_ADDS: f64 = 1e20;
@@ -50,6 +50,19 @@ pub fn estimate(study: StudyKind, settings: &Map<String, Value>) -> Result<Estim
         StudyKind::CoupledGradient => fields::coupled_gradient(&typed(settings)?),
         StudyKind::NetworkCost => networks::network_cost(&typed(settings)?),
         StudyKind::Training => networks::training(&typed(settings)?),
+    }
+}
+
+/// Bytes that a run leaves on disk: log, checkpoint and network of a training, and a small table otherwise. Settings
+/// that cannot be read count as nothing.
+pub fn disk(study: StudyKind, settings: &Map<String, Value>) -> f64 {
+    /// `run.json`, a table of a few dozen rows, and small images.
+    const TABLE: f64 = 20e3;
+    match study {
+        StudyKind::Training => {
+            typed(settings).and_then(|settings| networks::disk(&settings)).map_or(0.0, |log| TABLE + log)
+        }
+        _ => TABLE,
     }
 }
 

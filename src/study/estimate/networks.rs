@@ -185,7 +185,18 @@ pub fn network_cost(settings: &NetworkCostSettings) -> Result<Estimate, StudyErr
     })
 }
 
-pub fn training(settings: &TrainingSettings) -> Result<Estimate, StudyError> {
+/// Bytes of the log, the last checkpoint and the network of a training run.
+pub fn disk(settings: &TrainingSettings) -> Result<f64, StudyError> {
+    /// A line of `steps.csv` and one of `times.csv`.
+    const LINES: f64 = 150.0;
+    let (steps, batch, _) = size(settings);
+    let parameters = chosen(settings)?.gradient(batch)?.parameters;
+    // Parameters and velocity in the checkpoint, parameters in the network.
+    Ok(LINES * steps + 4.0 * 3.0 * parameters)
+}
+
+/// Steps, images per step, and images that are held.
+fn size(settings: &TrainingSettings) -> (f64, f64, f64) {
     let size = |set: &DataSet| match set {
         DataSet::Synthetic => (5_000, 5_000),
         DataSet::Cifar10 | DataSet::Cifar100 | DataSet::Cifar10Jpeg => (IMAGES, IMAGES + 10_000),
@@ -196,7 +207,11 @@ pub fn training(settings: &TrainingSettings) -> Result<Estimate, StudyError> {
     let named = settings.train_images.unwrap_or(IMAGES).min(known);
     let named = named.saturating_sub(settings.held_out.unwrap_or(0)).max(1) as f64;
     let batch = (settings.batch as f64).min(named);
-    let chosen = Chosen {
+    (settings.epochs as f64 * (named / batch).ceil(), batch, held as f64)
+}
+
+fn chosen(settings: &TrainingSettings) -> Result<Chosen<'_>, StudyError> {
+    Ok(Chosen {
         net: settings.net.as_str(),
         form: settings.form,
         width: settings.width,
@@ -206,13 +221,17 @@ pub fn training(settings: &TrainingSettings) -> Result<Estimate, StudyError> {
         method: method(&settings.method).unwrap_or(Method::Full),
         weight_steps: settings.evolution.and_then(|e| e.weight_steps),
         has_memory: settings.evolution.and_then(|e| e.memory).is_some(),
-    };
+    })
+}
+
+pub fn training(settings: &TrainingSettings) -> Result<Estimate, StudyError> {
+    let (steps, batch, held) = size(settings);
+    let chosen = chosen(settings)?;
     // How many steps an adaptive solve takes is not known; one is enough to tell whether a run fits.
     let least = Chosen { steps: settings.steps.map_or(1.0, |n| n as f64), ..chosen };
     let (work, room) = (chosen.gradient(batch)?, least.gradient(batch)?);
     // Parameters, gradient and velocity, each here and in dfdx; the images, and two batches of them.
-    let bytes = room.bytes + 4.0 * (6.0 * room.parameters + 2.0 * batch * IMAGE) + held as f64 * IMAGE;
-    let steps = settings.epochs as f64 * (named / batch).ceil();
+    let bytes = room.bytes + 4.0 * (6.0 * room.parameters + 2.0 * batch * IMAGE) + held * IMAGE;
     // Optimiser and copies pass over the parameters a few times a step.
     // A random error is as large as the difference of two gradients.
     let gradients = if settings.random_error.is_some() { 2.0 } else { 1.0 };

@@ -1,0 +1,79 @@
+//! Which planned runs have a record: in `runs/`, or in the archive of their experiment.
+
+use std::collections::{BTreeSet, HashSet};
+use std::path::Path;
+
+use crate::definition::Profile;
+use crate::plan::{Run, run_id};
+use crate::record::{Status, read_archived_headers};
+use crate::report::archive;
+use crate::runner::is_recorded;
+
+use super::arguments::Common;
+use super::output::warn;
+
+/// How far a planned run is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Its record is in `runs/`.
+    Done,
+    /// Its record is in `records/`.
+    Archived,
+    /// It has no record.
+    ToDo,
+}
+
+impl State {
+    /// The word in tables.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Archived => "archived",
+            Self::ToDo => "to do",
+        }
+    }
+}
+
+/// Looks for records in a results folder.
+pub struct Done<'a> {
+    results: &'a Path,
+}
+
+/// The archived runs of an experiment under a profile.
+pub struct Archived<'a> {
+    results: &'a Path,
+    ids: HashSet<String>,
+    devices: BTreeSet<String>,
+}
+
+impl<'a> Done<'a> {
+    /// Looks in the results folder that the command line names.
+    pub fn new(common: &'a Common) -> Self {
+        Self { results: &common.results }
+    }
+
+    /// Reads the headers of an archive. An archive that cannot be read counts as empty, with a warning.
+    pub fn archived(&self, experiment: &str, profile: Profile) -> Archived<'a> {
+        let records = read_archived_headers(&archive(self.results, experiment, profile)).unwrap_or_else(|error| {
+            warn(&format!("anode: {error}"));
+            vec![]
+        });
+        let sound = records.into_iter().filter(|record| !matches!(record.status, Status::Failed { .. }));
+        let (ids, devices) = sound.map(|record| (record.run, record.environment.device)).unzip();
+        Archived { results: self.results, ids, devices }
+    }
+}
+
+impl Archived<'_> {
+    /// How far a run is. An archived record counts on whatever device it was computed.
+    pub fn state(&self, run: &Run) -> State {
+        let on = |device: &String| run_id(run.study, &run.settings, run.seed, &run.inputs, device);
+        if is_recorded(run, self.results) {
+            State::Done
+        } else if self.ids.contains(&run.id) || self.devices.iter().any(|device| self.ids.contains(&on(device))) {
+            State::Archived
+        } else {
+            State::ToDo
+        }
+    }
+}

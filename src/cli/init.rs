@@ -1,0 +1,40 @@
+//! `anode init`: the embedded definitions, written to a folder, so that the program works without its repository.
+
+use std::path::Path;
+
+use serde_json::json;
+
+use crate::record::write_atomically;
+use crate::report::ReportError;
+
+use super::arguments::Common;
+use super::error::CliError;
+use super::output::{print, print_json};
+
+/// The definitions, the schema, the outline of the report and the list of experiments without results: path and
+/// content.
+const EMBEDDED: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/experiments.rs"));
+
+/// `anode init DIR`
+///
+/// # Errors
+/// The folder has experiments already, or cannot be written.
+pub fn init(common: &Common, folder: &Path) -> Result<(), CliError> {
+    let experiments = folder.join("experiments");
+    if std::fs::read_dir(&experiments).is_ok_and(|mut entries| entries.next().is_some()) {
+        return Err(CliError::Usage(format!("{} is not empty; name another folder", experiments.display())));
+    }
+    for (name, text) in EMBEDDED {
+        let path = folder.join(name);
+        let io = |source| CliError::Io { path: path.clone(), source };
+        path.parent().map_or(Ok(()), std::fs::create_dir_all).map_err(io)?;
+        write_atomically(&path, text.as_bytes()).map_err(ReportError::from)?;
+    }
+    if common.json {
+        let files: Vec<_> = EMBEDDED.iter().map(|(name, _)| folder.join(name)).collect();
+        print_json(&json!({ "written": files }));
+    } else if !common.quiet {
+        print(&format!("{} files written to {}; go there and run `anode list`", EMBEDDED.len(), experiments.display()));
+    }
+    Ok(())
+}

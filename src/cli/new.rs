@@ -1,0 +1,230 @@
+//! `anode new`: a small valid definition to start from.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use serde_json::{Map, Value, json};
+
+use crate::definition::{Definition, DefinitionError, Loaded, Metric, Profile, load};
+use crate::nearest::nearest_in_words;
+use crate::record::write_atomically;
+use crate::report::ReportError;
+
+use super::arguments::Common;
+use super::error::CliError;
+use super::output::{print, print_json};
+use super::select;
+
+/// A small experiment for each study.
+const TEMPLATES: &str = include_str!("templates.json");
+/// Most values of an axis, and seeds, of a definition that is derived from another one.
+const MOST: usize = 2;
+
+/// What the definition is made from.
+#[derive(Debug, Args)]
+pub struct NewArguments {
+    /// Id of the new experiment: small letters, digits and hyphens
+    #[arg(value_name = "ID")]
+    pub id: String,
+    /// Derive it from this experiment: its study and settings, with at most two values per axis
+    #[arg(long, value_name = "EXPERIMENT", required_unless_present = "study", conflicts_with = "study")]
+    pub like: Option<String>,
+    /// Use the template of this study
+    #[arg(long, value_name = "STUDY")]
+    pub study: Option<String>,
+}
+
+/// `anode new ID`
+///
+/// # Errors
+/// The id is taken or not allowed; there is no such experiment or study; the file cannot be written.
+pub fn new(common: &Common, arguments: &NewArguments) -> Result<(), CliError> {
+    let id = &arguments.id;
+    let loaded = if common.experiments.is_dir() { select::all_or_none(common)? } else { vec![] };
+    if let Some(taken) = loaded.iter().find(|l| l.definition.id == *id) {
+        return Err(CliError::Usage(format!("the id `{id}` is taken by {}", taken.file.display())));
+    }
+    let mut value = match (&arguments.like, &arguments.study) {
+        (Some(other), _) => {
+            let other = select::named(common, std::slice::from_ref(other))?;
+            other.first().and_then(derived)
+        }
+        (None, study) => Some(template(study.as_deref().unwrap_or_default())?),
+    }
+    .ok_or_else(|| CliError::Usage("that experiment has no profile with runs".into()))?;
+    value["$schema"] = "../schema.json".into();
+    value["id"] = id.clone().into();
+    let (definition, text) = valid(value)?;
+    let paper = serde_json::to_value(definition.paper).ok().and_then(|p| p.as_str().map(str::to_owned));
+    let path = common.experiments.join(paper.unwrap_or_default()).join(format!("{id}.json"));
+    if path.exists() {
+        return Err(CliError::Usage(format!("{} exists", path.display())));
+    }
+    let io = |source| CliError::Io { path: path.clone(), source };
+    path.parent().map_or(Ok(()), std::fs::create_dir_all).map_err(io)?;
+    write_atomically(&path, text.as_bytes()).map_err(ReportError::from)?;
+    if common.json {
+        print_json(&json!({ "id": id, "file": path }));
+    } else if !common.quiet {
+        print(&format!("{}: edit it, then `anode check`, `anode run {id}` and `anode show {id}`", path.display()));
+    }
+    Ok(())
+}
+
+/// The template of a study, completed to a definition.
+fn template(study: &str) -> Result<Value, CliError> {
+    let all: Map<String, Value> = serde_json::from_str(TEMPLATES).map_err(|e| CliError::Usage(e.to_string()))?;
+    let Some(own) = all.get(study) else {
+        let near = nearest_in_words(study, all.keys().map(String::as_str));
+        let names: Vec<&str> = all.keys().map(String::as_str).collect();
+        return Err(CliError::Usage(format!("no study `{study}`; there are {}{near}", names.join(", "))));
+    };
+    let metrics: Vec<Value> =
+        own["metrics"].as_array().into_iter().flatten().map(|column| json!({ "column": column })).collect();
+    let parts = json!({
+        "paper": own["paper"], "study": study, "grid": own["grid"], "fixed": own["fixed"], "seeds": [0],
+        "metrics": metrics,
+    });
+    Ok(completed(parts, own.get("where")))
+}
+
+/// A small definition with the study and the settings of another one, under its smallest profile.
+fn derived(Loaded { definition, .. }: &Loaded) -> Option<Value> {
+    let resolved = Profile::ALL.into_iter().find_map(|profile| definition.resolve(profile))?;
+    let first = resolved.grid.first()?;
+    let axes: Map<String, Value> = first
+        .iter()
+        .map(|(name, values)| (name.clone(), values.iter().take(MOST).cloned().collect::<Vec<_>>().into()))
+        .collect();
+    let fixed: Map<String, Value> =
+        resolved.fixed.iter().map(|(name, value, _)| ((*name).clone(), (*value).clone())).collect();
+    let metrics: Vec<&Metric> = definition.metrics.iter().collect();
+    let seeds: Vec<u64> = resolved.seeds.iter().take(MOST).copied().collect();
+    let parts = json!({
+        "paper": definition.paper, "study": definition.study, "grid": [axes], "fixed": fixed, "seeds": seeds,
+        "metrics": metrics,
+    });
+    Some(completed(parts, None))
+}
+
+/// Adds texts that say what to write in their place, and a rule to replace, on the rows that `filter` selects.
+fn completed(parts: Value, filter: Option<&Value>) -> Value {
+    let mut all = json!({
+        "$schema": "", "id": "", "title": "A title of one line", "paper": "",
+        "analysis": "Say why this experiment exists and what to look for in its results. `grid` lists the values of each \
+                     setting that varies; every combination is run. `fixed` holds the settings of all runs, and \
+                     `profiles` what a larger profile changes. `metrics` are the columns of the report's table. Replace \
+                     the rule in `expectation` before the first run. schema.json describes every field.",
+        "claim": { "text": "The claim under test, in a sentence.", "source": "I" },
+        "study": "", "grid": [], "fixed": {}, "seeds": [0], "profiles": { "quick": {} }, "metrics": [],
+        "expectation": { "text": "What must be measured for the claim to hold.", "checks": [] },
+    });
+    if let (Some(all), Value::Object(parts)) = (all.as_object_mut(), parts) {
+        all.extend(parts);
+    }
+    // The last metric is usually what is measured.
+    if let Some(last) = columns(&all).pop() {
+        let mut check = json!({
+            "name": "replace this rule: the numbers are not negative", "rule": { "within": { "column": last, "min": 0.0 } }
+        });
+        if let Some(filter) = filter {
+            check["where"] = filter.clone();
+        }
+        all["expectation"]["checks"] = json!([check]);
+    }
+    all
+}
+
+/// The columns of the metrics.
+fn columns(definition: &Value) -> Vec<Value> {
+    definition["metrics"].as_array().into_iter().flatten().map(|metric| metric["column"].clone()).collect()
+}
+
+/// The definition without what does not fit its runs, with its text.
+fn valid(mut value: Value) -> Result<(Definition, String), CliError> {
+    let id = value["id"].as_str().unwrap_or_default().to_owned();
+    let folder = tempfile::tempdir().map_err(|source| CliError::Io { path: std::env::temp_dir(), source })?;
+    // An id may hold what a file name must not; the definition itself is then refused.
+    let plain = !id.is_empty() && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    let file = folder.path().join(if plain { format!("{id}.json") } else { "id.json".to_owned() });
+    let mut candidates = columns(&value);
+    loop {
+        let text = layout(&value);
+        std::fs::write(&file, &text).map_err(|source| CliError::Io { path: file.clone(), source })?;
+        let faults = match load(&file) {
+            Ok(definition) => return Ok((definition, text)),
+            Err(faults) => faults,
+        };
+        // A column that only other settings write, or a rule on one that holds no numbers.
+        let metric = faults.iter().find_map(|fault| number_in(&fault.at, "metrics["));
+        let check = faults.iter().find_map(|fault| number_in(&fault.at, "expectation.checks["));
+        let removed = match (metric, check) {
+            (Some(n), _) => remove(&mut value["metrics"], n),
+            (None, Some(n)) => {
+                let column = &mut value["expectation"]["checks"][n]["rule"]["within"]["column"];
+                candidates.retain(|candidate| candidate != column);
+                candidates.pop().map(|other| *column = other).is_some()
+            }
+            (None, None) => false,
+        };
+        if !removed {
+            let here = |fault: DefinitionError| DefinitionError { file: PathBuf::from(format!("{id}.json")), ..fault };
+            return Err(CliError::Definitions(faults.into_iter().map(here).collect()));
+        }
+    }
+}
+
+fn number_in(at: &str, before: &str) -> Option<usize> {
+    at.strip_prefix(before)?.split(']').next()?.parse().ok()
+}
+
+fn remove(list: &mut Value, place: usize) -> bool {
+    let Some(list) = list.as_array_mut().filter(|list| place < list.len()) else { return false };
+    list.remove(place);
+    true
+}
+
+/// JSON with one line for each short value.
+fn layout(value: &Value) -> String {
+    let mut out = String::new();
+    write(value, 0, &mut out);
+    out + "\n"
+}
+
+fn write(value: &Value, indent: usize, out: &mut String) {
+    const WIDTH: usize = 100;
+    let line = spaced(value);
+    if indent + line.len() <= WIDTH && indent > 0 || !(value.is_object() || value.is_array()) {
+        *out += &line;
+        return;
+    }
+    let pad = " ".repeat(indent + 2);
+    let (open, close) = if value.is_object() { ('{', '}') } else { ('[', ']') };
+    out.push(open);
+    let items: Vec<(Option<&String>, &Value)> = match value {
+        Value::Object(map) => map.iter().map(|(key, value)| (Some(key), value)).collect(),
+        Value::Array(list) => list.iter().map(|value| (None, value)).collect(),
+        _ => vec![],
+    };
+    for (number, (key, value)) in items.iter().enumerate() {
+        *out += &format!("{}\n{pad}", if number > 0 { "," } else { "" });
+        if let Some(key) = key {
+            *out += &format!("{}: ", Value::from(key.as_str()));
+        }
+        write(value, indent + 2, out);
+    }
+    *out += &format!("\n{}{close}", " ".repeat(indent));
+}
+
+/// A value on one line, with spaces as a person would write them.
+fn spaced(value: &Value) -> String {
+    match value {
+        Value::Object(map) if map.is_empty() => "{}".into(),
+        Value::Object(map) => {
+            let fields = map.iter().map(|(key, value)| format!("{}: {}", Value::from(key.as_str()), spaced(value)));
+            format!("{{ {} }}", fields.collect::<Vec<_>>().join(", "))
+        }
+        Value::Array(list) => format!("[{}]", list.iter().map(spaced).collect::<Vec<_>>().join(", ")),
+        other => other.to_string(),
+    }
+}

@@ -1,0 +1,172 @@
+//! `anode status`: what another process on the same results folder computes, and which runs were interrupted.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::definition::Profile;
+use crate::record::{CHECKPOINTS, Ongoing, RUN, STEPS, UNFINISHED, Unfinished, run_folders};
+use crate::report::short;
+use crate::runner::{duration, writer};
+
+use super::arguments::Common;
+use super::error::CliError;
+use super::output::{print, print_json, print_table};
+
+/// What a results folder holds besides records.
+#[derive(Serialize)]
+struct Status {
+    results: PathBuf,
+    /// The process that writes it, if there is one; empty if its number cannot be read.
+    process: Option<String>,
+    /// Seconds since that process began.
+    since: Option<f64>,
+    /// Records that were written since.
+    recorded: usize,
+    runs: Vec<Unrecorded>,
+}
+
+/// A run without a record.
+#[derive(Serialize)]
+pub struct Unrecorded {
+    /// `computing` or `interrupted`.
+    pub state: &'static str,
+    /// Id of the experiment.
+    pub experiment: String,
+    /// The profile.
+    pub profile: Profile,
+    /// Id of the run.
+    pub run: String,
+    /// Its folder.
+    pub folder: PathBuf,
+    /// Epochs of a training.
+    pub epochs: Option<u64>,
+    /// How far a training is.
+    pub progress: Option<Ongoing>,
+    /// Seconds since its last checkpoint.
+    pub checkpoint_age: Option<f64>,
+    /// Seconds left, if the run goes on as it does.
+    pub seconds_left: Option<f64>,
+}
+
+/// `anode status`
+///
+/// # Errors
+/// See [`CliError`].
+pub fn status(common: &Common) -> Result<(), CliError> {
+    let writer = writer(&common.results)?;
+    let begun = writer.as_ref().and_then(|_| modified(&common.results.join(".lock")));
+    let status = Status {
+        results: common.results.clone(),
+        since: begun.and_then(age),
+        recorded: begun.map_or(0, |begun| recorded_since(&common.results, begun)),
+        runs: unrecorded(&common.results, writer.as_ref().and(begun)),
+        process: writer,
+    };
+    if common.json {
+        print_json(&status);
+        return Ok(());
+    }
+    tell(&status);
+    Ok(())
+}
+
+/// Runs without a record; those whose files changed since `begun` are being computed.
+pub fn unrecorded(results: &Path, begun: Option<SystemTime>) -> Vec<Unrecorded> {
+    let mut found = vec![];
+    for profile in Profile::ALL {
+        for (experiment, run, folder) in run_folders(&results.join("runs").join(profile.name())) {
+            if folder.join(RUN).exists() {
+                continue;
+            }
+            let touched = [STEPS, UNFINISHED].iter().filter_map(|name| modified(&folder.join(name))).max();
+            let touched = touched.or_else(|| modified(&folder));
+            // File systems round times: a file of the same second may be a little older than the lock.
+            let computing = touched.zip(begun).is_some_and(|(t, b)| t + Duration::from_secs(1) >= b);
+            let header = Unfinished::read(&folder).ok().flatten();
+            let epochs = header.and_then(|header| header.settings.get("epochs").and_then(Value::as_u64));
+            let progress = Ongoing::read(&folder);
+            found.push(Unrecorded {
+                state: if computing { "computing" } else { "interrupted" },
+                experiment,
+                profile,
+                run,
+                epochs,
+                checkpoint_age: CHECKPOINTS.iter().filter_map(|name| modified(&folder.join(name))).max().and_then(age),
+                seconds_left: progress.zip(epochs).and_then(|(progress, epochs)| progress.seconds_left(epochs)),
+                progress,
+                folder,
+            });
+        }
+    }
+    found
+}
+
+fn modified(path: &Path) -> Option<SystemTime> {
+    std::fs::symlink_metadata(path).ok()?.modified().ok()
+}
+
+fn age(time: SystemTime) -> Option<f64> {
+    SystemTime::now().duration_since(time).ok().map(|age| age.as_secs_f64())
+}
+
+fn recorded_since(results: &Path, begun: SystemTime) -> usize {
+    let folders = Profile::ALL.iter().flat_map(|p| run_folders(&results.join("runs").join(p.name())));
+    folders.filter(|(_, _, folder)| modified(&folder.join(RUN)).is_some_and(|time| time >= begun)).count()
+}
+
+fn tell(status: &Status) {
+    let results = status.results.display();
+    match (&status.process, status.since) {
+        (Some(process), since) => {
+            let since = since.map(|s| format!(" since {}", duration(s))).unwrap_or_default();
+            print(&format!("{results}: {process} is writing{since}; {} runs recorded by it", status.recorded));
+        }
+        (None, _) => print(&format!("{results}: no process is writing")),
+    }
+    if status.runs.is_empty() {
+        return;
+    }
+    let line = |run: &Unrecorded| {
+        let (epoch, step) = match (&run.progress, run.epochs) {
+            (Some(p), Some(epochs)) => (format!("{}/{epochs}", p.epoch + 1), p.steps.to_string()),
+            (Some(p), None) => ((p.epoch + 1).to_string(), p.steps.to_string()),
+            (None, _) => ("-".into(), "-".into()),
+        };
+        let number = |x: Option<f64>| x.map_or_else(|| "-".into(), short);
+        let time = |s: Option<f64>| s.map_or_else(|| "-".into(), duration);
+        let of = |value: fn(&Ongoing) -> Option<f64>| number(run.progress.as_ref().and_then(value));
+        vec![
+            run.state.to_owned(),
+            run.experiment.clone(),
+            run.profile.name().to_owned(),
+            run.run.clone(),
+            epoch,
+            step,
+            of(|p| p.loss),
+            of(|p| p.accuracy),
+            of(|p| p.test_accuracy),
+            time(run.checkpoint_age),
+            time(run.seconds_left),
+        ]
+    };
+    let head = [
+        "state",
+        "experiment",
+        "profile",
+        "run",
+        "epoch",
+        "steps",
+        "loss",
+        "accuracy",
+        "test accuracy",
+        "checkpoint age",
+        "time left",
+    ];
+    print_table(&head, &status.runs.iter().map(line).collect::<Vec<_>>());
+    if status.runs.iter().any(|run| run.state == "interrupted") {
+        print("\nInterrupted runs are resumed by the command that started them.");
+    }
+}

@@ -1,0 +1,326 @@
+//! Two sets of results side by side: rows with the same settings, their differences, and whether results that should be
+//! bit-identical are.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::definition::columns::{Values, written};
+use crate::definition::{Definition, Profile};
+use crate::gradient::Method;
+use crate::record::{Record, Row, is_timing, same_instructions};
+
+use super::results::{From, Results, RunResult, as_number};
+use super::seeds::CONFIDENCE;
+use super::statistics::{mean_interval, welch};
+use super::{Contents, ReportError};
+
+/// Columns that say where in a table a row belongs, besides those that a definition lists.
+const PLACES: [&str; 6] = ["Nt", "dt", "t", "row", "snapshots", "method"];
+/// Columns of what a gradient cost, which checkpoint schedules do not share. Everything else they do.
+const COSTS: [&str; 3] = ["bytes", "evaluations", "vjps"];
+
+/// One side of a comparison.
+#[derive(Clone, Copy)]
+pub struct Side<'a> {
+    /// Where its records are.
+    pub contents: Contents<'a>,
+    /// The experiment.
+    pub definition: &'a Definition,
+    /// The profile.
+    pub profile: Profile,
+    /// Only this run.
+    pub run: Option<&'a str>,
+}
+
+/// Two sets of results side by side.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Comparison {
+    /// Settings that all runs of a side share and that differ between the sides.
+    pub settings: Vec<Differing>,
+    /// Rows with the same settings, a line for each column.
+    pub lines: Vec<Line>,
+    /// Rows (over all seeds) that only one side has.
+    pub unmatched: [usize; 2],
+    /// Runs of each side.
+    pub runs: [usize; 2],
+    /// Pairs of runs whose results should be bit-identical.
+    pub expected_identical: usize,
+    /// Cells that were compared in them.
+    pub cells: usize,
+    /// Cells in them that differ.
+    pub broken: Vec<Broken>,
+    /// Pairs of runs with the same id that were computed with different vector instructions or devices.
+    pub other_instructions: usize,
+}
+
+/// A setting that differs.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Differing {
+    /// Its name.
+    pub setting: String,
+    /// Its value on both sides; null where a side lacks it.
+    pub values: [Value; 2],
+}
+
+/// One column of matching rows.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Line {
+    /// What says which row this is: settings that vary, and the place in the table.
+    pub row: Row,
+    /// The column.
+    pub column: String,
+    /// The value on both sides: the mean where there are several seeds.
+    pub values: [Value; 2],
+    /// Seeds on both sides.
+    pub seeds: [usize; 2],
+    /// The second value minus the first.
+    pub difference: Option<f64>,
+    /// Half the width of the 95 % confidence interval of the difference: of the mean of the differences by seed where
+    /// both sides have the same seeds, else by Welch's method.
+    pub half: Option<f64>,
+    /// Whether the values are bit-identical in every seed.
+    pub identical: bool,
+}
+
+/// A cell that should be bit-identical and is not.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Broken {
+    /// The runs.
+    pub runs: [String; 2],
+    /// `rows.csv` or `steps.csv`.
+    pub table: &'static str,
+    /// Number of the row, from 0.
+    pub row: usize,
+    /// The column.
+    pub column: String,
+    /// The values.
+    pub values: [Value; 2],
+}
+
+/// Compares two sets of results.
+///
+/// # Errors
+/// A damaged record.
+pub fn compare(a: Side, b: Side) -> Result<Comparison, ReportError> {
+    let read = |side: Side| -> Result<Vec<RunResult>, ReportError> {
+        let mut runs = Results::read(side.definition, side.profile, side.contents, From::Everywhere)?.runs;
+        runs.retain(|run| side.run.is_none_or(|id| run.loaded.record.run == id));
+        Ok(runs)
+    };
+    let runs = [read(a)?, read(b)?];
+    let mut found = Comparison { runs: [runs[0].len(), runs[1].len()], ..Comparison::default() };
+    if runs.iter().any(Vec::is_empty) {
+        return Ok(found);
+    }
+    found.settings = settings(&runs);
+    let places = places(&runs, [a.definition, b.definition]);
+    let ((order, first), (_, second)) = (grouped(&runs[0], &places), grouped(&runs[1], &places));
+    let tables = [first, second];
+    let has = |side: usize, column: &str| {
+        tables[side].values().flat_map(BTreeMap::values).any(|row| row.get(column).is_some_and(|v| !v.is_null()))
+    };
+    let columns: Vec<&str> = a.definition.metrics.iter().map(|m| m.column.as_str()).collect();
+    let columns: Vec<&str> = columns.into_iter().filter(|c| !places.contains(*c) && has(0, c) && has(1, c)).collect();
+    for key in &order {
+        let Some(first) = tables[0].get(key) else { continue };
+        let Some(second) = tables[1].get(key) else {
+            found.unmatched[0] += 1;
+            continue;
+        };
+        found.lines.extend(columns.iter().filter_map(|column| line(&places, column, first, second)));
+    }
+    found.unmatched[1] = tables[1].keys().filter(|key| !tables[0].contains_key(*key)).count();
+    bits(&runs, &mut found);
+    Ok(found)
+}
+
+/// Settings that are the same in all runs of a side and differ between the sides.
+fn settings(runs: &[Vec<RunResult>; 2]) -> Vec<Differing> {
+    let names: BTreeSet<&String> = runs.iter().flatten().flat_map(|run| run.loaded.record.settings.keys()).collect();
+    let shared = |side: &[RunResult], name: &String| {
+        let of = |run: &RunResult| run.loaded.record.settings.get(name).cloned().unwrap_or_default();
+        let first = side.first().map(of)?;
+        side.iter().all(|run| of(run) == first).then_some(first)
+    };
+    let differing = |name: &&String| {
+        let values = [shared(&runs[0], name)?, shared(&runs[1], name)?];
+        (values[0] != values[1]).then(|| Differing { setting: (*name).clone(), values })
+    };
+    names.iter().filter_map(differing).collect()
+}
+
+/// The columns that say which row of one side belongs to which of the other.
+fn places(runs: &[Vec<RunResult>; 2], definitions: [&Definition; 2]) -> BTreeSet<String> {
+    let mut places = BTreeSet::new();
+    for side in runs {
+        let names: BTreeSet<&String> = side.iter().flat_map(|run| run.settings.keys()).collect();
+        let varies = |name: &&&String| side.iter().any(|run| run.settings.get(**name) != side[0].settings.get(**name));
+        places.extend(names.iter().filter(varies).map(|name| (*name).clone()));
+    }
+    for column in definitions.iter().flat_map(|definition| written(definition.study).rows) {
+        let place = matches!(column.values, Values::Listed(_)) || PLACES.contains(&column.name);
+        places.extend(place.then(|| column.name.to_owned()));
+    }
+    let adaptive = |run: &RunResult| run.settings.get("stepping.kind").is_some_and(|kind| kind != "fixed");
+    if !runs.iter().flatten().any(adaptive) {
+        places.insert("steps".into());
+    }
+    places.remove("seed");
+    // A column that a side lacks cannot tell its rows apart.
+    let known = |run: &RunResult, name: &String| {
+        run.settings.contains_key(name) || run.loaded.rows.iter().any(|row| row.contains_key(name))
+    };
+    places.retain(|name| runs.iter().all(|side| side.iter().any(|run| known(run, name))));
+    places
+}
+
+/// The place of a row, with a number for rows of a run in the same place.
+type Key = (Vec<String>, usize);
+
+/// Rows by place and seed, and the places in the order of the records.
+fn grouped(runs: &[RunResult], places: &BTreeSet<String>) -> (Vec<Key>, BTreeMap<Key, BTreeMap<u64, Row>>) {
+    let mut groups: BTreeMap<Key, BTreeMap<u64, Row>> = BTreeMap::new();
+    let mut order = vec![];
+    for run in runs {
+        for row in &run.loaded.rows {
+            let row: Row = run.settings.clone().into_iter().chain(row.clone()).collect();
+            let text = |name: &String| row.get(name).map(text).unwrap_or_default();
+            let place: Vec<String> = places.iter().map(text).collect();
+            let seed = run.loaded.record.seed;
+            let mut number = 0;
+            while groups.get(&(place.clone(), number)).is_some_and(|seeds| seeds.contains_key(&seed)) {
+                number += 1;
+            }
+            let key = (place, number);
+            if !groups.contains_key(&key) {
+                order.push(key.clone());
+            }
+            groups.entry(key).or_default().insert(seed, row);
+        }
+    }
+    (order, groups)
+}
+
+/// A value as a text that is equal for equal numbers.
+fn text(value: &Value) -> String {
+    value.as_f64().map_or_else(|| value.to_string(), |x| x.to_string())
+}
+
+fn line(
+    places: &BTreeSet<String>,
+    column: &str,
+    first: &BTreeMap<u64, Row>,
+    second: &BTreeMap<u64, Row>,
+) -> Option<Line> {
+    let cells = |side: &BTreeMap<u64, Row>| -> Vec<Value> {
+        side.values().map(|row| row.get(column).cloned().unwrap_or_default()).collect()
+    };
+    let cells = [cells(first), cells(second)];
+    if cells.iter().all(|side| side.iter().all(Value::is_null)) {
+        return None;
+    }
+    let numbers = |side: &[Value]| side.iter().map(|v| as_number(Some(v))).collect::<Option<Vec<f64>>>();
+    let same_seeds = first.keys().eq(second.keys());
+    let (mut values, mut difference, mut half) = ([Value::Null, Value::Null], None, None);
+    if let (Some(a), Some(b)) = (numbers(&cells[0]), numbers(&cells[1])) {
+        let mean = |x: &[f64]| if x.len() == 1 { x[0] } else { x.iter().sum::<f64>() / x.len() as f64 };
+        values = [crate::record::number(mean(&a)), crate::record::number(mean(&b))];
+        if same_seeds {
+            let each: Vec<f64> = a.iter().zip(&b).map(|(a, b)| b - a).collect();
+            difference = Some(mean(&each));
+            half = mean_interval(&each, CONFIDENCE).map(|i| i.half);
+        } else {
+            difference = Some(mean(&b) - mean(&a));
+            half = welch(&a, &b, CONFIDENCE);
+        }
+    } else {
+        for (value, side) in values.iter_mut().zip(&cells) {
+            let mut texts: Vec<String> = side.iter().map(crate::record::cell).collect();
+            texts.sort();
+            texts.dedup();
+            *value = texts.join(" or ").into();
+        }
+    }
+    let row = first.values().next()?;
+    let row = places.iter().filter_map(|name| Some((name.clone(), row.get(name)?.clone()))).collect();
+    let identical = same_seeds && cells[0] == cells[1];
+    let finite = |x: Option<f64>| x.filter(|x| x.is_finite());
+    let seeds = [first.len(), second.len()];
+    Some(Line {
+        row,
+        column: column.into(),
+        values,
+        seeds,
+        difference: finite(difference),
+        half: finite(half),
+        identical,
+    })
+}
+
+/// Compares the runs whose results should be bit-identical: those with the same id, and trainings that differ in
+/// nothing but the checkpoint schedule of an exact gradient.
+fn bits(runs: &[Vec<RunResult>; 2], found: &mut Comparison) {
+    for a in &runs[0] {
+        for b in &runs[1] {
+            let (first, second) = (&a.loaded.record, &b.loaded.record);
+            let same = first.run == second.run;
+            if !same && !same_but_for_the_schedule(first, second) {
+                continue;
+            }
+            if !same_instructions(&first.environment, &second.environment) {
+                found.other_instructions += 1;
+                continue;
+            }
+            found.expected_identical += 1;
+            let skip = |column: &str| {
+                is_timing(column) || (!same && (column == "method" || COSTS.iter().any(|c| column.contains(c))))
+            };
+            let ids = [&first.run, &second.run];
+            cells(ids, "rows.csv", [&a.loaded.rows, &b.loaded.rows], &skip, found);
+            // Long logs are thinned the same way on both sides.
+            if a.loaded.steps.len() == b.loaded.steps.len() {
+                cells(ids, "steps.csv", [&a.loaded.steps, &b.loaded.steps], &skip, found);
+            }
+        }
+    }
+}
+
+fn same_but_for_the_schedule(a: &Record, b: &Record) -> bool {
+    let method = |record: &Record| {
+        let method: Method = record.settings.get("method")?.as_str()?.parse().ok()?;
+        (method.is_exact() && method.takes_the_steps_of_the_tableau()).then_some(())
+    };
+    let rest = |record: &Record| {
+        let mut settings = record.settings.clone();
+        settings.remove("method");
+        settings
+    };
+    let key = |record: &Record| (record.study, record.seed, record.numerics, record.inputs.clone(), rest(record));
+    let scheduled =
+        |record: &Record| record.study == crate::definition::StudyKind::Training && method(record).is_some();
+    scheduled(a) && scheduled(b) && key(a) == key(b)
+}
+
+fn cells(
+    runs: [&String; 2],
+    table: &'static str,
+    rows: [&Vec<Row>; 2],
+    skip: &dyn Fn(&str) -> bool,
+    found: &mut Comparison,
+) {
+    let empty = Row::new();
+    for number in 0..rows[0].len().max(rows[1].len()) {
+        let [a, b] = rows.map(|side| side.get(number).unwrap_or(&empty));
+        let columns: BTreeSet<&String> = a.keys().chain(b.keys()).collect();
+        for column in columns.into_iter().filter(|c| !skip(c)) {
+            let values = [a, b].map(|row| row.get(column).cloned().unwrap_or_default());
+            found.cells += 1;
+            if values[0] != values[1] {
+                let runs = runs.map(String::clone);
+                found.broken.push(Broken { runs, table, row: number, column: column.clone(), values });
+            }
+        }
+    }
+}

@@ -1,0 +1,430 @@
+//! What the commands that look at plans and records print, from the command line.
+
+mod common;
+
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use common::{Workplace, reversal, training};
+use serde_json::{Value, json};
+
+/// Standard output of a call as JSON.
+fn json_of(place: &Workplace, arguments: &[&str]) -> Value {
+    let output = place.run(arguments);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).expect("JSON")
+}
+
+#[test]
+fn archived_records_count_as_recorded() {
+    let place = Workplace::new();
+    let mut two = reversal("two");
+    two["seeds"] = json!([0, 1]);
+    place.define(&two).expect(0, &["reproduce"]);
+    assert_eq!(json_of(&place, &["plan", "--json"])[0]["state"], "done");
+    std::fs::remove_dir_all(place.path("results/runs")).expect("records");
+    assert_eq!(json_of(&place, &["list", "--json"])[0]["profiles"][0]["recorded"], 2);
+    let plan = json_of(&place, &["plan", "--json"]);
+    assert_eq!((&plan[1]["state"], &plan[1]["done"]), (&json!("archived"), &json!(true)));
+    // Another setting is another run.
+    two["fixed"]["dtype"] = json!("f32");
+    place.define(&two);
+    assert_eq!(json_of(&place, &["plan", "--json"])[0]["state"], "to do");
+    // A damaged archive is reported and counts as empty.
+    place.write("results/records/two.quick.tar.gz", "no archive");
+    let text = place.expect(0, &["list"]);
+    assert!(text.contains("two.quick.tar.gz: not an archive of records") && text.contains("0/2"), "{text}");
+}
+
+/// Twenty images a file in the format of CIFAR-10, all with the byte `shade`, modified an hour ago.
+fn cifar(place: &Workplace, shade: u8) {
+    let hour = SystemTime::now() - Duration::from_secs(3600);
+    let whole =
+        Duration::from_secs(hour.duration_since(SystemTime::UNIX_EPOCH).expect("after 1970").as_secs() / 7200 * 7200);
+    for name in ["data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4", "data_batch_5", "test_batch"] {
+        let record = |i: usize| [vec![(i % 10) as u8], vec![shade; 3072]].concat();
+        let path = format!("data/own/{name}.bin");
+        place.write(&path, (0..20).flat_map(record).collect::<Vec<u8>>());
+        let file = std::fs::File::options().write(true).open(place.path(&path)).expect("a file");
+        file.set_modified(SystemTime::UNIX_EPOCH + whole).expect("a file system with times");
+    }
+}
+
+fn files(folder: &Path) -> usize {
+    std::fs::read_dir(folder).map_or(0, Iterator::count)
+}
+
+#[test]
+fn images_are_read_once_for_all_plans_and_checked_before_a_run() {
+    let place = Workplace::new();
+    let mut own = training("own");
+    own["fixed"]["data"] = json!({ "cifar-folder": "own" });
+    own["fixed"]["epochs"] = json!(1);
+    place.define(&own);
+    cifar(&place, 3);
+    let id = |place: &Workplace| json_of(place, &["plan", "--json"])[0]["run"].clone();
+    let first = id(&place);
+    assert_eq!(files(&place.path(".cache/digests")), 1);
+    assert_eq!(id(&place), first);
+    // Other bytes of the same size and time: the plan does not see it, the run does.
+    cifar(&place, 4);
+    assert_eq!(id(&place), first);
+    let text = place.expect(1, &["run", "own"]);
+    assert!(text.contains("changed while their size and modification time stayed the same"), "{text}");
+    place.expect(0, &["run", "own"]);
+    assert_ne!(id(&place), first);
+    // A cache that cannot be read or written changes nothing.
+    std::fs::remove_dir_all(place.path(".cache")).expect("a cache");
+    place.write(".cache", "no folder");
+    assert_ne!(id(&place), first);
+}
+
+#[test]
+fn every_template_is_a_sound_experiment_that_runs() {
+    let place = Workplace::new();
+    let studies = [
+        "reversibility",
+        "gradient-error",
+        "memory",
+        "schedules",
+        "kernel-evolution",
+        "coupled-gradient",
+        "network-cost",
+        "training",
+    ];
+    for study in studies {
+        let text = place.expect(0, &["new", &format!("own-{study}"), "--study", study]);
+        assert!(text.contains("anode check"), "{text}");
+    }
+    let text = place.expect(0, &["check"]);
+    assert!(text.contains("8 definitions are sound"), "{text}");
+    let ran = json_of(&place, &["run", "own-*", "--json"]);
+    assert_eq!((&ran["failed"], &ran["skipped"]), (&json!([]), &json!([])));
+    assert!(ran["finished"].as_u64() > Some(10), "{ran}");
+    let shown = json_of(&place, &["show", "own-*", "--json"]);
+    for experiment in shown.as_array().expect("a list") {
+        assert_eq!(experiment["profiles"][0]["verdict"], "confirmed", "{experiment}");
+        assert!(!experiment["profiles"][0]["rows"].as_array().expect("rows").is_empty());
+    }
+    // A template is a text that a person reads.
+    let path = place.path("experiments/anode/own-training.json");
+    let text = std::fs::read_to_string(path).expect("a file");
+    assert!(text.contains("\n  \"seeds\": [0],\n") && text.lines().all(|line| line.len() < 900), "{text}");
+}
+
+#[test]
+fn a_new_definition_follows_another_one() {
+    let place = Workplace::new();
+    place.expect(0, &["init", "project"]);
+    let within = ["--experiments", "project/experiments"];
+    for other in
+        ["anode-grad", "anode-scalar", "anode-train-resnet4", "v2-kernels", "v2-gradient", "v2-table-nt", "v2-params"]
+    {
+        let id = format!("like-{other}");
+        place.expect(0, &[&["new", &id, "--like", other][..], &within].concat());
+        let plan = json_of(&place, &[&["plan", &id, "--json"][..], &within].concat());
+        assert!(
+            (1..=64).contains(&plan.as_array().expect("runs").len()),
+            "{other}: {}",
+            plan.as_array().unwrap().len()
+        );
+    }
+    place.expect(0, &[&["check"][..], &within].concat());
+    for (arguments, told) in [
+        (&["new", "anode-grad", "--study", "memory"][..], "the id `anode-grad` is taken by"),
+        (&["new", "own", "--like", "anode-gard"], "did you mean `anode-grad`?"),
+        (&["new", "own", "--study", "trainin"], "nearest: `training`"),
+    ] {
+        let text = place.expect(2, &[arguments, &within].concat());
+        assert!(text.contains(told), "{text}");
+    }
+    assert!(place.expect(1, &[&["new", "Own/id", "--study", "memory"][..], &within].concat()).contains("id"));
+    place.expect(2, &["new", "own"]);
+}
+
+#[test]
+fn the_embedded_definitions_are_those_of_the_repository() {
+    let place = Workplace::new();
+    place.expect(0, &["init", "project"]);
+    let committed = common::tree(&Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments"));
+    assert_eq!(common::tree(&place.path("project/experiments")), committed);
+    assert!(place.expect(2, &["init", "project"]).contains("is not empty"));
+    assert!(place.expect(0, &["list", "--experiments", "project/experiments"]).contains("anode-grad"));
+}
+
+#[test]
+fn an_experiment_is_shown_with_and_without_records() {
+    let place = Workplace::new();
+    place.define(&reversal("own"));
+    let text = place.expect(0, &["show", "own"]);
+    for part in ["A test (own)", "A claim", "not run", "Runs of the study reversibility", "quick: 1 runs", "solver=rk4"]
+    {
+        assert!(text.contains(part), "`{part}` in {text}");
+    }
+    place.expect(0, &["run", "own"]);
+    let text = place.expect(0, &["show", "own"]);
+    for part in ["Profile quick: confirmed, 1 of 1 runs recorded", "it is there", "rho", "All 3 rows"] {
+        assert!(text.contains(part), "`{part}` in {text}");
+    }
+    assert!(place.expect(2, &["show", "owm"]).contains("did you mean `own`?"));
+}
+
+#[test]
+fn results_are_compared_by_row_and_by_bit() {
+    let place = Workplace::new();
+    let mut one = reversal("one");
+    one["seeds"] = json!([0, 1, 2]);
+    one["fixed"]["problem"] = json!({ "kind": "matrix-relu", "n": 6, "sign": -1, "normalise": "spectral" });
+    one["profiles"]["standard"] = json!({ "fixed": { "solver": "heun" } });
+    let mut two = one.clone();
+    two["id"] = json!("two");
+    two["fixed"]["solver"] = json!("midpoint");
+    place.define(&one).define(&two).expect(0, &["reproduce"]);
+    place.expect(0, &["reproduce", "--profile", "standard", "one"]);
+    // Two experiments: other solvers, the same seeds.
+    let found = json_of(&place, &["compare", "one", "two", "--json"]);
+    let comparison = &found["comparisons"][0]["comparison"];
+    assert_eq!(comparison["settings"], json!([{ "setting": "solver", "values": ["rk4", "midpoint"] }]));
+    let lines = comparison["lines"].as_array().expect("lines");
+    assert_eq!((lines.len(), &comparison["unmatched"]), (3, &json!([0, 0])), "a line for each number of steps");
+    for line in lines {
+        let (a, b) = (line["values"][0].as_f64().unwrap(), line["values"][1].as_f64().unwrap());
+        assert!((line["difference"].as_f64().unwrap() - (b - a)).abs() <= 1e-12 * b.abs());
+        assert_eq!((&line["seeds"], &line["identical"]), (&json!([3, 3]), &json!(false)));
+        assert!(line["half"].as_f64().unwrap() > 0.0 && line["row"]["steps"].is_number(), "{line}");
+    }
+    let text = place.expect(0, &["compare", "one", "two"]);
+    assert!(text.contains("solver: rk4 and midpoint") && text.contains(" ± ") && text.contains("0 of 3"), "{text}");
+    // Two profiles of one experiment.
+    let text = place.expect(0, &["compare", "quick", "standard"]);
+    assert!(text.contains("one: 3 and 3 runs") && text.contains("solver: rk4 and heun"), "{text}");
+    // A copy of the results: bit-identical, until a cell is changed.
+    place.expect(0, &["reproduce", "--results", "copy", "--figures", "copy/figures"]);
+    let text = place.expect(0, &["compare", "results", "copy"]);
+    assert!(text.contains("3 pairs of runs should be bit-identical and are"), "{text}");
+    // Two runs.
+    let plan = json_of(&place, &["plan", "--json"]);
+    let id = |i: usize| plan[i]["run"].as_str().expect("an id")[..8].to_owned();
+    let text = place.expect(0, &["compare", &id(0), &id(1)]);
+    assert!(text.contains("one and one: 1 and 1 runs"), "{text}");
+    for (a, b, told) in [
+        ("one", "quick", "one is an experiment, quick is a profile"),
+        ("onne", "two", "nearest: `one`"),
+        ("0000", "1111", "no record of a run 0000"),
+        ("quick", "paper", "no records of the same experiment"),
+    ] {
+        let text = place.expect(2, &["compare", a, b]);
+        assert!(text.contains(told), "{text}");
+    }
+}
+
+#[test]
+fn checkpoint_schedules_should_agree_in_every_bit() {
+    let place = Workplace::new();
+    let mut one = training("one");
+    one["fixed"]["epochs"] = json!(1);
+    let mut two = one.clone();
+    (two["id"], two["fixed"]["method"]) = (json!("two"), json!("revolve:1"));
+    let mut three = one.clone();
+    (three["id"], three["fixed"]["method"]) = (json!("three"), json!("reverse-time"));
+    place.define(&one).define(&two).define(&three).expect(0, &["run", "one", "two", "three"]);
+    let pair = |b: &str| json_of(&place, &["compare", "one", b, "--json"])["comparisons"][0]["comparison"].clone();
+    let same = pair("two");
+    assert_eq!((&same["expected_identical"], &same["broken"]), (&json!(1), &json!([])));
+    assert!(same["cells"].as_u64() > Some(50), "{same}");
+    assert_eq!(pair("three")["expected_identical"], 0, "an inexact gradient trains another network");
+}
+
+#[test]
+fn progress_without_a_terminal_is_a_line_at_intervals() {
+    let place = Workplace::new();
+    let mut long = training("long");
+    long["fixed"]["epochs"] = json!(8);
+    let output = place.define(&long).command(&["run", "long"]).env("ANODE_PROGRESS_SECONDS", "0.05").output();
+    let text = String::from_utf8(output.expect("it starts").stderr).expect("text");
+    let line = text.lines().rev().find(|line| line.contains("epoch")).expect("a line of progress");
+    for part in ["[0/1] long", "/96 epoch", "/8, loss ", ", accuracy ", " left (", " % of all work done"] {
+        assert!(line.contains(part), "`{part}` in {line}");
+    }
+    assert!(text.lines().last().is_some_and(|line| line.ends_with(": done")), "{text}");
+}
+
+#[cfg(unix)]
+#[test]
+fn another_process_is_watched_while_it_computes() {
+    let place = Workplace::new();
+    let mut long = training("long");
+    long["fixed"]["epochs"] = json!(400);
+    place.define(&long);
+    let text = place.expect(0, &["status"]);
+    assert!(text.contains("no process is writing"), "{text}");
+    let mut child = place.command(&["run", "long"]).stderr(std::process::Stdio::null()).spawn().expect("it starts");
+    let log = || {
+        std::fs::read_dir(place.path("results/runs/quick/long"))
+            .ok()?
+            .flatten()
+            .next()
+            .map(|e| e.path().join("steps.csv"))
+    };
+    let steps = || log().and_then(|path| std::fs::read_to_string(path).ok()).map_or(0, |text| text.lines().count());
+    let clock = std::time::Instant::now();
+    while steps() < 40 && clock.elapsed().as_secs() < 120 {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let status = json_of(&place, &["status", "--json"]);
+    assert_eq!(status["process"], format!("process {}", child.id()));
+    let run = &status["runs"][0];
+    assert_eq!((&run["state"], &run["experiment"], &run["epochs"]), (&json!("computing"), &json!("long"), &json!(400)));
+    assert!(run["progress"]["steps"].as_u64() >= Some(39) && run["seconds_left"].as_f64() > Some(0.0), "{run}");
+    assert!(place.expect(0, &["status"]).contains("computing"));
+    let drawn = place.expect(0, &["watch", "long", "--once"]);
+    for part in ["training loss, now ", "training accuracy", "test accuracy", "│", " of 400", " left"] {
+        assert!(drawn.contains(part), "`{part}` in {drawn}");
+    }
+    assert!(!drawn.contains('\u{1b}'), "{drawn}");
+    let asked = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+    assert!(asked.expect("kill is there").success());
+    child.wait().expect("it ends");
+    let text = place.expect(0, &["status"]);
+    assert!(text.contains("no process is writing") && text.contains("interrupted"), "{text}");
+    assert!(place.expect(2, &["watch", "other"]).contains("anode status"));
+}
+
+#[test]
+fn a_recorded_training_is_drawn_from_its_record_and_its_archive() {
+    let place = Workplace::new();
+    place.define(&training("own")).expect(0, &["reproduce"]);
+    let id = json_of(&place, &["plan", "--json"])[0]["run"].as_str().expect("an id").to_owned();
+    let drawn = place.expect(0, &["watch", &id[..6]]);
+    assert!(drawn.contains("epoch 4, recorded"), "{drawn}");
+    std::fs::remove_dir_all(place.path("results/runs")).expect("runs");
+    assert_eq!(place.expect(0, &["watch", &id[..6]]), drawn);
+}
+
+#[test]
+fn a_plan_says_what_it_takes_and_asks_before_half_a_day() {
+    let place = Workplace::new();
+    let mut long = training("long");
+    long["fixed"].as_object_mut().expect("settings").extend(
+        json!({ "net": "resnet18", "width": 64, "train_images": 4000, "epochs": 100_000 })
+            .as_object()
+            .expect("settings")
+            .clone(),
+    );
+    place.define(&long);
+    let text = place.expect(0, &["plan"]);
+    for part in ["1 runs to compute: about ", "years", "rough: multiply-adds", "GB", "the same command resumes"] {
+        assert!(text.contains(part), "`{part}` in {text}");
+    }
+    let plan = json_of(&place, &["plan", "--json"]);
+    let forecast = &plan[0]["forecast"];
+    assert_eq!(forecast["basis"], "multiply-adds");
+    assert!(forecast["seconds"].as_f64() > Some(1e6) && forecast["bytes"].as_f64() > Some(1e8), "{forecast}");
+    assert!(forecast["disk"].as_f64() > Some(1e8), "{forecast}");
+    for command in ["run", "reproduce"] {
+        let text = place.expect(2, &[command, "long"]);
+        assert!(text.contains("add --yes") && text.contains("--where"), "{text}");
+    }
+    assert!(!place.path("results/runs").exists());
+    // Runs like one that was recorded are forecast from it.
+    let mut short = training("short");
+    short["seeds"] = json!([0]);
+    place.define(&short).expect(0, &["run", "short"]);
+    short["seeds"] = json!([0, 1]);
+    short["fixed"]["epochs"] = json!(8);
+    place.define(&short);
+    let plan = json_of(&place, &["plan", "short", "--json"]);
+    assert_eq!(plan[1]["forecast"]["basis"], "alike");
+    // The same settings with another seed.
+    short["fixed"]["epochs"] = json!(4);
+    place.define(&short);
+    assert_eq!(json_of(&place, &["plan", "short", "--json"])[1]["forecast"]["basis"], "same");
+    short["fixed"]["epochs"] = json!(8);
+    place.define(&short);
+    let text = place.expect(0, &["plan", "short"]);
+    assert!(text.contains("2 runs to compute") && text.contains("measured: runs of the same size"), "{text}");
+}
+
+#[test]
+fn experiments_and_runs_are_selected_the_same_way_everywhere() {
+    let place = Workplace::new();
+    let mut one = reversal("anode-one");
+    one["seeds"] = json!([0, 1]);
+    one["fixed"]["problem"] = json!({ "kind": "scalar-relu", "c": 10.0 });
+    place.define(&one).define(&reversal("anode-two")).define(&reversal("v2-three"));
+    let count =
+        |arguments: &[&str]| json_of(&place, &[arguments, &["--json"]].concat()).as_array().expect("runs").len();
+    assert_eq!(count(&["plan"]), 4);
+    assert_eq!(count(&["plan", "anode-*"]), 3);
+    assert_eq!(count(&["plan", "v2-three", "anode-one"]), 3);
+    assert_eq!(count(&["plan", "anode-*", "--only", "*two"]), 1);
+    assert_eq!(count(&["plan", "anode-one", "--where", "seed=1.0"]), 1, "numbers agree by value");
+    assert_eq!(count(&["plan", "anode-one", "--where", "problem.c=1e1"]), 2, "a part of a setting");
+    let ran = json_of(&place, &["reproduce", "anode-*", "--where", "seed=0", "--json"]);
+    assert_eq!(ran["finished"], 2);
+    place.expect(0, &["run", "*"]);
+    place.expect(0, &["reproduce"]);
+    assert!(place.expect(0, &["figures", "anode-*"]).contains("4 charts written"));
+    assert!(place.expect(0, &["repeat", "anode-o*", "--where", "seed=1"]).contains("identical to the last bit"));
+    let text = place.expect(0, &["clean", "anode-*", "--where", "seed=1", "--yes"]);
+    assert!(
+        text.lines().filter(|line| line.starts_with("removed")).count() == 1 && text.contains("anode-one"),
+        "{text}"
+    );
+    for (arguments, told) in [
+        (&["plan", "anode-oen"][..], "did you mean `anode-one`?"),
+        (&["run", "anode-oen"], "did you mean `anode-one`?"),
+        (&["reproduce", "anode-x*"], "no experiment matches `anode-x*`; there are anode-one"),
+        (&["clean", "anode-oen", "--yes"], "did you mean `anode-one`?"),
+        (&["figures", "anode-oen"], "did you mean `anode-one`?"),
+        (&["repeat", "anode-oen"], "did you mean `anode-one`?"),
+        (&["plan", "--where", "sover=rk4"], "did you mean `solver`?"),
+        (&["plan", "--where", "solver=rk5"], "did you mean `rk4`?"),
+        (&["describe", "resnet40"], "did you mean `resnet4`?"),
+        (&["describe", "resnet4", "--solver", "rk44"], "did you mean `rk4`?"),
+        (&["schedule", "anod"], "did you mean `anode`?"),
+    ] {
+        let text = place.expect(2, arguments);
+        assert!(text.contains(told), "{arguments:?}: {text}");
+    }
+}
+
+#[test]
+fn misspelt_names_in_a_definition_are_recognised() {
+    let place = Workplace::new();
+    let mut wrong = reversal("wrong");
+    wrong["fixed"]["solver"] = json!("rk44");
+    let text = place.define(&wrong).expect(1, &["check"]);
+    assert!(text.contains("did you mean `rk4`?"), "{text}");
+    let mut wrong = reversal("wrong");
+    wrong["expectations"] = wrong["expectation"].clone();
+    let text = place.define(&wrong).expect(1, &["check"]);
+    assert!(text.contains("did you mean `expectation`?"), "{text}");
+    let mut wrong = reversal("wrong");
+    wrong["study"] = json!("reversability");
+    let text = place.define(&wrong).expect(1, &["check"]);
+    assert!(text.contains("did you mean `reversibility`?"), "{text}");
+}
+
+#[test]
+fn missing_data_and_a_missing_project_are_reported_once() {
+    let place = Workplace::new();
+    let mut grid = training("grid");
+    grid["fixed"]["data"] = json!("cifar10");
+    grid["fixed"].as_object_mut().expect("settings").remove("method");
+    grid["grid"] = json!([{ "method": ["full", "anode", "reverse-time"] }]);
+    let mut other = grid.clone();
+    other["id"] = json!("other");
+    place.define(&grid).define(&other);
+    for arguments in [&["run", "grid", "other"][..], &["reproduce"]] {
+        let text = place.expect(1, arguments);
+        assert_eq!(text.matches("was not found").count(), 1, "{text}");
+        assert!(text.contains("not run: grid (3 settings), other (3 settings): "), "{text}");
+        assert!(text.contains("nothing is recorded of them") && !text.contains("they are recorded"), "{text}");
+    }
+    assert_eq!(place.expect(0, &["plan"]).matches("was not found").count(), 1);
+    let text = place.expect(2, &["list", "--experiments", "nowhere"]);
+    for part in ["looked in /", "nowhere", "--experiments DIR", "anode init DIR"] {
+        assert!(text.contains(part), "`{part}` in {text}");
+    }
+}
