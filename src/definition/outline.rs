@@ -7,7 +7,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::{DefinitionError, Filter};
+use super::{DefinitionError, Filter, Profile, Source};
 
 /// Name of the file next to the experiments.
 pub const OUTLINE: &str = "outline.json";
@@ -16,6 +16,9 @@ pub const OUTLINE: &str = "outline.json";
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Outline {
+    /// The figure that follows the findings.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub story: Option<Story>,
     /// The findings, in the order in which they are read.
     pub findings: Vec<Finding>,
     /// Summary tables with their experiments in order. Experiments that no chapter lists follow in one of their own.
@@ -23,6 +26,44 @@ pub struct Outline {
     /// Experiments that evaluate the runs of another one: their id -> that of the other. They are counted once.
     #[serde(default)]
     pub same_runs: BTreeMap<String, String>,
+}
+
+/// A figure of a few panels, each taken from a line chart of an experiment: the argument of the report in one image.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Story {
+    /// Heading.
+    pub title: String,
+    /// The panels, from left to right and then down. A panel without records is left out.
+    pub panels: Vec<StoryPanel>,
+}
+
+/// A panel of the story.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StoryPanel {
+    /// What the panel shows.
+    pub title: String,
+    /// Id of the experiment.
+    pub experiment: String,
+    /// Id of its figure, which draws lines. Its panels become one.
+    pub figure: String,
+    /// The profile; absent: the largest that has records.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile: Option<Profile>,
+    /// Selects rows, in addition to those that the figure selects.
+    #[serde(default, rename = "where")]
+    pub filter: Filter,
+    /// Drawn instead if there are no records to draw.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub otherwise: Option<Box<StoryPanel>>,
+}
+
+impl StoryPanel {
+    /// The panel, then what is drawn instead of it, in order.
+    pub fn choices(&self) -> impl Iterator<Item = &Self> {
+        std::iter::successors(Some(self), |panel| panel.otherwise.as_deref())
+    }
 }
 
 /// A finding: one or two sentences with numbers from the records.
@@ -33,6 +74,9 @@ pub struct Finding {
     pub topic: String,
     /// The sentence. `{name}` is replaced by the quantity of that name.
     pub text: String,
+    /// The profile whose records the sentence is about; absent: the largest that has records.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile: Option<Profile>,
     /// The quantities.
     #[serde(default)]
     pub quantities: BTreeMap<String, Quantity>,
@@ -40,7 +84,7 @@ pub struct Finding {
     pub see: Vec<String>,
 }
 
-/// A number taken from the rows of an experiment, under the largest profile that has records.
+/// A number taken from the rows of an experiment.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Quantity {
@@ -49,8 +93,17 @@ pub struct Quantity {
     /// Selects the rows.
     #[serde(default, rename = "where")]
     pub filter: Filter,
+    /// The table. Of the steps, those with an empty cell are left out, and each seed counts once, with its mean.
+    #[serde(default)]
+    pub source: Source,
     /// The column.
     pub column: String,
+    /// A column that is subtracted, row by row.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub minus_column: Option<String>,
+    /// Rows that are subtracted: the mean of each seed from the mean of the same seed.
+    #[serde(default, rename = "minus", skip_serializing_if = "Option::is_none")]
+    pub minus: Option<Filter>,
     /// How the rows are reduced.
     pub take: Take,
     /// How the number is printed.
@@ -74,6 +127,8 @@ pub enum Take {
     Range,
     /// The mean with the half-width of its 95 % confidence interval (Student's t) over at least two rows, and n.
     Interval,
+    /// The number of seeds: `1 seed`, `3 seeds`.
+    Seeds,
     /// How many cells are at least this value, of how many: `18 of 30`.
     AtLeast(f64),
 }

@@ -281,8 +281,12 @@ pub struct PanelRows {
     /// Title of the panel.
     pub title: String,
     /// Only rows with these values.
-    #[serde(rename = "where")]
+    #[serde(default, rename = "where", skip_serializing_if = "Filter::is_empty")]
     pub filter: Filter,
+    /// Column on the vertical axis, of the same quantity as that of `y`, which it replaces. Points of the paper belong
+    /// to that of `y` alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub y: Option<String>,
 }
 
 /// A value of y that decides something.

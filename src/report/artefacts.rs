@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::definition::{Figure, Profile};
 use crate::record::{Loaded, Row, row, rows_to_csv, to_archive};
 
-use super::chart::{Chart, draw, shows_images, shows_steps};
+use super::chart::{Chart, draw, shows_images, shows_steps, story};
 use super::document::Piece;
 use super::found::kept;
 use super::page::Shown;
@@ -39,6 +39,11 @@ pub fn charts(results: &Results, folder: &Path) -> Result<Vec<Chart>, ReportErro
     let drawn = |figure: &&Figure| !results.runs.is_empty() || shows_steps(figure);
     let figures = results.definition.figures.iter().filter(drawn);
     figures.filter_map(|f| draw(f, results, folder).transpose()).collect()
+}
+
+/// The files of a chart.
+pub fn files(chart: Chart) -> [Artefact; 2] {
+    [Artefact { path: chart.svg, bytes: chart.text.into_bytes() }, Artefact { path: chart.png, bytes: chart.pixels }]
 }
 
 /// All files of a report on the records that are read `from` the results folder.
@@ -84,10 +89,7 @@ pub fn artefacts(contents: Contents, profile: Profile, from: From) -> Result<(Su
             let charts = if outdone { vec![] } else { charts(results, figures)? };
             let shown = if outdone { Shown::Checks } else { Shown::All(&charts) };
             bodies.splice(0..0, page::body(results, &judgement, shown).into_iter().chain(note(results)));
-            for chart in charts {
-                made.push(Artefact { path: chart.svg, bytes: chart.text.into_bytes() });
-                made.push(Artefact { path: chart.png, bytes: chart.pixels });
-            }
+            made.extend(charts.into_iter().flat_map(files));
         }
         if asked {
             told.experiments = own.iter().map(|line| line.told.clone()).collect();
@@ -99,6 +101,9 @@ pub fn artefacts(contents: Contents, profile: Profile, from: From) -> Result<(Su
         }
     }
     let ran: Vec<&Results> = read.iter().flat_map(|(_, found)| found).collect();
+    // Drawn if the report covers all experiments: a part of them would leave out panels.
+    let whole = contents.others.is_empty();
+    let story = if whole { story(contents.outline, &ran, figures)? } else { None };
     let without = summary::without_results(&lines, contents.not_run);
     let sections = experiments.iter().zip(bodies).flat_map(|(definition, body)| {
         let why = without.iter().find(|(line, _)| line.told.id == definition.id).map(|(_, why)| *why);
@@ -108,11 +113,13 @@ pub fn artefacts(contents: Contents, profile: Profile, from: From) -> Result<(Su
         .into_iter()
         .chain(chapters::counts(&lines, contents.outline))
         .chain(findings::findings(contents.outline, &ran))
+        .chain(story.as_ref().map(page::figure))
         .chain(chapters::tables(&lines, contents.not_run, contents.outline))
         .chain(sections)
         .chain(peer::peer(folder)?)
         .chain(methods::methods(&ran))
         .collect();
+    made.extend(story.into_iter().flat_map(files));
     let title = summary::TITLE;
     for (name, text) in [("REPORT.md", markdown::markdown(&pieces)), ("report.html", html::html(title, &pieces))] {
         made.push(Artefact { path: folder.join(name), bytes: text.into_bytes() });

@@ -40,7 +40,7 @@ use serde::Serialize;
 use crate::definition::{Definition, NotRun, Outline, Profile};
 use crate::record::{RecordError, write_atomically};
 
-use artefacts::charts;
+use artefacts::{charts, files};
 pub use chart::schedule_svg;
 pub use compare::{Broken, Comparison, Differing, Line, Side, compare};
 pub use found::{Inputs, kept};
@@ -182,21 +182,32 @@ pub fn unshown(contents: Contents, profile: Profile) -> Result<Vec<PathBuf>, Rep
 /// As [`write_all`].
 pub fn figures(contents: Contents, profile: Option<Profile>) -> Result<Summary, ReportError> {
     let mut summary = Summary::default();
+    let mut write = |chart: chart::Chart| -> Result<(), ReportError> {
+        for artefact in files(chart) {
+            write_atomically(&artefact.path, &artefact.bytes)?;
+            summary.written.push(artefact.path);
+        }
+        Ok(())
+    };
+    let mut read = vec![];
     for definition in contents.experiments {
         let profiles = profile.map_or(Profile::ALL.to_vec(), |one| vec![one]);
+        let mut drawn = false;
         for profile in profiles.into_iter().rev() {
             let results = Results::read(definition, profile, contents, From::Everywhere)?;
             if results.is_empty() {
                 continue;
             }
-            for chart in charts(&results, contents.figures)? {
-                for (path, bytes) in [(chart.svg, chart.text.into_bytes()), (chart.png, chart.pixels)] {
-                    write_atomically(&path, &bytes)?;
-                    summary.written.push(path);
-                }
+            if !drawn {
+                charts(&results, contents.figures)?.into_iter().try_for_each(&mut write)?;
             }
-            break;
+            drawn = true;
+            read.push(results);
         }
+    }
+    if profile.is_none() && contents.others.is_empty() {
+        let read: Vec<&Results> = read.iter().collect();
+        chart::story(contents.outline, &read, contents.figures)?.into_iter().try_for_each(&mut write)?;
     }
     Ok(summary)
 }

@@ -105,12 +105,7 @@ pub fn body(results: &Results, judgement: &Judgement, shown: Shown) -> Vec<Piece
     match shown {
         Shown::All(charts) => {
             pieces.push(reported(results));
-            for chart in charts {
-                let png = chart.png.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-                let (svg, description) = (chart.text.clone(), chart.description.clone());
-                let set = chart.pieces.clone();
-                pieces.push(Piece::Figure { svg, pieces: set, png: format!("../figures/{png}"), description });
-            }
+            pieces.extend(charts.iter().map(figure));
             if !results.runs.is_empty() {
                 pieces.push(table(results));
             }
@@ -122,6 +117,13 @@ pub fn body(results: &Results, judgement: &Judgement, shown: Shown) -> Vec<Piece
     }
     pieces.extend(provenance(results));
     pieces
+}
+
+/// A chart as a piece of the report.
+pub fn figure(chart: &Chart) -> Piece {
+    let png = chart.png.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+    let (svg, description) = (chart.text.clone(), chart.description.clone());
+    Piece::Figure { svg, pieces: chart.pieces.clone(), png: format!("../figures/{png}"), description }
 }
 
 fn table(results: &Results) -> Piece {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::definition::Profile;
 
+use super::chart::STORY;
 use super::models::{self, MODELS};
 use super::results::archive;
 use super::{Contents, ReportError, io};
@@ -70,6 +71,10 @@ fn judge(contents: Contents, kind: &str, folder: &Path, name: &str, made: &BTree
         };
         let outdated = !Profile::ALL.into_iter().any(unshown);
         return if known { outdated.then_some(Stray::Outdated) } else { (!other).then_some(Stray::Unknown) };
+    }
+    let story = contents.outline.story.is_some() && matches!(name.strip_prefix(STORY), Some(".svg" | ".png"));
+    if kind == "charts" && story {
+        return contents.others.is_empty().then_some(Stray::Outdated);
     }
     let Some((stem, ends)) = split(name, kind) else { return Some(Stray::Unknown) };
     let named = |id: &String| match kind {

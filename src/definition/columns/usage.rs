@@ -54,6 +54,9 @@ pub fn faults(definition: &Definition, planned: &Planned, settings: Option<&[Str
                 found.filter(scope, &lines.filter, &format!("{at}.where"));
                 for (i, panel) in lines.panels.iter().enumerate() {
                     found.filter(scope, &panel.filter, &format!("{at}.panels[{i}].where"));
+                    if let Some(y) = &panel.y {
+                        found.numbers(scope, y, &format!("{at}.panels[{i}].y"));
+                    }
                 }
                 if let Some(theory) = &lines.theory {
                     found.numbers(scope, theory, &format!("{at}.theory"));

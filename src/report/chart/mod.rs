@@ -9,13 +9,14 @@ mod png;
 mod raster;
 mod scale;
 mod schedules;
+mod story;
 mod style;
 mod text;
 mod theme;
 
 use std::path::{Path, PathBuf};
 
-use crate::definition::{Figure, FigureKind, Source};
+use crate::definition::{Figure, FigureKind, Outline, Source};
 use crate::gradient::Method;
 
 use super::ReportError;
@@ -109,6 +110,30 @@ pub fn draw(figure: &Figure, results: &Results, folder: &Path) -> Result<Option<
             Some(chart(to_svg(&drawn)?, drawn.description())?)
         }
     })
+}
+
+/// Stem of the files of the figure that opens the report.
+pub const STORY: &str = "story";
+
+/// Draws the figure that opens the report; `None` without one in the outline, or without records.
+///
+/// # Errors
+/// The backend's own.
+pub fn story(outline: &Outline, results: &[&Results], folder: &Path) -> Result<Option<Chart>, ReportError> {
+    let Some(drawn) = outline.story.as_ref().and_then(|story| story::StoryChart::new(story, results)) else {
+        return Ok(None);
+    };
+    let text = to_svg(&drawn)?;
+    let pieces = Pieces {
+        title: drawn.title().to_owned(),
+        subtitle: String::new(),
+        notes: vec![],
+        panels: drawn.parts().map(|cell| to_svg(&cell)).collect::<Result<_, _>>()?,
+        legend: None,
+    };
+    let [svg, png] = ["svg", "png"].map(|end| folder.join(format!("{STORY}.{end}")));
+    let (pixels, description) = (to_png(&text)?, drawn.description());
+    Ok(Some(Chart { svg, png, text, pixels, description, pieces: Some(pieces) }))
 }
 
 fn pieces(chart: &lines::LineChart) -> Result<Pieces, ReportError> {

@@ -96,7 +96,7 @@ impl LineChart {
     }
 
     /// Draws the common legend from the origin on. Returns its height.
-    fn draw_legend(&self, canvas: &Canvas, width: f64) -> Result<f64, ReportError> {
+    pub(super) fn draw_legend(&self, canvas: &Canvas, width: f64) -> Result<f64, ReportError> {
         let legend = self.legend(width);
         for (n, line) in legend.iter().enumerate() {
             for (name, text, x) in line {
@@ -106,7 +106,7 @@ impl LineChart {
         Ok(legend.len() as f64 * LINE_HEIGHT)
     }
 
-    fn draw_panel(&self, canvas: &Canvas, panel: &Panel) -> Result<(), ReportError> {
+    pub(super) fn draw_panel(&self, canvas: &Canvas, panel: &Panel) -> Result<(), ReportError> {
         let (w, h) = self.axes();
         let canvas = &canvas.moved((LEFT, ABOVE));
         if let Some(title) = &panel.title {

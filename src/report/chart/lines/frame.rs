@@ -21,7 +21,8 @@ pub const TITLE: f64 = 16.0;
 pub const SMALL: f64 = 11.5;
 /// Size of labels.
 pub const NORMAL: f64 = 12.0;
-const MARGIN: f64 = 16.0;
+/// Space at the sides of a chart.
+pub const MARGIN: f64 = 16.0;
 /// Widest entry of a legend.
 const ENTRY: f64 = 420.0;
 
@@ -37,7 +38,7 @@ impl LineChart {
     /// Size of the axes of a panel.
     pub(super) fn axes(&self) -> (f64, f64) {
         // A chart of one panel has room for a larger one.
-        if self.panels.len() <= 1 { (600.0, 320.0) } else { (330.0, 250.0) }
+        if self.panels.len() <= 1 && !self.small { (600.0, 320.0) } else { (330.0, 250.0) }
     }
 
     pub(super) fn strip(&self) -> f64 {

@@ -1,6 +1,7 @@
 //! Line charts: a panel for each value of a column or each selection of rows, a line for each series, the spread over
 //! seeds, and the paper's numbers beside them.
 
+mod cell;
 mod draw;
 mod frame;
 mod names;
@@ -15,6 +16,7 @@ use crate::report::results::{Results, as_number, matches, short};
 
 use super::scale::AxisScale;
 use super::style::{Style, styles};
+pub use cell::Cell;
 use names::Names;
 pub use names::{named, of_value as value_name};
 use published::Published;
@@ -59,6 +61,8 @@ pub struct LineChart {
     continuous: bool,
     /// A legend below each panel, with slopes, instead of one below the chart.
     slopes: bool,
+    /// One of several charts in a figure: a single panel is no larger than one of many.
+    small: bool,
 }
 
 /// A row with its place.
@@ -67,6 +71,15 @@ struct Placed<'a> {
     name: usize,
     x: f64,
     y: f64,
+    /// The column of `y`.
+    column: &'a str,
+}
+
+/// A panel to be: its title, the rows that it shows, and the column of its vertical axis.
+struct Wish {
+    title: Option<String>,
+    filter: Filter,
+    column: String,
 }
 
 impl LineChart {
@@ -86,8 +99,10 @@ impl LineChart {
         let mut names = Names::new(lines, results, &chosen);
         let mut placed: Vec<Placed> = vec![];
         for row in chosen {
-            if let (Some(x), Some(y)) = (x_of(row), y_of(row, &lines.y.column)) {
-                placed.push(Placed { row, name: names.of(row), x, y });
+            for column in columns(lines) {
+                if let (Some(x), Some(y)) = (x_of(row), y_of(row, column)) {
+                    placed.push(Placed { row, name: names.of(row), x, y, column });
+                }
             }
         }
         let continuous = lines.source == Source::Steps && longest(&placed) > MOST_POINTS;
@@ -96,8 +111,9 @@ impl LineChart {
         let mut zero: Vec<String> = vec![];
         let range = placed.iter().fold([f64::INFINITY, f64::NEG_INFINITY], |[l, h], p| [l.min(p.x), h.max(p.x)]);
         let mut panels = vec![];
-        for (title, filter) in panel_filters(lines, results, &placed) {
-            let mine: Vec<&Placed> = placed.iter().filter(|p| matches(p.row, &filter)).collect();
+        for Wish { title, filter, column } in wishes(lines, results, &placed) {
+            let own = |p: &&Placed| p.column == column && matches(p.row, &filter);
+            let mine: Vec<&Placed> = placed.iter().filter(own).collect();
             let of_name = |name: usize| {
                 let own: Vec<&&Placed> = mine.iter().filter(|p| p.name == name).collect();
                 let pairs = if continuous {
@@ -118,9 +134,15 @@ impl LineChart {
             let is_zero = |s: &Series| s.points.iter().all(|p| p.y == 0.0 && y_scale.is_off(p.y));
             let (none, series): (Vec<Series>, Vec<Series>) = found.partition(is_zero);
             zero.extend(none.into_iter().map(|s| names.all[s.name].clone()));
-            let published = published::beside(lines, results, &mine, y_axis.per_unit);
-            let reference = published::digitised(lines, &mine, y_axis.per_unit);
+            // The paper's numbers are those of the figure's own column.
+            let known = if column == lines.y.column { &mine[..] } else { &[] };
+            let published = published::beside(lines, results, known, y_axis.per_unit);
+            let reference = published::digitised(lines, known, y_axis.per_unit);
             panels.extend(split(Panel { title, y: y_scale.clone(), series, published, reference }));
+        }
+        // A panel of a column that no run has yet shows nothing.
+        if panels.iter().any(|p: &Panel| !p.series.is_empty()) {
+            panels.retain(|p| !p.series.is_empty() || lines.panels.iter().all(|own| own.y.is_none()));
         }
         let styles = styles(&names.all);
         let mut chart = Self {
@@ -136,6 +158,7 @@ impl LineChart {
             styles,
             continuous,
             slopes: lines.slope_over.is_some(),
+            small: false,
         };
         chart.scale(lines);
         chart.subtitle = chart.spread(results, log);
@@ -307,7 +330,7 @@ impl Panel {
 fn longest(placed: &[Placed]) -> usize {
     let mut counts = std::collections::HashMap::new();
     for p in placed {
-        *counts.entry((p.name, series::seed(p.row))).or_insert(0) += 1;
+        *counts.entry((p.name, series::seed(p.row), p.column)).or_insert(0) += 1;
     }
     counts.into_values().max().unwrap_or(0)
 }
@@ -327,26 +350,34 @@ fn data_sets(results: &Results) -> Vec<String> {
     found
 }
 
-/// The panels: their titles, and which rows each has.
-fn panel_filters(lines: &Lines, results: &Results, placed: &[Placed]) -> Vec<(Option<String>, Filter)> {
-    let mut each: Vec<(Option<String>, Filter)> = vec![(None, Filter::new())];
+/// The columns that the vertical axes of the panels show.
+fn columns(lines: &Lines) -> BTreeSet<&str> {
+    let own = lines.panels.iter().map(|panel| panel.y.as_ref().unwrap_or(&lines.y.column));
+    if lines.panels.is_empty() { BTreeSet::from([lines.y.column.as_str()]) } else { own.map(String::as_str).collect() }
+}
+
+/// The panels: their titles, which rows each has, and of which column.
+fn wishes(lines: &Lines, results: &Results, placed: &[Placed]) -> Vec<Wish> {
+    let wish = |title, filter| Wish { title, filter, column: lines.y.column.clone() };
+    let mut each: Vec<Wish> = vec![wish(None, Filter::new())];
     if let Some(column) = &lines.panel {
         each.clear();
         for p in placed {
             let value = p.row.get(column).cloned().unwrap_or_default();
             let filter = Filter::from([(column.clone(), Wanted::One(value))]);
-            if !each.iter().any(|(_, other)| *other == filter) {
-                each.push((Some(names::of_value(results, p.row, column)), filter));
+            if !each.iter().any(|other| other.filter == filter) {
+                each.push(wish(Some(names::of_value(results, p.row, column)), filter));
             }
         }
     }
     if lines.panels.is_empty() {
         return each;
     }
-    let of = |(title, filter): &(Option<String>, Filter)| -> Vec<(Option<String>, Filter)> {
-        let join = |own: &PanelRows| {
-            let both = filter.clone().into_iter().chain(own.filter.clone()).collect();
-            (Some(title.iter().chain([&own.title]).cloned().collect::<Vec<_>>().join(", ")), both)
+    let of = |Wish { title, filter, column }: &Wish| -> Vec<Wish> {
+        let join = |own: &PanelRows| Wish {
+            title: Some(title.iter().chain([&own.title]).cloned().collect::<Vec<_>>().join(", ")),
+            filter: filter.clone().into_iter().chain(own.filter.clone()).collect(),
+            column: own.y.clone().unwrap_or_else(|| column.clone()),
         };
         lines.panels.iter().map(join).collect()
     };

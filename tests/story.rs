@@ -1,0 +1,117 @@
+//! The opening of the report: the figure that tells its story, and findings computed from the records.
+
+mod common;
+
+use common::{Workplace, training};
+use serde_json::{Value, json};
+
+/// A training experiment with both gradients, evaluated with two kinds of batch-norm statistics.
+fn both(id: &str) -> Value {
+    let mut definition = training(id);
+    definition["fixed"].as_object_mut().expect("settings").remove("method");
+    definition["grid"] = json!([{ "method": ["anode", "reverse-time"] }]);
+    definition["seeds"] = json!([0, 1]);
+    definition["fixed"]["evaluations"] = json!(["per-evaluation"]);
+    definition["profiles"]["paper"] = json!({ "fixed": { "epochs": 5 } });
+    definition["figures"] = json!([{ "id": "accuracy", "title": "Accuracy", "draw": { "lines": {
+        "source": "steps", "x": { "column": "epochs_done" }, "y": { "column": "test_accuracy" }, "series": ["method"],
+        "panels": [{ "title": "Running" }, { "title": "Per evaluation", "y": "test_accuracy_per_evaluation" }],
+        "reference": [{ "series": { "method": "anode" }, "x": 3, "y": 0.5, "source": "F" }]
+    } } }]);
+    definition
+}
+
+fn outline() -> Value {
+    let steps = |column: &str, more: Value| {
+        let mut quantity = json!({ "experiment": "train", "source": "steps", "where": { "method": "anode" },
+            "column": column, "take": "mean" });
+        quantity.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        quantity
+    };
+    let reverse = json!({ "method": "reverse-time" });
+    let panel = |title: &str, experiment: &str, otherwise: Value| {
+        let mut panel = json!({ "title": title, "experiment": experiment, "figure": "accuracy" });
+        if !otherwise.is_null() {
+            panel["otherwise"] = otherwise;
+        }
+        panel
+    };
+    json!({
+        "story": { "title": "The story", "panels": [
+            panel("(a) first", "train", Value::Null),
+            panel("(b) not there", "nobody", panel("(b) instead", "train", Value::Null)),
+            panel("(c) not there", "nobody", Value::Null),
+        ] },
+        "findings": [
+            { "topic": "Now", "text": "{gap} with {n}; {gradient} and {norm}", "see": ["train"], "quantities": {
+                "n": steps("test_accuracy", json!({ "take": "seeds" })),
+                "gap": steps("test_accuracy", json!({ "minus": reverse })),
+                "gradient": steps("test_accuracy_per_evaluation", json!({ "minus": reverse })),
+                "norm": steps("test_accuracy", json!({ "minus": reverse, "minus_column": "test_accuracy_per_evaluation" }))
+            } },
+            { "topic": "Later", "text": "{x}", "see": ["train"], "profile": "paper",
+              "quantities": { "x": steps("test_accuracy", json!({})) } },
+        ],
+        "chapters": [{ "title": "All", "experiments": ["train"] }]
+    })
+}
+
+#[test]
+fn a_story_and_findings_are_made_of_the_records_that_are_there() {
+    let place = Workplace::new();
+    place.define(&both("train")).write("experiments/outline.json", outline().to_string());
+    place.expect(0, &["reproduce"]);
+    let story = std::fs::read_to_string(place.path("figures/story.svg")).expect("a story");
+    for (text, there) in [("The story", true), ("(a) first", true), ("(b) instead", true), ("not there", false)] {
+        assert_eq!(story.contains(text), there, "{text}");
+    }
+    // A cell of the story shows the column of the figure alone, and the paper's point.
+    assert!(story.contains("the paper") && !story.contains("Per evaluation"));
+    let chart = std::fs::read_to_string(place.path("figures/train-accuracy.quick.svg")).expect("a chart");
+    assert!(chart.contains("Running") && chart.contains("Per evaluation"), "two panels");
+    let report = std::fs::read_to_string(place.path("results/REPORT.md")).expect("a report");
+    assert!(report.contains("](../figures/story.png)"), "{report}");
+    assert!(report.contains("**Not run yet:** Later (train has no records of the paper profile)."), "{report}");
+    let finding = report.lines().find(|line| line.starts_with("1. **Now.**")).expect("a finding");
+    // The mean over the epochs of each seed, as the rows of the steps give it.
+    let mean = |column: &str, method: &str| {
+        let mut cells = vec![];
+        for folder in std::fs::read_dir(place.path("results/runs/quick/train")).expect("runs").flatten() {
+            let read = |name: &str| std::fs::read_to_string(folder.path().join(name)).expect("a file");
+            let run: Value = serde_json::from_str(&read("run.json")).expect("a record");
+            let text = read("steps.csv");
+            let mut reader = csv::Reader::from_reader(text.as_bytes());
+            let at = reader.headers().expect("headers").iter().position(|h| h == column).expect("a column");
+            if run["settings"]["method"] == method {
+                cells.extend(reader.records().filter_map(|row| row.expect("a row")[at].parse::<f64>().ok()));
+            }
+        }
+        assert_eq!(cells.len(), 8, "four epochs of two seeds");
+        cells.iter().sum::<f64>() / 8.0
+    };
+    let gap = |column: &str| mean(column, "anode") - mean(column, "reverse-time");
+    let (running, gradient) = (gap("test_accuracy"), gap("test_accuracy_per_evaluation"));
+    let words = finding.split_whitespace().skip(2).map(|word| word.trim_end_matches(';'));
+    let numbers: Vec<f64> = words.filter_map(|word| word.parse().ok()).collect();
+    assert!(finding.contains("2 seeds"), "{finding}");
+    for (found, expected) in
+        [numbers[0], numbers[2], numbers[3]].into_iter().zip([running, gradient, running - gradient])
+    {
+        assert!((found - expected).abs() < 1e-4, "{finding}: {expected}");
+    }
+    place.expect(0, &["report", "--verify"]);
+    // Without records there is no story, and none of an earlier report stays.
+    place.expect(0, &["clean", "--yes"]);
+    place.expect(0, &["report"]);
+    assert!(!place.path("figures/story.svg").exists() && !place.path("figures/story.png").exists());
+}
+
+#[test]
+fn a_panel_of_a_column_that_nothing_writes_is_refused() {
+    let place = Workplace::new();
+    let mut definition = both("train");
+    definition["figures"][0]["draw"]["lines"]["panels"][1]["y"] = "test_accuracy_recalibrated".into();
+    place.define(&definition);
+    let said = place.expect(1, &["check"]);
+    assert!(said.contains("panels[1].y") && said.contains("recalibrated"), "{said}");
+}
