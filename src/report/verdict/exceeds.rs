@@ -105,13 +105,13 @@ mod tests {
     /// Accuracies of two methods over seeds, and what the rule makes of them.
     fn judged(a: &[f64], b: &[f64], by: f64, confidence: Option<f64>) -> Checked {
         let line = |method: &str, seed: usize, x: f64| {
-            row([("method", method.into()), ("seed", seed.into()), ("accuracy", number(x))])
+            row([("method", method.into()), ("seed", seed.into()), ("score", number(x))])
         };
         let side = |method, values: &[f64]| -> Vec<Row> {
             values.iter().enumerate().map(|(seed, x)| line(method, seed, *x)).collect()
         };
         let mut rule =
-            json!({ "column": "accuracy", "greater": { "method": "a" }, "than": { "method": "b" }, "by": by });
+            json!({ "column": "score", "greater": { "method": "a" }, "than": { "method": "b" }, "by": by });
         if let Some(level) = confidence {
             rule["confidence"] = level.into();
         }
