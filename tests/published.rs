@@ -70,7 +70,7 @@ fn every_published_file_that_was_changed_lost_or_added_is_named() {
         "results/tables/train.quick.seeds.csv",
         "results/tables/summary.quick.csv",
         "results/timing/train.quick.csv",
-        "figures/picture-seen.quick.png",
+        "figures/picture-seen.quick.svg",
         "figures/train-loss.quick.svg",
     ] {
         let path = place.path(file);

@@ -70,7 +70,7 @@ fn a_story_and_findings_are_made_of_the_records_that_are_there() {
     let chart = std::fs::read_to_string(place.path("figures/train-accuracy.quick.svg")).expect("a chart");
     assert!(chart.contains("Running") && chart.contains("Per evaluation"), "two panels");
     let report = std::fs::read_to_string(place.path("results/REPORT.md")).expect("a report");
-    assert!(report.contains("](../figures/story.png)"), "{report}");
+    assert!(report.contains("](../figures/story.svg)"), "{report}");
     assert!(report.contains("**Not run yet:** Later (train has no records of the paper profile)."), "{report}");
     let finding = report.lines().find(|line| line.starts_with("1. **Now.**")).expect("a finding");
     // The mean over the epochs of each seed, as the rows of the steps give it.
@@ -98,6 +98,21 @@ fn a_story_and_findings_are_made_of_the_records_that_are_there() {
         [numbers[0], numbers[2], numbers[3]].into_iter().zip([running, gradient, running - gradient])
     {
         assert!((found - expected).abs() < 1e-4, "{finding}: {expected}");
+    }
+    place.expect(0, &["report", "--verify"]);
+    // Only the story is a PNG file too, unless asked: twice as large as its SVG, which verifying leaves alone.
+    let chart = place.path("figures/train-accuracy.quick.png");
+    assert!(!chart.exists());
+    place.expect(0, &["figures", "--png"]);
+    for png in [chart, place.path("figures/story.png")] {
+        let svg = std::fs::read_to_string(png.with_extension("svg")).expect("an SVG");
+        let number = |name: &str| -> u32 {
+            let from = svg.find(&format!(" {name}=\"")).expect("a size") + name.len() + 3;
+            svg[from..].split('"').next().and_then(|n| n.parse().ok()).expect("a number")
+        };
+        let bytes = std::fs::read(&png).expect("a PNG");
+        let side = |at: usize| u32::from_be_bytes(bytes[at..at + 4].try_into().expect("four bytes"));
+        assert_eq!((side(16), side(20)), (2 * number("width"), 2 * number("height")), "{}", png.display());
     }
     place.expect(0, &["report", "--verify"]);
     // Without records there is no story, and none of an earlier report stays.

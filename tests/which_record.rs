@@ -249,7 +249,7 @@ fn files_that_belong_to_nothing_are_named_each_with_its_cure() {
         "results/timing/plain.quick.seeds.csv: belongs to nothing",
         "results/records/gone.quick.tar.gz: records of no experiment that is defined; define the experiment again",
         "results/records/notes.txt: belongs to nothing",
-        "figures/gone-rho.quick.png: belongs to nothing",
+        "figures/gone-rho.quick.svg: belongs to nothing",
         "figures/plain.quick.svg: belongs to nothing",
     ] {
         assert!(said.contains(line), "{line}: {said}");

@@ -158,6 +158,9 @@ pub enum Verb {
         /// Only experiments whose id matches, `*` and `?` allowed
         #[arg(long, value_name = "GLOB")]
         only: Option<String>,
+        /// Also write each chart as a PNG file
+        #[arg(long)]
+        png: bool,
     },
     /// Write tables, charts and the report again from the records
     Report {

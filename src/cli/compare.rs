@@ -59,7 +59,7 @@ pub fn compare(common: &Common, arguments: &CompareArguments) -> Result<(), CliE
     let names = [named(common, a)?, named(common, b)?];
     let only = arguments.only.as_deref();
     let asked = arguments.profile.map(Profile::from);
-    let subject = Subject::new(common, &[], only)?;
+    let subject = Subject::these(common, &select::chosen(common, &[], only)?)?;
     let contents = subject.contents(common);
     let definition = |id: &str| contents.experiments.iter().find(|d| d.id == id);
     let mut pairs = vec![];

@@ -30,9 +30,12 @@ pub fn figures(
     profile: Option<ProfileName>,
     ids: &[String],
     only: Option<&str>,
+    png: bool,
 ) -> Result<(), CliError> {
-    let subject = Subject::new(common, ids, only)?;
-    let summary = report::figures(subject.contents(common), profile.map(Into::into))?;
+    let mut summary = Summary::default();
+    for subject in Subject::of(common, ids, only)? {
+        summary = summary.and(report::figures(subject.contents(common), profile.map(Into::into), png)?);
+    }
     tell(common, &summary, "charts");
     Ok(())
 }
@@ -42,57 +45,140 @@ pub fn figures(
 /// # Errors
 /// See [`CliError`].
 pub fn report(common: &Common, selection: &Selection, verify: bool) -> Result<(), CliError> {
-    let subject = Subject::new(common, &selection.ids, selection.only.as_deref())?;
-    let contents = subject.contents(common);
+    let subjects = Subject::of(common, &selection.ids, selection.only.as_deref())?;
+    let profile = selection.profile.into();
     if verify {
-        return compare(common, contents, selection.profile.into());
+        // Only the report on the papers is published.
+        let published = subjects.iter().find(|subject| subject.published);
+        return published.map_or(Ok(()), |subject| compare(common, subject.contents(common), profile));
     }
-    let summary = report::write_all(contents, selection.profile.into())?;
+    let summary = write(common, &subjects, profile, None)?;
     tell(common, &summary, "files");
     Ok(())
 }
 
+/// Writes the reports on subjects. `device` is that of the records shown where there are several.
+///
+/// # Errors
+/// See [`report::write_all`].
+pub fn write(
+    common: &Common,
+    subjects: &[Subject],
+    profile: Profile,
+    device: Option<&str>,
+) -> Result<Summary, CliError> {
+    let mut summary = Summary::default();
+    for subject in subjects {
+        summary = summary.and(report::write_all(Contents { device, ..subject.contents(common) }, profile)?);
+    }
+    Ok(summary)
+}
+
+/// Folder of the report on experiments that are not published, inside the results folder.
+const OWN: &str = "own";
+
 /// What a report is about.
 pub struct Subject {
+    /// Whether the report is that on the papers.
+    pub published: bool,
     experiments: Vec<Definition>,
     others: Vec<String>,
+    whole: bool,
     not_run: Vec<NotRun>,
     outline: Outline,
     inputs: InputsHere,
+    output: PathBuf,
+    figures: PathBuf,
 }
 
 impl Subject {
-    /// The experiments that a command is about.
+    /// The experiments that `ids` and a pattern choose, or all: those of the report on the papers, then those that no
+    /// chapter of the outline lists. A part without experiments is left out.
     ///
     /// # Errors
     /// A definition that is wrong; none matches.
-    pub fn new(common: &Common, ids: &[String], only: Option<&str>) -> Result<Self, CliError> {
-        Self::of_chosen(common, &select::chosen(common, ids, only)?, select::not_run(common, ids, only)?)
+    pub fn of(common: &Common, ids: &[String], only: Option<&str>) -> Result<Vec<Self>, CliError> {
+        let chosen = select::chosen(common, ids, only)?;
+        let known: Vec<String> = select::all(common)?.into_iter().map(|one| one.definition.id).collect();
+        let outline = select::outline(common)?;
+        let (published, own): (Vec<_>, Vec<_>) =
+            chosen.into_iter().partition(|one| outline.publishes(&one.definition.id));
+        let mut subjects = vec![];
+        for (is_published, loaded) in [(true, published), (false, own)] {
+            if loaded.is_empty() {
+                continue;
+            }
+            let experiments = select::definitions(&loaded);
+            let chosen = |id: &String| experiments.iter().any(|one| one.id == *id);
+            let others: Vec<String> = known.iter().filter(|id| !chosen(id)).cloned().collect();
+            let whole = others.iter().all(|id| outline.publishes(id) != is_published);
+            let own = common.results.join(OWN);
+            let (output, figures) = match is_published {
+                true => (common.results.clone(), common.figures.clone()),
+                false => (own.clone(), own.join("figures")),
+            };
+            subjects.push(Self {
+                published: is_published,
+                others,
+                whole,
+                not_run: if is_published { select::not_run(common, ids, only)? } else { vec![] },
+                outline: if is_published { outline.clone() } else { Outline::default() },
+                inputs: InputsHere::new(common, &loaded),
+                experiments,
+                output,
+                figures,
+            });
+        }
+        Ok(subjects)
     }
 
-    /// These experiments.
+    /// These experiments, published or not, with the results folder of the command.
     ///
     /// # Errors
     /// A definition that is wrong.
-    pub fn of(common: &Common, loaded: &[Loaded]) -> Result<Self, CliError> {
-        let mut not_run = select::not_run(common, &[], None)?;
-        not_run.retain(|entry| loaded.iter().any(|l| l.definition.id == entry.id));
-        Self::of_chosen(common, loaded, not_run)
-    }
-
-    fn of_chosen(common: &Common, loaded: &[Loaded], not_run: Vec<NotRun>) -> Result<Self, CliError> {
+    pub fn these(common: &Common, loaded: &[Loaded]) -> Result<Self, CliError> {
         let experiments = select::definitions(loaded);
         let others = select::definitions(&select::all(common)?).into_iter().map(|definition| definition.id);
-        let others = others.filter(|id| experiments.iter().all(|chosen| chosen.id != *id)).collect();
-        let outline = select::outline(common)?;
-        Ok(Self { experiments, others, not_run, outline, inputs: InputsHere::new(common, loaded) })
+        let others: Vec<String> = others.filter(|id| experiments.iter().all(|chosen| chosen.id != *id)).collect();
+        let mut not_run = select::not_run(common, &[], None)?;
+        not_run.retain(|entry| loaded.iter().any(|l| l.definition.id == entry.id));
+        Ok(Self {
+            published: true,
+            whole: others.is_empty(),
+            others,
+            not_run,
+            outline: select::outline(common)?,
+            inputs: InputsHere::new(common, loaded),
+            experiments,
+            output: common.results.clone(),
+            figures: common.figures.clone(),
+        })
     }
 
     /// The contents of a report on them.
     pub fn contents<'a>(&'a self, common: &'a Common) -> Contents<'a> {
-        let Self { experiments, others, not_run, outline, inputs } = self;
-        let (results, figures) = (&common.results, &common.figures);
-        Contents { experiments, not_run, outline, results, figures, others, inputs, device: None }
+        let Self { experiments, others, whole, not_run, outline, inputs, output, figures, .. } = self;
+        Contents {
+            experiments,
+            not_run,
+            outline,
+            results: &common.results,
+            output,
+            figures,
+            others,
+            whole: *whole,
+            inputs,
+            device: None,
+        }
+    }
+
+    /// Whether one of the experiments has records.
+    fn is_recorded(&self, common: &Common) -> bool {
+        let of = |id: &str, profile: Profile| {
+            let archives = [report::archive(&common.results, id, profile), report::kept(&common.results, id, profile)];
+            common.results.join("runs").join(profile.name()).join(id).is_dir() || archives.iter().any(|a| a.is_file())
+        };
+        self.experiments.iter().any(|one| Profile::ALL.into_iter().any(|profile| of(&one.id, profile)))
     }
 }
 
@@ -182,8 +268,9 @@ pub fn clean(
 ) -> Result<(), CliError> {
     let profile = Profile::from(selection.profile);
     let folders = if kept {
-        let subject = Subject::new(common, &selection.ids, selection.only.as_deref())?;
-        report::unshown(subject.contents(common), profile)?
+        let subjects = Subject::of(common, &selection.ids, selection.only.as_deref())?;
+        let each = subjects.iter().map(|subject| report::unshown(subject.contents(common), profile));
+        each.collect::<Result<Vec<_>, _>>()?.concat()
     } else {
         recorded(common, profile, selection, only_where)?
     };
@@ -213,6 +300,30 @@ pub fn clean(
         let removed = if is_folder { std::fs::remove_dir_all(&folder) } else { std::fs::remove_file(&folder) };
         removed.map_err(|source| CliError::Io { path: folder.clone(), source })?;
         print(&format!("removed {}", folder.display()));
+    }
+    let own = Subject::of(common, None)?.into_iter().find(|subject| !subject.published);
+    match own {
+        Some(own) if own.is_recorded(common) => {
+            write(common, &[own], profile, None)?;
+        }
+        _ => remove_own(common)?,
+    }
+    Ok(())
+}
+
+/// Removes the report on experiments that are not published.
+fn remove_own(common: &Common) -> Result<(), CliError> {
+    let folder = common.results.join(OWN);
+    for name in ["REPORT.md", "report.html", "tables", "timing", "figures", ""] {
+        let path = if name.is_empty() { folder.clone() } else { folder.join(name) };
+        let Ok(about) = std::fs::symlink_metadata(&path) else { continue };
+        let removed = match about.is_dir() {
+            // Whatever else the folder holds stays.
+            true if name.is_empty() => std::fs::remove_dir(&path).or(Ok(())),
+            true => std::fs::remove_dir_all(&path),
+            false => std::fs::remove_file(&path),
+        };
+        removed.map_err(|source| CliError::Io { path, source })?;
     }
     Ok(())
 }

@@ -98,7 +98,7 @@ fn dispatch(cli: &Cli) -> Result<(), CliError> {
         Verb::Describe(arguments) => describe::describe(common, arguments),
         Verb::Doctor => doctor::doctor(common),
         Verb::MeasureMemory => measure::measure_memory(),
-        Verb::Figures { ids, profile, only } => keep::figures(common, *profile, ids, only.as_deref()),
+        Verb::Figures { ids, profile, only, png } => keep::figures(common, *profile, ids, only.as_deref(), *png),
         Verb::Report { selection, verify } => keep::report(common, selection, *verify),
         Verb::Check { write_schema } => keep::check(common, *write_schema),
         Verb::Clean { selection, only_where, kept, yes } => keep::clean(common, selection, only_where, *kept, *yes),

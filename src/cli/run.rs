@@ -12,7 +12,7 @@ use crate::definition::Loaded;
 use crate::doctor::{UsableGpu, usable_gpu};
 use crate::plan::{Run, Skipped, plan, plan_digest};
 use crate::record::sweep;
-use crate::report::{Contents, Summary, SummaryRow};
+use crate::report::{Summary, SummaryRow};
 use crate::runner::{Options, Tally, run_all};
 use crate::study::STUDIES;
 
@@ -20,7 +20,7 @@ use super::arguments::{Common, Device, How};
 use super::clamp;
 use super::cost::Cost;
 use super::error::CliError;
-use super::keep::{Subject, tell_of_records};
+use super::keep::{Subject, tell_of_records, write};
 use super::output::{print, print_json, print_table, warn};
 use super::select;
 
@@ -62,8 +62,10 @@ pub fn reproduce(common: &Common, ids: &[String], only: Option<&str>, how: &How)
     let (tally, skipped, device) = walk(common, &loaded, how)?;
     // A report may be being written by another call; no write takes an hour.
     let results = &common.results;
-    for folder in [&common.figures, results, &results.join("tables"), &results.join("timing"), &results.join("records")]
-    {
+    let own = results.join("own");
+    let inside =
+        ["tables", "timing", "records", "own/tables", "own/timing", "own/figures"].map(|name| results.join(name));
+    for folder in [&common.figures, results, &own].into_iter().chain(&inside) {
         sweep(folder, Duration::from_secs(3600)).map_err(|source| CliError::Io { path: folder.clone(), source })?;
     }
     if tally.interrupted > 0 || how.shard.is_some() || !how.only_where.is_empty() {
@@ -72,9 +74,11 @@ pub fn reproduce(common: &Common, ids: &[String], only: Option<&str>, how: &How)
         return finish(tally, &skipped);
     }
     // The report covers all experiments, also those that ran before.
-    let subject = Subject::new(common, &[], None)?;
-    let contents = Contents { device: Some(device), ..subject.contents(common) };
-    let summary = crate::report::write_all(contents, how.profile.into())?;
+    // Own experiments leave the report on the papers as it is, and the papers' experiments that on one's own.
+    let concerned: Vec<bool> = Subject::of(common, ids, only)?.iter().map(|subject| subject.published).collect();
+    let mut subjects = Subject::of(common, &[], None)?;
+    subjects.retain(|subject| concerned.contains(&subject.published));
+    let summary = write(common, &subjects, how.profile.into(), Some(device))?;
     tell(common, &tally, &skipped, &summary);
     finish(tally, &skipped)
 }
@@ -181,6 +185,9 @@ fn tell(common: &Common, tally: &Tally, skipped: &[Skipped], summary: &Summary) 
             "report: {results}/REPORT.md and {results}/report.html; tables: {results}/tables; charts: {}",
             common.figures.display()
         ));
+        if summary.written.iter().any(|path| path.starts_with(common.results.join("own"))) {
+            print(&format!("experiments that are not part of the report on the papers: {results}/own/REPORT.md"));
+        }
     }
     tell_of_records(summary);
 }

@@ -21,7 +21,7 @@ const MOST: usize = 12;
 /// See [`CliError`].
 pub fn show(common: &Common, ids: &[String]) -> Result<(), CliError> {
     let loaded = select::named(common, ids)?;
-    let subject = Subject::of(common, &loaded)?;
+    let subject = Subject::these(common, &loaded)?;
     let found = report::experiments(subject.contents(common), width())?;
     if common.json {
         let value = |(known, loaded): (&report::Experiment, &crate::definition::Loaded)| {

@@ -28,6 +28,13 @@ pub struct Outline {
     pub same_runs: BTreeMap<String, String>,
 }
 
+impl Outline {
+    /// Whether an experiment belongs to the report on the papers: a chapter lists it, or there are no chapters.
+    pub fn publishes(&self, experiment: &str) -> bool {
+        self.chapters.is_empty() || self.chapters.iter().any(|c| c.experiments.iter().any(|id| id == experiment))
+    }
+}
+
 /// A figure of a few panels, each taken from a line chart of an experiment: the argument of the report in one image.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

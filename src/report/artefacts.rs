@@ -41,9 +41,15 @@ pub fn charts(results: &Results, folder: &Path) -> Result<Vec<Chart>, ReportErro
     figures.filter_map(|f| draw(f, results, folder).transpose()).collect()
 }
 
-/// The files of a chart.
-pub fn files(chart: Chart) -> [Artefact; 2] {
-    [Artefact { path: chart.svg, bytes: chart.text.into_bytes() }, Artefact { path: chart.png, bytes: chart.pixels }]
+/// The files of a chart: SVG, and PNG where asked.
+///
+/// # Errors
+/// The renderer's own.
+pub fn files(chart: Chart, pixels: bool) -> Result<Vec<Artefact>, ReportError> {
+    let png =
+        if pixels { Some(Artefact { path: chart.path.with_extension("png"), bytes: chart.png()? }) } else { None };
+    let svg = Artefact { path: chart.path, bytes: chart.text.into_bytes() };
+    Ok(std::iter::once(svg).chain(png).collect())
 }
 
 /// All files of a report on the records that are read `from` the results folder.
@@ -51,7 +57,7 @@ pub fn files(chart: Chart) -> [Artefact; 2] {
 /// # Errors
 /// A damaged record.
 pub fn artefacts(contents: Contents, profile: Profile, from: From) -> Result<(Summary, Vec<Artefact>), ReportError> {
-    let Contents { experiments, results: folder, figures, .. } = contents;
+    let Contents { experiments, results: folder, output, figures, .. } = contents;
     let mut made = vec![];
     let mut told = Summary::default();
     let mut read = vec![];
@@ -64,6 +70,8 @@ pub fn artefacts(contents: Contents, profile: Profile, from: From) -> Result<(Su
     }
     let recorded = |found: &[Results]| found.iter().any(|r| !r.is_empty());
     let nothing = !read.iter().any(|(_, found)| recorded(found));
+    let links =
+        figures.strip_prefix(output).map_or_else(|_| "../figures".into(), |inside| inside.display().to_string());
     let mut lines = vec![];
     // The results of each experiment, of the largest profile first.
     let mut bodies: Vec<Vec<Piece>> = experiments.iter().map(|_| vec![]).collect();
@@ -80,49 +88,53 @@ pub fn artefacts(contents: Contents, profile: Profile, from: From) -> Result<(Su
             if results.is_empty() {
                 continue;
             }
-            if !results.runs.is_empty() {
-                made.extend(tables::tables(results, folder)?);
-                made.extend(archives(results, folder)?);
-            }
+            // A smaller profile has neither tables nor charts: its rows are those of its records.
             let outdone = read.iter().any(|(p, found)| p > current && !found[number].is_empty());
-            // A chart of a smaller profile is drawn only for whoever asks.
+            if !results.runs.is_empty() {
+                made.extend(archives(results, folder)?);
+                made.extend(if outdone { vec![] } else { tables::tables(results, output)? });
+            }
             let charts = if outdone { vec![] } else { charts(results, figures)? };
-            let shown = if outdone { Shown::Checks } else { Shown::All(&charts) };
+            let shown = if outdone { Shown::Checks } else { Shown::All(&charts, &links) };
             bodies.splice(0..0, page::body(results, &judgement, shown).into_iter().chain(note(results)));
-            made.extend(charts.into_iter().flat_map(files));
+            for chart in charts {
+                made.extend(files(chart, false)?);
+            }
         }
         if asked {
             told.experiments = own.iter().map(|line| line.told.clone()).collect();
         }
         // Whoever asks about a profile without records changes nothing in a report that has others.
         if recorded(found) || nothing {
-            made.push(csv(folder.join("tables").join(format!("summary.{}.csv", current.name())), &summary_rows(&own))?);
+            made.push(csv(output.join("tables").join(format!("summary.{}.csv", current.name())), &summary_rows(&own))?);
             lines.extend(own);
         }
     }
     let ran: Vec<&Results> = read.iter().flat_map(|(_, found)| found).collect();
-    // Drawn if the report covers all experiments: a part of them would leave out panels.
-    let whole = contents.others.is_empty();
-    let story = if whole { story(contents.outline, &ran, figures)? } else { None };
+    // A part of the experiments would leave out panels.
+    let story = if contents.whole { story(contents.outline, &ran, figures)? } else { None };
     let without = summary::without_results(&lines, contents.not_run);
     let sections = experiments.iter().zip(bodies).flat_map(|(definition, body)| {
         let why = without.iter().find(|(line, _)| line.told.id == definition.id).map(|(_, why)| *why);
         page::section(definition, body, why)
     });
-    let pieces: Vec<Piece> = summary::opening()
+    let published = output == folder;
+    let pieces: Vec<Piece> = summary::opening(published)
         .into_iter()
         .chain(chapters::counts(&lines, contents.outline))
         .chain(findings::findings(contents.outline, &ran))
-        .chain(story.as_ref().map(page::figure))
+        .chain(story.as_ref().map(|story| page::figure(story, &links)))
         .chain(chapters::tables(&lines, contents.not_run, contents.outline))
         .chain(sections)
-        .chain(peer::peer(folder)?)
+        .chain(if published { peer::peer(folder)? } else { vec![] })
         .chain(methods::methods(&ran))
         .collect();
-    made.extend(story.into_iter().flat_map(files));
-    let title = summary::TITLE;
+    if let Some(story) = story {
+        made.extend(files(story, true)?);
+    }
+    let title = summary::title(published);
     for (name, text) in [("REPORT.md", markdown::markdown(&pieces)), ("report.html", html::html(title, &pieces))] {
-        made.push(Artefact { path: folder.join(name), bytes: text.into_bytes() });
+        made.push(Artefact { path: output.join(name), bytes: text.into_bytes() });
     }
     Ok((told, made))
 }

@@ -8,23 +8,27 @@ pub enum Piece {
     Heading(usize, String, String),
     /// A paragraph; its first part, if any, is set in bold.
     Paragraph(String, String),
+    /// A text that ends in a link to a file: text, words of the link, path relative to the report.
+    Reference(String, String, String),
     /// A list of short texts.
     List(Vec<String>),
     /// A numbered list of longer texts.
     Entries(Vec<Entry>),
     /// A table: caption, header, rows of cells.
     Table(String, Vec<String>, Vec<Vec<Cell>>),
-    /// A chart: SVG text, path of the PNG relative to the report, description.
+    /// A chart: SVG text, path of its file relative to the report, description.
     Figure {
         /// SVG.
         svg: String,
         /// The same in pieces that a page sets itself, where it has some.
         pieces: Option<Pieces>,
-        /// Relative path of the PNG.
-        png: String,
+        /// Relative path of the file.
+        path: String,
         /// Description for readers who do not see it.
         description: String,
     },
+    /// Pieces that a page shows on demand: what is in them, an anchor, the pieces.
+    Fold(String, String, Vec<Piece>),
     /// The way back to the summary.
     Up,
 }

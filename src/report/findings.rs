@@ -160,8 +160,10 @@ mod tests {
             not_run: &[],
             outline: &Outline::default(),
             results: &results,
+            output: &results,
             figures: &results,
             others: &[],
+            whole: true,
             inputs: &NoData,
             device: None,
         };

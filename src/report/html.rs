@@ -18,6 +18,7 @@ p, ul, ol, figure { max-width: 62rem; }
 h1 { font-size: 1.7rem; line-height: 1.25; } h2 { font-size: 1.3rem; margin-top: 3rem; padding-top: 1rem; border-top: 1px solid var(--line); }
 h3 { font-size: 1.05rem; margin-top: 1.6rem; }
 a { color: var(--link); }
+details { margin: 0.8rem 0; } summary { cursor: pointer; color: var(--soft); }
 .scroll { overflow-x: auto; margin: 1rem 0; }
 table { border-collapse: collapse; font-size: 0.875rem; line-height: 1.4; }
 caption { text-align: left; color: var(--soft); padding-bottom: 0.3rem; }
@@ -39,16 +40,29 @@ figure p { font-size: 0.8rem; color: var(--soft); margin: 0.2rem 0; }
   .stack td, .stack td.n { border: 0; padding: 0.05rem 0; text-align: left; white-space: normal; }
   .stack td::before { content: attr(data-head) \": \"; color: var(--soft); font-weight: 400; }
 }
-@page { margin: 14mm; }
+@page { size: A4; margin: 10mm; }
 @media print {
-  body { max-width: none; padding: 0; font-size: 8.5pt; line-height: 1.35; } p, ul, figure { max-width: none; margin: 0.35em 0; } .up { display: none; }
-  h2 { margin-top: 1em; padding-top: 0.3em; font-size: 12pt; } h3 { margin: 0.6em 0 0.2em; font-size: 10pt; }
-  h2, h3, caption { break-after: avoid; } figure, tr { break-inside: avoid; }
-  .scroll, figure { overflow: visible; margin: 0.3em 0; } figure { border: 0; padding: 0; } figure p { font-size: 7pt; }
-  .panels svg { max-width: 32%; max-height: 45mm; } .legend svg { max-height: 14mm; width: auto; } figure .whole svg { min-width: 0; max-height: 60mm; width: auto; }
-  table { width: 100%; font-size: 7pt; } caption span { max-width: none; position: static; } th, td { padding: 0.1rem 0.3rem; }
-  th { white-space: nowrap; }
-  /* Rows of many columns are in files; on paper their heads would not fit on a line. */
+  body { max-width: none; padding: 0; font-size: 7.8pt; line-height: 1.25; }
+  p, ul, ol, figure { max-width: none; margin: 0.3em 0; }
+  main { columns: 2; column-gap: 6mm; } h1, .findings, .scroll:has(th:nth-child(5)) { column-span: all; }
+  .up, details > :not(summary) { display: none; } details { margin: 0.2em 0; font-size: 7pt; }
+  summary { list-style: none; }
+  h1 { font-size: 15pt; margin: 0; } h2 { margin: 0.8em 0 0.2em; padding-top: 0.2em; font-size: 11pt; }
+  h3 { margin: 0.4em 0 0.2em; font-size: 9pt; }
+  .findings li { margin: 0.15em 0; } .see { font-size: 7pt; }
+  h2, h3, caption, figcaption { break-after: avoid; } figure, tr { break-inside: avoid; }
+  .scroll, figure { overflow: visible; margin: 0.25em 0; }
+  figure { border: 0; padding: 0 2mm 0 0; display: block; width: 100%; } figure p { font-size: 6.2pt; margin: 0; }
+  figure p:nth-of-type(n+3) { display: none; }
+  figure:has(.panels svg:nth-of-type(2)) { width: 100%; } figcaption { font-size: 7.5pt; line-height: 1.2; }
+  .panels svg { max-width: 100%; max-height: 38mm; width: auto; } .panels svg:not(:only-of-type) { max-width: 49%; }
+  .legend svg { max-height: 12mm; max-width: 100%; width: auto; }
+  main > figure:first-of-type { column-span: all; } main > figure:first-of-type .panels svg { max-height: 72mm; }
+  figure .whole svg { min-width: 0; max-height: 55mm; width: auto; }
+  table { width: 100%; font-size: 6.4pt; line-height: 1.18; } caption span { max-width: none; position: static; }
+  th, td { padding: 0.05rem 0.25rem; }
+  th { white-space: nowrap; } td:first-child a { white-space: normal; }
+  /* Rows of many columns are in files; on paper their headings would not fit on a line. */
   .scroll:has(table.wide) { display: none; }
 }
 ";
@@ -74,6 +88,9 @@ fn render(piece: &Piece) -> String {
         }
         Piece::Paragraph(lead, text) if lead.is_empty() => format!("<p>{}</p>\n", escape(text)),
         Piece::Paragraph(lead, text) => format!("<p><strong>{}</strong> {}</p>\n", escape(lead), escape(text)),
+        Piece::Reference(text, link, path) => {
+            format!("<p>{} <a href=\"{}\">{}</a>.</p>\n", escape(text), escape(path), escape(link))
+        }
         Piece::List(items) => {
             let items: String = items.iter().map(|i| format!("<li>{}</li>\n", escape(i))).collect();
             format!("<ul>\n{items}</ul>\n")
@@ -83,6 +100,11 @@ fn render(piece: &Piece) -> String {
             format!("<ol class=\"findings\">\n{items}</ol>\n")
         }
         Piece::Table(caption, head, rows) => table(caption, head, rows),
+        Piece::Fold(what, anchor, inside) => {
+            let inside: String = inside.iter().map(render).collect();
+            let (what, anchor) = (escape(what), escape(anchor));
+            format!("<details id=\"{anchor}\"><summary>{what}</summary>\n{inside}</details>\n")
+        }
         Piece::Up => format!("<p class=\"up\"><a href=\"#{}\">{}</a></p>\n", TOP.0, TOP.1),
         Piece::Figure { svg, pieces, description, .. } => {
             let label = escape(&text::cut(description, text::DESCRIPTION));

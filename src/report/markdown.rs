@@ -14,6 +14,7 @@ pub fn markdown(pieces: &[Piece]) -> String {
             }
             Piece::Paragraph(lead, text) if lead.is_empty() => out += &format!("{}\n\n", escape(text)),
             Piece::Paragraph(lead, text) => out += &format!("**{}** {}\n\n", escape(lead), escape(text)),
+            Piece::Reference(text, link, path) => out += &format!("{} [{}]({path}).\n\n", escape(text), escape(link)),
             Piece::List(items) => {
                 for item in items {
                     out += &format!("- {}\n", escape(item));
@@ -43,10 +44,16 @@ pub fn markdown(pieces: &[Piece]) -> String {
                 }
                 out.push('\n');
             }
+            Piece::Fold(what, anchor, inside) => {
+                let what = escape(what);
+                out += &format!("<a id=\"{anchor}\"></a>\n\n<details>\n<summary>{what}</summary>\n\n");
+                out += &markdown(inside);
+                out += "</details>\n\n";
+            }
             Piece::Up => out += &format!("[{}](#{})\n\n", TOP.1, TOP.0),
-            Piece::Figure { png, description, .. } => {
+            Piece::Figure { path, description, .. } => {
                 let description = text::cut(description, text::DESCRIPTION);
-                out += &format!("![{}]({png})\n\n", escape(&description));
+                out += &format!("![{}]({path})\n\n", escape(&description));
             }
         }
     }

@@ -93,6 +93,19 @@ pub struct Kept {
     pub records: usize,
 }
 
+impl Summary {
+    /// The summary of this report and of another one.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        self.experiments.extend(other.experiments);
+        self.written.extend(other.written);
+        self.removed.extend(other.removed);
+        self.kept.extend(other.kept);
+        self.unsure.extend(other.unsure);
+        self
+    }
+}
+
 impl Kept {
     fn of(results: &Results) -> Option<Self> {
         let (experiment, profile, records) = (results.definition.id.clone(), results.profile, results.unshown.len());
@@ -122,12 +135,16 @@ pub struct Contents<'a> {
     pub not_run: &'a [NotRun],
     /// Findings, and the order of the experiments.
     pub outline: &'a Outline,
-    /// Results folder.
+    /// Results folder: runs, archives of records, trained networks.
     pub results: &'a Path,
+    /// Folder of the report and its tables: the results folder, or another one for experiments that are not published.
+    pub output: &'a Path,
     /// Folder of charts.
     pub figures: &'a Path,
     /// Ids of the experiments that are not part of this report: their files are left alone.
     pub others: &'a [String],
+    /// Whether every experiment that belongs to the report is part of it.
+    pub whole: bool,
     /// The inputs that runs would read now.
     pub inputs: &'a dyn Inputs,
     /// The device whose record is shown where there are several.
@@ -177,13 +194,14 @@ pub fn unshown(contents: Contents, profile: Profile) -> Result<Vec<PathBuf>, Rep
 }
 
 /// Writes the charts of one profile; of the largest that has records, experiment by experiment, where none is given.
+/// With `pixels` as PNG files too.
 ///
 /// # Errors
 /// As [`write_all`].
-pub fn figures(contents: Contents, profile: Option<Profile>) -> Result<Summary, ReportError> {
+pub fn figures(contents: Contents, profile: Option<Profile>, pixels: bool) -> Result<Summary, ReportError> {
     let mut summary = Summary::default();
     let mut write = |chart: chart::Chart| -> Result<(), ReportError> {
-        for artefact in files(chart) {
+        for artefact in files(chart, pixels)? {
             write_atomically(&artefact.path, &artefact.bytes)?;
             summary.written.push(artefact.path);
         }
@@ -205,7 +223,7 @@ pub fn figures(contents: Contents, profile: Option<Profile>) -> Result<Summary, 
             read.push(results);
         }
     }
-    if profile.is_none() && contents.others.is_empty() {
+    if profile.is_none() && contents.whole {
         let read: Vec<&Results> = read.iter().collect();
         chart::story(contents.outline, &read, contents.figures)?.into_iter().try_for_each(&mut write)?;
     }

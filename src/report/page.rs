@@ -64,8 +64,8 @@ fn lead(name: &str, text: String) -> Piece {
 
 /// What the report shows of a profile.
 pub enum Shown<'a> {
-    /// Everything, with these charts.
-    All(&'a [Chart]),
+    /// Everything, with these charts, and the path of their folder for links.
+    All(&'a [Chart], &'a str),
     /// What was checked: a larger profile shows the rest.
     Checks,
 }
@@ -79,7 +79,8 @@ pub fn body(results: &Results, judgement: &Judgement, shown: Shown) -> Vec<Piece
         runs += &format!(", {} unfinished", results.inflight.len());
     }
     let title = format!("Profile {profile}: {}, {runs}", verdict.word());
-    let mut pieces = vec![Piece::Heading(3, title, anchor(results))];
+    let mut pieces = vec![];
+    let folded = matches!(shown, Shown::Checks);
     if !checks.is_empty() {
         let row = |c: &Checked| {
             let measured = labelled(&c.measured, results.definition);
@@ -103,27 +104,32 @@ pub fn body(results: &Results, judgement: &Judgement, shown: Shown) -> Vec<Piece
         pieces.push(Piece::List(results.unfinished()));
     }
     match shown {
-        Shown::All(charts) => {
+        Shown::All(charts, folder) => {
             pieces.push(reported(results));
-            pieces.extend(charts.iter().map(figure));
+            pieces.extend(charts.iter().map(|chart| figure(chart, folder)));
             if !results.runs.is_empty() {
                 pieces.push(table(results));
             }
         }
         Shown::Checks => {
             let id = &results.definition.id;
-            pieces.push(lead("Rows", format!("tables/{id}.{profile}.csv")));
+            pieces.push(lead("Rows", format!("in the records, records/{id}.{profile}.tar.gz")));
         }
     }
     pieces.extend(provenance(results));
+    // A larger profile shows the same with more data.
+    if folded {
+        return vec![Piece::Fold(title, anchor(results), pieces)];
+    }
+    pieces.insert(0, Piece::Heading(3, title, anchor(results)));
     pieces
 }
 
-/// A chart as a piece of the report.
-pub fn figure(chart: &Chart) -> Piece {
-    let png = chart.png.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+/// A chart as a piece of the report, with the path of its folder for links.
+pub fn figure(chart: &Chart, folder: &str) -> Piece {
+    let name = chart.path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
     let (svg, description) = (chart.text.clone(), chart.description.clone());
-    Piece::Figure { svg, pieces: chart.pieces.clone(), png: format!("../figures/{png}"), description }
+    Piece::Figure { svg, pieces: chart.pieces.clone(), path: format!("{folder}/{name}"), description }
 }
 
 fn table(results: &Results) -> Piece {
@@ -231,7 +237,8 @@ fn provenance(results: &Results) -> Vec<Piece> {
     }
     let mut pieces = vec![];
     if !places.is_empty() {
-        pieces.push(Piece::Paragraph("Computed:".into(), places.join("; and ")));
+        let text = Piece::Paragraph(String::new(), places.join("; and "));
+        pieces.push(Piece::Fold("Computed on".into(), format!("{}-computed", anchor(results)), vec![text]));
     }
     let diverged: Vec<String> = results
         .runs

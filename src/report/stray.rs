@@ -30,8 +30,10 @@ pub enum Stray {
 /// A folder that cannot be read.
 pub fn strays(contents: Contents, made: &BTreeSet<PathBuf>) -> Result<Vec<(PathBuf, Stray)>, ReportError> {
     let mut found = vec![];
-    let folders = ["tables", "timing", "records", MODELS].map(|name| (name, contents.results.join(name)));
-    for (kind, folder) in folders.into_iter().chain([("charts", contents.figures.to_owned())]) {
+    let tables = ["tables", "timing"].map(|name| (name, contents.output.join(name)));
+    let records = ["records", MODELS].map(|name| (name, contents.results.join(name)));
+    let charts = [("charts", contents.figures.to_owned())];
+    for (kind, folder) in tables.into_iter().chain(records).chain(charts) {
         for (path, name) in files(&folder)? {
             if !made.contains(&path) {
                 found.extend(judge(contents, kind, &folder, &name, made).map(|stray| (path, stray)));
@@ -74,7 +76,11 @@ fn judge(contents: Contents, kind: &str, folder: &Path, name: &str, made: &BTree
     }
     let story = contents.outline.story.is_some() && matches!(name.strip_prefix(STORY), Some(".svg" | ".png"));
     if kind == "charts" && story {
-        return contents.others.is_empty().then_some(Stray::Outdated);
+        return contents.whole.then_some(Stray::Outdated);
+    }
+    // Pixels of a chart that is there, for whoever wants them.
+    if kind == "charts" && name.ends_with(".png") && made.contains(&folder.join(name).with_extension("svg")) {
+        return None;
     }
     let Some((stem, ends)) = split(name, kind) else { return Some(Stray::Unknown) };
     let named = |id: &String| match kind {

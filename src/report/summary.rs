@@ -8,8 +8,13 @@ use super::reported;
 use super::results::Results;
 use super::verdict::{Judgement, Required, Verdict};
 
-/// The report's title.
-pub const TITLE: &str = "ANODE and ANODEV2: what was measured";
+/// The title of the report on the papers, or of that on other experiments.
+pub fn title(published: bool) -> &'static str {
+    if published { "ANODE and ANODEV2: what was measured" } else { "Own experiments: what was measured" }
+}
+
+/// The glossary, beside the results folder.
+const GLOSSARY: &str = "../docs/glossary.md";
 
 /// What the summary says of one experiment under one profile.
 pub struct Line {
@@ -99,17 +104,19 @@ pub fn labelled(brief: &str, definition: &Definition) -> String {
 }
 
 /// Heading and first paragraph.
-pub fn opening() -> Vec<Piece> {
-    vec![
-        Piece::Heading(1, TITLE.into(), TOP.0.into()),
-        Piece::Paragraph(
-            String::new(),
-            "Each claim of the two papers beside what this program measured. A verdict follows from the rule that the \
-             experiment's definition fixed before the run; a number is printed as a paper's only if a source that was \
-             read states it or a published figure shows it."
-                .into(),
-        ),
-    ]
+pub fn opening(published: bool) -> Vec<Piece> {
+    let text = if published {
+        "Each claim of the two papers beside what this program measured. A verdict follows from the rule that the \
+         experiment's definition fixed before the run; a number is printed as a paper's only if a source that was \
+         read states it or a published figure shows it."
+    } else {
+        "Experiments that are not part of the report on the two papers. A verdict follows from the rule in the \
+         experiment's definition."
+    };
+    let terms = Piece::Reference("Terms are explained in".into(), "the glossary".into(), GLOSSARY.into());
+    let heading = Piece::Heading(1, title(published).into(), TOP.0.into());
+    let text = Piece::Paragraph(String::new(), text.into());
+    if published { vec![heading, text, terms] } else { vec![heading, text] }
 }
 
 /// Experiments with a definition and without records under any profile, each once, with the reason.

@@ -2,6 +2,7 @@
 
 mod exceeds;
 mod gap_ratio;
+mod quantity;
 mod requires;
 mod rules;
 mod select;

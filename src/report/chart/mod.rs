@@ -1,4 +1,4 @@
-//! Charts by plotters as SVG, and as PNG from that very SVG.
+//! Charts by plotters as SVG, and as PNG from the same SVG.
 
 mod canvas;
 mod compact;
@@ -27,18 +27,24 @@ pub use theme::{dark_rules, plain};
 
 /// A chart, drawn.
 pub struct Chart {
-    /// Where the SVG file belongs.
-    pub svg: PathBuf,
-    /// Where the PNG file belongs.
-    pub png: PathBuf,
+    /// Path of the SVG file.
+    pub path: PathBuf,
     /// The SVG's text.
     pub text: String,
-    /// The PNG's bytes.
-    pub pixels: Vec<u8>,
     /// What it shows, for readers who do not see it.
     pub description: String,
     /// The same in pieces, for a page that sets them itself; `None` for a chart that stays in one.
     pub pieces: Option<Pieces>,
+}
+
+impl Chart {
+    /// The chart as a PNG file.
+    ///
+    /// # Errors
+    /// The renderer's own.
+    pub fn png(&self) -> Result<Vec<u8>, ReportError> {
+        to_png(&self.text)
+    }
 }
 
 /// A chart in pieces that a page can set beside or below each other.
@@ -76,25 +82,22 @@ pub fn shows_steps(figure: &Figure) -> bool {
     matches!(&figure.draw, FigureKind::Lines(lines) if lines.source == Source::Steps)
 }
 
-/// Draws a figure for the files `<experiment>-<figure>.<profile>.svg` and `.png` of a folder; `None` where there is too
-/// little to see: no image, or a single place on the horizontal axis.
+/// Draws a figure for the file `<experiment>-<figure>.<profile>.svg` of a folder; `None` if there is too little to see:
+/// no image, or a single place on the horizontal axis.
 ///
 /// # Errors
 /// The backend's own.
 pub fn draw(figure: &Figure, results: &Results, folder: &Path) -> Result<Option<Chart>, ReportError> {
     let stem = format!("{}-{}.{}", results.definition.id, figure.id, results.profile.name());
-    let (svg, png) = (folder.join(format!("{stem}.svg")), folder.join(format!("{stem}.png")));
-    let chart = |text: String, description| -> Result<Chart, ReportError> {
-        let pixels = to_png(&text)?;
-        Ok(Chart { svg, png, text, pixels, description, pieces: None })
-    };
+    let path = folder.join(format!("{stem}.svg"));
+    let chart = |text: String, description| Chart { path, text, description, pieces: None };
     Ok(match &figure.draw {
         FigureKind::Lines(lines) => {
             let drawn = lines::LineChart::new(figure, lines, results);
             if !drawn.is_worth_drawing() {
                 return Ok(None);
             }
-            let whole = chart(to_svg(&drawn)?, drawn.description())?;
+            let whole = chart(to_svg(&drawn)?, drawn.description());
             Some(Chart { pieces: Some(pieces(&drawn)?), ..whole })
         }
         FigureKind::Images(images) => {
@@ -102,12 +105,12 @@ pub fn draw(figure: &Figure, results: &Results, folder: &Path) -> Result<Option<
             if !drawn.is_worth_drawing() {
                 return Ok(None);
             }
-            Some(chart(to_svg(&drawn)?, drawn.description())?)
+            Some(chart(to_svg(&drawn)?, drawn.description()))
         }
         FigureKind::Schedules(schedules) => {
             let methods = schedules.methods.iter().filter_map(|name| name.as_str().parse().ok());
             let drawn = schedules::ScheduleChart::new(figure.title.clone(), schedules.steps, methods);
-            Some(chart(to_svg(&drawn)?, drawn.description())?)
+            Some(chart(to_svg(&drawn)?, drawn.description()))
         }
     })
 }
@@ -131,9 +134,8 @@ pub fn story(outline: &Outline, results: &[&Results], folder: &Path) -> Result<O
         panels: drawn.parts().map(|cell| to_svg(&cell)).collect::<Result<_, _>>()?,
         legend: None,
     };
-    let [svg, png] = ["svg", "png"].map(|end| folder.join(format!("{STORY}.{end}")));
-    let (pixels, description) = (to_png(&text)?, drawn.description());
-    Ok(Some(Chart { svg, png, text, pixels, description, pieces: Some(pieces) }))
+    let (path, description) = (folder.join(format!("{STORY}.svg")), drawn.description());
+    Ok(Some(Chart { path, text, description, pieces: Some(pieces) }))
 }
 
 fn pieces(chart: &lines::LineChart) -> Result<Pieces, ReportError> {
@@ -152,7 +154,7 @@ mod tests {
     use super::*;
     use serde_json::{Map, Value};
 
-    use crate::definition::{Definition, Outline, Profile, all_labels, load_all};
+    use crate::definition::{Definition, Outline, Profile, StoryPanel, all_labels, load_all, load_outline};
     use crate::report::results::From;
     use crate::report::{Contents, Inputs};
 
@@ -189,8 +191,10 @@ mod tests {
             not_run: &[],
             outline: &Outline::default(),
             results: &root.join("results"),
+            output: &root.join("results"),
             figures: &root.join("figures"),
             others: &[],
+            whole: true,
             inputs: &NoInputs,
             device: None,
         };
@@ -224,5 +228,23 @@ mod tests {
             }
         }
         assert!(seen > 100, "{seen} texts");
+        let outline = load_outline(&root.join("experiments")).unwrap();
+        let panels = || outline.story.iter().flat_map(|story| &story.panels).flat_map(StoryPanel::choices);
+        for panel in panels() {
+            let own = definitions.iter().find(|d| d.id == panel.experiment).expect(&panel.experiment);
+            let figure = own.figures.iter().find(|f| f.id == panel.figure).expect(&panel.figure);
+            assert!(matches!(figure.draw, FigureKind::Lines(_)), "{}", panel.title);
+        }
+        let used = definitions.iter().filter(|d| panels().any(|panel| panel.experiment == d.id));
+        let read = |d| Profile::ALL.map(|profile| Results::read(d, profile, contents, From::Archives).unwrap());
+        let results: Vec<Results> = used.flat_map(read).collect();
+        let results: Vec<&Results> = results.iter().collect();
+        let drawn = story::StoryChart::new(outline.story.as_ref().unwrap(), &results).unwrap();
+        assert_eq!(drawn.cells().len(), 4, "each panel has records");
+        for cell in drawn.cells() {
+            assert!((1..=lines::MOST_SERIES).contains(&cell.series()));
+            let texts = cell.texts().join(" ");
+            assert!(!raw.iter().any(|name| texts.split_whitespace().any(|word| word == *name)), "{texts}");
+        }
     }
 }

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use super::super::seeds::CONFIDENCE;
 use super::super::statistics::{Interval, mean_interval};
+use super::quantity::{self, difference, value};
 use super::rules::{groups, numbers};
 use super::{Finding, Judged, nothing};
 use crate::definition::Filter;
 use crate::record::{Row, cell};
-use crate::report::results::{matches, short};
+use crate::report::results::matches;
 
 /// The rule's settings.
 pub struct Exceeds<'a> {
@@ -48,19 +49,23 @@ pub fn exceeds(rule: &Exceeds, rows: &[&Row]) -> Judged {
             _ => Some(true),
         };
         let name = if key.is_empty() { String::new() } else { format!("{key}: ") };
-        parts.push(format!("{name}{} against {}{}", short(mean(&a)), short(mean(&b)), spread(rule, interval)));
+        let [a, b] = [&a, &b].map(|side| value(rule.column, mean(side)));
+        parts.push(format!("{name}{a} against {b}{}", spread(rule, interval)));
     }
     let brief = format!("{} {}", rule.column, parts.join("; "));
     let sure = if rule.confidence.is_some() { "with the whole interval " } else { "" };
-    let measured =
-        format!("mean {}: {} (expected {sure}at least {} more)", rule.column, parts.join("; "), short(rule.by));
+    let by = difference(rule.column, rule.by);
+    let measured = format!("mean {}: {} (expected {sure}at least {by} more)", rule.column, parts.join("; "));
     Ok(Finding { holds, measured, brief })
 }
 
 fn spread(rule: &Exceeds, interval: Option<Interval>) -> String {
     let percent = 100.0 * rule.confidence.unwrap_or(CONFIDENCE);
     match interval {
-        Some(interval) => format!(", paired difference {interval} ({percent} %, {} seeds)", interval.count),
+        Some(found) => {
+            let (difference, seeds) = (quantity::interval(rule.column, found), found.count);
+            format!(", paired difference {difference} ({percent} %, {seeds} seeds)")
+        }
         None if rule.confidence.is_some() => ", fewer than two shared seeds".into(),
         None => String::new(),
     }
@@ -100,13 +105,12 @@ mod tests {
     /// Accuracies of two methods over seeds, and what the rule makes of them.
     fn judged(a: &[f64], b: &[f64], by: f64, confidence: Option<f64>) -> Checked {
         let line = |method: &str, seed: usize, x: f64| {
-            row([("method", method.into()), ("seed", seed.into()), ("accuracy", number(x))])
+            row([("method", method.into()), ("seed", seed.into()), ("score", number(x))])
         };
         let side = |method, values: &[f64]| -> Vec<Row> {
             values.iter().enumerate().map(|(seed, x)| line(method, seed, *x)).collect()
         };
-        let mut rule =
-            json!({ "column": "accuracy", "greater": { "method": "a" }, "than": { "method": "b" }, "by": by });
+        let mut rule = json!({ "column": "score", "greater": { "method": "a" }, "than": { "method": "b" }, "by": by });
         if let Some(level) = confidence {
             rule["confidence"] = level.into();
         }

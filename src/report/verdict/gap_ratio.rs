@@ -1,5 +1,6 @@
 //! The rule that the gap between two sides is smaller in one column than in another.
 
+use super::quantity::difference;
 use super::rules::{groups, numbers};
 use super::{Finding, Judged, nothing};
 use crate::definition::Filter;
@@ -33,11 +34,13 @@ pub fn gap_ratio(rule: &GapRatio, rows: &[&Row]) -> Judged {
         };
         let (own, reference) = (gap(rule.column).map_err(at)?, gap(rule.reference).map_err(at)?);
         if !(own.is_finite() && reference.is_finite() && reference > 0.0) {
-            let found = short(reference);
+            let found = difference(rule.reference, reference);
             return Err(at(format!("the gap of {} is {found}: no gap to compare with", rule.reference)));
         }
         holds &= own <= rule.at_most * reference;
-        parts.push(format!("{name}{} against {}, ratio {}", short(own), short(reference), short(own / reference)));
+        let ratio = short(own / reference);
+        let (own, reference) = (difference(rule.column, own), difference(rule.reference, reference));
+        parts.push(format!("{name}{own} against {reference}, ratio {ratio}"));
     }
     let brief = format!("gaps of {} and {} {}", rule.column, rule.reference, parts.join("; "));
     let measured = format!(

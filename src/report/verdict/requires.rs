@@ -1,5 +1,6 @@
 //! Requirements: what has to hold before the checks of an experiment decide anything.
 
+use super::quantity::{is_share, value};
 use super::rules::numbers;
 use super::select;
 use crate::definition::{Need, Requirement, SourceTag};
@@ -60,15 +61,6 @@ fn reported(column: &str, need: Need) -> String {
 /// A number with the name of its column, unless its unit tells enough.
 fn quantity(column: &str, x: f64) -> String {
     if is_share(column) { value(column, x) } else { format!("{column} {}", value(column, x)) }
-}
-
-fn value(column: &str, x: f64) -> String {
-    if is_share(column) { format!("{:.1} %", 100.0 * x) } else { short(x) }
-}
-
-/// Accuracies are shares, which a reader compares in per cent.
-fn is_share(column: &str) -> bool {
-    column.contains("accuracy")
 }
 
 #[cfg(test)]

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use super::quantity::value;
 use super::{Finding, Judged};
 use crate::definition::{Filter, Wanted};
 use crate::record::{Row, cell};
-use crate::report::results::{as_number, is_empty, matches, short};
+use crate::report::results::{as_number, is_empty, matches};
 
 fn finding(holds: bool, measured: String, brief: String) -> Judged {
     Ok(Finding { holds: Some(holds), measured, brief })
@@ -29,17 +30,18 @@ fn range(column: &str, min: Option<f64>, max: Option<f64>, rows: &[&Row]) -> Res
     let numbers = numbers(column, rows)?;
     let inside = |x: f64| min.is_none_or(|m| x >= m) && max.is_none_or(|m| x <= m);
     let (low, high) = numbers.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), &x| (l.min(x), h.max(x)));
-    let range = if short(low) == short(high) { short(low) } else { format!("{} to {}", short(low), short(high)) };
+    let (low, high) = (value(column, low), value(column, high));
+    let range = if low == high { low } else { format!("{low} to {high}") };
     let brief = format!("{column} {range}");
     let count = numbers.iter().filter(|x| inside(**x)).count();
     Ok((count, format!("{column} is {range} over {} rows", rows.len()), brief))
 }
 
-fn limits(min: Option<f64>, max: Option<f64>) -> String {
+fn limits(column: &str, min: Option<f64>, max: Option<f64>) -> String {
     match (min, max) {
         (Some(min), Some(max)) => format!("in [{min}, {max}]"),
-        (Some(min), None) => format!("at least {}", short(min)),
-        (_, Some(max)) => format!("at most {}", short(max)),
+        (Some(min), None) => format!("at least {}", value(column, min)),
+        (_, Some(max)) => format!("at most {}", value(column, max)),
         (None, None) => "any".into(),
     }
 }
@@ -47,7 +49,7 @@ fn limits(min: Option<f64>, max: Option<f64>) -> String {
 /// Every row lies between two ends.
 pub fn within(column: &str, min: Option<f64>, max: Option<f64>, rows: &[&Row]) -> Judged {
     let (inside, found, brief) = range(column, min, max, rows)?;
-    finding(inside == rows.len(), format!("{found} (expected {})", limits(min, max)), brief)
+    finding(inside == rows.len(), format!("{found} (expected {})", limits(column, min, max)), brief)
 }
 
 /// At least a share of the rows lies between two ends.
@@ -56,9 +58,9 @@ pub fn share(column: &str, min: Option<f64>, max: Option<f64>, at_least: f64, ro
     let text = format!(
         "{inside} of {} rows have {column} {} (expected a share of {at_least}); {found}",
         rows.len(),
-        limits(min, max)
+        limits(column, min, max)
     );
-    let brief = format!("{column} {} in {inside} of {} rows", limits(min, max), rows.len());
+    let brief = format!("{column} {} in {inside} of {} rows", limits(column, min, max), rows.len());
     finding(inside as f64 >= at_least * rows.len() as f64, text, brief)
 }
 
