@@ -301,7 +301,7 @@ pub fn clean(
         removed.map_err(|source| CliError::Io { path: folder.clone(), source })?;
         print(&format!("removed {}", folder.display()));
     }
-    let own = Subject::of(common, None)?.into_iter().find(|subject| !subject.published);
+    let own = Subject::of(common, &[], None)?.into_iter().find(|subject| !subject.published);
     match own {
         Some(own) if own.is_recorded(common) => {
             write(common, &[own], profile, None)?;

@@ -13,6 +13,14 @@ pub fn plain(pieces: &[Piece], width: usize) -> String {
                 let words = if lead.is_empty() { text.clone() } else { format!("{lead} {text}") };
                 out += &format!("{}\n\n", wrapped(&printable(&words), width, 0));
             }
+            Piece::Reference(text, link, path) => {
+                let words = format!("{text} {link} ({path}).");
+                out += &format!("{}\n\n", wrapped(&printable(&words), width, 0));
+            }
+            Piece::Fold(what, _, inside) => {
+                let what = wrapped(&printable(what), width, 0);
+                out += &format!("{what}\n\n{}\n\n", plain(inside, width));
+            }
             Piece::List(items) => {
                 items.iter().for_each(|item| out += &format!("- {}\n", wrapped(&printable(item), width, 2)));
                 out.push('\n');
@@ -31,7 +39,7 @@ pub fn plain(pieces: &[Piece], width: usize) -> String {
                 out += &table(head, rows, width);
                 out.push('\n');
             }
-            Piece::Figure { png, .. } => out += &format!("{png}\n\n"),
+            Piece::Figure { path, .. } => out += &format!("{path}\n\n"),
             Piece::Up => {}
         }
     }

@@ -67,7 +67,7 @@ pub fn experiments(contents: Contents, width: usize) -> Result<Vec<Experiment>, 
                 continue;
             }
             let judgement = judge(&results);
-            let shown = if profiles.is_empty() { Shown::All(&[]) } else { Shown::Checks };
+            let shown = if profiles.is_empty() { Shown::All(&[], "") } else { Shown::Checks };
             pieces.extend(page::body(&results, &judgement, shown));
             let line = summary::Line::new(&results, &judgement);
             let check = |c: &super::Checked| {

@@ -1,6 +1,9 @@
 //! The exact gradient with an error of random direction that is as large as the error of the reverse-time gradient.
 //! This control separates the size of that error from its direction.
 
+// All parameters together are a list of one range.
+#![allow(clippy::single_range_in_vec_init)]
+
 use std::ops::Range;
 use std::sync::{Arc, Mutex};
 

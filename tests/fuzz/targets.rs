@@ -219,8 +219,10 @@ pub static REPORT: Target = Target {
             not_run: &[],
             outline: &Outline::default(),
             results: &results,
+            output: &results,
             figures: &figures,
             others: &[],
+            whole: true,
             inputs: &seeds::NoInputs,
             device: None,
         };
