@@ -32,7 +32,7 @@ td:first-child a { white-space: nowrap; }
 figure { margin: 1.2rem 0; border: 1px solid var(--line); border-radius: 6px; padding: 0.6rem; overflow-x: auto; }
 figure svg { display: block; max-width: 100%; height: auto; } figure .whole svg { min-width: 26rem; }
 figure p { font-size: 0.8rem; color: var(--soft); margin: 0.2rem 0; }
-.panels { display: flex; flex-wrap: wrap; } .panels svg { flex: 0 1 auto; }
+.panels { display: flex; flex-wrap: wrap; align-items: flex-start; } .panels svg { flex: 0 1 auto; }
 @media (max-width: 40rem) {
   table.stack, .stack caption, .stack tbody, .stack tr, .stack td { display: block; width: 100%; }
   .stack thead { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
