@@ -364,7 +364,7 @@ fn experiments_and_runs_are_selected_the_same_way_everywhere() {
     assert_eq!(ran["finished"], 2);
     place.expect(0, &["run", "*"]);
     place.expect(0, &["reproduce"]);
-    assert!(place.expect(0, &["figures", "anode-*"]).contains("4 charts written"));
+    assert!(place.expect(0, &["figures", "anode-*"]).contains("2 charts written"));
     assert!(place.expect(0, &["repeat", "anode-o*", "--where", "seed=1"]).contains("identical to the last bit"));
     let text = place.expect(0, &["clean", "anode-*", "--where", "seed=1", "--yes"]);
     assert!(
