@@ -43,7 +43,7 @@ fn plain(printed: &str) -> String {
     let mut computed = false;
     for line in printed.lines() {
         // The paragraph on the machine ends with an empty line.
-        computed = if line.starts_with("Computed:") { true } else { computed && !line.is_empty() };
+        computed = if line.starts_with("Computed on:") { true } else { computed && !line.is_empty() };
         if computed {
             continue;
         }

@@ -48,9 +48,9 @@ fn what_is_published_is_small_enough_to_be_looked_at() {
         while let Some(folder) = folders.pop() {
             for entry in std::fs::read_dir(&folder).expect("a folder").flatten() {
                 let about = entry.metadata().expect("metadata");
-                // What git ignores is not published.
+                // What git ignores is not published; unfinished runs and trained networks are not looked at.
                 let name = entry.file_name().to_string_lossy().into_owned();
-                if about.is_dir() && name != "runs" && name != "shards" && name != "inflight" {
+                if about.is_dir() && !["runs", "shards", "inflight", "models"].contains(&name.as_str()) {
                     folders.push(entry.path());
                 } else if about.is_file() {
                     (count, bytes) = (count + 1, bytes + about.len());

@@ -17,10 +17,15 @@ pub fn plain(pieces: &[Piece], width: usize) -> String {
                 let words = format!("{text} {link} ({path}).");
                 out += &format!("{}\n\n", wrapped(&printable(&words), width, 0));
             }
-            Piece::Fold(what, _, inside) => {
-                let what = wrapped(&printable(what), width, 0);
-                out += &format!("{what}\n\n{}\n\n", plain(inside, width));
-            }
+            Piece::Fold(what, _, inside) => match &inside[..] {
+                [Piece::Paragraph(_, text)] => {
+                    out += &format!("{}\n\n", wrapped(&printable(&format!("{what}: {text}")), width, 0));
+                }
+                _ => {
+                    let what = wrapped(&printable(what), width, 0);
+                    out += &format!("{what}\n\n{}\n\n", plain(inside, width));
+                }
+            },
             Piece::List(items) => {
                 items.iter().for_each(|item| out += &format!("- {}\n", wrapped(&printable(item), width, 2)));
                 out.push('\n');
