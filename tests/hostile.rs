@@ -109,7 +109,7 @@ fn a_run_that_cannot_fit_is_recorded_as_failed_and_the_rest_goes_on() {
         place.define(&definition);
     }
     place.define(&reversal("sound"));
-    let text = place.expect(1, &["reproduce"]);
+    let text = place.expect(1, &["reproduce", "--yes"]);
     let failed = too_large().len();
     assert!(text.contains("1 runs finished") && text.contains(&format!("{failed} failed")), "{text}");
     for i in 0..failed {

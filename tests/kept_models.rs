@@ -6,15 +6,19 @@ use anode::record::{MODEL, read_record};
 use common::{Workplace, training};
 use serde_json::{Value, json};
 
-/// A workplace with a recorded training run, and the run's id.
+/// A workplace with a recorded training run of a profile whose networks are kept, and the run's id.
 fn trained() -> (Workplace, String) {
     let place = Workplace::new();
     let mut definition = training("train");
     definition["fixed"]["epochs"] = json!(1);
     definition["fixed"]["norm_per_step"] = json!(true);
     definition["fixed"]["evaluations"] = json!(["test-batch", "recalibrated", "per-evaluation"]);
-    place.define(&definition).expect(0, &["reproduce"]);
-    let id = read_record(&place.run_folder("train")).unwrap().unwrap().record.run;
+    definition["profiles"] = json!({ "quick": {}, "standard": {} });
+    place.define(&definition).expect(0, &["reproduce", "--profile", "standard"]);
+    let runs = std::fs::read_dir(place.path("results/runs/standard/train")).unwrap();
+    let folders: Vec<_> = runs.map(|entry| entry.unwrap().path()).filter(|path| path.is_dir()).collect();
+    let [folder] = &folders[..] else { panic!("{folders:?}") };
+    let id = read_record(folder).unwrap().unwrap().record.run;
     (place, id)
 }
 
@@ -27,13 +31,14 @@ fn evaluated(place: &Workplace, file: &str, statistics: &str) -> Value {
 #[test]
 fn a_kept_model_and_the_last_checkpoint_give_the_recorded_loss_and_accuracy_again() {
     let (place, id) = trained();
-    let loaded = read_record(&place.run_folder("train")).unwrap().unwrap();
+    let folder = place.path(&format!("results/runs/standard/train/{id}"));
+    let loaded = read_record(&folder).unwrap().unwrap();
     let row = &loaded.rows[0];
     let model = format!("results/models/train.{id}.safetensors");
-    let own = std::fs::read(place.run_folder("train").join(MODEL)).unwrap();
+    let own = std::fs::read(folder.join(MODEL)).unwrap();
     assert!(own == std::fs::read(place.path(&model)).unwrap());
     assert_eq!(loaded.record.model.unwrap().bytes, own.len() as u64);
-    let checkpoint = format!("results/runs/quick/train/{id}/checkpoint.safetensors");
+    let checkpoint = format!("results/runs/standard/train/{id}/checkpoint.safetensors");
     place.write("elsewhere.safetensors", std::fs::read(place.path(&checkpoint)).unwrap());
     for file in [&*model, &*checkpoint, "elsewhere.safetensors"] {
         let found = evaluated(&place, file, "running");
