@@ -295,7 +295,7 @@ impl Trainer {
     /// As [`Self::evaluate`], with a choice of statistics. No mode changes a bit of the training run.
     ///
     /// # Errors
-    /// See [`evaluate`].
+    /// See [`evaluate`](super::evaluate()).
     pub fn evaluate_in(&self, mode: EvaluationMode) -> Result<(f64, f64), TrainError> {
         if mode == EvaluationMode::Running {
             return self.evaluate();
