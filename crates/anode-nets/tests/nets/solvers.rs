@@ -1,10 +1,10 @@
 //! Solvers against their order conditions, analytic solutions and the known facts on the reversal problems.
 
-use anode::ode::{
+use anode_core::ode::{
     Adaptive, At, ButcherTableau, Closure, Controller, FieldError, Grid, Pass, SOLVERS, SolveError, VectorField,
     integrate, integrate_adaptive, integrate_back, reversal_error, solver,
 };
-use anode::problems::ScalarRelu;
+use anode_nets::problems::ScalarRelu;
 use proptest::prelude::*;
 
 /// A rooted tree as the list of its children: the order conditions are sums over these (Hairer, Norsett, Wanner I, II.2).

@@ -1,9 +1,9 @@
 //! 3x3 convolutions of many channels, which go through Winograd's transforms in single precision: their error against double
 //! precision, and bits that depend on nothing but the numbers.
 
-use anode::kernels::{ConvShape, conv, conv_vjp_input, conv_vjp_weights};
-use anode::ode::{Real, relative_distance};
-use anode::random::{Stream, normal, stream};
+use anode_core::ode::{Real, relative_distance};
+use anode_kernels::{ConvShape, conv, conv_vjp_input, conv_vjp_weights};
+use anode_nets::random::{Stream, normal, stream};
 
 /// Numbers that are the same in both precisions, like those of a layer: of either sign, or behind a ReLU.
 fn numbers(seed: u64, n: usize, relu: bool) -> Vec<f64> {

@@ -2,13 +2,13 @@
 
 use std::borrow::Cow;
 
-use anode::kernels::{
+use anode_core::ode::{Real, relative_distance};
+use anode_kernels::{
     Activation, ConvBars, ConvShape, Cotangent, Images, Norm, PoolShape, average_pool, average_pool_vjp, channel_sums,
     conv, conv_vjp_input, conv_vjp_weights, linear, linear_vjp, max_pool, max_pool_vjp, moments, norm_conv,
     norm_conv_vjp,
 };
-use anode::ode::{Real, relative_distance};
-use anode::random::{Stream, normal, stream};
+use anode_nets::random::{Stream, normal, stream};
 
 fn numbers(seed: u64, n: usize) -> Vec<f64> {
     normal(&mut stream(seed, Stream::Data), n, 1.0)

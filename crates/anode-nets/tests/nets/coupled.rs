@@ -1,24 +1,20 @@
 //! The coupled block of ANODEV2: its values, its exact adjoint, and the optimality system beside it.
 
-#[path = "common/block_gradients.rs"]
-#[allow(dead_code)]
-mod block_gradients;
-
 use std::sync::{Arc, Mutex};
 
-use anode::evolution::{
-    Configuration, CoupledBlock, CoupledField, Coupling, Diffusion, Evaluation, History, Kernel, Law, Memory, Piece,
-    Reading, Sigma, Symbol, Terms, WeightField,
-};
-use anode::gradient::{Block, Ledger, Method};
-use anode::kernels::Activation;
-use anode::net::{Form, Kind, Mode, Network, OdeField, Segment, Updates, network};
-use anode::ode::{
+use super::block_gradients::{finite_differences, gradient, numbers, slope};
+use anode_core::gradient::{Block, Ledger, Method};
+use anode_core::ode::{
     ClosureField, DifferentiableField, Grid, Pair, Real, SolveError, Stack, Vector, integrate, relative_distance,
     solver,
 };
-use anode::problems::ConvField;
-use block_gradients::{finite_differences, gradient, numbers, slope};
+use anode_kernels::Activation;
+use anode_nets::evolution::{
+    Configuration, CoupledBlock, CoupledField, Coupling, Diffusion, Evaluation, History, Kernel, Law, Memory, Piece,
+    Reading, Sigma, Symbol, Terms, WeightField,
+};
+use anode_nets::net::{Form, Kind, Mode, Network, OdeField, Segment, Updates, network};
+use anode_nets::problems::ConvField;
 
 const SIGMAS: [Sigma; 5] = [Sigma::Identity, Sigma::Tanh, Sigma::Sigmoid, Sigma::Relu, Sigma::Softplus];
 
@@ -103,7 +99,11 @@ fn constant_weights_are_the_plain_block<R: Real>() {
                 let field = conv::<R>();
                 let grid = Grid::unit(configuration.steps());
                 let plain = Block { field: &*field, tableau: solver("heun").unwrap(), grid };
-                assert_eq!(end(method, &block, &z0, &w0), block_gradients::end(method, &plain, &z0, &w0), "{method}");
+                assert_eq!(
+                    end(method, &block, &z0, &w0),
+                    super::block_gradients::end(method, &plain, &z0, &w0),
+                    "{method}"
+                );
                 let expected = gradient(method, &plain, &z0, &w0, &Ledger::new());
                 assert_eq!(bits(&gradients(method, &block, &z0, &w0)), bits(&expected), "{method}");
             }
@@ -134,7 +134,7 @@ fn coefficients_of_zero_give_the_values_of_the_plain_block_and_its_gradient_to_r
                 parameters[36..].fill(0.0);
                 let grid = Grid::unit(configuration.steps());
                 let plain = Block { field: &*field, tableau: solver(name).unwrap(), grid };
-                let z1 = block_gradients::end(Method::Full, &plain, &z0, &w0);
+                let z1 = super::block_gradients::end(Method::Full, &plain, &z0, &w0);
                 assert_eq!(end(Method::Anode, &block, &z0, &parameters), z1, "{sigma:?} {configuration:?}");
                 let (z_bar, w_bar) = gradient(Method::Full, &plain, &z0, &w0, &Ledger::new());
                 let found = gradients(Method::Anode, &block, &z0, &parameters);
@@ -192,9 +192,9 @@ fn the_adjoint_is_exact_for_every_configuration_sigma_and_kernel() {
 
 #[test]
 fn the_adjoint_is_exact_for_every_solver_term_border_and_solver_of_its_own() {
-    for tableau in anode::ode::SOLVERS {
+    for tableau in anode_core::ode::SOLVERS {
         for terms in [Terms::Reaction, Terms::Diffusion, Terms::Advection, Terms::Rda] {
-            let law = Law { border: anode::evolution::Border::NoFlux, ..Law::new(terms) };
+            let law = Law { border: anode_nets::evolution::Border::NoFlux, ..Law::new(terms) };
             let memory = Memory { kernel: Kernel::Box { width: 0.5 }, history: History::Rest };
             let block = coupled::<f64>(law, tableau.name, Coupling { memory, ..Coupling::together(2) });
             let (z0, parameters) = start(&block, 50);

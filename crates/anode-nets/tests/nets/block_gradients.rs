@@ -1,7 +1,7 @@
 //! Gradients of |z1|^2 / 2 through a block, and what they are compared with.
 
-use anode::gradient::{Block, Ledger, Method};
-use anode::ode::{DifferentiableField, Real};
+use anode_core::gradient::{Block, Ledger, Method};
+use anode_core::ode::{DifferentiableField, Real};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 

@@ -1,15 +1,12 @@
 //! Solvers that are run backwards, adaptive gradients and the continuous adjoints along stored trajectories.
 
-#[path = "common/block_gradients.rs"]
-mod block_gradients;
-
-use anode::gradient::{AdaptiveBlock, Block, COUPLING, Ledger, Method, reference};
-use anode::ode::{
+use super::block_gradients::{end, finite_differences, gradient, numbers, slope};
+use anode_core::gradient::{AdaptiveBlock, Block, COUPLING, Ledger, Method, reference};
+use anode_core::ode::{
     Adaptive, Controller, DifferentiableField, Grid, SOLVERS, SolveError, integrate, integrate_adaptive,
     relative_distance, solver,
 };
-use anode::problems::Dense;
-use block_gradients::{end, finite_differences, gradient, numbers, slope};
+use anode_nets::problems::Dense;
 use proptest::prelude::*;
 
 #[test]
@@ -238,7 +235,7 @@ fn the_drift_of_a_reversible_solver_is_measured_and_bounds_the_gradient() {
 fn a_gradient_within_the_bound_on_the_drift_is_right_to_about_the_drift() {
     // dz/dt = theta z in one dimension: the coupled steps are linear, and their derivatives follow from a product of
     // matrices.
-    let field = Dense::<f64>::new(1, anode::kernels::Activation::None, 1.0);
+    let field = Dense::<f64>::new(1, anode_kernels::Activation::None, 1.0);
     for (steps, theta) in [(200, -1.3), (10_000, -1.3), (10_000, 0.7)] {
         let block = Block { field: &field, tableau: solver("euler").unwrap(), grid: Grid::unit(steps) };
         let found = Method::Reversible.gradient(&block, &vec![0.8], &vec![theta], |_| vec![1.0]).unwrap();
@@ -273,7 +270,7 @@ fn leapfrog_measures_its_drift_too() {
 fn the_reference_is_right_across_kinks_and_says_how_well_it_is_known() {
     // dz/dt = max(0, z_2) and -1 for z_2 = 0.5 - t: z_1(1) = z_1(0) + z_2(0)^2 / 2, whose derivative by z_2(0) is
     // z_2(0), by theta (a factor of the first rate) z_2(0)^2 / 2. The kink at t = z_2(0) lies on no step.
-    let field = anode::ode::ClosureField(
+    let field = anode_core::ode::ClosureField(
         |_, z: &[f64], theta: &[f64], dz: &mut [f64]| dz.copy_from_slice(&[theta[0] * z[1].max(0.0), -1.0]),
         |_, z: &[f64], theta: &[f64], c: &[f64], z_bar: &mut [f64], theta_bar: &mut [f64]| {
             z_bar[1] += if z[1] > 0.0 { theta[0] * c[0] } else { 0.0 };
@@ -300,7 +297,7 @@ fn the_reference_is_right_across_kinks_and_says_how_well_it_is_known() {
         assert!(off > 1e-7, "{off:e}");
     }
     // A smooth field: as the exact solution says, and as well known.
-    let linear = Dense::<f64>::new(1, anode::kernels::Activation::None, 1.0);
+    let linear = Dense::<f64>::new(1, anode_kernels::Activation::None, 1.0);
     let block = AdaptiveBlock { field: &linear, tableau: block.tableau, control: block.control, span: (0.0, 1.0) };
     let found = reference(&block, &vec![1.5], &vec![-0.7], |z| z.clone()).unwrap();
     let end = 1.5 * (-0.7f64).exp();
@@ -311,10 +308,10 @@ fn the_reference_is_right_across_kinks_and_says_how_well_it_is_known() {
 fn the_reference_of_a_relu_convolution_is_the_gradient_that_small_steps_tend_to() {
     // The field of `anode-grad` with seed 1: the distance of 128 RK4 steps from the gradient of the equation is
     // 3.8650e-4. Against the gradient of adaptive steps, of first order at kinks, it had been measured as 3.8333e-4.
-    let field = anode::problems::ConvField::<f64>::new([3, 12, 12], 3, anode::kernels::Activation::Relu);
-    let drawn = |of, n, std| anode::random::normal(&mut anode::random::stream(1, of), n, std);
-    let z0 = drawn(anode::random::Stream::Initial, field.state_len(), 1.0);
-    let w = drawn(anode::random::Stream::Weights, field.kernel_len(), 0.25);
+    let field = anode_nets::problems::ConvField::<f64>::new([3, 12, 12], 3, anode_kernels::Activation::Relu);
+    let drawn = |of, n, std| anode_nets::random::normal(&mut anode_nets::random::stream(1, of), n, std);
+    let z0 = drawn(anode_nets::random::Stream::Initial, field.state_len(), 1.0);
+    let w = drawn(anode_nets::random::Stream::Weights, field.kernel_len(), 0.25);
     let steps = Block { field: &field, tableau: solver("rk4").unwrap(), grid: Grid::unit(128) };
     let coarse = gradient(Method::Full, &steps, &z0, &w, &Ledger::new()).1;
     let block = AdaptiveBlock {

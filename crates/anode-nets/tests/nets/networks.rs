@@ -2,14 +2,14 @@
 
 use std::sync::{Arc, Mutex};
 
-use anode::evolution::{Evaluation, Law, Memory, Reading, Terms};
-use anode::gradient::{Ledger, Method};
-use anode::net::{
+use anode_core::gradient::{Ledger, Method};
+use anode_core::ode::{At, DifferentiableField, Pass, Vector, VectorField, solver};
+use anode_nets::evolution::{Evaluation, Law, Memory, Reading, Terms};
+use anode_nets::net::{
     Evolution, Form, Mode, NETWORKS, NetSpec, Network, OdeField, Part, Segment, SegmentSpec, Sharing, Solve, Stepping,
     Steps, Updates, network,
 };
-use anode::ode::{At, DifferentiableField, Pass, Vector, VectorField, solver};
-use anode::random::{Stream, normal, stream};
+use anode_nets::random::{Stream, normal, stream};
 
 fn numbers(seed: u64, n: usize) -> Vec<f64> {
     normal(&mut stream(seed, Stream::Data), n, 1.0)

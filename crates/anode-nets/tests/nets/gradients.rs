@@ -1,16 +1,13 @@
 //! Gradient methods against finite differences, dfdx's tape, and each other.
 
-#[path = "common/block_gradients.rs"]
-mod block_gradients;
-
-use anode::gradient::{Block, Ledger, Method};
-use anode::kernels::Activation;
-use anode::ode::{
+use super::block_gradients::{end, finite_differences, gradient, numbers, slope};
+use anode_core::gradient::{Block, Ledger, Method};
+use anode_core::ode::{
     At, DifferentiableField, FieldError, Grid, Real, SOLVERS, TimeParameters, TimeRule, VectorField, relative_distance,
     solver,
 };
-use anode::problems::{ConvField, Dense, dfdx_tape_gradient};
-use block_gradients::{end, finite_differences, gradient, numbers, slope};
+use anode_kernels::Activation;
+use anode_nets::problems::{ConvField, Dense, dfdx_tape_gradient};
 use proptest::prelude::*;
 
 /// The methods that take the steps of the block's tableau.
@@ -178,7 +175,7 @@ fn costs_are_those_of_the_theory() {
         (Method::Full, nt, nt * tape),
         (Method::Anode, 2 * nt, nt * tape),
         (Method::Uniform(3), 2 * nt, 2 * state + nt / 3 * tape),
-        (Method::Revolve(3), nt + anode::gradient::revolve_optimum(nt, 3), 3 * state + tape),
+        (Method::Revolve(3), nt + anode_core::gradient::revolve_optimum(nt, 3), 3 * state + tape),
         (Method::ReverseTime, 2 * nt, state),
         (Method::StoredAdjoint, 2 * nt, nt * state),
     ] {
@@ -190,8 +187,8 @@ fn costs_are_those_of_the_theory() {
     // The rows of docs/mathematics.md: steps recomputed, and the tapes of the longest stretch.
     assert_eq!((cost(Method::Full).replayed_steps, cost(Method::Anode).replayed_steps), (0, nt as u64));
     for m in 1..=nt {
-        let repeats = (1..).find(|&r| anode::gradient::binomial(m + r, m) >= nt).unwrap();
-        let formula = repeats * nt - anode::gradient::binomial(m + repeats, repeats - 1);
+        let repeats = (1..).find(|&r| anode_core::gradient::binomial(m + r, m) >= nt).unwrap();
+        let formula = repeats * nt - anode_core::gradient::binomial(m + repeats, repeats - 1);
         assert_eq!(cost(Method::Revolve(m)).replayed_steps, formula as u64, "revolve:{m}");
         let uniform = cost(Method::Uniform(m));
         assert_eq!(uniform.replayed_steps, nt as u64, "uniform:{m}");

@@ -1,19 +1,19 @@
-//! Layers and networks against PyTorch: `tests/fixtures/torch.json`, made by `tests/fixtures/make_torch.py`; choices of
-//! batch norm's statistics: `tests/fixtures/modes.json`, made by `tests/fixtures/make_modes.py`.
+//! Layers and networks against PyTorch: `crates/anode-nets/tests/fixtures/torch.json`, made by `crates/anode-nets/tests/fixtures/make_torch.py`; choices of
+//! batch norm's statistics: `crates/anode-nets/tests/fixtures/modes.json`, made by `crates/anode-nets/tests/fixtures/make_modes.py`.
 
-use anode::data::{Alteration, DataSet, IMAGE_LEN, Images};
-use anode::gradient::{Ledger, Method};
-use anode::kernels::{
+use anode_core::gradient::{Ledger, Method};
+use anode_core::ode::{Real, solver};
+use anode_kernels::{
     ConvShape, Norm, PoolShape, average_pool, average_pool_vjp, conv, conv_vjp_input, conv_vjp_weights, linear,
     linear_vjp, max_pool, max_pool_vjp, moments,
 };
-use anode::net::{EvaluationMode, Form, Network, Parameter, Solve, Steps, network};
-use anode::ode::{Real, solver};
-use anode::train::evaluate;
+use anode_nets::data::{Alteration, DataSet, IMAGE_LEN, Images};
+use anode_nets::net::{EvaluationMode, Form, Network, Parameter, Solve, Steps, network};
+use anode_nets::train::evaluate;
 use serde_json::Value;
 
 fn fixtures() -> Value {
-    serde_json::from_str(include_str!("fixtures/torch.json")).unwrap()
+    serde_json::from_str(include_str!("../fixtures/torch.json")).unwrap()
 }
 
 /// The numbers of the script: uniform on +-1, rounded to single precision (splitmix64).
@@ -239,7 +239,7 @@ fn pictures(seed: u64, n: usize) -> Images {
 }
 
 fn statistics_agree<R: Real>(tolerance: f64, gradient_tolerance: f64) {
-    let fixtures: Value = serde_json::from_str(include_str!("fixtures/modes.json")).unwrap();
+    let fixtures: Value = serde_json::from_str(include_str!("../fixtures/modes.json")).unwrap();
     let normal = ["mean", "deviation"].map(|name| floats(&fixtures[name]).try_into().unwrap());
     let networks = fixtures["networks"].as_array().unwrap();
     assert_eq!(networks.len(), 2);

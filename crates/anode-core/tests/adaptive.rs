@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use anode::ode::{
+use anode_core::ode::{
     Adaptive, At, Closure, Controller, FieldError, Grid, Solution, SolveError, VectorField, integrate,
     integrate_adaptive, solver,
 };

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use anode::data::{DataSet, synthetic};
-use anode::gradient::{Cost, Ledger, Method};
-use anode::net::{Form, NetSpec, Network, Part, SegmentSpec, Solve, Steps, network};
-use anode::ode::{Adaptive, Controller, SolveError, relative_distance, solver};
-use anode::random::{Stream, normal, stream};
-use anode::train::{Rate, Recipe, TrainError, Trainer, resume, save};
+use anode_core::gradient::{Cost, Ledger, Method};
+use anode_core::ode::{Adaptive, Controller, SolveError, relative_distance, solver};
+use anode_nets::data::{DataSet, synthetic};
+use anode_nets::net::{Form, NetSpec, Network, Part, SegmentSpec, Solve, Steps, network};
+use anode_nets::random::{Stream, normal, stream};
+use anode_nets::train::{Rate, Recipe, TrainError, Trainer, resume, save};
 
 fn numbers(seed: u64, n: usize) -> Vec<f64> {
     normal(&mut stream(seed, Stream::Data), n, 1.0)

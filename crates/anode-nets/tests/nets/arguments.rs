@@ -2,16 +2,16 @@
 
 use std::sync::Arc;
 
-use anode::evolution::{
-    CoupledBlock, CoupledField, Coupling, ExactFlow, Law, Memory, Piece, Reading, Sigma, Symbol, Terms, WeightField,
-};
-use anode::gradient::{AdaptiveBlock, Block, Ledger, Method};
-use anode::kernels::Activation;
-use anode::ode::{
+use anode_core::gradient::{AdaptiveBlock, Block, Ledger, Method};
+use anode_core::ode::{
     Adaptive, At, ClosureField, DifferentiableField, Grid, Pair, Pass, SolveError, Stack, TimeParameters, TimeRule,
     VectorField, solver,
 };
-use anode::problems::{ConvField, Dense};
+use anode_kernels::Activation;
+use anode_nets::evolution::{
+    CoupledBlock, CoupledField, Coupling, ExactFlow, Law, Memory, Piece, Reading, Sigma, Symbol, Terms, WeightField,
+};
+use anode_nets::problems::{ConvField, Dense};
 
 const METHODS: [Method; 11] = [
     Method::Full,
@@ -131,9 +131,11 @@ fn coupled(coupling: Coupling) -> CoupledBlock<ConvField<f64>, f64> {
 
 #[test]
 fn coupled_blocks_refuse_vectors_of_the_wrong_length() {
-    let exact =
-        Coupling { evaluation: anode::evolution::Evaluation::Multiplier(Symbol::Discrete), ..Coupling::together(2) };
-    let boxed = Memory { kernel: anode::evolution::Kernel::Box { width: 0.5 }, ..Memory::NONE };
+    let exact = Coupling {
+        evaluation: anode_nets::evolution::Evaluation::Multiplier(Symbol::Discrete),
+        ..Coupling::together(2)
+    };
+    let boxed = Memory { kernel: anode_nets::evolution::Kernel::Box { width: 0.5 }, ..Memory::NONE };
     let couplings = [
         Coupling::together(2),
         Coupling { memory: boxed, ..Coupling::together(2) },
@@ -162,8 +164,10 @@ fn coupled_blocks_refuse_vectors_of_the_wrong_length() {
             assert!(text(back(&parameters[..count], cotangent, bar)).contains(word), "{coupling:?}");
         }
         assert!(text(back(&parameters[..5], 25, 10)).contains("parameters"), "{coupling:?}");
-        let other =
-            coupled(Coupling { configuration: anode::evolution::Configuration::Together { steps: 3 }, ..coupling });
+        let other = coupled(Coupling {
+            configuration: anode_nets::evolution::Configuration::Together { steps: 3 },
+            ..coupling
+        });
         let mut bar = vec![0.0; 10];
         assert!(forward().backward(&other, &parameters, &vec![1.0; 25], &mut bar, &ledger).is_err(), "{coupling:?}");
     }

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use anode::data::{DataSet, Images, SYNTHETIC_DIGEST, shuffled, synthetic};
-use anode::gradient::Method;
-use anode::net::{EvaluationMode, Form, NetSpec, Network, Part, SegmentSpec, Solve, Steps, network};
-use anode::ode::solver;
-use anode::train::{Rate, Recipe, TrainError, Trainer, evaluate, remove, resume, save};
+use anode_core::gradient::Method;
+use anode_core::ode::solver;
+use anode_nets::data::{DataSet, Images, SYNTHETIC_DIGEST, shuffled, synthetic};
+use anode_nets::net::{EvaluationMode, Form, NetSpec, Network, Part, SegmentSpec, Solve, Steps, network};
+use anode_nets::train::{Rate, Recipe, TrainError, Trainer, evaluate, remove, resume, save};
 
 fn recipe(method: Method) -> Recipe {
     Recipe {

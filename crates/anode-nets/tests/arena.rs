@@ -3,12 +3,12 @@
 
 use std::sync::{Arc, Mutex};
 
-use anode::allocator::Keeping;
-use anode::data::synthetic;
-use anode::gradient::{Ledger, Method};
-use anode::net::{Form, Network, Solve, Steps, network};
-use anode::ode::solver;
-use anode::train::{Learner, Rate, Recipe, Trainer};
+use anode_core::gradient::{Ledger, Method};
+use anode_core::ode::solver;
+use anode_kernels::allocator::Keeping;
+use anode_nets::data::synthetic;
+use anode_nets::net::{Form, Network, Solve, Steps, network};
+use anode_nets::train::{Learner, Rate, Recipe, Trainer};
 
 #[global_allocator]
 static ALLOCATOR: Keeping = Keeping::new();
