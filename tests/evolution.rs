@@ -1,6 +1,6 @@
 //! The evolution of weights against what is known of the reaction-diffusion-advection equation.
 
-#[path = "common/block_gradients.rs"]
+#[path = "../crates/anode-nets/tests/nets/block_gradients.rs"]
 #[allow(dead_code)]
 mod block_gradients;
 

@@ -25,6 +25,9 @@ ROOT = HERE.parent.parent
 CLASSES = {"cifar100": 100}
 BATCH = 250
 MODES = ["running", "test-batch", "recalibrated", "per-evaluation"]
+# The running means and variances of later evaluations in ODE blocks, in the order of steps, stages and layers, where a
+# network was trained with statistics for each evaluation; the first evaluation's are those of the layers.
+LATER = "later_evaluations.statistics"
 # A loss may differ by this much, relatively, and by so many images in the accuracy.
 LOSS, IMAGES = 1e-5, 3
 
@@ -61,6 +64,7 @@ def loaded(path):
     with safe_open(path, "pt") as file:
         metadata = file.metadata()
         tensors = {name: file.get_tensor(name) for name in file.keys()}
+    later = tensors.pop(LATER, None)
     settings = json.loads(metadata["settings"])
     classes = CLASSES.get(metadata["data"], 10)
     model = built(settings, classes)
@@ -73,7 +77,7 @@ def loaded(path):
     own = {name: nn.BatchNorm2d(by_name[re.sub(r"\.step\d+", "", name)].num_features) for name in names - set(shared)}
     fill(own, tensors)
     replace(model, by_name, own)
-    return model.eval(), settings, metadata
+    return model.eval(), metadata, later
 
 
 def fill(layers, tensors):
@@ -107,6 +111,25 @@ def replace(model, by_name, own):
                 norm.place = str(min(step, last))
 
         block.before = before
+
+
+def fill_later(model, later):
+    """Sets the statistics of each evaluation after the first, in a model that has passed `per_evaluation`."""
+    at = 0
+    for block in (m for m in model.modules() if isinstance(m, OdeBlock)):
+        norms = [layer for layer in block.field if isinstance(layer, Norms)]
+        for step in range(block.steps):
+            for stage in range(len(block.a)):
+                for norm in norms:
+                    own = norm.others[f"{step}_{stage}"]
+                    if (step, stage) == (0, 0):
+                        own.running_mean, own.running_var = norm.first.running_mean, norm.first.running_var
+                        continue
+                    channels = own.num_features
+                    own.running_mean = later[at : at + channels].float()
+                    own.running_var = later[at + channels : at + 2 * channels].float()
+                    at += 2 * channels
+    assert at == len(later), f"{len(later)} numbers of later evaluations, {at} used"
 
 
 def per_evaluation(model):
@@ -167,7 +190,10 @@ def set_statistics(model, mode, images, metadata):
 
 @torch.no_grad()
 def evaluate(path, mode, folder, found):
-    model, _, metadata = loaded(path)
+    model, metadata, later = loaded(path)
+    if later is not None and mode == "running":
+        per_evaluation(model)
+        fill_later(model, later)
     train = read(folder / "train.bin") if mode in ("recalibrated", "per-evaluation") else None
     set_statistics(model, mode, train, found)
     loss, right, count = 0.0, 0, 0
@@ -213,7 +239,9 @@ def main():
     arguments = parser.parse_args()
     torch.set_num_threads(2)
     rows, apart = [], 0
-    for path in arguments.files or sorted((ROOT / "results/models").glob("*.safetensors")):
+    files = arguments.files or sorted((ROOT / "results/models").glob("*.safetensors"))
+    # Two experiments may share a run: its network is evaluated once.
+    for path in {path.name.split(".")[1]: path for path in reversed(files)}.values():
         for mode in arguments.statistics:
             try:
                 row = compare(path.resolve(), mode, arguments.data, arguments.anode)

@@ -25,13 +25,11 @@ pub const TIMES: &str = "times.csv";
 /// Images.
 pub const IMAGES: &str = "images.json";
 
-/// The newest checkpoint of an unfinished run, and the one before.
-pub const CHECKPOINTS: [&str; 2] = ["checkpoint.safetensors", "checkpoint.previous.safetensors"];
+pub use anode_nets::files::PARTIAL;
+pub use anode_nets::train::CHECKPOINTS;
+
 /// The trained network of a run.
 pub const MODEL: &str = "model.safetensors";
-
-/// How the names of files begin that are not written to their end.
-pub const PARTIAL: &str = ".partial-";
 
 /// A record that cannot be written or read.
 #[derive(Debug, thiserror::Error)]

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use crate::definition::value_label;
 use crate::record::{RecordError, Row, csv_to_rows, read_at_most};
 
 use super::ReportError;
@@ -54,7 +55,10 @@ pub fn peer(results: &Path) -> Result<Vec<Piece>, ReportError> {
     let line = |row: &Row| {
         let cell = |(column, _): &(&str, &str)| {
             let text = shown(row.get(*column));
-            if as_number(row.get(*column)).is_some() { Cell::Number(text) } else { Cell::Text(text) }
+            match as_number(row.get(*column)) {
+                Some(_) => Cell::Number(text),
+                None => Cell::Text(value_label(column, &text).unwrap_or(text)),
+            }
         };
         COLUMNS.iter().map(cell).collect()
     };

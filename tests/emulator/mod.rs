@@ -14,7 +14,6 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 
 use anode::kernels::cuda::{DeviceError, Driver, Gpu};
 use anode::train::HostTensors;
-use sha2::{Digest, Sha256};
 
 unsafe extern "C" {
     fn dlopen(path: *const c_char, flags: c_int) -> *mut c_void;
@@ -31,7 +30,7 @@ const MARK: u8 = 0xA5;
 /// Compiles a library once for each state of its sources, the last of which is compiled; `None` without a compiler.
 fn compiled(name: &str, sources: &[PathBuf], arguments: &[&str]) -> Option<CString> {
     let text: Vec<u8> = sources.iter().flat_map(|p| std::fs::read(p).expect("a source")).collect();
-    let digest = Sha256::digest(&text)[..8].iter().map(|b| format!("{b:02x}")).collect::<String>();
+    let digest = &anode::digest::sha256(&text)[..16];
     // Tests of one process wait for each other; those of several write each their own file.
     static ONE: Mutex<()> = Mutex::new(());
     let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
@@ -63,7 +62,7 @@ fn open(path: &CStr) -> usize {
 /// Compiles what holds the emulated kernels: this file, or where there is none, they alone.
 fn with_kernels(name: &str, file: Option<&str>) -> Option<CString> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let (kernels, here) = (root.join("src/kernels/cuda"), root.join("tests/emulator"));
+    let (kernels, here) = (root.join("crates/anode-cuda/src"), root.join("tests/emulator"));
     let mut sources: Vec<PathBuf> = std::fs::read_dir(&kernels).expect("kernels").flatten().map(|e| e.path()).collect();
     sources.retain(|p| p.extension().is_some_and(|e| e == "cuh" || e == "cu"));
     sources.push(here.join("emulator.h"));

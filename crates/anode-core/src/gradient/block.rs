@@ -1,0 +1,196 @@
+//! An ODE block: a field, a solver and a time grid.
+
+use crate::ode::{
+    ButcherTableau, DifferentiableField, FieldError, Grid, Real, SolveError, Step, Vector, Workspace, advance, combine,
+    finish, guarded, stages, step,
+};
+
+use super::Ledger;
+
+/// z(t1) from z(t0) under dz/dt = f(t, z, theta), with a solver on a grid.
+pub struct Block<'a, F> {
+    /// The vector field f.
+    pub field: &'a F,
+    /// The solver.
+    pub tableau: &'static ButcherTableau,
+    /// The times between which steps are taken: uniform, or as an adaptive solver accepted them.
+    pub grid: Grid,
+}
+
+/// The tapes of one step, a stage each.
+pub(super) struct StepTape<T> {
+    pub stages: Vec<T>,
+    pub step: Step,
+    pub bytes: usize,
+}
+
+impl<F: DifferentiableField> Block<'_, F> {
+    /// One step without tape.
+    pub(super) fn plain_step(
+        &self,
+        at: Step,
+        workspace: &mut Workspace<F::Vector>,
+        z: &mut F::Vector,
+        theta: &F::Vector,
+        ledger: &Ledger,
+    ) -> Result<(), SolveError> {
+        let moved = advance(self.tableau, at, z, |at, z, a| {
+            let moved = self.field.advance(at, z, theta, a)?;
+            ledger.evaluation();
+            Some(moved.map(|finite| ((), finite)))
+        })?;
+        if moved.is_some() {
+            return Ok(());
+        }
+        step(self.tableau, at, workspace, z, |at, z, dz| {
+            ledger.evaluation();
+            self.field.eval(at, z, theta, dz)
+        })
+    }
+
+    /// The stages of a step from `z` without tapes; `z` stays, the derivatives are in the workspace.
+    pub(super) fn plain_stages(
+        &self,
+        at: Step,
+        workspace: &mut Workspace<F::Vector>,
+        z: &F::Vector,
+        theta: &F::Vector,
+        ledger: &Ledger,
+    ) -> Result<(), SolveError> {
+        stages(self.tableau, at, workspace, z, |at, z, dz| {
+            ledger.evaluation();
+            self.field.eval(at, z, theta, dz)
+        })
+    }
+
+    /// The same step, same bits, with the tapes of its stages.
+    pub(super) fn taped_step(
+        &self,
+        at: Step,
+        workspace: &mut Workspace<F::Vector>,
+        z: &mut F::Vector,
+        theta: &F::Vector,
+        ledger: &Ledger,
+    ) -> Result<StepTape<F::Tape>, SolveError> {
+        let moved = advance(self.tableau, at, z, |at, z, a| {
+            let moved = self.field.advance_taped(at, z, theta, a)?;
+            ledger.evaluation();
+            Some(moved)
+        })?;
+        if let Some(tape) = moved {
+            return Ok(self.step_tape(vec![tape], at, ledger));
+        }
+        let tape = self.taped_stages(at, workspace, z, theta, ledger)?;
+        finish(self.tableau, at, workspace, z)?;
+        Ok(tape)
+    }
+
+    /// The stages of a step from `z` with their tapes; `z` stays, the derivatives are in the workspace.
+    pub(super) fn taped_stages(
+        &self,
+        at: Step,
+        workspace: &mut Workspace<F::Vector>,
+        z: &F::Vector,
+        theta: &F::Vector,
+        ledger: &Ledger,
+    ) -> Result<StepTape<F::Tape>, SolveError> {
+        let mut tapes = Vec::with_capacity(self.tableau.solution_stages());
+        stages(self.tableau, at, workspace, z, |at, z, dz| {
+            ledger.evaluation();
+            tapes.push(self.field.eval_taped(at, z, theta, dz)?);
+            Ok::<(), FieldError>(())
+        })?;
+        Ok(self.step_tape(tapes, at, ledger))
+    }
+
+    fn step_tape(&self, stages: Vec<F::Tape>, step: Step, ledger: &Ledger) -> StepTape<F::Tape> {
+        let bytes = stages.iter().map(|tape| self.field.tape_bytes(tape)).sum();
+        ledger.keep(bytes);
+        StepTape { stages, step, bytes }
+    }
+}
+
+/// Vectors that the vjp of a step needs. Reused by all steps of a backward sweep.
+pub(super) struct Adjoints<V> {
+    /// (df/dz)^T k_bar of each stage.
+    stage_bars: Vec<V>,
+    k_bar: V,
+}
+
+impl<V: Vector> Adjoints<V> {
+    pub(super) fn new(stages: usize, z: &V) -> Self {
+        Self { stage_bars: (0..stages).map(|_| z.zeros_like()).collect(), k_bar: z.zeros_like() }
+    }
+
+    /// `z_bar += sum_i Z_bar_i`: the cotangent of z that the increment of `step` leaves. Refuses one that is not
+    /// finite.
+    pub(super) fn add_to(&self, z_bar: &mut V, step: Step) -> Result<(), SolveError> {
+        let mut finite = true;
+        for (i, bar) in self.stage_bars.iter().enumerate() {
+            if i + 1 == self.stage_bars.len() {
+                finite = z_bar.axpy_is_finite(Real::of(1.0), bar);
+            } else {
+                z_bar.axpy(Real::of(1.0), bar);
+            }
+        }
+        if finite { Ok(()) } else { Err(not_finite(step)) }
+    }
+}
+
+impl<F: DifferentiableField> Block<'_, F> {
+    /// The vjp of one step: turns the cotangent `z_bar` of z_{n+1} into that of z_n and adds to `theta_bar`.
+    pub(super) fn step_vjp(
+        &self,
+        tape: &StepTape<F::Tape>,
+        adjoints: &mut Adjoints<F::Vector>,
+        z_bar: &mut F::Vector,
+        theta: &F::Vector,
+        theta_bar: &mut F::Vector,
+        ledger: &Ledger,
+    ) -> Result<(), SolveError> {
+        self.increment_vjp(tape, adjoints, z_bar, theta, theta_bar, ledger)?;
+        adjoints.add_to(z_bar, tape.step)
+    }
+
+    /// The vjp of a step's increment h sum_i b_i k_i for its `cotangent`: adds to `theta_bar`, and leaves what is due
+    /// to z in `adjoints`.
+    ///
+    /// From k_i = f(Z_i), Z_i = z + h sum_j a_ij k_j, backwards over the stages:
+    /// k_bar_i = h b_i cotangent + h sum_{j>i} a_ji Z_bar_j, Z_bar_i = (df/dz)^T k_bar_i, z_bar = sum_i Z_bar_i.
+    pub(super) fn increment_vjp(
+        &self,
+        tape: &StepTape<F::Tape>,
+        adjoints: &mut Adjoints<F::Vector>,
+        cotangent: &F::Vector,
+        theta: &F::Vector,
+        theta_bar: &mut F::Vector,
+        ledger: &Ledger,
+    ) -> Result<(), SolveError> {
+        let h = tape.step.h;
+        for i in (0..tape.stages.len()).rev() {
+            let (earlier, later) = adjoints.stage_bars.split_at_mut(i + 1);
+            let this = &mut earlier[i];
+            match self.tableau.b[i] {
+                0.0 => adjoints.k_bar.set_zero(),
+                b => adjoints.k_bar.set_scaled(Real::of(h * b), cotangent),
+            }
+            for (j, bar) in (i + 1..).zip(later.iter().take(tape.stages.len() - i - 1)) {
+                combine(&[self.tableau.a[j][i]], h, std::slice::from_ref(bar), &mut adjoints.k_bar);
+            }
+            ledger.vjp();
+            guarded(tape.step.at(self.tableau, i), || {
+                self.field.vjp_afresh(&tape.stages[i], theta, &adjoints.k_bar, this, theta_bar)
+            })?;
+        }
+        Ok(())
+    }
+}
+
+/// Refuses a state or a cotangent that left the finite numbers in `step`.
+pub(super) fn finite<V: Vector>(x: &V, step: Step) -> Result<(), SolveError> {
+    if x.is_finite() { Ok(()) } else { Err(not_finite(step)) }
+}
+
+fn not_finite(step: Step) -> SolveError {
+    SolveError::NotFinite { step: step.index, stage: 0, t: step.t }
+}

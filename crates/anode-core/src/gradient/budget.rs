@@ -1,0 +1,140 @@
+//! The schedule that fits a byte budget: of all that fit, the one that takes the fewest steps.
+
+use crate::ode::{DifferentiableField, Pass, SolveError, Vector, Workspace};
+
+use super::{Block, Ledger, Method};
+
+/// What a gradient is about: L blocks of Nt steps, with the bytes of a state and of the tapes of one step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Extent {
+    /// Blocks L, at least 1.
+    pub blocks: usize,
+    /// Steps Nt of each block, at least 1.
+    pub steps: usize,
+    /// Bytes of one state.
+    pub state_bytes: usize,
+    /// Bytes of the tapes of one step, all stages together.
+    pub step_tape_bytes: usize,
+}
+
+impl<F: DifferentiableField> Block<'_, F> {
+    /// The sizes of this block, the tapes measured on its first step from `z0`: one taped step, as a replay.
+    ///
+    /// # Errors
+    /// Those of the field.
+    pub fn extent(&self, z0: &F::Vector, theta: &F::Vector) -> Result<Extent, SolveError> {
+        let (ledger, steps) = (Ledger::new(), self.grid.steps());
+        if steps > 0 {
+            let first = self.grid.forward(0, Pass::Replay);
+            self.taped_stages(first, &mut Workspace::lazy(), z0, theta, &ledger)?;
+        }
+        Ok(Extent { blocks: 1, steps, state_bytes: z0.bytes(), step_tape_bytes: ledger.cost().peak_bytes })
+    }
+}
+
+/// A budget that no schedule fits.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{budget} bytes are too few; the least that works is {least}, with {with}")]
+pub struct BudgetError {
+    /// The budget in bytes.
+    pub budget: usize,
+    /// The fewest bytes that work.
+    pub least: usize,
+    /// The method that needs them.
+    pub with: Method,
+}
+
+impl Extent {
+    /// What `method` keeps alive at most: O(L Nt) for full storage, O(L) + O(Nt) for ANODE, O(L) for reversed time
+    /// (ANODE, section 5). Saturates.
+    pub fn bound_bytes(&self, method: Method) -> usize {
+        let Self { blocks, steps, state_bytes: state, step_tape_bytes: tape } = *self;
+        let times = usize::saturating_mul;
+        match method {
+            Method::Full => times(times(blocks, steps), tape),
+            Method::Anode => times(blocks, state).saturating_add(times(steps, tape)),
+            Method::Uniform(m) => {
+                let snapshots = m.clamp(1, steps.max(1));
+                times(times(blocks, snapshots), state).saturating_add(times(steps.div_ceil(snapshots), tape))
+            }
+            Method::Revolve(m) => times(blocks, times(m.min(steps), state).saturating_add(tape)),
+            Method::Online(m) => times(blocks, times(m.min(steps), state)).saturating_add(tape),
+            Method::Within(bytes) => times(blocks, bytes),
+            Method::ReverseTime => times(blocks, state),
+            Method::StoredAdjoint => times(times(blocks, steps), state),
+            // Every state with its rate.
+            Method::InterpolatedAdjoint => times(times(blocks, times(2, steps.saturating_add(1))), state),
+            // Two states at the end of the block, and the tapes of a step while it is reversed.
+            Method::Leapfrog | Method::Reversible => times(blocks, times(2, state)).saturating_add(times(2, tape)),
+        }
+    }
+
+    /// The exact method that stays within `budget` bytes with the fewest steps taken, and of those the one with the
+    /// fewest bytes.
+    ///
+    /// ```
+    /// use anode_core::gradient::{Extent, Method};
+    /// let extent = Extent { blocks: 1, steps: 100, state_bytes: 1000, step_tape_bytes: 2000 };
+    /// assert_eq!(extent.within(1_000_000), Ok(Method::Full));
+    /// assert!(matches!(extent.within(20_000), Ok(Method::Revolve(_))));
+    /// let refused = extent.within(2_000).unwrap_err();
+    /// assert_eq!(refused.to_string(), "2000 bytes are too few; the least that works is 3000, with revolve:1");
+    /// ```
+    ///
+    /// # Errors
+    /// A budget that no schedule fits, with the least that works.
+    pub fn within(&self, budget: usize) -> Result<Method, BudgetError> {
+        let fitting = self.candidates().filter(|m| self.bound_bytes(*m) <= budget);
+        let best = fitting.min_by_key(|m| (self.steps_taken(*m), self.bound_bytes(*m)));
+        let least = self.candidates().min_by_key(|m| (self.bound_bytes(*m), self.steps_taken(*m)));
+        let with = least.unwrap_or(Method::Full);
+        best.ok_or(BudgetError { budget, least: self.bound_bytes(with), with })
+    }
+
+    fn candidates(&self) -> impl Iterator<Item = Method> {
+        let snapshots = || 1..=self.steps.max(1);
+        let simple = [Method::Full, Method::Anode].into_iter();
+        simple.chain(snapshots().map(Method::Uniform)).chain(snapshots().map(Method::Revolve))
+    }
+
+    /// Steps that a block's gradient takes, plain and taped.
+    fn steps_taken(&self, method: Method) -> usize {
+        match method {
+            Method::Full => self.steps,
+            Method::Revolve(m) => self.steps.saturating_add(super::revolve_optimum(self.steps, m)),
+            _ => self.steps.saturating_mul(2),
+        }
+    }
+}
+
+impl From<BudgetError> for SolveError {
+    fn from(error: BudgetError) -> Self {
+        Self::Memory(error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_larger_budget_never_takes_more_steps_and_never_is_overdrawn() {
+        for (blocks, state, tape) in [(1, 100, 200), (4, 100, 50), (16, 7, 300)] {
+            for steps in [1, 2, 7, 32, 100] {
+                let extent = Extent { blocks, steps, state_bytes: state, step_tape_bytes: tape };
+                let refused = extent.within(1).unwrap_err();
+                let least = refused.least;
+                assert_eq!(extent.within(least - 1), Err(BudgetError { budget: least - 1, ..refused.clone() }));
+                assert_eq!(extent.within(least).map(|m| extent.bound_bytes(m)), Ok(least), "the least that is named");
+                assert!(least <= extent.bound_bytes(Method::Revolve(1)));
+                let mut before = usize::MAX;
+                for budget in (least..3 * blocks * steps * (state + tape)).step_by(37) {
+                    let method = extent.within(budget).unwrap();
+                    assert!(extent.bound_bytes(method) <= budget && extent.steps_taken(method) <= before, "{method}");
+                    before = extent.steps_taken(method);
+                }
+                assert_eq!(before, steps, "with enough memory nothing is computed twice");
+            }
+        }
+    }
+}

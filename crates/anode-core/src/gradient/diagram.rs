@@ -1,0 +1,180 @@
+//! A schedule as a picture: which snapshot lives when, and what each action does.
+
+use super::{Action, Method, schedule};
+
+/// A schedule as text, a line an action: `o` marks a snapshot that is alive, `-` a plain step, `=` a taped one, `<` one
+/// that is reversed. `None` for the continuous adjoints, which have no schedule.
+pub fn diagram(method: Method, steps: usize) -> Option<String> {
+    let mut alive = vec![false; steps + 1];
+    let (mut at, mut taped, mut text) = (0, vec![], String::new());
+    for action in schedule(method, steps)? {
+        let mut marks = vec![' '; steps];
+        let said = match action {
+            Action::Advance { to } => {
+                marks[at..to].fill('-');
+                at = to;
+                format!("advance to {to}")
+            }
+            Action::Tape => {
+                marks[at] = '=';
+                taped.push(at);
+                at += 1;
+                format!("tape step {}", at - 1)
+            }
+            Action::Store => {
+                alive[at] = true;
+                format!("store {at}")
+            }
+            Action::Restore { step } => {
+                at = step;
+                format!("restore {step}")
+            }
+            Action::Free { step } => {
+                alive[step] = false;
+                format!("free {step}")
+            }
+            Action::Turn => "turn: the cotangent arrives".into(),
+            Action::Reverse => {
+                let step = taped.pop().unwrap_or_default();
+                marks[step] = '<';
+                format!("reverse step {step}")
+            }
+        };
+        let snapshot = |i: usize| if alive[i] { 'o' } else { '.' };
+        let line: String = (0..steps).flat_map(|i| [snapshot(i), marks[i]]).chain([snapshot(steps)]).collect();
+        text += &format!("{line}  {said}\n");
+    }
+    Some(text)
+}
+
+/// What a stroke of a [`Timeline`] does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Work {
+    /// Plain steps.
+    Plain,
+    /// A step whose tape is kept.
+    Taped,
+    /// A step is reversed.
+    Reversed,
+}
+
+/// Steps taken without a break, each in one unit of time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stroke {
+    /// What is done.
+    pub work: Work,
+    /// Index of the state it starts from.
+    pub from: usize,
+    /// Index of the state it ends at; below `from` where steps are reversed.
+    pub to: usize,
+    /// Units of time before it.
+    pub at: usize,
+}
+
+/// The life of a snapshot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Life {
+    /// Index of the state.
+    pub state: usize,
+    /// Time at which it is stored.
+    pub from: usize,
+    /// Time at which it is freed.
+    pub to: usize,
+}
+
+/// A schedule over time: each step that is taken, taped or reversed is one unit; storing and restoring take none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Timeline {
+    /// The work, in order.
+    pub strokes: Vec<Stroke>,
+    /// The snapshots, in the order in which they are freed.
+    pub lives: Vec<Life>,
+    /// Time in all.
+    pub duration: usize,
+}
+
+/// The timeline of `method` over `steps` steps; `None` where it has no schedule.
+pub fn timeline(method: Method, steps: usize) -> Option<Timeline> {
+    let mut line = Timeline { strokes: vec![], lives: vec![], duration: 0 };
+    let (mut at, mut taped, mut alive) = (0, vec![], vec![]);
+    for action in schedule(method, steps)? {
+        let now = line.duration;
+        let (work, from, to) = match action {
+            Action::Advance { to } => (Work::Plain, at, to),
+            Action::Tape => {
+                taped.push(at);
+                (Work::Taped, at, at + 1)
+            }
+            Action::Reverse => {
+                let step = taped.pop().unwrap_or_default();
+                (Work::Reversed, step + 1, step)
+            }
+            Action::Store => {
+                alive.push((at, now));
+                continue;
+            }
+            Action::Restore { step } => {
+                at = step;
+                continue;
+            }
+            Action::Free { step } => {
+                if let Some(place) = alive.iter().position(|(state, _)| *state == step) {
+                    let (state, from) = alive.swap_remove(place);
+                    line.lives.push(Life { state, from, to: now });
+                }
+                continue;
+            }
+            Action::Turn => continue,
+        };
+        line.strokes.push(Stroke { work, from, to, at: now });
+        line.duration += from.abs_diff(to);
+        if work != Work::Reversed {
+            at = to;
+        }
+    }
+    Some(line)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gradient::revolve_optimum;
+
+    #[test]
+    fn a_diagram_shows_snapshots_and_steps() {
+        let shown = diagram(Method::Revolve(2), 3).unwrap();
+        let expected = "\
+o . . .  store 0
+o-. . .  advance to 1
+o o . .  store 1
+o o-. .  advance to 2
+o o .=.  tape step 2
+o o . .  turn: the cotangent arrives
+o o .<.  reverse step 2
+o o . .  restore 1
+o o=. .  tape step 1
+o o<. .  reverse step 1
+o . . .  free 1
+o . . .  restore 0
+o=. . .  tape step 0
+o<. . .  reverse step 0
+. . . .  free 0
+";
+        assert_eq!(shown, expected);
+        assert_eq!(diagram(Method::ReverseTime, 3), None);
+    }
+
+    #[test]
+    fn a_timeline_counts_every_step_once_and_frees_every_snapshot() {
+        for (method, plain) in [(Method::Full, 0), (Method::Anode, 9), (Method::Revolve(3), revolve_optimum(9, 3))] {
+            let line = timeline(method, 9).unwrap();
+            let total =
+                |work| line.strokes.iter().filter(|s| s.work == work).map(|s| s.from.abs_diff(s.to)).sum::<usize>();
+            assert_eq!((total(Work::Plain), total(Work::Taped), total(Work::Reversed)), (plain, 9, 9), "{method}");
+            assert_eq!(line.duration, plain + 18);
+            let stored = schedule(method, 9).unwrap().iter().filter(|a| **a == Action::Store).count();
+            assert_eq!(line.lives.len(), stored);
+        }
+        assert_eq!(timeline(Method::Leapfrog, 9), None);
+    }
+}

@@ -1,0 +1,137 @@
+//! The one executor of checkpoint schedules: exact gradients of the discrete steps (discretize, then optimize).
+
+use crate::ode::{DifferentiableField, Pass, SolveError, Vector, Workspace};
+
+use super::block::{Adjoints, StepTape};
+use super::schedule::Action;
+use super::{Block, Ledger};
+
+/// A schedule half way: at its [`Action::Turn`], with the snapshots and tapes that the backward sweep starts from. The
+/// state at the turn belongs to the caller: no schedule steps on from it.
+pub(super) struct Paused<F: DifferentiableField> {
+    actions: std::vec::IntoIter<Action>,
+    done: usize,
+    at: usize,
+    snapshots: Vec<(usize, F::Vector)>,
+    tapes: Vec<StepTape<F::Tape>>,
+}
+
+/// The cotangents of the state and of theta, with the workspace of a step's vjp.
+type Cotangents<'a, V> = (&'a mut V, &'a mut V, &'a mut Adjoints<V>);
+
+/// Runs `actions` up to the turn. Returns the state there too.
+pub(super) fn forward<F: DifferentiableField>(
+    block: &Block<F>,
+    actions: Vec<Action>,
+    z0: &F::Vector,
+    theta: &F::Vector,
+    ledger: &Ledger,
+) -> Result<(F::Vector, Paused<F>), SolveError> {
+    let mut paused = Paused { actions: actions.into_iter(), done: 0, at: 0, snapshots: vec![], tapes: vec![] };
+    let mut z = Some(z0.duplicate());
+    paused.run(block, &mut z, theta, ledger, None)?;
+    let end =
+        z.ok_or(SolveError::Schedule { action: paused.done, why: "a step is reversed before the turn".into() })?;
+    Ok((end, paused))
+}
+
+impl<F: DifferentiableField> Paused<F> {
+    /// A backward sweep at state `at` that starts from snapshots which some other sweep left.
+    pub(super) fn at_the_turn(actions: Vec<Action>, at: usize, snapshots: Vec<(usize, F::Vector)>) -> Self {
+        Self { actions: actions.into_iter(), done: 0, at, snapshots, tapes: vec![] }
+    }
+
+    /// Runs the rest of the schedule: turns the cotangent of z_Nt into that of z_0 and adds to `theta_bar`.
+    pub(super) fn backward(
+        mut self,
+        block: &Block<F>,
+        theta: &F::Vector,
+        cotangent: F::Vector,
+        theta_bar: &mut F::Vector,
+        ledger: &Ledger,
+    ) -> Result<F::Vector, SolveError> {
+        let mut z_bar = cotangent;
+        let mut adjoints = Adjoints::new(block.tableau.solution_stages(), &z_bar);
+        self.run(block, &mut None, theta, ledger, Some((&mut z_bar, theta_bar, &mut adjoints)))?;
+        Ok(z_bar)
+    }
+
+    fn run(
+        &mut self,
+        block: &Block<F>,
+        z: &mut Option<F::Vector>,
+        theta: &F::Vector,
+        ledger: &Ledger,
+        mut reverse: Option<Cotangents<'_, F::Vector>>,
+    ) -> Result<(), SolveError> {
+        // A workspace and a state live only while steps are taken: memory is scarcest while they are reversed.
+        let mut workspace = None;
+        let pass = if reverse.is_none() { Pass::Forward } else { Pass::Replay };
+        let at = &mut self.at;
+        while let Some(action) = self.actions.next() {
+            let number = self.done;
+            let wrong = |why: String| SolveError::Schedule { action: number, why };
+            let no_state = || wrong("there is no state to go on from".into());
+            self.done += 1;
+            match action {
+                Action::Advance { to } => {
+                    let z = z.as_mut().ok_or_else(no_state)?;
+                    let workspace = workspace.get_or_insert_with(Workspace::lazy);
+                    for n in *at..to {
+                        ledger.step(pass == Pass::Replay);
+                        block.plain_step(block.grid.forward(n, pass), workspace, z, theta, ledger)?;
+                    }
+                    *at = to;
+                }
+                Action::Tape => {
+                    let z = z.as_mut().ok_or_else(no_state)?;
+                    let workspace = workspace.get_or_insert_with(Workspace::lazy);
+                    ledger.step(pass == Pass::Replay);
+                    let step = block.grid.forward(*at, pass);
+                    self.tapes.push(block.taped_step(step, workspace, z, theta, ledger)?);
+                    *at += 1;
+                }
+                Action::Store => {
+                    let z = z.as_ref().ok_or_else(no_state)?;
+                    ledger.keep_snapshot(z.bytes());
+                    self.snapshots.push((*at, z.duplicate()));
+                }
+                Action::Restore { step } => {
+                    let place = self.snapshots.iter().position(|(s, _)| *s == step);
+                    let place = place.ok_or_else(|| wrong(format!("no snapshot of state {step}")))?;
+                    // A snapshot that is forgotten next is taken instead of copied.
+                    if self.actions.as_slice().first() == Some(&Action::Free { step }) {
+                        self.actions.next();
+                        self.done += 1;
+                        let (_, state) = self.snapshots.swap_remove(place);
+                        ledger.free_snapshot(state.bytes());
+                        *z = Some(state);
+                    } else {
+                        let state = &self.snapshots[place].1;
+                        match z {
+                            Some(z) => z.copy_from(state),
+                            None => *z = Some(state.duplicate()),
+                        }
+                    }
+                    *at = step;
+                }
+                Action::Free { step } => {
+                    let place = self.snapshots.iter().position(|(s, _)| *s == step);
+                    let place = place.ok_or_else(|| wrong(format!("no snapshot of state {step} to free")))?;
+                    ledger.free_snapshot(self.snapshots.swap_remove(place).1.bytes());
+                }
+                Action::Turn if *at == block.grid.steps() => return Ok(()),
+                Action::Turn => return Err(wrong(format!("the turn comes at state {at}, not at the last one"))),
+                Action::Reverse => {
+                    let (z_bar, theta_bar, adjoints) =
+                        reverse.as_mut().ok_or_else(|| wrong("a step is reversed before the turn".into()))?;
+                    (workspace, *z) = (None, None);
+                    let tape = self.tapes.pop().ok_or_else(|| wrong("no tape to reverse".into()))?;
+                    block.step_vjp(&tape, adjoints, z_bar, theta, theta_bar, ledger)?;
+                    ledger.free(tape.bytes);
+                }
+            }
+        }
+        if reverse.is_some() { Ok(()) } else { Err(SolveError::Schedule { action: self.done, why: "no turn".into() }) }
+    }
+}

@@ -1,0 +1,248 @@
+//! Checkpoint schedules: when a sweep stores, restores, replays and reverses.
+//!
+//! A schedule is a list of [`Action`]s for one ODE block. It decides memory and recomputation, never a number:
+//! the vjps of the steps run in the same order on the same states under every schedule.
+
+use super::online::online;
+use super::optimum::least_repeats;
+use super::{Method, binomial};
+
+/// One action of a checkpoint schedule. The executor holds one current state, at first z_0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Take plain steps up to the state z_`to`.
+    Advance {
+        /// Index of the state to reach.
+        to: usize,
+    },
+    /// Take one step and keep its tape.
+    Tape,
+    /// Keep a copy of the current state as a snapshot.
+    Store,
+    /// Make the snapshot of z_`step` the current state.
+    Restore {
+        /// Index of the state.
+        step: usize,
+    },
+    /// Forget the snapshot of z_`step`.
+    Free {
+        /// Index of the state.
+        step: usize,
+    },
+    /// End of the forward sweep: z_Nt is known, and its cotangent arrives before the next action.
+    Turn,
+    /// Apply the vjp of the newest taped step and forget its tape.
+    Reverse,
+}
+
+/// The actions of `method` for `steps` steps; `None` where the method has no schedule (the continuous
+/// adjoints and the solvers that are run backwards), or none before sizes are known ([`Method::Within`]).
+pub fn schedule(method: Method, steps: usize) -> Option<Vec<Action>> {
+    match method {
+        Method::Full => Some(full(steps)),
+        Method::Anode => Some(uniform(steps, 1)),
+        Method::Uniform(m) => Some(uniform(steps, m)),
+        Method::Revolve(m) => Some(revolve(steps, m)),
+        Method::Online(m) => Some(online(steps, m)),
+        Method::ReverseTime | Method::StoredAdjoint | Method::InterpolatedAdjoint => None,
+        Method::Leapfrog | Method::Reversible | Method::Within(_) => None,
+    }
+}
+
+/// Every step taped in the forward sweep: Nt tapes alive, nothing computed twice.
+fn full(steps: usize) -> Vec<Action> {
+    let mut actions = vec![Action::Tape; steps];
+    actions.push(Action::Turn);
+    actions.extend(vec![Action::Reverse; steps]);
+    actions
+}
+
+/// `snapshots` equidistant snapshots; each segment is replayed once with tapes. One snapshot is ANODE's block input;
+/// about sqrt(Nt) of them need the least memory, O(sqrt(Nt)).
+fn uniform(steps: usize, snapshots: usize) -> Vec<Action> {
+    let segments = snapshots.clamp(1, steps.max(1));
+    let bound = |i: usize| i * steps / segments;
+    let mut actions = Vec::new();
+    for i in 0..segments {
+        actions.extend([Action::Store, Action::Advance { to: bound(i + 1) }]);
+    }
+    actions.push(Action::Turn);
+    for i in (0..segments).rev() {
+        let length = bound(i + 1) - bound(i);
+        actions.extend([Action::Restore { step: bound(i) }, Action::Free { step: bound(i) }]);
+        actions.extend(vec![Action::Tape; length]);
+        actions.extend(vec![Action::Reverse; length]);
+    }
+    actions
+}
+
+/// Binomial checkpointing: the fewest replayed steps for `snapshots` snapshots, z_0 among them, and one step's tape
+/// (Griewank & Walther 2000, Algorithm 799). The last step is taped in the forward sweep.
+fn revolve(steps: usize, snapshots: usize) -> Vec<Action> {
+    let mut actions = Vec::new();
+    if steps == 0 {
+        return vec![Action::Turn];
+    }
+    actions.push(Action::Store);
+    reverse_range(0, steps, snapshots.max(1), &mut actions, &mut true);
+    actions.push(Action::Free { step: 0 });
+    actions
+}
+
+/// Reverses steps `from..to` with the fewest plain steps. The state z_`from` is current, and kept in a snapshot that
+/// counts among `snapshots`. The first taped step is followed by the turn where one is still due.
+///
+/// Ranges that wait for a later one are on a stack in memory, as there may be as many as snapshots.
+pub(super) fn reverse_range(from: usize, to: usize, snapshots: usize, actions: &mut Vec<Action>, turn: &mut bool) {
+    let mut ranges = vec![Range { from, to, snapshots: snapshots.clamp(1, (to - from).max(1)), current: from }];
+    while let Some(range) = ranges.last_mut() {
+        let Range { from, to, snapshots, current } = *range;
+        if current != from {
+            actions.push(Action::Restore { step: from });
+        }
+        if to - from <= 1 {
+            tape_and_reverse(actions, turn);
+            ranges.pop();
+            // The range before went on from the snapshot at `from`, and goes back to its own.
+            if let Some(before) = ranges.last_mut() {
+                if before.to - from > 1 {
+                    actions.push(Action::Free { step: from });
+                }
+                (before.to, before.current) = (from, from);
+            }
+            continue;
+        }
+        let at = from + if snapshots == 1 { to - from - 1 } else { split(to - from, snapshots) };
+        actions.push(Action::Advance { to: at });
+        if snapshots == 1 {
+            tape_and_reverse(actions, turn);
+            (range.to, range.current) = (at, at);
+        } else {
+            if to - at > 1 {
+                actions.push(Action::Store);
+            }
+            ranges.push(Range { from: at, to, snapshots: snapshots - 1, current: at });
+        }
+    }
+}
+
+/// Steps that are still to be reversed, the snapshots for them, and where the sweep stands.
+#[derive(Clone, Copy)]
+struct Range {
+    from: usize,
+    to: usize,
+    snapshots: usize,
+    current: usize,
+}
+
+fn tape_and_reverse(actions: &mut Vec<Action>, turn: &mut bool) {
+    actions.push(Action::Tape);
+    if std::mem::take(turn) {
+        actions.push(Action::Turn);
+    }
+    actions.push(Action::Reverse);
+}
+
+/// Where the next snapshot goes: the longest first part that keeps both parts within their binomial bounds.
+fn split(length: usize, snapshots: usize) -> usize {
+    let repeats = least_repeats(length, snapshots).max(1);
+    let first = binomial(snapshots + repeats - 1, snapshots);
+    let second_least = binomial(snapshots + repeats - 2, snapshots - 1);
+    first.min(length.saturating_sub(second_least)).clamp(1, length - 1)
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::gradient::{fewest_plain_steps, revolve_optimum};
+
+    /// Runs a schedule on indices alone; returns how often each step is taken without tape and the most snapshots
+    /// alive.
+    pub fn walk(actions: &[Action], steps: usize) -> (Vec<usize>, usize) {
+        let (mut at, mut most, mut turned) = (0, 0, false);
+        let mut plain = vec![0; steps];
+        let (mut alive, mut taped, mut reversed) = (vec![], vec![], vec![]);
+        for action in actions {
+            match *action {
+                Action::Advance { to } => {
+                    assert!(to >= at);
+                    plain[at..to].iter_mut().for_each(|n| *n += 1);
+                    at = to;
+                }
+                Action::Tape => {
+                    taped.push(at);
+                    at += 1;
+                }
+                Action::Store => {
+                    assert!(!alive.contains(&at));
+                    alive.push(at);
+                }
+                Action::Restore { step } => {
+                    assert!(alive.contains(&step));
+                    at = step;
+                }
+                Action::Free { step } => alive.retain(|&s| s != step),
+                Action::Turn => {
+                    assert_eq!(at, steps);
+                    turned = true;
+                }
+                Action::Reverse => {
+                    assert!(turned);
+                    reversed.push(taped.pop().unwrap());
+                }
+            }
+            most = most.max(alive.len());
+        }
+        assert!(alive.is_empty() && taped.is_empty());
+        assert_eq!(reversed, (0..steps).rev().collect::<Vec<_>>());
+        (plain, most)
+    }
+
+    #[test]
+    fn revolve_takes_the_fewest_steps_for_its_snapshots() {
+        let optimum = fewest_plain_steps(200, 20);
+        for (m, row) in optimum.iter().enumerate().skip(1) {
+            for (steps, &best) in row.iter().enumerate().skip(1) {
+                let (plain, most) = walk(&revolve(steps, m), steps);
+                assert_eq!(plain.iter().sum::<usize>(), best, "Nt = {steps}, m = {m}");
+                assert_eq!(revolve_optimum(steps, m), best, "binomial formula, Nt = {steps}, m = {m}");
+                assert!(most <= m, "{most} snapshots alive, Nt = {steps}, m = {m}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_schedule_reverses_every_step_once_and_in_order() {
+        for steps in 1..40 {
+            assert_eq!(walk(&full(steps), steps).0, vec![0; steps]);
+            for m in 1..10 {
+                assert_eq!(walk(&uniform(steps, m), steps).0, vec![1; steps]);
+            }
+        }
+    }
+
+    #[test]
+    fn online_snapshots_cost_at_most_one_sweep_more_than_the_optimum() {
+        for m in 1..=20 {
+            for steps in 1..=200 {
+                let (plain, most) = walk(&online(steps, m), steps);
+                assert!(most <= m, "{most} snapshots alive, Nt = {steps}, m = {m}");
+                let taken: usize = plain.iter().sum();
+                assert!(taken <= revolve_optimum(steps, m) + steps, "{taken} plain steps, Nt = {steps}, m = {m}");
+            }
+        }
+    }
+
+    #[test]
+    fn more_snapshots_than_steps_are_as_many_as_steps() {
+        for many in [12, 13, 1 << 40, usize::MAX] {
+            assert_eq!(revolve(12, many), revolve(12, 11), "{many}");
+            assert_eq!(online(12, many), online(12, 12), "{many}");
+            assert_eq!(uniform(12, many), uniform(12, 12), "{many}");
+            assert_eq!(revolve_optimum(12, many), 11);
+        }
+        // As deep as there are snapshots, and far beyond any stack of calls.
+        let deep = revolve(200_000, usize::MAX);
+        assert_eq!(deep.iter().filter(|action| **action == Action::Reverse).count(), 200_000);
+    }
+}

@@ -1,0 +1,57 @@
+//! Neural ODEs: explicit Runge-Kutta solvers for dz/dt = f(t, z, theta), and gradients of a loss of z(t1) with respect
+//! to z(t0) and theta in bounded memory.
+//!
+//! Gholami, Keutzer and Biros (ANODE, arXiv 1902.10298) showed that the gradient from solving the ODE backwards in time
+//! (Chen et al. 2018) is numerically unstable, and that optimize-then-discretize gradients are wrong at practical step
+//! sizes. This crate has both, and the exact discretize-then-optimize gradients with checkpointing to compare them
+//! with.
+//!
+//! # First example
+//!
+//! dz/dt = theta z, so z(1) = exp(theta) z(0). The loss is J = z(1); `|_| vec![1.0]` gives its cotangent dJ/dz(1).
+//!
+//! ```
+//! use anode_core::gradient::{Block, Method};
+//! use anode_core::ode::{ClosureField, Grid, solver};
+//!
+//! let field = ClosureField(
+//!     |_t, z: &[f64], theta: &[f64], dz: &mut [f64]| dz[0] = theta[0] * z[0],
+//!     |_t, z: &[f64], theta: &[f64], cotangent: &[f64], z_bar: &mut [f64], theta_bar: &mut [f64]| {
+//!         z_bar[0] += theta[0] * cotangent[0];
+//!         theta_bar[0] += z[0] * cotangent[0];
+//!     },
+//! );
+//! let block = Block { field: &field, tableau: solver("rk4").unwrap(), grid: Grid::unit(20) };
+//! let gradient = Method::Revolve(4).gradient(&block, &vec![2.0], &vec![0.5], |_| vec![1.0])?;
+//! assert!((gradient.theta[0] - 2.0 * 0.5f64.exp()).abs() < 1e-6);
+//! let cost = gradient.cost;
+//! println!("{} evaluations of f, at most {} bytes kept", cost.function_evaluations, cost.peak_bytes);
+//! # Ok::<(), anode_core::ode::SolveError>(())
+//! ```
+//!
+//! # Entry points
+//!
+//! | for | use |
+//! |---|---|
+//! | a solution | [`ode::integrate`], [`ode::integrate_adaptive`] |
+//! | a gradient, fixed steps | [`gradient::Block`] with [`gradient::Method::gradient`] |
+//! | a gradient, adaptive steps | [`gradient::AdaptiveBlock`] with [`gradient::Method::forward_adaptive`] |
+//! | a gradient of the equation itself, with an error estimate | [`gradient::reference`] |
+//! | a field of your own | [`ode::ClosureField`], or [`ode::VectorField`] and [`ode::DifferentiableField`] |
+//! | the schedule that fits a byte budget | [`gradient::Extent::within`], or `Method::Within` |
+//!
+//! # Cost
+//!
+//! For Nt steps of a solver with s stages, per block:
+//!
+//! | method | gradient | memory | evaluations of f |
+//! |---|---|---|---|
+//! | `Full` | exact | Nt tapes | s Nt |
+//! | `Anode` | exact | the input, then Nt tapes while the block is reversed | 2 s Nt |
+//! | `Revolve(m)` | exact | m snapshots, one tape | the fewest possible for m snapshots |
+//! | `Online(m)` | exact | m snapshots, one tape; Nt need not be known | near `Revolve(m)` |
+//! | `ReverseTime` | of the continuous adjoint; unstable | one state, one tape | 2 s Nt |
+//! | `StoredAdjoint` | of the continuous adjoint | Nt states, one tape | 2 s Nt |
+
+pub mod gradient;
+pub mod ode;

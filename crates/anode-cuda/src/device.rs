@@ -1,0 +1,235 @@
+//! A GPU as a device.
+
+use anode_core::ode::{Real, SolveError, Vector};
+use anode_kernels::{Activation, ConvShape, Device, DeviceNorm, Part, PartMut, PoolShape};
+
+use super::activation::activate;
+use super::buffer::Buffer;
+use super::conv::{conv, conv_vjp_input, conv_vjp_weights, linear_shape};
+use super::dense::{dense, dense_vjp};
+use super::driver::Driver;
+use super::gpu::Gpu;
+use super::norm::{GpuMoments, GpuNorm, given, moments};
+use super::pool::Pooling;
+
+impl<'a, R: Real, L: Driver> From<DeviceNorm<'a, Gpu<L>, R>> for GpuNorm<'a, R, L> {
+    fn from(norm: DeviceNorm<'a, Gpu<L>, R>) -> Self {
+        let DeviceNorm { pixels, relu, moments, parameters } = norm;
+        Self { pixels, relu, moments, parameters }
+    }
+}
+
+impl<L: Driver> Device for Gpu<L> {
+    type Buffer<R: Real> = Buffer<R, L>;
+    type Moments = GpuMoments<L>;
+    type Mask<R: Real> = Buffer<R, L>;
+
+    const NAME: &'static str = "cuda";
+
+    fn rise<T>(&self, work: impl FnOnce() -> T) -> (T, Option<usize>) {
+        self.restart_peak();
+        let before = self.held().live;
+        let made = work();
+        (made, Some(self.held().peak - before))
+    }
+
+    fn settle(&self) -> Result<(), SolveError> {
+        Gpu::settle(self)
+    }
+
+    fn upload<R: Real>(&self, x: Vec<R>) -> Buffer<R, L> {
+        Buffer::upload(self, &x)
+    }
+
+    fn download<R: Real>(&self, x: &Buffer<R, L>) -> Vec<R> {
+        x.download()
+    }
+
+    fn zeros<R: Real>(&self, len: usize) -> Buffer<R, L> {
+        Buffer::zeros(self, len)
+    }
+
+    fn room<R: Real>(&self, len: usize) -> Buffer<R, L> {
+        Gpu::room(self, len)
+    }
+
+    fn join<R: Real>(&self, parts: &[Part<Buffer<R, L>>]) -> Buffer<R, L> {
+        let mut joined = self.room(parts.iter().map(|part| part.len()).sum());
+        let mut to = 0;
+        for part in parts {
+            let (whole, start) = part.place();
+            joined.copy_part(to, whole, start, part.len());
+            to += part.len();
+        }
+        joined
+    }
+
+    fn put<R: Real>(&self, mut to: PartMut<Buffer<R, L>>, from: Part<Buffer<R, L>>) {
+        assert_eq!(to.len(), from.len(), "copy of a part of different length");
+        let (source, start) = from.place();
+        let (target, place) = to.place();
+        target.copy_part(place, source, start, from.len());
+    }
+
+    fn conv<R: Real>(
+        &self,
+        shape: &ConvShape,
+        x: &Buffer<R, L>,
+        w: Part<Buffer<R, L>>,
+        bias: Option<Part<Buffer<R, L>>>,
+        y: &mut Buffer<R, L>,
+    ) {
+        conv(shape, x, w, bias, y);
+    }
+
+    fn conv_vjp_input<R: Real>(
+        &self,
+        shape: &ConvShape,
+        w: Part<Buffer<R, L>>,
+        y_bar: &Buffer<R, L>,
+        x_bar: &mut Buffer<R, L>,
+    ) {
+        conv_vjp_input(shape, w, y_bar, x_bar);
+    }
+
+    fn conv_vjp_weights<R: Real>(
+        &self,
+        shape: &ConvShape,
+        x: &Buffer<R, L>,
+        y_bar: &Buffer<R, L>,
+        bar: PartMut<Buffer<R, L>>,
+        bias: bool,
+    ) {
+        conv_vjp_weights(shape, x, y_bar, bar, bias);
+    }
+
+    fn linear<R: Real>(
+        &self,
+        inputs: usize,
+        outputs: usize,
+        x: &Buffer<R, L>,
+        parameters: Part<Buffer<R, L>>,
+        y: &mut Buffer<R, L>,
+    ) {
+        let (w, bias) = parameters.split(inputs * outputs);
+        conv(&linear_shape(inputs, outputs), x, w, Some(bias), y);
+    }
+
+    fn linear_vjp<R: Real>(
+        &self,
+        (inputs, outputs): (usize, usize),
+        x: &Buffer<R, L>,
+        parameters: Part<Buffer<R, L>>,
+        y_bar: &Buffer<R, L>,
+        x_bar: &mut Buffer<R, L>,
+        bar: PartMut<Buffer<R, L>>,
+    ) {
+        let shape = linear_shape(inputs, outputs);
+        conv_vjp_weights(&shape, x, y_bar, bar, true);
+        conv_vjp_input(&shape, parameters.split(inputs * outputs).0, y_bar, x_bar);
+    }
+
+    fn dense<R: Real>(&self, w: &Buffer<R, L>, x: &Buffer<R, L>, y: &mut Buffer<R, L>) {
+        dense(w, x, y);
+    }
+
+    fn dense_vjp<R: Real>(
+        &self,
+        w: &Buffer<R, L>,
+        x: &Buffer<R, L>,
+        y_bar: &Buffer<R, L>,
+        x_bar: &mut Buffer<R, L>,
+        w_bar: &mut Buffer<R, L>,
+    ) {
+        dense_vjp(w, x, y_bar, x_bar, w_bar);
+    }
+
+    fn activate<R: Real>(&self, activation: Activation, a: f64, y: &mut Buffer<R, L>) {
+        activate(activation, a, None, y);
+    }
+
+    fn activate_vjp<R: Real>(&self, activation: Activation, a: f64, x: &Buffer<R, L>, bar: &mut Buffer<R, L>) {
+        activate(activation, a, Some(x), bar);
+    }
+
+    fn moments<R: Real>(
+        &self,
+        x: &Buffer<R, L>,
+        channels: usize,
+        pixels: usize,
+        running: Option<(PartMut<Buffer<f64, L>>, f64)>,
+    ) -> GpuMoments<L> {
+        moments(x, channels, pixels, running)
+    }
+
+    fn given_moments(&self, running: Part<Buffer<f64, L>>) -> GpuMoments<L> {
+        given(running)
+    }
+
+    fn norm<R: Real>(&self, norm: DeviceNorm<Self, R>, x: &Buffer<R, L>, y: &mut Buffer<R, L>) {
+        GpuNorm::from(norm).apply(x, y);
+    }
+
+    fn norm_in_place<R: Real>(&self, norm: DeviceNorm<Self, R>, x: &mut Buffer<R, L>) {
+        GpuNorm::from(norm).apply_in_place(x);
+    }
+
+    fn norm_vjp<R: Real>(
+        &self,
+        norm: DeviceNorm<Self, R>,
+        x: &Buffer<R, L>,
+        y_bar: &Buffer<R, L>,
+        x_bar: &mut Buffer<R, L>,
+        bar: PartMut<Buffer<R, L>>,
+    ) {
+        GpuNorm::from(norm).vjp(x, y_bar, x_bar, bar);
+    }
+
+    fn average_pool<R: Real>(&self, shape: &PoolShape, x: &Buffer<R, L>, y: &mut Buffer<R, L>) {
+        Pooling { shape, x: Some(x), y_bar: None }.run("average_pool", Some(y), None);
+    }
+
+    fn average_pool_vjp<R: Real>(&self, shape: &PoolShape, y_bar: &Buffer<R, L>, x_bar: &mut Buffer<R, L>) {
+        Pooling { shape, x: None, y_bar: Some(y_bar) }.run("average_pool_vjp", None, Some(x_bar));
+    }
+
+    fn max_pool<R: Real>(&self, shape: &PoolShape, x: &Buffer<R, L>, y: &mut Buffer<R, L>) {
+        Pooling { shape, x: Some(x), y_bar: None }.run("max_pool", Some(y), None);
+    }
+
+    fn max_pool_vjp<R: Real>(
+        &self,
+        shape: &PoolShape,
+        x: &Buffer<R, L>,
+        y_bar: &Buffer<R, L>,
+        x_bar: &mut Buffer<R, L>,
+    ) {
+        Pooling { shape, x: Some(x), y_bar: Some(y_bar) }.run("max_pool_vjp", None, Some(x_bar));
+    }
+
+    fn relu<R: Real>(&self, x: &Buffer<R, L>, y: &mut Buffer<R, L>) {
+        y.relu(x);
+    }
+
+    fn relu_vjp<R: Real>(&self, x: &Buffer<R, L>, y_bar: &Buffer<R, L>, x_bar: &mut Buffer<R, L>) {
+        x_bar.mask(x, y_bar);
+    }
+
+    fn add_relu<R: Real>(&self, y: &mut Buffer<R, L>, x: &Buffer<R, L>) {
+        y.add_relu(x);
+    }
+
+    fn mask<R: Real>(&self, y: &Buffer<R, L>) -> Buffer<R, L> {
+        y.duplicate()
+    }
+
+    fn masked<R: Real>(&self, mask: &Buffer<R, L>, bar: &Buffer<R, L>) -> Buffer<R, L> {
+        let mut there = self.room(bar.len());
+        there.mask(mask, bar);
+        there
+    }
+
+    fn mask_bytes<R: Real>(mask: &Buffer<R, L>) -> usize {
+        mask.bytes()
+    }
+}

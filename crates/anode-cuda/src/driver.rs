@@ -1,0 +1,168 @@
+//! What a GPU is asked for: memory, copies and launches, in the order of one stream.
+
+use std::ffi::c_void;
+
+use super::arena::all_live;
+
+/// Why a device cannot go on. Every message says what helps.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum DeviceError {
+    /// The driver's library is not there.
+    #[error("the NVIDIA driver cannot be loaded ({0}); install it (`nvidia-smi` must work), or use --device cpu")]
+    NoDriver(String),
+    /// A library of the toolkit is not there.
+    #[error(
+        "cuBLAS cannot be loaded ({0}); install the libraries of the CUDA toolkit, or add their folder to \
+        LD_LIBRARY_PATH"
+    )]
+    NoLibrary(String),
+    /// cuDNN is not there, or does not take the device.
+    #[error(
+        "cuDNN cannot be used ({0}); install it (`pip install nvidia-cudnn-cu13`, or -cu12 for CUDA 12) and add the \
+        folder of libcudnn.so.9 to LD_LIBRARY_PATH, or use --device cuda-own, which needs none"
+    )]
+    NoCudnn(String),
+    /// The driver is older than the toolkit that the program was built with.
+    #[error(
+        "the NVIDIA driver supports CUDA {found}, and this program was built with CUDA {needed}; install a newer \
+        driver, or build with an older toolkit"
+    )]
+    OldDriver {
+        /// CUDA version of the driver.
+        found: String,
+        /// CUDA version of the toolkit.
+        needed: String,
+    },
+    /// There is a driver, but no device.
+    #[error("the driver knows no device ({0}); see CUDA_VISIBLE_DEVICES, or use --device cpu")]
+    NoDevice(String),
+    /// The device has no kernels in this program.
+    #[error("this program has no kernels for compute capability {found}; it has those of 8.0, 9.0 and later")]
+    Capability {
+        /// That of the device.
+        found: String,
+    },
+    /// A block of memory that does not fit.
+    #[error(
+        "the device has no {asked} bytes left for a buffer of the network (in use: {live}, kept: {kept}, free on the \
+        device: {free}); take a smaller batch, or a gradient method that keeps less"
+    )]
+    OutOfMemory {
+        /// Bytes asked for.
+        asked: usize,
+        /// Bytes in use.
+        live: usize,
+        /// Bytes kept for later, given back before this was said.
+        kept: usize,
+        /// Bytes that the driver calls free.
+        free: usize,
+    },
+    /// A tensor of dfdx that does not fit, with all kept blocks given back.
+    #[error(
+        "the device has no memory left for a tensor of dfdx, which holds parameters, loss and optimiser ({answer}; in \
+        use by the network's buffers: {live} bytes); take a smaller batch, or a gradient method that keeps less"
+    )]
+    NoTensor {
+        /// What dfdx's device answered.
+        answer: String,
+        /// Bytes in use by buffers, which are not dfdx's.
+        live: usize,
+    },
+    /// More numbers than a kernel can count.
+    #[error("{what} of {count} numbers; a kernel takes at most 2147483647: take a smaller batch")]
+    TooLarge {
+        /// What is too large.
+        what: &'static str,
+        /// Its numbers.
+        count: usize,
+    },
+    /// Anything else that the driver says; after most such answers the device is lost to this process.
+    #[error(
+        "the device failed in {what}: {answer}; finished records stay, and a new start goes on from the last checkpoint"
+    )]
+    Failed {
+        /// What was asked for.
+        what: String,
+        /// What the driver answered.
+        answer: String,
+    },
+}
+
+impl DeviceError {
+    /// What failed on the device of dfdx, from the text of its error.
+    pub fn of_dfdx(answer: String) -> Self {
+        if ["OUT_OF_MEMORY", "ALLOC_FAILED"].iter().any(|full| answer.contains(full)) {
+            return Self::NoTensor { answer, live: all_live() };
+        }
+        Self::Failed { what: "dfdx's device".into(), answer }
+    }
+}
+
+/// A GPU behind its driver. All calls but the safe ones act in the order in which they are made.
+pub trait Driver: Send + Sync + 'static {
+    /// The device in words: its name, compute capability and driver.
+    fn describe(&self) -> String;
+
+    /// Makes the device current for this thread, for a library that asks for that.
+    ///
+    /// # Errors
+    /// A device that fails.
+    fn bind(&self) -> Result<(), DeviceError>;
+
+    /// Bytes that the driver calls free, and all bytes of the device.
+    ///
+    /// # Errors
+    /// A device that fails.
+    fn memory(&self) -> Result<(usize, usize), DeviceError>;
+
+    /// A block of memory, aligned to 256 bytes, with any contents.
+    ///
+    /// # Errors
+    /// `None` where there is not enough.
+    fn allocate(&self, bytes: usize) -> Result<Option<u64>, DeviceError>;
+
+    /// Gives a block back.
+    ///
+    /// # Safety
+    /// It came from [`Self::allocate`] with this size, and no later call uses it.
+    unsafe fn free(&self, address: u64, bytes: usize);
+
+    /// Returns memory to the device that a library's memory pool keeps for later allocations. Waits.
+    fn trim(&self) {}
+
+    /// Copies to the device.
+    ///
+    /// # Safety
+    /// The bytes lie in a block of this driver.
+    unsafe fn upload(&self, to: u64, from: &[u8]) -> Result<(), DeviceError>;
+
+    /// Waits, and copies from the device.
+    ///
+    /// # Safety
+    /// As [`Self::upload`].
+    unsafe fn download(&self, to: &mut [u8], from: u64) -> Result<(), DeviceError>;
+
+    /// Copies within the device.
+    ///
+    /// # Safety
+    /// As [`Self::upload`], for both places, which do not meet.
+    unsafe fn copy(&self, to: u64, from: u64, bytes: usize) -> Result<(), DeviceError>;
+
+    /// Sets bytes to zero.
+    ///
+    /// # Safety
+    /// As [`Self::upload`].
+    unsafe fn zero(&self, to: u64, bytes: usize) -> Result<(), DeviceError>;
+
+    /// Launches a kernel of `kernels.cu` with its one struct of arguments.
+    ///
+    /// # Safety
+    /// `arguments` points to the kernel's struct, and what that points to lies in blocks of this driver.
+    unsafe fn launch(
+        &self,
+        kernel: &str,
+        grid: [u32; 3],
+        threads: u32,
+        arguments: *const c_void,
+    ) -> Result<(), DeviceError>;
+}

@@ -1,0 +1,241 @@
+//! A CUDA device: its driver, its memory, and the first thing that went wrong.
+
+use std::ffi::{CStr, c_void};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anode_core::ode::{Real, SolveError};
+
+use super::arena::{Arena, Block, Held};
+use super::buffer::Buffer;
+use super::cudnn::{Cudnn, Freedom};
+use super::driver::{DeviceError, Driver};
+
+/// Threads of a block of most kernels.
+pub(super) const THREADS: u32 = 256;
+
+/// A CUDA device behind its driver; clones are the same device.
+///
+/// Work is launched and not waited for. What goes wrong is kept, nothing is launched from then on, and [`Gpu::settle`]
+/// tells. That a vector left the finite numbers is kept on the device, and told there too.
+pub struct Gpu<L: Driver> {
+    inner: Arc<Inner<L>>,
+}
+
+struct Inner<L: Driver> {
+    /// Before the memory that its work is done in.
+    cudnn: Option<Cudnn>,
+    arena: Arc<Arena<L>>,
+    /// Two flags on the device: a number that is not finite was met since the last call of `settle`, and in the last
+    /// look.
+    flags: Block<L>,
+    failed: AtomicBool,
+    failure: Mutex<Option<DeviceError>>,
+}
+
+impl<L: Driver> Drop for Inner<L> {
+    fn drop(&mut self) {
+        if self.cudnn.is_some() {
+            // cuDNN is closed next, and wants the device to be current. One that is lost cannot be told.
+            let _ = self.arena.driver.bind();
+        }
+    }
+}
+
+impl<L: Driver> Clone for Gpu<L> {
+    fn clone(&self) -> Self {
+        Self { inner: self.inner.clone() }
+    }
+}
+
+impl<L: Driver> std::fmt::Debug for Gpu<L> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Gpu({})", self.describe())
+    }
+}
+
+impl<L: Driver> Gpu<L> {
+    /// The device behind `driver`; our own kernels compute everything.
+    ///
+    /// # Errors
+    /// A device that has no memory, or fails.
+    pub fn new(driver: L) -> Result<Self, DeviceError> {
+        Self::with(driver, |_| Ok(None))
+    }
+
+    /// The device behind `driver`; convolutions are computed by the first of these libraries of cuDNN that is there.
+    ///
+    /// # Errors
+    /// See [`Gpu::new`]; none of the libraries can be used.
+    pub fn with_cudnn(driver: L, libraries: &[&CStr], freedom: Freedom) -> Result<Self, DeviceError> {
+        Self::with(driver, |driver| {
+            driver.bind()?;
+            Cudnn::open(libraries, freedom).map(Some)
+        })
+    }
+
+    fn with(driver: L, cudnn: impl FnOnce(&L) -> Result<Option<Cudnn>, DeviceError>) -> Result<Self, DeviceError> {
+        let cudnn = cudnn(&driver)?;
+        let arena = Arena::new(driver);
+        let flags = arena.block(8)?;
+        // SAFETY: the block is ours.
+        unsafe { arena.driver.zero(flags.address, 8)? };
+        let (failed, failure) = (AtomicBool::new(false), Mutex::new(None));
+        Ok(Self { inner: Arc::new(Inner { cudnn, arena, flags, failed, failure }) })
+    }
+
+    /// Device and driver in words, and what computes convolutions: all that decides bits besides the program.
+    pub fn describe(&self) -> String {
+        format!("{}, convolutions: {}", self.driver().describe(), self.convolutions())
+    }
+
+    /// What computes convolutions, in words.
+    pub fn convolutions(&self) -> String {
+        self.cudnn().map_or_else(|| "own kernels".into(), Cudnn::describe)
+    }
+
+    /// How many of the sweeps of convolutions that were asked for so far, by shape and type of numbers, cuDNN takes,
+    /// and how many there were.
+    pub fn cudnn_takes(&self) -> (usize, usize) {
+        self.cudnn().map_or((0, 0), Cudnn::takes)
+    }
+
+    /// The algorithms of cuDNN for the sweeps of convolutions so far, in words.
+    pub fn cudnn_algorithms(&self) -> Vec<String> {
+        self.cudnn().map_or(vec![], Cudnn::algorithms)
+    }
+
+    /// The driver.
+    pub fn driver(&self) -> &L {
+        &self.inner.arena.driver
+    }
+
+    /// Bytes of this program's buffers on the device.
+    pub fn held(&self) -> Held {
+        self.inner.arena.held()
+    }
+
+    /// Counts the most bytes in use anew.
+    pub fn restart_peak(&self) {
+        self.inner.arena.restart_peak();
+    }
+
+    /// Waits for all work.
+    ///
+    /// # Errors
+    /// The first thing that went wrong on the device, or [`SolveError::Overflow`] where a vector left the finite
+    /// numbers since the last call.
+    pub fn settle(&self) -> Result<(), SolveError> {
+        let mut flag = [0; 4];
+        // SAFETY: the flags are ours.
+        self.attempt(|driver| unsafe { driver.download(&mut flag, self.inner.flags.address) });
+        if flag != [0; 4] {
+            // SAFETY: as above.
+            self.attempt(|driver| unsafe { driver.zero(self.inner.flags.address, 4) });
+        }
+        if let Some(failure) = self.failure() {
+            return Err(SolveError::Device(failure.to_string()));
+        }
+        if flag == [0; 4] { Ok(()) } else { Err(SolveError::Overflow) }
+    }
+
+    /// The first thing that went wrong.
+    pub fn failure(&self) -> Option<DeviceError> {
+        self.inner.failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Keeps what went wrong, if it is the first thing.
+    pub(super) fn fail(&self, error: DeviceError) {
+        self.inner.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+        self.inner.failed.store(true, Ordering::Release);
+    }
+
+    /// Runs `work`, unless something went wrong before.
+    pub(super) fn attempt<T>(&self, work: impl FnOnce(&L) -> Result<T, DeviceError>) -> Option<T> {
+        if self.inner.failed.load(Ordering::Acquire) {
+            return None;
+        }
+        work(self.driver()).map_err(|error| self.fail(error)).ok()
+    }
+
+    /// A block, `None` once something went wrong.
+    pub(super) fn block(&self, bytes: usize) -> Option<Block<L>> {
+        self.attempt(|_| self.arena_block(bytes))
+    }
+
+    /// A block.
+    pub(super) fn arena_block(&self, bytes: usize) -> Result<Block<L>, DeviceError> {
+        self.inner.arena.block(bytes)
+    }
+
+    /// What computes convolutions, where it is not our own kernels.
+    pub(super) fn cudnn(&self) -> Option<&Cudnn> {
+        self.inner.cudnn.as_ref()
+    }
+
+    /// The address of a flag that a kernel sets where a number is not finite.
+    pub(super) fn flag(&self) -> u64 {
+        self.inner.flags.address
+    }
+
+    /// Runs `work` with a flag that is zero, and tells whether it was set. Waits.
+    pub(super) fn asked(&self, work: impl FnOnce(u64)) -> bool {
+        let place = self.inner.flags.address + 4;
+        let mut flag = [0; 4];
+        // SAFETY: the flags are ours.
+        self.attempt(|driver| unsafe { driver.zero(place, 4) });
+        work(place);
+        // SAFETY: as above.
+        self.attempt(|driver| unsafe { driver.download(&mut flag, place) });
+        flag != [0; 4]
+    }
+
+    /// Launches a kernel of this type of numbers.
+    ///
+    /// # Safety
+    /// See [`Driver::launch`].
+    pub(super) unsafe fn launch<R: Real, A>(&self, kernel: &str, grid: [usize; 3], threads: u32, arguments: &A) {
+        let name = format!("{kernel}_{}", R::NAME);
+        // SAFETY: the caller's promise.
+        unsafe { self.launch_named(&name, grid, threads, arguments) };
+    }
+
+    /// Launches a kernel by its whole name.
+    ///
+    /// # Safety
+    /// See [`Driver::launch`].
+    pub(super) unsafe fn launch_named<A>(&self, name: &str, grid: [usize; 3], threads: u32, arguments: &A) {
+        self.attempt(|driver| {
+            let mut blocks = [0; 3];
+            for (block, count) in blocks.iter_mut().zip(grid) {
+                *block = u32::try_from(count).map_err(|_| DeviceError::TooLarge { what: "a grid", count })?;
+            }
+            // SAFETY: the caller's promise.
+            unsafe { driver.launch(name, blocks, threads, std::ptr::from_ref(arguments).cast::<c_void>()) }
+        });
+    }
+
+    /// As [`Self::launch`] with a thread for each of `count` things, if there are any.
+    ///
+    /// # Safety
+    /// See [`Driver::launch`].
+    pub(super) unsafe fn launch_for<R: Real, A>(&self, kernel: &str, count: usize, arguments: &A) {
+        if count > 0 {
+            // SAFETY: the caller's promise.
+            unsafe { self.launch::<R, A>(kernel, [count.div_ceil(THREADS as usize), 1, 1], THREADS, arguments) };
+        }
+    }
+
+    /// A buffer with any contents.
+    pub(super) fn room<R: Real>(&self, len: usize) -> Buffer<R, L> {
+        Buffer::new(self.clone(), len)
+    }
+
+    /// A number of things as kernels count them; too many is a failure of the device, and gives 0.
+    pub(super) fn count(&self, what: &'static str, count: usize) -> i32 {
+        i32::try_from(count).unwrap_or_else(|_| {
+            self.fail(DeviceError::TooLarge { what, count });
+            0
+        })
+    }
+}

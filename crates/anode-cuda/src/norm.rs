@@ -1,0 +1,249 @@
+//! Launches of batch norm, and of sums of channels.
+
+use anode_core::ode::{Real, Vector};
+use anode_kernels::{EPSILON, Part, PartMut};
+
+use super::buffer::Buffer;
+use super::driver::Driver;
+use super::gpu::{Gpu, THREADS};
+
+/// Numbers that a block sums, about. Decides bits, so it is the same for all devices.
+const A_PART: usize = 1 << 13;
+
+/// Mean and (biased) variance of each channel, on the device.
+#[derive(Debug)]
+pub struct GpuMoments<L: Driver> {
+    /// Means, then variances.
+    both: Buffer<f64, L>,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct NormArguments {
+    x: u64,
+    y_bar: u64,
+    y: u64,
+    weight: u64,
+    bias: u64,
+    weight_bar: u64,
+    bias_bar: u64,
+    mean: u64,
+    variance: u64,
+    parts: u64,
+    lines: u64,
+    running: u64,
+    momentum: f64,
+    epsilon: f64,
+    images: i32,
+    channels: i32,
+    pixels: i32,
+    images_a_part: i32,
+    number: i32,
+    relu: i32,
+}
+
+/// Images `[n, channels, pixels]`, and how their channels are summed.
+struct Channels {
+    n: usize,
+    channels: usize,
+    pixels: usize,
+    /// Groups of images.
+    number: usize,
+    arguments: NormArguments,
+}
+
+impl Channels {
+    fn of<R: Real, L: Driver>(x: &Buffer<R, L>, channels: usize, pixels: usize) -> Self {
+        let n = x.len() / (channels * pixels);
+        assert_eq!(x.len(), n * channels * pixels, "images that do not fit");
+        let n = if x.gpu().count("a batch", x.len()) == 0 { 0 } else { n };
+        let number = (n * pixels / A_PART).clamp(1, n.clamp(1, 1024));
+        let images_a_part = n.div_ceil(number).max(1);
+        let number = n.div_ceil(images_a_part);
+        let arguments = NormArguments {
+            x: x.address(),
+            y_bar: 0,
+            y: 0,
+            weight: 0,
+            bias: 0,
+            weight_bar: 0,
+            bias_bar: 0,
+            mean: 0,
+            variance: 0,
+            parts: 0,
+            lines: 0,
+            running: 0,
+            momentum: 0.0,
+            epsilon: EPSILON,
+            images: n as i32,
+            channels: channels as i32,
+            pixels: pixels as i32,
+            images_a_part: images_a_part as i32,
+            number: number as i32,
+            relu: 0,
+        };
+        Self { n, channels, pixels, number, arguments }
+    }
+
+    /// Room for the parts of each channel.
+    fn parts<L: Driver>(&self, gpu: &Gpu<L>) -> Buffer<f64, L> {
+        gpu.room(2 * self.channels * self.number.max(1))
+    }
+
+    /// The grid of a kernel that sums a part of a channel a block.
+    fn grid(&self) -> [usize; 3] {
+        [self.channels, self.number, 1]
+    }
+
+    /// Threads of a kernel that goes over all images, four numbers at a time where planes allow.
+    fn over_images(&self) -> usize {
+        let count = self.n * self.channels * self.pixels;
+        if self.pixels.is_multiple_of(4) { count / 4 } else { count }
+    }
+}
+
+/// The moments of each channel of `x`; `running`, with the momentum, is updated.
+pub(super) fn moments<R: Real, L: Driver>(
+    x: &Buffer<R, L>,
+    channels: usize,
+    pixels: usize,
+    running: Option<(PartMut<Buffer<f64, L>>, f64)>,
+) -> GpuMoments<L> {
+    let gpu = x.gpu();
+    let images = Channels::of(x, channels, pixels);
+    let (both, parts) = (gpu.room::<f64>(2 * channels), images.parts(gpu));
+    let (running, momentum) = running.map_or((0, 0.0), |(mut running, momentum)| {
+        assert_eq!(running.len(), 2 * channels, "running statistics that do not fit");
+        let (whole, start) = running.place();
+        (whole.at(start), momentum)
+    });
+    let arguments = NormArguments {
+        mean: both.address(),
+        variance: both.at(channels),
+        parts: parts.address(),
+        running,
+        momentum,
+        ..images.arguments
+    };
+    if images.n > 0 {
+        // SAFETY: the images fit; there is room for all parts.
+        unsafe {
+            gpu.launch::<R, _>("moments_of_parts", images.grid(), THREADS, &arguments);
+            gpu.launch::<R, _>("moments", [channels, 1, 1], THREADS, &arguments);
+        }
+    }
+    GpuMoments { both }
+}
+
+/// Running statistics as moments.
+pub(super) fn given<L: Driver>(running: Part<Buffer<f64, L>>) -> GpuMoments<L> {
+    let (whole, start) = running.place();
+    let mut both = whole.gpu().room(running.len());
+    both.copy_part(0, whole, start, running.len());
+    GpuMoments { both }
+}
+
+/// A batch norm with its parameters: weights, then biases.
+pub(super) struct GpuNorm<'a, R: Real, L: Driver> {
+    pub pixels: usize,
+    pub relu: bool,
+    pub moments: &'a GpuMoments<L>,
+    pub parameters: Part<'a, Buffer<R, L>>,
+}
+
+impl<R: Real, L: Driver> GpuNorm<'_, R, L> {
+    /// The arguments without where to write, and the room for scale and shift of each channel, which are computed.
+    fn prepare(&self, x: &Buffer<R, L>) -> (Channels, Buffer<R, L>) {
+        let channels = self.moments.both.len() / 2;
+        assert_eq!(self.parameters.len(), 2 * channels, "parameters that do not fit");
+        let mut images = Channels::of(x, channels, self.pixels);
+        let lines = x.gpu().room::<R>(4 * channels);
+        let (whole, start) = self.parameters.place();
+        images.arguments = NormArguments {
+            weight: whole.at(start),
+            bias: whole.at(start + channels),
+            mean: self.moments.both.address(),
+            variance: self.moments.both.at(channels),
+            lines: lines.address(),
+            relu: self.relu.into(),
+            ..images.arguments
+        };
+        if images.n > 0 {
+            // SAFETY: parameters and moments have these channels.
+            unsafe { x.gpu().launch_for::<R, _>("norm_lines", channels, &images.arguments) };
+        }
+        (images, lines)
+    }
+
+    fn apply_to(&self, x: &Buffer<R, L>, y: u64) {
+        let (images, _lines) = self.prepare(x);
+        let arguments = NormArguments { y, ..images.arguments };
+        // SAFETY: the images fit, and y has the length of x.
+        unsafe { x.gpu().launch_for::<R, _>("norm", images.over_images(), &arguments) };
+    }
+
+    /// Writes the norm of `x` to `y`.
+    pub fn apply(&self, x: &Buffer<R, L>, y: &mut Buffer<R, L>) {
+        assert_eq!(x.len(), y.len(), "images that do not fit");
+        self.apply_to(x, y.address());
+    }
+
+    /// Overwrites `x` with its norm: the same bits.
+    pub fn apply_in_place(&self, x: &mut Buffer<R, L>) {
+        self.apply_to(x, x.address());
+    }
+
+    /// Turns `y_bar` into the cotangent of `x`, and adds to the cotangents of the parameters.
+    pub fn vjp(
+        &self,
+        x: &Buffer<R, L>,
+        y_bar: &Buffer<R, L>,
+        x_bar: &mut Buffer<R, L>,
+        mut bar: PartMut<Buffer<R, L>>,
+    ) {
+        assert!(x.len() == y_bar.len() && x.len() == x_bar.len(), "images that do not fit");
+        let (images, _lines) = self.prepare(x);
+        let (gpu, channels) = (x.gpu(), images.channels);
+        assert_eq!(bar.len(), 2 * channels, "a cotangent that does not fit");
+        let parts = images.parts(gpu);
+        let (whole, start) = bar.place();
+        let arguments = NormArguments {
+            y_bar: y_bar.address(),
+            y: x_bar.address(),
+            weight_bar: whole.at(start),
+            bias_bar: whole.at(start + channels),
+            parts: parts.address(),
+            ..images.arguments
+        };
+        if images.n > 0 {
+            // SAFETY: images and parameters fit; there is room for all parts.
+            unsafe {
+                gpu.launch::<R, _>("norm_vjp_sums", images.grid(), THREADS, &arguments);
+                gpu.launch::<R, _>("norm_vjp_lines", [channels, 1, 1], THREADS, &arguments);
+                gpu.launch_for::<R, _>("norm_vjp", images.over_images(), &arguments);
+            }
+        }
+    }
+}
+
+/// Adds the sum of each channel of `x` to `bar`.
+pub(super) fn add_channel_sums<R: Real, L: Driver>(
+    x: &Buffer<R, L>,
+    channels: usize,
+    pixels: usize,
+    mut bar: PartMut<Buffer<R, L>>,
+) {
+    let gpu = x.gpu();
+    let images = Channels::of(x, channels, pixels);
+    assert_eq!(bar.len(), channels, "a cotangent that does not fit");
+    let parts = images.parts(gpu);
+    let (whole, start) = bar.place();
+    let arguments = NormArguments { bias_bar: whole.at(start), parts: parts.address(), ..images.arguments };
+    if images.n > 0 {
+        // SAFETY: the images fit; there is room for all parts.
+        unsafe {
+            gpu.launch::<R, _>("channel_sums", images.grid(), THREADS, &arguments);
+            gpu.launch_for::<R, _>("add_channel_sums", channels, &arguments);
+        }
+    }
+}

@@ -1,0 +1,374 @@
+//! Two-dimensional convolution, NCHW, any kernel, stride and zero padding: forward and vjp.
+//!
+//! Each image is unrolled (im2col) and multiplied by the weight matrix on one thread; rayon spreads the images.
+//! Sums over images run in fixed groups, added in the order of the images, so the bits do not depend on the
+//! number of threads. In `f32` the kernels of `winograd` and `direct` come first, where they can take the shape.
+
+use std::any::TypeId;
+
+use gemm::Parallelism;
+use rayon::prelude::*;
+
+use anode_core::ode::Real;
+
+use super::direct::{self, Start};
+use super::norm::channel_sums;
+use super::winograd;
+
+/// Images whose weight gradients are summed on one thread before the groups are added in order.
+const GROUP: usize = 8;
+
+/// The shape of a convolution of one image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ConvShape {
+    /// Input channels, height and width.
+    pub input: [usize; 3],
+    /// Output channels.
+    pub channels: usize,
+    /// Kernel height and width.
+    pub kernel: [usize; 2],
+    /// Step of the kernel, both ways.
+    pub stride: usize,
+    /// Zeros around the image, above and below, left and right.
+    pub padding: [usize; 2],
+}
+
+impl ConvShape {
+    /// A convolution with stride 1 that keeps height and width (odd kernels).
+    pub fn same(input: [usize; 3], channels: usize, kernel: [usize; 2]) -> Self {
+        Self { input, channels, kernel, stride: 1, padding: [kernel[0] / 2, kernel[1] / 2] }
+    }
+
+    /// Output channels, height and width.
+    pub fn output(&self) -> [usize; 3] {
+        let size = |i: usize| (self.input[i + 1] + 2 * self.padding[i] - self.kernel[i]) / self.stride + 1;
+        [self.channels, size(0), size(1)]
+    }
+
+    /// Numbers of one input image.
+    pub fn input_len(&self) -> usize {
+        self.input.iter().product()
+    }
+
+    /// Numbers of one output image.
+    pub fn output_len(&self) -> usize {
+        self.output().iter().product()
+    }
+
+    /// Numbers of the weights, stored `[channels, input channels, kernel height, kernel width]`.
+    pub fn weight_len(&self) -> usize {
+        self.channels * self.depth()
+    }
+
+    /// Multiply-adds of one image.
+    pub fn macs(&self) -> usize {
+        self.output_len() * self.depth()
+    }
+
+    /// Input numbers that one output number sees.
+    fn depth(&self) -> usize {
+        self.input[0] * self.kernel[0] * self.kernel[1]
+    }
+
+    fn pixels(&self) -> usize {
+        let [_, h, w] = self.output();
+        h * w
+    }
+
+    /// Calls `visit(row of the unrolled matrix, output row, input row, first output column, input column, count)` for
+    /// every run of pixels that the kernel sees inside the image (stride 1: contiguous runs).
+    fn runs(&self, mut visit: impl FnMut(usize, usize, usize, std::ops::Range<usize>, isize)) {
+        let [channels, height, width] = self.input;
+        let [_, out_height, out_width] = self.output();
+        let [kernel_h, kernel_w] = self.kernel;
+        for c in 0..channels {
+            for ky in 0..kernel_h {
+                for kx in 0..kernel_w {
+                    let row = (c * kernel_h + ky) * kernel_w + kx;
+                    let shift = kx as isize - self.padding[1] as isize;
+                    // Output columns whose input column x * stride + shift lies in the image.
+                    let first = (-shift).max(0) as usize;
+                    let first = first.div_ceil(self.stride).min(out_width);
+                    let end = (width as isize - shift).max(0) as usize;
+                    let end = end.div_ceil(self.stride).clamp(first, out_width);
+                    for y in 0..out_height {
+                        let from = (y * self.stride + ky) as isize - self.padding[0] as isize;
+                        if (0..height as isize).contains(&from) {
+                            visit(row, y, c * height + from as usize, first..end, shift);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Unrolls one image into `[depth, pixels]`.
+    fn unroll<R: Real>(&self, x: &[R], unrolled: &mut [R]) {
+        let (width, pixels) = (self.input[2], self.pixels());
+        let out_width = self.output()[2];
+        unrolled.fill(R::zero());
+        self.runs(|row, y, from, columns, shift| {
+            let to = &mut unrolled[row * pixels + y * out_width..][..out_width];
+            let line = &x[from * width..][..width];
+            if self.stride == 1 {
+                let start = (columns.start as isize + shift) as usize;
+                to[columns.clone()].copy_from_slice(&line[start..start + columns.len()]);
+            } else {
+                for column in columns {
+                    to[column] = line[(column * self.stride).wrapping_add_signed(shift)];
+                }
+            }
+        });
+    }
+
+    /// Adds an unrolled matrix back onto an image: the transpose of [`Self::unroll`].
+    fn roll<R: Real>(&self, unrolled: &[R], x: &mut [R]) {
+        let (width, pixels) = (self.input[2], self.pixels());
+        let out_width = self.output()[2];
+        self.runs(|row, y, to, columns, shift| {
+            let from = &unrolled[row * pixels + y * out_width..][..out_width];
+            let line = &mut x[to * width..][..width];
+            if self.stride == 1 {
+                let start = (columns.start as isize + shift) as usize;
+                for (x, &u) in line[start..].iter_mut().zip(&from[columns]) {
+                    *x = *x + u;
+                }
+            } else {
+                for column in columns {
+                    let place = (column * self.stride).wrapping_add_signed(shift);
+                    line[place] = line[place] + from[column];
+                }
+            }
+        });
+    }
+
+    /// The same convolution of images whose pixels stand in one line, where it is one of pixels alone.
+    pub(super) fn in_line(&self) -> Option<Self> {
+        let [channels, height, width] = self.input;
+        self.is_pointwise().then_some(Self { input: [channels, 1, height * width], ..*self })
+    }
+
+    /// Whether unrolling would copy the image as it is.
+    fn is_pointwise(&self) -> bool {
+        self.kernel == [1, 1] && self.stride == 1 && self.padding == [0, 0]
+    }
+}
+
+/// A matrix in memory: rows x columns with strides.
+struct Matrix<'a, R> {
+    data: &'a [R],
+    rows: usize,
+    columns: usize,
+    transposed: bool,
+}
+
+impl<'a, R: Real> Matrix<'a, R> {
+    fn new(data: &'a [R], rows: usize, columns: usize) -> Self {
+        debug_assert_eq!(data.len(), rows * columns);
+        Self { data, rows, columns, transposed: false }
+    }
+
+    /// The transpose of `rows` x `columns` numbers.
+    fn transposed(data: &'a [R], rows: usize, columns: usize) -> Self {
+        debug_assert_eq!(data.len(), rows * columns);
+        Self { data, rows: columns, columns: rows, transposed: true }
+    }
+
+    fn strides(&self) -> (isize, isize) {
+        if self.transposed { (self.rows as isize, 1) } else { (1, self.columns as isize) }
+    }
+}
+
+/// `out (+)= a b`, row by row, on this thread.
+fn multiply<R: Real>(out: &mut [R], accumulate: bool, a: Matrix<R>, b: Matrix<R>) {
+    assert!(a.columns == b.rows && out.len() == a.rows * b.columns, "matrices that do not fit");
+    let ((a_cs, a_rs), (b_cs, b_rs)) = (a.strides(), b.strides());
+    // SAFETY: the slices hold all numbers that the shapes and strides reach, checked above and where they were made;
+    // `out` is borrowed mutably, so nothing overlaps.
+    unsafe {
+        gemm::gemm(
+            a.rows,
+            b.columns,
+            a.columns,
+            out.as_mut_ptr(),
+            1,
+            b.columns as isize,
+            accumulate,
+            a.data.as_ptr(),
+            a_cs,
+            a_rs,
+            b.data.as_ptr(),
+            b_cs,
+            b_rs,
+            R::one(),
+            R::one(),
+            false,
+            false,
+            false,
+            Parallelism::None,
+        );
+    }
+}
+
+/// The numbers as `f32`, where that is what they are.
+pub(super) fn singles<R: Real>(x: &[R]) -> Option<&[f32]> {
+    // SAFETY: the types are the same.
+    (TypeId::of::<R>() == TypeId::of::<f32>())
+        .then(|| unsafe { std::slice::from_raw_parts(x.as_ptr().cast(), x.len()) })
+}
+
+/// The numbers as `f32`, where that is what they are.
+pub(super) fn singles_mut<R: Real>(x: &mut [R]) -> Option<&mut [f32]> {
+    let same = TypeId::of::<R>() == TypeId::of::<f32>();
+    // SAFETY: the types are the same, and the borrow goes over to the result.
+    same.then(|| unsafe { std::slice::from_raw_parts_mut(x.as_mut_ptr().cast(), x.len()) })
+}
+
+/// `y = x * w + bias` for a batch of images: `x` is `[n, input]`, `y` `[n, output]`.
+pub fn conv<R: Real>(shape: &ConvShape, x: &[R], w: &[R], bias: Option<&[R]>, y: &mut [R]) {
+    let as_singles = (singles(x), singles(w), bias.map(singles));
+    if let (Some(x), Some(w), None | Some(Some(_))) = as_singles
+        && let Some(y) = singles_mut(y)
+        && let bias = as_singles.2.flatten()
+        && (winograd::forward(shape, x, w, bias, y) || direct::forward(shape, x, w, bias, y))
+    {
+        return;
+    }
+    conv_unrolled(shape, x, w, y);
+    if let Some(bias) = bias {
+        y.par_chunks_exact_mut(shape.output_len()).for_each(|y| {
+            for (y, &b) in y.chunks_exact_mut(shape.pixels()).zip(bias) {
+                y.iter_mut().for_each(|y| *y = *y + b);
+            }
+        });
+    }
+}
+
+fn conv_unrolled<R: Real>(shape: &ConvShape, x: &[R], w: &[R], y: &mut [R]) {
+    let (depth, pixels) = (shape.depth(), shape.pixels());
+    x.par_chunks_exact(shape.input_len()).zip(y.par_chunks_exact_mut(shape.output_len())).for_each_init(
+        || vec![R::zero(); if shape.is_pointwise() { 0 } else { depth * pixels }],
+        |unrolled, (x, y)| {
+            let weights = Matrix::new(w, shape.channels, depth);
+            if shape.is_pointwise() {
+                multiply(y, false, weights, Matrix::new(x, depth, pixels));
+            } else {
+                shape.unroll(x, unrolled);
+                multiply(y, false, weights, Matrix::new(unrolled, depth, pixels));
+            }
+        },
+    );
+}
+
+/// `x_bar += (dy/dx)^T y_bar` for a batch of images.
+pub fn conv_vjp_input<R: Real>(shape: &ConvShape, w: &[R], y_bar: &[R], x_bar: &mut [R]) {
+    if !vjp_by_registers(shape, w, y_bar, x_bar, Start::Add) {
+        vjp_input_unrolled(shape, w, y_bar, x_bar);
+    }
+}
+
+/// As [`conv_vjp_input`] onto zeros, whatever `x_bar` holds: the same bits.
+pub(super) fn conv_vjp_input_over<R: Real>(shape: &ConvShape, w: &[R], y_bar: &[R], x_bar: &mut [R]) {
+    if !vjp_by_registers(shape, w, y_bar, x_bar, Start::Over) {
+        x_bar.fill(R::zero());
+        vjp_input_unrolled(shape, w, y_bar, x_bar);
+    }
+}
+
+fn vjp_by_registers<R: Real>(shape: &ConvShape, w: &[R], y_bar: &[R], x_bar: &mut [R], start: Start) -> bool {
+    match (singles(y_bar), singles(w), singles_mut(x_bar)) {
+        (Some(y_bar), Some(w), Some(x_bar)) => {
+            winograd::vjp_input(shape, w, y_bar, x_bar, start) || direct::vjp_input(shape, w, y_bar, x_bar, start)
+        }
+        _ => false,
+    }
+}
+
+fn vjp_input_unrolled<R: Real>(shape: &ConvShape, w: &[R], y_bar: &[R], x_bar: &mut [R]) {
+    let (depth, pixels) = (shape.depth(), shape.pixels());
+    x_bar.par_chunks_exact_mut(shape.input_len()).zip(y_bar.par_chunks_exact(shape.output_len())).for_each_init(
+        || vec![R::zero(); if shape.is_pointwise() { 0 } else { depth * pixels }],
+        |unrolled, (x_bar, y_bar)| {
+            let weights = Matrix::transposed(w, shape.channels, depth);
+            let cotangent = Matrix::new(y_bar, shape.channels, pixels);
+            if shape.is_pointwise() {
+                multiply(x_bar, true, weights, cotangent);
+            } else {
+                multiply(unrolled, false, weights, cotangent);
+                shape.roll(unrolled, x_bar);
+            }
+        },
+    );
+}
+
+/// `w_bar += (dy/dw)^T y_bar`, and the same for the bias, summed over a batch of images.
+pub fn conv_vjp_weights<R: Real>(shape: &ConvShape, x: &[R], y_bar: &[R], w_bar: &mut [R], bias_bar: Option<&mut [R]>) {
+    let pixels = shape.pixels();
+    let taken = match (singles(x), singles(y_bar), singles_mut(w_bar)) {
+        (Some(x), Some(y_bar), Some(w_bar)) => {
+            winograd::vjp_weights(shape, x, y_bar, w_bar) || direct::vjp_weights(shape, x, y_bar, w_bar)
+        }
+        _ => false,
+    };
+    if !taken {
+        weight_vjp_unrolled(shape, x, y_bar, w_bar);
+    }
+    if let Some(bias_bar) = bias_bar {
+        let sums = channel_sums(y_bar, shape.channels, pixels);
+        bias_bar.iter_mut().zip(sums).for_each(|(b, sum)| *b = *b + R::of(sum));
+    }
+}
+
+fn weight_vjp_unrolled<R: Real>(shape: &ConvShape, x: &[R], y_bar: &[R], w_bar: &mut [R]) {
+    let (depth, pixels) = (shape.depth(), shape.pixels());
+    let groups: Vec<Vec<R>> = x
+        .par_chunks(shape.input_len() * GROUP)
+        .zip(y_bar.par_chunks(shape.output_len() * GROUP))
+        .map(|(x, y_bar)| {
+            let mut sum = vec![R::zero(); shape.weight_len()];
+            let mut unrolled = vec![R::zero(); if shape.is_pointwise() { 0 } else { depth * pixels }];
+            for (x, y_bar) in x.chunks_exact(shape.input_len()).zip(y_bar.chunks_exact(shape.output_len())) {
+                let cotangent = Matrix::new(y_bar, shape.channels, pixels);
+                if shape.is_pointwise() {
+                    multiply(&mut sum, true, cotangent, Matrix::transposed(x, depth, pixels));
+                } else {
+                    shape.unroll(x, &mut unrolled);
+                    multiply(&mut sum, true, cotangent, Matrix::transposed(&unrolled, depth, pixels));
+                }
+            }
+            sum
+        })
+        .collect();
+    for group in groups {
+        w_bar.iter_mut().zip(group).for_each(|(w, g)| *w = *w + g);
+    }
+}
+
+/// `y = x w^T + bias` for a batch: `x` is `[n, inputs]`, `w` `[outputs, inputs]`, `y` `[n, outputs]`.
+pub fn linear<R: Real>(inputs: usize, outputs: usize, x: &[R], w: &[R], bias: &[R], y: &mut [R]) {
+    let n = x.len() / inputs;
+    multiply(y, false, Matrix::new(x, n, inputs), Matrix::transposed(w, outputs, inputs));
+    for y in y.chunks_exact_mut(outputs) {
+        y.iter_mut().zip(bias).for_each(|(y, &b)| *y = *y + b);
+    }
+}
+
+/// The vjp of [`linear`]: adds to `x_bar`, `w_bar` and `bias_bar`.
+#[allow(clippy::too_many_arguments)]
+pub fn linear_vjp<R: Real>(
+    inputs: usize,
+    outputs: usize,
+    x: &[R],
+    w: &[R],
+    y_bar: &[R],
+    x_bar: &mut [R],
+    w_bar: &mut [R],
+    bias_bar: &mut [R],
+) {
+    let n = x.len() / inputs;
+    multiply(x_bar, true, Matrix::new(y_bar, n, outputs), Matrix::new(w, outputs, inputs));
+    multiply(w_bar, true, Matrix::transposed(y_bar, n, outputs), Matrix::new(x, n, inputs));
+    for y_bar in y_bar.chunks_exact(outputs) {
+        bias_bar.iter_mut().zip(y_bar).for_each(|(b, &y)| *b = *b + y);
+    }
+}

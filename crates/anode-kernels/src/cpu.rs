@@ -1,0 +1,204 @@
+//! The CPU as a device: buffers are `Vec`s, and nothing happens behind the caller's back.
+
+use rayon::prelude::*;
+
+use anode_core::ode::{Real, SolveError, zeros};
+
+use super::{
+    Activation, ConvShape, Device, DeviceNorm, Moments, Norm, Part, PartMut, PoolShape, average_pool, average_pool_vjp,
+    conv, conv_vjp_input, conv_vjp_weights, dense, dense_vjp, linear, linear_vjp, max_pool, max_pool_vjp, moments,
+};
+
+/// The CPU, with the threads of rayon's pool.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cpu;
+
+impl<'a, R: Real> DeviceNorm<'a, Cpu, R> {
+    fn on_cpu(&self) -> Norm<'a, R> {
+        let (weight, bias) = self.parameters.slice().split_at(self.moments.mean.len());
+        Norm { pixels: self.pixels, moments: self.moments, weight, bias, relu: self.relu }
+    }
+}
+
+impl Device for Cpu {
+    type Buffer<R: Real> = Vec<R>;
+    type Moments = Moments;
+    type Mask<R: Real> = Vec<bool>;
+
+    const NAME: &'static str = "cpu";
+
+    fn settle(&self) -> Result<(), SolveError> {
+        Ok(())
+    }
+
+    fn upload<R: Real>(&self, x: Vec<R>) -> Vec<R> {
+        x
+    }
+
+    fn download<R: Real>(&self, x: &Vec<R>) -> Vec<R> {
+        x.clone()
+    }
+
+    fn zeros<R: Real>(&self, len: usize) -> Vec<R> {
+        zeros(len)
+    }
+
+    fn room<R: Real>(&self, len: usize) -> Vec<R> {
+        zeros(len)
+    }
+
+    fn join<R: Real>(&self, parts: &[Part<Vec<R>>]) -> Vec<R> {
+        parts.iter().flat_map(|part| part.slice()).copied().collect()
+    }
+
+    fn put<R: Real>(&self, mut to: PartMut<Vec<R>>, from: Part<Vec<R>>) {
+        to.slice().copy_from_slice(from.slice());
+    }
+
+    fn conv<R: Real>(
+        &self,
+        shape: &ConvShape,
+        x: &Vec<R>,
+        w: Part<Vec<R>>,
+        bias: Option<Part<Vec<R>>>,
+        y: &mut Vec<R>,
+    ) {
+        conv(shape, x, w.slice(), bias.map(Part::slice), y);
+    }
+
+    fn conv_vjp_input<R: Real>(&self, shape: &ConvShape, w: Part<Vec<R>>, y_bar: &Vec<R>, x_bar: &mut Vec<R>) {
+        conv_vjp_input(shape, w.slice(), y_bar, x_bar);
+    }
+
+    fn conv_vjp_weights<R: Real>(
+        &self,
+        shape: &ConvShape,
+        x: &Vec<R>,
+        y_bar: &Vec<R>,
+        mut bar: PartMut<Vec<R>>,
+        bias: bool,
+    ) {
+        let (w_bar, bias_bar) = bar.slice().split_at_mut(shape.weight_len());
+        conv_vjp_weights(shape, x, y_bar, w_bar, bias.then_some(bias_bar));
+    }
+
+    fn linear<R: Real>(&self, inputs: usize, outputs: usize, x: &Vec<R>, parameters: Part<Vec<R>>, y: &mut Vec<R>) {
+        let (w, bias) = parameters.slice().split_at(inputs * outputs);
+        linear(inputs, outputs, x, w, bias, y);
+    }
+
+    fn linear_vjp<R: Real>(
+        &self,
+        (inputs, outputs): (usize, usize),
+        x: &Vec<R>,
+        parameters: Part<Vec<R>>,
+        y_bar: &Vec<R>,
+        x_bar: &mut Vec<R>,
+        mut bar: PartMut<Vec<R>>,
+    ) {
+        let cut = inputs * outputs;
+        let (w_bar, bias_bar) = bar.slice().split_at_mut(cut);
+        linear_vjp(inputs, outputs, x, &parameters.slice()[..cut], y_bar, x_bar, w_bar, bias_bar);
+    }
+
+    fn dense<R: Real>(&self, w: &Vec<R>, x: &Vec<R>, y: &mut Vec<R>) {
+        dense(w, x, y);
+    }
+
+    fn dense_vjp<R: Real>(&self, w: &Vec<R>, x: &Vec<R>, y_bar: &Vec<R>, x_bar: &mut Vec<R>, w_bar: &mut Vec<R>) {
+        dense_vjp(w, x, y_bar, x_bar, w_bar);
+    }
+
+    fn activate<R: Real>(&self, activation: Activation, a: f64, y: &mut Vec<R>) {
+        y.iter_mut().for_each(|y| *y = R::of(a) * activation.apply(*y));
+    }
+
+    fn activate_vjp<R: Real>(&self, activation: Activation, a: f64, x: &Vec<R>, bar: &mut Vec<R>) {
+        bar.iter_mut().zip(x).for_each(|(bar, &x)| *bar = R::of(a) * activation.slope(x) * *bar);
+    }
+
+    fn moments<R: Real>(
+        &self,
+        x: &Vec<R>,
+        channels: usize,
+        pixels: usize,
+        running: Option<(PartMut<Vec<f64>>, f64)>,
+    ) -> Moments {
+        let moments = moments(x, channels, pixels, &[]);
+        if let Some((mut running, momentum)) = running {
+            moments.move_running(running.slice(), momentum);
+        }
+        moments
+    }
+
+    fn given_moments(&self, running: Part<Vec<f64>>) -> Moments {
+        let (mean, variance) = running.slice().split_at(running.len() / 2);
+        Moments { mean: mean.to_vec(), variance: variance.to_vec(), count: 0 }
+    }
+
+    fn norm<R: Real>(&self, norm: DeviceNorm<Self, R>, x: &Vec<R>, y: &mut Vec<R>) {
+        norm.on_cpu().apply(x, y);
+    }
+
+    fn norm_in_place<R: Real>(&self, norm: DeviceNorm<Self, R>, x: &mut Vec<R>) {
+        norm.on_cpu().apply_in_place(x);
+    }
+
+    fn norm_vjp<R: Real>(
+        &self,
+        norm: DeviceNorm<Self, R>,
+        x: &Vec<R>,
+        y_bar: &Vec<R>,
+        x_bar: &mut Vec<R>,
+        mut bar: PartMut<Vec<R>>,
+    ) {
+        let (weight_bar, bias_bar) = bar.slice().split_at_mut(norm.moments.mean.len());
+        norm.on_cpu().vjp(x, y_bar, &[], weight_bar, bias_bar).apply(y_bar, x_bar);
+    }
+
+    fn average_pool<R: Real>(&self, shape: &PoolShape, x: &Vec<R>, y: &mut Vec<R>) {
+        average_pool(shape, x, y);
+    }
+
+    fn average_pool_vjp<R: Real>(&self, shape: &PoolShape, y_bar: &Vec<R>, x_bar: &mut Vec<R>) {
+        average_pool_vjp(shape, y_bar, x_bar);
+    }
+
+    fn max_pool<R: Real>(&self, shape: &PoolShape, x: &Vec<R>, y: &mut Vec<R>) {
+        max_pool(shape, x, y);
+    }
+
+    fn max_pool_vjp<R: Real>(&self, shape: &PoolShape, x: &Vec<R>, y_bar: &Vec<R>, x_bar: &mut Vec<R>) {
+        max_pool_vjp(shape, x, y_bar, x_bar);
+    }
+
+    fn relu<R: Real>(&self, x: &Vec<R>, y: &mut Vec<R>) {
+        y.iter_mut().zip(x).for_each(|(y, &x)| *y = if x <= R::zero() { R::zero() } else { x });
+    }
+
+    fn relu_vjp<R: Real>(&self, x: &Vec<R>, y_bar: &Vec<R>, x_bar: &mut Vec<R>) {
+        for ((x_bar, &x), &bar) in x_bar.iter_mut().zip(x).zip(y_bar) {
+            *x_bar = if x > R::zero() { bar } else { R::zero() };
+        }
+    }
+
+    fn add_relu<R: Real>(&self, y: &mut Vec<R>, x: &Vec<R>) {
+        y.par_iter_mut().zip(x).for_each(|(y, &x)| {
+            let sum = *y + x;
+            *y = if sum <= R::zero() { R::zero() } else { sum };
+        });
+    }
+
+    fn mask<R: Real>(&self, y: &Vec<R>) -> Vec<bool> {
+        y.par_iter().map(|&y| y > R::zero()).collect()
+    }
+
+    fn masked<R: Real>(&self, mask: &Vec<bool>, bar: &Vec<R>) -> Vec<R> {
+        let there = |(&bar, &live): (&R, &bool)| if live { bar } else { R::zero() };
+        bar.par_iter().zip(mask).map(there).collect()
+    }
+
+    fn mask_bytes<R: Real>(mask: &Vec<bool>) -> usize {
+        mask.len()
+    }
+}

@@ -1,0 +1,396 @@
+//! Direct convolution in `f32`, by vector registers: the fast path for small kernels. Nothing is unrolled into memory;
+//! images are read from a copy with their zeros around them, laid out by a [`Plan`].
+//!
+//! A tile of outputs, a few channels by a few registers of pixels, stays in registers while the sum runs over input
+//! channels and taps, in that order, so the bits do not depend on the tile or on the number of threads.
+
+use std::ops::Range;
+
+use pulp::{Simd, WithSimd};
+use rayon::prelude::*;
+
+use anode_core::ode::unwritten;
+
+use super::ConvShape;
+use super::norm::{Line, plain};
+use super::plan::{CHANNELS, Plan, VECTORS, blocks};
+
+/// Input channels whose part of a tile's sum runs at a time: their lines stay in the nearest cache for all output
+/// channels.
+const INPUTS: usize = 16;
+
+/// Numbers that a register of this processor holds.
+struct Lanes;
+
+impl WithSimd for Lanes {
+    type Output = usize;
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> usize {
+        S::F32_LANES
+    }
+}
+
+/// Numbers that a register of this processor holds.
+pub(super) fn lanes() -> usize {
+    pulp::Arch::new().dispatch(Lanes)
+}
+
+/// `y = x * w + bias` for a batch of images. `false`: this path cannot take it, and nothing was done.
+pub(super) fn forward(shape: &ConvShape, x: &[f32], w: &[f32], bias: Option<&[f32]>, y: &mut [f32]) -> bool {
+    forward_through(shape, (x, &[]), w, bias, y, false).is_some()
+}
+
+/// As [`forward`] for images that are read through the `lines` of a batch norm, where there are any; with the sum of
+/// each channel of each output image where they are wanted, else nothing. `None`: this path cannot take it.
+pub(super) fn forward_through(
+    shape: &ConvShape,
+    (x, lines): (&[f32], &[Line<f32>]),
+    w: &[f32],
+    bias: Option<&[f32]>,
+    y: &mut [f32],
+    wants_sums: bool,
+) -> Option<Vec<f64>> {
+    let plan = Plan::of_pixels(shape, lanes())?;
+    let (x, y) = ((x, lines, shape.input_len()), (y, shape.output_len()));
+    Some(convolve(&plan, &plan.pack(w), x, y, Start::Bias(bias), wants_sums))
+}
+
+/// `x_bar += (dy/dx)^T y_bar` for a batch of images, as [`forward`], from the given start.
+pub(super) fn vjp_input(shape: &ConvShape, w: &[f32], y_bar: &[f32], x_bar: &mut [f32], start: Start) -> bool {
+    let in_line = || shape.in_line().and_then(|shape| Plan::of_vjp(&shape, lanes()));
+    // Side by side, a sum is made whole before it is added: only onto zeros is that the same.
+    let plan = if matches!(start, Start::Over) { in_line() } else { None };
+    let Some(plan) = plan.or_else(|| Plan::of_vjp(shape, lanes())) else { return false };
+    let (y_bar, x_bar) = ((y_bar, &[][..], shape.output_len()), (x_bar, shape.input_len()));
+    convolve(&plan, &plan.pack_turned(w), y_bar, x_bar, start, false);
+    true
+}
+
+/// What sums start with.
+#[derive(Clone, Copy)]
+pub(super) enum Start<'a> {
+    /// A number a channel, or zero.
+    Bias(Option<&'a [f32]>),
+    /// What is there.
+    Add,
+    /// Zero, whatever is there: the bits of an addition to zeros.
+    Over,
+}
+
+fn convolve(
+    plan: &Plan,
+    packed: &[f32],
+    (x, lines, input): (&[f32], &[Line<f32>], usize),
+    (y, output): (&mut [f32], usize),
+    start: Start,
+    wants_sums: bool,
+) -> Vec<f64> {
+    let (k, in_place) = (plan.images, plan.needs_no_copy() && lines.is_empty());
+    let images = x.len() / input;
+    let sums = x.par_chunks(input * k).zip(y.par_chunks_mut(output * k)).map_init(
+        || {
+            let padded = if in_place { vec![] } else { plan.room(images) };
+            // SAFETY: a convolution that does not add writes all of its outputs.
+            (padded, unsafe { unwritten(if k == 1 { 0 } else { plan.output_len() }) })
+        },
+        |(padded, together), (x, y)| {
+            let padded = if in_place {
+                x
+            } else {
+                plan.pad(x, lines, padded);
+                padded
+            };
+            if k == 1 {
+                Convolve { plan, padded, packed, y, start }.run();
+            } else {
+                // Outputs that stand side by side are added to their images only at the end.
+                let sums = match start {
+                    Start::Bias(_) => start,
+                    Start::Add | Start::Over => Start::Bias(None),
+                };
+                Convolve { plan, padded, packed, y: together, start: sums }.run();
+                match start {
+                    Start::Bias(_) => plan.scatter(together, y, |_, sum| sum),
+                    Start::Add => plan.scatter(together, y, |y, sum| y + sum),
+                    Start::Over => plan.scatter(together, y, |_, sum| 0.0 + sum),
+                }
+            }
+            if wants_sums { plain(y.chunks_exact(plan.pixels / k)) } else { vec![] }
+        },
+    );
+    sums.collect::<Vec<_>>().concat()
+}
+
+/// Blocks of channels as tiles take them: [`CHANNELS`] at a time, or one by one where fewer are left.
+fn tiles(range: Range<usize>) -> impl Iterator<Item = (usize, usize)> {
+    let whole = range.start + range.len() / CHANNELS * CHANNELS;
+    (range.start..whole).step_by(CHANNELS).map(|c| (c, CHANNELS)).chain((whole..range.end).map(|c| (c, 1)))
+}
+
+/// # Safety
+/// `at + S::F32_LANES` numbers must lie in `from`.
+#[inline(always)]
+pub(super) unsafe fn load<S: Simd>(from: &[f32], at: usize) -> S::f32s {
+    debug_assert!(at + S::F32_LANES <= from.len());
+    // SAFETY: the caller's promise; any bits are numbers.
+    unsafe { from.as_ptr().add(at).cast::<S::f32s>().read_unaligned() }
+}
+
+/// # Safety
+/// `at + S::F32_LANES` numbers must lie in `to`.
+#[inline(always)]
+pub(super) unsafe fn store<S: Simd>(to: &mut [f32], at: usize, x: S::f32s) {
+    debug_assert!(at + S::F32_LANES <= to.len());
+    // SAFETY: the caller's promise.
+    unsafe { to.as_mut_ptr().add(at).cast::<S::f32s>().write_unaligned(x) }
+}
+
+/// One padded image, or several side by side, with packed weights.
+pub(super) struct Convolve<'a> {
+    pub plan: &'a Plan,
+    pub padded: &'a [f32],
+    pub packed: &'a [f32],
+    pub y: &'a mut [f32],
+    pub start: Start<'a>,
+}
+
+impl Convolve<'_> {
+    pub fn run(self) {
+        let Plan { channels: (inputs, outputs), ref taps, .. } = *self.plan;
+        assert!(
+            self.padded.len() == self.plan.padded_len() && self.y.len() == self.plan.output_len(),
+            "images that do not fit"
+        );
+        assert_eq!(self.packed.len(), inputs * outputs * taps.len(), "weights that do not fit");
+        if let Start::Bias(Some(bias)) = self.start {
+            assert_eq!(bias.len(), outputs, "a bias that does not fit");
+        }
+        pulp::Arch::new().dispatch(self);
+    }
+}
+
+impl WithSimd for Convolve<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(mut self, simd: S) {
+        let Plan { channels: (inputs, outputs), ref taps, ref registers, .. } = *self.plan;
+        let depth = inputs * taps.len();
+        for registers in registers.chunks_exact(VECTORS) {
+            for from in (0..inputs).step_by(INPUTS) {
+                let part = from..(from + INPUTS).min(inputs);
+                for (first, channels) in tiles(0..outputs) {
+                    let weights = &self.packed[first * depth..][..channels * depth];
+                    let weights = &weights[part.start * taps.len() * channels..part.end * taps.len() * channels];
+                    match channels {
+                        CHANNELS => self.tile::<S, CHANNELS>(simd, first, part.clone(), weights, registers),
+                        _ => self.tile::<S, 1>(simd, first, part.clone(), weights, registers),
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Convolve<'_> {
+    /// The part of a tile's sum that runs over the input channels `inputs`.
+    #[inline(always)]
+    fn tile<S: Simd, const C: usize>(
+        &mut self,
+        simd: S,
+        first: usize,
+        inputs: Range<usize>,
+        w: &[f32],
+        registers: &[(usize, usize)],
+    ) {
+        let Plan { pixels, plane, ref taps, .. } = *self.plan;
+        let mut at = [(0, 0); VECTORS];
+        at.copy_from_slice(registers);
+        let mut sums = [[simd.splat_f32s(0.0); VECTORS]; C];
+        for (c, sums) in sums.iter_mut().enumerate() {
+            match self.start {
+                Start::Bias(bias) if inputs.start == 0 => {
+                    *sums = [simd.splat_f32s(bias.map_or(0.0, |bias| bias[first + c])); VECTORS];
+                }
+                Start::Over if inputs.start == 0 => {}
+                _ => {
+                    for (sum, (_, out)) in sums.iter_mut().zip(at) {
+                        // SAFETY: a register of the plan lies in each plane of `y`, whose length was checked.
+                        *sum = unsafe { load::<S>(self.y, (first + c) * pixels + out) };
+                    }
+                }
+            }
+        }
+        let mut weights = w.chunks_exact(C);
+        for input in inputs {
+            for tap in taps {
+                let base = input * plane + tap;
+                let mut x = [simd.splat_f32s(0.0); VECTORS];
+                for (x, (from, _)) in x.iter_mut().zip(at) {
+                    // SAFETY: a register of the plan, moved by a tap, lies in each plane of `padded`, whose length was
+                    // checked.
+                    *x = unsafe { load::<S>(self.padded, base + from) };
+                }
+                let Some(weights) = weights.next() else { return };
+                for (sums, &w) in sums.iter_mut().zip(weights) {
+                    let w = simd.splat_f32s(w);
+                    for (sum, x) in sums.iter_mut().zip(x) {
+                        *sum = simd.mul_add_e_f32s(w, x, *sum);
+                    }
+                }
+            }
+        }
+        for (c, sums) in sums.into_iter().enumerate() {
+            for (sum, (_, out)) in sums.into_iter().zip(at) {
+                // SAFETY: as above.
+                unsafe { store::<S>(self.y, (first + c) * pixels + out, sum) };
+            }
+        }
+    }
+}
+
+/// Images whose weight gradients are summed on one thread before the groups are added in order, where images stand
+/// alone.
+pub(super) const GROUP: usize = 8;
+
+/// `w_bar += (dy/dw)^T y_bar`, summed over a batch of images, as [`forward`].
+pub(super) fn vjp_weights(shape: &ConvShape, x: &[f32], y_bar: &[f32], w_bar: &mut [f32]) -> bool {
+    let Some(plan) = Plan::new(shape, lanes()) else { return false };
+    let (x, y_bar) = ((x, shape.input_len()), (y_bar, shape.output_len()));
+    if plan.images == 1 {
+        weights_of_groups(&plan, x, y_bar, w_bar)
+    } else {
+        weights_of_blocks(&plan, x, y_bar, w_bar)
+    }
+    true
+}
+
+/// Registers over which a tile of weights is summed before its lanes are added up.
+const SUMMED: usize = 64;
+
+/// Images whose part of a tile of weights is summed before its lanes are added up, where images stand alone.
+pub(super) fn summed_at_a_time(plan: &Plan) -> usize {
+    (SUMMED / plan.registers.len()).clamp(1, GROUP)
+}
+
+/// Large images: each thread sums over a group of them; the groups are added in order.
+fn weights_of_groups(plan: &Plan, (x, input): (&[f32], usize), (y_bar, output): (&[f32], usize), w_bar: &mut [f32]) {
+    let at_a_time = summed_at_a_time(plan);
+    let groups: Vec<Vec<f32>> = x
+        .par_chunks(input * GROUP)
+        .zip(y_bar.par_chunks(output * GROUP))
+        .map(|(x, y_bar)| {
+            let mut padded = vec![0.0; if plan.needs_no_copy() { 0 } else { at_a_time * plan.padded_len() }];
+            let mut sum = vec![0.0; w_bar.len()];
+            for (x, y_bar) in x.chunks(at_a_time * input).zip(y_bar.chunks(at_a_time * output)) {
+                let padded = if plan.needs_no_copy() {
+                    x
+                } else {
+                    let places = padded.chunks_exact_mut(plan.padded_len());
+                    x.chunks_exact(input).zip(places).for_each(|(x, padded)| plan.pad(x, &[], padded));
+                    &padded
+                };
+                let sets: Vec<_> = padded.chunks_exact(plan.padded_len()).zip(y_bar.chunks_exact(output)).collect();
+                WeightVjp { plan, sets: &sets, outputs: 0..plan.channels.1, w_bar: &mut sum }.run();
+            }
+            sum
+        })
+        .collect();
+    for group in groups {
+        w_bar.iter_mut().zip(group).for_each(|(w, g)| *w += g);
+    }
+}
+
+/// Small images side by side, with many weights: each thread sums a block of output channels over all images.
+fn weights_of_blocks(plan: &Plan, (x, input): (&[f32], usize), (y_bar, output): (&[f32], usize), w_bar: &mut [f32]) {
+    let (k, images) = (plan.images, x.len() / input);
+    let sets: Vec<(Vec<f32>, Vec<f32>)> = x
+        .par_chunks(input * k)
+        .zip(y_bar.par_chunks(output * k))
+        .map(|(x, y_bar)| {
+            // SAFETY: all of it is written.
+            let (mut padded, mut together) = (plan.room(images), unsafe { unwritten(plan.output_len()) });
+            plan.pad(x, &[], &mut padded);
+            plan.gather(y_bar, &mut together);
+            (padded, together)
+        })
+        .collect();
+    let sets: Vec<_> = sets.iter().map(|(padded, y_bar)| (&padded[..], &y_bar[..])).collect();
+    let at_a_time = (SUMMED / plan.registers.len()).max(1);
+    let depth = plan.channels.0 * plan.taps.len();
+    w_bar.par_chunks_mut(CHANNELS * depth).zip(blocks(plan.channels.1)).for_each(|(w_bar, outputs)| {
+        for sets in sets.chunks(at_a_time) {
+            WeightVjp { plan, sets, outputs: outputs.clone(), w_bar: &mut *w_bar }.run();
+        }
+    });
+}
+
+/// The gradient of the weights of some output channels, summed over sets: the padded images of a plan with the
+/// cotangents of their outputs.
+pub(super) struct WeightVjp<'a> {
+    pub plan: &'a Plan,
+    pub sets: &'a [(&'a [f32], &'a [f32])],
+    pub outputs: Range<usize>,
+    pub w_bar: &'a mut [f32],
+}
+
+impl WeightVjp<'_> {
+    pub fn run(self) {
+        let Plan { channels: (inputs, outputs), ref taps, .. } = *self.plan;
+        let (padded_len, output_len) = (self.plan.padded_len(), self.plan.output_len());
+        let fits = self.sets.iter().all(|(x, y)| x.len() == padded_len && y.len() == output_len);
+        assert!(fits && self.outputs.end <= outputs, "images that do not fit");
+        assert_eq!(self.w_bar.len(), inputs * self.outputs.len() * taps.len(), "weights that do not fit");
+        pulp::Arch::new().dispatch(self);
+    }
+}
+
+impl WithSimd for WeightVjp<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(mut self, simd: S) {
+        for (output, m) in tiles(self.outputs.clone()) {
+            for (input, n) in tiles(0..self.plan.channels.0) {
+                for tap in 0..self.plan.taps.len() {
+                    match (m, n) {
+                        (CHANNELS, CHANNELS) => self.tile::<S, CHANNELS, CHANNELS>(simd, output, input, tap),
+                        (CHANNELS, _) => self.tile::<S, CHANNELS, 1>(simd, output, input, tap),
+                        (_, CHANNELS) => self.tile::<S, 1, CHANNELS>(simd, output, input, tap),
+                        _ => self.tile::<S, 1, 1>(simd, output, input, tap),
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl WeightVjp<'_> {
+    #[inline(always)]
+    fn tile<S: Simd, const M: usize, const N: usize>(&mut self, simd: S, output: usize, input: usize, tap: usize) {
+        let Plan { pixels, plane, ref taps, .. } = *self.plan;
+        let mut sums = [[simd.splat_f32s(0.0); N]; M];
+        for (padded, y_bar) in self.sets {
+            for &(from, out) in &self.plan.registers {
+                let mut x = [simd.splat_f32s(0.0); N];
+                for (n, x) in x.iter_mut().enumerate() {
+                    // SAFETY: as in the forward tile.
+                    *x = unsafe { load::<S>(padded, (input + n) * plane + taps[tap] + from) };
+                }
+                for (m, sums) in sums.iter_mut().enumerate() {
+                    // SAFETY: a register of the plan lies in each plane of `y_bar`, whose length was checked.
+                    let y = unsafe { load::<S>(y_bar, (output + m) * pixels + out) };
+                    for (sum, x) in sums.iter_mut().zip(x) {
+                        *sum = simd.mul_add_e_f32s(y, x, *sum);
+                    }
+                }
+            }
+        }
+        for (m, sums) in sums.into_iter().enumerate() {
+            for (n, sum) in sums.into_iter().enumerate() {
+                let place = ((output - self.outputs.start + m) * self.plan.channels.0 + input + n) * taps.len() + tap;
+                self.w_bar[place] += simd.reduce_sum_f32s(sum);
+            }
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! The whole vjp of a direct convolution whose images stand alone: one pass over its images and cotangents for the
+//! gradient of the weights, that of the images, and the sums of the batch norms around it.
+
+use rayon::prelude::*;
+
+use super::ConvShape;
+use super::direct::{Convolve, GROUP, Start, WeightVjp, lanes, summed_at_a_time};
+use super::fused::{ConvBars, Cotangent, Images};
+use super::norm::{Line, plain};
+use super::plan::Plan;
+
+/// The layouts of a convolution and of its vjp.
+pub(super) struct Plans {
+    forward: Plan,
+    /// Numbers of an input and of an output image.
+    lengths: (usize, usize),
+    /// Where the cotangent of the images is asked for.
+    turned: Option<Plan>,
+}
+
+/// What a group of images adds.
+struct Sums {
+    weights: Vec<f32>,
+    /// The sum of each channel of each image's cotangent, where there is a bias.
+    bias: Vec<f64>,
+    /// What the images' norm asks of each channel of each image.
+    norm: Vec<(f64, f64)>,
+}
+
+/// Room for the images of a group.
+struct Room {
+    padded: Vec<f32>,
+    cotangents: Vec<f32>,
+    turned: Vec<f32>,
+}
+
+/// Everything that the groups share.
+struct Work<'a> {
+    plans: &'a Plans,
+    images: Images<'a, f32>,
+    lines: Vec<Line<f32>>,
+    cotangent: &'a Cotangent<'a, f32>,
+    /// The weights of the convolution that gives the cotangent of the images.
+    packed: Vec<f32>,
+    has_bias: bool,
+}
+
+impl Plans {
+    /// The plans, where images stand alone in all of them.
+    pub fn new(shape: &ConvShape, wants_images: bool) -> Option<Self> {
+        let alone = |plan: &Plan| plan.images == 1;
+        let forward = Plan::new(shape, lanes()).filter(alone)?;
+        let turned = if wants_images { Some(Plan::of_vjp(shape, lanes()).filter(alone)?) } else { None };
+        Some(Self { forward, lengths: (shape.input_len(), shape.output_len()), turned })
+    }
+
+    /// See [`super::norm_conv_vjp`].
+    pub fn vjp(
+        &self,
+        images: Images<f32>,
+        w: &[f32],
+        cotangent: &Cotangent<f32>,
+        bars: ConvBars<f32>,
+    ) -> Vec<(f64, f64)> {
+        let lines = images.norm.map_or(vec![], |norm| norm.lines());
+        let packed = self.turned.as_ref().map_or(vec![], |turned| turned.pack_turned(w));
+        let work = Work { plans: self, images, lines, cotangent, packed, has_bias: bars.bias.is_some() };
+        let groups = images.numbers.len().div_ceil(self.lengths.0 * GROUP);
+        let images_bars: Vec<_> = match bars.images {
+            Some(bar) => bar.chunks_mut(self.lengths.0 * GROUP).map(Some).collect(),
+            None => (0..groups).map(|_| None).collect(),
+        };
+        let sums: Vec<Sums> = images_bars
+            .into_par_iter()
+            .enumerate()
+            .map_init(|| work.room(), |room, (group, bar)| work.group(room, group * GROUP, bar, w.len()))
+            .collect();
+        for group in &sums {
+            bars.weights.iter_mut().zip(&group.weights).for_each(|(w, g)| *w += g);
+        }
+        if let Some(bias) = bars.bias {
+            let channels = bias.len();
+            for (c, bias) in bias.iter_mut().enumerate() {
+                *bias += sums.iter().flat_map(|s| s.bias.iter().skip(c).step_by(channels)).sum::<f64>() as f32;
+            }
+        }
+        sums.into_iter().flat_map(|group| group.norm).collect()
+    }
+}
+
+impl Work<'_> {
+    fn room(&self) -> Room {
+        let Plans { forward, lengths: (_, output), turned } = self.plans;
+        let at_a_time = summed_at_a_time(forward);
+        let copied = |plan: &Plan, through: bool| through || !plan.needs_no_copy();
+        Room {
+            padded: vec![
+                0.0;
+                if copied(forward, !self.lines.is_empty()) { at_a_time * forward.padded_len() } else { 0 }
+            ],
+            cotangents: vec![0.0; if self.cotangent.norm.is_some() { at_a_time * output } else { 0 }],
+            turned: vec![0.0; turned.as_ref().filter(|plan| copied(plan, false)).map_or(0, Plan::padded_len)],
+        }
+    }
+
+    /// The images from number `first` on.
+    fn group(&self, room: &mut Room, first: usize, bar: Option<&mut [f32]>, weights: usize) -> Sums {
+        let Plans { forward, lengths: (input, output), turned } = self.plans;
+        let (input, output) = (*input, *output);
+        let mut sums = Sums { weights: vec![0.0; weights], bias: vec![], norm: vec![] };
+        let count = (self.images.numbers.len() / input - first).min(GROUP);
+        let mut bars = bar.into_iter().flat_map(|bar| bar.chunks_exact_mut(input));
+        let at_a_time = summed_at_a_time(forward);
+        for from in (first..first + count).step_by(at_a_time) {
+            let n = at_a_time.min(first + count - from);
+            let x = &self.images.numbers[from * input..][..n * input];
+            let y_bar = &self.cotangent.numbers[from * output..][..n * output];
+            let y_bar = match &self.cotangent.norm {
+                None => y_bar,
+                Some(norm) => {
+                    norm.apply_from(from, y_bar, &mut room.cotangents[..n * output]);
+                    &room.cotangents[..n * output]
+                }
+            };
+            let padded = if room.padded.is_empty() {
+                x
+            } else {
+                let places = room.padded.chunks_exact_mut(forward.padded_len());
+                x.chunks_exact(input).zip(places).for_each(|(x, padded)| forward.pad(x, &self.lines, padded));
+                &room.padded
+            };
+            let sets: Vec<_> = padded.chunks_exact(forward.padded_len()).zip(y_bar.chunks_exact(output)).collect();
+            WeightVjp { plan: forward, sets: &sets, outputs: 0..forward.channels.1, w_bar: &mut sums.weights }.run();
+            if self.has_bias {
+                sums.bias.extend(plain(y_bar.chunks_exact(forward.pixels)));
+            }
+            let Some(turned) = turned else { continue };
+            for ((x, y_bar), bar) in x.chunks_exact(input).zip(y_bar.chunks_exact(output)).zip(&mut bars) {
+                let padded = if room.turned.is_empty() {
+                    y_bar
+                } else {
+                    turned.pad(y_bar, &[], &mut room.turned);
+                    &room.turned
+                };
+                let start = Start::Bias(None);
+                Convolve { plan: turned, padded, packed: &self.packed, y: &mut *bar, start }.run();
+                if let Some(norm) = self.images.norm {
+                    sums.norm.extend(norm.image_sums(&self.lines, x, bar));
+                }
+            }
+        }
+        sums
+    }
+}

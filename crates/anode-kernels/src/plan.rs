@@ -1,0 +1,223 @@
+//! How a direct convolution lays out its numbers: where the padded images stand, and which of them each register sees.
+//!
+//! Two layouts. Where the lines of an image fill whole registers, a register holds neighbouring pixels of one image.
+//! Smaller images stand side by side instead, pixel by pixel, and a register holds one pixel of as many images: then
+//! every kernel, stride and size fits.
+
+use std::ops::Range;
+
+use rayon::prelude::*;
+
+use anode_core::ode::unwritten;
+
+use super::ConvShape;
+use super::norm::Line;
+use super::simd::vectorised;
+
+/// Registers of pixels in a tile.
+pub(super) const VECTORS: usize = 4;
+/// Channels in a tile.
+pub(super) const CHANNELS: usize = 4;
+/// Kernels with more taps are left to the matrix multiplication.
+const MOST_TAPS: usize = 25;
+/// Numbers of an image that are moved at a time, so that those of all images stay in the nearest cache.
+const PART: usize = 64;
+
+/// The layout of one convolution.
+#[derive(Clone, Debug)]
+pub(super) struct Plan {
+    /// Input and output channels.
+    pub channels: (usize, usize),
+    /// Input height and width, zeros above and left of them.
+    input: [usize; 2],
+    zeros: [usize; 2],
+    /// Images side by side: 1, or as many as a register holds numbers.
+    pub images: usize,
+    /// Numbers of a line and of a plane of the padded images.
+    pitch: usize,
+    pub plane: usize,
+    /// Offset of each tap in a padded plane.
+    pub taps: Vec<usize>,
+    /// Offset of each register's pixels in a padded plane and in an output plane.
+    pub registers: Vec<(usize, usize)>,
+    /// Numbers of an output plane.
+    pub pixels: usize,
+}
+
+impl Plan {
+    /// The plan of a convolution on registers of `lanes` numbers, where this path can take it.
+    pub fn new(shape: &ConvShape, lanes: usize) -> Option<Self> {
+        let [inputs, height, width] = shape.input;
+        let [outputs, out_height, out_width] = shape.output();
+        let [kernel_height, kernel_width] = shape.kernel;
+        let alone = shape.stride == 1 && out_width.is_multiple_of(lanes);
+        let images = if alone { 1 } else { lanes };
+        let registers = out_height * out_width * images / lanes;
+        if lanes == 1 || !registers.is_multiple_of(VECTORS) || kernel_height * kernel_width > MOST_TAPS {
+            return None;
+        }
+        let pitch = (width + 2 * shape.padding[1]) * images;
+        let tap = |ky: usize, kx: usize| ky * pitch + kx * images;
+        let columns = if alone { lanes } else { 1 };
+        let places = (0..out_height).flat_map(|y| (0..out_width).step_by(columns).map(move |x| (y, x)));
+        let register = |(y, x): (usize, usize)| (tap(y * shape.stride, x * shape.stride), (y * out_width + x) * images);
+        Some(Self {
+            channels: (inputs, outputs),
+            input: [height, width],
+            zeros: shape.padding,
+            images,
+            pitch,
+            plane: pitch * (height + 2 * shape.padding[0]),
+            taps: (0..kernel_height)
+                .flat_map(|ky| (0..kernel_width).map(move |kx| (ky, kx)))
+                .map(|(y, x)| tap(y, x))
+                .collect(),
+            registers: places.map(register).collect(),
+            pixels: out_height * out_width * images,
+        })
+    }
+
+    /// The plan of the vjp for the input: a convolution of the output's cotangent with the turned kernel.
+    pub fn of_vjp(shape: &ConvShape, lanes: usize) -> Option<Self> {
+        let [k, l] = shape.kernel;
+        let turned = ConvShape {
+            input: shape.output(),
+            channels: shape.input[0],
+            padding: [(k - 1).checked_sub(shape.padding[0])?, (l - 1).checked_sub(shape.padding[1])?],
+            ..*shape
+        };
+        (shape.stride == 1).then(|| Self::new(&turned, lanes)).flatten()
+    }
+
+    /// The plan of a forward convolution: on pixels alone, of images whose pixels stand in one line, where those fill
+    /// registers. Sums over pixels would run in another order there.
+    pub fn of_pixels(shape: &ConvShape, lanes: usize) -> Option<Self> {
+        shape.in_line().and_then(|shape| Self::new(&shape, lanes)).or_else(|| Self::new(shape, lanes))
+    }
+
+    /// Room for the padded ones of so many images: zeros where [`Self::pad`] does not write.
+    pub fn room(&self, images: usize) -> Vec<f32> {
+        if self.zeros == [0, 0] && images.is_multiple_of(self.images) {
+            // SAFETY: without zeros around and with an image at every place, all of it is written.
+            unsafe { unwritten(self.padded_len()) }
+        } else {
+            vec![0.0; self.padded_len()]
+        }
+    }
+
+    /// Numbers of the padded images.
+    pub fn padded_len(&self) -> usize {
+        self.channels.0 * self.plane
+    }
+
+    /// Numbers of the outputs that are computed together.
+    pub fn output_len(&self) -> usize {
+        self.channels.1 * self.pixels
+    }
+
+    /// Whether an image is its own padded copy.
+    pub fn needs_no_copy(&self) -> bool {
+        self.images == 1 && self.zeros == [0, 0]
+    }
+
+    /// Copies images into `padded`, whose zeros were set when it was made, channel by channel through `lines` where
+    /// there are any. Where there are fewer images than the layout holds, the others' places keep what they have.
+    pub fn pad(&self, x: &[f32], lines: &[Line<f32>], padded: &mut [f32]) {
+        vectorised(
+            #[inline(always)]
+            || match lines {
+                [] => self.pad_with(
+                    x,
+                    padded,
+                    #[inline(always)]
+                    |_, x| x,
+                ),
+                lines => self.pad_with(
+                    x,
+                    padded,
+                    #[inline(always)]
+                    |channel, x| lines[channel].at(x),
+                ),
+            },
+        );
+    }
+
+    #[inline(always)]
+    fn pad_with(&self, x: &[f32], padded: &mut [f32], at: impl Fn(usize, f32) -> f32) {
+        let ([height, width], k) = (self.input, self.images);
+        let image_len = self.channels.0 * height * width;
+        for (channel, plane) in padded.chunks_exact_mut(self.plane).enumerate() {
+            let lines = plane[self.zeros[0] * self.pitch..].chunks_exact_mut(self.pitch);
+            for (row, line) in lines.take(height).enumerate() {
+                let (to, first) = (&mut line[self.zeros[1] * k..][..width * k], (channel * height + row) * width);
+                if k == 1 {
+                    to.iter_mut().zip(&x[first..]).for_each(|(to, &from)| *to = at(channel, from));
+                    continue;
+                }
+                for (i, image) in x.chunks_exact(image_len).enumerate() {
+                    let from = &image[first..][..width];
+                    to.iter_mut().skip(i).step_by(k).zip(from).for_each(|(to, &from)| *to = at(channel, from));
+                }
+            }
+        }
+    }
+
+    /// Writes outputs that stand side by side to their images: `f` of what is there and the output.
+    pub fn scatter(&self, together: &[f32], y: &mut [f32], f: impl Fn(f32, f32) -> f32) {
+        let (k, image_len) = (self.images, self.output_len() / self.images);
+        for (part, together) in together.chunks(PART * k).enumerate() {
+            for (i, image) in y.chunks_exact_mut(image_len).enumerate() {
+                let from = together.iter().skip(i).step_by(k);
+                for (to, &from) in image[part * PART..].iter_mut().zip(from) {
+                    *to = f(*to, from);
+                }
+            }
+        }
+    }
+
+    /// Sets outputs side by side, as [`Self::scatter`] found them. Places without an image become zero.
+    pub fn gather(&self, y: &[f32], together: &mut [f32]) {
+        let (k, image_len) = (self.images, self.output_len() / self.images);
+        for (part, together) in together.chunks_mut(PART * k).enumerate() {
+            together.fill(0.0);
+            for (i, image) in y.chunks_exact(image_len).enumerate() {
+                let to = together.iter_mut().skip(i).step_by(k);
+                to.zip(&image[part * PART..]).for_each(|(to, &from)| *to = from);
+            }
+        }
+    }
+
+    /// The weights `[outputs, inputs, taps]` in the order in which tiles read them: tile, input, tap, channel of the
+    /// tile.
+    pub fn pack(&self, w: &[f32]) -> Vec<f32> {
+        let depth = self.channels.0 * self.taps.len();
+        self.packed(|output, d| w[output * depth + d])
+    }
+
+    /// The weights of the convolution behind [`Self::of_vjp`], from those of the convolution whose vjp it is.
+    pub fn pack_turned(&self, w: &[f32]) -> Vec<f32> {
+        let (outputs, taps) = (self.channels.1, self.taps.len());
+        self.packed(|output, d| w[(d / taps * outputs + output) * taps + taps - 1 - d % taps])
+    }
+
+    fn packed(&self, at: impl Fn(usize, usize) -> f32 + Sync) -> Vec<f32> {
+        let depth = self.channels.0 * self.taps.len();
+        let mut packed = vec![0.0; self.channels.1 * depth];
+        packed.par_chunks_mut(CHANNELS * depth).zip(blocks(self.channels.1)).for_each(|(packed, block)| {
+            // The last block may be cut into single channels.
+            let channels = if block.len() == CHANNELS { CHANNELS } else { 1 };
+            for (first, part) in block.step_by(channels).zip(packed.chunks_exact_mut(channels * depth)) {
+                for (d, to) in part.chunks_exact_mut(channels).enumerate() {
+                    to.iter_mut().enumerate().for_each(|(c, to)| *to = at(first + c, d));
+                }
+            }
+        });
+        packed
+    }
+}
+
+/// Channels in blocks of [`CHANNELS`], the last one shorter where they do not divide.
+pub(super) fn blocks(channels: usize) -> impl IndexedParallelIterator<Item = Range<usize>> {
+    let block = move |i: usize| i * CHANNELS..((i + 1) * CHANNELS).min(channels);
+    (0..channels.div_ceil(CHANNELS)).into_par_iter().map(block)
+}

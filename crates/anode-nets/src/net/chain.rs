@@ -1,0 +1,257 @@
+//! A chain of layers: forward, with or without tape, and vjp.
+//!
+//! Parameters and running statistics are slices that the caller owns; a chain knows only shapes and places.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use crate::kernels::{Cotangent, Moments};
+use crate::ode::{Real, copied, unwritten};
+
+use super::layer::{Kind, Layer, Statistics};
+use super::unit::{Unit, units};
+
+/// Layers one after the other, with their place in the parameters and running statistics of the network.
+#[derive(Clone, Debug)]
+pub struct Chain {
+    /// The layers of each evaluation of an ODE block, step by step and stage by stage. They differ in their batch
+    /// norms, or only in the running statistics of these. One list if all evaluations share them.
+    evaluations: Vec<Vec<Layer>>,
+    /// Lists per step; 1 if the stages of a step share one.
+    stages: usize,
+    /// Numbers of one input image.
+    pub input_len: usize,
+    /// Numbers of one output image.
+    pub output_len: usize,
+    /// Place of the chain's parameters in the network's.
+    pub parameters: Range<usize>,
+}
+
+/// What a forward pass leaves for the vjp: the input of each unit, and the moments of its batch norm.
+///
+/// The output of a batch norm or ReLU is not kept: whoever reads it makes it again on the way, same bits.
+pub struct ChainTape<R> {
+    /// The step, which decides where the norms' parameters are; stages of a step share them.
+    step: usize,
+    inputs: Vec<Vec<R>>,
+    moments: Vec<Option<Moments>>,
+}
+
+impl<R: Real> ChainTape<R> {
+    /// Bytes that the tape keeps alive.
+    pub fn bytes(&self) -> usize {
+        self.inputs.iter().map(|x| x.len() * size_of::<R>()).sum()
+    }
+}
+
+impl Chain {
+    /// A chain of `layers` from one shape to another.
+    pub fn new(layers: Vec<Layer>, input: [usize; 3], output: [usize; 3], parameters: Range<usize>) -> Self {
+        Self {
+            evaluations: vec![layers],
+            stages: 1,
+            input_len: input.iter().product(),
+            output_len: output.iter().product(),
+            parameters,
+        }
+    }
+
+    /// The layers (of the first evaluation).
+    pub fn layers(&self) -> &[Layer] {
+        self.of((0, 0))
+    }
+
+    /// The layers of a step and stage. Steps and stages beyond the last one with its own layers use those of the last
+    /// one.
+    pub(super) fn of(&self, (step, stage): (usize, usize)) -> &[Layer] {
+        let last = self.evaluations.len() / self.stages - 1;
+        &self.evaluations[step.min(last) * self.stages + stage.min(self.stages - 1)]
+    }
+
+    /// Adds the layers of the next step, whose parameters end at `end` in the network's.
+    pub(super) fn add_step(&mut self, layers: Vec<Layer>, end: usize) {
+        self.evaluations.push(layers);
+        self.parameters.end = end;
+    }
+
+    /// The same chain with running statistics for each of `stages` stages of each of `steps` steps. Parameters stay
+    /// where they are, and so do the statistics of the first stage of each step with its own norms. The others start at
+    /// `end`, which is moved behind them.
+    pub(super) fn with_statistics_per_evaluation(&self, (steps, stages): (usize, usize), end: &mut usize) -> Self {
+        let shared = self.with_shared_statistics();
+        let own = shared.evaluations.len();
+        let mut evaluations = vec![];
+        for (step, stage) in (0..steps.max(own)).flat_map(|step| (0..stages).map(move |stage| (step, stage))) {
+            let mut layers = shared.of((step, 0)).to_vec();
+            if step >= own || stage > 0 {
+                for layer in &mut layers {
+                    let Kind::Norm { channels, ref mut running, .. } = layer.kind else { continue };
+                    *running = *end;
+                    *end += 2 * channels;
+                }
+            }
+            evaluations.push(layers);
+        }
+        Self { evaluations, stages, ..shared }
+    }
+
+    /// The same chain with one set of running statistics for each batch norm with its own parameters.
+    pub(super) fn with_shared_statistics(&self) -> Self {
+        let mut evaluations: Vec<Vec<Layer>> = vec![];
+        for layers in self.evaluations.iter().step_by(self.stages) {
+            let ranges = |layers: &[Layer]| layers.iter().map(|layer| layer.range.clone()).collect::<Vec<_>>();
+            if evaluations.last().is_none_or(|last| ranges(last) != ranges(layers)) {
+                evaluations.push(layers.clone());
+            }
+        }
+        Self { evaluations, stages: 1, ..self.clone() }
+    }
+
+    /// Where the running statistics of its norms start in the network's, and their channels, in the order of
+    /// evaluations.
+    pub(super) fn statistics_places(&self) -> impl Iterator<Item = (usize, usize)> {
+        self.evaluations.iter().flatten().filter_map(|layer| match layer.kind {
+            Kind::Norm { channels, running, .. } => Some((running, channels)),
+            _ => None,
+        })
+    }
+
+    /// The end of its running statistics in the network's; 0 without batch norms.
+    pub(super) fn statistics_end(&self) -> usize {
+        self.statistics_places().map(|(place, channels)| place + 2 * channels).max().unwrap_or(0)
+    }
+
+    /// Multiply-adds of one image.
+    pub fn macs(&self) -> usize {
+        self.layers().iter().map(Layer::macs).sum()
+    }
+
+    /// The chain's output for a batch. `at` is the step and stage of an ODE block, `(0, 0)` elsewhere; `theta` are the
+    /// chain's own parameters, `running` the network's statistics.
+    pub fn forward<R: Real>(
+        &self,
+        at: (usize, usize),
+        x: &[R],
+        theta: &[R],
+        statistics: Statistics,
+        running: &mut [f64],
+    ) -> Vec<R> {
+        let units = units(self.of(at));
+        let (y, _) = walk(&units, false, Cow::Borrowed(x), theta, (statistics, running), None);
+        match y {
+            Cow::Borrowed(x) => copied(x),
+            Cow::Owned(y) => y,
+        }
+    }
+
+    /// `z += a f(z)` for the chain's function f, and whether `z` is finite then: the bits of [`Self::forward`] and an
+    /// axpy, in fewer passes over memory. `None` where the chain does not end in a batch norm.
+    pub fn advance<R: Real>(
+        &self,
+        at: (usize, usize),
+        z: &mut [R],
+        a: R,
+        theta: &[R],
+        statistics: Statistics,
+        running: &mut [f64],
+    ) -> Option<bool> {
+        let units = units(self.of(at));
+        let (last, before) = units.split_last().filter(|(last, _)| last.is_norm())?;
+        let (x, sums) = walk(before, true, Cow::Borrowed(z), theta, (statistics, running), None);
+        let x = x.into_owned();
+        let moments = last.moments(&x, &sums, statistics, running)?;
+        Some(last.norm(theta, Some(&moments))?.add_to(a, &x, z))
+    }
+
+    /// As [`Self::advance`], with the tape.
+    pub fn advance_taped<R: Real>(
+        &self,
+        at: (usize, usize),
+        z: &mut Vec<R>,
+        a: R,
+        theta: &[R],
+        statistics: Statistics,
+        running: &mut [f64],
+    ) -> Option<(ChainTape<R>, bool)> {
+        let units = units(self.of(at));
+        let (last, before) = units.split_last().filter(|(last, before)| last.is_norm() && !before.is_empty())?;
+        let mut tape = ChainTape { step: at.0, inputs: vec![], moments: vec![] };
+        let start = Cow::Owned(std::mem::take(z));
+        let (x, sums) = walk(before, true, start, theta, (statistics, running), Some(&mut tape));
+        let x = x.into_owned();
+        let moments = last.moments(&x, &sums, statistics, running)?;
+        // SAFETY: the norm writes all of it.
+        let mut end = unsafe { unwritten(x.len()) };
+        let finite = last.norm(theta, Some(&moments))?.add(a, &x, &tape.inputs[0], &mut end);
+        *z = end;
+        tape.inputs.push(x);
+        tape.moments.push(Some(moments));
+        Some((tape, finite))
+    }
+
+    /// As [`Self::forward`], same bits, with the tape.
+    pub fn forward_taped<R: Real>(
+        &self,
+        at: (usize, usize),
+        x: &[R],
+        theta: &[R],
+        statistics: Statistics,
+        running: &mut [f64],
+    ) -> (Vec<R>, ChainTape<R>) {
+        let mut tape = ChainTape { step: at.0, inputs: vec![], moments: vec![] };
+        let units = units(self.of(at));
+        let start = Cow::Owned(copied(x));
+        let (y, _) = walk(&units, false, start, theta, (statistics, running), Some(&mut tape));
+        (y.into_owned(), tape)
+    }
+
+    /// From the cotangent of the output: adds to `theta_bar` and returns the cotangent of the input, `None` where
+    /// `want_input` is false. Valid for tapes made with batch statistics.
+    pub fn vjp<R: Real>(
+        &self,
+        tape: &ChainTape<R>,
+        theta: &[R],
+        y_bar: &[R],
+        theta_bar: &mut [R],
+        want_input: bool,
+    ) -> Option<Vec<R>> {
+        let mut bar = Cotangent { numbers: Cow::Borrowed(y_bar), norm: None };
+        let units = units(self.of((tape.step, 0)));
+        for (i, unit) in units.iter().enumerate().rev() {
+            let (x, moments) = (&tape.inputs[i][..], tape.moments[i].as_ref());
+            bar = unit.vjp(x, moments, theta, bar, theta_bar, i > 0 || want_input)?;
+        }
+        want_input.then(|| match bar.written() {
+            Cow::Borrowed(bar) => copied(bar),
+            Cow::Owned(bar) => bar,
+        })
+    }
+}
+
+/// Runs units from `x`, and puts their inputs and moments on the tape where there is one. Returns the output and, where
+/// `wants_sums`, what the last unit gives to a batch norm behind it.
+fn walk<'x, R: Real>(
+    units: &[Unit],
+    wants_sums: bool,
+    x: Cow<'x, [R]>,
+    theta: &[R],
+    (statistics, running): (Statistics, &mut [f64]),
+    mut tape: Option<&mut ChainTape<R>>,
+) -> (Cow<'x, [R]>, Vec<f64>) {
+    let (mut current, mut sums) = (x, vec![]);
+    for (i, unit) in units.iter().enumerate() {
+        let wants_sums = units.get(i + 1).map_or(wants_sums, Unit::has_norm);
+        let run = |x: Cow<[R]>, running: &mut [f64]| unit.forward(x, &sums, theta, (statistics, running), wants_sums);
+        let output = match &mut tape {
+            None => run(current, running),
+            Some(tape) => {
+                let mut output = run(Cow::Borrowed(&current), running);
+                tape.inputs.push(current.into_owned());
+                tape.moments.push(output.moments.take());
+                output
+            }
+        };
+        (current, sums) = (Cow::Owned(output.y), output.sums);
+    }
+    (current, sums)
+}

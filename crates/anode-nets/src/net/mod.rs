@@ -1,0 +1,38 @@
+//! Networks: lists of segments (plain layers, residual blocks, ODE blocks), each with forward and vjp. A network is a
+//! file of its own and a line in [`NETWORKS`].
+//!
+//! This room knows kernels, solvers, gradient methods and weight evolution. It knows nothing of data, training or
+//! experiments.
+
+mod alexnet;
+mod builder;
+mod chain;
+mod describe;
+mod device;
+mod evaluate;
+mod evolving;
+mod layer;
+mod network;
+mod ode_field;
+mod residual;
+mod resnet;
+mod segment;
+mod solve;
+mod spec;
+mod squeezenext;
+mod statistics;
+mod unit;
+
+pub use builder::{Parameter, StartValue};
+pub use chain::{Chain, ChainTape};
+pub use describe::{LayerRow, describe};
+pub use device::{DeviceField, DeviceKept, DeviceNetwork, DeviceTape, Swept};
+pub use evolving::{Evolution, Sharing, Stepping};
+pub use layer::{Kind, Layer, Statistics};
+pub use network::{Kept, Network};
+pub use ode_field::{Mode, OdeField, Updates};
+pub use residual::{Residual, ResidualTape};
+pub use segment::Segment;
+pub use solve::{Solve, Steps};
+pub use spec::{Form, NETWORKS, NetSpec, Part, Registered, SegmentSpec, network, network_names};
+pub use statistics::{EvaluationMode, UnknownMode};

@@ -1,0 +1,180 @@
+//! Whose statistics batch norm uses when a trained network is evaluated, and how they are estimated again.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::{Arc, Mutex};
+
+use crate::ode::{Real, SolveError};
+
+use super::chain::Chain;
+use super::network::Network;
+use super::ode_field::Mode;
+use super::segment::Segment;
+use super::solve::Solve;
+
+/// Which statistics batch norm uses in an evaluation. No mode changes the network that is evaluated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum EvaluationMode {
+    /// The running statistics, as trained.
+    Running,
+    /// Those of the test batch: a diagnostic, since a prediction depends on the other images of its batch.
+    TestBatch,
+    /// Statistics estimated again from training images, shared by all evaluations of an ODE block (as in the released
+    /// code).
+    Recalibrated,
+    /// Statistics estimated again, separate for each step and stage of an ODE block. Scale and shift stay shared. In
+    /// training, every evaluation normalises with its own batch, so this is the estimate that matches training.
+    PerEvaluation,
+}
+
+/// A name that is no evaluation mode.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("unknown evaluation mode `{0}`; allowed: {list}", list = modes())]
+pub struct UnknownMode(String);
+
+impl EvaluationMode {
+    /// Every mode.
+    pub const ALL: [Self; 4] = [Self::Running, Self::TestBatch, Self::Recalibrated, Self::PerEvaluation];
+
+    /// Its name in settings, columns and on the command line.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::TestBatch => "test-batch",
+            Self::Recalibrated => "recalibrated",
+            Self::PerEvaluation => "per-evaluation",
+        }
+    }
+}
+
+impl fmt::Display for EvaluationMode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for EvaluationMode {
+    type Err = UnknownMode;
+
+    fn from_str(name: &str) -> Result<Self, UnknownMode> {
+        Self::ALL.into_iter().find(|mode| mode.name() == name).ok_or_else(|| UnknownMode(name.to_owned()))
+    }
+}
+
+fn modes() -> String {
+    EvaluationMode::ALL.map(EvaluationMode::name).join(", ")
+}
+
+impl Network {
+    /// This network with separate running statistics for each step and stage of every ODE block of `solve`. Scale and
+    /// shift stay shared. The statistics that the network has already keep their places and values; the others stand
+    /// behind them and start at mean 0 and variance 1.
+    ///
+    /// # Errors
+    /// Adaptive steps, which have no fixed evaluations.
+    pub fn with_statistics_per_evaluation(&self, solve: Solve) -> Result<Self, SolveError> {
+        let steps = solve.steps.count().ok_or(SolveError::NoFixedEvaluations)?;
+        let evaluations = (steps, solve.tableau.solution_stages());
+        let mut statistics = self.shared_statistics();
+        let segments = self.segments_with(|chain| {
+            let mut end = statistics.len();
+            let chain = chain.with_statistics_per_evaluation(evaluations, &mut end);
+            start(&chain, statistics.len(), &mut statistics);
+            chain
+        });
+        Ok(self.with(segments, statistics))
+    }
+
+    /// This network with one set of running statistics for each batch norm with its own scale and shift: the released
+    /// code's. Those of the first evaluation are kept.
+    pub fn with_shared_statistics(&self) -> Self {
+        self.with(self.segments_with(Chain::with_shared_statistics), self.shared_statistics())
+    }
+
+    /// A copy whose running statistics are estimated again at `theta`: the plain average over `batches`, and over the
+    /// evaluations that share them, of each batch's mean and unbiased variance (PyTorch's with momentum `None`). Every
+    /// batch is normalised with itself. Norms outside ODE blocks are estimated again too. `per_evaluation`: separate
+    /// statistics for each step and stage; else the shared ones. Without any batch, means are 0 and variances 0.
+    ///
+    /// # Errors
+    /// A forward sweep that fails; `per_evaluation` with adaptive steps.
+    pub fn recalibrated<R: Real>(
+        &self,
+        per_evaluation: bool,
+        theta: &[R],
+        solve: Solve,
+        batches: impl IntoIterator<Item = Vec<R>>,
+    ) -> Result<Self, SolveError> {
+        let network = self.with_statistics_to_average(per_evaluation, solve)?;
+        let n = network.statistics().len();
+        // The averages, then the counts of updates.
+        let averaging = network.with(network.segments.clone(), vec![0.0; 2 * n]);
+        for images in batches {
+            averaging.walk(&images, theta, solve, Mode::Averaging, |_, _, _, _| {})?;
+        }
+        network.set_statistics(&averaging.statistics()[..n]);
+        Ok(network)
+    }
+
+    /// The network whose statistics [`Self::recalibrated`] estimates.
+    pub(super) fn with_statistics_to_average(&self, per_evaluation: bool, solve: Solve) -> Result<Self, SolveError> {
+        match per_evaluation {
+            true => self.with_statistics_per_evaluation(solve),
+            false => Ok(self.with_shared_statistics()),
+        }
+    }
+
+    /// Logits of a batch, normalised with the statistics of the batch itself ([`EvaluationMode::TestBatch`]).
+    ///
+    /// # Errors
+    /// See [`SolveError`].
+    pub fn evaluate_batch<R: Real>(&self, images: &[R], theta: &[R], solve: Solve) -> Result<Vec<R>, SolveError> {
+        self.walk(images, theta, solve, Mode::Watching, |_, _, _, _| {})
+    }
+
+    /// Number of ODE blocks with constant weights, whose reversibility error can be measured.
+    pub fn reversible_blocks(&self) -> usize {
+        self.segments.iter().filter(|segment| matches!(segment, Segment::Ode(_, None))).count()
+    }
+
+    fn with(&self, segments: Vec<Segment>, statistics: Vec<f64>) -> Self {
+        Self {
+            segments,
+            weights: self.weights,
+            parameters: self.parameters.clone(),
+            norms: self.norms.clone(),
+            running: Arc::new(Mutex::new(statistics)),
+            updates: self.updates,
+            classes: self.classes,
+        }
+    }
+
+    /// The segments with another chain in each ODE block.
+    fn segments_with(&self, mut change: impl FnMut(&Chain) -> Chain) -> Vec<Segment> {
+        let of = |segment: &Segment| match segment {
+            Segment::Ode(chain, evolving) => Segment::Ode(Arc::new(change(chain)), evolving.clone()),
+            other => other.clone(),
+        };
+        self.segments.iter().map(of).collect()
+    }
+
+    /// The statistics without those of later evaluations, which stand behind them.
+    fn shared_statistics(&self) -> Vec<f64> {
+        let end = |segment: &Segment| match segment {
+            Segment::Plain(chain) => chain.statistics_end(),
+            Segment::Residual(block) => block.main.statistics_end().max(block.shortcut.statistics_end()),
+            Segment::Ode(chain, _) => chain.with_shared_statistics().statistics_end(),
+        };
+        let mut statistics = self.statistics();
+        statistics.truncate(self.segments.iter().map(end).max().unwrap_or(0));
+        statistics
+    }
+}
+
+/// Extends `statistics` by the initial ones of the norms of `chain` that stand from `from` on.
+fn start(chain: &Chain, from: usize, statistics: &mut Vec<f64>) {
+    for (place, channels) in chain.statistics_places().filter(|(place, _)| *place >= from) {
+        statistics.resize(place + channels, 0.0);
+        statistics.resize(place + 2 * channels, 1.0);
+    }
+}

@@ -1,0 +1,185 @@
+//! The border to dfdx: parameters, tape, loss and optimiser are dfdx's; the network between images and logits is one
+//! custom operation on its tape.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use dfdx::optim::{Momentum, SgdConfig, WeightDecay};
+use dfdx::prelude::*;
+use dfdx::tensor::CpuError;
+use rayon::prelude::*;
+
+use crate::gradient::Ledger;
+use crate::net::{Network, Solve};
+use crate::ode::SolveError;
+
+/// Numbers that dfdx's optimiser moves at a time: it takes tensors of its own, so parts are copied there and back while
+/// they are in the cache. Every number moves by itself, so the parts decide no bits.
+const PART: usize = 1 << 14;
+
+/// Parameters and optimiser: the weights, which decay, and behind them the unknowns of a weight evolution, which do
+/// not.
+pub struct Learner {
+    device: Cpu,
+    theta: Arc<Vec<f32>>,
+    velocity: Vec<f32>,
+    /// The first parameters that decay.
+    weights: usize,
+    momentum: f64,
+    weight_decay: f64,
+}
+
+/// Moves some parameters by one step.
+fn descend(
+    device: &Cpu,
+    sgd: &SgdConfig,
+    theta: &mut [f32],
+    velocity: &mut [f32],
+    gradient: &[f32],
+) -> Result<(), CpuError> {
+    let mut parameters = device.try_tensor_from_vec(theta.to_vec(), (theta.len(),))?;
+    let (mut velocities, mut gradients) = (Gradients::leaky(), Gradients::leaky());
+    let moving = velocities.get_or_alloc_mut(&parameters)?;
+    moving.copy_from_slice(velocity);
+    let down = gradients.get_or_alloc_mut(&parameters)?;
+    down.copy_from_slice(gradient);
+    sgd.try_update(&mut parameters, moving, down)?;
+    velocity.copy_from_slice(moving);
+    parameters.copy_into(theta);
+    Ok(())
+}
+
+/// The loss and the gradient of one batch.
+pub struct Gradient {
+    /// Mean cross-entropy.
+    pub loss: f64,
+    /// Logits `[n, classes]`.
+    pub logits: Vec<f32>,
+    /// dJ/dtheta.
+    pub theta: Vec<f32>,
+}
+
+/// Why a training step could not be taken.
+#[derive(Debug, thiserror::Error)]
+pub enum StepError {
+    /// An ODE block could not be solved forwards.
+    #[error("forward: {0}")]
+    Forward(#[from] SolveError),
+    /// The gradient of an ODE block could not be computed.
+    #[error("backward: {source}")]
+    Backward {
+        /// The loss of the batch.
+        loss: f64,
+        /// The cause.
+        source: SolveError,
+    },
+    /// dfdx refused.
+    #[error("dfdx: {0}")]
+    Dfdx(String),
+}
+
+fn dfdx(error: impl std::fmt::Debug) -> StepError {
+    StepError::Dfdx(format!("{error:?}"))
+}
+
+impl Learner {
+    /// A learner with these parameters and no velocity; the first `weights` of them decay.
+    pub fn new(theta: Vec<f32>, weights: usize, momentum: f64, weight_decay: f64) -> Self {
+        let velocity = vec![0.0; theta.len()];
+        let device = Cpu::seed_from_u64(0);
+        Self { device, theta: Arc::new(theta), velocity, weights, momentum, weight_decay }
+    }
+
+    /// The parameters.
+    pub fn theta(&self) -> &[f32] {
+        &self.theta
+    }
+
+    /// Loss and gradient of a batch with `labels`, by dfdx's tape around the network.
+    ///
+    /// # Errors
+    /// See [`StepError`].
+    pub fn gradient(
+        &self,
+        network: &Arc<Network>,
+        images: &[f32],
+        labels: &[u8],
+        solve: Solve,
+        ledger: &Arc<Mutex<Ledger>>,
+    ) -> Result<Gradient, StepError> {
+        let theta = self.theta.clone();
+        let (output, kept) = network.forward(images, &theta, solve, &lock(ledger))?;
+        let shape = (labels.len(), network.classes());
+        let logits = self.device.try_tensor_from_vec(output.clone(), shape).map_err(dfdx)?;
+
+        // What the network's vjp finds is left here: dfdx's errors have no room for ours, and its gradients are its
+        // own.
+        let found = Arc::new(Mutex::new(None));
+        let logits_ghost = logits.ghost();
+        let (network, ledger, left) = (network.clone(), ledger.clone(), found.clone());
+        let mut tape = OwnedTape::default();
+        tape.add_backward_op(move |gradients| {
+            let logits_bar = gradients.get(&logits_ghost).as_vec();
+            let mut theta_bar = vec![0.0; theta.len()];
+            let done = network.backward(kept, &theta, &logits_bar, &mut theta_bar, solve, &lock(&ledger));
+            let refused = done.is_err();
+            *lock(&left) = Some(done.map(|()| theta_bar));
+            if refused { Err(CpuError::WrongNumElements) } else { Ok(()) }
+        });
+
+        let mut targets = vec![0.0; shape.0 * shape.1];
+        for (row, &label) in targets.chunks_exact_mut(shape.1).zip(labels) {
+            row[usize::from(label)] = 1.0;
+        }
+        let targets = self.device.try_tensor_from_vec(targets, shape).map_err(dfdx)?;
+        let loss = cross_entropy_with_logits_loss(logits.put_tape(tape), targets);
+        let value = f64::from(loss.array());
+        let swept = loss.try_backward();
+        match (lock(&found).take(), swept) {
+            (Some(Ok(theta)), Ok(_)) => Ok(Gradient { loss: value, logits: output, theta }),
+            (Some(Err(source)), _) => Err(StepError::Backward { loss: value, source }),
+            (_, Err(error)) => Err(dfdx(error)),
+            (None, Ok(_)) => Err(dfdx("the network's vjp did not run")),
+        }
+    }
+
+    /// One step of dfdx's stochastic gradient descent.
+    ///
+    /// # Errors
+    /// dfdx refuses.
+    pub fn update(&mut self, learning_rate: f64, gradient: &[f32]) -> Result<(), StepError> {
+        let Self { device, theta, velocity, weights, .. } = self;
+        let momentum = Some(Momentum::Classic(self.momentum));
+        let decaying = (self.weight_decay > 0.0).then_some(WeightDecay::L2(self.weight_decay));
+        let theta = Arc::make_mut(theta).split_at_mut(*weights);
+        let (velocity, gradient) = (velocity.split_at_mut(*weights), gradient.split_at(*weights));
+        let groups = [(theta.0, velocity.0, gradient.0, decaying), (theta.1, velocity.1, gradient.1, None)];
+        for (theta, velocity, gradient, weight_decay) in groups {
+            let sgd = SgdConfig { lr: learning_rate, momentum, weight_decay };
+            let parts = theta.par_chunks_mut(PART).zip(velocity.par_chunks_mut(PART)).zip(gradient.par_chunks(PART));
+            parts
+                .try_for_each(|((theta, velocity), gradient)| descend(device, &sgd, theta, velocity, gradient))
+                .map_err(dfdx)?;
+        }
+        Ok(())
+    }
+
+    /// The optimiser's velocity.
+    pub fn velocity(&self) -> &[f32] {
+        &self.velocity
+    }
+
+    /// Sets the optimiser's velocity; zeros restart the momentum.
+    pub fn set_velocity(&mut self, velocity: &[f32]) {
+        self.velocity.copy_from_slice(velocity);
+    }
+
+    /// Sets the parameters.
+    pub fn set_theta(&mut self, theta: &[f32]) {
+        Arc::make_mut(&mut self.theta).copy_from_slice(theta);
+    }
+}
+
+/// A lock whose holder panicked is still a lock: a panic inside a field is caught and reported by the solver.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,213 @@
+//! Checkpoints of training: safetensors files, written atomically, two generations, refused when damaged.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+
+use crate::digest::sha256_of_parts;
+use crate::files::{self, PARTIAL};
+
+use super::trainer::Trainer;
+
+/// A checkpoint that cannot be written or taken up.
+#[derive(Debug, thiserror::Error)]
+pub enum CheckpointError {
+    /// The file cannot be read or written.
+    #[error("{path}: {source}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        source: std::io::Error,
+    },
+    /// The file is damaged, or from another run.
+    #[error("{path}: {why}")]
+    Unusable {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        why: String,
+    },
+}
+
+/// Names of checkpoints in the folder of a run, the newest first.
+pub const CHECKPOINTS: [&str; 2] = ["checkpoint.safetensors", "checkpoint.previous.safetensors"];
+
+const NEWEST: &str = CHECKPOINTS[0];
+const PREVIOUS: &str = CHECKPOINTS[1];
+
+/// Where the digest of the log stands in the header.
+const LOG: &str = "steps_sha256";
+
+/// Everything a trainer needs to go on with the same bits.
+pub(super) struct State {
+    pub theta: Vec<f32>,
+    pub velocity: Vec<f32>,
+    pub statistics: Vec<f64>,
+    /// Next step; bits of the initial loss; nanoseconds of work so far.
+    pub counters: [u64; 3],
+    /// Digest of the log of the steps before; absent in checkpoints of earlier versions.
+    pub log: Option<String>,
+}
+
+/// Saves a trainer into `folder` under the fingerprint of its run, with what it took so far in seconds and the digest
+/// of the log of its steps.
+///
+/// The file before stays as a second generation. Nothing is lost if this is cut off anywhere.
+///
+/// # Errors
+/// The folder cannot be written, or is full.
+pub fn save(
+    trainer: &Trainer,
+    folder: &Path,
+    fingerprint: &str,
+    seconds: f64,
+    log: &str,
+) -> Result<(), CheckpointError> {
+    let unusable = |why| CheckpointError::Unusable { path: folder.join(NEWEST), why };
+    let state = State {
+        theta: trainer.engine.theta(),
+        velocity: trainer.engine.velocity().map_err(|e| unusable(e.to_string()))?,
+        statistics: trainer.engine.statistics(),
+        counters: [trainer.step, trainer.initial_loss.unwrap_or(f64::NAN).to_bits(), (seconds * 1e9) as u64],
+        log: Some(log.to_owned()),
+    };
+    // A device that fails reads zeros, which nobody may go on with.
+    trainer.engine.sound().map_err(|e| unusable(e.to_string()))?;
+    write(&state, folder, fingerprint)
+}
+
+/// Writes a state into `folder` under the fingerprint of its run. The file before stays as a second generation.
+pub(super) fn write(state: &State, folder: &Path, fingerprint: &str) -> Result<(), CheckpointError> {
+    let unusable = |why| CheckpointError::Unusable { path: folder.join(NEWEST), why };
+    let bytes = encode(state, fingerprint).map_err(unusable)?;
+    let io = |path: &Path| {
+        let path = path.to_owned();
+        move |source| CheckpointError::Io { path, source }
+    };
+    let newest = folder.join(NEWEST);
+    let mut file = tempfile::Builder::new().prefix(PARTIAL).tempfile_in(folder).map_err(io(folder))?;
+    std::io::Write::write_all(&mut file, &bytes).map_err(io(&newest))?;
+    file.as_file().sync_all().map_err(io(&newest))?;
+    if newest.exists() {
+        std::fs::rename(&newest, folder.join(PREVIOUS)).map_err(io(&newest))?;
+    }
+    file.persist(&newest).map_err(|e| CheckpointError::Io { path: newest.clone(), source: e.error })?;
+    Ok(())
+}
+
+/// Takes up the newest usable checkpoint in `folder` for which `accept(next step, digest of the log)` holds. Returns
+/// the seconds of work behind it, `None` where there is no usable one: then the trainer is as it was. A damaged
+/// checkpoint is passed over: an older one, or a start from nothing, gives the same bits.
+pub fn resume(
+    trainer: &mut Trainer,
+    folder: &Path,
+    fingerprint: &str,
+    accept: impl Fn(u64, Option<&str>) -> bool,
+) -> Option<f64> {
+    let numbers = 2 * trainer.network.parameter_count() + trainer.engine.statistics().len();
+    // Eight bytes a number and a header: a file that is larger is no checkpoint of this run.
+    let limit = 8 * numbers as u64 + (1 << 20);
+    for name in CHECKPOINTS {
+        let Ok(bytes) = files::read(&folder.join(name), limit) else { continue };
+        let Ok(state) = decode(&bytes, fingerprint) else { continue };
+        let fits = state.theta.len() == trainer.network.parameter_count()
+            && state.velocity.len() == state.theta.len()
+            && state.statistics.len() == trainer.engine.statistics().len();
+        if !fits || !accept(state.counters[0], state.log.as_deref()) {
+            continue;
+        }
+        // A device that fails here fails in the next step, which tells.
+        trainer.engine.set(&state.theta, &state.velocity).ok()?;
+        trainer.engine.set_statistics(&state.statistics);
+        trainer.step = state.counters[0];
+        trainer.initial_loss = Some(f64::from_bits(state.counters[1])).filter(|x| !x.is_nan());
+        return Some(state.counters[2] as f64 / 1e9);
+    }
+    None
+}
+
+/// Removes the checkpoints of a run that has ended.
+///
+/// # Errors
+/// A file that is there and cannot be removed.
+pub fn remove(folder: &Path) -> Result<(), CheckpointError> {
+    remove_each(folder, &CHECKPOINTS)
+}
+
+/// Removes all checkpoints but the newest: a longer run may continue from the last state of one that has finished.
+///
+/// # Errors
+/// A file that is there and cannot be removed.
+pub fn keep_newest(folder: &Path) -> Result<(), CheckpointError> {
+    remove_each(folder, &[PREVIOUS])
+}
+
+fn remove_each(folder: &Path, names: &[&str]) -> Result<(), CheckpointError> {
+    for path in names.iter().map(|name| folder.join(name)) {
+        match std::fs::remove_file(&path) {
+            Ok(()) => {}
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
+            Err(source) => return Err(CheckpointError::Io { path, source }),
+        }
+    }
+    Ok(())
+}
+
+fn bytes_of<const N: usize>(numbers: impl Iterator<Item = [u8; N]>) -> Vec<u8> {
+    numbers.flatten().collect()
+}
+
+fn encode(state: &State, fingerprint: &str) -> Result<Vec<u8>, String> {
+    let parts = [
+        ("theta", Dtype::F32, bytes_of(state.theta.iter().map(|x| x.to_le_bytes()))),
+        ("velocity", Dtype::F32, bytes_of(state.velocity.iter().map(|x| x.to_le_bytes()))),
+        ("statistics", Dtype::F64, bytes_of(state.statistics.iter().map(|x| x.to_le_bytes()))),
+        ("counters", Dtype::U64, bytes_of(state.counters.iter().map(|x| x.to_le_bytes()))),
+    ];
+    let log = state.log.as_ref().map(|log| (LOG, log.as_bytes()));
+    let digest = sha256_of_parts(parts.iter().map(|(name, _, bytes)| (*name, &bytes[..])).chain(log));
+    let views = parts.iter().map(|(name, dtype, bytes)| {
+        let size = if *dtype == Dtype::F32 { 4 } else { 8 };
+        TensorView::new(*dtype, vec![bytes.len() / size], bytes).map(|view| (*name, view)).map_err(|e| e.to_string())
+    });
+    let views = views.collect::<Result<Vec<_>, _>>()?;
+    let mut metadata = HashMap::from([("run".to_owned(), fingerprint.to_owned()), ("sha256".to_owned(), digest)]);
+    metadata.extend(state.log.clone().map(|log| (LOG.to_owned(), log)));
+    safetensors::serialize(views, Some(metadata)).map_err(|e| e.to_string())
+}
+
+/// The fingerprint of the run whose checkpoint this is; `None` if it is no checkpoint.
+pub(super) fn fingerprint(bytes: &[u8]) -> Option<String> {
+    let (_, header) = SafeTensors::read_metadata(bytes).ok()?;
+    header.info("counters")?;
+    header.metadata().as_ref()?.get("run").cloned()
+}
+
+pub(super) fn decode(bytes: &[u8], fingerprint: &str) -> Result<State, String> {
+    let (_, header) = SafeTensors::read_metadata(bytes).map_err(|e| e.to_string())?;
+    let metadata = header.metadata().clone().unwrap_or_default();
+    if metadata.get("run").map(String::as_str) != Some(fingerprint) {
+        return Err("the checkpoint of another run".into());
+    }
+    let tensors = SafeTensors::deserialize(bytes).map_err(|e| e.to_string())?;
+    let names = ["theta", "velocity", "statistics", "counters"];
+    let parts = names.map(|name| tensors.tensor(name).map(|t| t.data().to_vec()).unwrap_or_default());
+    let log = metadata.get(LOG).cloned();
+    let digest_of_log = log.as_ref().map(|log| (LOG, log.as_bytes()));
+    let found = sha256_of_parts(names.into_iter().zip(parts.iter().map(Vec::as_slice)).chain(digest_of_log));
+    if metadata.get("sha256") != Some(&found) {
+        return Err("its numbers do not have the digest that was saved with them".into());
+    }
+    let [theta, velocity, statistics, counters] = parts;
+    let singles = |bytes: &[u8]| bytes.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect();
+    let counters: Vec<u64> = counters.as_chunks().0.iter().map(|b| u64::from_le_bytes(*b)).collect();
+    Ok(State {
+        theta: singles(&theta),
+        velocity: singles(&velocity),
+        statistics: statistics.as_chunks().0.iter().map(|b| f64::from_le_bytes(*b)).collect(),
+        counters: counters.try_into().map_err(|_| "it has no counters".to_owned())?,
+        log,
+    })
+}

@@ -1,0 +1,274 @@
+//! A network in training on a device: parameters, loss and optimiser are dfdx's there, the network between images and
+//! logits is one custom operation on dfdx's tape. No activation leaves the device; a step waits once, for the logits.
+
+use std::ops::Range;
+use std::sync::{Arc, Mutex};
+
+use dfdx::optim::{Momentum, SgdConfig, WeightDecay};
+use dfdx::prelude::*;
+
+use crate::data::DataSet;
+use crate::gradient::Ledger;
+use crate::kernels::{Part, PartMut};
+use crate::net::{DeviceNetwork, EvaluationMode, Network, Solve};
+use crate::ode::{SolveError, Vector};
+
+use super::border::{StepError, lock};
+use super::crossing::{Crossing, Line, said, to_buffer, to_tensor};
+use super::evaluate::{in_mode, recalibration_batches};
+use super::trainer::TrainError;
+
+/// A network in training on a device.
+pub struct DeviceLearner<D: Crossing> {
+    network: Arc<DeviceNetwork<D>>,
+    tensors: D::Tensors,
+    /// The parameters, as the network reads them.
+    theta: Arc<D::Buffer<f32>>,
+    groups: Vec<Group<D>>,
+}
+
+/// Parameters that are moved alike: the weights, which decay, or the unknowns of a weight evolution, which do not.
+struct Group<D: Crossing> {
+    range: Range<usize>,
+    /// The parameters, as dfdx moves them.
+    parameters: Line<D>,
+    ones: Line<D>,
+    velocity: Gradients<f32, D::Tensors>,
+    sgd: SgdConfig,
+}
+
+impl<D: Crossing> Group<D> {
+    fn new(
+        device: &D,
+        tensors: &D::Tensors,
+        theta: &D::Buffer<f32>,
+        range: Range<usize>,
+        sgd: SgdConfig,
+    ) -> Result<Self, SolveError> {
+        let shape = (range.len(),);
+        let parameters = to_tensor(device, tensors, Part::new(theta, range.clone()), shape)?;
+        let ones = tensors.try_ones_like(&shape).map_err(said)?;
+        let mut velocity = Gradients::leaky();
+        velocity.try_alloc_for(&parameters).map_err(said)?;
+        Ok(Self { range, parameters, ones, velocity, sgd })
+    }
+}
+
+/// The loss and the gradient of one batch.
+pub struct DeviceGradient<D: Crossing> {
+    /// Mean cross-entropy, from the logits in double precision.
+    pub loss: f64,
+    /// Logits `[n, classes]`.
+    pub logits: Vec<f32>,
+    /// Euclidean norm of the gradient.
+    pub norm: f64,
+    /// dJ/dtheta, on the device.
+    pub theta: D::Buffer<f32>,
+}
+
+impl<D: Crossing> DeviceLearner<D> {
+    /// A learner on `device` with these parameters and no velocity.
+    ///
+    /// # Errors
+    /// A device that fails.
+    pub fn new(
+        network: Arc<Network>,
+        device: D,
+        theta: &[f32],
+        momentum: f64,
+        weight_decay: f64,
+    ) -> Result<Self, StepError> {
+        let tensors = device.tensors()?;
+        let theta = device.upload(theta.to_vec());
+        let momentum = Some(Momentum::Classic(momentum));
+        let decaying = (weight_decay > 0.0).then_some(WeightDecay::L2(weight_decay));
+        let weights = network.weight_count();
+        let mut groups = vec![];
+        for (range, weight_decay) in [(0..weights, decaying), (weights..theta.len(), None)] {
+            if !range.is_empty() {
+                let sgd = SgdConfig { lr: 0.0, momentum, weight_decay };
+                groups.push(Group::new(&device, &tensors, &theta, range, sgd)?);
+            }
+        }
+        let network = Arc::new(DeviceNetwork::new(network, device));
+        let learner = Self { network, tensors, theta: Arc::new(theta), groups };
+        learner.device().settle()?;
+        Ok(learner)
+    }
+
+    /// The network on its device.
+    pub fn network(&self) -> &DeviceNetwork<D> {
+        &self.network
+    }
+
+    fn device(&self) -> &D {
+        self.network.device()
+    }
+
+    /// The parameters, in host memory. Waits.
+    pub fn theta(&self) -> Vec<f32> {
+        self.device().download(&self.theta)
+    }
+
+    /// Loss and gradient of a batch with `labels`, by dfdx's tape around the network. Waits for the logits when all is
+    /// launched.
+    ///
+    /// # Errors
+    /// See [`StepError`].
+    pub fn gradient(
+        &self,
+        images: Vec<f32>,
+        labels: &[u8],
+        solve: Solve,
+        ledger: &Arc<Mutex<Ledger>>,
+    ) -> Result<DeviceGradient<D>, StepError> {
+        let (device, theta) = (self.device().clone(), self.theta.clone());
+        let images = device.upload(images);
+        let (output, kept) = self.network.forward(&images, &theta, solve, &lock(ledger))?;
+        drop(images);
+        let shape = (labels.len(), self.network.network().classes());
+        let logits = to_tensor(&device, &self.tensors, Part::all(&output), shape)?;
+
+        // What the network's vjp finds is left here: dfdx's errors have no room for ours, and its gradients are its
+        // own.
+        let found = Arc::new(Mutex::new(None));
+        let logits_ghost = logits.ghost();
+        let (network, ledger, left, on) = (self.network.clone(), ledger.clone(), found.clone(), device.clone());
+        let mut tape = OwnedTape::default();
+        tape.add_backward_op(move |gradients| {
+            let mut logits_bar = on.zeros(shape.0 * shape.1);
+            on.read(gradients.get_or_alloc_mut(&logits_ghost)?, PartMut::all(&mut logits_bar));
+            let mut theta_bar = theta.zeros_like();
+            let done = network.backward(kept, &theta, &logits_bar, &mut theta_bar, solve, &lock(&ledger));
+            *lock(&left) = Some(done.map(|()| theta_bar));
+            Ok(())
+        });
+        let mut targets = vec![0.0; shape.0 * shape.1];
+        for (row, &label) in targets.chunks_exact_mut(shape.1).zip(labels) {
+            row[usize::from(label)] = 1.0;
+        }
+        let targets = self.tensors.try_tensor_from_vec(targets, shape).map_err(said)?;
+        let swept = mean_cross_entropy::<D, _>(logits.put_tape(tape), targets).and_then(|loss| loss.try_backward());
+
+        let logits = device.download(&output);
+        let loss = cross_entropy(&logits, labels);
+        swept.map_err(said)?;
+        let theta = match lock(&found).take() {
+            Some(Ok(theta)) => theta,
+            Some(Err(source)) => return Err(StepError::Backward { loss, source }),
+            None => return Err(said("the network's vjp did not run").into()),
+        };
+        let norm = theta.norm();
+        match device.settle() {
+            // Which sweep it was does not matter to training: both are a divergence.
+            Err(source) if source.is_divergence() && loss.is_finite() => Err(StepError::Backward { loss, source }),
+            Err(error) => Err(error.into()),
+            Ok(()) => Ok(DeviceGradient { loss, logits, norm, theta }),
+        }
+    }
+
+    /// One step of dfdx's stochastic gradient descent.
+    ///
+    /// # Errors
+    /// What dfdx says.
+    pub fn update(&mut self, learning_rate: f64, gradient: &D::Buffer<f32>) -> Result<(), StepError> {
+        let device = self.network.device();
+        let mut theta = device.zeros(self.theta.len());
+        for Group { range, parameters, ones, velocity, sgd } in &mut self.groups {
+            sgd.lr = learning_rate;
+            let mut gradients = Gradients::leaky();
+            let down = gradients.get_or_alloc_mut(parameters).map_err(said)?;
+            device.write(down, Part::new(gradient, range.clone()));
+            let velocity = velocity.get_or_alloc_mut(parameters).map_err(said)?;
+            sgd.try_update(parameters, velocity, down).map_err(said)?;
+            to_buffer(device, ones, parameters, PartMut::new(&mut theta, range.clone()))?;
+        }
+        self.theta = Arc::new(theta);
+        Ok(())
+    }
+
+    /// The optimiser's velocity, in host memory. Waits.
+    ///
+    /// # Errors
+    /// What dfdx says.
+    pub fn velocity(&self) -> Result<Vec<f32>, StepError> {
+        let device = self.device();
+        let mut velocity = device.zeros(self.theta.len());
+        for Group { range, parameters, ones, velocity: moving, .. } in &self.groups {
+            to_buffer(device, ones, &moving.get(parameters), PartMut::new(&mut velocity, range.clone()))?;
+        }
+        Ok(device.download(&velocity))
+    }
+
+    /// Sets the optimiser's velocity; zeros restart the momentum.
+    pub fn set_velocity(&mut self, velocity: &[f32]) -> Result<(), StepError> {
+        let device = self.network.device();
+        let velocity = device.upload(velocity.to_vec());
+        for group in &mut self.groups {
+            let moving = group.velocity.get_or_alloc_mut(&group.parameters).map_err(said)?;
+            device.write(moving, Part::new(&velocity, group.range.clone()));
+        }
+        Ok(())
+    }
+
+    /// Sets the parameters; the velocity is zero then.
+    pub fn set_theta(&mut self, theta: &[f32]) -> Result<(), StepError> {
+        let device = self.network.device();
+        let theta = device.upload(theta.to_vec());
+        for group in &mut self.groups {
+            *group = Group::new(device, &self.tensors, &theta, group.range.clone(), group.sgd)?;
+        }
+        self.theta = Arc::new(theta);
+        Ok(())
+    }
+
+    /// Logits of a batch in evaluation mode. Waits.
+    ///
+    /// # Errors
+    /// See [`SolveError`].
+    pub fn evaluate(&self, images: Vec<f32>, solve: Solve) -> Result<Vec<f32>, SolveError> {
+        self.network.evaluate(&self.device().upload(images), &self.theta, solve)
+    }
+
+    /// Mean cross-entropy and accuracy on the test images of `data`, see [`evaluate`](super::evaluate()). Waits.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn evaluate_in(&self, data: &DataSet, solve: Solve, mode: EvaluationMode) -> Result<(f64, f64), TrainError> {
+        let (device, theta) = (self.device(), &*self.theta);
+        in_mode(
+            &*self.network,
+            data,
+            mode,
+            |per_evaluation| self.network.recalibrated(per_evaluation, theta, solve, recalibration_batches(data)),
+            |network, images| match mode {
+                EvaluationMode::TestBatch => network.evaluate_batch(&device.upload(images), theta, solve),
+                _ => network.evaluate(&device.upload(images), theta, solve),
+            },
+        )
+    }
+
+    /// The reversibility error of every ODE block on a batch. Waits.
+    ///
+    /// # Errors
+    /// See [`SolveError`].
+    pub fn reversal_errors(&self, images: Vec<f32>, solve: Solve) -> Result<Vec<f64>, SolveError> {
+        self.network.reversal_errors(&self.device().upload(images), &self.theta, solve)
+    }
+}
+
+/// dfdx's `cross_entropy_with_logits_loss`, which panics if the device fails.
+#[expect(clippy::type_complexity, reason = "the types of dfdx")]
+fn mean_cross_entropy<D: Crossing, T: Tape<f32, D::Tensors>>(
+    logits: Tensor<(usize, usize), f32, D::Tensors, T>,
+    targets: Tensor<(usize, usize), f32, D::Tensors>,
+) -> Result<Tensor<(), f32, D::Tensors, T>, <D::Tensors as HasErr>::Err> {
+    let classes = logits.shape().1;
+    let products = logits.try_log_softmax::<Axis<1>>()?.try_mul(targets)?;
+    products.try_mean()?.try_negate()?.try_div((1.0 / classes as f64) as f32)
+}
+
+/// The mean cross-entropy, in double precision and in order: a device's own sum may take its terms in any order.
+fn cross_entropy(logits: &[f32], labels: &[u8]) -> f64 {
+    super::evaluate::cross_entropy_sum(logits, labels) / labels.len().max(1) as f64
+}

@@ -1,0 +1,30 @@
+//! Training a network: the recipe, one step at a time, with checkpoints.
+//!
+//! This room knows networks and data, and of records only how an unfinished file is named. It knows nothing of
+//! experiments or reports.
+
+mod batches;
+mod border;
+mod carry;
+mod checkpoint;
+mod crossing;
+mod device;
+mod engine;
+mod evaluate;
+mod model;
+mod quality;
+mod random_error;
+mod rate;
+mod trainer;
+
+pub use border::{Gradient, Learner, StepError};
+pub use carry::Saved;
+pub use checkpoint::{CHECKPOINTS, CheckpointError, keep_newest, remove, resume, save};
+pub use crossing::{Crossing, HostTensors, Line, Raw};
+pub use device::{DeviceGradient, DeviceLearner};
+pub use evaluate::{EVALUATION_BATCH, RECALIBRATION_IMAGES, evaluate};
+pub use model::Model;
+pub use quality::Quality;
+pub use random_error::RandomError;
+pub use rate::Rate;
+pub use trainer::{Recipe, StepMetrics, TrainError, Trainer};

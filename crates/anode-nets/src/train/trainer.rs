@@ -1,0 +1,331 @@
+//! The training loop, one step at a time.
+
+use std::sync::{Arc, Mutex};
+
+use crate::data::{Alteration, DataSet};
+use crate::gradient::{Cost, Ledger};
+use crate::net::{EvaluationMode, Network, Solve, Steps};
+
+use super::batches::{Batch, Batches};
+use super::border::{Learner, StepError, lock};
+use super::crossing::Crossing;
+use super::device::DeviceLearner;
+use super::engine::{Engine, Host, Measured, OnDevice};
+use super::evaluate::{accuracy, score};
+use super::random_error::RandomError;
+use super::rate::Rate;
+
+/// A loss above this multiple of the first one counts as divergence.
+const DIVERGED: f64 = 10.0;
+
+/// How a network is trained (ANODE, section 8).
+#[derive(Clone, Debug)]
+pub struct Recipe {
+    /// How the ODE blocks are solved and differentiated.
+    pub solve: Solve,
+    /// Passes over the training images.
+    pub epochs: usize,
+    /// Images a step; a last, smaller batch is kept.
+    pub batch: usize,
+    /// Largest learning rate.
+    pub learning_rate: f64,
+    /// How the learning rate moves.
+    pub rate: Rate,
+    /// Momentum.
+    pub momentum: f64,
+    /// Weight decay on every parameter.
+    pub weight_decay: f64,
+    /// Whether the velocity is set to zero at the start of each epoch.
+    pub momentum_restart: bool,
+    /// Random crop with padding 4 and random flip.
+    pub augment: bool,
+    /// An error of random direction that is added to the exact gradient of every step; `None`: no error.
+    pub random_error: Option<RandomError>,
+    /// Master seed.
+    pub seed: u64,
+}
+
+/// What one step measured, before its update.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct StepMetrics {
+    /// Step, from 0.
+    pub step: u64,
+    /// Epoch, from 0.
+    pub epoch: u64,
+    /// Mean cross-entropy of the batch.
+    pub loss: f64,
+    /// Share of the batch that was classified rightly.
+    pub accuracy: f64,
+    /// Euclidean norm of the gradient.
+    pub gradient_norm: f64,
+    /// Learning rate of the update.
+    pub learning_rate: f64,
+    /// What the gradient cost.
+    pub cost: Cost,
+    /// Whether this was the last step of its epoch.
+    pub ends_epoch: bool,
+}
+
+/// Why training stopped early.
+#[derive(Debug, thiserror::Error)]
+pub enum TrainError {
+    /// The loss or the gradient left the finite, the loss grew past ten times its first value, or an adaptive solve
+    /// could not keep its tolerances within the limits: a result.
+    #[error("diverged at step {step}: loss {loss}, gradient norm {gradient_norm}{}", because(cause))]
+    Diverged {
+        /// Step.
+        step: u64,
+        /// Loss; NaN where the forward sweep already failed.
+        loss: f64,
+        /// Gradient norm; NaN where the backward sweep failed.
+        gradient_norm: f64,
+        /// Which solve failed and why, where steps are adaptive. On fixed ones there is but one cause.
+        cause: Option<String>,
+    },
+    /// The step could not be computed.
+    #[error(transparent)]
+    Step(#[from] StepError),
+    /// The training part of the data set is empty, or the batch is.
+    #[error("there is nothing to train on: {images} images in batches of {batch}")]
+    Empty {
+        /// Training images.
+        images: usize,
+        /// Images a batch.
+        batch: usize,
+    },
+}
+
+fn because(cause: &Option<String>) -> String {
+    cause.iter().map(|cause| format!("; {cause}")).collect()
+}
+
+/// A network in training.
+pub struct Trainer {
+    pub(super) network: Arc<Network>,
+    batches: Batches,
+    pub(super) recipe: Recipe,
+    pub(super) engine: Box<dyn Engine>,
+    pub(super) step: u64,
+    pub(super) initial_loss: Option<f64>,
+}
+
+impl Trainer {
+    /// A fresh start on the CPU: parameters from the recipe's seed.
+    ///
+    /// # Errors
+    /// Nothing to train on.
+    pub fn new(network: Network, data: Arc<DataSet>, recipe: Recipe) -> Result<Self, TrainError> {
+        let network = Arc::new(network);
+        let (theta, weights) = (network.initial(recipe.seed), network.weight_count());
+        let learner = Learner::new(theta, weights, recipe.momentum, recipe.weight_decay);
+        let engine = Host { network: network.clone(), learner, last: vec![] };
+        Self::with(network, data, recipe, Box::new(engine))
+    }
+
+    /// A fresh start on a device: the same parameters.
+    ///
+    /// # Errors
+    /// Nothing to train on, a device that fails.
+    pub fn on<D: Crossing>(
+        device: D,
+        network: Network,
+        data: Arc<DataSet>,
+        recipe: Recipe,
+    ) -> Result<Self, TrainError> {
+        let (network, momentum, weight_decay) = (Arc::new(network), recipe.momentum, recipe.weight_decay);
+        let theta = network.initial(recipe.seed);
+        let learner = DeviceLearner::new(network.clone(), device, &theta, momentum, weight_decay)?;
+        Self::with(network, data, recipe, Box::new(OnDevice { learner, last: None }))
+    }
+
+    fn with(
+        network: Arc<Network>,
+        data: Arc<DataSet>,
+        recipe: Recipe,
+        engine: Box<dyn Engine>,
+    ) -> Result<Self, TrainError> {
+        if data.train.is_empty() || recipe.batch == 0 {
+            return Err(TrainError::Empty { images: data.train.len(), batch: recipe.batch });
+        }
+        let batches = Batches::new(data, recipe.seed, recipe.batch, recipe.augment);
+        Ok(Self { network, batches, recipe, engine, step: 0, initial_loss: None })
+    }
+
+    /// Steps of one epoch.
+    pub fn steps_per_epoch(&self) -> u64 {
+        self.batches.steps_per_epoch()
+    }
+
+    /// Steps of the whole recipe.
+    pub fn total_steps(&self) -> u64 {
+        self.steps_per_epoch() * self.recipe.epochs as u64
+    }
+
+    /// The next step, from 0.
+    pub fn next_step(&self) -> u64 {
+        self.step
+    }
+
+    /// The parameters.
+    pub fn theta(&self) -> Vec<f32> {
+        self.engine.theta()
+    }
+
+    /// The running statistics of batch norm.
+    pub fn statistics(&self) -> Vec<f64> {
+        self.engine.statistics()
+    }
+
+    /// The network.
+    pub fn network(&self) -> &Network {
+        &self.network
+    }
+
+    /// Sets parameters and running statistics, and the velocity to zero.
+    ///
+    /// # Errors
+    /// The device failed.
+    pub fn set_state(&mut self, theta: &[f32], statistics: &[f64]) -> Result<(), TrainError> {
+        self.engine.set(theta, &vec![0.0; theta.len()])?;
+        self.engine.set_statistics(statistics);
+        Ok(())
+    }
+
+    /// Whether what was read of the parameters is right: a device that fails reads zeros.
+    ///
+    /// # Errors
+    /// The device failed.
+    pub fn sound(&self) -> Result<(), TrainError> {
+        Ok(self.engine.sound().map_err(StepError::from)?)
+    }
+
+    /// The coefficients of evolving weights in force: names and values.
+    pub fn coefficients(&self) -> Vec<(String, f64)> {
+        // Parameters on a device would be fetched for nothing.
+        if self.network.weight_count() == self.network.parameter_count() {
+            return vec![];
+        }
+        self.network.coefficients(&self.theta())
+    }
+
+    /// The learning rate of a step.
+    pub fn learning_rate(&self, step: u64) -> f64 {
+        let epoch = step / self.steps_per_epoch();
+        self.recipe.rate.at(self.recipe.learning_rate, (step, self.total_steps()), (epoch, self.recipe.epochs))
+    }
+
+    /// The batch of the next step, which sees it once more.
+    pub(super) fn next_batch(&mut self) -> Batch {
+        self.batches.of(self.step)
+    }
+
+    /// Takes the next step.
+    ///
+    /// # Errors
+    /// See [`TrainError`]. After a divergence the parameters are those before the step.
+    pub fn step(&mut self) -> Result<StepMetrics, TrainError> {
+        let (epoch, place) = (self.step / self.steps_per_epoch(), self.step % self.steps_per_epoch());
+        if self.recipe.momentum_restart && place == 0 && self.step > 0 {
+            self.engine.rest()?;
+        }
+        let (images, labels) = self.batches.take(self.step);
+        if self.step + 1 < self.total_steps() {
+            self.batches.start(self.step + 1);
+        }
+        let ledger = Arc::new(Mutex::new(Ledger::new()));
+        let gradient = match self.gradient(images, &labels, &ledger) {
+            Ok(gradient) => gradient,
+            Err(error) => return Err(self.failed(error)),
+        };
+        let gradient_norm = gradient.norm;
+        let limit = DIVERGED * *self.initial_loss.get_or_insert(gradient.loss);
+        if !gradient.loss.is_finite() || !gradient_norm.is_finite() || gradient.loss > limit {
+            return Err(self.diverged(gradient.loss, gradient_norm, None));
+        }
+        let learning_rate = self.learning_rate(self.step);
+        self.engine.update(learning_rate)?;
+        let cost = lock(&ledger).cost();
+        let metrics = StepMetrics {
+            step: self.step,
+            epoch,
+            loss: gradient.loss,
+            accuracy: accuracy(&gradient.logits, &labels),
+            gradient_norm,
+            learning_rate,
+            cost,
+            ends_epoch: place + 1 == self.steps_per_epoch(),
+        };
+        self.step += 1;
+        Ok(metrics)
+    }
+
+    /// Loss and gradient of a batch, as the recipe says.
+    pub(super) fn gradient(
+        &mut self,
+        images: Vec<f32>,
+        labels: &[u8],
+        ledger: &Arc<Mutex<Ledger>>,
+    ) -> Result<Measured, StepError> {
+        match self.recipe.random_error {
+            None => self.engine.gradient(images, labels, self.recipe.solve, ledger),
+            Some(kind) => self.gradient_with_random_error(kind, images, labels, ledger),
+        }
+    }
+
+    /// What a gradient that could not be computed means.
+    fn failed(&self, error: StepError) -> TrainError {
+        let loss = match &error {
+            StepError::Forward(source) if source.is_divergence() => f64::NAN,
+            StepError::Backward { loss, source } if source.is_divergence() => *loss,
+            _ => return error.into(),
+        };
+        let adaptive = matches!(self.recipe.solve.steps, Steps::Adaptive(_));
+        self.diverged(loss, f64::NAN, adaptive.then(|| error.to_string()))
+    }
+
+    fn diverged(&self, loss: f64, gradient_norm: f64, cause: Option<String>) -> TrainError {
+        TrainError::Diverged { step: self.step, loss, gradient_norm, cause }
+    }
+
+    /// Mean cross-entropy and accuracy on the test images, batch norm with the running statistics. An image whose
+    /// logits are not finite counts as wrong.
+    ///
+    /// # Errors
+    /// Only a broken field: a state that overflows counts as wrong too.
+    pub fn evaluate(&self) -> Result<(f64, f64), TrainError> {
+        score(&self.batches.data, |images| self.engine.evaluate(images, self.recipe.solve))
+    }
+
+    /// As [`Self::evaluate`], with a choice of statistics. No mode changes a bit of the training run.
+    ///
+    /// # Errors
+    /// See [`evaluate`](super::evaluate()).
+    pub fn evaluate_in(&self, mode: EvaluationMode) -> Result<(f64, f64), TrainError> {
+        if mode == EvaluationMode::Running {
+            return self.evaluate();
+        }
+        self.engine.evaluate_in(&self.batches.data, self.recipe.solve, mode)
+    }
+
+    /// Number of ODE blocks with constant weights, those of [`Self::block_reversal`].
+    pub fn reversible_blocks(&self) -> usize {
+        self.network.reversible_blocks()
+    }
+
+    /// The reversibility error of every ODE block with constant weights (see [`Network::reversal_errors`]) at the
+    /// present parameters, on a fixed batch: the first training images, unaltered, as many as a step has. Infinite if a
+    /// forward solve leaves the finite.
+    ///
+    /// # Errors
+    /// A forward solve that fails for another cause.
+    pub fn block_reversal(&self) -> Result<Vec<f64>, TrainError> {
+        let data = &self.batches.data;
+        let indices: Vec<usize> = (0..self.recipe.batch.min(data.train.len())).collect();
+        let (images, _) = data.batch(&data.train, &indices, |_| Alteration::NONE);
+        match self.engine.reversal_errors(images, self.recipe.solve) {
+            Ok(errors) => Ok(errors),
+            Err(error) if error.is_divergence() => Ok(vec![f64::INFINITY; self.reversible_blocks()]),
+            Err(error) => Err(StepError::from(error).into()),
+        }
+    }
+}

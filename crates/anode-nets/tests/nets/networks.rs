@@ -1,0 +1,312 @@
+//! Networks: counts of the papers, gradients against finite differences, the same bits everywhere.
+
+use std::sync::{Arc, Mutex};
+
+use anode_core::gradient::{Ledger, Method};
+use anode_core::ode::{At, DifferentiableField, Pass, Vector, VectorField, solver};
+use anode_nets::evolution::{Evaluation, Law, Memory, Reading, Terms};
+use anode_nets::net::{
+    Evolution, Form, Mode, NETWORKS, NetSpec, Network, OdeField, Part, Segment, SegmentSpec, Sharing, Solve, Stepping,
+    Steps, Updates, network,
+};
+use anode_nets::random::{Stream, normal, stream};
+
+fn numbers(seed: u64, n: usize) -> Vec<f64> {
+    normal(&mut stream(seed, Stream::Data), n, 1.0)
+}
+
+fn solve(name: &str, steps: usize, method: Method) -> Solve {
+    Solve { tableau: solver(name).unwrap(), steps: Steps::Fixed(steps), method }
+}
+
+fn built(name: &str, form: Form, width: usize, classes: usize) -> Network {
+    Network::new(&(network(name).unwrap().build)(form, width, classes))
+}
+
+/// Logits and gradient for the cotangent `bar` of the logits.
+fn gradient(net: &Network, images: &[f64], theta: &[f64], bar: &[f64], solve: Solve) -> (Vec<f64>, Vec<f64>) {
+    let ledger = Ledger::new();
+    let (logits, kept) = net.forward(images, theta, solve, &ledger).unwrap();
+    let mut theta_bar = vec![0.0; theta.len()];
+    net.backward(kept, theta, bar, &mut theta_bar, solve, &ledger).unwrap();
+    assert_eq!(ledger.cost().live_bytes, 0, "everything kept is given back");
+    (logits, theta_bar)
+}
+
+/// A small network with every kind of layer and segment.
+fn small() -> NetSpec {
+    let conv = |channels, stride, bias| Part::Conv { channels, kernel: [3, 3], stride, bias };
+    NetSpec {
+        input: [2, 8, 8],
+        segments: vec![
+            SegmentSpec::Plain(vec![conv(3, 1, true), Part::NormRelu, Part::MaxPool(2)]),
+            SegmentSpec::Residual { main: vec![conv(3, 1, false), Part::NormRelu], shortcut: vec![Part::Relu] },
+            SegmentSpec::Ode(vec![conv(3, 1, false), Part::NormRelu, conv(3, 1, false), Part::NormRelu]),
+            SegmentSpec::Residual {
+                main: vec![conv(4, 2, false), Part::NormRelu, conv(4, 1, false), Part::Norm],
+                shortcut: vec![Part::Conv { channels: 4, kernel: [1, 1], stride: 2, bias: false }, Part::Norm],
+            },
+            SegmentSpec::Residual { main: vec![conv(4, 1, true), Part::Norm], shortcut: vec![] },
+            SegmentSpec::Plain(vec![Part::AveragePool(2), Part::Relu, Part::Linear(6), Part::Relu, Part::Linear(5)]),
+        ],
+    }
+}
+
+/// Central differences of `bar . logits` in every `every`-th parameter, at several distances: the nearest counts, since a
+/// difference across the kink of a ReLU is no derivative.
+fn differences_agree(
+    net: &Network,
+    (images, bar): (&[f64], &[f64]),
+    theta: &[f64],
+    solve: Solve,
+    every: usize,
+    to: f64,
+) {
+    let (_, found) = gradient(net, images, theta, bar, solve);
+    let value = |theta: &[f64]| -> f64 {
+        let logits = net.forward(images, theta, solve, &Ledger::new()).unwrap().0;
+        logits.iter().zip(bar).map(|(y, w)| y * w).sum()
+    };
+    let scale = found.iter().fold(0.0f64, |m, g| m.max(g.abs()));
+    for i in (0..theta.len()).step_by(every) {
+        let errors = [1e-4, 1e-5, 1e-6, 1e-7].map(|d| {
+            let at = |d: f64| {
+                let mut moved = theta.to_vec();
+                moved[i] += d;
+                value(&moved)
+            };
+            ((at(d) - at(-d)) / (2.0 * d) - found[i]).abs() / scale
+        });
+        assert!(errors.iter().any(|e| *e < to), "parameter {i}: {errors:?}");
+    }
+}
+
+#[test]
+fn the_gradient_of_a_whole_network_agrees_with_finite_differences() {
+    let net = Network::new(&small());
+    let theta: Vec<f64> = net.initial(15);
+    let (images, bar) = (numbers(16, 3 * 128), numbers(17, 15));
+    for (name, method) in [("euler", Method::Full), ("heun", Method::Anode), ("rk4", Method::Revolve(2))] {
+        let solve = solve(name, 2, method);
+        differences_agree(&net, (&images, &bar), &theta, solve, 1, 1e-7);
+    }
+}
+
+#[test]
+fn every_network_has_the_gradient_of_finite_differences_in_both_forms() {
+    for registered in NETWORKS {
+        for form in [Form::Ode, Form::Baseline] {
+            let width = registered.width_unit.max(2);
+            let net = built(registered.name, form, width, 3);
+            let theta: Vec<f64> = net.initial(22);
+            let (images, bar) = (numbers(23, 2 * 3072), numbers(24, 6));
+            let solve = solve("euler", 2, Method::Anode);
+            differences_agree(&net, (&images, &bar), &theta, solve, theta.len() / 3, 1e-6);
+        }
+    }
+}
+
+#[test]
+fn running_statistics_move_once_for_each_forward_evaluation_under_every_method() {
+    let images = numbers(18, 3 * 128);
+    let statistics = |method| {
+        let net = Network::new(&small());
+        let theta: Vec<f64> = net.initial(19);
+        let solve = solve("rk4", 3, method);
+        let ledger = Ledger::new();
+        let (_, kept) = net.forward(&images, &theta, solve, &ledger).unwrap();
+        let after_forward = net.statistics();
+        net.backward(kept, &theta, &[1.0; 15], &mut vec![0.0; theta.len()], solve, &ledger).unwrap();
+        assert_eq!(net.statistics(), after_forward, "{method}: a replay must not count again");
+        after_forward
+    };
+    let full = statistics(Method::Full);
+    for method in [Method::Anode, Method::Uniform(2), Method::Revolve(2), Method::ReverseTime, Method::StoredAdjoint] {
+        assert_eq!(statistics(method), full, "{method}");
+    }
+}
+
+#[test]
+fn a_field_that_moves_a_state_gives_the_bits_of_an_evaluation_and_an_axpy() {
+    for (name, width) in [("resnet4", 4), ("sqnxt", 8), ("alexnet", 8)] {
+        let net = built(name, Form::Ode, width, 10);
+        let theta: Vec<f32> = net.initial(30);
+        let chains = net.segments().iter().filter_map(|segment| match segment {
+            Segment::Ode(chain, _) => Some(chain.clone()),
+            _ => None,
+        });
+        for chain in chains {
+            let field = || {
+                let statistics = Arc::new(Mutex::new(net.statistics()));
+                (
+                    OdeField::<f32>::new(chain.clone(), statistics.clone(), Mode::Training(Updates::default())),
+                    statistics,
+                )
+            };
+            let theta = theta[chain.parameters.clone()].to_vec();
+            let z: Vec<f32> = numbers(31, 3 * chain.input_len).into_iter().map(|x| x as f32).collect();
+            let at = At { t: 0.0, step: 0, stage: 0, pass: Pass::Forward };
+            let ((plain, statistics), mut dz, mut end) = (field(), vec![0.0; z.len()], z.clone());
+            plain.eval(at, &z, &theta, &mut dz).unwrap();
+            assert!(end.axpy_is_finite(0.3, &dz));
+
+            let ((moving, moved_statistics), mut moved) = (field(), z.clone());
+            assert!(moving.advance(at, &mut moved, &theta, 0.3).unwrap().unwrap());
+            assert!(moved == end && *statistics.lock().unwrap() == *moved_statistics.lock().unwrap(), "{name}");
+            let mut taped = z.clone();
+            let (tape, finite) = moving.advance_taped(at, &mut taped, &theta, 0.3).unwrap().unwrap();
+            assert!(finite && taped == end, "{name}");
+
+            let expected = plain.eval_taped(at, &z, &theta, &mut dz).unwrap();
+            assert_eq!(plain.tape_bytes(&expected), plain.tape_bytes(&tape));
+            let bars = |tape, afresh| {
+                let mut bars = (vec![if afresh { 7.0 } else { 0.0 }; z.len()], vec![0.0; theta.len()]);
+                let vjp = if afresh { OdeField::vjp_afresh } else { OdeField::vjp };
+                vjp(&plain, tape, &theta, &z, &mut bars.0, &mut bars.1).unwrap();
+                bars
+            };
+            assert!(bars(&expected, false) == bars(&tape, true), "{name}");
+            let mut wild = z.clone();
+            wild[5] = f32::NAN;
+            assert_eq!(moving.advance(at, &mut wild, &theta, 0.3), Some(Ok(false)), "{name}");
+        }
+    }
+}
+
+#[test]
+fn networks_have_the_parameters_and_multiply_adds_of_the_papers() {
+    let counts = [
+        ("resnet4", 7_706),
+        ("resnet10", 44_186),
+        ("resnet18", 11_173_962),
+        ("sqnxt", 461_466),
+        ("alexnet", 1_756_682),
+    ];
+    assert_eq!(counts.len(), NETWORKS.len());
+    for (name, count) in counts {
+        let width = network(name).unwrap().width;
+        for form in [Form::Ode, Form::Baseline] {
+            assert_eq!(built(name, form, width, 10).parameter_count(), count, "{name} {form:?}");
+        }
+        let features = built(name, Form::Ode, width, 10).parameters().iter().rev().nth(1).unwrap().shape[1];
+        assert_eq!(
+            built(name, Form::Ode, width, 100).parameter_count(),
+            count + 90 * (features + 1),
+            "{name}, 100 classes"
+        );
+    }
+    // ANODE, section 7: the part outside the ODE blocks, and one evaluation of all four fields.
+    for (name, outside, field) in [("resnet18", 253.4e6, 302.0e6), ("sqnxt", 15.1e6, 9.44e6)] {
+        let net = built(name, Form::Ode, network(name).unwrap().width, 10);
+        let (one, two) = (net.macs(1, 1) as f64, net.macs(1, 2) as f64);
+        assert!(((two - one) / field - 1.0).abs() < 0.005, "{name}: {}", two - one);
+        assert!(((2.0 * one - two) / outside - 1.0).abs() < 0.005, "{name}: {}", 2.0 * one - two);
+    }
+}
+
+#[test]
+fn initial_values_are_those_of_the_released_code() {
+    let largest = |net: &Network, name: &str| {
+        let theta: Vec<f64> = net.initial(1);
+        let place = net.parameters().iter().find(|p| p.name == name).unwrap();
+        theta[place.range.clone()].iter().fold(0.0f64, |m, x| m.max(x.abs()))
+    };
+    // Xavier's uniform with gain sqrt 2, bias 0; U(+-1/sqrt(fan in)) without bias.
+    let net = built("sqnxt", Form::Ode, 64, 10);
+    let bound = 2f64.sqrt() * (6.0 / f64::from((3 + 64) * 9)).sqrt();
+    assert!((0.98..=1.0).contains(&(largest(&net, "segment0.layer0.weight") / bound)));
+    assert_eq!(largest(&net, "segment0.layer0.bias"), 0.0);
+    let net = built("resnet18", Form::Ode, 64, 10);
+    assert!((0.98..=1.0).contains(&(largest(&net, "segment0.layer0.weight") * 27f64.sqrt())));
+}
+
+#[test]
+fn bits_do_not_depend_on_the_number_of_threads() {
+    let gradient = || {
+        let net = Network::new(&(network("resnet4").unwrap().build)(Form::Ode, 4, 10));
+        let theta: Vec<f32> = net.initial(20);
+        let images: Vec<f32> = numbers(21, 21 * 3072).into_iter().map(|x| x as f32).collect();
+        let solve = Solve { tableau: solver("midpoint").unwrap(), steps: Steps::Fixed(2), method: Method::Anode };
+        let (logits, kept) = net.forward(&images, &theta, solve, &Ledger::new()).unwrap();
+        let mut bar = vec![0.0; theta.len()];
+        net.backward(kept, &theta, &vec![0.1; logits.len()], &mut bar, solve, &Ledger::new()).unwrap();
+        logits.into_iter().chain(bar).map(f32::to_bits).collect::<Vec<_>>()
+    };
+    let on = |threads| rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(gradient);
+    let one = on(1);
+    assert!(on(2) == one && on(3) == one && on(5) == one);
+}
+
+fn evolution(stepping: Stepping, terms: Terms) -> Evolution {
+    let law = Law::new(terms);
+    let (sharing, memory) = (Sharing::Channel, Memory::NONE);
+    Evolution { law, sharing, stepping, memory, evaluation: Evaluation::Steps, allow_unstable: false }
+}
+
+const STEPPINGS: [Stepping; 3] =
+    [Stepping::Together, Stepping::First(3, Reading::Matching), Stepping::First(3, Reading::Final)];
+
+#[test]
+fn networks_with_evolving_weights_have_the_gradient_of_finite_differences() {
+    let (images, bar) = (numbers(25, 3 * 128), numbers(26, 15));
+    for stepping in STEPPINGS {
+        let solve = solve("heun", 2, Method::Anode);
+        let net = Network::evolving(&small(), evolution(stepping, Terms::Rda), solve).unwrap();
+        // Two convolutions of three channels, four coefficients each.
+        assert_eq!(net.parameter_count(), net.weight_count() + 24);
+        let mut theta: Vec<f64> = net.initial(27);
+        assert!(theta[net.weight_count()..].iter().all(|p| *p == 0.0), "it starts as a neural ODE");
+        for (p, draw) in theta[net.weight_count()..].iter_mut().zip(numbers(28, 24)) {
+            *p = 0.1 * draw;
+        }
+        differences_agree(&net, (&images, &bar), &theta, solve, 1, 1e-7);
+        let full = gradient(&net, &images, &theta, &bar, Solve { method: Method::Full, ..solve });
+        assert!(full == gradient(&net, &images, &theta, &bar, solve), "the same bits under every schedule");
+    }
+}
+
+#[test]
+fn weights_that_do_not_evolve_give_the_bits_of_the_plain_network() {
+    let (images, bar) = (numbers(29, 3 * 128), numbers(30, 15));
+    let plain = Network::new(&small());
+    let theta: Vec<f64> = plain.initial(31);
+    for stepping in STEPPINGS {
+        for method in [Method::Full, Method::Anode, Method::ReverseTime] {
+            let solve = solve("euler", 3, method);
+            let net = Network::evolving(&small(), evolution(stepping, Terms::Constant), solve).unwrap();
+            let plain = Network::new(&small());
+            assert!(gradient(&net, &images, &theta, &bar, solve) == gradient(&plain, &images, &theta, &bar, solve));
+            assert_eq!(net.statistics(), plain.statistics());
+            let evaluated = |net: &Network| net.evaluate(&images, &theta, solve).unwrap();
+            assert_eq!(evaluated(&net), evaluated(&plain));
+        }
+    }
+}
+
+#[test]
+fn steps_may_have_batch_norms_of_their_own() {
+    let (images, bar) = (numbers(32, 3 * 128), numbers(33, 15));
+    for method in [Method::Full, Method::Anode, Method::Revolve(1)] {
+        let solve = solve("heun", 2, method);
+        let net = Network::with_norms(&small(), 2);
+        // Two more norms of three channels.
+        assert_eq!(net.parameter_count(), Network::new(&small()).parameter_count() + 12);
+        let mut theta: Vec<f64> = net.initial(34);
+        for (x, draw) in theta.iter_mut().zip(numbers(35, net.parameter_count())) {
+            *x += 0.1 * draw;
+        }
+        let before = net.statistics();
+        differences_agree(&net, (&images, &bar), &theta, solve, 1, 1e-7);
+        assert!(
+            net.statistics().iter().zip(&before).all(|(a, b)| a != b),
+            "every step has statistics, and all have moved"
+        );
+        let evolving = Network::with_norms(&small(), 2);
+        let evolving = evolving.with_evolution(evolution(Stepping::Together, Terms::Rda), solve).unwrap();
+        let theta = [theta, vec![0.1; 24]].concat();
+        differences_agree(&evolving, (&images, &bar), &theta, solve, 3, 1e-7);
+    }
+    // ANODEV2, section 4 of the experiments: 7,706 and four more sets of the block's 64 parameters.
+    let spec = (network("resnet4").unwrap().build)(Form::Ode, 16, 10);
+    assert_eq!(Network::with_norms(&spec, 5).parameter_count(), 7_962);
+}

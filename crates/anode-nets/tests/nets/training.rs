@@ -1,0 +1,237 @@
+//! Training: the same bits for every exact method and across interruptions, honest data, sound checkpoints.
+
+use std::sync::Arc;
+
+use anode_core::gradient::Method;
+use anode_core::ode::solver;
+use anode_nets::data::{DataSet, Images, SYNTHETIC_DIGEST, shuffled, synthetic};
+use anode_nets::net::{EvaluationMode, Form, NetSpec, Network, Part, SegmentSpec, Solve, Steps, network};
+use anode_nets::train::{Rate, Recipe, TrainError, Trainer, evaluate, remove, resume, save};
+
+fn recipe(method: Method) -> Recipe {
+    Recipe {
+        solve: Solve { tableau: solver("euler").unwrap(), steps: Steps::Fixed(2), method },
+        epochs: 4,
+        batch: 12,
+        learning_rate: 0.05,
+        rate: Rate::Drops(vec![0.5]),
+        momentum: 0.9,
+        weight_decay: 5e-4,
+        momentum_restart: false,
+        augment: true,
+        random_error: None,
+        seed: 7,
+    }
+}
+
+fn data(images: usize) -> Arc<DataSet> {
+    let mut set = synthetic();
+    set.train.truncate(images);
+    set.test.truncate(40);
+    Arc::new(set)
+}
+
+fn trainer(method: Method) -> Trainer {
+    Trainer::new(Network::new(&(network("resnet4").unwrap().build)(Form::Ode, 4, 10)), data(60), recipe(method))
+        .unwrap()
+}
+
+fn bits(trainer: &Trainer) -> Vec<u32> {
+    trainer.theta().iter().map(|x| x.to_bits()).collect()
+}
+
+#[test]
+fn full_storage_and_every_schedule_train_to_the_same_bits() {
+    let train = |method| {
+        let mut trainer = trainer(method);
+        let losses: Vec<u64> = (0..20).map(|_| trainer.step().unwrap().loss.to_bits()).collect();
+        (losses, bits(&trainer))
+    };
+    let full = train(Method::Full);
+    for method in [Method::Anode, Method::Uniform(2), Method::Revolve(1)] {
+        assert!(train(method) == full, "{method}");
+    }
+    assert!(train(Method::ReverseTime) != full, "the reverse-time gradient is another one");
+}
+
+#[test]
+fn an_interrupted_training_goes_on_with_the_same_bits() {
+    let mut undisturbed = trainer(Method::Anode);
+    for _ in 0..13 {
+        undisturbed.step().unwrap();
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let mut current = trainer(Method::Anode);
+    for step in 0..13 {
+        if [3, 5, 10].contains(&step) {
+            save(&current, folder.path(), "run", 1.5, "").unwrap();
+            current = trainer(Method::Anode);
+            let seconds = resume(&mut current, folder.path(), "run", |_, _| true);
+            assert_eq!((seconds, current.next_step()), (Some(1.5), step));
+        }
+        current.step().unwrap();
+    }
+    assert!(bits(&current) == bits(&undisturbed));
+    assert_eq!(current.evaluate().unwrap(), undisturbed.evaluate().unwrap(), "running statistics too");
+}
+
+#[test]
+fn a_damaged_checkpoint_is_passed_over_for_the_one_before() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut first = trainer(Method::Anode);
+    for _ in 0..2 {
+        first.step().unwrap();
+        save(&first, folder.path(), "run", 0.0, "").unwrap();
+    }
+    let newest = folder.path().join("checkpoint.safetensors");
+    let sound = std::fs::read(&newest).unwrap();
+    let taken_up = |bytes: &[u8], fingerprint: &str| {
+        std::fs::write(&newest, bytes).unwrap();
+        let mut trainer = trainer(Method::Anode);
+        resume(&mut trainer, folder.path(), fingerprint, |_, _| true);
+        trainer.next_step()
+    };
+    assert_eq!(taken_up(&sound, "run"), 2);
+    assert_eq!(taken_up(&sound[..sound.len() / 2], "run"), 1, "cut in half");
+    let mut flipped = sound.clone();
+    *flipped.last_mut().unwrap() ^= 1;
+    assert_eq!(taken_up(&flipped, "run"), 1, "one bit flipped");
+    assert_eq!(taken_up(b"", "run"), 1, "empty");
+    assert_eq!(taken_up(&sound, "another run"), 0, "another run's");
+    remove(folder.path()).unwrap();
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn a_linear_classifier_learns_next_to_nothing_of_the_embedded_data() {
+    let mut set = synthetic();
+    set.train.truncate(2000);
+    let linear = NetSpec { input: [3, 32, 32], segments: vec![SegmentSpec::Plain(vec![Part::Linear(10)])] };
+    let recipe = Recipe { batch: 50, learning_rate: 0.01, augment: false, epochs: 8, ..recipe(Method::Full) };
+    let mut trainer = Trainer::new(Network::new(&linear), Arc::new(set), recipe).unwrap();
+    while trainer.next_step() < trainer.total_steps() {
+        trainer.step().unwrap();
+    }
+    let (_, accuracy) = trainer.evaluate().unwrap();
+    assert!(accuracy < 0.6, "{accuracy}");
+}
+
+#[test]
+fn the_embedded_data_is_balanced_and_always_the_same() {
+    let set = synthetic();
+    for part in [&set.train, &set.test] {
+        let count = |class| part.labels.iter().filter(|&&l| l == class).count();
+        assert!((0..10).all(|class| count(class) == part.len() / 10));
+    }
+    assert_eq!((set.train.len(), set.test.len()), (4000, 1000));
+    assert_eq!(set.digest, SYNTHETIC_DIGEST);
+}
+
+#[test]
+fn a_training_that_explodes_is_told_with_step_and_loss() {
+    let mut set = (*data(60)).clone();
+    set.deviation = [1e-30; 3];
+    let net =
+        || Network::new(&NetSpec { input: [3, 32, 32], segments: vec![SegmentSpec::Plain(vec![Part::Linear(10)])] });
+    let wild = Recipe { learning_rate: 1e30, ..recipe(Method::Full) };
+    let mut trainer = Trainer::new(net(), Arc::new(set), wild).unwrap();
+    let error = (0..20).find_map(|_| trainer.step().err()).expect("it diverges");
+    assert!(matches!(error, TrainError::Diverged { .. }), "{error}");
+    assert!(error.to_string().contains("diverged at step"), "{error}");
+}
+
+#[test]
+fn the_recipe_drops_the_rate_and_keeps_the_last_small_batch() {
+    let trainer = trainer(Method::Anode);
+    assert_eq!((trainer.steps_per_epoch(), trainer.total_steps()), (5, 20));
+    let rates: Vec<f64> = (0..4).map(|e| trainer.learning_rate(e * trainer.steps_per_epoch())).collect();
+    assert!(rates[1] == 0.05 && (rates[2] - 0.005).abs() < 1e-15);
+    let mut order = shuffled(3, 1, 100);
+    assert_ne!(order, shuffled(3, 2, 100), "every epoch has its own order");
+    order.sort_unstable();
+    assert_eq!(order, (0..100).collect::<Vec<_>>());
+}
+
+#[test]
+fn there_must_be_something_to_train_on() {
+    let mut set = (*data(60)).clone();
+    set.train = Images::default();
+    let net = Network::new(&(network("resnet4").unwrap().build)(Form::Ode, 4, 10));
+    let error = Trainer::new(net, Arc::new(set), recipe(Method::Full)).err().expect("refused");
+    assert!(error.to_string().contains("0 images"), "{error}");
+}
+
+#[test]
+fn measuring_the_gradient_changes_nothing_and_finds_what_euler_in_reverse_gets_wrong() {
+    let (mut measured, mut plain) = (trainer(Method::Anode), trainer(Method::Anode));
+    for _ in 0..3 {
+        let quality = measured.quality().unwrap();
+        assert!(quality.relative_error > 1e-3 && quality.relative_error < 10.0, "{quality:?}");
+        assert!(quality.cosine < 1.0 && quality.cosine > 0.0, "{quality:?}");
+        assert!(quality.reversal_error > 1e-3 && quality.reversal_error < 1.0, "{quality:?}");
+        assert_eq!(measured.step().unwrap(), plain.step().unwrap());
+    }
+    assert_eq!(measured.theta(), plain.theta());
+    assert_eq!(measured.evaluate().unwrap(), plain.evaluate().unwrap());
+}
+
+#[test]
+fn evaluations_and_reversals_change_no_bit_of_a_training_run() {
+    let (mut measured, mut plain) = (trainer(Method::ReverseTime), trainer(Method::ReverseTime));
+    for _ in 0..6 {
+        let running = measured.evaluate_in(EvaluationMode::Running).unwrap();
+        assert_eq!(running, plain.evaluate().unwrap());
+        let others = [EvaluationMode::TestBatch, EvaluationMode::Recalibrated, EvaluationMode::PerEvaluation];
+        let others = others.map(|mode| measured.evaluate_in(mode).unwrap());
+        assert!(others.iter().all(|(loss, accuracy)| *loss != running.0 && *accuracy <= 1.0), "{others:?}");
+        let rho = measured.block_reversal().unwrap();
+        assert!(rho.len() == 1 && rho[0] > 1e-3 && rho[0] < 1.0, "{rho:?}");
+        assert_eq!(measured.block_reversal().unwrap(), rho, "the batch is fixed");
+        assert_eq!(measured.step().unwrap(), plain.step().unwrap());
+    }
+    assert_eq!(bits(&measured), bits(&plain));
+    let folders = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let saved = [&measured, &plain].into_iter().zip(&folders).map(|(trainer, folder)| {
+        save(trainer, folder.path(), "run", 0.0, "").unwrap();
+        // Behind the header, whose entries come in any order.
+        let bytes = std::fs::read(folder.path().join("checkpoint.safetensors")).unwrap();
+        let header = u64::from_le_bytes(*bytes.first_chunk().unwrap()) as usize;
+        bytes[8 + header..].to_vec()
+    });
+    let saved: Vec<_> = saved.collect();
+    assert!(saved[0] == saved[1], "parameters, velocity and running statistics have the same bits");
+}
+
+#[test]
+fn without_ode_blocks_statistics_per_evaluation_are_the_shared_ones() {
+    let spec = (network("resnet4").unwrap().build)(Form::Baseline, 4, 10);
+    let net = Network::new(&spec);
+    let (theta, set) = (net.initial::<f32>(3), data(60));
+    let solve = recipe(Method::Full).solve;
+    let found = |mode| evaluate(&net, &theta, solve, &set, mode).unwrap();
+    assert_eq!(found(EvaluationMode::PerEvaluation), found(EvaluationMode::Recalibrated));
+    assert_eq!(net.with_statistics_per_evaluation(solve).unwrap().statistics(), net.statistics());
+}
+
+#[test]
+fn statistics_per_evaluation_come_and_go_around_the_shared_ones() {
+    let spec = (network("sqnxt").unwrap().build)(Form::Ode, 16, 10);
+    let solve = Solve { tableau: solver("midpoint").unwrap(), ..recipe(Method::Anode).solve };
+    for norms in [1, 2] {
+        let net = Network::with_norms(&spec, norms);
+        let marked: Vec<f64> = (0..net.statistics().len()).map(|i| i as f64).collect();
+        net.set_statistics(&marked);
+        let separate = net.with_statistics_per_evaluation(solve).unwrap();
+        let (found, n) = (separate.statistics(), marked.len());
+        assert_eq!(found[..n], marked, "those of the first stages stay");
+        assert!(found[n..].iter().all(|x| [0.0, 1.0].contains(x)) && found[n..].contains(&1.0));
+        assert_eq!(separate.parameter_count(), net.parameter_count());
+        assert_eq!(separate.with_shared_statistics().statistics(), marked);
+        let again = separate.with_statistics_per_evaluation(solve).unwrap();
+        assert_eq!(again.statistics().len(), found.len());
+        // Four ODE blocks: 2 steps of 2 stages, where the network has statistics for one or for each of the 2 steps.
+        let of_blocks = (found.len() - n) / (4 - norms);
+        assert_eq!(found.len() - n, of_blocks * (4 - norms));
+        assert_eq!(Network::with_norms(&spec, 4).statistics().len() - n, of_blocks * (4 - norms));
+    }
+}
