@@ -1,4 +1,4 @@
-# What there is to do; `just` alone lists it.
+# Recipes; `just` lists them.
 
 _default:
     @just --list
@@ -7,21 +7,29 @@ _default:
 reproduce *ARGS:
     cargo run --release --quiet -- reproduce {{ARGS}}
 
-# Draw the charts again from the records
+# Redraw all charts from the records
 figures *ARGS:
     cargo run --release --quiet -- figures {{ARGS}}
 
-# Write tables, charts and the report again from the records
+# Rewrite tables, charts and the report from the records
 report *ARGS:
     cargo run --release --quiet -- report {{ARGS}}
 
-# Whether tables, charts and report are what the committed records give
+# Check that tables, charts and report match the committed records
 verify *ARGS:
     cargo run --release --quiet -- report --verify {{ARGS}}
 
-# Take the first steps of a committed record again and compare them bit by bit
+# Re-run the first steps of a committed record and compare them bit for bit
 repeat *ARGS:
     cargo run --release --quiet -- repeat {{ARGS}}
+
+# Build the documentation site into target/book; needs mdBook (cargo install mdbook)
+book *ARGS:
+    mdbook build docs {{ARGS}}
+
+# Rewrite the reference page of the definition format from the schema
+book-reference:
+    cargo run --release --quiet --example definition_page > docs/definition.md
 
 # Accessibility of the report; needs Chromium and npm
 check-report *ARGS:
@@ -31,7 +39,7 @@ check-report *ARGS:
 test *ARGS:
     cargo test {{ARGS}}
 
-# Damaged and hostile files for one reader for some seconds: definition, record, report, archive, checkpoint, array, mnist or tar
+# Fuzz one reader: definition, record, report, archive, checkpoint, array, mnist or tar
 fuzz TARGET SECONDS="600" SEED="1":
     ANODE_FUZZ_SECONDS={{SECONDS}} ANODE_FUZZ_SEED={{SEED}} cargo test --test fuzz -- --exact {{TARGET}} --nocapture
 
@@ -49,7 +57,7 @@ bench *ARGS:
 clean *ARGS:
     cargo run --release --quiet -- clean {{ARGS}}
 
-# One training step of each network beside PyTorch, in turn; sets up its own virtual environment
+# Compare a training step of each network with PyTorch; creates a virtual environment
 bench-peer *ARGS:
     test -d target/peer || python3 -m venv target/peer
     target/peer/bin/pip install --quiet torch numpy
@@ -63,7 +71,7 @@ peer-models *ARGS:
     cargo build --release --quiet
     target/peer/bin/python benches/peer/load.py {{ARGS}}
 
-# The reverse-time training step of two networks against torchdiffeq's `odeint_adjoint`, in double and single precision
+# Compare the reverse-time training step of two networks with torchdiffeq's `odeint_adjoint`
 peer-adjoint:
     test -d target/peer || python3 -m venv target/peer
     target/peer/bin/pip install --quiet torch torchdiffeq numpy
@@ -75,18 +83,18 @@ peer-adjoint:
     target/peer/bin/python benches/peer/odeint_adjoint.py target/resnet4.f64.safetensors target/resnet4.f32.safetensors \
         target/sqnxt.f64.safetensors target/sqnxt.f32.safetensors
 
-# Build the feature cuda without a GPU and without CUDA installed, its lints, and the tests that need no device
+# Build, lint and test the feature cuda without a GPU and without CUDA
 check-cuda *ARGS:
     scripts/check-cuda.sh {{ARGS}}
 
-# Every kernel, gradient and a short training on the GPU against the CPU; skipped with a line where there is none
+# Compare kernels, gradients and a short training run on the GPU with the CPU; skipped without a GPU
 test-cuda *ARGS:
     cargo test --release --features cuda --test cuda -- --nocapture {{ARGS}}
 
-# Pack program, tests, times and experiments for a machine with a GPU; gpu_session.sh in the pack runs them there
+# Pack program, tests, timings and experiments for a machine with a GPU
 cuda-pack *ARGS:
     scripts/cuda-pack.sh {{ARGS}}
 
-# Test this machine: every kernel, repeated bits, the GPU
+# Test this machine: kernels, bitwise reproducibility, the GPU
 doctor *ARGS:
     cargo run --release --quiet -- doctor {{ARGS}}

@@ -67,8 +67,8 @@ impl DifferentiableField for Batched {
     }
 }
 
-/// The same Euler gradient by the engine and by a loop written for it alone, in turn within one run: what the engine adds to a
-/// step, as a share of one evaluation of the field.
+/// The same Euler gradient by the engine and by a loop written for it alone, in turn within one run: what the engine
+/// adds to a step, as a share of one evaluation of the field.
 fn overhead(_: &mut Criterion) {
     let (n, batch, nt) = (256, 256, 16);
     let field = Batched { n, bias: vec![0.0; n] };

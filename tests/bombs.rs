@@ -1,5 +1,5 @@
-//! Archives that unpack to far more than they should are refused in bounded memory. One test, since it counts the memory
-//! of the whole process.
+//! Archives that unpack to far more than they should are refused in bounded memory. One test, since it counts the
+//! memory of the whole process.
 
 mod common {
     pub mod files;

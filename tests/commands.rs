@@ -163,7 +163,7 @@ fn an_experiment_is_shown_with_and_without_records() {
     }
     place.expect(0, &["run", "own"]);
     let text = place.expect(0, &["show", "own"]);
-    for part in ["Profile quick: confirmed, 1 of 1 runs recorded", "it is there", "rho", "All 3 rows"] {
+    for part in ["Quick profile: confirmed (1 of 1 runs complete)", "it is there", "rho", "All 3 rows"] {
         assert!(text.contains(part), "`{part}` in {text}");
     }
     assert!(place.expect(2, &["show", "owm"]).contains("did you mean `own`?"));

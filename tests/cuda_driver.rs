@@ -1,5 +1,5 @@
-//! The program with the feature `cuda` around an emulated driver: what it says of one that is missing, old, empty, small or failing,
-//! and its own calls of the driver, by the self-test.
+//! The program with the feature `cuda` around an emulated driver: what it says of one that is missing, old, empty,
+//! small or failing, and its own calls of the driver, by the self-test.
 #![cfg(all(feature = "cuda", target_os = "linux"))]
 
 mod common;

@@ -1,4 +1,5 @@
-//! The kernels of the CUDA device, run by an emulator from the very source that nvcc compiles, against those of the CPU.
+//! The kernels of the CUDA device, run by an emulator from the very source that nvcc compiles, against those of the
+//! CPU.
 
 mod emulator;
 

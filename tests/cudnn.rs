@@ -1,4 +1,5 @@
-//! Convolutions by cuDNN, for which plain loops stand in behind its functions, against the CPU's kernels; and what it is asked for.
+//! Convolutions by cuDNN, for which plain loops stand in behind its functions, against the CPU's kernels; and what it
+//! is asked for.
 
 mod device;
 mod emulator;

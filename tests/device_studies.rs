@@ -44,7 +44,8 @@ const OWN: &[&str] = &[
     "parameters_sha256",
 ];
 
-/// Every cell as on the CPU: numbers to `rounding`, of themselves and beside 1, all else alike; but for columns of the machine's own, and
+/// Every cell as on the CPU: numbers to `rounding`, of themselves and beside 1, all else alike; but for columns of the
+/// machine's own, and
 /// `others`.
 fn agrees(study: &impl AnyDevice, settings: &Value, rounding: f64, others: &[&str]) {
     let Some(gpu) = emulator::device(11, MEMORY) else { return };

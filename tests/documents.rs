@@ -53,6 +53,7 @@ fn the_first_experiment_of_the_documents_runs() {
 fn documents() -> Vec<(PathBuf, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let docs = std::fs::read_dir(root.join("docs")).expect("docs").flatten().map(|e| e.path());
+    let docs = docs.filter(|path| path.extension().is_some_and(|e| e == "md"));
     let mut found: Vec<PathBuf> =
         ["README.md", "CONTRIBUTING.md"].map(|name| root.join(name)).into_iter().chain(docs).collect();
     found.sort();

@@ -1,5 +1,5 @@
-//! The script for a machine with a GPU, without one: `nvidia-smi`, the programs of the pack and CUDA's libraries are replaced by
-//! small shell scripts and empty files.
+//! The script for a machine with a GPU, without one: `nvidia-smi`, the programs of the pack and CUDA's libraries are
+//! replaced by small shell scripts and empty files.
 #![cfg(target_os = "linux")]
 
 use std::fs;

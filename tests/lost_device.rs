@@ -1,4 +1,5 @@
-//! A device that fails in the middle of a training: what is told, what stays, and that the next call ends with the same bits.
+//! A device that fails in the middle of a training: what is told, what stays, and that the next call ends with the same
+//! bits.
 
 mod common;
 mod emulator;
@@ -102,7 +103,8 @@ fn a_training_on_a_device_that_is_lost_goes_on_with_the_same_bits() {
         ("cuda-own", Some("a device"))
     );
 
-    // Wherever it fails: before the first checkpoint, in a step, in an evaluation, while a checkpoint is read from it, at the end.
+    // Wherever it fails: before the first checkpoint, in a step, in an evaluation, while a checkpoint is read from it,
+    // at the end.
     let mut resumed = 0;
     for place in 1..=10 {
         let results = tempfile::tempdir().unwrap();

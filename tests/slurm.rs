@@ -1,5 +1,6 @@
-//! The job script on a real Slurm of one node: a task is queued again in the middle of its run, another time all tasks are
-//! cancelled and submitted anew; the tables are those of one uninterrupted call. Skipped where Slurm is not installed.
+//! The job script on a real Slurm of one node: a task is queued again in the middle of its run, another time all tasks
+//! are cancelled and submitted anew; the tables are those of one uninterrupted call. Skipped where Slurm is not
+//! installed.
 #![cfg(target_os = "linux")]
 
 mod common;

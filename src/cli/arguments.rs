@@ -18,20 +18,20 @@ use super::watch::WatchArguments;
 
 use super::data::fetchable;
 
-/// How the program ends; stands in the help and in the man page.
+/// Exit codes, for the help and the man page.
 pub const EXIT_CODES: &str = "Exit codes:
-  0    all is well
-  1    a run failed or lacks its data, a definition is wrong, a download failed, or `anode check`, `data verify`,
+  0    success
+  1    a run failed or lacks its data, a definition is invalid, a download failed, or `anode check`, `data verify`,
        `report --verify`, `repeat`, `merge` or `doctor` found a fault
-  2    the command line is wrong, or asks for what this build does not have
+  2    invalid arguments, or a feature that this build lacks
   3    results or figures could not be read or written
-  130  stopped by Ctrl-C; the same call goes on where it stopped";
+  130  stopped by Ctrl-C; the same command resumes the runs";
 
 /// Reproduces, checks and extends ANODE (arXiv 1902.10298) and ANODEV2 (arXiv 1906.04596).
 #[derive(Debug, Parser)]
 #[command(name = "anode", version, after_help = EXIT_CODES, max_term_width = 100)]
 pub struct Cli {
-    /// What all commands share.
+    /// Options of all commands.
     #[command(flatten)]
     pub common: Common,
     /// What to do.
@@ -39,7 +39,7 @@ pub struct Cli {
     pub verb: Verb,
 }
 
-/// Heading of the options of all commands, which stand behind those of a command in its help.
+/// Heading of the options that all commands have.
 const GLOBAL: &str = "Options of all commands";
 
 /// Options of all commands.
@@ -57,10 +57,10 @@ pub struct Common {
     /// Folder of real data sets [default: ANODE_DATA, else data, else ../shared/data]
     #[arg(long, global = true, help_heading = GLOBAL, value_name = "DIR")]
     pub data: Option<PathBuf>,
-    /// Threads of the program; results do not depend on it [default: all cores]
+    /// Number of threads (does not affect results) [default: all cores]
     #[arg(long, global = true, help_heading = GLOBAL, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub threads: Option<u16>,
-    /// Show nothing but errors
+    /// Print errors only
     #[arg(long, short, global = true, help_heading = GLOBAL)]
     pub quiet: bool,
     /// Print the result as JSON on standard output
@@ -71,9 +71,9 @@ pub struct Common {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Verb {
-    /// List the experiments: their claim, runs per profile, state of the results
+    /// List the experiments with their claims, runs per profile and results
     List,
-    /// Show an experiment: its claim, what is run, the verdict and the numbers
+    /// Show the claim, runs, verdict and measurements of an experiment
     Show {
         /// Ids of experiments
         #[arg(required = true, value_name = "ID")]
@@ -89,7 +89,7 @@ pub enum Verb {
     New(NewArguments),
     /// Compare two profiles, results folders, experiments or runs: rows side by side with their differences
     Compare(CompareArguments),
-    /// Show the runs of a profile, or write a Slurm job script for them
+    /// List the runs of a profile, or generate a Slurm job script
     Plan(PlanArguments),
     /// Run experiments, without writing the report
     Run {
@@ -116,9 +116,9 @@ pub enum Verb {
     Status,
     /// Draw loss and accuracy of a training run in the terminal
     Watch(WatchArguments),
-    /// Take the first steps of an archived run again and compare them with its record, bit by bit
+    /// Re-run the first steps of an archived run and check that they match the record bit for bit
     Repeat(RepeatArguments),
-    /// Bring the records of other results folders into this one
+    /// Merge the records of other results folders into this one
     Merge {
         /// Results folders, as --results names them
         #[arg(required = true, value_name = "DIR")]
@@ -130,7 +130,7 @@ pub enum Verb {
         #[arg(value_name = "ID")]
         ids: Vec<String>,
     },
-    /// Draw a checkpoint schedule as text: which snapshot lives when
+    /// Draw a checkpoint schedule as text, with the lifetime of each snapshot
     Schedule(ScheduleArguments),
     /// Evaluate a trained network on its test images
     Evaluate(EvaluateArguments),
@@ -142,7 +142,7 @@ pub enum Verb {
     },
     /// Show a network as a table: layers, shapes, parameters, multiply-adds, ODE blocks
     Describe(DescribeArguments),
-    /// Test this machine: every kernel against double precision, the same bits twice and with any number of threads, and the GPU
+    /// Test this machine: kernels against double precision, bitwise reproducibility for any number of threads, the GPU
     Doctor,
     /// Measure the memory of one gradient in a process of its own; asked by the memory study on standard input
     #[command(hide = true)]
@@ -162,12 +162,12 @@ pub enum Verb {
         #[arg(long)]
         png: bool,
     },
-    /// Write tables, charts and the report again from the records
+    /// Rewrite tables, charts and the report from the records
     Report {
         /// The selection
         #[command(flatten)]
         selection: Selection,
-        /// Write nothing: make every file again from the archived records and tell which published ones differ
+        /// Write nothing: rebuild every file from the archived records and list the published files that differ
         #[arg(long)]
         verify: bool,
     },
@@ -182,13 +182,13 @@ pub enum Verb {
         /// The selection
         #[command(flatten)]
         selection: Selection,
-        /// Only records of runs with this setting, or seed=N; may be given several times. Archives are left as they are
+        /// Only records of runs with this setting, or seed=N; repeatable. Archives are not changed
         #[arg(long = "where", value_name = "NAME=VALUE", conflicts_with = "kept")]
         only_where: Vec<String>,
         /// Only records that no run of the present definitions shows
         #[arg(long)]
         kept: bool,
-        /// Do not ask
+        /// Do not ask for confirmation
         #[arg(long)]
         yes: bool,
     },
@@ -206,18 +206,18 @@ pub enum Verb {
 pub enum DataVerb {
     /// List the data sets the program knows, and where they are
     List,
-    /// Download data sets into the data folder; a call that was cut off goes on where it stopped
+    /// Download data sets into the data folder; an interrupted download resumes
     Fetch {
         /// The data sets
         #[arg(required = true, value_name = "NAME", value_parser = PossibleValuesParser::new(fetchable()))]
         names: Vec<String>,
-        /// Another server's folder: the file's name is added to it
+        /// Folder of another server, to which the file name is appended
         #[arg(long, value_name = "URL")]
         url: Option<String>,
     },
-    /// Read the data sets that are here and compare them with their published checksums
+    /// Read the data sets that are present and compare them with their published checksums
     Verify {
-        /// Data sets that must be here [default: all that are]
+        /// Data sets that must be present [default: all that are]
         #[arg(value_name = "NAME", value_parser = PossibleValuesParser::new(KNOWN.iter().map(|known| known.name)))]
         names: Vec<String>,
     },
@@ -258,7 +258,7 @@ pub struct ScheduleArguments {
     /// Size of the tapes of one step
     #[arg(long, value_name = "SIZE", default_value = "2MiB")]
     pub tape: Bytes,
-    /// Write the picture to this SVG file
+    /// Write the chart to this SVG file
     #[arg(long, value_name = "FILE")]
     pub svg: Option<PathBuf>,
 }
@@ -269,7 +269,7 @@ pub struct DescribeArguments {
     /// The network: resnet4, resnet10, resnet18, sqnxt or alexnet
     #[arg(value_name = "NET")]
     pub net: String,
-    /// What its blocks that keep their shape are
+    /// Form of the blocks that keep their shape
     #[arg(long, value_enum, default_value_t = FormName::Ode)]
     pub form: FormName,
     /// Channels of its first stage [default: the paper's]
@@ -291,7 +291,7 @@ pub struct DescribeArguments {
 pub enum FormName {
     /// ODE blocks
     Ode,
-    /// The ordinary blocks that the paper compares with
+    /// Ordinary residual blocks, the paper's baseline
     Baseline,
 }
 
@@ -329,13 +329,13 @@ pub struct How {
     /// Size of the experiments
     #[arg(long, value_enum, default_value_t = ProfileName::Quick)]
     pub profile: ProfileName,
-    /// Where it is computed
+    /// Compute device
     #[arg(long, value_enum, default_value_t = Device::Cpu)]
     pub device: Device,
-    /// Runs at a time; results do not depend on it [default: the number of threads]
+    /// Number of concurrent runs (does not affect results) [default: the number of threads]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub jobs: Option<u16>,
-    /// Only runs with this setting, or seed=N; may be given several times
+    /// Only runs with this setting, or seed=N; repeatable
     #[arg(long = "where", value_name = "NAME=VALUE")]
     pub only_where: Vec<String>,
     /// Start runs that take more than 12 hours without asking
@@ -344,7 +344,7 @@ pub struct How {
     /// Only one of n shards of the runs, without writing the report: 2/8
     #[arg(long, value_name = "I/N")]
     pub shard: Option<Shard>,
-    /// Refuse to run where the plan is not the one of this digest, as `anode plan --slurm` wrote it
+    /// Refuse to run if the plan has another digest than this one, which `anode plan --slurm` writes
     #[arg(long, value_name = "DIGEST", requires = "shard")]
     pub plan_digest: Option<String>,
 }
@@ -377,12 +377,12 @@ pub enum Device {
     Cpu,
     /// An NVIDIA GPU, the same as cuda-own
     Cuda,
-    /// An NVIDIA GPU, convolutions by our own kernels
+    /// An NVIDIA GPU; convolutions use the kernels of this program
     CudaOwn,
-    /// An NVIDIA GPU, convolutions by cuDNN's deterministic algorithms, without TF32
+    /// An NVIDIA GPU; convolutions use cuDNN's deterministic algorithms without TF32
     CudaCudnn,
-    /// As cuda-cudnn, with TF32: less exact, faster
+    /// Like cuda-cudnn, with TF32: faster, less accurate
     CudaTf32,
-    /// As cuda-tf32, with any algorithm: bits do not repeat
+    /// Like cuda-tf32, but allows nondeterministic algorithms
     CudaFast,
 }

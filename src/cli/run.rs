@@ -69,7 +69,8 @@ pub fn reproduce(common: &Common, ids: &[String], only: Option<&str>, how: &How)
         sweep(folder, Duration::from_secs(3600)).map_err(|source| CliError::Io { path: folder.clone(), source })?;
     }
     if tally.interrupted > 0 || how.shard.is_some() || !how.only_where.is_empty() {
-        // Who stops the program wants it back at once; the next call writes the report. A part of the runs gives no report.
+        // Who stops the program wants it back at once; the next call writes the report. A part of the runs gives no
+        // report.
         tell(common, &tally, &skipped, &Summary::default());
         return finish(tally, &skipped);
     }

@@ -21,11 +21,11 @@ pub struct Expectation {
     pub checks: Vec<Check>,
 }
 
-/// A condition without which an experiment decides nothing, such as a training run that is long enough.
+/// A condition that has to hold before an experiment decides anything, such as sufficient training.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Requirement {
-    /// What has to meet it, for the reader: `ResNet-4, baseline`.
+    /// Name of the condition, for the reader: `ResNet-4, baseline`.
     pub name: String,
     /// The table that the rows come from.
     #[serde(default)]
@@ -43,7 +43,7 @@ pub struct Requirement {
 #[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Need {
-    /// Not more than `below` under a number of the paper.
+    /// At most `below` less than a number of the paper.
     Reported {
         /// The paper's number.
         value: f64,
@@ -89,10 +89,10 @@ fn is_rows(source: &Source) -> bool {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Otherwise {
-    /// The claim is wrong here.
+    /// The claim is contradicted.
     #[default]
     Contradicted,
-    /// Nothing can be said.
+    /// The experiment is inconclusive.
     Inconclusive,
 }
 
@@ -158,13 +158,13 @@ pub enum Rule {
         #[serde(default)]
         per: Vec<String>,
         /// Level of confidence, above 0 and below 1. With it the rule is stricter: the two sides are paired by seed,
-        /// and it holds where the whole confidence interval of the mean difference (Student's t) is at least `by`;
-        /// where only a part is, or fewer than two seeds are shared, nothing can be said.
+        /// and it holds if the whole confidence interval of the mean difference (Student's t) is at least `by`;
+        /// if only a part is, or fewer than two seeds are shared, the check is inconclusive.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         confidence: Option<f64>,
     },
     /// The gap of `column`, its mean over rows with `greater` minus its mean over rows with `than`, is at most a
-    /// multiple of the gap of `reference`, for every group of rows that agree in the columns `per`. Nothing can be said
+    /// multiple of the gap of `reference`, for every group of rows that agree in the columns `per`. The check is inconclusive
     /// unless the gap of `reference` is positive.
     GapRatio {
         /// The column whose gap should be small.

@@ -13,6 +13,7 @@ mod not_run;
 mod outline;
 mod points;
 mod probe;
+mod reference;
 mod schema;
 pub mod settings;
 mod types;
@@ -31,6 +32,7 @@ pub use outline::{
     Chapter, Finding, Format, OUTLINE, Outline, Quantity, Story, StoryPanel, Take, load_outline, placeholders,
 };
 pub use points::{Point, Resolved};
+pub use reference::reference;
 pub use schema::schema;
 pub use types::*;
 pub use validate::typed as typed_settings;

@@ -1,4 +1,5 @@
-//! Experiments of the papers that have no results here: `experiments/not-run.json` says why, so that none is passed over.
+//! Experiments of the papers that have no results here: `experiments/not-run.json` says why, so that none is passed
+//! over.
 
 use std::collections::HashSet;
 use std::path::Path;

@@ -29,7 +29,8 @@ pub struct Definition {
     pub claim: Claim,
     /// What kind of computation a run is.
     pub study: StudyKind,
-    /// The runs: the union of these grids, each the product of its axes. An axis `seed` replaces the seeds for its grid.
+    /// The runs: the union of these grids, each the product of its axes. An axis `seed` replaces the seeds for its
+    /// grid.
     pub grid: Vec<Grid>,
     /// Settings that all runs share.
     #[serde(default)]
@@ -45,7 +46,7 @@ pub struct Definition {
     pub figures: Vec<Figure>,
     /// What makes the claim hold.
     pub expectation: Expectation,
-    /// What could overturn the verdict: which experiment or number would, and what these runs cannot show.
+    /// Limitations: which experiment or number would change the verdict, and what these runs cannot show.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub overturn: Option<String>,
 }
@@ -66,11 +67,11 @@ pub enum Paper {
 /// How well a statement about a paper is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum SourceTag {
-    /// A source that was read says it.
+    /// Stated in a source that we read.
     S,
     /// Read off the pixels of a published figure.
     F,
-    /// Remembered, not confirmed in any text that could be read.
+    /// From memory; not confirmed in any text that we could read.
     M,
     /// Derived mathematically.
     D,
@@ -88,7 +89,7 @@ pub enum SourceTag {
 pub struct Claim {
     /// The claim in one or two sentences.
     pub text: String,
-    /// How sure it is that the paper says so.
+    /// How well it is known that the paper says so.
     pub source: SourceTag,
     /// Numbers that the paper gives. Only those tagged S or F are ever printed as the paper's.
     #[serde(default)]
@@ -101,21 +102,22 @@ pub struct Claim {
 pub struct Reported {
     /// What the number is, for the reader.
     pub label: String,
-    /// The metric it stands beside.
+    /// The metric that it is compared with.
     pub metric: String,
-    /// The rows it stands beside: column -> value.
+    /// The rows that it is compared with: column -> value.
     #[serde(default, rename = "where")]
     pub filter: Filter,
     /// What it was measured on, for the reader.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on: Option<String>,
-    /// The number, in the metric's unit; a mean where the paper gives a least and a greatest too. Absent: not available.
+    /// The number, in the metric's unit; a mean if the paper also gives minimum and maximum. Absent: not
+    /// available.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub value: Option<f64>,
-    /// The least of several runs.
+    /// Minimum of several runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min: Option<f64>,
-    /// The greatest of several runs.
+    /// Maximum of several runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max: Option<f64>,
     /// `S` (printed as "reported"), `F` (printed as "digitised from the figure"), or `U` where there is no number.
@@ -126,19 +128,19 @@ pub struct Reported {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum StudyKind {
-    /// Integrate forward, then back, and see whether the start is found again.
+    /// Integrate forward and backward, and compare the result with the initial state.
     Reversibility,
     /// Gradient methods against the exact discrete gradient and a tight reference.
     GradientError,
-    /// What a gradient keeps alive and computes.
+    /// Memory and work of one gradient.
     Memory,
-    /// The work of checkpoint schedules beside the least possible.
+    /// Work of checkpoint schedules compared with the optimum.
     Schedules,
-    /// A kernel under each term of the weight evolution, beside the exact solution.
+    /// A kernel under each term of the weight evolution, compared with the exact solution.
     KernelEvolution,
-    /// Gradient methods of a block whose weights evolve.
+    /// Gradient methods for a block with evolving weights.
     CoupledGradient,
-    /// What networks cost: parameters, multiply-adds, bytes, time.
+    /// Cost of networks: parameters, multiply-adds, bytes, time.
     NetworkCost,
     /// Train a network with different gradient methods.
     Training,
@@ -205,7 +207,7 @@ pub enum Source {
 pub struct Figure {
     /// Ends the file name: `<experiment>-<id>.<profile>.svg`.
     pub id: String,
-    /// Heading; says what is seen.
+    /// Heading; states what is shown.
     pub title: String,
     /// What is drawn.
     pub draw: FigureKind,
@@ -219,13 +221,13 @@ pub struct Figure {
 pub enum FigureKind {
     /// Lines with markers, at most six per panel; seeds become a mean with error bars or a band (minimum to maximum).
     Lines(Lines),
-    /// Grey images in a table: a run a row, the named images as columns.
+    /// Grey images in a table: one row per run, the named images as columns.
     Images(Images),
-    /// Checkpoint schedules over time: which snapshot lives when. Needs no runs.
+    /// Checkpoint schedules over time, with the lifetime of each snapshot. Needs no runs.
     Schedules(Schedules),
 }
 
-/// A picture of checkpoint schedules, one beside the other.
+/// A chart of checkpoint schedules, side by side.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Schedules {
@@ -248,28 +250,28 @@ pub struct Lines {
     pub y: Axis,
     /// Columns whose values together name a line.
     pub series: Vec<String>,
-    /// Column whose values each get a panel of their own.
+    /// Column with one panel per value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub panel: Option<String>,
     /// Panels by the rows that they show, for each value of `panel` if there is one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub panels: Vec<PanelRows>,
-    /// Whether each panel has a vertical scale of its own; absent: all have the same.
+    /// Whether each panel has its own vertical scale; absent: all share one.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub own_y: bool,
     /// Column of the value that theory predicts for y, drawn as a thin line.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub theory: Option<String>,
-    /// Values of y that decide something, drawn across each panel.
+    /// Thresholds on y, drawn across each panel.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub thresholds: Vec<Threshold>,
-    /// Points of a published curve, drawn beside the lines.
+    /// Points of a published curve, drawn with the lines.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reference: Vec<ReferencePoint>,
     /// Only rows with these values.
     #[serde(default, rename = "where")]
     pub filter: Filter,
-    /// Print the slope of a log-log fit beside each line's name, over x in this closed range.
+    /// Print the slope of a log-log fit next to each line's name, over x in this closed range.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub slope_over: Option<[f64; 2]>,
 }
@@ -289,13 +291,13 @@ pub struct PanelRows {
     pub y: Option<String>,
 }
 
-/// A value of y that decides something.
+/// A threshold on y.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Threshold {
     /// The value, in the unit of the column.
     pub y: f64,
-    /// What it decides.
+    /// Meaning of the threshold.
     pub label: String,
 }
 

@@ -59,8 +59,8 @@ pub fn plan_digest(runs: &[Run]) -> String {
 }
 
 /// The shard, from 0, of each run. Each study is spread evenly by itself, since costs of different studies cannot be
-/// compared: dearest first, each to the shard where this study costs least so far. Runs of equal cost are dealt out in the order
-/// of their ids.
+/// compared: dearest first, each to the shard where this study costs least so far. Runs of equal cost are dealt out in
+/// the order of their ids.
 fn split(runs: &[Run], shards: usize) -> Vec<usize> {
     let mut order: Vec<(usize, f64)> = runs.iter().map(|run| cost(&run.settings)).enumerate().collect();
     order.sort_by(|(a, x), (b, y)| y.total_cmp(x).then_with(|| key(&runs[*a]).cmp(&key(&runs[*b]))));

@@ -5,9 +5,9 @@ use std::path::Path;
 use super::write::{copy, copy_mode, write_atomically};
 use super::{IMAGES, MODEL, ROWS, RUN, Record, RecordError, STEPS};
 
-/// Copies the ended run in `source`, whose record is `record`, to `target` as a record of `experiment`. Numbers, digests and the
-/// environment in which it was made stay, and so do the permissions of each file. Only the files of a record are
-/// copied, whatever else it names.
+/// Copies the ended run in `source`, whose record is `record`, to `target` as a record of `experiment`. Numbers,
+/// digests and the environment in which it was made stay, and so do the permissions of each file. Only the files of a
+/// record are copied, whatever else it names.
 ///
 /// # Errors
 /// A folder that cannot be read or written; a file that is a link, no regular file, or larger than a record can be.

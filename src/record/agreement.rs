@@ -7,15 +7,15 @@ use super::{Row, cell, is_timing};
 /// Steps for which there is a [`tolerance`]: a long training forgets where it began.
 pub const TOLERATED_STEPS: u64 = 50;
 
-/// Largest relative difference of `loss` and `gradient_norm` that rounding explains at a step of a training in `f32` on processors
-/// whose vector instructions differ. Sums in another order differ by some units in the last place, and each step multiplies what
-/// the one before left; docs/records.md shows what was measured.
+/// Largest relative difference of `loss` and `gradient_norm` that rounding explains at a step of a training in `f32` on
+/// processors whose vector instructions differ. Sums in another order differ by some units in the last place, and each
+/// step multiplies what the one before left; docs/records.md shows what was measured.
 pub fn tolerance(step: u64) -> f64 {
     5e-4 * 1.13_f64.powi(step.min(TOLERATED_STEPS) as i32)
 }
 
-/// Columns to which [`tolerance`] applies. Settings such as the learning rate have the same bits everywhere; an accuracy moves by
-/// whole images.
+/// Columns to which [`tolerance`] applies. Settings such as the learning rate have the same bits everywhere; an
+/// accuracy moves by whole images.
 const TOLERATED: [&str; 2] = ["loss", "gradient_norm"];
 
 /// A row that both tables have, with the column in which they differ most.
@@ -47,8 +47,8 @@ pub struct Agreement {
 }
 
 impl Agreement {
-    /// Compares the rows that agree in the column `key`, or in their place where there is none, in the columns that the recorded
-    /// ones have: a later version may measure more. Times are left out: they differ from one run to the next.
+    /// Compares the rows that agree in the column `key`, or in their place where there is none, in the columns that the
+    /// recorded ones have: a later version may measure more. Times are left out: they differ from one run to the next.
     ///
     /// With `gaps`, cells that are empty in the recorded rows are left out too: a run that continued another one lacks
     /// what the other did not log.

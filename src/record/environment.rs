@@ -4,8 +4,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::Environment;
 
-/// The environment now, for a run that took `seconds`. Where the device is not the processor, [`Environment::accelerator`] is the
-/// caller's to set.
+/// The environment now, for a run that took `seconds`. Where the device is not the processor,
+/// [`Environment::accelerator`] is the caller's to set.
 pub fn environment(device: &str, threads: usize, seconds: f64) -> Environment {
     let known = |text: &str| (!text.is_empty()).then(|| text.to_owned());
     Environment {
@@ -43,8 +43,8 @@ fn processor() -> String {
     }
 }
 
-/// Whether the same program computes the same bits in two environments: on the same device and architecture, with the same vector
-/// instructions, GPU and libraries of it.
+/// Whether the same program computes the same bits in two environments: on the same device and architecture, with the
+/// same vector instructions, GPU and libraries of it.
 pub fn same_instructions(a: &Environment, b: &Environment) -> bool {
     let decides = |e: &Environment| {
         let vectors = e.processor.rsplit_once(" (").map_or(e.processor.as_str(), |(_, vectors)| vectors);

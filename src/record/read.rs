@@ -47,8 +47,8 @@ fn read_folder(folder: &Path, log: Log) -> Result<Option<Loaded>, RecordError> {
     parse(folder, &bytes, &file, log, &mut FOLDER_CELLS.clone()).map(Some)
 }
 
-/// Reads a run's folder, whose name must be the id of its record, with its log of steps thinned as [`thin`](super::thin)
-/// does. The steps that are left out are never made, so that a long training takes little memory.
+/// Reads a run's folder, whose name must be the id of its record, with its log of steps thinned as
+/// [`thin`](super::thin) does. The steps that are left out are never made, so that a long training takes little memory.
 ///
 /// # Errors
 /// As [`read_record`]; the record of another run.

@@ -1,5 +1,5 @@
-//! Logs of one line a step, appended while a run goes on, cut back to its checkpoint when it is taken up again: `steps.csv`, which
-//! is part of the record, and `times.csv`, which is not.
+//! Logs of one line a step, appended while a run goes on, cut back to its checkpoint when it is taken up again:
+//! `steps.csv`, which is part of the record, and `times.csv`, which is not.
 
 use std::fs::File;
 use std::io::{ErrorKind, Write};
@@ -50,8 +50,8 @@ impl StepLog {
         expected.is_none_or(|expected| sha256(&bytes[..length]) == expected)
     }
 
-    /// Opens the log `name` with its lines of the steps before `next`; what stands behind them is dropped. The first of its
-    /// columns is the step. A log that is taken up keeps the columns it has.
+    /// Opens the log `name` with its lines of the steps before `next`; what stands behind them is dropped. The first of
+    /// its columns is the step. A log that is taken up keeps the columns it has.
     ///
     /// # Errors
     /// The folder cannot be read or written.

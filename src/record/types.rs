@@ -81,8 +81,8 @@ fn is_first(numerics: &u32) -> bool {
 pub enum Status {
     /// All its numbers are there.
     Finished,
-    /// The training loss left the finite or grew past ten times its first value, or an adaptive solve could not keep its
-    /// tolerances within its limits: a result.
+    /// The training loss left the finite or grew past ten times its first value, or an adaptive solve could not keep
+    /// its tolerances within its limits: a result.
     Diverged {
         /// The step at which it was seen.
         step: u64,
@@ -159,7 +159,8 @@ pub struct Image {
     pub pixels: Vec<Option<f64>>,
 }
 
-/// Whether a column holds what differs from one run on the same machine to the next: times, and the memory of the process.
+/// Whether a column holds what differs from one run on the same machine to the next: times, and the memory of the
+/// process.
 pub fn is_timing(column: &str) -> bool {
     column == "seconds" || column.ends_with("_seconds") || column.starts_with("process_")
 }

@@ -113,10 +113,12 @@ pub fn artefacts(contents: Contents, profile: Profile, from: From) -> Result<(Su
     let ran: Vec<&Results> = read.iter().flat_map(|(_, found)| found).collect();
     // A part of the experiments would leave out panels.
     let story = if contents.whole { story(contents.outline, &ran, figures)? } else { None };
+    let answered = chapters::largest(&lines);
     let without = summary::without_results(&lines, contents.not_run);
     let sections = experiments.iter().zip(bodies).flat_map(|(definition, body)| {
         let why = without.iter().find(|(line, _)| line.told.id == definition.id).map(|(_, why)| *why);
-        page::section(definition, body, why)
+        let line = answered.iter().find(|line| line.told.id == definition.id);
+        page::section(definition, line.map(|line| line.answer()), body, why)
     });
     let published = output == folder;
     let pieces: Vec<Piece> = summary::opening(published)
@@ -157,7 +159,7 @@ fn note(results: &Results) -> Option<Piece> {
     let count = results.kept.len();
     let path = kept(Path::new(""), &results.definition.id, results.profile);
     let text = format!(
-        "{count} archived records of other settings, inputs, devices or versions of the numerics are not shown ({}).",
+        "{count} archived records with other settings, inputs, devices or numerics versions are not shown ({}).",
         path.display()
     );
     (count > 0).then(|| Piece::Paragraph("Other records:".into(), text))

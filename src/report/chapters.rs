@@ -9,7 +9,7 @@ use super::summary::{Line, without_results};
 use super::verdict::Verdict;
 
 /// The line of each experiment under the largest profile that has records, in the order of the lines.
-fn largest(lines: &[Line]) -> Vec<&Line> {
+pub(super) fn largest(lines: &[Line]) -> Vec<&Line> {
     let mut found: Vec<&Line> = vec![];
     for line in lines.iter().filter(|l| l.recorded) {
         match found.iter_mut().find(|f| f.told.id == line.told.id) {
@@ -52,17 +52,17 @@ pub fn tables(lines: &[Line], not_run: &[NotRun], outline: &Outline) -> Vec<Piec
             // Why a larger profile that other experiments have was not run.
             let larger = measured.iter().map(|l| l.profile).max().filter(|p| *p != line.profile);
             let why = larger.zip(not_run.iter().find(|e| e.id == id));
-            let why = why.map(|(p, e)| format!("; {} not run, because {}", p.name(), e.because)).unwrap_or_default();
+            let why = why.map(|(p, e)| format!("; {} profile not run: {}", p.name(), e.because)).unwrap_or_default();
             return Some(cells(line, format!("{}{why}", line.number)));
         }
         if let Some((line, why)) = without.iter().find(|(l, _)| l.told.id == id) {
-            return Some(cells(line, format!("because {why}")));
+            return Some(cells(line, format!("not run: {why}")));
         }
         let entry = not_run.iter().find(|e| e.id == id)?;
         Some(vec![
             Cell::Text(entry.title.clone()),
             Cell::Text("–".into()),
-            Cell::Text(format!("because {}", entry.because)),
+            Cell::Text(format!("not run: {}", entry.because)),
             Cell::Text("–".into()),
             Cell::Verdict(Verdict::NotRun.word().into()),
         ])

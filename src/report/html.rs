@@ -6,16 +6,17 @@ use super::document::{Cell, Entry, Piece, TOP, mark};
 use super::text;
 
 const STYLE: &str = "
-:root { color-scheme: light dark; --ink: #202124; --soft: #5a5f66; --paper: #fff; --line: #d7dadf; --head: #f2f4f7; --link: #0b57a4;
-  --good: #0a6b3d; --bad: #a8260b; --open: #7a5200; }
-@media screen and (prefers-color-scheme: dark) { :root { --ink: #e6e7ea; --soft: #adb2ba; --paper: #15171a; --line: #3a3e45; --head: #1f2226;
-  --link: #8ab8f5; --good: #6fd3a0; --bad: #ff9c85; --open: #f0c368; } }
+:root { color-scheme: light dark; --ink: #202124; --soft: #5a5f66; --paper: #fff; --line: #d7dadf;
+  --head: #f2f4f7; --link: #0b57a4; --good: #0a6b3d; --bad: #a8260b; --open: #7a5200; }
+@media screen and (prefers-color-scheme: dark) { :root { --ink: #e6e7ea; --soft: #adb2ba; --paper: #15171a;
+  --line: #3a3e45; --head: #1f2226; --link: #8ab8f5; --good: #6fd3a0; --bad: #ff9c85; --open: #f0c368; } }
 * { box-sizing: border-box; }
-body { margin: 0 auto; padding: 1.2rem 1rem 4rem; max-width: 76rem; font: 16px/1.55 system-ui, sans-serif; color: var(--ink);
-  background: var(--paper); }
+body { margin: 0 auto; padding: 1.2rem 1rem 4rem; max-width: 76rem; font: 16px/1.55 system-ui, sans-serif;
+  color: var(--ink); background: var(--paper); }
 p, ul, ol, figure { max-width: 62rem; }
 .findings li { margin: 0.5rem 0; } .see { color: var(--soft); font-size: 0.875rem; }
-h1 { font-size: 1.7rem; line-height: 1.25; } h2 { font-size: 1.3rem; margin-top: 3rem; padding-top: 1rem; border-top: 1px solid var(--line); }
+h1 { font-size: 1.7rem; line-height: 1.25; }
+h2 { font-size: 1.3rem; margin-top: 3rem; padding-top: 1rem; border-top: 1px solid var(--line); }
 h3 { font-size: 1.05rem; margin-top: 1.6rem; }
 a { color: var(--link); }
 details { margin: 0.8rem 0; } summary { cursor: pointer; color: var(--soft); }
@@ -26,9 +27,9 @@ caption span { display: block; max-width: min(62rem, calc(100vw - 3rem)); positi
 th, td { border-bottom: 1px solid var(--line); padding: 0.24rem 0.7rem; text-align: left; vertical-align: top; }
 table.wide td, table.wide th { white-space: nowrap; }
 th { background: var(--head); } .n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
-td:first-child a { white-space: nowrap; }
 .verdict { white-space: nowrap; font-weight: 600; }
-.confirmed { color: var(--good); } .contradicted { color: var(--bad); } .inconclusive { color: var(--open); } .not-run { color: var(--soft); }
+.confirmed { color: var(--good); } .contradicted { color: var(--bad); }
+.inconclusive { color: var(--open); } .not-run { color: var(--soft); }
 figure { margin: 1.2rem 0; border: 1px solid var(--line); border-radius: 6px; padding: 0.6rem; overflow-x: auto; }
 figure svg { display: block; max-width: 100%; height: auto; } figure .whole svg { min-width: 26rem; }
 figure p { font-size: 0.8rem; color: var(--soft); margin: 0.2rem 0; }
@@ -42,26 +43,28 @@ figure p { font-size: 0.8rem; color: var(--soft); margin: 0.2rem 0; }
 }
 @page { size: A4; margin: 10mm; }
 @media print {
-  body { max-width: none; padding: 0; font-size: 7.8pt; line-height: 1.25; }
+  body { max-width: none; padding: 0; font-size: 7.4pt; line-height: 1.2; }
   p, ul, ol, figure { max-width: none; margin: 0.3em 0; }
-  main { columns: 2; column-gap: 6mm; } h1, .findings, .scroll:has(th:nth-child(5)) { column-span: all; }
-  .up, details > :not(summary) { display: none; } details { margin: 0.2em 0; font-size: 7pt; }
-  summary { list-style: none; }
+  main { columns: 2; column-gap: 6mm; }
+  main > :has(~ .findings), .findings, .findings + p, .scroll:has(th:nth-child(5)) { column-span: all; }
+  .up, details, figure.quick { display: none; }
   h1 { font-size: 15pt; margin: 0; } h2 { margin: 0.8em 0 0.2em; padding-top: 0.2em; font-size: 11pt; }
   h3 { margin: 0.4em 0 0.2em; font-size: 9pt; }
   .findings li { margin: 0.15em 0; } .see { font-size: 7pt; }
-  h2, h3, caption, figcaption { break-after: avoid; } figure, tr { break-inside: avoid; }
+  h2, h3, caption, figcaption, thead { break-after: avoid; } figure, tr { break-inside: avoid; }
+  tbody tr:first-child, tbody tr:last-child { break-before: avoid; }
   .scroll, figure { overflow: visible; margin: 0.25em 0; }
   figure { border: 0; padding: 0 2mm 0 0; display: block; width: 100%; } figure p { font-size: 6.2pt; margin: 0; }
   figure p:nth-of-type(n+3) { display: none; }
   figure:has(.panels svg:nth-of-type(2)) { width: 100%; } figcaption { font-size: 7.5pt; line-height: 1.2; }
-  .panels svg { max-width: 100%; max-height: 38mm; width: auto; } .panels svg:not(:only-of-type) { max-width: 49%; }
+  .panels svg { max-width: 100%; max-height: 36mm; width: auto; } .panels svg:not(:only-of-type) { max-width: 49%; }
   .legend svg { max-height: 12mm; max-width: 100%; width: auto; }
-  main > figure:first-of-type { column-span: all; } main > figure:first-of-type .panels svg { max-height: 72mm; }
+  main > figure:first-of-type { column-span: all; }
+  main > figure:first-of-type .panels svg { width: 49%; max-height: 54mm; }
   figure .whole svg { min-width: 0; max-height: 55mm; width: auto; }
   table { width: 100%; font-size: 6.4pt; line-height: 1.18; } caption span { max-width: none; position: static; }
   th, td { padding: 0.05rem 0.25rem; }
-  th { white-space: nowrap; } td:first-child a { white-space: normal; }
+  th { white-space: nowrap; }
   /* Rows of many columns are in files; on paper their headings would not fit on a line. */
   .scroll:has(table.wide) { display: none; }
 }
@@ -70,7 +73,9 @@ figure p { font-size: 0.8rem; color: var(--soft); margin: 0.2rem 0; }
 /// Renders a document under a title.
 pub fn html(title: &str, pieces: &[Piece]) -> String {
     let mut out = format!(
-        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>{}</title>\n<style>{STYLE}{}</style>\n</head>\n<body>\n<main>\n",
+        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+         <title>{}</title>\n<style>{STYLE}{}</style>\n</head>\n<body>\n<main>\n",
         escape(title),
         dark_rules("figure ")
     );
@@ -106,15 +111,17 @@ fn render(piece: &Piece) -> String {
             format!("<details id=\"{anchor}\"><summary>{what}</summary>\n{inside}</details>\n")
         }
         Piece::Up => format!("<p class=\"up\"><a href=\"#{}\">{}</a></p>\n", TOP.0, TOP.1),
-        Piece::Figure { svg, pieces, description, .. } => {
+        Piece::Figure { svg, pieces, description, path } => {
             let label = escape(&text::cut(description, text::DESCRIPTION));
             let drawn = |svgs: &str, class: &str| {
                 format!("<div class=\"{class}\" role=\"img\" aria-label=\"{label}\">{svgs}</div>")
             };
+            // Charts of the quick profile decide nothing, and are left out on paper.
+            let quick = if path.ends_with(".quick.svg") { " class=\"quick\"" } else { "" };
             match pieces {
                 // A chart has a size; with a view box it shrinks on a phone.
-                None => format!("<figure tabindex=\"0\">{}</figure>\n", drawn(&responsive(svg), "whole")),
-                // Panels stand beside each other where there is room, else below each other.
+                None => format!("<figure tabindex=\"0\"{quick}>{}</figure>\n", drawn(&responsive(svg), "whole")),
+                // Panels are side by side if the page is wide enough, else stacked.
                 Some(pieces) => {
                     let title = format!("<strong>{}</strong> {}", escape(&pieces.title), escape(&pieces.subtitle));
                     let notes: String = pieces.notes.iter().map(|n| format!("<p>{}</p>", escape(n))).collect();
@@ -122,7 +129,8 @@ fn render(piece: &Piece) -> String {
                     let legend = pieces.legend.as_ref().map(|svg| responsive(svg)).unwrap_or_default();
                     let legend = format!("<div class=\"legend\" aria-hidden=\"true\">{legend}</div>");
                     let panels = drawn(&panels, "panels");
-                    format!("<figure tabindex=\"0\"><figcaption>{title}</figcaption>{panels}{legend}{notes}</figure>\n")
+                    let caption = format!("<figcaption>{title}</figcaption>");
+                    format!("<figure tabindex=\"0\"{quick}>{caption}{panels}{legend}{notes}</figure>\n")
                 }
             }
         }
@@ -139,7 +147,7 @@ fn entry(entry: &Entry) -> String {
 /// Most columns of a table whose rows a phone shows one below the other, instead of scrolling.
 const MOST_STACKED: usize = 6;
 
-/// A table. Where its rows are shown as blocks on a phone, roles are spelled out, since blocks lose those of their elements.
+/// A table. Stacked tables have explicit roles, because elements displayed as blocks lose theirs.
 fn table(caption: &str, head: &[String], rows: &[Vec<Cell>]) -> String {
     let stacked = head.len() <= MOST_STACKED;
     let role = |name: &str| if stacked { format!(" role=\"{name}\"") } else { String::new() };
@@ -166,7 +174,8 @@ fn table(caption: &str, head: &[String], rows: &[Vec<Cell>]) -> String {
     let label = if caption.is_empty() { "table".into() } else { escape(caption) };
     let (table, group, line) = (role("table"), role("rowgroup"), role("row"));
     format!(
-        "<div class=\"scroll\" tabindex=\"0\" role=\"group\" aria-label=\"{label}\"><table{table} class=\"{class}\">{caption_tag}\
+        "<div class=\"scroll\" tabindex=\"0\" role=\"group\" aria-label=\"{label}\">\
+         <table{table} class=\"{class}\">{caption_tag}\
          <thead{group}><tr{line}>{titles}</tr></thead>\n<tbody{group}>\n{body}</tbody></table></div>\n"
     )
 }
@@ -191,7 +200,7 @@ fn shown(of: &str) -> String {
     escape(&text::cut(of, text::CELL))
 }
 
-/// Keeps the drawing, without the name space, which HTML knows, and with the font once for all its texts, which inherit it.
+/// Returns the drawing without the namespace, which HTML does not need, and with the font stated once.
 fn responsive(svg: &str) -> String {
     let Some(start) = svg.find("<svg") else { return String::new() };
     let svg = plain(svg);

@@ -1,4 +1,4 @@
-//! The last section: choices made where the papers are silent, what each moves where that was measured, and the sources of the
+//! The last section: choices that the papers leave unspecified with their measured effects, and the sources of the
 //! methods that ran.
 
 use std::collections::BTreeSet;
@@ -13,7 +13,7 @@ use super::results::Results;
 use super::summary::labelled;
 use super::verdict::judge_check;
 
-/// The pieces of the section; of several profiles the last one that measured a choice is quoted.
+/// The pieces of the section. If several profiles measured a choice, the largest is quoted.
 pub fn methods(results: &[&Results]) -> Vec<Piece> {
     let mut sources = BTreeSet::new();
     for found in results.iter().filter(|r| !r.runs.is_empty()) {
@@ -26,25 +26,26 @@ pub fn methods(results: &[&Results]) -> Vec<Piece> {
             }
         }
     }
-    let text = "What a choice moves is measured where a check or a table sets it beside another; elsewhere its effect is not known.";
+    let text = "The papers leave these choices unspecified. The last column gives the measured effect of a choice if a check \
+                or a table compares it with an alternative.";
     let row = |choice: &Choice| {
         vec![Cell::Text(choice.what.into()), Cell::Text(choice.why.into()), sensitivity(choice, results)]
     };
-    let head = ["Choice", "Because", "What it moves"].map(str::to_owned).to_vec();
+    let head = ["Choice", "Reason", "Measured effect"].map(str::to_owned).to_vec();
     let mut pieces = vec![
         Piece::Heading(2, "Methods".into(), "methods".into()),
         Piece::Paragraph(String::new(), text.into()),
-        Piece::Table("Choices where the papers are silent".into(), head, CHOICES.iter().map(row).collect()),
+        Piece::Table("Choices that the papers leave unspecified".into(), head, CHOICES.iter().map(row).collect()),
     ];
     if !sources.is_empty() {
-        pieces.push(Piece::Paragraph("Sources of what ran:".into(), String::new()));
+        pieces.push(Piece::Paragraph("Sources of the methods that ran:".into(), String::new()));
         pieces.push(Piece::List(sources.into_iter().collect()));
     }
     pieces.push(Piece::Up);
     pieces
 }
 
-/// What a choice moves, with a link to where it was measured: by the last profile that did.
+/// The measured effect of a choice with a link, from the largest profile that measured it.
 fn sensitivity(choice: &Choice, results: &[&Results]) -> Cell {
     let of = |experiment: &'static str| {
         results.iter().copied().rev().filter(move |r| r.definition.id == experiment && !r.runs.is_empty())
@@ -52,14 +53,14 @@ fn sensitivity(choice: &Choice, results: &[&Results]) -> Cell {
     let found = match choice.measured {
         Measured::Not => None,
         Measured::Rows(experiment) => of(experiment).next().map(|found| {
-            let text = format!("its table has the others ({experiment}, {})", found.profile.name());
+            let text = format!("compared in the table of {experiment} ({} profile)", found.profile.name());
             Cell::Link(text, anchor(found))
         }),
         Measured::Check(experiment, name) => of(experiment).find_map(|found| {
             let check = found.definition.expectation.checks.iter().find(|check| check.name.starts_with(name))?;
             let judged = judge_check(check, &found.of(check.source));
             let measured = labelled(&judged.brief, found.definition);
-            let text = format!("{}: {measured} ({experiment}, {})", check.name, found.profile.name());
+            let text = format!("{}: {measured} ({experiment}, {} profile)", check.name, found.profile.name());
             judged.found.then(|| Cell::Link(text, anchor(found)))
         }),
     };

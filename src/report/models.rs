@@ -28,9 +28,9 @@ pub fn experiment(name: &str) -> Option<&str> {
     (run.len() == 16).then_some(experiment)
 }
 
-/// The networks that belong to the records of an experiment, under a profile that trains on real images. Each is a copy of the file that the run left, and has the
-/// digest that its record names. One that is not found differs from any file when it is compared, and is left out when
-/// files are written.
+/// The networks that belong to the records of an experiment, under a profile that trains on real images. Each is a copy
+/// of the file that the run left, and has the digest that its record names. One that is not found differs from any file
+/// when it is compared, and is left out when files are written.
 pub fn models(results: &Results, folder: &Path, from: From) -> Vec<Artefact> {
     // A minute on drawn textures trains nothing that is worth keeping.
     if results.profile == Profile::Quick {

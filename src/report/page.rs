@@ -10,6 +10,7 @@ use super::reported::reported;
 use super::results::{Results, as_number};
 use super::seeds::{self, Mean, Over};
 use super::summary::labelled;
+use super::text;
 use super::verdict::{Checked, Judgement, Required};
 
 /// Rows of a table in the report; the rest is in the CSV file.
@@ -18,9 +19,9 @@ const MOST_ROWS: usize = 40;
 /// What a source tag means.
 pub fn meaning(tag: SourceTag) -> &'static str {
     match tag {
-        SourceTag::S => "stated in a source that was read",
+        SourceTag::S => "stated in a source that we read",
         SourceTag::F => "digitised from a published figure",
-        SourceTag::M => "remembered of the paper, not confirmed in any text that could be read",
+        SourceTag::M => "from memory; not confirmed in any text that we could read",
         SourceTag::D => "derived mathematically",
         SourceTag::C => "computed independently before",
         SourceTag::I => "inferred",
@@ -41,19 +42,26 @@ pub fn anchor(results: &Results) -> String {
     format!("{}-{}", results.definition.id, results.profile.name())
 }
 
-/// The section of an experiment: what the paper says, how it was tested, its results under each profile (`bodies`) or why there are
-/// none, and what could overturn the verdict.
-pub fn section(definition: &Definition, bodies: Vec<Piece>, not_run: Option<&str>) -> Vec<Piece> {
+/// The section of an experiment: the answer, the claim, the method, the results under each profile (`bodies`) or why
+/// there are none, and the limitations.
+pub fn section(
+    definition: &Definition,
+    answer: Option<String>,
+    bodies: Vec<Piece>,
+    not_run: Option<&str>,
+) -> Vec<Piece> {
     let how = paper(definition.paper);
-    let mut pieces = vec![
-        Piece::Heading(2, format!("{} ({})", definition.title, definition.id), definition.id.clone()),
-        lead("What the paper says", format!("{} [{how}: {}]", definition.claim.text, meaning(definition.claim.source))),
-        lead("How it was tested", definition.analysis.clone()),
-        lead("What confirms it", definition.expectation.text.clone()),
-    ];
+    let title = format!("{} ({})", definition.title, definition.id);
+    let mut pieces = vec![Piece::Heading(2, title, definition.id.clone())];
+    pieces.extend(answer.map(|answer| lead("Result", answer)));
+    pieces.extend([
+        lead("Claim", format!("{} [{how}: {}]", definition.claim.text, meaning(definition.claim.source))),
+        lead("Method", definition.analysis.clone()),
+        lead("Decision rule", definition.expectation.text.clone()),
+    ]);
     pieces.extend(bodies);
-    pieces.extend(not_run.map(|why| lead("Verdict", format!("not run, because {why}"))));
-    pieces.extend(definition.overturn.clone().map(|text| lead("What could overturn it", text)));
+    pieces.extend(not_run.map(|why| lead("Verdict", format!("not run: {why}"))));
+    pieces.extend(definition.overturn.clone().map(|text| lead("Limitations", text)));
     pieces.push(Piece::Up);
     pieces
 }
@@ -74,11 +82,11 @@ pub enum Shown<'a> {
 pub fn body(results: &Results, judgement: &Judgement, shown: Shown) -> Vec<Piece> {
     let Judgement { verdict, required, checks } = judgement;
     let profile = results.profile.name();
-    let mut runs = format!("{} of {} runs recorded", results.runs.len(), results.asked);
+    let mut runs = format!("{} of {} runs complete", results.runs.len(), results.asked);
     if !results.inflight.is_empty() {
         runs += &format!(", {} unfinished", results.inflight.len());
     }
-    let title = format!("Profile {profile}: {}, {runs}", verdict.word());
+    let title = format!("{}: {} ({runs})", text::profile(results.profile), verdict.word());
     let mut pieces = vec![];
     let folded = matches!(shown, Shown::Checks);
     if !checks.is_empty() {
@@ -96,10 +104,10 @@ pub fn body(results: &Results, judgement: &Judgement, shown: Shown) -> Vec<Piece
             ]
         };
         let rows = required.iter().map(need).chain(checks.iter().map(row)).collect();
-        pieces.push(Piece::Table("What was checked".into(), head, rows));
+        pieces.push(Piece::Table("Checks".into(), head, rows));
     }
     if !results.inflight.is_empty() {
-        let text = "no verdict takes them into account; charts of steps show them as far as they are";
+        let text = "verdicts ignore them; charts of training steps show the steps recorded so far";
         pieces.push(lead("Unfinished runs", text.into()));
         pieces.push(Piece::List(results.unfinished()));
     }
@@ -113,7 +121,7 @@ pub fn body(results: &Results, judgement: &Judgement, shown: Shown) -> Vec<Piece
         }
         Shown::Checks => {
             let id = &results.definition.id;
-            pieces.push(lead("Rows", format!("in the records, records/{id}.{profile}.tar.gz")));
+            pieces.push(lead("Data", format!("records/{id}.{profile}.tar.gz")));
         }
     }
     pieces.extend(provenance(results));
@@ -167,7 +175,7 @@ fn table(results: &Results) -> Piece {
             .collect()
     };
     let of = counted(rows.len(), "rows");
-    let caption = format!("{of}; in full precision: tables/{name}.csv");
+    let caption = format!("{of}. Full precision: tables/{name}.csv");
     Piece::Table(caption, head, rows.iter().take(MOST_ROWS).map(line).collect())
 }
 
@@ -208,8 +216,8 @@ fn means_table(
     let over = if least == most { format!("{most}") } else { format!("{least} to {most}") };
     let percent = 100.0 * seeds::CONFIDENCE;
     let caption = format!(
-        "{} over {over} seeds: mean ± half of its {percent} % confidence interval (Student's t), or median (least to greatest) of \
-         what a chart draws on a logarithmic axis; to five digits: tables/{name}.seeds.csv, each seed in full precision: tables/{name}.csv",
+        "{}: mean ± {percent} % confidence half-width over {over} seeds (Student's t). Quantities plotted on a log axis: \
+         median [min, max]. All statistics: tables/{name}.seeds.csv; every seed: tables/{name}.csv",
         counted(means.len(), "rows")
     );
     let head = settings.iter().map(|s| results.definition.heading(s).to_string()).chain(metrics).collect();
@@ -237,7 +245,7 @@ fn provenance(results: &Results) -> Vec<Piece> {
     }
     let mut pieces = vec![];
     if !places.is_empty() {
-        let text = Piece::Paragraph(String::new(), places.join("; and "));
+        let text = Piece::Paragraph(String::new(), places.join("; "));
         pieces.push(Piece::Fold("Computed on".into(), format!("{}-computed", anchor(results)), vec![text]));
     }
     let diverged: Vec<String> = results
@@ -251,7 +259,8 @@ fn provenance(results: &Results) -> Vec<Piece> {
             _ => None,
         })
         .collect();
-    for (title, lines) in [("Diverged runs (a result):", diverged), ("Failed runs:", results.failures())] {
+    for (title, lines) in [("Diverged runs (a result, not a failure):", diverged), ("Failed runs:", results.failures())]
+    {
         if !lines.is_empty() {
             pieces.push(Piece::Paragraph(title.into(), String::new()));
             pieces.push(Piece::List(lines));

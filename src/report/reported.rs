@@ -13,8 +13,8 @@ pub fn reported(results: &Results) -> Piece {
     let rows = results.rows();
     let numbers = &results.definition.claim.reported;
     if !numbers.iter().any(known) {
-        let text = "the paper's own numbers for this experiment are not available".to_owned();
-        return Piece::Paragraph("Paper's numbers:".into(), text);
+        let text = "not available for this experiment".to_owned();
+        return Piece::Paragraph("The paper's numbers:".into(), text);
     }
     let spread = numbers.iter().any(|n| n.min.is_some() || n.max.is_some());
     let line = |number: &Reported| {
@@ -32,14 +32,14 @@ pub fn reported(results: &Results) -> Piece {
         cells
     };
     let three = |whose: &str| match spread {
-        true => ["least", "mean", "greatest"].map(|what| format!("{whose}: {what}")).to_vec(),
+        true => ["min", "mean", "max"].map(|what| format!("{whose}: {what}")).to_vec(),
         false => vec![format!("{whose}: number")],
     };
     let mut head = vec!["Row".to_owned(), "Paper: on".into()];
     head.extend(three("paper"));
     head.push("here: on".into());
     head.extend(three("here"));
-    let caption = "The paper's numbers beside ours. They were not measured on the same data or for as long: the columns named on say on what";
+    let caption = "The paper's numbers and ours. Data and training length differ; the columns named \"on\" state them";
     Piece::Table(caption.into(), head, numbers.iter().map(line).collect())
 }
 
@@ -62,7 +62,7 @@ pub fn brief(claim: &Claim) -> String {
             let tag = if digitised { " (digitised)" } else { "" };
             format!("{}{tag}", numbers.iter().map(one).collect::<Vec<_>>().join("; "))
         }
-        n => format!("{n} numbers, see the section"),
+        n => format!("{n} numbers; see the section"),
     }
 }
 

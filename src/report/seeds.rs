@@ -30,8 +30,9 @@ pub struct Mean {
     pub cells: Vec<(String, Over)>,
 }
 
-/// The rows of each point of the grid over its seeds: the first row of each seed together, then the second, and so on. `None`
-/// where no point has several seeds, or where the seeds of a point have different numbers of rows, so that none belong together.
+/// The rows of each point of the grid over its seeds: the first row of each seed together, then the second, and so on.
+/// `None` where no point has several seeds, or where the seeds of a point have different numbers of rows, so that none
+/// belong together.
 pub fn means(results: &Results) -> Option<Vec<Mean>> {
     let columns: Vec<String> = results.columns().into_iter().filter(|c| c != "seed").collect();
     let mut points: Vec<Vec<usize>> = vec![];
@@ -89,8 +90,9 @@ fn rounded(x: f64) -> f64 {
     format!("{x:.4e}").parse().unwrap_or(x)
 }
 
-/// Rows for a CSV file. A column that differs between seeds anywhere becomes `<column>_mean`, `_ci95` (half the width of the
-/// interval), `_median`, `_min` and `_max`, to five digits; texts that differ leave an empty cell. Times are left out.
+/// Rows for a CSV file. A column that differs between seeds anywhere becomes `<column>_mean`, `_ci95` (half the width
+/// of the interval), `_median`, `_min` and `_max`, to five digits; texts that differ leave an empty cell. Times are
+/// left out.
 pub fn csv_rows(means: &[Mean]) -> Vec<Row> {
     let differs = |i: usize| means.iter().any(|m| matches!(m.cells[i].1, Over::Numbers(_)));
     let line = |mean: &Mean| {
@@ -133,7 +135,7 @@ pub fn is_logarithmic(results: &Results, column: &str) -> bool {
     results.definition.figures.iter().any(|f| log(&f.draw))
 }
 
-/// A cell for a reader: `mean ± half`, or `median (least to greatest)`.
+/// A cell for a reader: `mean ± half`, or `median [min, max]`.
 pub fn text(over: &Over, logarithmic: bool) -> String {
     match over {
         Over::Same(value) => shown(Some(value)),
@@ -145,7 +147,7 @@ pub fn text(over: &Over, logarithmic: bool) -> String {
         }
         Over::Numbers(numbers) if logarithmic => {
             let (middle, least, greatest) = median(numbers);
-            format!("{} ({} to {})", short(middle), short(least), short(greatest))
+            format!("{} [{}, {}]", short(middle), short(least), short(greatest))
         }
         Over::Numbers(numbers) => {
             mean_interval(numbers, CONFIDENCE).map_or_else(|| "–".into(), |interval| interval.to_string())
@@ -167,7 +169,7 @@ mod tests {
         assert_eq!(text(&column(json!([0.5, null])), false), "0.5 or –", "an empty cell is no number and no blank");
         // Mean 2 and s = 1; t(0.975, 2) = 4.30265, so half = 4.30265 / sqrt 3 = 2.484.
         assert_eq!(text(&column(json!([1, 2, 3])), false), "2.0 ± 2.5");
-        assert_eq!(text(&column(json!([1e-9, 1e-3, 1e3, "inf"])), true), "500 (1e-9 to inf)");
+        assert_eq!(text(&column(json!([1e-9, 1e-3, 1e3, "inf"])), true), "500 [1e-9, inf]");
     }
 
     #[test]

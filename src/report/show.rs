@@ -61,6 +61,7 @@ pub fn experiments(contents: Contents, width: usize) -> Result<Vec<Experiment>, 
     let mut found = vec![];
     for definition in contents.experiments {
         let (mut profiles, mut pieces): (Vec<Known>, Vec<Piece>) = (vec![], vec![]);
+        let mut answer = None;
         for profile in Profile::ALL.into_iter().rev() {
             let results = Results::read(definition, profile, contents, From::Everywhere)?;
             if results.is_empty() {
@@ -70,6 +71,7 @@ pub fn experiments(contents: Contents, width: usize) -> Result<Vec<Experiment>, 
             let shown = if profiles.is_empty() { Shown::All(&[], "") } else { Shown::Checks };
             pieces.extend(page::body(&results, &judgement, shown));
             let line = summary::Line::new(&results, &judgement);
+            answer = answer.or_else(|| line.is_recorded().then(|| line.answer()));
             let check = |c: &super::Checked| {
                 let measured = summary::labelled(&c.measured, definition);
                 KnownCheck { name: c.name.clone(), verdict: c.verdict.word(), measured }
@@ -85,8 +87,8 @@ pub fn experiments(contents: Contents, width: usize) -> Result<Vec<Experiment>, 
             });
         }
         let reason = contents.not_run.iter().find(|e| e.id == definition.id).map(|e| e.because.as_str());
-        let reason = profiles.is_empty().then_some(reason.unwrap_or("there are no records"));
-        let text = plain::plain(&page::section(definition, pieces, reason), width);
+        let reason = profiles.is_empty().then_some(reason.unwrap_or("no runs are recorded"));
+        let text = plain::plain(&page::section(definition, answer, pieces, reason), width);
         found.push(Experiment { id: definition.id.clone(), profiles, text });
     }
     Ok(found)

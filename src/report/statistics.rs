@@ -16,9 +16,9 @@ pub struct Interval {
     pub count: usize,
 }
 
-/// The mean with its two-sided interval of Student's t: half = t(confidence, n - 1) s / sqrt(n), with s the sample's standard
-/// deviation. It holds the true mean in a share `confidence` of samples from a normal distribution. `None` with fewer than two
-/// values, and for a confidence outside (0, 1).
+/// The mean with its two-sided interval of Student's t: half = t(confidence, n - 1) s / sqrt(n), with s the sample's
+/// standard deviation. It holds the true mean in a share `confidence` of samples from a normal distribution. `None`
+/// with fewer than two values, and for a confidence outside (0, 1).
 pub fn mean_interval(values: &[f64], confidence: f64) -> Option<Interval> {
     let count = values.len();
     if count < 2 || !(0.0 < confidence && confidence < 1.0) {

@@ -6,11 +6,11 @@ use super::SummaryRow;
 use super::document::{Piece, TOP};
 use super::reported;
 use super::results::Results;
-use super::verdict::{Judgement, Required, Verdict};
+use super::verdict::{Checked, Judgement, Required, Verdict};
 
 /// The title of the report on the papers, or of that on other experiments.
 pub fn title(published: bool) -> &'static str {
-    if published { "ANODE and ANODEV2: what was measured" } else { "Own experiments: what was measured" }
+    if published { "ANODE and ANODEV2: results of the reproduction" } else { "Results of your own experiments" }
 }
 
 /// The glossary, beside the results folder.
@@ -43,12 +43,12 @@ impl Line {
         let diverged = results.diverged();
         let also = if diverged > 0 { format!("; {diverged} runs diverged") } else { String::new() };
         let measured = match verdict {
-            Verdict::NotRun if results.asked == 0 => format!("there are no runs in profile {}", results.profile.name()),
+            Verdict::NotRun if results.asked == 0 => format!("the {} profile defines no runs", results.profile.name()),
             Verdict::NotRun if !results.inflight.is_empty() => {
                 let progress: Vec<String> = results.inflight.iter().map(|run| run.progress()).collect();
                 format!("{} of {} runs are unfinished: {}", progress.len(), results.asked, progress.join(", "))
             }
-            Verdict::NotRun => "there are no records".into(),
+            Verdict::NotRun => "no runs are recorded".into(),
             _ => {
                 format!(
                     "{hold} of {} checks hold, {} of {} runs{also}",
@@ -62,7 +62,7 @@ impl Line {
         let decisive = checks.iter().find(|c| c.verdict == verdict).or(checks.first());
         let unmet: Vec<&Required> = required.iter().filter(|r| !r.met).collect();
         let decided = match unmet.as_slice() {
-            [] => decisive.map(|c| labelled(&c.brief, definition)).unwrap_or_default(),
+            [] => decisive.map(|c| told(c, definition)).unwrap_or_default(),
             [first, rest @ ..] => {
                 let more = if rest.is_empty() { String::new() } else { format!("; {} more not met", rest.len()) };
                 format!("{}: {}{more}", first.name, labelled(&first.measured, definition))
@@ -90,6 +90,37 @@ impl Line {
     }
 }
 
+impl Line {
+    /// The verdict with what decided it, for the first line of a section.
+    pub fn answer(&self) -> String {
+        let verdict = &self.told.verdict;
+        let number = if self.number.is_empty() { String::new() } else { format!(". {}", self.number) };
+        format!("{verdict} ({} profile{}){number}", self.profile.name(), self.conditions())
+    }
+
+    /// Whether there are records.
+    pub fn is_recorded(&self) -> bool {
+        self.recorded
+    }
+
+    fn conditions(&self) -> String {
+        let known = self.evidence.strip_prefix(&format!("profile {}", self.profile.name()));
+        match known {
+            Some(runs) => runs.to_owned(),
+            None => format!(", {}", self.evidence),
+        }
+    }
+}
+
+/// What a check says and what was measured.
+fn told(check: &Checked, definition: &Definition) -> String {
+    let brief = labelled(&check.brief, definition);
+    match check.verdict {
+        Verdict::Contradicted => format!("does not hold: {}; {brief}", check.name),
+        _ => format!("{}: {brief}", check.name),
+    }
+}
+
 /// Words that are columns, as the definition calls them to a reader.
 pub fn labelled(brief: &str, definition: &Definition) -> String {
     let word = |word: &str| {
@@ -106,12 +137,12 @@ pub fn labelled(brief: &str, definition: &Definition) -> String {
 /// Heading and first paragraph.
 pub fn opening(published: bool) -> Vec<Piece> {
     let text = if published {
-        "Each claim of the two papers beside what this program measured. A verdict follows from the rule that the \
-         experiment's definition fixed before the run; a number is printed as a paper's only if a source that was \
-         read states it or a published figure shows it."
+        "Each claim of the two papers is tested by an experiment with a decision rule written before it runs. The \
+         report shows the verdict next to the measurements. A number is printed as the paper's only if a source \
+         that we read states it or a published figure shows it."
     } else {
-        "Experiments that are not part of the report on the two papers. A verdict follows from the rule in the \
-         experiment's definition."
+        "These experiments are not part of the report on the two papers. The decision rule in each definition gives \
+         the verdict."
     };
     let terms = Piece::Reference("Terms are explained in".into(), "the glossary".into(), GLOSSARY.into());
     let heading = Piece::Heading(1, title(published).into(), TOP.0.into());

@@ -3,6 +3,8 @@
 
 use std::borrow::Cow;
 
+use crate::definition::Profile;
+
 /// Most characters of a line in a chart.
 pub const LINE: usize = 200;
 /// Most characters of a cell of a table.
@@ -33,6 +35,14 @@ pub fn printable(c: char) -> char {
 /// One line of a chart: printable, cut to [`LINE`].
 pub fn line(text: &str) -> String {
     cut(text, LINE).chars().map(|c| if c == '\n' { ' ' } else { printable(c) }).collect()
+}
+
+/// A profile at the start of a title: `Standard profile`.
+pub fn profile(profile: Profile) -> String {
+    let name = profile.name();
+    let mut letters = name.chars();
+    let first = letters.next().map(|first| first.to_uppercase().to_string()).unwrap_or_default();
+    format!("{first}{} profile", letters.as_str())
 }
 
 #[cfg(test)]

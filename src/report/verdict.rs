@@ -7,7 +7,9 @@ mod requires;
 mod rules;
 mod select;
 
-use crate::definition::{Check, Filter, Otherwise, Range, Rule, Source, Wanted};
+use serde_json::Value;
+
+use crate::definition::{Check, Filter, Otherwise, Range, Rule, Source, Wanted, value_label};
 use crate::record::{Row, cell};
 
 use super::results::Results;
@@ -119,14 +121,19 @@ pub fn judge_check(check: &Check, rows: &[Row]) -> Checked {
 
 /// Why there is nothing to judge by.
 fn nothing(filter: &Filter) -> String {
-    let value = |value: &Wanted| match value {
-        Wanted::Range(Range { from, to }) => format!("{from} to {to}"),
-        Wanted::Any(any) => any.iter().map(cell).collect::<Vec<_>>().join(" or "),
-        Wanted::One(one) if one.is_null() => "empty".into(),
-        Wanted::One(one) => cell(one),
+    let named = |column: &str, value: &Value| {
+        let raw = cell(value);
+        value_label(column, &raw).unwrap_or(raw)
     };
-    let wanted: Vec<String> = filter.iter().map(|(column, wanted)| format!("{column} {}", value(wanted))).collect();
-    if wanted.is_empty() { "no row to judge by".into() } else { format!("no row with {}", wanted.join(", ")) }
+    let value = |column: &str, value: &Wanted| match value {
+        Wanted::Range(Range { from, to }) => format!("{from} to {to}"),
+        Wanted::Any(any) => any.iter().map(|one| named(column, one)).collect::<Vec<_>>().join(" or "),
+        Wanted::One(one) if one.is_null() => "unset".into(),
+        Wanted::One(one) => named(column, one),
+    };
+    let wanted: Vec<String> =
+        filter.iter().map(|(column, wanted)| format!("{column} {}", value(column, wanted))).collect();
+    if wanted.is_empty() { "not measured".into() } else { format!("not measured for {}", wanted.join(", ")) }
 }
 
 /// Whether a rule holds, where that can be said, with the numbers behind it.
@@ -157,7 +164,7 @@ fn judge_rule(rule: &Rule, rows: &[&Row]) -> Judged {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::*;
     use crate::record::{number, row};

@@ -37,8 +37,8 @@ impl Difference {
     }
 }
 
-/// Makes every file of the report again, in memory and from the archives of records alone, and compares. Returns how many
-/// files agree, and those that do not.
+/// Makes every file of the report again, in memory and from the archives of records alone, and compares. Returns how
+/// many files agree, and those that do not.
 ///
 /// # Errors
 /// A damaged archive, a file that cannot be read.

@@ -39,7 +39,8 @@ impl Repeated {
         self.tables().next().is_some() && self.tables().all(Agreement::is_identical)
     }
 
-    /// Whether the record is reproduced: to the last bit where the same bits are to be expected, elsewhere within the tolerance.
+    /// Whether the record is reproduced: to the last bit where the same bits are to be expected, elsewhere within the
+    /// tolerance.
     pub fn holds(&self) -> bool {
         let tolerable = || match (&self.steps, &self.rows) {
             (Some(steps), _) => steps.is_tolerable(),
@@ -64,8 +65,8 @@ pub enum RepeatError {
     Record(#[from] RecordError),
 }
 
-/// Takes the first `steps` steps of the run of `loaded` again, in a temporary folder, and compares them with those that the record
-/// holds: an archive keeps a part of a long log. A study without a log of steps is repeated as a whole.
+/// Takes the first `steps` steps of the run of `loaded` again, in a temporary folder, and compares them with those that
+/// the record holds: an archive keeps a part of a long log. A study without a log of steps is repeated as a whole.
 ///
 /// # Errors
 /// See [`RepeatError`].

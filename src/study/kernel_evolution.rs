@@ -42,7 +42,8 @@ impl Study for KernelEvolution {
             let (done, total) = (done as u64, settings.steps.len() as u64);
             (context.progress)(Progress { done, total, message: format!("Nt = {steps}") });
             let frames = problem.frames(steps).map_err(|e| StudyError::failed(format!("Nt = {steps}"), e))?;
-            // The finest solution is the one that is shown: its spectrum first, since a picture's notes are of the last row.
+            // The finest solution is the one that is shown: its spectrum first, since a picture's notes are of the last
+            // row.
             if done + 1 == total {
                 outcome.rows.extend(problem.spectrum(frames.last().unwrap_or(&problem.start))?);
                 outcome.images = problem.images(&frames)?;

@@ -1,5 +1,5 @@
-//! What networks cost: parameters, multiply-adds, live bytes and time of a gradient, beside the baseline form and beside the neural
-//! ODE of as many steps with ANODE's gradient (ANODEV2's tables of parameters and of operations).
+//! What networks cost: parameters, multiply-adds, live bytes and time of a gradient, beside the baseline form and
+//! beside the neural ODE of as many steps with ANODE's gradient (ANODEV2's tables of parameters and of operations).
 
 use std::time::Instant;
 

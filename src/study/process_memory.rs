@@ -18,15 +18,16 @@ pub const VERB: &str = "measure-memory";
 
 static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
 
-/// Tells that this process is the program, which answers to `measure-memory` when it is started again. Tests and users of the library are not.
+/// Tells that this process is the program, which answers to `measure-memory` when it is started again. Tests and users
+/// of the library are not.
 pub fn this_is_the_program() {
     if let Ok(program) = std::env::current_exe() {
         PROGRAM.get_or_init(|| program);
     }
 }
 
-/// Bytes by which the peak of a fresh process rises above what it holds before the gradient; `None` where the system does
-/// not tell, or where this code does not run in the program.
+/// Bytes by which the peak of a fresh process rises above what it holds before the gradient; `None` where the system
+/// does not tell, or where this code does not run in the program.
 pub fn rise(settings: &Value, seed: u64, steps: usize) -> Option<u64> {
     let question = json!({ "settings": settings, "seed": seed, "steps": steps }).to_string();
     let mut child = Command::new(PROGRAM.get()?)

@@ -40,12 +40,12 @@ const COLUMNS: &[&str] = &[
 /// Columns that logs of unfinished runs of earlier versions lack.
 pub(super) const LATER: &[&str] = &[];
 
-/// Columns of the measurements of the gradient's quality: the reverse-time gradient against the exact one, and the reversibility
-/// error of the blocks.
+/// Columns of the measurements of the gradient's quality: the reverse-time gradient against the exact one, and the
+/// reversibility error of the blocks.
 const QUALITY: &[&str] = &["gradient_error", "gradient_cosine", "reversal_error"];
 
-/// Columns of adaptive steps: steps that the blocks accepted and rejected in the forward sweep, steps of their own that they
-/// accepted and rejected on the way back, and evaluations and vjps of f in both.
+/// Columns of adaptive steps: steps that the blocks accepted and rejected in the forward sweep, steps of their own that
+/// they accepted and rejected on the way back, and evaluations and vjps of f in both.
 const ADAPTIVE: &[&str] = &["solver_steps", "rejected_steps", "back_steps", "back_rejected", "evaluations", "vjps"];
 
 /// The training study.

@@ -181,8 +181,8 @@ pub fn evolving_networks_agree<D: Device>(device: &D) {
     }
 }
 
-/// A coupled block in every configuration, with every memory, under exact methods and others: z(1) and the gradients for z(0), and for
-/// w(0) and p, as on the CPU.
+/// A coupled block in every configuration, with every memory, under exact methods and others: z(1) and the gradients
+/// for z(0), and for w(0) and p, as on the CPU.
 pub fn coupled_blocks_agree<D: Device>(device: &D) {
     let draw = |seed, len, std| -> Vec<f64> { normal(&mut stream(seed, Stream::Data), len, std) };
     let pieces =

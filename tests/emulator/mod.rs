@@ -1,6 +1,7 @@
 //! A driver that runs the device's kernels on the CPU: `kernels.cu`, compiled by a C++ compiler with `emulator.h`.
 //!
-//! Memory starts as NaN and lies between guards, so reads of what was never written and writes beside a block are found.
+//! Memory starts as NaN and lies between guards, so reads of what was never written and writes beside a block are
+//! found.
 
 #![allow(dead_code, reason = "not every test file uses every helper")]
 
@@ -135,8 +136,8 @@ pub struct Emulator {
     pub calls_left: AtomicU64,
 }
 
-/// An emulated device with `capacity` bytes; `None`, with a line that says so, without a C++ compiler. Threads and blocks run in an
-/// order drawn from `seed`, in their own for 0.
+/// An emulated device with `capacity` bytes; `None`, with a line that says so, without a C++ compiler. Threads and
+/// blocks run in an order drawn from `seed`, in their own for 0.
 pub fn device(seed: u64, capacity: usize) -> Option<Gpu<Emulator>> {
     Some(Gpu::new(emulator(seed, capacity)?).expect("a device"))
 }

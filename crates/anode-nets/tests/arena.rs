@@ -1,5 +1,5 @@
-//! The memory of a training step: after the first two steps nothing is asked of the system, and the ledger's bytes are those that the
-//! allocator has out. One test, since it counts the memory of the whole process.
+//! The memory of a training step: after the first two steps nothing is asked of the system, and the ledger's bytes are
+//! those that the allocator has out. One test, since it counts the memory of the whole process.
 
 use std::sync::{Arc, Mutex};
 

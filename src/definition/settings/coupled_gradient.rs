@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{Activation, Border, Configuration, Dtype, Fault, Faults, Memory, MethodName, Sigma, SolverName, Terms};
 
-/// Gradient methods of a coupled block against the exact one of its steps, for J = |z(1)|^2 / 2 and the unknowns z(0), w(0)
-/// and p. dz/dt = activation(theta * z): one convolution, zero padding, whose kernels evolve.
+/// Gradient methods of a coupled block against the exact one of its steps, for J = |z(1)|^2 / 2 and the unknowns z(0),
+/// w(0) and p. dz/dt = activation(theta * z): one convolution, zero padding, whose kernels evolve.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CoupledGradientSettings {
@@ -28,7 +28,7 @@ pub struct CoupledGradientSettings {
     pub terms: Terms,
     /// Its nonlinearity.
     pub sigma: Sigma,
-    /// What lies beyond the border of a kernel.
+    /// Boundary condition of a kernel.
     #[serde(default)]
     pub border: Border,
     /// A set of coefficients for each output channel, in place of one for the layer.

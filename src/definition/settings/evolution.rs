@@ -37,14 +37,14 @@ pub enum Sigma {
     Softplus,
 }
 
-/// What lies beyond the border of a kernel.
+/// Boundary condition of a kernel.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Border {
-    /// Its other side.
+    /// Periodic.
     #[default]
     Periodic,
-    /// A wall.
+    /// A wall without flux.
     NoFlux,
 }
 

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{Border, Fault, Faults, Sigma, SolverName, Terms};
 
-/// One kernel under dw/dt = sigma(d Lap w + u . grad w + r w) on t in [0, 1], stepped, beside the exact solution where it is
-/// known (sigma = identity, periodic).
+/// One kernel under dw/dt = sigma(d Lap w + u . grad w + r w) on t in [0, 1], stepped, beside the exact solution where
+/// it is known (sigma = identity, periodic).
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct KernelEvolutionSettings {
@@ -20,14 +20,14 @@ pub struct KernelEvolutionSettings {
     pub coefficients: Coefficients,
     /// The nonlinearity.
     pub sigma: Sigma,
-    /// What lies beyond the border.
+    /// Boundary condition.
     #[serde(default)]
     pub border: Border,
     /// The solver.
     pub solver: SolverName,
     /// Step counts Nt on [0, 1], each a multiple of `frames`.
     pub steps: Vec<usize>,
-    /// Equal stretches of time after each of which the kernel is looked at.
+    /// Number of equal time intervals after which the kernel is recorded.
     pub frames: usize,
 }
 

@@ -10,7 +10,7 @@ use super::{Fault, Faults, MethodName, SolverName};
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MemorySettings {
-    /// Blocks L, one behind the other.
+    /// Number of blocks L in sequence.
     pub blocks: usize,
     /// Step counts Nt of each block on t in [0, 1]; one row for each count.
     pub steps: Vec<usize>,

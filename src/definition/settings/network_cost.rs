@@ -12,7 +12,7 @@ use super::{Fault, Faults, MethodName, NetName, Sigma, SolverName};
 pub struct NetworkCostSettings {
     /// The network.
     pub net: NetName,
-    /// What its blocks that keep their shape are.
+    /// Form of the blocks that keep their shape.
     #[serde(default)]
     pub form: Form,
     /// Nonlinearity of the weight evolution; absent: tanh where weights evolve.
@@ -28,7 +28,7 @@ pub struct NetworkCostSettings {
     pub solver: SolverName,
     /// Steps Nt of each ODE block on t in [0, 1].
     pub steps: usize,
-    /// Give each step of an ODE block batch norms and running statistics of its own; the released code shares one.
+    /// Separate batch-norm layers and running statistics per step of an ODE block; the released code shares one layer.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub norm_per_step: bool,
     /// The gradient method of the ODE blocks.

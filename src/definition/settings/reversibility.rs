@@ -35,7 +35,8 @@ pub enum Problem {
         /// The constant c.
         c: f64,
     },
-    /// dz/dt = sign max(0, W z), W with independent N(0, 1) entries times `scale`, z(0) with independent N(0, 1) entries.
+    /// dz/dt = sign max(0, W z), W with independent N(0, 1) entries times `scale`, z(0) with independent N(0, 1)
+    /// entries.
     MatrixRelu {
         /// Rows and columns of W.
         n: usize,
@@ -101,7 +102,7 @@ pub enum Stepping {
     Search {
         /// Relative error to reach.
         target: f64,
-        /// Where to give up.
+        /// Largest step count to try.
         max_steps: usize,
     },
     /// Adaptive steps with the embedded error estimate.
@@ -119,7 +120,8 @@ pub enum Stepping {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum ErrorNorm {
-    /// MATLAB's ode45: max_i |e_i| / max(|z_i|, |z'_i|, atol / rtol) <= rtol, and no step above a tenth of the interval.
+    /// MATLAB's ode45: max_i |e_i| / max(|z_i|, |z'_i|, atol / rtol) <= rtol, and no step above a tenth of the
+    /// interval.
     Matlab,
     /// torchdiffeq: root mean square of e_i / (atol + rtol max(|z_i|, |z'_i|)) <= 1, steps unbounded; for
     /// Dormand-Prince with Shampine's error weights, as its `dopri5`.

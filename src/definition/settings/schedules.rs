@@ -5,13 +5,14 @@ use serde::{Deserialize, Serialize};
 
 use super::{Fault, Faults};
 
-/// The work and the snapshots of a checkpoint schedule, counted while the executor runs it, beside the least work possible.
+/// The work and the snapshots of a checkpoint schedule, counted while the executor runs it, beside the least work
+/// possible.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SchedulesSettings {
     /// Step counts Nt; one row for each count.
     pub steps: Vec<usize>,
-    /// Snapshots m alive at most, 1 to 100.
+    /// Largest number of snapshots m, 1 to 100.
     pub snapshots: usize,
     /// Which schedule places them.
     pub schedule: Placement,

@@ -21,8 +21,8 @@ pub struct Tolerances {
     /// How the local error is measured and the next step chosen; absent: as torchdiffeq does.
     #[serde(default = "torchdiffeq")]
     pub norm: ErrorNorm,
-    /// Attempted steps, each of at most one evaluation a stage, after which a solve is given up: the training then counts as
-    /// diverged. Absent: 1000.
+    /// Attempted steps, each of at most one evaluation per stage, after which a solve fails: the run then
+    /// counts as diverged. Absent: 1000.
     #[serde(default = "max_steps")]
     pub max_steps: usize,
 }

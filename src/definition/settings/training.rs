@@ -20,7 +20,7 @@ use super::{
 pub struct TrainingSettings {
     /// The network.
     pub net: NetName,
-    /// What its blocks that keep their shape are.
+    /// Form of the blocks that keep their shape.
     #[serde(default)]
     pub form: Form,
     /// Nonlinearity of the weight evolution; absent: tanh where weights evolve.
@@ -55,7 +55,7 @@ pub struct TrainingSettings {
     /// Tolerances by which the solver chooses the steps of each ODE block, in training and evaluation; absent: `steps`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tolerances: Option<Tolerances>,
-    /// Give each step of an ODE block batch norms and running statistics of its own; the released code shares one.
+    /// Separate batch-norm layers and running statistics per step of an ODE block; the released code shares one layer.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub norm_per_step: bool,
     /// Keep running statistics for each evaluation (step and stage) of an ODE block, with shared scale and shift;
@@ -66,13 +66,13 @@ pub struct TrainingSettings {
     pub method: MethodName,
     /// Passes over the training images.
     pub epochs: usize,
-    /// Images a step; a last, smaller batch is kept.
+    /// Images per step; a smaller last batch is kept.
     pub batch: usize,
     /// Learning rate at the start.
     pub learning_rate: f64,
     /// Fractions of `epochs` after which the learning rate falls to a tenth; empty for another `schedule`.
     pub drops: Vec<f64>,
-    /// How the learning rate moves; absent: it falls at the `drops`.
+    /// Learning-rate schedule; absent: the rate falls at the `drops`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schedule: Option<RateSchedule>,
     /// Momentum.
@@ -98,7 +98,7 @@ pub struct TrainingSettings {
     /// Steps between measurements of the reverse-time gradient against the exact one; absent: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quality_every: Option<usize>,
-    /// Evaluations on the test images at the end of an epoch, beside that with the running statistics; columns
+    /// Evaluations on the test images at the end of an epoch, in addition to that with the running statistics; columns
     /// `test_loss_<mode>` and `test_accuracy_<mode>`, with `_` for `-`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub evaluations: Vec<EvaluationName>,
@@ -128,7 +128,7 @@ pub enum RandomErrorName {
     PerTensor,
 }
 
-/// How the learning rate moves.
+/// Learning-rate schedule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum RateSchedule {
@@ -138,14 +138,14 @@ pub enum RateSchedule {
     OneCycle,
 }
 
-/// What the blocks of a network that keep their shape are.
+/// Form of the blocks of a network that keep their shape.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Form {
     /// ODE blocks.
     #[default]
     #[serde(rename = "ode")]
     Ode,
-    /// The ordinary blocks of the network that the paper compares with. Solver, steps and method do nothing.
+    /// Ordinary residual blocks, the paper's baseline. Solver, steps and method are ignored.
     #[serde(rename = "baseline")]
     Baseline,
     /// ODE blocks whose weights evolve in the same steps (ANODEV2, Configuration 1).
@@ -166,7 +166,7 @@ pub struct EvolutionSettings {
     /// Terms of the PDE; absent: all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub terms: Option<Terms>,
-    /// What lies beyond the border of a kernel; absent: its other side.
+    /// Boundary condition of a kernel; absent: periodic.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub border: Option<Border>,
     /// Which kernels share their coefficients; absent: those of a convolution.
@@ -209,12 +209,13 @@ pub enum DataSet {
     /// CIFAR-10 with every image re-encoded as JPEG, from `cifar10-jpeg.tar.xz` or `cifar10-jpeg/` of the data folder.
     #[serde(rename = "cifar10-jpeg")]
     Cifar10Jpeg,
-    /// CIFAR-10 records in the official binary layout from a folder or archive of the user's, relative to the data folder.
+    /// CIFAR-10 records in the official binary layout from your own folder or archive, relative to the data
+    /// folder.
     CifarFolder(PathBuf),
     /// CIFAR-100 records, as `cifar-folder`.
     #[serde(rename = "cifar100-folder")]
     Cifar100Folder(PathBuf),
-    /// Colour pictures of 32 x 32 pixels, PNG or JPEG, in `train/CLASS/` and `test/CLASS/` of a folder, relative to the
+    /// Colour images of 32 x 32 pixels, PNG or JPEG, in `train/CLASS/` and `test/CLASS/` of a folder, relative to the
     /// data folder.
     ImageFolder(PathBuf),
 }

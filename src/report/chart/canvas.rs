@@ -141,7 +141,8 @@ pub fn text_width(text: &str, size: f64) -> f64 {
 fn fonts() {
     static ONCE: OnceLock<()> = OnceLock::new();
     ONCE.get_or_init(|| {
-        // A font file of a crate at a fixed version cannot be malformed; without it texts would fail to draw and say so.
+        // A font file of a crate at a fixed version cannot be malformed; without it texts would fail to draw and say
+        // so.
         let _ = register_font("sans-serif", FontStyle::Normal, dejavu::sans::regular());
     });
 }

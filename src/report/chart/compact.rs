@@ -1,5 +1,5 @@
-//! SVG in few bytes: what plotters writes, element by element, as paths with relative coordinates in groups of one style. It looks
-//! the same: the same shapes lie over each other in the same order, but for those that do not touch.
+//! SVG in few bytes: what plotters writes, element by element, as paths with relative coordinates in groups of one
+//! style. It looks the same: the same shapes lie over each other in the same order, but for those that do not touch.
 
 use std::fmt::Write;
 

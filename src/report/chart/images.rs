@@ -6,6 +6,7 @@ use crate::definition::{Figure, Images};
 use crate::record::{Image, Row};
 use crate::report::ReportError;
 use crate::report::results::{Results, RunResult, matches};
+use crate::report::text;
 
 use super::canvas::{Anchor, Canvas, Drawing, text_width};
 use super::lines::{named, value_name};
@@ -49,7 +50,7 @@ impl ImageChart {
         }
         Self {
             title: figure.title.clone(),
-            subtitle: format!("Profile {}; {}", results.profile.name(), scale_note(images)),
+            subtitle: format!("{}; {}", text::profile(results.profile), scale_note(images)),
             columns: images.columns.iter().map(|c| c.label.clone()).collect(),
             rows,
         }

@@ -8,8 +8,8 @@ use super::canvas::drawing;
 
 type Colour = [u8; 3];
 
-/// Encodes `pixels`, RGB, row by row. Colours beyond the palette, shades at the edges of lines, become the nearest in it. The same
-/// pixels give the same bytes.
+/// Encodes `pixels`, RGB, row by row. Colours beyond the palette, shades at the edges of lines, become the nearest in
+/// it. The same pixels give the same bytes.
 ///
 /// # Errors
 /// The encoder's own.
@@ -67,7 +67,8 @@ mod tests {
         let bytes = encode(&few, 10, 6).unwrap();
         assert_eq!(decoded(&bytes), few);
         assert_eq!(bytes, encode(&few, 10, 6).unwrap());
-        // 1,024 shades, each as frequent: the 256 of least red are the palette, and the others go to the nearest of them.
+        // 1,024 shades, each as frequent: the 256 of least red are the palette, and the others go to the nearest of
+        // them.
         let many: Vec<u8> = (0..1024u32).flat_map(|i| [(i / 32 * 8) as u8, (i % 32 * 8) as u8, 0]).collect();
         let found = decoded(&encode(&many, 32, 32).unwrap());
         let expected: Vec<u8> = many.as_chunks::<3>().0.iter().flat_map(|&[r, g, b]| [r.min(56), g, b]).collect();

@@ -13,6 +13,8 @@ pub struct AxisScale {
     /// Ends, in the scale's own measure: decades where it is logarithmic.
     low: f64,
     high: f64,
+    /// Every number is whole, as epochs are: ticks are whole too.
+    whole: bool,
 }
 
 impl AxisScale {
@@ -21,8 +23,11 @@ impl AxisScale {
         let log = scale == Scale::Log;
         // The span of two numbers of opposite sign may be beyond what a float holds.
         let inside = |x: f64| x.clamp(-LARGEST, LARGEST);
-        let measured =
-            numbers.filter(|x| x.is_finite() && (!log || *x > 0.0)).map(|x| if log { x.log10() } else { inside(x) });
+        let mut whole = !log;
+        let measured = numbers.filter(|x| x.is_finite() && (!log || *x > 0.0)).map(|x| {
+            whole &= x.fract() == 0.0;
+            if log { x.log10() } else { inside(x) }
+        });
         let (low, high) = measured.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), x| (l.min(x), h.max(x)));
         let (low, high) = if low > high { (0.0, 1.0) } else { (low, high) };
         let margin = if high > low {
@@ -34,7 +39,7 @@ impl AxisScale {
         };
         // A share or a count starts at zero, not a little below.
         let low = if !log && low >= 0.0 && low - margin < 0.0 { low.min(0.0) } else { low - margin };
-        Self { log, low, high: high + margin }
+        Self { log, low, high: high + margin, whole }
     }
 
     /// Place of a number, 0 at the low end and 1 at the high one; what a logarithmic scale cannot show stands at 0,
@@ -57,6 +62,9 @@ impl AxisScale {
         let place = |m: f64| (m - self.low) / (self.high - self.low);
         if !self.log {
             let mut found = steps(self.low, self.high, most);
+            if self.whole && found.iter().filter(|x| x.fract() == 0.0).count() > 1 {
+                found.retain(|x| x.fract() == 0.0);
+            }
             if found.is_empty() {
                 found.push(f64::midpoint(self.low, self.high));
             }
@@ -77,7 +85,8 @@ impl AxisScale {
         found.into_iter().map(|x| (place(x.log10()), short(x))).collect()
     }
 
-    /// Plain numbers for a logarithmic axis of few decades: 1, 2, 5 of each, finer ones where fewer than three would show.
+    /// Plain numbers for a logarithmic axis of few decades: 1, 2, 5 of each, finer ones where fewer than three would
+    /// show.
     fn within_decades(&self, most: usize) -> Vec<f64> {
         let digits: [&[f64]; 2] = [&[1.0, 2.0, 5.0], &[1.0, 1.5, 2.0, 3.0, 5.0, 7.0]];
         let (from, to) = (self.low.floor() as i32, self.high.ceil() as i32);
@@ -149,6 +158,17 @@ mod tests {
         assert_eq!(labels(6e-4, 0.02), ["5e-4", "0.001", "0.002", "0.005", "0.01", "0.02"]);
         assert_eq!(labels(2e-4, 0.09), ["10⁻³", "0.01", "0.1"]);
         assert_eq!(labels(1e-5, 0.02), ["10⁻⁵", "10⁻⁴", "10⁻³", "0.01"]);
+    }
+
+    #[test]
+    fn an_axis_of_whole_numbers_has_whole_ticks() {
+        let labels = |numbers: &[f64]| -> Vec<String> {
+            let scale = AxisScale::new(Scale::Linear, numbers.iter().copied());
+            scale.ticks(7).into_iter().map(|(_, label)| label).collect()
+        };
+        assert_eq!(labels(&[1.0, 2.0]), ["1", "2"]);
+        assert_eq!(labels(&[1.0, 2.0, 3.0]), ["1", "2", "3"]);
+        assert_eq!(labels(&[1.0, 1.5, 2.0]).len(), 6);
     }
 
     #[test]

@@ -27,7 +27,7 @@ pub fn judge(requirement: &Requirement, rows: &[Row]) -> Required {
     });
     let wanted = wanted(column, *need);
     let (met, measured) = match mean {
-        Err(why) => (false, format!("{why}; {wanted} is required: nothing to decide by")),
+        Err(why) => (false, format!("{why} (required: {wanted})")),
         Ok((mean, count)) => {
             let met = match *need {
                 Need::Reported { value, below, .. } => mean >= value - below,
@@ -36,8 +36,8 @@ pub fn judge(requirement: &Requirement, rows: &[Row]) -> Required {
             };
             let of = if count > 1 { format!(" (mean of {count})") } else { String::new() };
             let found = format!("{}{of}{}", quantity(column, mean), reported(column, *need));
-            let end = if met { " is required" } else { " is required: too short to decide" };
-            (met, format!("{found}; {wanted}{end}"))
+            let end = if met { "" } else { "; not met" };
+            (met, format!("{found} (required: {wanted}{end})"))
         }
     };
     Required { name: name.clone(), met, measured }
@@ -55,7 +55,7 @@ fn wanted(column: &str, need: Need) -> String {
 fn reported(column: &str, need: Need) -> String {
     let Need::Reported { value: number, source, .. } = need else { return String::new() };
     let whose = if source == SourceTag::F { "the paper's figure shows" } else { "the paper reports" };
-    format!(", {whose} {}", value(column, number))
+    format!("; {whose} {}", value(column, number))
 }
 
 /// A number with the name of its column, unless its unit tells enough.
@@ -85,7 +85,7 @@ mod tests {
     #[test]
     fn a_distance_from_a_reported_number_is_one_sided() {
         let found = judged(reported(0.773, "S"), "test_accuracy", &[0.488]);
-        let text = "48.8 %, the paper reports 77.3 %; at most 5 points below is required: too short to decide";
+        let text = "48.8 %; the paper reports 77.3 % (required: at most 5 points below; not met)";
         assert_eq!((found.met, found.measured.as_str()), (false, text));
         // The bound is 0.75 - 0.05, up to rounding; the mean counts, and more than the paper's number is allowed.
         for (values, met) in [(vec![0.701], true), (vec![0.699], false), (vec![0.6, 0.81], true), (vec![0.99], true)] {
@@ -94,7 +94,7 @@ mod tests {
         let found = judged(reported(0.75, "F"), "test_accuracy", &[0.7, 0.8]);
         assert_eq!(
             found.measured,
-            "75.0 % (mean of 2), the paper's figure shows 75.0 %; at most 5 points below is required"
+            "75.0 % (mean of 2); the paper's figure shows 75.0 % (required: at most 5 points below)"
         );
     }
 
@@ -102,11 +102,11 @@ mod tests {
     fn bounds_are_closed_and_empty_or_missing_rows_never_meet_one() {
         let most = |x: f64| judged(json!({ "at-most": 0.5 }), "train_loss", &[x]);
         assert!(most(0.5).met && !most(0.6).met && !most(f64::NAN).met);
-        assert_eq!(most(0.75).measured, "train_loss 0.75; at most 0.5 is required: too short to decide");
+        assert_eq!(most(0.75).measured, "train_loss 0.75 (required: at most 0.5; not met)");
         let least = |x: f64| judged(json!({ "at-least": 50000 }), "train_images", &[x]);
         assert!(least(5e4).met && !least(4e4).met && !least(f64::NAN).met);
         let none = judged(json!({ "at-least": 0.0 }), "accuracy", &[]);
-        assert!(!none.met && none.measured.starts_with("no row with method anode"), "{}", none.measured);
+        assert!(!none.met && none.measured.starts_with("not measured for method ANODE"), "{}", none.measured);
         let requirement = json!({ "name": "ANODE", "column": "x", "need": { "at-least": 0.0 } });
         let rows = [row([("x", 1.0.into())]), row([("x", Value::Null)])];
         let empty = judge(&serde_json::from_value(requirement).unwrap(), &rows);

@@ -55,8 +55,9 @@ pub fn within(column: &str, min: Option<f64>, max: Option<f64>, rows: &[&Row]) -
 /// At least a share of the rows lies between two ends.
 pub fn share(column: &str, min: Option<f64>, max: Option<f64>, at_least: f64, rows: &[&Row]) -> Judged {
     let (inside, found, _) = range(column, min, max, rows)?;
+    let required = (at_least * rows.len() as f64).ceil();
     let text = format!(
-        "{inside} of {} rows have {column} {} (expected a share of {at_least}); {found}",
+        "{inside} of {} rows have {column} {} (the rule requires {required}); {found}",
         rows.len(),
         limits(column, min, max)
     );
@@ -76,12 +77,27 @@ pub fn equals(column: &str, value: &Value, rows: &[&Row]) -> Judged {
         .filter(|row| !matches(row, &wanted))
         .map(|row| row.get(column).map(cell).unwrap_or_default())
         .collect();
-    let found = match odd.first() {
-        None => format!("{column} is {} in all {} rows", cell(value), rows.len()),
-        Some(first) => format!("{column} is not {} in {} of {} rows, but {first}", cell(value), odd.len(), rows.len()),
+    let found = match (odd.first(), value) {
+        _ if column == DIVERGED && value.is_boolean() => diverged(rows),
+        (None, _) if rows.len() == 1 => format!("{column} is {}", cell(value)),
+        (None, _) => format!("{column} is {} in all {} rows", cell(value), rows.len()),
+        (Some(first), _) => {
+            format!("{column} is {first}, not {}, in {} of {} rows", cell(value), odd.len(), rows.len())
+        }
     };
-    let brief = if odd.is_empty() { format!("{column} {}", cell(value)) } else { found.clone() };
-    finding(odd.is_empty(), found, brief)
+    finding(odd.is_empty(), found.clone(), found)
+}
+
+/// The column that says whether a run diverged.
+const DIVERGED: &str = "diverged";
+
+/// How many runs diverged, as a sentence.
+fn diverged(rows: &[&Row]) -> String {
+    let wanted = Filter::from([(DIVERGED.to_owned(), Wanted::One(true.into()))]);
+    match (rows.iter().filter(|row| matches(row, &wanted)).count(), rows.len()) {
+        (0, all) => format!("none of the {all} runs diverged"),
+        (some, all) => format!("{some} of the {all} runs diverged"),
+    }
 }
 
 /// Rows grouped by what they have in some columns.
@@ -146,7 +162,7 @@ pub fn identical(columns: &[String], per: &[String], rows: &[&Row]) -> Judged {
     }
     let what = columns.join(", ");
     let found = match odd.first() {
-        None => format!("{what}: the same bits in all {pairs} comparisons"),
+        None => format!("{what}: bit-identical in all {pairs} comparisons"),
         Some(first) => format!("{} differences, the first in {first}", odd.len()),
     };
     finding(odd.is_empty(), found.clone(), found)

@@ -270,7 +270,8 @@ fn all_schedules_give_the_same_bits() {
 
 #[test]
 fn euler_together_is_euler_with_weights_solved_first_on_the_same_grid() {
-    // One stage a step, at its start: two ways to the same numbers, one through the coupled field, one through the table.
+    // One stage a step, at its start: two ways to the same numbers, one through the coupled field, one through the
+    // table.
     for memory in MEMORIES.into_iter().filter(|m| !matches!(m.kernel, Kernel::Box { .. })).chain([
         // The past of a box on a whole number of steps lies on nodes.
         Memory { kernel: Kernel::Box { width: 0.5 }, history: History::Rest },

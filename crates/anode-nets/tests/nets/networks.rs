@@ -52,8 +52,8 @@ fn small() -> NetSpec {
     }
 }
 
-/// Central differences of `bar . logits` in every `every`-th parameter, at several distances: the nearest counts, since a
-/// difference across the kink of a ReLU is no derivative.
+/// Central differences of `bar . logits` in every `every`-th parameter, at several distances: the nearest counts, since
+/// a difference across the kink of a ReLU is no derivative.
 fn differences_agree(
     net: &Network,
     (images, bar): (&[f64], &[f64]),

@@ -7,7 +7,8 @@ use anode_core::ode::{
 use anode_nets::problems::ScalarRelu;
 use proptest::prelude::*;
 
-/// A rooted tree as the list of its children: the order conditions are sums over these (Hairer, Norsett, Wanner I, II.2).
+/// A rooted tree as the list of its children: the order conditions are sums over these (Hairer, Norsett, Wanner I,
+/// II.2).
 #[derive(Clone)]
 struct Tree(Vec<Tree>);
 
@@ -210,8 +211,8 @@ fn a_stiff_relu_problem_is_lost_at_every_tolerance() {
 
 #[test]
 fn two_errors_choose_steps_better_than_one_where_stability_limits_them() {
-    // Stability holds the steps of z' = -1000 (z - cos t) near 3.3 / 1000; a controller that looks at one error alone runs
-    // into the limit and is thrown back again and again.
+    // Stability holds the steps of z' = -1000 (z - cos t) near 3.3 / 1000; a controller that looks at one error alone
+    // runs into the limit and is thrown back again and again.
     let stiff = Closure(|t: f64, z: &[f64], dz: &mut [f64]| dz[0] = -1000.0 * (z[0] - t.cos()));
     let t = solver("dormand-prince").unwrap();
     let solve = |controller| {

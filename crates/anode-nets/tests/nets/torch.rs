@@ -46,7 +46,8 @@ fn close<R: Real>(what: &str, found: &[R], expected: &[f64]) {
     assert!(error < tolerance::<R>(), "{what} in {}: {error:e}", R::NAME);
 }
 
-/// y, x_bar and theta_bar of a layer of the fixtures, from x and the cotangent; batch norm's running statistics are checked here.
+/// y, x_bar and theta_bar of a layer of the fixtures, from x and the cotangent; batch norm's running statistics are
+/// checked here.
 fn layer<R: Real>(fixture: &Value) -> (Vec<R>, Vec<R>, Vec<R>) {
     let (name, seed) = (fixture["name"].as_str().unwrap(), fixture["seed"].as_u64().unwrap());
     let outputs = fixture["y"].as_array().unwrap().len();

@@ -1,5 +1,5 @@
-//! 3x3 convolutions of many channels, which go through Winograd's transforms in single precision: their error against double
-//! precision, and bits that depend on nothing but the numbers.
+//! 3x3 convolutions of many channels, which go through Winograd's transforms in single precision: their error against
+//! double precision, and bits that depend on nothing but the numbers.
 
 use anode_core::ode::{Real, relative_distance};
 use anode_kernels::{ConvShape, conv, conv_vjp_input, conv_vjp_weights};
@@ -24,7 +24,8 @@ fn all<R: Real>(shape: &ConvShape, bias: Option<&[f64]>, [x, w, c]: [&[f64]; 3])
 
 #[test]
 fn the_error_against_double_precision_is_below_1e_5() {
-    // More tiles than outputs and fewer, images of a single tile, other channels in than out, and lines that are not square.
+    // More tiles than outputs and fewer, images of a single tile, other channels in than out, and lines that are not
+    // square.
     let cases = [
         (64, 64, [16, 16], 5),
         (64, 128, [8, 12], 2),

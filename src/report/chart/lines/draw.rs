@@ -66,16 +66,20 @@ impl Drawing for OnePanel<'_> {
 /// The legend of a chart.
 pub struct Legend<'a>(&'a LineChart);
 
-/// Width of a legend that stands alone.
+/// Width of a legend that is drawn alone, unless an entry is wider.
 const LEGEND: f64 = 430.0;
+
+/// Widest legend that is drawn alone.
+const LEGEND_LIMIT: f64 = 600.0;
 
 impl Drawing for Legend<'_> {
     fn size(&self) -> (f64, f64) {
-        (LEGEND, self.0.legend(LEGEND).len() as f64 * LINE_HEIGHT + 4.0)
+        let width = self.0.lone_width();
+        (width, self.0.legend(width).len() as f64 * LINE_HEIGHT + 4.0)
     }
 
     fn draw(&self, canvas: &Canvas) -> Result<(), ReportError> {
-        self.0.draw_legend(&canvas.moved((0.0, 10.0)), LEGEND).map(|_| ())
+        self.0.draw_legend(&canvas.moved((0.0, 10.0)), self.0.lone_width()).map(|_| ())
     }
 }
 
@@ -88,6 +92,12 @@ impl LineChart {
     /// The legend as a drawing, if the panels do not have their own.
     pub fn own_legend(&self) -> Option<Legend<'_>> {
         (!self.legend(LEGEND).is_empty()).then_some(Legend(self))
+    }
+
+    /// Width of the legend if it is drawn alone.
+    fn lone_width(&self) -> f64 {
+        let entry = |name: usize| text_width(&self.names[name], NORMAL) + 50.0;
+        self.drawn().map(entry).fold(LEGEND, f64::max).min(LEGEND_LIMIT)
     }
 
     /// Title, subtitle and notes, for a page that sets them itself.
@@ -118,7 +128,10 @@ impl LineChart {
         for (y, label) in &self.thresholds {
             let y = h * (1.0 - panel.y.place(*y));
             canvas.dotted(&[(0.0, y), (w, y)], INK, 1.2)?;
-            canvas.text(label, self.free_place(panel, y, label, w, &at), 10.5, INK, Anchor::Left, false)?;
+            // A label that would lie on a line is written below the chart instead.
+            if let Some(place) = self.free_place(panel, y, label, &at) {
+                canvas.text(label, place, 10.5, INK, Anchor::Left, false)?;
+            }
         }
         for series in &panel.series {
             let colour = self.styles[series.name].colour;
@@ -154,15 +167,31 @@ impl LineChart {
         Ok(())
     }
 
-    /// The end of a threshold's line, above or below, where the fewest points of lines are in the way of its label.
+    /// Labels of thresholds for which a panel has no free place, each once.
+    pub(super) fn unplaced(&self) -> Vec<&str> {
+        let (w, h) = self.axes();
+        let mut found: Vec<&str> = vec![];
+        for panel in &self.panels {
+            let at = |x: f64, y: f64| (w * self.x.place(x), h * (1.0 - panel.y.place(y)));
+            for (y, label) in &self.thresholds {
+                let y = h * (1.0 - panel.y.place(*y));
+                if self.free_place(panel, y, label, &at).is_none() && !found.contains(&label.as_str()) {
+                    found.push(label);
+                }
+            }
+        }
+        found
+    }
+
+    /// The end of a threshold's line, above or below, where no line and no point is in the way of its label.
     fn free_place(
         &self,
         panel: &Panel,
         y: f64,
         label: &str,
-        w: f64,
         at: &impl Fn(f64, f64) -> (f64, f64),
-    ) -> (f64, f64) {
+    ) -> Option<(f64, f64)> {
+        let w = self.axes().0;
         let long = text_width(label, 10.5);
         let mut taken: Vec<(f64, f64)> = vec![];
         for series in &panel.series {
@@ -182,7 +211,7 @@ impl LineChart {
                 |p: &&(f64, f64)| (place.0 - 6.0..=place.0 + long + 6.0).contains(&p.0) && (p.1 - place.1).abs() < 10.0;
             taken.iter().filter(inside).count()
         };
-        candidates.into_iter().min_by_key(crowd).unwrap_or(candidates[0])
+        candidates.into_iter().find(|place| crowd(place) == 0)
     }
 
     fn draw_axes(&self, canvas: &Canvas, panel: &Panel, w: f64, h: f64) -> Result<(), ReportError> {

@@ -24,7 +24,7 @@ pub const NORMAL: f64 = 12.0;
 /// Space at the sides of a chart.
 pub const MARGIN: f64 = 16.0;
 /// Widest entry of a legend.
-const ENTRY: f64 = 420.0;
+const ENTRY: f64 = 540.0;
 
 impl LineChart {
     pub(super) fn columns(&self) -> usize {
@@ -37,7 +37,7 @@ impl LineChart {
 
     /// Size of the axes of a panel.
     pub(super) fn axes(&self) -> (f64, f64) {
-        // A chart of one panel has room for a larger one.
+        // An only panel is drawn larger.
         if self.panels.len() <= 1 && !self.small { (600.0, 320.0) } else { (330.0, 250.0) }
     }
 

@@ -13,6 +13,7 @@ use std::collections::BTreeSet;
 use crate::definition::{EPOCHS_DONE, Figure, Filter, Lines, PanelRows, Scale, Source, Wanted, value_label};
 use crate::record::{Row, cell};
 use crate::report::results::{Results, as_number, matches, short};
+use crate::report::text;
 
 use super::scale::AxisScale;
 use super::style::{Style, styles};
@@ -161,6 +162,7 @@ impl LineChart {
             small: false,
         };
         chart.scale(lines);
+        chart.drop_repeated_title();
         chart.subtitle = chart.spread(results, log);
         chart.notes = chart.footnotes(lines);
         chart
@@ -189,6 +191,13 @@ impl LineChart {
         let fixed = [&self.title, &self.subtitle, &self.labels[0], &self.labels[1]];
         let all = fixed.into_iter().chain(&self.names).chain(&self.notes).cloned();
         all.chain(panels).chain(thresholds).collect()
+    }
+
+    /// Removes the title of an only panel if the chart's title contains it.
+    fn drop_repeated_title(&mut self) {
+        if let [Panel { title, .. }] = &mut self.panels[..] {
+            *title = title.take().filter(|title| !self.title.contains(title.as_str()));
+        }
     }
 
     fn scale(&mut self, lines: &Lines) {
@@ -249,8 +258,7 @@ impl LineChart {
         if self.continuous {
             parts.push(format!("each point: {centre} of the steps in 1/{MOST_POINTS} of the run"));
         }
-        let profile = results.profile.name();
-        std::iter::once(format!("Profile {profile}")).chain(parts).collect::<Vec<_>>().join("; ")
+        std::iter::once(text::profile(results.profile)).chain(parts).collect::<Vec<_>>().join("; ")
     }
 
     fn footnotes(&self, lines: &Lines) -> Vec<String> {
@@ -269,9 +277,11 @@ impl LineChart {
         if !self.continuous && points().any(|(panel, p)| panel.y.is_off(p.low) && !panel.y.is_off(p.y)) {
             notes.push("Bars that end at the lower edge reach zero.".into());
         }
-        for (one, other) in self.coinciding() {
-            notes.push(format!("Identical wherever both are drawn: {} and {}.", self.names[one], self.names[other]));
+        for group in self.coinciding() {
+            let names: Vec<&str> = group.iter().map(|name| self.names[*name].as_str()).collect();
+            notes.push(format!("Identical wherever they are drawn: {}.", names.join("; ")));
         }
+        notes.extend(self.unplaced().into_iter().map(|label| format!("Dotted horizontal line: {label}.")));
         if lines.theory.is_some() {
             notes.push("Thin lines: theory.".into());
         }
@@ -279,26 +289,30 @@ impl LineChart {
         notes
     }
 
-    /// Pairs of lines that have the same points in every panel that has both.
-    fn coinciding(&self) -> Vec<(usize, usize)> {
-        let mut pairs = vec![];
-        for one in 0..self.names.len() {
-            for other in one + 1..self.names.len() {
-                let both: Vec<(&Series, &Series)> = self
-                    .panels
-                    .iter()
-                    .filter_map(|p| {
-                        let find = |name| p.series.iter().find(|s| s.name == name);
-                        Some((find(one)?, find(other)?))
-                    })
-                    .collect();
-                let same = |(a, b): &(&Series, &Series)| a.points == b.points;
-                if !both.is_empty() && both.iter().all(same) {
-                    pairs.push((one, other));
-                }
+    /// Groups of two and more lines, each of which has the points of every other one in all panels that have both.
+    fn coinciding(&self) -> Vec<Vec<usize>> {
+        let coincide = |one: usize, other: usize| {
+            let both = |p: &Panel| {
+                let find = |name| p.series.iter().position(|s| s.name == name);
+                let (a, b) = (find(one)?, find(other)?);
+                Some(p.series[a].points == p.series[b].points)
+            };
+            let same: Vec<bool> = self.panels.iter().filter_map(both).collect();
+            !same.is_empty() && same.into_iter().all(|same| same)
+        };
+        let mut groups: Vec<Vec<usize>> = vec![];
+        for name in 0..self.names.len() {
+            let mut joined = false;
+            for group in groups.iter_mut().filter(|group| group.iter().all(|member| coincide(*member, name))) {
+                group.push(name);
+                joined = true;
+            }
+            if !joined {
+                groups.push(vec![name]);
             }
         }
-        pairs
+        groups.retain(|group| group.len() > 1);
+        groups
     }
 
     /// A sentence for readers who do not see the chart.
