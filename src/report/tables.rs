@@ -1,5 +1,5 @@
-//! CSV tables: every row in full precision. Timing goes to files of its own, so that tables are the same bytes wherever
-//! the numbers are the same bits.
+//! CSV tables: every row in full precision. Timing has separate files, so that tables are byte-identical
+//! if the numbers are bit-identical.
 
 use std::path::Path;
 
