@@ -10,8 +10,8 @@ use super::artefacts::{Artefact, csv};
 use super::results::Results;
 use super::{ReportError, seeds};
 
-/// `tables/<id>.<profile>.csv`; `timing/<id>.<profile>.csv` where there are times; `tables/<id>.<profile>.seeds.csv`, means with
-/// their confidence intervals, where there are several seeds.
+/// Returns `tables/<id>.<profile>.csv`, `timing/<id>.<profile>.csv` if there are times, and
+/// `tables/<id>.<profile>.seeds.csv` with means and confidence intervals if there are several seeds.
 ///
 /// # Errors
 /// None that a caller can cause.
