@@ -118,7 +118,7 @@ fn a_new_run_counts_more_than_an_archived_one_and_clean_removes_both() {
     assert!(tree(&place.path("results/records")).is_empty());
     place.expect(0, &["report"]);
     let report = std::fs::read_to_string(place.path("results/REPORT.md")).expect("a report");
-    assert!(report.contains("not run, because there are no records"), "{report}");
+    assert!(report.contains("not run: no runs are recorded"), "{report}");
 }
 
 #[test]
@@ -129,7 +129,7 @@ fn experiments_without_results_are_listed_with_the_reason() {
     place.define(&reversal("plain")).write("experiments/not-run.json", list.to_string());
     place.expect(0, &["report"]);
     let report = || std::fs::read_to_string(place.path("results/REPORT.md")).expect("a report");
-    assert!(report().contains("not run, because nobody did"), "{}", report());
+    assert!(report().contains("not run: nobody did"), "{}", report());
     assert!(report().contains("because it needs a telescope | – | – not run"), "{}", report());
     place.expect(0, &["reproduce"]);
     assert!(!report().contains("nobody did") && report().contains("because it needs a telescope"));
@@ -139,7 +139,7 @@ fn experiments_without_results_are_listed_with_the_reason() {
     place.define(&larger).expect(0, &["reproduce", "--profile", "standard"]);
     let text = report();
     let row = text.lines().find(|line| line.contains("](#plain)")).expect("a row");
-    assert!(row.contains("; standard not run, because nobody did |"), "{row}");
+    assert!(row.contains("; standard profile not run: nobody did |"), "{row}");
 
     let twice = json!([entry("other", "a"), entry("other", "b")]);
     for (list, says) in [

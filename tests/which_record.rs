@@ -128,7 +128,7 @@ fn a_narrowed_grid_or_a_changed_setting_removes_no_record() {
     found.sort();
     assert!(found.len() == 4 && all.iter().all(|run| found.contains(run)), "{found:?}");
     let report = std::fs::read_to_string(place.path("results/REPORT.md")).expect("a report");
-    assert!(report.contains("3 archived records of other settings"), "{report}");
+    assert!(report.contains("3 archived records with other settings"), "{report}");
 
     // What was asked for at first is there again.
     std::fs::remove_dir_all(place.path("results/runs")).expect("removed");

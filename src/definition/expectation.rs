@@ -164,8 +164,8 @@ pub enum Rule {
         confidence: Option<f64>,
     },
     /// The gap of `column`, its mean over rows with `greater` minus its mean over rows with `than`, is at most a
-    /// multiple of the gap of `reference`, for every group of rows that agree in the columns `per`. The check is inconclusive
-    /// unless the gap of `reference` is positive.
+    /// multiple of the gap of `reference`, for every group of rows that agree in the columns `per`. The check is
+    /// inconclusive unless the gap of `reference` is positive.
     GapRatio {
         /// The column whose gap should be small.
         column: String,

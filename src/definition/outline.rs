@@ -19,6 +19,9 @@ pub struct Outline {
     /// The figure that follows the findings.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub story: Option<Story>,
+    /// Answers to the questions that a reader has first: `topic` is the question.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub answers: Vec<Finding>,
     /// The findings, in the order in which they are read.
     pub findings: Vec<Finding>,
     /// Summary tables with their experiments in order. Experiments that no chapter lists follow in one of their own.
@@ -182,8 +185,10 @@ pub fn load_outline(folder: &Path) -> Result<Outline, DefinitionError> {
     let outline: Outline =
         serde_path_to_error::deserialize(&mut json).map_err(|e| fault(e.path().to_string(), e.inner().to_string()))?;
     json.end().map_err(|e| fault(".".into(), e.to_string()))?;
-    for (i, finding) in outline.findings.iter().enumerate() {
-        let at = |field: &str| format!("findings[{i}].{field}");
+    let answers = outline.answers.iter().enumerate().map(|(i, answer)| (format!("answers[{i}]"), answer));
+    let findings = outline.findings.iter().enumerate().map(|(i, finding)| (format!("findings[{i}]"), finding));
+    for (place, finding) in answers.chain(findings) {
+        let at = |field: &str| format!("{place}.{field}");
         if finding.see.is_empty() {
             return Err(fault(at("see"), "empty; name at least one experiment".into()));
         }

@@ -19,8 +19,9 @@ page from that schema.
 pub fn reference(schema: &Value) -> String {
     let mut page = String::from(HEAD);
     section(&mut page, "Fields of a definition", schema, 2);
-    page += "\n## Settings of each study\n\nThe fields of `fixed` and of each grid in `grid` depend on `study`. In a grid, \
-             every field is a list\nof values. A grid may also have the axis `seed`.\n";
+    page += "\n## Settings of each study\n\n";
+    page += "The fields of `fixed` and of each grid in `grid` depend on `study`. In a grid, every field is a list\n\
+             of values. A grid may also have the axis `seed`.\n";
     for condition in list(schema, "allOf") {
         let study = condition.pointer("/if/properties/study/const").and_then(Value::as_str).unwrap_or_default();
         let settings = condition.pointer("/then/properties/fixed").unwrap_or(&Value::Null);

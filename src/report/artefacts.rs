@@ -124,6 +124,7 @@ pub fn artefacts(contents: Contents, profile: Profile, from: From) -> Result<(Su
     let pieces: Vec<Piece> = summary::opening(published)
         .into_iter()
         .chain(chapters::counts(&lines, contents.outline))
+        .chain(findings::answers(contents.outline, &ran))
         .chain(findings::findings(contents.outline, &ran))
         .chain(story.as_ref().map(|story| page::figure(story, &links)))
         .chain(chapters::tables(&lines, contents.not_run, contents.outline))

@@ -36,8 +36,8 @@ pub const CHOICES: &[Choice] = &[
         Rows("anode-grad"),
     ),
     choice(
-        "In the reverse pass, batch norm uses the statistics of that pass's own batch and leaves the running statistics \
-         unchanged.",
+        "In the reverse pass, batch norm uses the statistics of that pass's own batch and leaves the running \
+         statistics unchanged.",
         "The method stores no activations. Stored statistics would be snapshots.",
         Not,
     ),
@@ -62,18 +62,20 @@ pub const CHOICES: &[Choice] = &[
         Check("v2-table-nt", "five steps"),
     ),
     choice(
-        "The standard profile trains ResNet-4 for 12 epochs of all images and the larger networks for fewer epochs. The \
-         learning rate drops at the same fractions of the schedule.",
+        "The standard profile trains ResNet-4 for 12 epochs of all images and the larger networks for fewer epochs. \
+         The learning rate drops at the same fractions of the schedule.",
         "350 epochs take days on a CPU, and weeks for ResNet-18.",
         Not,
     ),
     choice(
         "The standard profile prefers the official CIFAR-10. The committed records use cifar10-jpeg.",
-        "We did not have the official archive. The re-encoded images are a different data set and have a different name.",
+        "We did not have the official archive. The re-encoded images are a different data set and have a different \
+         name.",
         Not,
     ),
     choice(
-        "A run counts as diverged if its loss or gradient is not finite, or if its loss exceeds ten times the first loss.",
+        "A run counts as diverged if its loss or gradient is not finite, or if its loss exceeds ten times the first \
+         loss.",
         "The rule has to be fixed before the run.",
         Not,
     ),
@@ -93,7 +95,8 @@ pub const CHOICES: &[Choice] = &[
         Rows("anode-scalar"),
     ),
     choice(
-        "Weights evolve on the height and width of a kernel with spacing 1. Each convolution has one set of coefficients, \
+        "Weights evolve on the height and width of a kernel with spacing 1. Each convolution has one set of \
+         coefficients, \
          which starts at zero.",
         "The network then starts as a neural ODE. docs/evolution.md gives the reasons.",
         Not,

@@ -13,6 +13,12 @@ use super::statistics::mean_interval;
 /// Anchor of the section.
 pub const ANCHOR: &str = "findings";
 
+/// The short answers that open the report, each a paragraph. Answers whose experiments have no records are left out.
+pub fn answers(outline: &Outline, results: &[&Results]) -> Vec<Piece> {
+    let one = |answer: &Finding| Some(Piece::Paragraph(answer.topic.clone(), filled(answer, results).ok()?));
+    outline.answers.iter().filter_map(one).collect()
+}
+
 /// The section. Findings whose experiments have no records yet are named in a paragraph at its end.
 pub fn findings(outline: &Outline, results: &[&Results]) -> Vec<Piece> {
     if outline.findings.is_empty() {

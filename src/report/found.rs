@@ -12,7 +12,7 @@ use super::results::{From, archive};
 
 /// What a run would read now.
 pub trait Inputs: std::fmt::Debug {
-    /// Digests of the inputs of a run by name, where they can be read: those that stand beside the definition or in the
+    /// Digests of the inputs of a run by name, where they can be read: those next to the definition or in the
     /// program and, if `data` is set, those of the folder of data sets.
     fn digests(&self, definition: &Definition, settings: &Map<String, Value>, data: bool)
     -> Option<Map<String, Value>>;

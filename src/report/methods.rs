@@ -26,8 +26,8 @@ pub fn methods(results: &[&Results]) -> Vec<Piece> {
             }
         }
     }
-    let text = "The papers leave these choices unspecified. The last column gives the measured effect of a choice if a check \
-                or a table compares it with an alternative.";
+    let text = "The papers leave these choices unspecified. The last column gives the measured effect of a choice if a \
+                check or a table compares it with an alternative.";
     let row = |choice: &Choice| {
         vec![Cell::Text(choice.what.into()), Cell::Text(choice.why.into()), sensitivity(choice, results)]
     };

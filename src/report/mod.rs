@@ -1,6 +1,6 @@
 //! Tables, charts and the report: a pure function of definitions and records.
 //!
-//! This room knows definitions and records. It knows nothing of how runs are computed or walked.
+//! Depends on definitions and records only, not on how runs are computed.
 
 mod alternatives;
 mod artefacts;
@@ -152,9 +152,8 @@ pub struct Contents<'a> {
 }
 
 /// Writes tables, archives, charts, `REPORT.md` and `report.html` from the records, and removes tables and charts that
-/// no record makes any more. The report covers every profile that has
-/// records, each in sections of its own; `profile` decides what is summed up for the caller, and what is written where
-/// nothing has records.
+/// no record produces any more. The report has sections for every profile with records. `profile` selects the summary
+/// that is returned, and the sections if no profile has records.
 ///
 /// # Errors
 /// A damaged record, a folder that cannot be written.

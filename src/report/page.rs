@@ -216,8 +216,8 @@ fn means_table(
     let over = if least == most { format!("{most}") } else { format!("{least} to {most}") };
     let percent = 100.0 * seeds::CONFIDENCE;
     let caption = format!(
-        "{}: mean ± {percent} % confidence half-width over {over} seeds (Student's t). Quantities plotted on a log axis: \
-         median [min, max]. All statistics: tables/{name}.seeds.csv; every seed: tables/{name}.csv",
+        "{}: mean ± {percent} % confidence half-width over {over} seeds (Student's t). Quantities plotted on a log \
+         axis: median [min, max]. All statistics: tables/{name}.seeds.csv; every seed: tables/{name}.csv",
         counted(means.len(), "rows")
     );
     let head = settings.iter().map(|s| results.definition.heading(s).to_string()).chain(metrics).collect();

@@ -46,8 +46,9 @@ pub fn peer(results: &Path) -> Result<Vec<Piece>, ReportError> {
         short(values.fold(0.0, f64::max))
     };
     let text = format!(
-        "{} evaluations of committed networks were repeated by PyTorch, with networks written independently, on the images that this \
-         program decoded. Test losses differ by at most {}, relatively, and accuracies by at most {} images.",
+        "PyTorch repeated {} evaluations of committed networks, with independently written networks, on the images \
+         that this program decoded. The largest relative difference of test losses is {}. Accuracies differ by at most \
+         {} images.",
         rows.len(),
         greatest("difference"),
         greatest("images_apart")

@@ -94,7 +94,7 @@ impl Line {
     /// The verdict with what decided it, for the first line of a section.
     pub fn answer(&self) -> String {
         let verdict = &self.told.verdict;
-        let number = if self.number.is_empty() { String::new() } else { format!(". {}", self.number) };
+        let number = if self.number.is_empty() { String::new() } else { format!(": {}", self.number) };
         format!("{verdict} ({} profile{}){number}", self.profile.name(), self.conditions())
     }
 

@@ -1,5 +1,5 @@
-//! CSV tables: every row in full precision. Timing goes to files of its own, so that tables are the same bytes wherever
-//! the numbers are the same bits.
+//! CSV tables: every row in full precision. Timing has separate files, so that tables are byte-identical
+//! if the numbers are bit-identical.
 
 use std::path::Path;
 
@@ -10,8 +10,8 @@ use super::artefacts::{Artefact, csv};
 use super::results::Results;
 use super::{ReportError, seeds};
 
-/// `tables/<id>.<profile>.csv`; `timing/<id>.<profile>.csv` where there are times; `tables/<id>.<profile>.seeds.csv`, means with
-/// their confidence intervals, where there are several seeds.
+/// Returns `tables/<id>.<profile>.csv`, `timing/<id>.<profile>.csv` if there are times, and
+/// `tables/<id>.<profile>.seeds.csv` with means and confidence intervals if there are several seeds.
 ///
 /// # Errors
 /// None that a caller can cause.

@@ -8,9 +8,9 @@ use crate::net::EvaluationMode;
 
 use super::{Faults, TrainingSettings};
 
-/// Which statistics batch norm uses in an evaluation on the test images in addition to that with the running statistics. In
-/// modes that estimate statistics again, this is done with the first 10,000 training images, unaltered, in batches of
-/// 250, each with the same weight; norms outside ODE blocks are included.
+/// Which statistics batch norm uses in an evaluation on the test images in addition to that with the running
+/// statistics. In modes that estimate statistics again, this is done with the first 10,000 training images, unaltered,
+/// in batches of 250, each with the same weight; norms outside ODE blocks are included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum EvaluationName {

@@ -69,7 +69,8 @@ pub enum Numbers {
         /// Standard deviation.
         std: f64,
     },
-    /// A CSV (one row per line) or NPY file, relative to the definition, of the array's shape or a flat row of its numbers.
+    /// A CSV (one row per line) or NPY file, relative to the definition, of the array's shape or a flat row of its
+    /// numbers.
     File(PathBuf),
 }
 

@@ -145,7 +145,7 @@ fn path<'a>(lists: impl Iterator<Item = &'a [Point]>, closed: bool) -> String {
                 (0, dy) => ('v', &[dy]),
                 (dx, dy) => ('l', &[dx, dy]),
             };
-            // A command that goes on needs no letter; of single steps only the last counts, so they have one each.
+            // A repeated command needs no letter; of single steps only the last counts, so they have one each.
             let repeated = next == command && next == 'l';
             step(&mut data, if repeated { ' ' } else { next }, numbers);
             (last, command) = (point, next);

@@ -15,7 +15,7 @@ use super::text::wrapped;
 
 const SIDE: f64 = 112.0;
 const GAP: f64 = 14.0;
-/// The image that has a scale of its own.
+/// The image with a separate scale.
 const OUTPUT: &str = "output";
 /// Colour of pixels that are not finite.
 const BROKEN: RGBColor = RGBColor(213, 94, 0);

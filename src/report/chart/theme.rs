@@ -24,7 +24,7 @@ pub fn dark_rules(inside: &str) -> String {
     format!("@media screen and (prefers-color-scheme:dark){{{}}}", DARK.iter().map(rule).collect::<String>())
 }
 
-/// A drawing with the rules inside, for a file of its own.
+/// A drawing with the rules inside, for a separate file.
 pub fn themed(svg: &str) -> String {
     match svg.find('>') {
         Some(end) => format!("{}<style>{}</style>{}", &svg[..=end], dark_rules(""), &svg[end + 1..]),

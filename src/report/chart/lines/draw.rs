@@ -141,7 +141,7 @@ impl LineChart {
         }
         let several = panel.series.iter().flat_map(|s| &s.points).any(|p| p.high > p.low);
         for (order, series) in panel.series.iter().enumerate() {
-            // Bars of different lines stand beside each other.
+            // Bars of different lines are offset horizontally.
             let middle = (panel.series.len() as f64 - 1.0) / 2.0;
             let aside = if several && !self.continuous { 2.5 * (order as f64 - middle) } else { 0.0 };
             let place = |x: f64, y: f64| (at(x, y).0 + aside, at(x, y).1);
