@@ -194,6 +194,8 @@ def evaluate(path, mode, folder, found):
     if later is not None and mode == "running":
         per_evaluation(model)
         fill_later(model, later)
+        # The copies start in training mode.
+        model.eval()
     train = read(folder / "train.bin") if mode in ("recalibrated", "per-evaluation") else None
     set_statistics(model, mode, train, found)
     loss, right, count = 0.0, 0, 0

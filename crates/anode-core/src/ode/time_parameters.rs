@@ -19,7 +19,7 @@ pub enum TimeRule {
 /// // dz/dt = W(t) z with W(t) = t: z(1) = exp(1/2).
 /// let inner = ClosureField(
 ///     |_t, z: &[f64], w: &[f64], dz: &mut [f64]| dz[0] = w[0] * z[0],
-///     |_t, z: &[f64], w: &[f64], c: &[f64], z_bar: &mut [f64], w_bar: &mut [f64]| {
+///     |_t: f64, z: &[f64], w: &[f64], c: &[f64], z_bar: &mut [f64], w_bar: &mut [f64]| {
 ///         z_bar[0] += w[0] * c[0];
 ///         w_bar[0] += z[0] * c[0];
 ///     },
