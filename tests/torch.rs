@@ -256,7 +256,7 @@ fn statistics_agree<R: Real>(tolerance: f64, gradient_tolerance: f64) {
         let drawn: Vec<f64> = numbers(3000, start.len());
         let running: Vec<f64> =
             start.iter().zip(&drawn).map(|(s, d)| if *s == 0.0 { 0.1 * d } else { s + 0.5 * d }).collect();
-        net.set_statistics(&running);
+        net.set_statistics(&running).unwrap();
         let mut losses = vec![];
         for mode in EvaluationMode::ALL {
             let (loss, accuracy) = evaluate(&net, &theta, solve, &set, mode).unwrap();
@@ -276,7 +276,7 @@ fn statistics_agree<R: Real>(tolerance: f64, gradient_tolerance: f64) {
         let indices: Vec<usize> = (0..8).collect();
         let (images, labels) = set.batch(&set.train, &indices, |_| Alteration::NONE);
         let images: Vec<R> = images.into_iter().map(|x| R::of(x.into())).collect();
-        net.set_statistics(&start);
+        net.set_statistics(&start).unwrap();
         let separate = net.with_statistics_per_evaluation(solve).unwrap();
         separate.forward(&images, &theta, solve, &Ledger::new()).unwrap();
         agree::<R>(&format!("{name}: per evaluation"), &separate.statistics(), &fixture["per_evaluation"], tolerance);

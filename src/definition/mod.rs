@@ -33,4 +33,4 @@ pub use outline::{
 pub use points::{Point, Resolved};
 pub use schema::schema;
 pub use types::*;
-pub use validate::typed as typed_settings;
+pub use validate::{outline_faults, typed as typed_settings};
