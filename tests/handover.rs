@@ -65,6 +65,9 @@ fn an_unfinished_run_is_handed_on_shown_without_a_verdict_and_removed_once_it_is
     let svg = std::fs::read_to_string(place.path("figures/train-loss.quick.svg")).unwrap();
     assert!(svg.contains("<polyline") || svg.contains("<path"), "its curve");
     place.expect(0, &["report", "--verify"]);
+    std::fs::write(folder.join("notes.txt"), "mine").unwrap();
+    assert!(place.expect(1, &["report", "--verify"]).contains("notes.txt: belongs to nothing"));
+    std::fs::remove_file(folder.join("notes.txt")).unwrap();
     let log = folder.join("steps.csv");
     let steps = std::fs::read_to_string(&log).unwrap();
     std::fs::write(&log, steps.lines().take(13).map(|line| format!("{line}\n")).collect::<String>()).unwrap();
@@ -86,7 +89,10 @@ fn a_damaged_header_is_named_and_too_much_is_refused() {
     let sound = std::fs::read_to_string(place.path(&header)).unwrap();
     let mut other: Value = serde_json::from_str(&sound).unwrap();
     other["run"] = json!("0123456789abcdef");
-    for damage in ["{", "{\"format\": 1}", &other.to_string()] {
+    // The curve of other settings would be shown.
+    let mut changed: Value = serde_json::from_str(&sound).unwrap();
+    changed["settings"]["learning_rate"] = json!(0.123);
+    for damage in ["{", "{\"format\": 1}", &other.to_string(), &changed.to_string()] {
         place.write(&header, damage);
         assert!(place.expect(3, &["report"]).contains("unfinished.json"), "{damage}");
     }

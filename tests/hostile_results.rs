@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anode::digest::sha256;
-use anode::record::{adopt, read_archive, read_record, write_atomically};
+use anode::record::{Unfinished, adopt, read_archive, read_record, write_atomically};
 use common::files::{header, tarred};
 use common::{Workplace, reversal};
 use serde_json::{Value, json};
@@ -147,6 +147,118 @@ fn nothing_but_a_file_is_written_over() {
     link(&place.path("link"), &place.path("victim"));
     write_atomically(&place.path("link"), b"x").expect("written");
     assert_eq!(std::fs::read(place.path("victim")).expect("a file"), b"precious", "a link is replaced, not followed");
+    let draw = |code: i32, path: &str| place.expect(code, &["schedule", "revolve:3", "--steps", "10", "--svg", path]);
+    for path in ["fifo", "null", "data", "/dev/null"] {
+        assert!(draw(3, path).contains("no regular file; name another path"), "{path}");
+    }
+    link(&place.path("link"), &place.path("victim"));
+    draw(0, "link");
+    assert!(place.path("link").is_file() && !place.path("link").is_symlink());
+    assert_eq!(std::fs::read(place.path("victim")).expect("a file"), b"precious");
+}
+
+#[test]
+fn a_run_is_not_written_through_a_link() {
+    let place = recorded();
+    let folder = place.run_folder("small");
+    let model = folder.join("model.safetensors");
+    for folder in [folder.clone(), place.path("results/runs/quick/small")] {
+        let aside = place.path("aside");
+        std::fs::rename(&folder, &aside).expect("moved");
+        link(&folder, &aside);
+        let said = place.expect(3, &["run", "small"]);
+        assert!(said.contains("a symbolic link; put the folder itself here"), "{said}");
+        std::fs::remove_file(&folder).expect("removed");
+        std::fs::rename(&aside, &folder).expect("moved back");
+    }
+    // What stands in the place of a trained network is digested only if it is a file.
+    std::fs::remove_file(folder.join("run.json")).expect("removed");
+    link(&model, Path::new("/dev/zero"));
+    assert!(place.expect(3, &["run", "small"]).contains("model.safetensors: a symbolic link"));
+    fifo(&model);
+    assert!(place.expect(3, &["run", "small"]).contains("model.safetensors: a device, a FIFO"));
+}
+
+#[test]
+fn ids_that_become_names_of_folders_are_ids() {
+    let place = recorded();
+    let folder = place.run_folder("small");
+    let record: Value =
+        serde_json::from_slice(&std::fs::read(folder.join("run.json")).expect("a record")).expect("JSON");
+    let mut header = json!({ "device": "cpu" });
+    for name in ["format", "run", "experiment", "profile", "study", "settings", "seed", "inputs"] {
+        header[name] = record[name].clone();
+    }
+    let read = |header: &Value| {
+        place.write("unfinished/unfinished.json", header.to_string());
+        Unfinished::read(&place.path("unfinished"))
+    };
+    let sound = read(&header).expect("sound").expect("a header");
+    assert_eq!(sound.own_id(), sound.run);
+    // A folder of this name under `inflight/` is removed when the run is recorded.
+    for other in ["../../../victim", "/victim", "", ".", "0123456789ABCDEF"] {
+        change(&folder, |record| record["continued"] = json!(other));
+        let error = read_record(&folder).expect_err("refused").to_string();
+        assert!(error.contains("run.json") && error.contains("no id of a run"), "{error}");
+        for name in ["run", "continued"] {
+            let mut header = header.clone();
+            header[name] = json!(other);
+            let error = read(&header).expect_err("refused").to_string();
+            assert!(error.contains("unfinished.json") && error.contains("no id of a run"), "{error}");
+        }
+    }
+}
+
+#[test]
+fn a_record_has_no_more_columns_and_values_than_a_record_can_have() {
+    let place = recorded();
+    let folder = place.run_folder("small");
+    let sound = std::fs::read_to_string(folder.join("rows.csv")).expect("rows");
+    let replace = |name: &str, text: &str| {
+        std::fs::write(folder.join(name), text).expect("written");
+        change(&folder, |record| record["files"][name] = sha256(text.as_bytes()).into());
+    };
+    let wide = |columns: usize| {
+        let names: Vec<String> = (0..columns).map(|i| format!("c{i}")).collect();
+        format!("{}\n{}\n", names.join(","), vec!["1"; columns].join(","))
+    };
+    // Every cell has a copy of its column's name: 5 GB.
+    let long = format!("steps,{}\n", "x".repeat(100_000)) + &"1,1\n".repeat(50_000);
+    for name in ["rows.csv", "steps.csv"] {
+        for (text, expected) in [
+            (&wide(100_000), "100000 columns; allowed: at most 4096"),
+            (&long, "the name of a column has 100000 bytes; allowed: at most 256"),
+        ] {
+            replace(name, text);
+            let said = place.expect(3, &["report"]);
+            assert!(said.contains(name) && said.contains(expected), "{said}");
+        }
+        replace("rows.csv", &sound);
+    }
+    // As many as there may be.
+    replace("steps.csv", &wide(4096));
+    place.expect(0, &["report"]);
+
+    // Lists without an end in an archive, which packs them well.
+    let run = folder.file_name().expect("a name").to_string_lossy().into_owned();
+    let zeros = "0,".repeat(9 << 20);
+    let images = format!("[{{\"name\":\"a\",\"height\":1,\"width\":{},\"pixels\":[{zeros}0]}}]", (9 << 20) + 1);
+    let mut record: Value =
+        serde_json::from_slice(&std::fs::read(folder.join("run.json")).expect("a record")).expect("JSON");
+    record["files"] = json!({ "rows.csv": sha256(sound.as_bytes()), "images.json": sha256(images.as_bytes()) });
+    let archive = |record: &str| {
+        let names = ["run.json", "rows.csv", "images.json"].map(|name| format!("{run}/{name}"));
+        refused(&tarred([
+            (&*names[0], record.as_bytes()),
+            (&*names[1], sound.as_bytes()),
+            (&*names[2], images.as_bytes()),
+        ]))
+    };
+    let said = archive(&record.to_string());
+    assert!(said.contains("images.json: more values than a record can have"), "{said}");
+    record["settings"]["rates"] = json!([]);
+    let said = archive(&record.to_string().replace("\"rates\":[]", &format!("\"rates\":[{zeros}0]")));
+    assert!(said.contains("run.json\" has") || said.contains("run.json: more values"), "{said}");
 }
 
 #[test]
@@ -256,4 +368,55 @@ fn an_image_has_as_many_pixels_as_it_says() {
     change(&folder, |record| record["files"]["images.json"] = sha256(images.to_string().as_bytes()).into());
     let error = read_record(&folder).expect_err("refused").to_string();
     assert!(error.contains("0 pixels, but height 4294967296"), "{error}");
+}
+
+/// Runs the program and returns the most memory that it had, in MiB.
+#[cfg(target_os = "linux")]
+fn peak(place: &Workplace, arguments: &[&str]) -> i64 {
+    let mut command = place.command(arguments);
+    let child = command.stdout(std::process::Stdio::null()).spawn().expect("the program starts");
+    // SAFETY: all fields of `rusage` are numbers, for which zero is a value.
+    let (mut status, mut usage) = (0, unsafe { std::mem::zeroed::<libc::rusage>() });
+    // SAFETY: both are valid places for the answer, and nothing else waits for this child.
+    let ended = unsafe { libc::wait4(child.id() as i32, &mut status, 0, &mut usage) };
+    assert_eq!((ended, status), (child.id() as i32, 0), "{arguments:?}");
+    usage.ru_maxrss >> 10
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_report_on_fifteen_long_training_runs_takes_little_memory() {
+    let place = Workplace::new();
+    let mut definition = common::training("train");
+    for (name, value) in [("train_images", 16), ("test_images", 10), ("epochs", 1), ("width", 2), ("steps", 1)] {
+        definition["fixed"][name] = json!(value);
+    }
+    definition["seeds"] = json!((0..15).collect::<Vec<u64>>());
+    let axis = |column: &str| json!({ "column": column, "label": column });
+    definition["figures"] = json!([{ "id": "loss", "title": "Loss", "draw": { "lines": {
+        "source": "steps", "x": axis("step"), "y": axis("loss"), "series": ["seed"] } } }]);
+    place.define(&definition).expect(0, &["run", "train"]);
+    // 350 epochs of 196 steps.
+    let runs = std::fs::read_dir(place.path("results/runs/quick/train")).expect("runs").flatten();
+    for folder in runs.map(|entry| entry.path()) {
+        let log = std::fs::read_to_string(folder.join("steps.csv")).expect("a log");
+        let header = log.lines().next().expect("a header");
+        let mut long = format!("{header}\n");
+        for step in 0..68_600u64 {
+            let cell = |name: &str| match name {
+                "step" => step.to_string(),
+                "epoch" => (step / 196).to_string(),
+                _ if name.starts_with("test_") && step % 196 != 195 => String::new(),
+                _ => (1.0 / (step + 3) as f64).to_string(),
+            };
+            long += &(header.split(',').map(cell).collect::<Vec<_>>().join(",") + "\n");
+        }
+        std::fs::write(folder.join("steps.csv"), &long).expect("written");
+        change(&folder, |record| record["files"]["steps.csv"] = sha256(long.as_bytes()).into());
+    }
+    // 140 MiB were measured; as rows, all steps take 1.7 GB.
+    for arguments in [&["report"][..], &["report", "--verify"], &["show", "train"]] {
+        let peak = peak(&place, arguments);
+        assert!(peak < 400, "{arguments:?}: {peak} MiB");
+    }
 }

@@ -96,3 +96,39 @@ fn committed_models_are_verified_and_damage_is_refused() {
     place.write("results/models/train.0123456789abcdef.safetensors", &sound);
     assert!(place.expect(1, &["report", "--verify"]).contains("0123456789abcdef"));
 }
+
+/// The bytes of a model with other settings in its metadata, which its digest does not cover.
+fn with_settings(bytes: &[u8], change: impl FnOnce(&mut Value)) -> Vec<u8> {
+    let length = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+    let mut header: Value = serde_json::from_slice(&bytes[8..8 + length]).unwrap();
+    let settings = &mut header["__metadata__"]["settings"];
+    let mut changed: Value = serde_json::from_str(settings.as_str().unwrap()).unwrap();
+    change(&mut changed);
+    *settings = changed.to_string().into();
+    let mut header = header.to_string().into_bytes();
+    header.resize(header.len().next_multiple_of(8), b' ');
+    [&(header.len() as u64).to_le_bytes(), &header[..], &bytes[8 + length..]].concat()
+}
+
+#[test]
+fn settings_that_a_model_or_a_header_claims_are_checked() {
+    let (place, id) = trained();
+    let folder = format!("results/runs/standard/train/{id}");
+    let model = std::fs::read(place.path(&folder).join(MODEL)).unwrap();
+    for (name, value, words) in [
+        ("width", json!(1_000_000), ["needs", "this machine has"]),
+        ("steps", json!(1_000_000_000), ["steps", "allowed"]),
+        ("batch", json!(0), ["batch", "allowed"]),
+        ("solver", json!("eule"), ["solver", "euler"]),
+    ] {
+        place.write("hostile.safetensors", with_settings(&model, |settings| settings[name] = value));
+        let said = place.expect(2, &["evaluate", "hostile.safetensors"]);
+        assert!(words.iter().all(|word| said.contains(word)), "{name}: {said}");
+    }
+    // A record whose settings were changed is passed over for the definition that plans the run.
+    let record = place.path(&folder).join("run.json");
+    let text = std::fs::read_to_string(&record).unwrap().replacen("\"test_images\": 50", "\"test_images\": 10", 1);
+    assert!(text.contains("\"test_images\": 10"));
+    std::fs::write(&record, text).unwrap();
+    assert_eq!(evaluated(&place, &format!("{folder}/checkpoint.safetensors"), "running")["images"], 50);
+}

@@ -139,6 +139,13 @@ fn each_fault_is_told_with_its_place_what_was_found_and_what_is_allowed() {
             "fixed.field.kernel: ",
             &["4", "odd"],
         ),
+        (
+            "/fixed/field",
+            json!({ "kind": "convolution", "channels": 1, "kernel": 5, "size": 3,
+                    "weights": { "file": "w.npy" }, "initial": { "file": "z.npy" } }),
+            "fixed.field.kernel: ",
+            &["5", "at most the size of the image, 3"],
+        ),
     ];
     let training: &[(&str, Value, &str, &[&str])] = &[
         ("/fixed/steps", json!(-2), "fixed.steps: ", &["-2", "usize"]),

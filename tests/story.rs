@@ -130,3 +130,34 @@ fn a_panel_of_a_column_that_nothing_writes_is_refused() {
     let said = place.expect(1, &["check"]);
     assert!(said.contains("panels[1].y") && said.contains("recalibrated"), "{said}");
 }
+
+#[test]
+fn names_of_the_outline_that_no_run_can_write_are_refused() {
+    let place = Workplace::new();
+    let check = |outline: &Value, code: i32| {
+        place.define(&both("train")).write("experiments/outline.json", outline.to_string()).expect(code, &["check"])
+    };
+    check(&outline(), 0);
+    let quantity = "findings[0].quantities";
+    for (pointer, value, at, word) in [
+        ("/findings/0/quantities/gap/column", "test_acuracy", format!("{quantity}.gap.column"), "`test_accuracy`"),
+        (
+            "/findings/0/quantities/norm/minus_column",
+            "test_",
+            format!("{quantity}.norm.minus_column"),
+            "no planned run",
+        ),
+        ("/findings/0/quantities/gap/where/method", "anod", format!("{quantity}.gap.where.method"), "anode"),
+        ("/findings/0/quantities/gap/minus/method", "full", format!("{quantity}.gap.minus.method"), "reverse-time"),
+        ("/story/panels/0/figure", "acuracy", "story.panels[0].figure".into(), "`accuracy`"),
+        ("/story/panels/1/otherwise/figure", "rho", "story.panels[1].otherwise.figure".into(), "no figure of this id"),
+    ] {
+        let mut outline = outline();
+        *outline.pointer_mut(pointer).expect(pointer) = value.into();
+        let said = check(&outline, 1);
+        assert!(said.contains("outline.json") && said.contains(&at) && said.contains(word), "{pointer}: {said}");
+    }
+    let mut outline = outline();
+    outline["story"]["panels"][0]["where"] = json!({ "metod": "anode" });
+    assert!(check(&outline, 1).contains("story.panels[0].where.metod"));
+}

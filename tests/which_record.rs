@@ -242,6 +242,8 @@ fn files_that_belong_to_nothing_are_named_each_with_its_cure() {
     place.write("results/records/notes.txt", "mine").write("results/tables/plain.quick.csv.bak", "x");
     place.write("results/timing/plain.quick.seeds.csv", "x\n").write("figures/plain.quick.svg", "x");
     place.write("figures/.hidden", "x").write("results/tables/.partial-x", "x");
+    place.write("results/inflight/plain/0123456789abcdef/steps.csv", "step\n").write("results/inflight/plain/x", "x");
+    place.write("results/inflight/gone/0123456789abcdef/steps.csv", "step\n").write("results/peer/notes.txt", "mine");
     let said = place.expect(1, &["report", "--verify"]);
     for line in [
         "results/tables/gone.quick.csv: belongs to nothing; move it elsewhere",
@@ -251,6 +253,10 @@ fn files_that_belong_to_nothing_are_named_each_with_its_cure() {
         "results/records/notes.txt: belongs to nothing",
         "figures/gone-rho.quick.svg: belongs to nothing",
         "figures/plain.quick.svg: belongs to nothing",
+        "results/inflight/gone: belongs to nothing",
+        "results/inflight/plain/0123456789abcdef: belongs to nothing",
+        "results/inflight/plain/x: belongs to nothing",
+        "results/peer/notes.txt: belongs to nothing",
     ] {
         assert!(said.contains(line), "{line}: {said}");
     }

@@ -88,7 +88,7 @@ fn modes(
     let statistics = tensors.tensor("statistics")?.data();
     let statistics: Vec<f64> = statistics.as_chunks().0.iter().map(|b| f64::from_le_bytes(*b)).collect();
     let network = build(net)?;
-    network.set_statistics(&statistics);
+    network.set_statistics(&statistics)?;
     let mut set = Source::Cifar10Jpeg(cifar10_jpeg_path(Path::new(data))?).read()?;
     set.train.truncate(training);
     set.test.truncate(test);

@@ -9,16 +9,13 @@ use crate::data::data_folder;
 use crate::definition::Profile;
 use crate::net::EvaluationMode;
 use crate::plan::plan;
-use crate::record::{RUN, Record, UNFINISHED, Unfinished, number, read_at_most};
+use crate::record::{RUN, UNFINISHED, Unfinished, number, read_header};
 use crate::study::{CPU, Place, STUDIES, Seeded, StudyError, Trained, write_images};
 
 use super::arguments::Common;
 use super::error::CliError;
 use super::output::{print, print_json};
 use super::select;
-
-/// Largest `run.json` that is read, in bytes.
-const MOST: u64 = 1 << 24;
 
 /// Which network.
 #[derive(Debug, Args)]
@@ -89,11 +86,11 @@ fn beside(file: &Path, run: &str) -> Option<Seeded> {
     let folder = file.parent()?;
     if let Ok(Some(header)) = Unfinished::read(folder)
         && header.run == run
+        && header.own_id() == run
     {
         return Some((header.settings, header.seed));
     }
-    let bytes = read_at_most(&folder.join(RUN), MOST).ok().flatten()?;
-    let record: Record = serde_json::from_slice(&bytes).ok().filter(|record: &Record| record.run == run)?;
+    let record = read_header(folder).filter(|record| record.run == run)?;
     Some((record.settings, record.seed))
 }
 

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value, json};
 
 use crate::definition::{
-    Definition, LIMIT, Loaded, NotRun, Outline, Profile, SCHEMA, load_all, load_not_run, load_outline, schema,
+    Definition, LIMIT, Loaded, NotRun, OUTLINE, Outline, Profile, SCHEMA, load_all, load_not_run, load_outline,
+    outline_faults, schema,
 };
 use crate::files;
 use crate::nearest::did_you_mean;
@@ -237,7 +238,10 @@ pub fn check(common: &Common, write_schema: bool) -> Result<(), CliError> {
     }
     let (loaded, mut faults) = load_all(&common.experiments);
     faults.extend(load_not_run(&common.experiments).err());
-    faults.extend(load_outline(&common.experiments).err());
+    match load_outline(&common.experiments) {
+        Ok(outline) => faults.extend(outline_faults(&outline, &common.experiments.join(OUTLINE), &loaded)),
+        Err(fault) => faults.push(fault),
+    }
     faults.extend(loaded.iter().flat_map(impossible));
     if common.json {
         let fault = |f: &crate::definition::DefinitionError| json!({ "file": f.file, "path": f.at, "why": f.why });

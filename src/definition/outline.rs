@@ -7,6 +7,9 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use crate::files;
+
+use super::load::LIMIT;
 use super::{DefinitionError, Filter, Profile, Source};
 
 /// Name of the file next to the experiments.
@@ -32,6 +35,14 @@ pub struct Outline {
 }
 
 impl Outline {
+    /// Whether a finding or the story takes numbers from an experiment.
+    pub fn mentions(&self, experiment: &str) -> bool {
+        let quantities = self.findings.iter().flat_map(|finding| finding.quantities.values());
+        let panels = self.story.iter().flat_map(|story| &story.panels).flat_map(StoryPanel::choices);
+        let named = quantities.map(|quantity| &quantity.experiment).chain(panels.map(|panel| &panel.experiment));
+        named.into_iter().any(|id| id == experiment)
+    }
+
     /// Whether an experiment belongs to the report on the papers: a chapter lists it, or there are no chapters.
     pub fn publishes(&self, experiment: &str) -> bool {
         self.chapters.is_empty() || self.chapters.iter().any(|c| c.experiments.iter().any(|id| id == experiment))
@@ -175,8 +186,8 @@ pub struct Chapter {
 /// chapters list.
 pub fn load_outline(folder: &Path) -> Result<Outline, DefinitionError> {
     let file = folder.join(OUTLINE);
-    let fault = |at: String, why: String| DefinitionError { file: file.clone(), at, why };
-    let text = match std::fs::read_to_string(&file) {
+    let fault = |at: String, why: String| DefinitionError::new(&file, &at, &why);
+    let text = match files::read_text(&file, LIMIT) {
         Ok(text) => text,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Outline::default()),
         Err(e) => return Err(fault(".".into(), e.to_string())),

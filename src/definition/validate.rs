@@ -20,7 +20,9 @@ use super::settings::{
 use crate::gradient::{Method, timeline};
 use crate::nearest::with_suggestion;
 
-use super::{Check, Definition, DefinitionError, FigureKind, Need, Requirement, Rule, SourceTag, StudyKind};
+use super::{
+    Check, Definition, DefinitionError, FigureKind, Loaded, Need, Outline, Requirement, Rule, SourceTag, StudyKind,
+};
 
 /// More points, or more runs, than this are refused: an axis too many is a mistake, not an experiment.
 const MOST_POINTS: usize = 100_000;
@@ -43,6 +45,26 @@ pub(super) fn faults(definition: &Definition, file: &Path) -> Vec<DefinitionErro
     let settings = (planned.is_empty() || faults.seen.len() > before).then(|| setting_names(definition.study));
     for (at, why) in columns::faults(definition, &planned, settings.as_deref()) {
         faults.add(at, why);
+    }
+    if faults.more > 0 {
+        faults.found.push(DefinitionError::more(file, faults.more));
+    }
+    faults.found
+}
+
+/// Columns, values and figures that an outline names for the experiments of `loaded` and that no planned run of them
+/// can write, the first [`LISTED`] listed. `loaded` are sound definitions; other experiments are passed over.
+pub fn outline_faults(outline: &Outline, file: &Path, loaded: &[Loaded]) -> Vec<DefinitionError> {
+    let mut faults = Faults { file, found: vec![], seen: HashSet::new(), more: 0 };
+    for Loaded { definition, file } in loaded.iter().filter(|l| outline.mentions(&l.definition.id)) {
+        let mut none = Faults { file, found: vec![], seen: HashSet::new(), more: 0 };
+        let mut planned = Planned::default();
+        for profile in definition.profiles.keys() {
+            runs(definition, *profile, &mut planned, &mut none);
+        }
+        for (at, why) in columns::outline_faults(outline, definition, &planned) {
+            faults.add(at, why);
+        }
     }
     if faults.more > 0 {
         faults.found.push(DefinitionError::more(file, faults.more));

@@ -11,7 +11,7 @@ use flate2::write::GzEncoder;
 use serde_json::Map;
 
 use super::Record;
-use super::limits::{ARCHIVE, ARCHIVE_CELLS, RECORD_FILES, is_run_id, limit};
+use super::limits::{ARCHIVE, ARCHIVE_CELLS, RECORD_FILES, is_run_id, limit, take, values_of_json};
 use super::read::{Loaded, Log, parse};
 use super::write::{IMAGES, ROWS, RUN, RecordError, STEPS, rows_to_csv};
 use crate::digest::sha256;
@@ -107,9 +107,10 @@ pub fn read_archived_headers(path: &Path) -> Result<Vec<Record>, RecordError> {
     };
     let damaged = |why: String| RecordError::Damaged { path: path.to_owned(), why };
     let runs = unpack(&bytes, &|name| name == RUN).map_err(|e| damaged(format!("not an archive of records: {e}")))?;
-    let mut found = vec![];
+    let (mut found, mut cells) = (vec![], ARCHIVE_CELLS);
     for (run, files) in runs {
         let bytes = files.get(RUN).ok_or_else(|| damaged(format!("{run}/{RUN} is missing")))?;
+        take(&mut cells, values_of_json(bytes)).map_err(|why| damaged(format!("{run}/{RUN}: {why}")))?;
         let record: Record = serde_json::from_slice(bytes).map_err(|e| damaged(format!("{run}/{RUN}: {e}")))?;
         if record.run != run || record.own_id() != run {
             return Err(damaged(format!("{run}/{RUN} is the record of another run")));

@@ -19,7 +19,7 @@ pub const INFLIGHT: &str = "inflight";
 const CHECKPOINT: &str = "checkpoint.safetensors";
 
 /// Files that are handed on. The state first: the log, which grows, is then never shorter.
-const FILES: [&str; 4] = [CHECKPOINT, STEPS, TIMES, UNFINISHED];
+pub const HANDED_OVER: [&str; 4] = [CHECKPOINT, STEPS, TIMES, UNFINISHED];
 
 /// Largest size of all runs that are handed on, in bytes: they are committed, and stay in the history of the
 /// repository.
@@ -109,7 +109,7 @@ pub fn hand_over(
             sizes.push((to.clone(), size(&to)));
             continue;
         }
-        for name in FILES {
+        for name in HANDED_OVER {
             if let Some(content) = read_at_most(&folder.join(name), MOST_INFLIGHT).map_err(too_large(&folder))? {
                 bytes += content.len() as u64;
                 copies.push((to.join(name), content));
@@ -140,7 +140,7 @@ fn logged(folder: &Path) -> Option<usize> {
 
 /// Bytes of a folder that was handed on.
 fn size(folder: &Path) -> u64 {
-    FILES.iter().map(|name| std::fs::metadata(folder.join(name)).map_or(0, |found| found.len())).sum()
+    HANDED_OVER.iter().map(|name| std::fs::metadata(folder.join(name)).map_or(0, |found| found.len())).sum()
 }
 
 /// A file beyond the limit is named with the experiment that should be left out.

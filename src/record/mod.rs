@@ -24,9 +24,10 @@ pub use agreement::{Agreement, Compared, TOLERATED_STEPS, tolerance};
 pub use archive::{read_archive, read_archived_headers, to_archive};
 pub use environment::{environment, same_instructions};
 pub use handover::{
-    HandedOver, HandoverError, INFLIGHT, MOST_INFLIGHT, hand_over, inflight, remove_inflight, run_folders,
+    HANDED_OVER, HandedOver, HandoverError, INFLIGHT, MOST_INFLIGHT, hand_over, inflight, remove_inflight, run_folders,
 };
 pub use identity::{canonical, run_id};
+pub use limits::is_run_id;
 pub use merge::{Conflict, MergeError, Merged, folders, merge};
 pub use numerics::{FIRST_NUMERICS, numerics};
 pub use ongoing::{Ongoing, ongoing_steps};

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::digest::sha256;
 use crate::files;
 
-use super::limits::{FOLDER_CELLS, RECORD_FILES, limit};
+use super::limits::{COLUMNS, FOLDER_CELLS, NAME, RECORD_FILES, cells_of_row, is_run_id, limit, take, values_of_json};
 use super::write::{FORMAT, IMAGES, ROWS, RUN, RecordError, STEPS};
 use super::{Image, Record, Row, thin_csv};
 
@@ -89,6 +89,7 @@ pub(super) fn parse(
     cells: &mut usize,
 ) -> Result<Loaded, RecordError> {
     let damaged = |name: &str, why: String| RecordError::Damaged { path: folder.join(name), why };
+    take(cells, values_of_json(run)).map_err(|why| damaged(RUN, why))?;
     let record: Record = serde_json::from_slice(run).map_err(|e| damaged(RUN, e.to_string()))?;
     if record.format != FORMAT {
         return Err(damaged(RUN, format!("format {}; this version reads {FORMAT}", record.format)));
@@ -100,6 +101,9 @@ pub(super) fn parse(
     if record.run != own {
         let what = "settings, seed, inputs, device and numerics";
         return Err(damaged(RUN, format!("its id is {:?}, but its {what} give {own}: it was changed", record.run)));
+    }
+    if let Some(other) = record.continued.as_ref().filter(|other| !is_run_id(other)) {
+        return Err(damaged(RUN, format!("`continued` is {other:?}, which is no id of a run")));
     }
     let file = |name: &str| -> Result<Option<Vec<u8>>, RecordError> {
         let Some(expected) = record.files.get(name) else { return Ok(None) };
@@ -117,7 +121,10 @@ pub(super) fn parse(
     };
     let (rows, steps) = (table(ROWS)?, table(STEPS)?);
     let images: Vec<Image> = match file(IMAGES)? {
-        Some(bytes) => serde_json::from_slice(&bytes).map_err(|e| damaged(IMAGES, e.to_string()))?,
+        Some(bytes) => {
+            take(cells, values_of_json(&bytes)).map_err(|why| damaged(IMAGES, why))?;
+            serde_json::from_slice(&bytes).map_err(|e| damaged(IMAGES, e.to_string()))?
+        }
         None => vec![],
     };
     for Image { name, height, width, pixels } in &images {
@@ -139,14 +146,30 @@ pub fn csv_to_rows(bytes: &[u8]) -> Result<Vec<Row>, String> {
 
 fn bounded_rows(bytes: &[u8], cells: &mut usize) -> Result<Vec<Row>, String> {
     let mut reader = csv::Reader::from_reader(bytes);
-    let columns = reader.headers().map_err(|e| e.to_string())?.clone();
+    let columns = header(&mut reader)?;
+    let row = cells_of_row(columns.iter());
     let mut rows = vec![];
     for record in reader.records() {
         let record = record.map_err(|e| e.to_string())?;
-        *cells = cells.checked_sub(columns.len().max(1)).ok_or("more cells than a record can have")?;
+        take(cells, row)?;
         rows.push(columns.iter().map(str::to_owned).zip(record.iter().map(value)).collect());
     }
     Ok(rows)
+}
+
+/// The columns of a table in CSV.
+///
+/// # Errors
+/// No CSV; more columns, or longer names, than a table can have.
+pub(super) fn header(reader: &mut csv::Reader<&[u8]>) -> Result<csv::StringRecord, String> {
+    let columns = reader.headers().map_err(|e| e.to_string())?.clone();
+    if columns.len() > COLUMNS {
+        return Err(format!("{} columns; allowed: at most {COLUMNS}", columns.len()));
+    }
+    if let Some(name) = columns.iter().find(|name| name.len() > NAME) {
+        return Err(format!("the name of a column has {} bytes; allowed: at most {NAME}", name.len()));
+    }
+    Ok(columns)
 }
 
 fn value(cell: &str) -> Value {

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::read::header;
 use super::{Row, csv_to_rows};
 
 /// Most steps without an evaluation that are kept.
@@ -71,7 +72,7 @@ struct Shape {
 impl Shape {
     fn of(bytes: &[u8]) -> Result<Self, String> {
         let mut reader = csv::Reader::from_reader(bytes);
-        let header = reader.headers().map_err(|e| e.to_string())?.clone();
+        let header = header(&mut reader)?;
         let (mut rows, mut empty) = (0, vec![false; header.len()]);
         each(bytes, |record| {
             rows += 1;

@@ -9,7 +9,8 @@ use serde_json::{Map, Value};
 use crate::definition::{Profile, StudyKind};
 use crate::files;
 
-use super::{FORMAT, RecordError, write_atomically};
+use super::limits::is_run_id;
+use super::{FORMAT, RecordError, run_id, write_atomically};
 
 /// Name of the header of an unfinished run.
 pub const UNFINISHED: &str = "unfinished.json";
@@ -68,7 +69,18 @@ impl Unfinished {
         if header.format != FORMAT {
             return Err(damaged(format!("format {}; this version reads {FORMAT}", header.format)));
         }
+        // Ids become names of folders.
+        let other = header.continued.as_ref();
+        if let Some(id) = std::iter::once(&header.run).chain(other).find(|id| !is_run_id(id)) {
+            return Err(damaged(format!("{id:?} is no id of a run: sixteen digits of 0-9 and a-f")));
+        }
         Ok(Some(header))
+    }
+
+    /// The id that follows from what the header says, under the numerics of this version. It differs from
+    /// [`Unfinished::run`] in a header that was changed.
+    pub fn own_id(&self) -> String {
+        run_id(self.study, &self.settings, self.seed, &self.inputs, &self.device)
     }
 
     /// Removes the header from a run's folder, if there is one.

@@ -1,5 +1,6 @@
 //! Writing a run's folder: every file atomically, `run.json` last.
 
+use std::collections::HashSet;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -160,12 +161,9 @@ pub fn sweep(folder: &Path, age: Duration) -> io::Result<()> {
 /// # Errors
 /// None that a caller can cause; the writer's own.
 pub fn rows_to_csv(rows: &[Row]) -> io::Result<Vec<u8>> {
-    let mut columns: Vec<&str> = vec![];
-    for column in rows.iter().flat_map(Row::keys) {
-        if !columns.contains(&column.as_str()) {
-            columns.push(column);
-        }
-    }
+    let mut seen = HashSet::new();
+    let all = rows.iter().flat_map(Row::keys).map(String::as_str);
+    let columns: Vec<&str> = all.filter(|column| seen.insert(*column)).collect();
     let mut writer = csv::Writer::from_writer(vec![]);
     writer.write_record(&columns)?;
     for row in rows {
@@ -207,7 +205,7 @@ pub fn write_record(folder: &Path, record: &Record, outcome: &Outcome) -> Result
     let path = folder.join(MODEL);
     // One that another version left there belongs to no finished run.
     if record.status == Status::Finished && path.exists() {
-        let bytes = std::fs::read(&path).map_err(RecordError::io(&path))?;
+        let bytes = files::read(&path, limit(MODEL)).map_err(RecordError::io(&path))?;
         model = Some(ModelFile { sha256: sha256(&bytes), bytes: bytes.len() as u64 });
     }
     let path = folder.join(RUN);

@@ -43,6 +43,16 @@ pub fn headers(results: &Path, experiment: &str) -> Result<Vec<Unfinished>, Reco
             let why = format!("it is the header of run {} of {}", header.run, header.experiment);
             return Err(RecordError::Damaged { path: folder.join(UNFINISHED), why });
         }
+        let derived = header.own_id();
+        if header.run != derived {
+            let why = format!(
+                "its id is {:?}, but its settings, seed, inputs and device give {derived}: it was changed, or begun under \
+                 other numerics; remove {}",
+                header.run,
+                folder.display()
+            );
+            return Err(RecordError::Damaged { path: folder.join(UNFINISHED), why });
+        }
         found.push(header);
     }
     Ok(found)

@@ -12,6 +12,9 @@ use super::results::{as_number, short, shown};
 /// Where the comparison is written, inside the results folder.
 const FILE: &str = "peer/models.csv";
 
+/// Its name.
+pub const TABLE: &str = "models.csv";
+
 /// Largest file that is read, in bytes.
 const MOST: u64 = 1 << 20;
 

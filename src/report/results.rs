@@ -196,9 +196,9 @@ impl<'a> Results<'a> {
     pub fn columns(&self) -> Vec<String> {
         let mut columns = self.varying.clone();
         columns.push("seed".into());
-        for row in self.runs.iter().flat_map(|run| &run.loaded.rows) {
-            columns.extend(row.keys().filter(|k| !columns.contains(k)).cloned().collect::<Vec<_>>());
-        }
+        let mut seen: HashSet<&str> = self.varying.iter().map(String::as_str).chain(["seed"]).collect();
+        let own = self.runs.iter().flat_map(|run| &run.loaded.rows).flat_map(Row::keys);
+        columns.extend(own.filter(|column| seen.insert(column)).cloned());
         columns
     }
 

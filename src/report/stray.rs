@@ -4,9 +4,11 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use crate::definition::Profile;
+use crate::record::{HANDED_OVER, INFLIGHT, UNFINISHED, is_run_id};
 
 use super::chart::STORY;
 use super::models::{self, MODELS};
+use super::peer;
 use super::results::archive;
 use super::{Contents, ReportError, io};
 
@@ -22,7 +24,8 @@ pub enum Stray {
     Unknown,
 }
 
-/// The files in `tables`, `timing`, `records`, `models` and the folder of charts that are not among `made`, in order.
+/// The files in `tables`, `timing`, `records`, `models` and the folder of charts that are not among `made`, in order,
+/// and what is in `peer` and `inflight` that no call reads.
 /// Left out are hidden files, files of experiments that are not part of this report, and archives of which no run shows
 /// a record.
 ///
@@ -40,7 +43,38 @@ pub fn strays(contents: Contents, made: &BTreeSet<PathBuf>) -> Result<Vec<(PathB
             }
         }
     }
+    for (path, name) in files(&contents.results.join("peer"))? {
+        if name != peer::TABLE {
+            found.push((path, Stray::Unknown));
+        }
+    }
+    for (path, name) in files(&contents.results.join(INFLIGHT))? {
+        inflight(contents, path, &name, &mut found)?;
+    }
     Ok(found)
+}
+
+/// What is in `inflight` under the name of an experiment: folders of runs with a header, and nothing else.
+fn inflight(
+    contents: Contents,
+    folder: PathBuf,
+    experiment: &str,
+    found: &mut Vec<(PathBuf, Stray)>,
+) -> Result<(), ReportError> {
+    let mut known = contents.experiments.iter().map(|definition| &definition.id).chain(contents.others);
+    if !folder.is_dir() || !known.any(|id| id == experiment) {
+        found.push((folder, Stray::Unknown));
+        return Ok(());
+    }
+    for (path, run) in files(&folder)? {
+        if !path.is_dir() || !is_run_id(&run) || !path.join(UNFINISHED).exists() {
+            found.push((path, Stray::Unknown));
+            continue;
+        }
+        let inside = files(&path)?.into_iter().filter(|(_, name)| !HANDED_OVER.contains(&name.as_str()));
+        found.extend(inside.map(|(path, _)| (path, Stray::Unknown)));
+    }
+    Ok(())
 }
 
 fn files(folder: &Path) -> Result<Vec<(PathBuf, String)>, ReportError> {

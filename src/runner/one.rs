@@ -85,6 +85,13 @@ pub fn one(
 ) -> Result<Came, RunnerError> {
     let folder = run.folder(&options.results);
     let io = |source| RunnerError::Results { path: folder.clone(), source };
+    // What is written there would land elsewhere.
+    for path in folder.ancestors().take(2) {
+        if std::fs::symlink_metadata(path).is_ok_and(|found| found.is_symlink()) {
+            let source = std::io::Error::other("a symbolic link; put the folder itself here, or remove the link");
+            return Err(RunnerError::Results { path: path.to_owned(), source });
+        }
+    }
     match recorded(run, &options.results) {
         Ok(Some(loaded)) if !matches!(loaded.record.status, Status::Failed { .. }) => {
             return Ok(Came::Recorded { status: loaded.record.status, before: true });

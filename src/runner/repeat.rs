@@ -3,9 +3,13 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
+use serde_json::{Map, Value};
+
 use crate::definition::typed_settings;
 use crate::plan::{Run, run_id};
-use crate::record::{Agreement, Environment, Loaded, RecordError, Row, StepLog, environment, same_instructions};
+use crate::record::{
+    Agreement, Environment, Loaded, RecordError, Row, StepLog, canonical, environment, same_instructions,
+};
 use crate::study::{Context, Ending, Place, Progress, Study, StudyError};
 
 use super::forecast::Measured;
@@ -90,7 +94,8 @@ pub fn repeat(
     }
     let inputs = study.inputs(place, &record.settings).map_err(RepeatError::Study)?;
     if inputs != record.inputs {
-        let why = format!("its inputs had the digests {:?}; those here have {inputs:?}", record.inputs);
+        let json = |digests: &Map<String, Value>| canonical(&Value::Object(digests.clone()));
+        let why = format!("its inputs had the digests {}; those here have {}", json(&record.inputs), json(&inputs));
         return Err(RepeatError::Other(why));
     }
     let id = run_id(record.study, &record.settings, record.seed, &inputs, &record.environment.device);

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::data::IMAGE_LEN;
 use crate::definition::settings::TrainingSettings;
+use crate::definition::{StudyKind, typed_settings};
 use crate::files;
 use crate::kernels::Cpu;
 use crate::net::EvaluationMode;
@@ -16,7 +17,7 @@ use crate::train::{Model, RECALIBRATION_IMAGES, Saved, Trainer};
 use super::images::load;
 use super::parts::typed;
 use super::training::trainer;
-use super::{CPU, Context, Place, StudyError};
+use super::{CPU, Context, Place, StudyError, estimate};
 
 /// Largest file that is read, in bytes.
 const MOST: u64 = 4 << 30;
@@ -101,6 +102,7 @@ impl Trained {
         seed: u64,
         mode: EvaluationMode,
     ) -> Result<Evaluated, StudyError> {
+        sound(settings)?;
         let chosen: TrainingSettings = typed(settings)?;
         let data = load(place, &chosen)?;
         let (images, mean, deviation) = (data.test.len(), data.mean, data.deviation);
@@ -129,6 +131,19 @@ impl Trained {
             Self::Checkpoint(saved) => saved.load(trainer),
         }
     }
+}
+
+/// Refuses settings that no definition may have, and a network that does not fit this machine: a model may come from
+/// anywhere.
+fn sound(settings: &Map<String, Value>) -> Result<(), StudyError> {
+    typed_settings(StudyKind::Training, settings).map_err(|faults| {
+        let faults: Vec<String> = faults.iter().map(|(at, why)| format!("{at}: {why}")).collect();
+        StudyError::failed("settings", faults.join("; "))
+    })?;
+    // Evaluation takes less than training: no gradient, and no batch of the run.
+    let mut least = settings.clone();
+    least.extend(["batch", "epochs"].map(|name| (name.to_owned(), Value::from(1))));
+    estimate::fits(StudyKind::Training, &least, CPU)
 }
 
 /// Writes the decoded images that `settings` name into `folder`, in the binary layout of CIFAR-10 (a label, then the

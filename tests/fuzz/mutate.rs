@@ -252,7 +252,9 @@ pub fn csv(random: &mut ChaCha8Rng, input: &[u8], other: &[u8]) -> Vec<u8> {
         }
         let (row, rows) = (random.gen_range(0..lines.len()), lines.len());
         let column = random.gen_range(0..lines[row].len().max(1));
-        match random.gen_range(0..8) {
+        // Tables become very wide, and names very long, but not often: each takes time.
+        let extreme = if random.gen_ratio(1, 40) { 8 } else { 0 };
+        match extreme + random.gen_range(0..8) {
             0 => drop(lines.remove(row)),
             1 => lines.extend(std::iter::repeat_n(lines[row].clone(), 1 << random.gen_range(0..10))),
             2 => lines.iter_mut().for_each(|line| {
@@ -269,6 +271,17 @@ pub fn csv(random: &mut ChaCha8Rng, input: &[u8], other: &[u8]) -> Vec<u8> {
             5 => {
                 if let Some(cell) = lines[row].get_mut(column) {
                     *cell = self::text(random);
+                }
+            }
+            8..12 => {
+                let columns = (1 << random.gen_range(6..17)) / rows;
+                for (i, line) in lines.iter_mut().enumerate() {
+                    line.extend((0..columns).map(|k| if i == 0 { format!("c{k}") } else { "1".into() }));
+                }
+            }
+            12..16 => {
+                if let Some(name) = lines[0].get_mut(column) {
+                    *name = "x".repeat(1 << random.gen_range(6..19));
                 }
             }
             _ => {

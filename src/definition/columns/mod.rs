@@ -12,7 +12,7 @@ mod usage;
 use super::StudyKind;
 
 pub use planned::{Planned, flat};
-pub(super) use usage::faults;
+pub(super) use usage::{faults, outline_faults};
 
 /// A column of `rows.csv` or `steps.csv`.
 #[derive(Clone, Copy, Debug)]

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::planned::{Planned, key};
 use super::{Column, Values, When, Written, is, written};
-use crate::definition::{Definition, EPOCHS_DONE, FigureKind, Filter, Range, Rule, Source, Wanted};
+use crate::definition::{Definition, EPOCHS_DONE, FigureKind, Filter, Outline, Range, Rule, Source, Wanted};
 use crate::nearest::nearest_in_words;
 
 /// Every name in `definition` that no run of `planned` can write, with its JSON path. `settings` are the settings of
@@ -75,6 +75,46 @@ pub fn faults(definition: &Definition, planned: &Planned, settings: Option<&[Str
                 found.filter(rows, &drawn.filter, &format!("{at}.where"));
             }
             FigureKind::Schedules(_) => {}
+        }
+    }
+    found.faults
+}
+
+/// Every name in the findings and the story of `outline` on `definition` that no run of `planned` can write, with its
+/// JSON path.
+pub fn outline_faults(outline: &Outline, definition: &Definition, planned: &Planned) -> Vec<(String, String)> {
+    let Written { rows, steps, .. } = written(definition.study);
+    let mut found = Found { planned, settings: None, faults: vec![] };
+    let (rows, steps) = (Scope { own: rows, of: "rows" }, Scope { own: steps, of: "steps" });
+    let of = |source| if source == Source::Steps { steps } else { rows };
+    for (i, finding) in outline.findings.iter().enumerate() {
+        for (name, quantity) in finding.quantities.iter().filter(|(_, q)| q.experiment == definition.id) {
+            let at = format!("findings[{i}].quantities.{name}");
+            let scope = of(quantity.source);
+            found.numbers(scope, &quantity.column, &format!("{at}.column"));
+            if let Some(other) = &quantity.minus_column {
+                found.numbers(scope, other, &format!("{at}.minus_column"));
+            }
+            found.filter(scope, &quantity.filter, &format!("{at}.where"));
+            if let Some(other) = &quantity.minus {
+                found.filter(scope, other, &format!("{at}.minus"));
+            }
+        }
+    }
+    for (i, panel) in outline.story.iter().flat_map(|story| &story.panels).enumerate() {
+        for (depth, panel) in panel.choices().enumerate().filter(|(_, panel)| panel.experiment == definition.id) {
+            let at = format!("story.panels[{i}]{}", ".otherwise".repeat(depth));
+            match definition.figures.iter().find(|figure| figure.id == panel.figure).map(|figure| &figure.draw) {
+                Some(FigureKind::Lines(lines)) => {
+                    found.filter(of(lines.source), &panel.filter, &format!("{at}.where"));
+                }
+                Some(_) => found.add(&format!("{at}.figure"), format!("`{}` draws no lines", panel.figure)),
+                None => {
+                    let nearest = nearest_in_words(&panel.figure, definition.figures.iter().map(|f| f.id.as_str()));
+                    let why = format!("`{}`: {} has no figure of this id{nearest}", panel.figure, definition.id);
+                    found.add(&format!("{at}.figure"), why);
+                }
+            }
         }
     }
     found.faults

@@ -52,6 +52,7 @@ impl Network {
         mode: Mode,
         mut visit: impl FnMut(&OdeField<R>, &Vec<R>, &Vec<R>, &Vec<R>),
     ) -> Result<Vec<R>, SolveError> {
+        self.expect_lengths(images.len(), theta.len())?;
         let statistics = mode.statistics(Pass::Replay);
         let mut current = images.to_vec();
         for segment in &self.segments {

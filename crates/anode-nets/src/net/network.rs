@@ -8,7 +8,7 @@ use rand::Rng;
 use crate::evolution::{CoupledBlock, CoupledTrajectory, EvolutionError};
 use crate::gradient::Ledger;
 use crate::kernels::Cpu;
-use crate::ode::{FieldError, Real, SolveError, Vector};
+use crate::ode::{FieldError, Real, SolveError, Vector, expect_shape};
 use crate::random::{Stream, stream};
 
 use super::NetSpec;
@@ -32,8 +32,8 @@ pub struct Network {
     pub(super) classes: usize,
 }
 
-/// What the forward sweep keeps for the backward sweep.
-pub struct Kept<R: Real>(Vec<KeptSegment<R>>);
+/// What the forward sweep keeps for the backward sweep, and the number of its logits.
+pub struct Kept<R: Real>(Vec<KeptSegment<R>>, usize);
 
 enum KeptSegment<R: Real> {
     Plain(Arc<Chain>, ChainTape<R>),
@@ -188,8 +188,37 @@ impl Network {
     }
 
     /// Sets the running statistics, as [`Self::statistics`] gave them.
-    pub fn set_statistics(&self, statistics: &[f64]) {
-        self.running.lock().unwrap_or_else(PoisonError::into_inner).copy_from_slice(statistics);
+    ///
+    /// # Errors
+    /// Another number of statistics.
+    pub fn set_statistics(&self, statistics: &[f64]) -> Result<(), SolveError> {
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        expect_shape("statistics", &[statistics.len()], "the network", &[running.len()])?;
+        running.copy_from_slice(statistics);
+        Ok(())
+    }
+
+    /// Refuses images or parameters of another network.
+    pub(super) fn expect_lengths(&self, images: usize, theta: usize) -> Result<(), SolveError> {
+        expect_shape("theta", &[theta], "the network", &[self.parameter_count()])?;
+        let input = self.segments.first().map_or(0, Segment::input_len);
+        if input > 0 && !images.is_multiple_of(input) {
+            let why = format!("images have {images} components, which is no multiple of the network's input, {input}");
+            return Err(SolveError::Argument(why));
+        }
+        Ok(())
+    }
+
+    /// Refuses parameters, a cotangent of `logits` components, or a gradient that do not belong to a forward sweep.
+    pub(super) fn expect_backward_lengths(
+        &self,
+        theta: usize,
+        [logits_bar, logits]: [usize; 2],
+        theta_bar: usize,
+    ) -> Result<(), SolveError> {
+        expect_shape("theta", &[theta], "the network", &[self.parameter_count()])?;
+        expect_shape("the gradient for theta", &[theta_bar], "theta", &[theta])?;
+        expect_shape("the cotangent", &[logits_bar], "the logits", &[logits])
     }
 
     /// Logits `[n, classes]` of `n` images in training mode, with what the vjp needs.
@@ -203,6 +232,7 @@ impl Network {
         solve: Solve,
         ledger: &Ledger,
     ) -> Result<(Vec<R>, Kept<R>), SolveError> {
+        self.expect_lengths(images.len(), theta.len())?;
         let mut kept = vec![];
         let mut current = images.to_vec();
         for segment in &self.segments {
@@ -240,7 +270,8 @@ impl Network {
                 }
             }
         }
-        Ok((current, Kept(kept)))
+        let logits = current.len();
+        Ok((current, Kept(kept, logits)))
     }
 
     /// From the cotangent of the logits: adds to `theta_bar`.
@@ -256,6 +287,7 @@ impl Network {
         solve: Solve,
         ledger: &Ledger,
     ) -> Result<(), SolveError> {
+        self.expect_backward_lengths(theta.len(), [logits_bar.len(), kept.1], theta_bar.len())?;
         let mut bar = logits_bar.to_vec();
         for (i, (segment, kept)) in self.segments.iter().zip(kept.0).enumerate().rev() {
             let range = segment.parameters();

@@ -21,6 +21,14 @@ pub enum Segment {
 }
 
 impl Segment {
+    /// Numbers of one input image.
+    pub(super) fn input_len(&self) -> usize {
+        match self {
+            Self::Plain(chain) | Self::Ode(chain, _) => chain.input_len,
+            Self::Residual(block) => block.main.input_len,
+        }
+    }
+
     /// Place of its weights in the network's parameters.
     pub fn parameters(&self) -> Range<usize> {
         match self {

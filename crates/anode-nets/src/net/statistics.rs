@@ -112,7 +112,7 @@ impl Network {
         for images in batches {
             averaging.walk(&images, theta, solve, Mode::Averaging, |_, _, _, _| {})?;
         }
-        network.set_statistics(&averaging.statistics()[..n]);
+        network.set_statistics(&averaging.statistics()[..n])?;
         Ok(network)
     }
 

@@ -120,7 +120,7 @@ pub fn resume(
         }
         // A device that fails here fails in the next step, which tells.
         trainer.engine.set(&state.theta, &state.velocity).ok()?;
-        trainer.engine.set_statistics(&state.statistics);
+        trainer.engine.set_statistics(&state.statistics).ok()?;
         trainer.step = state.counters[0];
         trainer.initial_loss = Some(f64::from_bits(state.counters[1])).filter(|x| !x.is_nan());
         return Some(state.counters[2] as f64 / 1e9);

@@ -63,7 +63,7 @@ pub(super) trait Engine {
     fn statistics(&self) -> Vec<f64>;
 
     /// Sets the running statistics.
-    fn set_statistics(&self, statistics: &[f64]);
+    fn set_statistics(&self, statistics: &[f64]) -> Result<(), StepError>;
 
     /// Logits in evaluation mode.
     fn evaluate(&self, images: Vec<f32>, solve: Solve) -> Result<Vec<f32>, SolveError>;
@@ -136,8 +136,8 @@ impl Engine for Host {
         self.network.statistics()
     }
 
-    fn set_statistics(&self, statistics: &[f64]) {
-        self.network.set_statistics(statistics);
+    fn set_statistics(&self, statistics: &[f64]) -> Result<(), StepError> {
+        Ok(self.network.set_statistics(statistics)?)
     }
 
     fn evaluate(&self, images: Vec<f32>, solve: Solve) -> Result<Vec<f32>, SolveError> {
@@ -219,8 +219,9 @@ impl<D: Crossing> Engine for OnDevice<D> {
         self.learner.network().statistics()
     }
 
-    fn set_statistics(&self, statistics: &[f64]) {
+    fn set_statistics(&self, statistics: &[f64]) -> Result<(), StepError> {
         self.learner.network().set_statistics(statistics);
+        Ok(())
     }
 
     fn evaluate(&self, images: Vec<f32>, solve: Solve) -> Result<Vec<f32>, SolveError> {

@@ -31,7 +31,7 @@ impl Trainer {
     pub fn quality(&mut self) -> Result<Quality, TrainError> {
         let statistics = self.engine.statistics();
         let measured = self.measure();
-        self.engine.set_statistics(&statistics);
+        self.engine.set_statistics(&statistics)?;
         measured
     }
 

@@ -43,7 +43,7 @@ impl Trainer {
         let statistics = engine.statistics();
         let reverse = Solve { method: Method::ReverseTime, ..solve };
         let reversed = engine.gradient(images.clone(), labels, reverse, &Arc::default());
-        engine.set_statistics(&statistics);
+        engine.set_statistics(&statistics)?;
         reversed?;
         let reversed = engine.last();
         let mut measured = engine.gradient(images, labels, solve, ledger)?;

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use crate::data::{Alteration, DataSet};
 use crate::gradient::{Cost, Ledger};
 use crate::net::{EvaluationMode, Network, Solve, Steps};
+use crate::ode::expect_shape;
 
 use super::batches::{Batch, Batches};
 use super::border::{Learner, StepError, lock};
@@ -184,11 +185,16 @@ impl Trainer {
     /// Sets parameters and running statistics, and the velocity to zero.
     ///
     /// # Errors
-    /// The device failed.
+    /// Another number of either; the device failed.
     pub fn set_state(&mut self, theta: &[f32], statistics: &[f64]) -> Result<(), TrainError> {
+        let expected = [self.network.parameter_count(), self.engine.statistics().len()];
+        for (what, found, expected) in
+            [("theta", theta.len(), expected[0]), ("statistics", statistics.len(), expected[1])]
+        {
+            expect_shape(what, &[found], "the network", &[expected]).map_err(StepError::from)?;
+        }
         self.engine.set(theta, &vec![0.0; theta.len()])?;
-        self.engine.set_statistics(statistics);
-        Ok(())
+        Ok(self.engine.set_statistics(statistics)?)
     }
 
     /// Whether what was read of the parameters is right: a device that fails reads zeros.

@@ -97,7 +97,7 @@ fn every_forward_evaluation_updates_the_running_statistics_rejected_steps_too() 
     let net = Network::new(&small(Part::NormRelu));
     let theta: Vec<f64> = net.initial(3);
     let other: Vec<f64> = net.statistics().iter().map(|x| x + 1e9).collect();
-    net.set_statistics(&other);
+    net.set_statistics(&other).unwrap();
     net.forward(&numbers(4, 5 * 72), &theta, solve, &Ledger::new()).unwrap();
     let left = net.statistics().iter().zip(&found.statistics).map(|(a, b)| (a - b) / 1e9).fold(1.0, f64::min);
     let updates = left.ln() / 0.9f64.ln();

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use anode_core::gradient::{Ledger, Method};
-use anode_core::ode::{At, DifferentiableField, Pass, Vector, VectorField, solver};
+use anode_core::ode::{At, DifferentiableField, Pass, SolveError, Vector, VectorField, solver};
 use anode_nets::evolution::{Evaluation, Law, Memory, Reading, Terms};
 use anode_nets::net::{
     Evolution, Form, Mode, NETWORKS, NetSpec, Network, OdeField, Part, Segment, SegmentSpec, Sharing, Solve, Stepping,
@@ -309,4 +309,39 @@ fn steps_may_have_batch_norms_of_their_own() {
     // ANODEV2, section 4 of the experiments: 7,706 and four more sets of the block's 64 parameters.
     let spec = (network("resnet4").unwrap().build)(Form::Ode, 16, 10);
     assert_eq!(Network::with_norms(&spec, 5).parameter_count(), 7_962);
+}
+
+#[test]
+fn vectors_that_do_not_fit_the_network_are_refused() {
+    let net = Network::new(&small());
+    let solve = solve("heun", 2, Method::Anode);
+    let (images, theta) = (numbers(40, 3 * 128), net.initial::<f64>(41));
+    let said = |found: Result<(), SolveError>| match found {
+        Err(error @ SolveError::Argument(_)) => error.to_string(),
+        other => panic!("{other:?}"),
+    };
+    let backward = |theta_of: &[f64], bar: usize, theta_bar: usize| {
+        let (logits, kept) = net.forward(&images, &theta, solve, &Ledger::new()).unwrap();
+        assert_eq!(logits.len(), 15);
+        net.backward(kept, theta_of, &vec![1.0; bar], &mut vec![0.0; theta_bar], solve, &Ledger::new())
+    };
+    let n = theta.len();
+    assert_eq!(backward(&theta, 15, n), Ok(()));
+    for wrong in [&theta[1..], &[&theta[..], &[0.0]].concat(), &[]] {
+        assert!(said(net.forward(&images, wrong, solve, &Ledger::new()).map(|_| ())).contains("theta"));
+        assert!(said(net.evaluate(&images, wrong, solve).map(|_| ())).contains("theta"));
+        assert!(said(net.reversal_errors(&images, wrong, solve).map(|_| ())).contains("theta"));
+        assert!(said(backward(wrong, 15, n)).contains("theta"));
+        assert!(said(backward(&theta, 15, wrong.len())).contains("gradient for theta"));
+    }
+    for wrong in [&images[1..], &images[..1]] {
+        assert!(said(net.forward(wrong, &theta, solve, &Ledger::new()).map(|_| ())).contains("images"));
+        assert!(said(net.evaluate_batch(wrong, &theta, solve).map(|_| ())).contains("images"));
+    }
+    for wrong in [14, 16, 0] {
+        assert!(said(backward(&theta, wrong, n)).contains("cotangent"));
+    }
+    let statistics = net.statistics();
+    assert!(said(net.set_statistics(&statistics[1..])).contains("statistics"));
+    assert_eq!(net.statistics(), statistics);
 }

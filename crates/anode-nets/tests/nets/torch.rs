@@ -1,5 +1,6 @@
-//! Layers and networks against PyTorch: `crates/anode-nets/tests/fixtures/torch.json`, made by `crates/anode-nets/tests/fixtures/make_torch.py`; choices of
-//! batch norm's statistics: `crates/anode-nets/tests/fixtures/modes.json`, made by `crates/anode-nets/tests/fixtures/make_modes.py`.
+//! Layers and networks against PyTorch: `crates/anode-nets/tests/fixtures/torch.json`, made by
+//! `crates/anode-nets/tests/fixtures/make_torch.py`; choices of batch norm's statistics:
+//! `crates/anode-nets/tests/fixtures/modes.json`, made by `crates/anode-nets/tests/fixtures/make_modes.py`.
 
 use anode_core::gradient::{Ledger, Method};
 use anode_core::ode::{Real, solver};
@@ -257,7 +258,7 @@ fn statistics_agree<R: Real>(tolerance: f64, gradient_tolerance: f64) {
         let drawn: Vec<f64> = numbers(3000, start.len());
         let running: Vec<f64> =
             start.iter().zip(&drawn).map(|(s, d)| if *s == 0.0 { 0.1 * d } else { s + 0.5 * d }).collect();
-        net.set_statistics(&running);
+        net.set_statistics(&running).unwrap();
         let mut losses = vec![];
         for mode in EvaluationMode::ALL {
             let (loss, accuracy) = evaluate(&net, &theta, solve, &set, mode).unwrap();
@@ -277,7 +278,7 @@ fn statistics_agree<R: Real>(tolerance: f64, gradient_tolerance: f64) {
         let indices: Vec<usize> = (0..8).collect();
         let (images, labels) = set.batch(&set.train, &indices, |_| Alteration::NONE);
         let images: Vec<R> = images.into_iter().map(|x| R::of(x.into())).collect();
-        net.set_statistics(&start);
+        net.set_statistics(&start).unwrap();
         let separate = net.with_statistics_per_evaluation(solve).unwrap();
         separate.forward(&images, &theta, solve, &Ledger::new()).unwrap();
         agree::<R>(&format!("{name}: per evaluation"), &separate.statistics(), &fixture["per_evaluation"], tolerance);

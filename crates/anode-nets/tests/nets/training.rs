@@ -220,7 +220,7 @@ fn statistics_per_evaluation_come_and_go_around_the_shared_ones() {
     for norms in [1, 2] {
         let net = Network::with_norms(&spec, norms);
         let marked: Vec<f64> = (0..net.statistics().len()).map(|i| i as f64).collect();
-        net.set_statistics(&marked);
+        net.set_statistics(&marked).unwrap();
         let separate = net.with_statistics_per_evaluation(solve).unwrap();
         let (found, n) = (separate.statistics(), marked.len());
         assert_eq!(found[..n], marked, "those of the first stages stay");
@@ -234,4 +234,14 @@ fn statistics_per_evaluation_come_and_go_around_the_shared_ones() {
         assert_eq!(found.len() - n, of_blocks * (4 - norms));
         assert_eq!(Network::with_norms(&spec, 4).statistics().len() - n, of_blocks * (4 - norms));
     }
+}
+
+#[test]
+fn a_state_of_another_network_is_refused() {
+    let mut trainer = trainer(Method::Anode);
+    let (theta, statistics) = (trainer.theta(), trainer.statistics());
+    let said = |found: Result<(), TrainError>| found.unwrap_err().to_string();
+    assert!(said(trainer.set_state(&theta[1..], &statistics)).contains("theta"));
+    assert!(said(trainer.set_state(&theta, &statistics[1..])).contains("statistics"));
+    trainer.set_state(&theta, &statistics).unwrap();
 }

@@ -28,7 +28,7 @@ pub struct DeviceNetwork<D: Device> {
 }
 
 /// What the forward sweep keeps for the backward sweep.
-pub struct DeviceKept<D: Device, R: Real>(Vec<KeptSegment<D, R>>);
+pub struct DeviceKept<D: Device, R: Real>(Vec<KeptSegment<D, R>>, usize);
 
 /// Logits, with what the backward sweep needs.
 pub type Swept<D, R> = (<D as Device>::Buffer<R>, DeviceKept<D, R>);
@@ -97,6 +97,7 @@ impl<D: Device> DeviceNetwork<D> {
         solve: Solve,
         ledger: &Ledger,
     ) -> Result<Swept<D, R>, SolveError> {
+        self.network.expect_lengths(images.len(), theta.len())?;
         let (device, mut kept) = (&self.device, vec![]);
         let host = self.evolving(theta);
         let mut current = images.duplicate();
@@ -133,7 +134,8 @@ impl<D: Device> DeviceNetwork<D> {
                 }
             }
         }
-        Ok((current, DeviceKept(kept)))
+        let logits = current.len();
+        Ok((current, DeviceKept(kept, logits)))
     }
 
     /// From the cotangent of the logits: adds to `theta_bar`.
@@ -150,6 +152,7 @@ impl<D: Device> DeviceNetwork<D> {
         ledger: &Ledger,
     ) -> Result<(), SolveError> {
         let device = &self.device;
+        self.network.expect_backward_lengths(theta.len(), [logits_bar.len(), kept.1], theta_bar.len())?;
         let mut bar = logits_bar.duplicate();
         for (i, (segment, kept)) in self.network.segments().iter().zip(kept.0).enumerate().rev() {
             let range = segment.parameters();
@@ -258,6 +261,7 @@ impl<D: Device> DeviceNetwork<D> {
         mode: Mode,
         mut visit: impl FnMut(&DeviceField<D, R>, &D::Buffer<R>, &D::Buffer<R>, &D::Buffer<R>),
     ) -> Result<D::Buffer<R>, SolveError> {
+        self.network.expect_lengths(images.len(), theta.len())?;
         let (device, statistics) = (&self.device, mode.statistics(Pass::Replay));
         let host = self.evolving(theta);
         let mut current = images.duplicate();
