@@ -130,9 +130,9 @@ fn experiments_without_results_are_listed_with_the_reason() {
     place.expect(0, &["report"]);
     let report = || std::fs::read_to_string(place.path("results/REPORT.md")).expect("a report");
     assert!(report().contains("not run: nobody did"), "{}", report());
-    assert!(report().contains("because it needs a telescope | – | – not run"), "{}", report());
+    assert!(report().contains("not run: it needs a telescope | – | – not run"), "{}", report());
     place.expect(0, &["reproduce"]);
-    assert!(!report().contains("nobody did") && report().contains("because it needs a telescope"));
+    assert!(!report().contains("nobody did") && report().contains("not run: it needs a telescope"));
     // Another experiment has a larger profile: the first lacks it, which the summary says with the reason.
     let mut larger = reversal("larger");
     larger["profiles"]["standard"] = json!({});

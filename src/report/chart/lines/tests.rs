@@ -83,11 +83,20 @@ fn runs_are_called_as_a_person_calls_them_and_values_are_in_the_unit_of_their_co
     assert_eq!(chart.names, names);
     assert_eq!(chart.labels, ["epoch", "test accuracy (%)"]);
     assert_eq!(chart.panels[0].series[0].points[1].y, 50.0);
-    assert!(
-        chart.notes.iter().any(|n| n.contains("Identical") && n.contains("Baseline and ANODE")),
-        "{:?}",
-        chart.notes
-    );
+    // All four coincide, which one note says.
+    assert_eq!(chart.notes, [format!("Identical wherever they are drawn: {}.", names.join("; "))]);
+}
+
+#[test]
+fn a_threshold_whose_label_would_cover_a_line_is_explained_below_the_chart() {
+    let mut lines = accuracy(json!(["method"]));
+    lines["thresholds"] = json!([{ "y": 0.3, "label": "a limit of the decision rule" }]);
+    let definition = definition(&lines, json!([]));
+    let run = |method: &str, y: f64| (json!({ "form": "ode", "method": method }), 0, rows(y, y));
+    let notes = |runs: &[_]| chart(&definition, runs).notes;
+    let note = "Dotted horizontal line: a limit of the decision rule.".to_owned();
+    assert!(notes(&[run("anode", 0.3)]).contains(&note));
+    assert!(!notes(&[run("anode", 0.9)]).contains(&note));
 }
 
 #[test]
