@@ -372,6 +372,7 @@ fn an_image_has_as_many_pixels_as_it_says() {
 
 /// Runs the program and returns the most memory that it had, in MiB.
 #[cfg(target_os = "linux")]
+#[expect(clippy::zombie_processes, reason = "wait4 waits for it, and tells its memory")]
 fn peak(place: &Workplace, arguments: &[&str]) -> i64 {
     let mut command = place.command(arguments);
     let child = command.stdout(std::process::Stdio::null()).spawn().expect("the program starts");
