@@ -53,7 +53,7 @@ pub(super) fn faults(definition: &Definition, file: &Path) -> Vec<DefinitionErro
 }
 
 /// Columns, values and figures that an outline names for the experiments of `loaded` and that no planned run of them
-/// can write, the first [`LISTED`] listed. `loaded` are sound definitions; other experiments are passed over.
+/// can write, the first 50 listed. `loaded` are sound definitions; other experiments are passed over.
 pub fn outline_faults(outline: &Outline, file: &Path, loaded: &[Loaded]) -> Vec<DefinitionError> {
     let mut faults = Faults { file, found: vec![], seen: HashSet::new(), more: 0 };
     for Loaded { definition, file } in loaded.iter().filter(|l| outline.mentions(&l.definition.id)) {
