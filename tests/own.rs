@@ -26,7 +26,7 @@ fn an_own_experiment_leaves_the_published_report_as_it_is_and_is_removed_without
         assert!(place.path("results/own").join(made).is_file(), "{made}");
     }
     let own = std::fs::read_to_string(place.path("results/own/REPORT.md")).expect("a report");
-    assert!(own.contains("Own experiments") && own.contains("](figures/mine-rho.quick.svg)"), "{own}");
+    assert!(own.contains("Results of your own experiments") && own.contains("](figures/mine-rho.quick.svg)"), "{own}");
     assert!(!own.contains("](#paper)"), "{own}");
     assert!(reported() == before, "the published report changed");
     for command in [&["report"][..], &["report", "--verify"], &["figures"], &["reproduce"]] {
