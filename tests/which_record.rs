@@ -44,6 +44,23 @@ fn is_reproduced_by_a_clone(place: &Workplace) {
 }
 
 #[test]
+fn no_check_is_confirmed_while_planned_runs_are_missing() {
+    let place = Workplace::new();
+    let mut definition = reversal("plain");
+    definition["fixed"].as_object_mut().expect("settings").remove("solver");
+    definition["grid"] = json!([{ "solver": ["rk4", "euler"] }]);
+    place.define(&definition);
+    place.expect(0, &["run", "plain", "--where", "solver=rk4"]);
+    place.expect(0, &["report"]);
+    let report = std::fs::read_to_string(place.path("results/REPORT.md")).expect("a report");
+    assert!(report.contains("1 of 2 planned runs are missing") && !report.contains("| ✓ confirmed |"), "{report}");
+    place.expect(0, &["run", "plain"]);
+    place.expect(0, &["report"]);
+    let report = std::fs::read_to_string(place.path("results/REPORT.md")).expect("a report");
+    assert!(!report.contains("planned runs are missing") && report.contains("| ✓ confirmed |"), "{report}");
+}
+
+#[test]
 fn the_inputs_that_are_there_decide_and_not_the_clock() {
     let place = Workplace::new();
     let mut definition = gradient("plain");

@@ -46,8 +46,8 @@ pub fn headers(results: &Path, experiment: &str) -> Result<Vec<Unfinished>, Reco
         let derived = header.own_id();
         if header.run != derived {
             let why = format!(
-                "its id is {:?}, but its settings, seed, inputs and device give {derived}: it was changed, or begun under \
-                 other numerics; remove {}",
+                "its id is {:?}, but its settings, seed, inputs and device give {derived}: it was changed, or begun \
+                 under other numerics; remove {}",
                 header.run,
                 folder.display()
             );

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use crate::definition::Profile;
-use crate::record::{HANDED_OVER, INFLIGHT, UNFINISHED, is_run_id};
+use crate::record::{CHECKPOINTS, HANDED_OVER, INFLIGHT, UNFINISHED, is_run_id};
 
 use super::chart::STORY;
 use super::models::{self, MODELS};
@@ -25,9 +25,8 @@ pub enum Stray {
 }
 
 /// The files in `tables`, `timing`, `records`, `models` and the folder of charts that are not among `made`, in order,
-/// and what is in `peer` and `inflight` that no call reads.
-/// Left out are hidden files, files of experiments that are not part of this report, and archives of which no run shows
-/// a record.
+/// and what is in `peer` and `inflight` that no call reads. Left out are hidden files, files of experiments that are
+/// not part of this report, and archives of which no run shows a record.
 ///
 /// # Errors
 /// A folder that cannot be read.
@@ -54,7 +53,7 @@ pub fn strays(contents: Contents, made: &BTreeSet<PathBuf>) -> Result<Vec<(PathB
     Ok(found)
 }
 
-/// What is in `inflight` under the name of an experiment: folders of runs with a header, and nothing else.
+/// What is in `inflight` under the name of an experiment but folders of runs with a header or a state.
 fn inflight(
     contents: Contents,
     folder: PathBuf,
@@ -67,7 +66,9 @@ fn inflight(
         return Ok(());
     }
     for (path, run) in files(&folder)? {
-        if !path.is_dir() || !is_run_id(&run) || !path.join(UNFINISHED).exists() {
+        // Earlier versions left no header.
+        let continues = [UNFINISHED, CHECKPOINTS[0]].iter().any(|name| path.join(name).exists());
+        if !path.is_dir() || !is_run_id(&run) || !continues {
             found.push((path, Stray::Unknown));
             continue;
         }

@@ -81,8 +81,14 @@ pub fn judge(results: &Results) -> Judgement {
     let table = |source| if source == Source::Steps { &steps } else { &rows };
     let required: Vec<Required> = expectation.requires.iter().map(|r| requires::judge(r, table(r.source))).collect();
     let met = required.iter().all(|r| r.met);
+    let missing = results.asked.saturating_sub(results.runs.len());
     let judged = |check: &Check| {
         let mut judged = judge_check(check, table(check.source));
+        if missing > 0 && judged.verdict == Verdict::Confirmed {
+            // A run that is missing may be the one for which the check does not hold.
+            judged.verdict = Verdict::Inconclusive;
+            judged.measured += &format!("; {missing} of {} planned runs are missing", results.asked);
+        }
         if !met && !check.regardless {
             judged.verdict = Verdict::Inconclusive;
         }
