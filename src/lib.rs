@@ -8,6 +8,7 @@ pub mod definition;
 pub mod digest;
 pub mod doctor;
 pub mod evolution;
+pub mod export;
 pub mod files;
 pub mod gradient;
 pub mod kernels;
@@ -21,6 +22,7 @@ pub mod record;
 pub mod report;
 pub mod runner;
 pub mod study;
+pub mod tensorboard;
 pub mod train;
 
 /// The examples of the README, compiled and run.

@@ -40,9 +40,11 @@ const ROOMS: &[(&str, &[&str])] = &[
             "random",
         ],
     ),
+    ("tensorboard", &["record"]),
     ("plan", &["definition", "record", "study", "digest"]),
-    ("runner", &["definition", "plan", "study", "record", "files"]),
+    ("runner", &["definition", "plan", "study", "record", "files", "tensorboard"]),
     ("report", &["definition", "record", "ode", "gradient", "evolution", "files"]),
+    ("export", &["definition", "record", "report"]),
     (
         "cli",
         &[
@@ -60,6 +62,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "plan",
             "runner",
             "report",
+            "export",
         ],
     ),
 ];
