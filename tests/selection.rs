@@ -21,13 +21,13 @@ fn charts_of_some_runs_go_to_another_folder() {
     let place = place();
     place.expect(0, &["figures"]);
     let chart = |folder: &str| std::fs::read_to_string(place.path(folder).join("two-rho.quick.svg")).expect("a chart");
-    let all = chart("results/own/figures");
+    let all = chart("figures");
     assert!(all.contains("Euler") && all.contains("RK4"), "both solvers");
     let refused = place.expect(2, &["figures", "--where", "solver=rk4"]);
     assert!(refused.contains("name another folder with --figures DIR"), "{refused}");
     place.expect(0, &["figures", "--where", "solver=rk4", "--where", "seed=1", "--figures", "some"]);
     assert!(!chart("some").contains("Euler"));
-    assert_eq!(chart("results/own/figures"), all, "the charts of all runs stay");
+    assert_eq!(chart("figures"), all, "the charts of all runs stay");
     let wrong = place.expect(2, &["figures", "--where", "solver=rk5", "--figures", "some"]);
     assert!(wrong.contains("there are euler, rk4"), "{wrong}");
 }

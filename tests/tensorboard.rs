@@ -16,9 +16,10 @@ fn events(folder: &Path) -> Vec<(i64, Vec<(String, f32)>)> {
     let events: Vec<Event> = records.into_iter().map(|data| Event::decode(data).expect("an event")).collect();
     assert_eq!(events[0].what, Some(What::FileVersion("brain.Event:2".into())));
     let scalars = |event: &Event| match &event.what {
-        Some(What::Summary(summary)) => {
-            (event.step, summary.value.iter().map(|one| (one.tag.clone(), one.simple_value)).collect())
-        }
+        Some(What::Summary(summary)) => (
+            event.step,
+            summary.value.iter().map(|one| (one.tag.clone(), one.simple_value.expect("a number"))).collect(),
+        ),
         other => panic!("{other:?}"),
     };
     events[1..].iter().map(scalars).collect()

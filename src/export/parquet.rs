@@ -53,9 +53,9 @@ pub fn write(values: &[Long]) -> Result<Vec<u8>, ParquetError> {
     let mut file = SerializedFileWriter::new(&mut bytes, schema()?, Arc::new(WriterProperties::default()))?;
     for group in values.chunks(GROUP) {
         let mut out = file.next_row_group()?;
-        for text in [|v: &Long| v.experiment.as_str(), |v| v.profile, |v| v.run.as_str()] {
-            texts(&mut out, group.iter().map(|v| Some(text(v))), false)?;
-        }
+        texts(&mut out, group.iter().map(|v| Some(v.experiment.as_str())), false)?;
+        texts(&mut out, group.iter().map(|v| Some(v.profile)), false)?;
+        texts(&mut out, group.iter().map(|v| Some(v.run.as_str())), false)?;
         integers(&mut out, group.iter().map(|v| v.seed))?;
         texts(&mut out, group.iter().map(|v| Some(v.table.word())), false)?;
         integers(&mut out, group.iter().map(|v| v.row))?;

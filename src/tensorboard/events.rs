@@ -51,7 +51,7 @@ pub struct Scalar {
     /// The name of the column.
     #[prost(string, tag = "1")]
     pub tag: String,
-    /// The number. TensorBoard stores scalars in single precision.
-    #[prost(float, tag = "2")]
-    pub simple_value: f32,
+    /// The number, in single precision as TensorBoard stores it. Optional, so that a zero is written too.
+    #[prost(float, optional, tag = "2")]
+    pub simple_value: Option<f32>,
 }

@@ -102,7 +102,7 @@ impl EventLog {
     fn event(&self, cells: &[&str]) -> Option<Event> {
         let step: i64 = cells.first()?.parse().ok()?;
         let scalar = |(column, cell): (&String, &&str)| {
-            Some(Scalar { tag: column.clone(), simple_value: cell.parse::<f64>().ok()? as f32 })
+            Some(Scalar { tag: column.clone(), simple_value: Some(cell.parse::<f64>().ok()? as f32) })
         };
         let value = self.columns.iter().zip(cells).skip(1).filter_map(scalar).collect();
         Some(Event { wall_time: self.wall_time, step, what: Some(What::Summary(Summary { value })) })
