@@ -31,6 +31,10 @@ check-report *ARGS:
 test *ARGS:
     cargo test {{ARGS}}
 
+# The export to Parquet, which is an optional feature
+test-parquet *ARGS:
+    cargo test --features parquet --test export {{ARGS}}
+
 # Damaged and hostile files for one reader for some seconds: definition, record, report, archive, checkpoint, array, mnist or tar
 fuzz TARGET SECONDS="600" SEED="1":
     ANODE_FUZZ_SECONDS={{SECONDS}} ANODE_FUZZ_SEED={{SEED}} cargo test --test fuzz -- --exact {{TARGET}} --nocapture
