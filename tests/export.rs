@@ -4,7 +4,7 @@ mod common;
 
 use std::collections::BTreeSet;
 
-use common::{Workplace, reversal, training};
+use common::{Workplace, gradient, reversal, training};
 use serde_json::json;
 
 /// The rows of a CSV file.
@@ -13,14 +13,14 @@ fn rows(place: &Workplace, file: &str) -> Vec<Vec<String>> {
     reader.records().map(|row| row.expect("a row").iter().map(str::to_owned).collect()).collect()
 }
 
-/// A workplace with results of two experiments, one of them with two seeds.
+/// A workplace with results of three experiments, one of them with two seeds.
 fn place() -> Workplace {
     let place = Workplace::new();
     let mut two = reversal("two");
     two["seeds"] = json!([0, 1]);
     let mut train = training("train");
     train["fixed"]["epochs"] = json!(1);
-    place.define(&two).define(&train).expect(0, &["run", "*"]);
+    place.define(&two).define(&train).define(&gradient("grad")).expect(0, &["run", "*"]);
     place
 }
 
@@ -28,7 +28,7 @@ fn place() -> Workplace {
 fn every_value_of_every_run_is_a_row() {
     let place = place();
     let said = place.expect(0, &["export"]);
-    assert!(said.contains("values of 3 runs written to export/results.csv, export/dictionary.csv"), "{said}");
+    assert!(said.contains("values of 4 runs written to export/results.csv, export/dictionary.csv"), "{said}");
     let values = rows(&place, "export/results.csv");
     let train = place.run_folder("train");
     let run = train.file_name().unwrap().to_string_lossy().into_owned();
@@ -67,7 +67,11 @@ fn the_dictionary_has_type_unit_and_meaning_of_every_column() {
     place.expect(0, &["export", "--steps"]);
     let terms = rows(&place, "export/dictionary.csv");
     let values = rows(&place, "export/results.csv");
-    let study = |experiment: &str| if experiment == "two" { "reversibility" } else { "training" };
+    let study = |experiment: &str| match experiment {
+        "two" => "reversibility",
+        "grad" => "gradient-error",
+        _ => "training",
+    };
     let key = |study: &str, table: &str, column: &str| format!("{study} {table} {column}");
     let used: BTreeSet<String> = values.iter().map(|v| key(study(&v[0]), &v[4], &v[6])).collect();
     let defined: BTreeSet<String> = terms.iter().map(|t| key(&t[0], &t[1], &t[2])).collect();
@@ -81,6 +85,7 @@ fn the_dictionary_has_type_unit_and_meaning_of_every_column() {
     assert_eq!(of("rows", "seconds")[3..5], ["number", "s"]);
     assert_eq!(of("steps", "peak_bytes")[3..5], ["number", "bytes"]);
     assert_eq!(of("rows", "rho")[3..5], ["number", "1"]);
+    assert_eq!(of("rows", "Nt")[3..5], ["number", "1"]);
     assert!(of("settings", "batch")[6].len() > 10, "{:?}", of("settings", "batch"));
 }
 

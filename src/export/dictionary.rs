@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::definition::columns::{Column, Values, written};
+use crate::definition::columns::{Column, written};
 use crate::definition::{StudyKind, heading, schema};
 
 use super::{Kind, Long};
@@ -67,7 +67,6 @@ fn word(study: StudyKind) -> String {
 /// The unit of a column of numbers, which its description names at its end.
 fn unit(column: &Column) -> &'static str {
     match column.about {
-        _ if !matches!(column.values, Values::Numbers) => "",
         about if about.ends_with(", s") => "s",
         about if about.ends_with(", bytes") || about.starts_with("bytes") => "bytes",
         _ => "1",
