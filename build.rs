@@ -10,7 +10,10 @@ fn output(program: &str, arguments: &[&str]) -> Option<String> {
 }
 
 fn main() {
-    let commit = output("git", &["rev-parse", "HEAD"]).unwrap_or_default();
+    // The image of a container is built without the folder .git.
+    println!("cargo:rerun-if-env-changed=ANODE_BUILD_COMMIT");
+    let named = || std::env::var("ANODE_BUILD_COMMIT").ok();
+    let commit = output("git", &["rev-parse", "HEAD"]).or_else(named).unwrap_or_default();
     // Results are made by the program; that they changed does not make it another program.
     let changes =
         output("git", &["status", "--porcelain", "--", "src", "crates", "Cargo.toml", "Cargo.lock", "build.rs"]);

@@ -39,6 +39,10 @@ check-report *ARGS:
 test *ARGS:
     cargo test {{ARGS}}
 
+# Test the export to Parquet (an optional feature)
+test-parquet *ARGS:
+    cargo test --features parquet --test export {{ARGS}}
+
 # Fuzz one reader: definition, record, report, archive, checkpoint, array, mnist or tar
 fuzz TARGET SECONDS="600" SEED="1":
     ANODE_FUZZ_SECONDS={{SECONDS}} ANODE_FUZZ_SEED={{SEED}} cargo test --test fuzz -- --exact {{TARGET}} --nocapture
@@ -80,7 +84,8 @@ peer-adjoint:
         target/release/examples/peer gradient resnet4 16 euler 2 32 $real target/resnet4.$real.safetensors; \
         target/release/examples/peer gradient sqnxt 64 midpoint 2 32 $real target/sqnxt.$real.safetensors; \
     done
-    target/peer/bin/python benches/peer/odeint_adjoint.py target/resnet4.f64.safetensors target/resnet4.f32.safetensors \
+    target/peer/bin/python benches/peer/odeint_adjoint.py \
+        target/resnet4.f64.safetensors target/resnet4.f32.safetensors \
         target/sqnxt.f64.safetensors target/sqnxt.f32.safetensors
 
 # Build, lint and test the feature cuda without a GPU and without CUDA

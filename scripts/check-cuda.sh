@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# Builds the feature `cuda` for compute capabilities 8.0 and 9.0 without a GPU and without CUDA installed: nvcc and the headers come
-# as wheels from PyPI into target/cuda. Then lints, and the tests that need no device.
+# Builds the feature `cuda` for compute capabilities 8.0 and 9.0 without a GPU and without CUDA installed: nvcc and the
+# headers come as wheels from PyPI into target/cuda. Then lints, and the tests that need no device.
 #   scripts/check-cuda.sh [--toolkit | --lint]
 #     --toolkit: only set up target/cuda and print the variables that cargo needs
 #     --lint: kernels by nvcc, types and lints of everything, but no program and no tests; minutes less
-# Exit code 0: passed; 77: skipped, because PyPI cannot be reached or something is not installed, with a line that says so; else failed.
+# Exit code 0: passed; 77: skipped, because PyPI cannot be reached or something is not installed, with a line that says
+# so; else failed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 place=$PWD/target/cuda

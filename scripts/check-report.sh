@@ -19,7 +19,8 @@ done
 if [[ ! -f $cache/package/axe.min.js ]]; then
     command -v npm >/dev/null || skip "npm, which brings axe-core, is not installed"
     mkdir -p "$cache"
-    (cd "$cache" && npm pack --silent --fetch-retries=0 --fetch-timeout=20000 "axe-core@$version" >/dev/null && tar xzf ./*.tgz) || skip "axe-core cannot be fetched"
+    (cd "$cache" && npm pack --silent --fetch-retries=0 --fetch-timeout=20000 "axe-core@$version" >/dev/null \
+        && tar xzf ./*.tgz) || skip "axe-core cannot be fetched"
 fi
 
 work=$(mktemp -d)
@@ -32,7 +33,8 @@ trap 'rm -rf "$work"' EXIT
     echo '</script><script>
     axe.run(document, { resultTypes: ["violations"] }).then(found => {
         const lines = found.violations.flatMap(v => v.nodes.map(n => `${v.id} (${v.impact}): ${v.help}: ${n.target}`));
-        const wide = document.documentElement.scrollWidth > window.innerWidth ? ["the page is wider than the window"] : [];
+        const isWide = document.documentElement.scrollWidth > window.innerWidth;
+        const wide = isWide ? ["the page is wider than the window"] : [];
         document.body.textContent = ["CHECKED " + window.innerWidth, ...lines, ...wide].join("\n");
     });
     </script>'

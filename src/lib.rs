@@ -4,12 +4,14 @@
 pub mod cli;
 pub mod definition;
 pub mod doctor;
+pub mod export;
 pub mod nearest;
 pub mod plan;
 pub mod record;
 pub mod report;
 pub mod runner;
 pub mod study;
+pub mod tensorboard;
 
 pub use anode_core::{gradient, ode};
 pub use anode_kernels::allocator;

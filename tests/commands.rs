@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 fn json_of(place: &Workplace, arguments: &[&str]) -> Value {
     let output = place.run(arguments);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    serde_json::from_slice(&output.stdout).expect("JSON")
+    serde_json::from_slice::<Value>(&output.stdout).expect("JSON")["data"].clone()
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! The self-test: sound machines pass, faults are named.
 
 mod common;
+#[path = "common/documents.rs"]
+mod documents;
 
 use anode::doctor::{Adjoint, Comparison, Diagnosis, NoGpu};
 use common::Workplace;
@@ -24,7 +26,7 @@ fn this_machine_is_sound_with_or_without_a_gpu() {
         let helps = ["--features cuda", "install", "CUDA_VISIBLE_DEVICES", "--device cpu"];
         assert!(helps.iter().any(|what| why.contains(what)), "it says what helps: {why}");
     }
-    let found: serde_json::Value = serde_json::from_str(&place.expect(0, &["--json", "doctor"])).unwrap();
+    let found = documents::data(&place.run(&["--json", "doctor"]).stdout, "doctor");
     assert!(found["cpu"].as_array().unwrap().len() > 50 && found["threads"][1] == true, "{found}");
 }
 

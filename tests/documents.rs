@@ -129,7 +129,7 @@ fn the_readme_says_the_verdicts_that_the_results_have() {
     let found: Vec<(String, String)> =
         reader.records().map(|r| r.expect("a row")).map(|r| (r[id].to_owned(), r[verdict].to_owned())).collect();
     let mut seen = 0;
-    for row in include_str!("../README.md").lines().filter(|line| line.contains("](results/REPORT.md#")) {
+    for row in include_str!("../README.md").lines().filter(|line| line.starts_with("| [")) {
         let id = row.split("REPORT.md#").nth(1).and_then(|rest| rest.split(')').next()).expect("an anchor");
         let said = row.trim_end_matches([' ', '|']).rsplit('|').next().expect("a verdict").trim();
         let (_, verdict) = found.iter().find(|(other, _)| other == id).expect("an experiment");
@@ -139,21 +139,41 @@ fn the_readme_says_the_verdicts_that_the_results_have() {
     assert!(seen > 8, "{seen} rows");
 }
 
+/// The sentences of a text, each without its full stop.
+fn sentences(text: &str) -> Vec<String> {
+    let flat = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    flat.split(". ").map(|sentence| sentence.trim_end_matches('.').to_owned()).filter(|s| !s.is_empty()).collect()
+}
+
 #[test]
-fn the_readme_lists_the_findings_of_the_report() {
-    let flat = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
-    let readme = flat(include_str!("../README.md"));
-    let report = include_str!("../results/REPORT.md");
-    let section = report.split("## Findings").nth(1).and_then(|rest| rest.split("<a id").next());
-    let entries = section.unwrap_or(report).lines().filter_map(|line| line.split_once(". **"));
+fn the_readme_quotes_findings_of_the_report() {
+    let report = include_str!("../results/REPORT.md").replace('\\', "");
+    let section = report.split("## Findings").nth(1).and_then(|rest| rest.split("<a id").next()).expect("findings");
+    // Title, and the sentences without the links at the end.
+    let findings: Vec<(&str, Vec<String>)> = section
+        .lines()
+        .filter_map(|line| line.split_once(". **")?.1.split_once(".** "))
+        .map(|(title, text)| (title, sentences(text.split(" ([").next().unwrap_or_default())))
+        .collect();
+    let readme = include_str!("../README.md");
+    let quoted =
+        readme.split("## What we found").nth(1).and_then(|rest| rest.split("\n## ").next()).expect("a section");
     let mut seen = 0;
-    for (_, entry) in entries {
-        // Without the links at the end of the entry and the escapes of the table format.
-        let text = entry.split(" ([").next().unwrap_or_default().replace('\\', "");
-        assert!(readme.contains(&flat(&format!("**{text}"))), "README.md lacks the finding: {text}");
+    for entry in quoted.split("\n- **").skip(1) {
+        let (title, text) = entry.split("\n\n").next().unwrap_or_default().split_once(".** ").expect("a title");
+        let of_report = findings.iter().find(|(other, _)| *other == title);
+        let (_, of_report) = of_report.unwrap_or_else(|| panic!("the report has no finding `{title}`"));
+        for sentence in sentences(text) {
+            assert!(of_report.contains(&sentence), "README.md, `{title}`: the report does not say `{sentence}`");
+        }
         seen += 1;
     }
-    assert!(seen >= 5, "{seen} findings");
+    assert!((3..=5).contains(&seen), "{seen} findings");
+    // The answers above them are those of the report.
+    let flat = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    for answer in report.lines().filter(|line| line.starts_with("**") && line.contains("?** ")) {
+        assert!(flat(readme).contains(&flat(answer)), "README.md lacks the answer: {answer}");
+    }
 }
 
 #[test]

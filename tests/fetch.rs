@@ -1,6 +1,8 @@
 //! Downloads, from a small server on this machine that behaves well or badly.
 
 mod common;
+#[path = "common/documents.rs"]
+mod documents;
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -417,6 +419,7 @@ fn the_program_fetches_mnist_from_a_mirror() {
     let (code, text) = said(&place, &["data", "verify", "mnist-test"]);
     assert!(code == Some(0) && text.contains("mnist-test: right: 10000 images and 10000 labels"), "{text}");
     let (code, text) = said(&place, &["data", "fetch", "mnist-test", "--url", &url, "--json"]);
+    assert_eq!(documents::data(text.as_bytes(), "data-fetch").as_array().map(Vec::len), Some(2));
     assert!(code == Some(0) && text.contains("9fb629c4189551a2d022fa330f9573f3"), "{text}");
     assert_eq!(mirror.requests.lock().unwrap().len(), 2);
     // One wrong byte.

@@ -69,6 +69,7 @@ fn walk(run: &Run, emulated: &Emulated, accelerator: &str, results: &Path) -> Ta
         threads: 1,
         accelerator: Some(accelerator.into()),
         quiet: true,
+        tensorboard: false,
     };
     run_all(std::slice::from_ref(run), &[emulated], &options, &AtomicBool::new(false)).unwrap()
 }

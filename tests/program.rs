@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 fn json_of(place: &Workplace, code: i32, arguments: &[&str]) -> Value {
     let output = place.run(arguments);
     assert_eq!(output.status.code(), Some(code), "{}", String::from_utf8_lossy(&output.stderr));
-    serde_json::from_slice(&output.stdout).unwrap()
+    serde_json::from_slice::<Value>(&output.stdout).unwrap()["data"].clone()
 }
 
 #[test]

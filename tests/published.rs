@@ -55,7 +55,7 @@ fn every_published_file_that_was_changed_lost_or_added_is_named() {
     let verify = || {
         let output = place.run(&["report", "--verify", "--json"]);
         let said: Value = serde_json::from_slice(&output.stdout).expect("JSON");
-        let found = said["differences"].as_array().expect("a list").clone();
+        let found = said["data"]["differences"].as_array().expect("a list").clone();
         assert_eq!(output.status.code(), Some(i32::from(!found.is_empty())));
         found
             .into_iter()

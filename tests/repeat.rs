@@ -58,6 +58,7 @@ fn a_record_is_chosen_by_its_id_by_settings_or_at_random() {
     let run = read_archive(&place.path(ARCHIVE)).expect("records")[0].record.run.clone();
     let one = ["repeat", "--run", &run[..8], "--steps", "1", "--json"];
     let said: Value = serde_json::from_slice(&place.run(&one).stdout).expect("JSON");
+    let said = &said["data"];
     assert_eq!((&said["run"], &said["identical"], &said["steps"]["compared"]), (&json!(run), &json!(true), &json!(1)));
 
     let random = ["repeat", "train", "--random", "7", "--steps", "1"];

@@ -43,9 +43,11 @@ const ROOMS: &[(&str, &[&str])] = &[
             "random",
         ],
     ),
+    ("tensorboard", &["files", "record"]),
     ("plan", &["definition", "record", "study", "digest"]),
-    ("runner", &["definition", "plan", "study", "record", "files"]),
+    ("runner", &["definition", "plan", "study", "record", "files", "tensorboard"]),
     ("report", &["definition", "record", "ode", "gradient", "evolution", "files"]),
+    ("export", &["definition", "record", "report"]),
     (
         "cli",
         &[
@@ -63,6 +65,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "plan",
             "runner",
             "report",
+            "export",
         ],
     ),
 ];

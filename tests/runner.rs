@@ -97,7 +97,8 @@ fn plan(ends: &[&str]) -> Vec<Run> {
 }
 
 fn walk(runs: &[Run], script: &Script, results: &Path, jobs: usize) -> Result<Tally, RunnerError> {
-    let options = Options { results: results.to_owned(), jobs, threads: 2, accelerator: None, quiet: true };
+    let options =
+        Options { results: results.to_owned(), jobs, threads: 2, accelerator: None, quiet: true, tensorboard: false };
     run_all(runs, &[script], &options, &AtomicBool::new(false))
 }
 
@@ -227,7 +228,14 @@ fn one_process_at_a_time_writes_a_results_folder() {
 fn an_empty_plan_and_an_unknown_study_are_no_trouble() {
     let results = tempfile::tempdir().unwrap();
     assert_eq!(walk(&[], &Script::default(), results.path(), 3).unwrap(), Tally::default());
-    let options = Options { results: results.path().to_owned(), jobs: 2, threads: 1, accelerator: None, quiet: true };
+    let options = Options {
+        results: results.path().to_owned(),
+        jobs: 2,
+        threads: 1,
+        accelerator: None,
+        quiet: true,
+        tensorboard: false,
+    };
     let tally = run_all(&plan(&["finish"]), &[], &options, &AtomicBool::new(false)).unwrap();
     assert!(tally.failed.len() == 1 && tally.failed[0].1.contains("no study"), "{tally:?}");
 }

@@ -81,8 +81,10 @@ def main():
     arguments = parser.parse_args()
     import torch
 
-    print(f"{date.today()}, {machine()}, 2 threads each, PyTorch {torch.__version__}, {arguments.rounds} rounds in turn")
-    print(f"{'net':<9} {'batch':>5}  {'who':<19} {'median s':>9} {'ratio':>6} {'peak MiB':>9} {'rise MiB':>9} {'ratio':>6}")
+    versions = f"{machine()}, 2 threads each, PyTorch {torch.__version__}"
+    print(f"{date.today()}, {versions}, {arguments.rounds} rounds in turn")
+    times = f"{'who':<19} {'median s':>9} {'ratio':>6}"
+    print(f"{'net':<9} {'batch':>5}  {times} {'peak MiB':>9} {'rise MiB':>9} {'ratio':>6}")
     everything = []
     for net, batch, _ in CASES:
         if arguments.only not in (None, net):

@@ -44,7 +44,8 @@ def compare(ours, peers):
         rows.append(
             {
                 "net": row["net"], "batch": row["batch"], "method": row["method"],
-                "device": device, "precision": precision, "median_s": row["median_s"], "eager_median_s": eager.get("median_s"),
+                "device": device, "precision": precision,
+                "median_s": row["median_s"], "eager_median_s": eager.get("median_s"),
                 "ratio": ratio(row["median_s"], eager.get("median_s")),
                 "best": f"{best['mode']} {best['layout']}" if best else None, "best_median_s": best.get("median_s"),
                 "best_ratio": ratio(row["median_s"], best.get("median_s")),

@@ -1,13 +1,13 @@
 """Evaluates a network with four choices of batch-norm statistics in PyTorch and compares the results with `anode`.
 
 Usage: evaluate_modes.py EXPORT [--double], where EXPORT is written by
-`cargo run --release --example peer -- modes ...` and holds the parameters, the running statistics, the decoded images and what
-`anode` found. The modes:
+`cargo run --release --example peer -- modes ...` and holds the parameters, the running statistics, the decoded images
+and what `anode` found. The modes:
 
 - running: the running statistics, as trained;
 - test-batch: the statistics of each test batch of 250 images;
-- recalibrated: estimated again from training images in batches of 250 (PyTorch's cumulative average, momentum None), shared by
-  all evaluations of an ODE block;
+- recalibrated: estimated again from training images in batches of 250 (PyTorch's cumulative average, momentum None),
+  shared by all evaluations of an ODE block;
 - per-evaluation: the same with separate statistics for each evaluation of f in an ODE block.
 """
 
@@ -27,7 +27,7 @@ STAGES = {"euler": 1, "midpoint": 2}
 
 
 class PerEvaluation(nn.Module):
-    """A batch norm of an ODE block with statistics of its own for each evaluation: the calls of one solve take them in turn."""
+    """A batch norm of an ODE block with separate statistics for each evaluation; calls take them in turn."""
 
     def __init__(self, norm, evaluations):
         super().__init__()
@@ -93,12 +93,14 @@ def main():
     test = normalised(arrays["test_pixels"], about["mean"], about["deviation"])
     labels = torch.from_numpy(arrays["test_labels"]).long()
     print(f"{len(test)} test images, {len(training)} training images for the statistics, PyTorch {torch.__version__}")
-    print(f"{'mode':<15} {'loss, anode':>12} {'loss, torch':>12} {'relative':>9} {'acc., anode':>12} {'acc., torch':>12}")
+    heads = [f"{head:>12}" for head in ("loss, anode", "loss, torch", "relative", "acc., anode", "acc., torch")]
+    print(f"{'mode':<15} {' '.join(heads)}")
     for mode in MODES:
         loss, accuracy = evaluate(model, mode, training, test, labels)
         ours, our_accuracy = about["found"][mode]
         relative = abs(ours - loss) / loss
-        print(f"{mode:<15} {ours:>12.7f} {loss:>12.7f} {relative:>9.1e} {our_accuracy:>12.4f} {accuracy:>12.4f}", flush=True)
+        losses = f"{ours:>12.7f} {loss:>12.7f} {relative:>12.1e}"
+        print(f"{mode:<15} {losses} {our_accuracy:>12.4f} {accuracy:>12.4f}", flush=True)
 
 
 if __name__ == "__main__":

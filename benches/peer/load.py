@@ -1,7 +1,9 @@
-"""Committed trained networks in PyTorch: loss and accuracy on the images that `anode` decoded, beside what `anode` finds.
+"""Committed trained networks in PyTorch: loss and accuracy on the images that `anode` decoded, beside what `anode`
+finds.
 
-Usage: load.py [FILE ...] [--data DIR] [--statistics MODE ...] [--anode PROGRAM] [--csv FILE]; without files, all of results/models.
-Writes results/peer/models.csv, which the report prints. Needs a release build of `anode`, PyTorch, numpy and safetensors.
+Usage: load.py [FILE ...] [--data DIR] [--statistics MODE ...] [--anode PROGRAM] [--csv FILE]; without files, all of
+results/models. Writes results/peer/models.csv, which the report prints. Needs a release build of `anode`, PyTorch,
+numpy and safetensors.
 """
 
 import argparse
@@ -157,7 +159,8 @@ def per_evaluation(model):
 
 def batches(images, metadata):
     pixels, labels = images
-    mean, deviation = (torch.tensor(metadata[name], dtype=torch.float64)[:, None, None] for name in ("mean", "deviation"))
+    per_channel = (torch.tensor(metadata[name], dtype=torch.float64) for name in ("mean", "deviation"))
+    mean, deviation = (numbers[:, None, None] for numbers in per_channel)
     for start in range(0, len(labels), BATCH):
         part = torch.from_numpy(pixels[start : start + BATCH].copy()).double() / 255
         yield ((part - mean) / deviation).float(), torch.from_numpy(labels[start : start + BATCH].astype(numpy.int64))

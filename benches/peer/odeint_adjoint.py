@@ -1,9 +1,9 @@
 """One training step by `torchdiffeq.odeint_adjoint` on whole networks, beside the reverse-time gradient of `anode`.
 
-Usage: odeint_adjoint.py EXPORT..., each written by `cargo run --release --example peer -- gradient ...`: parameters, batch, running
-statistics before the step, gradient, and running statistics after it, without and with updates in the reverse pass. The
-precision is that of the export. PyTorch's modules are in training mode, all parameters are differentiated, and the
-solver takes fixed steps of 1/Nt both ways.
+Usage: odeint_adjoint.py EXPORT..., each written by `cargo run --release --example peer -- gradient ...`: parameters,
+batch, running statistics before the step, gradient, and running statistics after it, without and with updates in the
+reverse pass. The precision is that of the export. PyTorch's modules are in training mode, all parameters are
+differentiated, and the solver takes fixed steps of 1/Nt both ways.
 """
 
 import argparse

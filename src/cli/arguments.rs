@@ -9,9 +9,13 @@ use crate::data::KNOWN;
 use crate::definition::Profile;
 use crate::plan::Shard;
 
+use super::clean::CleanArguments;
 use super::compare::CompareArguments;
+use super::complete;
 use super::evaluate::EvaluateArguments;
+use super::export::ExportArguments;
 use super::job::PlanArguments;
+use super::keep::FiguresArguments;
 use super::new::NewArguments;
 use super::repeat::RepeatArguments;
 use super::watch::WatchArguments;
@@ -42,6 +46,9 @@ pub struct Cli {
 /// Heading of the options that all commands have.
 const GLOBAL: &str = "Options of all commands";
 
+/// The folder of published charts.
+pub const FIGURES: &str = "figures";
+
 /// Options of all commands.
 #[derive(Debug, Args)]
 pub struct Common {
@@ -52,7 +59,7 @@ pub struct Common {
     #[arg(long, global = true, help_heading = GLOBAL, default_value = "results", value_name = "DIR")]
     pub results: PathBuf,
     /// Folder of charts
-    #[arg(long, global = true, help_heading = GLOBAL, default_value = "figures", value_name = "DIR")]
+    #[arg(long, global = true, help_heading = GLOBAL, default_value = FIGURES, value_name = "DIR")]
     pub figures: PathBuf,
     /// Folder of real data sets [default: ANODE_DATA, else data, else ../shared/data]
     #[arg(long, global = true, help_heading = GLOBAL, value_name = "DIR")]
@@ -63,7 +70,7 @@ pub struct Common {
     /// Print errors only
     #[arg(long, short, global = true, help_heading = GLOBAL)]
     pub quiet: bool,
-    /// Print the result as JSON on standard output
+    /// Print the result as JSON on standard output, and an error as JSON on standard error (docs/json.md)
     #[arg(long, global = true, help_heading = GLOBAL)]
     pub json: bool,
 }
@@ -76,7 +83,7 @@ pub enum Verb {
     /// Show the claim, runs, verdict and measurements of an experiment
     Show {
         /// Ids of experiments
-        #[arg(required = true, value_name = "ID")]
+        #[arg(required = true, value_name = "ID", add = complete::ids())]
         ids: Vec<String>,
     },
     /// Write the definitions of all experiments and their schema to DIR/experiments
@@ -94,7 +101,7 @@ pub enum Verb {
     /// Run experiments, without writing the report
     Run {
         /// Ids of experiments; `*` and `?` allowed
-        #[arg(required = true, value_name = "ID")]
+        #[arg(required = true, value_name = "ID", add = complete::ids())]
         ids: Vec<String>,
         /// How it is run
         #[command(flatten)]
@@ -103,10 +110,10 @@ pub enum Verb {
     /// Run every experiment of a profile, then write tables, charts and the report
     Reproduce {
         /// Ids of experiments; `*` and `?` allowed [default: all]
-        #[arg(value_name = "ID")]
+        #[arg(value_name = "ID", add = complete::ids())]
         ids: Vec<String>,
         /// Only experiments whose id matches, `*` and `?` allowed
-        #[arg(long, value_name = "GLOB")]
+        #[arg(long, value_name = "GLOB", add = complete::ids())]
         only: Option<String>,
         /// How it is run
         #[command(flatten)]
@@ -127,7 +134,7 @@ pub enum Verb {
     /// Copy unfinished runs to results/inflight, from where they can be committed and continued elsewhere
     Handover {
         /// Ids of experiments; `*` and `?` allowed [default: all]
-        #[arg(value_name = "ID")]
+        #[arg(value_name = "ID", add = complete::ids())]
         ids: Vec<String>,
     },
     /// Draw a checkpoint schedule as text, with the lifetime of each snapshot
@@ -148,20 +155,9 @@ pub enum Verb {
     #[command(hide = true)]
     MeasureMemory,
     /// Redraw all charts from the records
-    Figures {
-        /// Ids of experiments; `*` and `?` allowed [default: all]
-        #[arg(value_name = "ID")]
-        ids: Vec<String>,
-        /// Size of the experiments [default: the largest that has records, for each experiment]
-        #[arg(long, value_enum)]
-        profile: Option<ProfileName>,
-        /// Only experiments whose id matches, `*` and `?` allowed
-        #[arg(long, value_name = "GLOB")]
-        only: Option<String>,
-        /// Also write each chart as a PNG file
-        #[arg(long)]
-        png: bool,
-    },
+    Figures(FiguresArguments),
+    /// Export results as one table in long format with a dictionary of its columns, as CSV and Parquet
+    Export(ExportArguments),
     /// Rewrite tables, charts and the report from the records
     Report {
         /// The selection
@@ -178,24 +174,17 @@ pub enum Verb {
         write_schema: bool,
     },
     /// Remove the records of a profile; asks first
-    Clean {
-        /// The selection
-        #[command(flatten)]
-        selection: Selection,
-        /// Only records of runs with this setting, or seed=N; repeatable. Archives are not changed
-        #[arg(long = "where", value_name = "NAME=VALUE", conflicts_with = "kept")]
-        only_where: Vec<String>,
-        /// Only records that no run of the present definitions shows
-        #[arg(long)]
-        kept: bool,
-        /// Do not ask for confirmation
-        #[arg(long)]
-        yes: bool,
-    },
+    Clean(CleanArguments),
     /// Print shell completions
     Completions {
         /// The shell
         shell: clap_complete::Shell,
+    },
+    /// Print the JSON schema of what a command prints with --json, or list these schemas
+    Schema {
+        /// Name of the schema [default: list all]
+        #[arg(value_name = "NAME", add = complete::schemas())]
+        name: Option<String>,
     },
     /// Print the man page
     Man,
@@ -227,13 +216,13 @@ pub enum DataVerb {
 #[derive(Debug, Args)]
 pub struct Selection {
     /// Ids of experiments; `*` and `?` allowed [default: all]
-    #[arg(value_name = "ID")]
+    #[arg(value_name = "ID", add = complete::ids())]
     pub ids: Vec<String>,
     /// Size of the experiments
     #[arg(long, value_enum, default_value_t = ProfileName::Quick)]
     pub profile: ProfileName,
     /// Only experiments whose id matches, `*` and `?` allowed
-    #[arg(long, value_name = "GLOB")]
+    #[arg(long, value_name = "GLOB", add = complete::ids())]
     pub only: Option<String>,
 }
 
@@ -336,8 +325,11 @@ pub struct How {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub jobs: Option<u16>,
     /// Only runs with this setting, or seed=N; repeatable
-    #[arg(long = "where", value_name = "NAME=VALUE")]
+    #[arg(long = "where", value_name = "NAME=VALUE", add = complete::conditions())]
     pub only_where: Vec<String>,
+    /// Write TensorBoard event files next to the steps.csv of training runs, also while they are computed
+    #[arg(long)]
+    pub tensorboard: bool,
     /// Start runs that take more than 12 hours without asking
     #[arg(long)]
     pub yes: bool,

@@ -3,17 +3,21 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::Value;
 
 use crate::definition::{Definition, Profile};
 use crate::record::{cell, folders, read_archived_headers};
 use crate::report::{self, Comparison, Contents, Line, Side, archive, short};
 
 use super::arguments::{Common, ProfileName};
+use super::complete;
 use super::error::CliError;
-use super::keep::Subject;
+use super::json::document;
 use super::output::{print, print_json, print_table};
 use super::select;
+use super::subject::Subject;
 
 /// Most rows and cells that are printed; `--json` has all.
 const MOST: usize = 40;
@@ -22,16 +26,16 @@ const MOST: usize = 40;
 #[derive(Debug, Args)]
 pub struct CompareArguments {
     /// A profile, a results folder, the id of an experiment, or how the id of a run begins
-    #[arg(value_name = "A")]
+    #[arg(value_name = "A", add = complete::ids())]
     pub a: String,
     /// The same kind of name
-    #[arg(value_name = "B")]
+    #[arg(value_name = "B", add = complete::ids())]
     pub b: String,
     /// Profile of the records [default: the largest that has records on both sides]
     #[arg(long, value_enum)]
     pub profile: Option<ProfileName>,
     /// Only experiments whose id matches, if profiles or folders are compared; `*` and `?` allowed
-    #[arg(long, value_name = "GLOB")]
+    #[arg(long, value_name = "GLOB", add = complete::ids())]
     pub only: Option<String>,
 }
 
@@ -44,9 +48,27 @@ enum Named {
     Run(String, Profile, String),
 }
 
-/// A comparison with the names of its sides.
-struct Pair {
+/// Two sets of results side by side.
+#[derive(Serialize, JsonSchema)]
+pub struct Compared {
+    /// The first name of the command line.
+    a: String,
+    /// The second name.
+    b: String,
+    /// The comparisons: one for each experiment and profile that both sides have.
+    comparisons: Vec<Pair>,
+}
+
+document!(Compared, "compare", 1);
+
+/// A comparison with its name.
+#[derive(Serialize, JsonSchema)]
+pub struct Pair {
+    /// What is compared.
+    #[serde(rename = "what")]
     title: String,
+    /// The comparison.
+    #[serde(rename = "comparison")]
     found: Comparison,
 }
 
@@ -121,9 +143,9 @@ pub fn compare(common: &Common, arguments: &CompareArguments) -> Result<(), CliE
     if pairs.is_empty() {
         return Err(CliError::Usage(format!("{a} and {b} have no records of the same experiment and profile")));
     }
+    let broken: usize = pairs.iter().map(|pair| pair.found.broken.len()).sum();
     if common.json {
-        let value = |pair: &Pair| json!({ "what": pair.title, "comparison": pair.found });
-        print_json(&json!({ "a": a, "b": b, "comparisons": pairs.iter().map(value).collect::<Vec<_>>() }));
+        print_json(&Compared { a: a.clone(), b: b.clone(), comparisons: pairs });
     } else {
         let folders = matches!(names[0], Named::Folder(_));
         for (number, pair) in pairs.iter().enumerate() {
@@ -133,7 +155,6 @@ pub fn compare(common: &Common, arguments: &CompareArguments) -> Result<(), CliE
             tell(pair, [a, b], folders);
         }
     }
-    let broken: usize = pairs.iter().map(|pair| pair.found.broken.len()).sum();
     if broken > 0 {
         return Err(CliError::Differs(format!("{broken} cells that should be bit-identical differ")));
     }

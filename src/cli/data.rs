@@ -3,13 +3,69 @@
 use std::path::{Path, PathBuf};
 
 use indicatif::{ProgressBar, ProgressStyle};
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 
-use crate::data::{Download, FetchError, Fetched, KNOWN, Known, Published, Verdict, data_folder, fetch};
+use crate::data::{self, Download, FetchError, Fetched, KNOWN, Published, Verdict, data_folder, fetch};
 
 use super::arguments::{Common, DataVerb};
 use super::error::CliError;
+use super::json::document;
 use super::output::{print, print_json, print_table};
+
+/// The data sets.
+#[derive(Serialize, JsonSchema)]
+#[serde(transparent)]
+pub struct Known(Vec<KnownSet>);
+
+document!(Known, "data-list", 1);
+
+/// A data set.
+#[derive(Serialize, JsonSchema)]
+pub struct KnownSet {
+    /// Its name.
+    name: &'static str,
+    /// What it is.
+    about: &'static str,
+    /// Where it is; null if it is not here.
+    path: Option<PathBuf>,
+    /// Addresses of its files; none if it cannot be downloaded.
+    urls: Vec<String>,
+}
+
+/// The files.
+#[derive(Serialize, JsonSchema)]
+#[serde(transparent)]
+pub struct FetchedFiles(Vec<FetchedFile>);
+
+document!(FetchedFiles, "data-fetch", 1);
+
+/// A file that is here.
+#[derive(Serialize, JsonSchema)]
+pub struct FetchedFile {
+    /// The file.
+    path: PathBuf,
+    /// Its published MD5.
+    md5: &'static str,
+}
+
+/// The data sets.
+#[derive(Serialize, JsonSchema)]
+#[serde(transparent)]
+pub struct Verified(Vec<VerifiedSet>);
+
+document!(Verified, "data-verify", 1);
+
+/// A data set with what its check found.
+#[derive(Serialize, JsonSchema)]
+pub struct VerifiedSet {
+    /// Its name.
+    name: &'static str,
+    /// `right`, `wrong` or `not here`.
+    state: &'static str,
+    /// How it was checked, or what is wrong.
+    why: String,
+}
 
 /// `anode data`
 ///
@@ -28,22 +84,22 @@ pub fn fetchable() -> Vec<&'static str> {
     KNOWN.iter().filter(|known| !known.files.is_empty()).map(|known| known.name).collect()
 }
 
-fn known(names: &[String]) -> Vec<&'static Known> {
-    names.iter().filter_map(|name| Known::named(name)).collect()
+fn known(names: &[String]) -> Vec<&'static data::Known> {
+    names.iter().filter_map(|name| data::Known::named(name)).collect()
 }
 
 fn list(common: &Common) -> Result<(), CliError> {
     let folder = data_folder(common.data.as_deref());
-    let place = |known: &Known| folder.as_deref().and_then(|folder| known.path(folder));
+    let place = |known: &data::Known| folder.as_deref().and_then(|folder| known.path(folder));
     if common.json {
-        let value = |known: &Known| {
+        let value = |known: &data::Known| {
             let urls: Vec<String> = known.files.iter().map(|file| format!("{}{}", file.base, file.name)).collect();
-            json!({ "name": known.name, "about": known.about, "path": place(known), "urls": urls })
+            KnownSet { name: known.name, about: known.about, path: place(known), urls }
         };
-        print_json(&KNOWN.iter().map(value).collect::<Vec<Value>>());
+        print_json(&Known(KNOWN.iter().map(value).collect()));
         return Ok(());
     }
-    let row = |known: &Known| {
+    let row = |known: &data::Known| {
         let here = match (place(known), known.files) {
             (Some(path), _) => path.display().to_string(),
             (None, []) => "not here; cannot be downloaded (docs/data.md)".into(),
@@ -62,10 +118,10 @@ fn fetch_all(common: &Common, names: &[String], url: Option<&str>) -> Result<(),
     let mut written = vec![];
     for file in known(names).iter().flat_map(|known| known.files) {
         let path = fetch_one(common, file, &folder, url)?;
-        written.push(json!({ "path": path, "md5": file.md5 }));
+        written.push(FetchedFile { path, md5: file.md5 });
     }
     if common.json {
-        print_json(&written);
+        print_json(&FetchedFiles(written));
     }
     Ok(())
 }
@@ -102,7 +158,7 @@ fn fetch_one(common: &Common, file: &Published, folder: &Path, url: Option<&str>
 
 fn verify(common: &Common, names: &[String]) -> Result<(), CliError> {
     let folder = data_folder(common.data.as_deref());
-    let asked: Vec<&Known> = if names.is_empty() { KNOWN.iter().collect() } else { known(names) };
+    let asked: Vec<&data::Known> = if names.is_empty() { KNOWN.iter().collect() } else { known(names) };
     let (mut wrong, mut values) = (vec![], vec![]);
     for known in asked {
         let (state, why) = match folder.as_deref().and_then(|folder| known.verify(folder)) {
@@ -114,13 +170,13 @@ fn verify(common: &Common, names: &[String]) -> Result<(), CliError> {
         if state == "wrong" || (state == "not here" && !names.is_empty()) {
             wrong.push(known.name);
         }
-        values.push(json!({ "name": known.name, "state": state, "why": why }));
         if !common.json && !common.quiet {
             print(format!("{}: {state}{}{why}", known.name, if why.is_empty() { "" } else { ": " }).trim_end());
         }
+        values.push(VerifiedSet { name: known.name, state, why });
     }
     if common.json {
-        print_json(&values);
+        print_json(&Verified(values));
     }
     if wrong.is_empty() { Ok(()) } else { Err(CliError::Data(wrong.join(", "))) }
 }

@@ -1,6 +1,7 @@
 //! `anode describe`: a network as a table.
 
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use crate::nearest::with_suggestion;
 use crate::net::{Form, LayerRow, Network, describe as rows, network, network_names};
@@ -8,7 +9,48 @@ use crate::ode::{solver, solver_names};
 
 use super::arguments::{Common, DescribeArguments, FormName};
 use super::error::CliError;
+use super::json::document;
 use super::output::{print, print_json};
+
+/// A network.
+#[derive(Serialize, JsonSchema)]
+pub struct Described {
+    /// Its name.
+    net: String,
+    /// Channels of its first stage.
+    width: usize,
+    /// Classes.
+    classes: u16,
+    /// Solver of the ODE blocks.
+    solver: String,
+    /// Steps of each ODE block.
+    steps: usize,
+    /// Parameters.
+    parameters: usize,
+    /// Multiply-adds of the forward sweep of one image.
+    macs: usize,
+    /// The layers in the order of evaluation.
+    layers: Vec<Layer>,
+}
+
+document!(Described, "describe", 1);
+
+/// A layer.
+#[derive(Serialize, JsonSchema)]
+pub struct Layer {
+    /// Its segment, from 0.
+    segment: usize,
+    /// What the segment is: `layers`, `residual`, `shortcut` or `ode`.
+    block: &'static str,
+    /// What the layer does.
+    layer: String,
+    /// Channels, height and width of its output.
+    output: [usize; 3],
+    /// Its parameters.
+    parameters: usize,
+    /// Multiply-adds of one image and one evaluation.
+    macs: usize,
+}
 
 /// `anode describe`
 ///
@@ -37,16 +79,24 @@ pub fn describe(common: &Common, arguments: &DescribeArguments) -> Result<(), Cl
     let steps = usize::from(arguments.steps);
     let macs = built.macs(tableau.solution_stages(), steps);
     if common.json {
-        let layers: Vec<_> = rows
-            .iter()
-            .map(|r| {
-                json!({ "segment": r.segment, "block": r.block, "layer": r.layer, "output": r.output,
-                        "parameters": r.parameters, "macs": r.macs })
-            })
-            .collect();
-        let (parameters, classes) = (built.parameter_count(), arguments.classes);
-        print_json(&json!({ "net": name, "width": width, "classes": classes, "solver": solver_name, "steps": steps,
-                            "parameters": parameters, "macs": macs, "layers": layers }));
+        let layer = |LayerRow { segment, block, layer, output, parameters, macs }| Layer {
+            segment,
+            block,
+            layer,
+            output,
+            parameters,
+            macs,
+        };
+        print_json(&Described {
+            net: name.clone(),
+            width,
+            classes: arguments.classes,
+            solver: solver_name.clone(),
+            steps,
+            parameters: built.parameter_count(),
+            macs,
+            layers: rows.into_iter().map(layer).collect(),
+        });
         return Ok(());
     }
     print(&format!(

@@ -1,11 +1,14 @@
 //! `anode doctor`: whether this machine computes right.
 
-use crate::doctor::diagnose;
+use crate::doctor::{Diagnosis, diagnose};
 use crate::record::environment;
 
 use super::arguments::Common;
 use super::error::CliError;
+use super::json::document;
 use super::output::{print, print_json};
+
+document!(Diagnosis, "doctor", 1);
 
 /// `anode doctor`
 ///

@@ -68,9 +68,11 @@ impl Archived<'_> {
     /// How far a run is. An archived record counts on whatever device it was computed.
     pub fn state(&self, run: &Run) -> State {
         let on = |device: &String| run_id(run.study, &run.settings, run.seed, &run.inputs, device);
+        // The run's own id is that of its own device.
+        let mut others = self.devices.iter().filter(|device| **device != run.device);
         if is_recorded(run, self.results) {
             State::Done
-        } else if self.ids.contains(&run.id) || self.devices.iter().any(|device| self.ids.contains(&on(device))) {
+        } else if self.ids.contains(&run.id) || others.any(|device| self.ids.contains(&on(device))) {
             State::Archived
         } else {
             State::ToDo

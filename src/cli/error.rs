@@ -1,12 +1,20 @@
 //! Errors of the program, each with its exit code.
 
 use std::path::PathBuf;
+use std::process::ExitCode;
+
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use crate::data::FetchError;
 use crate::definition::DefinitionError;
 use crate::record::MergeError;
 use crate::report::{Difference, ReportError};
 use crate::runner::RunnerError;
+
+use super::check::Fault;
+use super::json::document;
+use super::output::warn_json;
 
 /// Why a command did not end well.
 #[derive(Debug, thiserror::Error)]
@@ -91,6 +99,26 @@ fn different(found: &[Difference]) -> String {
 }
 
 impl CliError {
+    /// The kind of error, in the JSON of an error.
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Definitions(_) => Kind::Definitions,
+            Self::Incomplete { .. } => Kind::Incomplete,
+            Self::Schema(_) => Kind::Schema,
+            Self::Fetch(_) => Kind::Fetch,
+            Self::Data(_) => Kind::Data,
+            Self::Unverified(_) => Kind::Unverified,
+            Self::Unsound => Kind::Unsound,
+            Self::Differs(_) => Kind::Differs,
+            Self::Usage(_) => Kind::Usage,
+            Self::Runner(_) => Kind::Results,
+            Self::Merge(_) => Kind::Merge,
+            Self::Report(_) => Kind::Report,
+            Self::Io { .. } => Kind::Io,
+            Self::Interrupted(_) => Kind::Interrupted,
+        }
+    }
+
     /// The exit code.
     pub fn code(&self) -> u8 {
         match self {
@@ -106,4 +134,92 @@ impl CliError {
             Self::Interrupted(_) => 130,
         }
     }
+}
+
+/// The kinds of errors.
+#[derive(Clone, Copy, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// Definitions are wrong.
+    Definitions,
+    /// Some runs failed, or lack their data.
+    Incomplete,
+    /// The committed schema of definitions is not that of this version.
+    Schema,
+    /// A download failed.
+    Fetch,
+    /// Data sets are missing or differ from their checksums.
+    Data,
+    /// Published files are not what the archived records give.
+    Unverified,
+    /// The self-test found a fault.
+    Unsound,
+    /// Results that should be bit-identical differ.
+    Differs,
+    /// The command line is wrong, or asks for what this build lacks.
+    Usage,
+    /// The results folder cannot be used.
+    Results,
+    /// Records cannot be merged.
+    Merge,
+    /// A record is damaged, or the report cannot be written.
+    Report,
+    /// A file cannot be read or written.
+    Io,
+    /// Ctrl-C.
+    Interrupted,
+}
+
+/// Why a command failed.
+#[derive(Serialize, JsonSchema)]
+pub struct Failure {
+    /// What kind of error it is.
+    kind: Kind,
+    /// The exit code of the program.
+    code: u8,
+    /// Cause and remedy, as they are printed without `--json`.
+    message: String,
+    /// Faults of definitions, for an error of the kind `definitions`.
+    faults: Vec<Fault>,
+    /// Runs that failed with the reason, for an error of the kind `incomplete`.
+    failed: Vec<(String, String)>,
+    /// Runs whose data are missing with the reason, for an error of the kind `incomplete`.
+    missing: Vec<(String, String)>,
+    /// Published files that differ, for an error of the kind `unverified`.
+    differences: Vec<Difference>,
+}
+
+document!(Failure, "error", 1);
+
+impl Failure {
+    /// The error as a document.
+    pub fn of(error: &CliError) -> Self {
+        let mut failure = Self::new(error.kind(), error.code(), error.to_string());
+        match error {
+            CliError::Definitions(found) => failure.faults = found.iter().map(Fault::of).collect(),
+            CliError::Incomplete { failed, missing } => {
+                (failure.failed, failure.missing) = (failed.clone(), missing.clone());
+            }
+            CliError::Unverified(found) => failure.differences = found.clone(),
+            _ => {}
+        }
+        failure
+    }
+
+    fn new(kind: Kind, code: u8, message: String) -> Self {
+        Self { kind, code, message, faults: vec![], failed: vec![], missing: vec![], differences: vec![] }
+    }
+}
+
+/// Reports a command line that cannot be parsed, or prints the help that it asks for. The error is JSON if the command
+/// line has the option `--json`.
+pub fn refused(error: &clap::Error) -> ExitCode {
+    let code = u8::try_from(error.exit_code()).unwrap_or(2);
+    if error.use_stderr() && std::env::args_os().any(|argument| argument == "--json") {
+        warn_json(&Failure::new(Kind::Usage, code, error.to_string().trim_end().to_owned()));
+    } else if let Err(why) = error.print() {
+        // A pager that was closed is no fault.
+        let _ = why;
+    }
+    ExitCode::from(code)
 }

@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::Value;
 
 use crate::data::data_folder;
 use crate::definition::Profile;
@@ -14,6 +16,7 @@ use crate::study::{CPU, Place, STUDIES, Seeded, StudyError, Trained, write_image
 
 use super::arguments::Common;
 use super::error::CliError;
+use super::json::document;
 use super::output::{print, print_json};
 use super::select;
 
@@ -31,6 +34,40 @@ pub struct EvaluateArguments {
     /// statistics
     #[arg(long, value_name = "DIR")]
     pub images: Option<PathBuf>,
+}
+
+/// Loss and accuracy of a trained network. Non-finite numbers are the texts `NaN`, `inf` and `-inf`.
+#[derive(Serialize, JsonSchema)]
+pub struct Evaluated {
+    /// The file of the network.
+    file: PathBuf,
+    /// Id of the run that trained it.
+    run: String,
+    /// Statistics of batch norm: `running`, `test-batch`, `recalibrated` or `per-evaluation`.
+    statistics: String,
+    /// Mean loss on the test images.
+    loss: Value,
+    /// Share of the test images classified correctly.
+    accuracy: Value,
+    /// Number of test images.
+    images: usize,
+    /// Mean of each channel by which images are normalised.
+    mean: Vec<f64>,
+    /// Standard deviation of each channel by which images are normalised.
+    deviation: Vec<f64>,
+    /// Loss and accuracy that the file states, with running statistics.
+    recorded: Option<Recorded>,
+}
+
+document!(Evaluated, "evaluate", 1);
+
+/// Loss and accuracy at the end of training.
+#[derive(Serialize, JsonSchema)]
+pub struct Recorded {
+    /// Mean loss on the test images.
+    loss: Value,
+    /// Share of the test images classified correctly.
+    accuracy: Value,
 }
 
 /// `anode evaluate FILE`
@@ -56,11 +93,18 @@ pub fn evaluate(common: &Common, arguments: &EvaluateArguments) -> Result<(), Cl
     }
     let recorded = trained.recorded();
     if common.json {
-        let recorded = recorded.map(|(loss, accuracy)| json!({ "loss": number(loss), "accuracy": number(accuracy) }));
-        print_json(&json!({
-            "file": file, "run": trained.run(), "statistics": arguments.statistics.name(), "loss": number(found.loss), "accuracy": number(found.accuracy),
-            "images": found.images, "mean": found.mean, "deviation": found.deviation, "recorded": recorded,
-        }));
+        let stated = |(loss, accuracy)| Recorded { loss: number(loss), accuracy: number(accuracy) };
+        print_json(&Evaluated {
+            file: file.clone(),
+            run: trained.run().to_owned(),
+            statistics: arguments.statistics.name().to_owned(),
+            loss: number(found.loss),
+            accuracy: number(found.accuracy),
+            images: found.images,
+            mean: found.mean.to_vec(),
+            deviation: found.deviation.to_vec(),
+            recorded: recorded.map(stated),
+        });
         return Ok(());
     }
     let setting = |name: &str| settings.get(name).map(crate::record::cell).unwrap_or_default();

@@ -4,13 +4,16 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use crate::definition::Profile;
-use crate::record::{HandoverError, INFLIGHT, hand_over, read_archive, run_folders};
+use crate::record::{HandedOver, HandoverError, INFLIGHT, hand_over, read_archive, run_folders};
 use crate::report::{ReportError, archive};
 
 use super::arguments::Common;
 use super::error::CliError;
+use super::json::document;
 use super::output::{print, print_json};
 use super::select;
+
+document!(HandedOver, "handover", 1);
 
 /// `anode handover`
 ///

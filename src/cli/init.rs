@@ -1,19 +1,30 @@
 //! `anode init`: the embedded definitions, written to a folder, so that the program works without its repository.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use crate::record::write_atomically;
 use crate::report::ReportError;
 
 use super::arguments::Common;
 use super::error::CliError;
+use super::json::document;
 use super::output::{print, print_json};
 
 /// The definitions, the schema, the outline of the report and the list of experiments without results: path and
 /// content.
 const EMBEDDED: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/experiments.rs"));
+
+/// The files that were written.
+#[derive(Serialize, JsonSchema)]
+pub struct Initialised {
+    /// Definitions, their schema, the outline of the report and the list of experiments without results.
+    written: Vec<PathBuf>,
+}
+
+document!(Initialised, "init", 1);
 
 /// `anode init DIR`
 ///
@@ -31,8 +42,7 @@ pub fn init(common: &Common, folder: &Path) -> Result<(), CliError> {
         write_atomically(&path, text.as_bytes()).map_err(ReportError::from)?;
     }
     if common.json {
-        let files: Vec<_> = EMBEDDED.iter().map(|(name, _)| folder.join(name)).collect();
-        print_json(&json!({ "written": files }));
+        print_json(&Initialised { written: EMBEDDED.iter().map(|(name, _)| folder.join(name)).collect() });
     } else if !common.quiet {
         print(&format!("{} files written to {}; go there and run `anode list`", EMBEDDED.len(), experiments.display()));
     }

@@ -5,6 +5,7 @@ use clap::Args;
 use crate::plan::Shard;
 
 use super::arguments::Selection;
+use super::complete;
 
 /// Which plan, and how it is shown.
 #[derive(Debug, Args)]
@@ -13,7 +14,7 @@ pub struct PlanArguments {
     #[command(flatten)]
     pub selection: Selection,
     /// Only runs with this setting, or seed=N; may be given several times
-    #[arg(long = "where", value_name = "NAME=VALUE", conflicts_with = "slurm")]
+    #[arg(long = "where", value_name = "NAME=VALUE", add = complete::conditions(), conflicts_with = "slurm")]
     pub only_where: Vec<String>,
     /// Only one of n shards, which are alike in cost: 2/8
     #[arg(long, value_name = "I/N", conflicts_with = "slurm")]

@@ -1,12 +1,15 @@
 //! `anode list` and `anode plan`.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 
 use rayon::prelude::*;
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::{Map, Value};
 
 use crate::data::data_folder;
-use crate::definition::{Loaded, Profile};
+use crate::definition::{Loaded, Profile, SourceTag};
 use crate::plan::{Run, plan};
 use crate::runner::{Forecast, duration};
 use crate::study::STUDIES;
@@ -14,11 +17,75 @@ use crate::study::estimate::in_words;
 
 use super::arguments::Common;
 use super::cost::{Cost, mark, print_total};
-use super::done::{Done, State};
+use super::done::{Archived, Done, State};
 use super::error::CliError;
 use super::job::PlanArguments;
+use super::json::document;
 use super::output::{print, print_json, print_table, warn};
 use super::{select, slurm};
+
+/// The experiments.
+#[derive(Serialize, JsonSchema)]
+#[serde(transparent)]
+pub struct Experiments(Vec<Listed>);
+
+document!(Experiments, "list", 1);
+
+/// An experiment with the state of its results.
+#[derive(Serialize, JsonSchema)]
+pub struct Listed {
+    /// Its id.
+    id: String,
+    /// Its title.
+    title: String,
+    /// The claim that it tests.
+    claim: String,
+    /// The source of the claim.
+    source: SourceTag,
+    /// The state of its results under each profile.
+    profiles: Vec<Counted>,
+}
+
+/// Runs of an experiment under a profile.
+#[derive(Serialize, JsonSchema)]
+pub struct Counted {
+    /// The profile.
+    profile: Profile,
+    /// Planned runs that have a record, archived records included.
+    recorded: usize,
+    /// Planned runs.
+    runs: usize,
+    /// Points of the grid that cannot be planned because their data are missing.
+    skipped: usize,
+}
+
+/// The runs of a plan.
+#[derive(Serialize, JsonSchema)]
+#[serde(transparent)]
+pub struct Planned(Vec<PlannedRun>);
+
+document!(Planned, "plan", 1);
+
+/// A run of a plan.
+#[derive(Serialize, JsonSchema)]
+pub struct PlannedRun {
+    /// Its id.
+    run: String,
+    /// Id of the experiment.
+    experiment: String,
+    /// The seed.
+    seed: u64,
+    /// All settings, including defaults.
+    settings: Map<String, Value>,
+    /// The folder of the run.
+    folder: PathBuf,
+    /// Whether it has a record.
+    done: bool,
+    /// `done`, `archived` or `to do`.
+    state: &'static str,
+    /// What the run takes; null if it has a record in its folder.
+    forecast: Option<Forecast>,
+}
 
 /// `anode list`
 ///
@@ -32,31 +99,31 @@ pub fn list(common: &Common) -> Result<(), CliError> {
         let (runs, skipped) = plan(std::slice::from_ref(one), profile, "cpu", data.as_deref(), STUDIES);
         let archived = done.archived(&one.definition.id, profile);
         let recorded = runs.iter().filter(|run| archived.state(run) != State::ToDo).count();
-        (profile.name(), recorded, runs.len(), skipped.len())
+        Counted { profile, recorded, runs: runs.len(), skipped: skipped.len() }
     };
     let counted: Vec<Vec<_>> =
         loaded.par_iter().map(|one| Profile::ALL.iter().map(|profile| count(one, *profile)).collect()).collect();
     let (mut rows, mut values) = (vec![], vec![]);
     for (Loaded { definition, .. }, counts) in loaded.iter().zip(counted) {
-        let shown = |(_, done, all, skipped): &(&str, usize, usize, usize)| match (all, skipped) {
+        let shown = |Counted { recorded, runs, skipped, .. }: &Counted| match (runs, skipped) {
             (0, 0) => "-".to_owned(),
-            (all, 0) => format!("{done}/{all}"),
-            (all, skipped) => format!("{done}/{all} ({skipped} lack data)"),
+            (runs, 0) => format!("{recorded}/{runs}"),
+            (runs, skipped) => format!("{recorded}/{runs} ({skipped} lack data)"),
         };
         let mut row = vec![definition.id.clone()];
         row.extend(counts.iter().map(shown));
         row.push(format!("[{:?}] {}", definition.claim.source, definition.claim.text));
         rows.push(row);
-        let profiles = counts.iter().map(
-            |(name, done, all, skipped)| json!({ "profile": name, "recorded": done, "runs": all, "skipped": skipped }),
-        );
-        values.push(json!({
-            "id": definition.id, "title": definition.title, "claim": definition.claim.text,
-            "source": definition.claim.source, "profiles": profiles.collect::<Vec<_>>(),
-        }));
+        values.push(Listed {
+            id: definition.id.clone(),
+            title: definition.title.clone(),
+            claim: definition.claim.text.clone(),
+            source: definition.claim.source,
+            profiles: counts,
+        });
     }
     if common.json {
-        print_json(&values);
+        print_json(&Experiments(values));
     } else {
         print_table(&["experiment", "quick", "standard", "paper", "claim"], &rows);
         print(
@@ -95,24 +162,26 @@ pub fn show_plan(common: &Common, arguments: &PlanArguments) -> Result<(), CliEr
     let cost = Cost::new(common, &runs, rayon::current_num_threads());
     let takes: HashMap<&str, &Forecast> = cost.to_compute.iter().map(|(run, f)| (run.as_str(), f)).collect();
     let done = Done::new(common);
-    let mut archives = HashMap::new();
-    let mut state = |run: &Run| {
-        let archived = archives.entry(run.experiment.clone());
-        archived.or_insert_with(|| done.archived(&run.experiment, run.profile)).state(run)
-    };
+    let profile = selection.profile.into();
+    let archived = |one: &Loaded| (one.definition.id.clone(), done.archived(&one.definition.id, profile));
+    let archives: HashMap<String, Archived> = loaded.par_iter().map(archived).collect();
+    let states: Vec<State> =
+        runs.par_iter().map(|run| archives.get(&run.experiment).map_or(State::ToDo, |a| a.state(run))).collect();
     if common.json {
-        let mut value = |run: &Run| {
-            let state = state(run);
-            json!({
-                "run": run.id, "experiment": run.experiment, "seed": run.seed, "settings": run.settings,
-                "folder": run.folder(&common.results), "done": state != State::ToDo, "state": state.word(),
-                "forecast": takes.get(run.id.as_str()),
-            })
+        let value = |(run, state): (&Run, &State)| PlannedRun {
+            run: run.id.clone(),
+            experiment: run.experiment.clone(),
+            seed: run.seed,
+            settings: run.settings.clone(),
+            folder: run.folder(&common.results),
+            done: *state != State::ToDo,
+            state: state.word(),
+            forecast: takes.get(run.id.as_str()).copied().copied(),
         };
-        print_json(&runs.iter().map(&mut value).collect::<Vec<_>>());
+        print_json(&Planned(runs.iter().zip(&states).map(value).collect()));
         return Ok(());
     }
-    let mut row = |run: &Run| {
+    let row = |(run, state): (&Run, &State)| {
         let [time, memory, disk] = match takes.get(run.id.as_str()) {
             Some(Forecast { seconds, basis, bytes, disk }) => [
                 seconds.map_or_else(|| "?".into(), |s| format!("{}{}", mark(*basis), duration(s))),
@@ -121,9 +190,9 @@ pub fn show_plan(common: &Common, arguments: &PlanArguments) -> Result<(), CliEr
             ],
             None => ["-"; 3].map(str::to_owned),
         };
-        vec![run.id.clone(), state(run).word().into(), time, memory, disk, run.experiment.clone(), run.label.clone()]
+        vec![run.id.clone(), state.word().into(), time, memory, disk, run.experiment.clone(), run.label.clone()]
     };
-    let rows: Vec<Vec<String>> = runs.iter().map(&mut row).collect();
+    let rows: Vec<Vec<String>> = runs.iter().zip(&states).map(row).collect();
     print_table(&["run", "state", "time", "memory", "disk", "experiment", "settings"], &rows);
     for (runs, why) in select::missing(&skipped) {
         print(&format!("not run: {runs}: {why}"));

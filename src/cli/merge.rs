@@ -2,12 +2,15 @@
 
 use std::path::PathBuf;
 
-use crate::record;
+use crate::record::{self, Merged};
 use crate::runner::{lock, refuse_busy};
 
 use super::arguments::Common;
 use super::error::CliError;
+use super::json::document;
 use super::output::{print, print_json};
+
+document!(Merged, "merge", 1);
 
 /// `anode merge DIR...`
 ///

@@ -1,7 +1,10 @@
 //! The program: one function a command, errors with exit codes.
 
 mod arguments;
+mod check;
+mod clean;
 mod compare;
+mod complete;
 mod cost;
 mod data;
 mod describe;
@@ -9,10 +12,12 @@ mod doctor;
 mod done;
 mod error;
 mod evaluate;
+mod export;
 mod handover;
 mod init;
 mod inputs;
 mod job;
+pub mod json;
 mod keep;
 mod look;
 mod man;
@@ -24,28 +29,40 @@ mod plot;
 mod repeat;
 mod run;
 mod schedule;
+mod schema;
 mod select;
 mod show;
 mod slurm;
 mod status;
+mod subject;
 mod watch;
 
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
+use clap_complete::CompleteEnv;
 
 pub use arguments::{Cli, Common, EXIT_CODES, Verb};
 pub use error::CliError;
 
 /// Runs the program with the arguments of the process.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    // Ends the program if the shell asks for completions.
+    CompleteEnv::with_factory(Cli::command).complete();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return error::refused(&error),
+    };
     crate::study::this_is_the_program();
     ignore_file_size_signal();
     match dispatch(&cli).and_then(|()| output::flush()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            output::warn(&format!("anode: {error}"));
+            if cli.common.json {
+                output::warn_json(&error::Failure::of(&error));
+            } else {
+                output::warn(&format!("anode: {error}"));
+            }
             ExitCode::from(error.code())
         }
     }
@@ -98,16 +115,18 @@ fn dispatch(cli: &Cli) -> Result<(), CliError> {
         Verb::Describe(arguments) => describe::describe(common, arguments),
         Verb::Doctor => doctor::doctor(common),
         Verb::MeasureMemory => measure::measure_memory(),
-        Verb::Figures { ids, profile, only, png } => keep::figures(common, *profile, ids, only.as_deref(), *png),
+        Verb::Figures(arguments) => keep::figures(common, arguments),
+        Verb::Export(arguments) => export::export(common, arguments),
         Verb::Report { selection, verify } => keep::report(common, selection, *verify),
-        Verb::Check { write_schema } => keep::check(common, *write_schema),
-        Verb::Clean { selection, only_where, kept, yes } => keep::clean(common, selection, only_where, *kept, *yes),
+        Verb::Check { write_schema } => check::check(common, *write_schema),
+        Verb::Clean(arguments) => clean::clean(common, arguments),
         Verb::Completions { shell } => {
             let mut text = vec![];
             clap_complete::generate(*shell, &mut Cli::command(), "anode", &mut text);
             output::print(String::from_utf8_lossy(&text).trim_end());
             Ok(())
         }
+        Verb::Schema { name } => schema::schema(common, name.as_deref()),
         Verb::Man => man::man(),
     }
 }

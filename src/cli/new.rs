@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use schemars::JsonSchema;
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::definition::{Definition, DefinitionError, Loaded, Metric, Profile, load};
@@ -12,6 +14,7 @@ use crate::report::ReportError;
 
 use super::arguments::Common;
 use super::error::CliError;
+use super::json::document;
 use super::output::{print, print_json};
 use super::select;
 
@@ -33,6 +36,17 @@ pub struct NewArguments {
     #[arg(long, value_name = "STUDY")]
     pub study: Option<String>,
 }
+
+/// The definition that was written.
+#[derive(Serialize, JsonSchema)]
+pub struct Created {
+    /// Id of the experiment.
+    id: String,
+    /// The file.
+    file: PathBuf,
+}
+
+document!(Created, "new", 1);
 
 /// `anode new ID`
 ///
@@ -64,7 +78,7 @@ pub fn new(common: &Common, arguments: &NewArguments) -> Result<(), CliError> {
     path.parent().map_or(Ok(()), std::fs::create_dir_all).map_err(io)?;
     write_atomically(&path, text.as_bytes()).map_err(ReportError::from)?;
     if common.json {
-        print_json(&json!({ "id": id, "file": path }));
+        print_json(&Created { id: id.clone(), file: path });
     } else if !common.quiet {
         print(&format!("{}: edit it, then `anode check`, `anode run {id}` and `anode show {id}`", path.display()));
     }

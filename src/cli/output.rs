@@ -3,9 +3,8 @@
 use std::io::{Error, ErrorKind, IsTerminal, Write};
 use std::sync::Mutex;
 
-use serde::Serialize;
-
 use super::error::CliError;
+use super::json::{Document, Envelope};
 
 /// The first failure to print that was not the reader's wish.
 static FAILED: Mutex<Option<Error>> = Mutex::new(None);
@@ -64,10 +63,18 @@ fn terminal_columns() -> Option<usize> {
     None
 }
 
-/// Prints a value as JSON.
-pub fn print_json(value: &impl Serialize) {
-    match serde_json::to_string_pretty(value) {
+/// Prints a document as JSON, with its name and version.
+pub fn print_json(value: &impl Document) {
+    match serde_json::to_string_pretty(&Envelope::new(value)) {
         Ok(text) => print(&text),
+        Err(error) => warn(&format!("anode: {error}")),
+    }
+}
+
+/// Prints a document as one line of JSON on standard error.
+pub fn warn_json(value: &impl Document) {
+    match serde_json::to_string(&Envelope::new(value)) {
+        Ok(text) => warn(&text),
         Err(error) => warn(&format!("anode: {error}")),
     }
 }

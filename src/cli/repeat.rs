@@ -5,17 +5,21 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use clap::Args;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::Value;
 
 use crate::data::data_folder;
 use crate::definition::Profile;
-use crate::record::{self, Agreement, Compared, Status, TOLERATED_STEPS, cell, read_archive};
+use crate::record::{self, Agreement, Compared, Environment, Status, TOLERATED_STEPS, cell, read_archive};
 use crate::report::{ReportError, archive};
 use crate::runner::{RepeatError, Repeated, SHOWN, repeat as repeated};
 use crate::study::{Place, STUDIES};
 
 use super::arguments::{Common, ProfileName};
+use super::complete;
 use super::error::CliError;
+use super::json::document;
 use super::output::{print, print_json, print_table};
 use super::run::stop_on_signal;
 use super::select;
@@ -24,19 +28,19 @@ use super::select;
 #[derive(Debug, Args)]
 pub struct RepeatArguments {
     /// Ids of experiments; `*` and `?` allowed [default: all that have archived records]
-    #[arg(value_name = "ID")]
+    #[arg(value_name = "ID", add = complete::ids())]
     pub ids: Vec<String>,
     /// Only experiments whose id matches, `*` and `?` allowed
-    #[arg(long, value_name = "GLOB")]
+    #[arg(long, value_name = "GLOB", add = complete::ids())]
     pub only: Option<String>,
     /// Whose records
     #[arg(long, value_enum, default_value_t = ProfileName::Quick)]
     pub profile: ProfileName,
     /// The run, or how its id begins
-    #[arg(long, value_name = "RUN")]
+    #[arg(long, value_name = "RUN", add = complete::runs())]
     pub run: Option<String>,
     /// Only runs with this setting, or seed=N; may be given several times
-    #[arg(long = "where", value_name = "NAME=VALUE")]
+    #[arg(long = "where", value_name = "NAME=VALUE", add = complete::conditions())]
     pub only_where: Vec<String>,
     /// Where several are left, take one at random: by this number, or by one that is told
     #[arg(long, value_name = "NUMBER", num_args = 0..=1)]
@@ -44,6 +48,65 @@ pub struct RepeatArguments {
     /// Steps of a training
     #[arg(long, value_name = "N", default_value_t = TOLERATED_STEPS, value_parser = clap::value_parser!(u64).range(1..))]
     pub steps: u64,
+}
+
+/// A repeated run next to its record.
+#[derive(Serialize, JsonSchema)]
+pub struct Repetition {
+    /// Id of the run.
+    run: String,
+    /// Id of the experiment.
+    experiment: String,
+    /// The profile.
+    profile: Profile,
+    /// The seed.
+    seed: u64,
+    /// Whether every cell is bit-identical.
+    identical: bool,
+    /// Whether the record is reproduced: bit for bit, or within the tolerance on other vector instructions.
+    holds: bool,
+    /// Whether both computed with the same vector instructions, so that they should be bit-identical.
+    same_instructions: bool,
+    /// The training steps; null if the study has none.
+    steps: Option<Table>,
+    /// The rows; null if the run was not repeated to its end.
+    rows: Option<Table>,
+    /// Where the record was computed.
+    archived: Environment,
+    /// Where it was repeated.
+    here: Environment,
+}
+
+document!(Repetition, "repeat", 1);
+
+/// How two tables agree.
+#[derive(Serialize, JsonSchema)]
+pub struct Table {
+    /// Rows that were compared.
+    compared: usize,
+    /// Cells that were compared.
+    cells: usize,
+    /// Keys of recorded rows that the repetition lacks.
+    missing: Vec<u64>,
+    /// The cell with the largest relative difference; null if there are no cells.
+    largest: Option<Cell>,
+    /// The largest difference as a share of its tolerance.
+    share_of_tolerance: Value,
+}
+
+/// A cell of two tables.
+#[derive(Serialize, JsonSchema)]
+pub struct Cell {
+    /// Step, or number of the row.
+    key: u64,
+    /// The column.
+    column: String,
+    /// The recorded value.
+    archived: Value,
+    /// The repeated value.
+    repeated: Value,
+    /// The relative difference.
+    difference: Value,
 }
 
 /// A record with the folder of its definition.
@@ -206,24 +269,33 @@ fn verdict(result: &Repeated) -> String {
     }
 }
 
-fn printed(loaded: &record::Loaded, result: &Repeated) -> serde_json::Value {
-    let table = |table: &Agreement| {
-        let largest = table.largest().map(|w| {
-            json!({
-                "key": w.key, "column": w.column, "archived": w.archived, "repeated": w.repeated,
-                "difference": record::number(w.difference),
-            })
-        });
-        json!({
-            "compared": table.rows.len(), "cells": table.cells, "missing": table.missing, "largest": largest,
-            "share_of_tolerance": record::number(table.share),
-        })
+fn printed(loaded: &record::Loaded, result: &Repeated) -> Repetition {
+    let cell = |worst: &Compared| Cell {
+        key: worst.key,
+        column: worst.column.clone(),
+        archived: worst.archived.clone(),
+        repeated: worst.repeated.clone(),
+        difference: record::number(worst.difference),
     };
-    let record = &loaded.record;
-    json!({
-        "run": record.run, "experiment": record.experiment, "profile": record.profile, "seed": record.seed,
-        "identical": result.is_identical(), "holds": result.holds(), "same_instructions": result.same_instructions,
-        "steps": result.steps.as_ref().map(table), "rows": result.rows.as_ref().map(table),
-        "archived": record.environment, "here": result.here,
-    })
+    let table = |table: &Agreement| Table {
+        compared: table.rows.len(),
+        cells: table.cells,
+        missing: table.missing.clone(),
+        largest: table.largest().map(cell),
+        share_of_tolerance: record::number(table.share),
+    };
+    let record = loaded.record.clone();
+    Repetition {
+        run: record.run,
+        experiment: record.experiment,
+        profile: record.profile,
+        seed: record.seed,
+        identical: result.is_identical(),
+        holds: result.holds(),
+        same_instructions: result.same_instructions,
+        steps: result.steps.as_ref().map(table),
+        rows: result.rows.as_ref().map(table),
+        archived: record.environment,
+        here: result.here.clone(),
+    }
 }

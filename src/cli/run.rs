@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use clap::ValueEnum;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::data::data_folder;
@@ -20,25 +21,37 @@ use super::arguments::{Common, Device, How};
 use super::clamp;
 use super::cost::Cost;
 use super::error::CliError;
-use super::keep::{Subject, tell_of_records, write};
+use super::json::document;
+use super::keep::{tell_of_records, write};
 use super::output::{print, print_json, print_table, warn};
 use super::select;
+use super::subject::Subject;
 
 /// Set by Ctrl-C and by a polite kill.
 static STOP: AtomicBool = AtomicBool::new(false);
 
-/// What `--json` prints.
-#[derive(Serialize)]
-struct Printed {
+/// What became of the runs.
+#[derive(Serialize, JsonSchema)]
+pub struct Ran {
+    /// Runs that finished now.
     finished: usize,
+    /// Runs that diverged now.
     diverged: usize,
+    /// Runs that had a record before.
     before: usize,
+    /// Runs that were stopped and can be resumed.
     interrupted: usize,
+    /// Runs that failed: the run and the reason.
     failed: Vec<(String, String)>,
+    /// Points of the grid that could not be planned: experiment and settings, and the reason.
     skipped: Vec<(String, String)>,
+    /// Verdicts, if the report was written.
     experiments: Vec<SummaryRow>,
+    /// Files of the report, if it was written.
     written: Vec<PathBuf>,
 }
+
+document!(Ran, "run", 1);
 
 /// `anode run ID...`
 ///
@@ -120,6 +133,7 @@ fn walk(common: &Common, loaded: &[Loaded], how: &How) -> Result<(Tally, Vec<Ski
         threads,
         accelerator: gpu.map(|gpu| gpu.words),
         quiet: common.quiet,
+        tensorboard: how.tensorboard,
     };
     Ok((run_all(&runs, STUDIES, &options, stop)?, skipped, device))
 }
@@ -152,7 +166,7 @@ fn stop() {
 fn tell(common: &Common, tally: &Tally, skipped: &[Skipped], summary: &Summary) {
     if common.json {
         let skipped_lines = skipped.iter().map(|s| (format!("{} {}", s.experiment, s.label), s.why.clone()));
-        print_json(&Printed {
+        print_json(&Ran {
             finished: tally.finished,
             diverged: tally.diverged,
             before: tally.before,

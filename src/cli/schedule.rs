@@ -1,15 +1,82 @@
 //! `anode schedule`: a checkpoint schedule as a diagram, by name or by byte budget.
 
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
 
-use crate::gradient::{Extent, Method, diagram};
+use crate::gradient::{Extent, Life, Method, Stroke, Timeline, Work, diagram, timeline};
 use crate::nearest::with_suggestion;
 use crate::record::write_atomically;
 use crate::report::{ReportError, schedule_svg};
 
 use super::arguments::{Common, ScheduleArguments};
 use super::error::CliError;
+use super::json::document;
 use super::output::{print, print_json};
+
+/// A checkpoint schedule.
+#[derive(Serialize, JsonSchema)]
+pub struct Schedule {
+    /// The gradient method.
+    method: String,
+    /// Steps Nt of each block.
+    steps: usize,
+    /// Blocks L.
+    blocks: usize,
+    /// Bytes of one state.
+    state_bytes: usize,
+    /// Bytes of the tapes of one step.
+    step_tape_bytes: usize,
+    /// Whether the gradient is that of the discrete network, up to rounding.
+    exact: bool,
+    /// Upper bound of the memory of snapshots and tapes, bytes.
+    bytes: usize,
+    /// The work of one block over time; null for a method without a schedule and for more than 10,000 steps.
+    timeline: Option<WorkAndSnapshots>,
+    /// The schedule as text; null for a method without a schedule and for more than 100 steps.
+    diagram: Option<String>,
+}
+
+document!(Schedule, "schedule", 1);
+
+/// A schedule over time. Each step is one unit of time; storing and restoring snapshots take none.
+#[derive(Serialize, JsonSchema)]
+pub struct WorkAndSnapshots {
+    /// Units of time in all.
+    duration: usize,
+    /// The largest number of snapshots at any time.
+    most_snapshots: usize,
+    /// The work, in order.
+    work: Vec<WorkPart>,
+    /// The snapshots, in the order in which they are freed.
+    snapshots: Vec<Snapshot>,
+}
+
+/// Consecutive steps of the same kind.
+#[derive(Serialize, JsonSchema)]
+pub struct WorkPart {
+    /// `advance`: steps without a tape; `tape`: a step whose tape is kept; `reverse`: a step is reversed.
+    kind: &'static str,
+    /// Index of the state that the work starts from.
+    from: usize,
+    /// Index of the state that it ends at.
+    to: usize,
+    /// Units of time before it.
+    at: usize,
+}
+
+/// A snapshot.
+#[derive(Serialize, JsonSchema)]
+pub struct Snapshot {
+    /// Index of the state.
+    state: usize,
+    /// Time at which it is stored.
+    from: usize,
+    /// Time at which it is freed.
+    to: usize,
+}
+
+/// Longer schedules are not listed.
+const MOST_LISTED: usize = 10_000;
 
 /// Longer schedules are counted, not drawn.
 const MOST_DRAWN: usize = 100;
@@ -35,7 +102,7 @@ pub fn schedule(common: &Common, arguments: &ScheduleArguments) -> Result<(), Cl
         (None, None) => return Err(usage("name a method, or a budget with --memory".into())),
     };
     if let Some(path) = &arguments.svg {
-        if steps > MOST_DRAWN || crate::gradient::timeline(method, steps).is_none() {
+        if steps > MOST_DRAWN || timeline(method, steps).is_none() {
             return Err(usage(format!(
                 "{method} with {steps} steps cannot be drawn: up to {MOST_DRAWN} steps, and a checkpoint schedule"
             )));
@@ -46,7 +113,17 @@ pub fn schedule(common: &Common, arguments: &ScheduleArguments) -> Result<(), Cl
     let drawn = if steps <= MOST_DRAWN { diagram(method, steps) } else { None };
     let bytes = extent.bound_bytes(method);
     if common.json {
-        print_json(&json!({ "method": method.to_string(), "steps": steps, "bytes": bytes, "diagram": drawn }));
+        print_json(&Schedule {
+            method: method.to_string(),
+            steps,
+            blocks: extent.blocks,
+            state_bytes: extent.state_bytes,
+            step_tape_bytes: extent.step_tape_bytes,
+            exact: method.is_exact(),
+            bytes,
+            timeline: if steps <= MOST_LISTED { timeline(method, steps).map(listed) } else { None },
+            diagram: drawn,
+        });
         return Ok(());
     }
     match drawn {
@@ -56,4 +133,29 @@ pub fn schedule(common: &Common, arguments: &ScheduleArguments) -> Result<(), Cl
     }
     print(&format!("{method}: at most {bytes} bytes of snapshots and tapes"));
     Ok(())
+}
+
+fn listed(line: Timeline) -> WorkAndSnapshots {
+    let alive = |at: usize| line.lives.iter().filter(|life| life.from <= at && at < life.to).count();
+    let work = |stroke: &Stroke| WorkPart {
+        kind: match stroke.work {
+            Work::Plain => "advance",
+            Work::Taped => "tape",
+            Work::Reversed => "reverse",
+        },
+        from: stroke.from,
+        to: stroke.to,
+        at: stroke.at,
+    };
+    WorkAndSnapshots {
+        duration: line.duration,
+        // The number changes only where a snapshot is stored.
+        most_snapshots: line.lives.iter().map(|life| alive(life.from)).max().unwrap_or(0),
+        work: line.strokes.iter().map(work).collect(),
+        snapshots: line
+            .lives
+            .iter()
+            .map(|Life { state, from, to }| Snapshot { state: *state, from: *from, to: *to })
+            .collect(),
+    }
 }

@@ -1,19 +1,74 @@
 //! `anode show`: an experiment in the terminal.
 
-use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 
-use crate::definition::{Definition, Profile};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::definition::{Claim, Definition, Loaded, Paper, Profile, StudyKind};
 use crate::record::cell;
 use crate::report::{self, wrapped};
 
 use super::arguments::Common;
 use super::error::CliError;
-use super::keep::Subject;
+use super::json::document;
 use super::output::{print, print_json, width};
 use super::select;
+use super::subject::Subject;
 
 /// Most values of an axis that are listed.
 const MOST: usize = 12;
+
+/// The experiments.
+#[derive(Serialize, JsonSchema)]
+#[serde(transparent)]
+pub struct Shown(Vec<ShownExperiment>);
+
+document!(Shown, "show", 1);
+
+/// An experiment: its definition and its results.
+#[derive(Serialize, JsonSchema)]
+pub struct ShownExperiment {
+    /// Its id.
+    id: String,
+    /// Its title.
+    title: String,
+    /// The paper that it belongs to.
+    paper: Paper,
+    /// The file of the definition.
+    file: PathBuf,
+    /// The claim that it tests.
+    claim: Claim,
+    /// The kind of study.
+    study: StudyKind,
+    /// Why the experiment exists and what to look for.
+    analysis: String,
+    /// What must be measured for the claim to hold.
+    expectation: String,
+    /// What would change the verdict.
+    overturn: Option<String>,
+    /// The runs of each profile.
+    planned: Vec<PlannedProfile>,
+    /// The results of each profile that has records, the largest profile first.
+    profiles: Vec<report::Known>,
+}
+
+/// The runs of a profile.
+#[derive(Serialize, JsonSchema)]
+pub struct PlannedProfile {
+    /// The profile.
+    profile: Profile,
+    /// Number of runs.
+    runs: usize,
+    /// Settings that vary: every combination of the values of each entry is run.
+    grid: Vec<BTreeMap<String, Vec<Value>>>,
+    /// Seeds of each point.
+    seeds: Vec<u64>,
+    /// Settings of all runs.
+    fixed: Map<String, Value>,
+}
 
 /// `anode show ID...`
 ///
@@ -24,16 +79,23 @@ pub fn show(common: &Common, ids: &[String]) -> Result<(), CliError> {
     let subject = Subject::these(common, &loaded)?;
     let found = report::experiments(subject.contents(common), width())?;
     if common.json {
-        let value = |(known, loaded): (&report::Experiment, &crate::definition::Loaded)| {
-            let d = &loaded.definition;
-            json!({
-                "id": d.id, "title": d.title, "paper": d.paper, "file": loaded.file, "claim": d.claim,
-                "study": d.study, "analysis": d.analysis, "expectation": d.expectation.text, "overturn": d.overturn,
-                "planned": Profile::ALL.iter().filter_map(|p| planned(d, *p)).collect::<Vec<_>>(),
-                "profiles": known.profiles,
-            })
+        let value = |(known, Loaded { file, definition }): (report::Experiment, &Loaded)| {
+            let d = definition.clone();
+            ShownExperiment {
+                planned: Profile::ALL.iter().filter_map(|p| planned(&d, *p)).collect(),
+                id: d.id,
+                title: d.title,
+                paper: d.paper,
+                file: file.clone(),
+                claim: d.claim,
+                study: d.study,
+                analysis: d.analysis,
+                expectation: d.expectation.text,
+                overturn: d.overturn,
+                profiles: known.profiles,
+            }
         };
-        print_json(&found.iter().zip(&loaded).map(value).collect::<Vec<_>>());
+        print_json(&Shown(found.into_iter().zip(&loaded).map(value).collect()));
         return Ok(());
     }
     for (number, (known, loaded)) in found.iter().zip(&loaded).enumerate() {
@@ -49,13 +111,15 @@ pub fn show(common: &Common, ids: &[String]) -> Result<(), CliError> {
 }
 
 /// The runs of a profile as a value; `None` if the definition does not have it.
-fn planned(definition: &Definition, profile: Profile) -> Option<Value> {
+fn planned(definition: &Definition, profile: Profile) -> Option<PlannedProfile> {
     let resolved = definition.resolve(profile)?;
-    let fixed: serde_json::Map<String, Value> =
-        resolved.fixed.iter().map(|(name, value, _)| ((*name).clone(), (*value).clone())).collect();
-    Some(json!({
-        "profile": profile, "runs": resolved.run_count(), "grid": resolved.grid, "seeds": resolved.seeds, "fixed": fixed,
-    }))
+    Some(PlannedProfile {
+        profile,
+        runs: resolved.run_count(),
+        grid: resolved.grid.iter().map(|point| point.clone().into_iter().collect()).collect(),
+        seeds: resolved.seeds.to_vec(),
+        fixed: resolved.fixed.iter().map(|(name, value, _)| ((*name).clone(), (*value).clone())).collect(),
+    })
 }
 
 fn what_is_run(definition: &Definition) {

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -13,11 +14,13 @@ use crate::runner::{duration, writer};
 
 use super::arguments::Common;
 use super::error::CliError;
+use super::json::document;
 use super::output::{print, print_json, print_table};
 
 /// What a results folder holds besides records.
-#[derive(Serialize)]
-struct Status {
+#[derive(Serialize, JsonSchema)]
+pub struct Status {
+    /// The results folder.
     results: PathBuf,
     /// The process that writes it, if there is one; empty if its number cannot be read.
     process: Option<String>,
@@ -25,11 +28,14 @@ struct Status {
     since: Option<f64>,
     /// Records that were written since.
     recorded: usize,
+    /// Runs without a record.
     runs: Vec<Unrecorded>,
 }
 
+document!(Status, "status", 1);
+
 /// A run without a record.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub struct Unrecorded {
     /// `computing` or `interrupted`.
     pub state: &'static str,

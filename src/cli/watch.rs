@@ -14,6 +14,7 @@ use crate::report::{ReportError, archive};
 use crate::runner::duration;
 
 use super::arguments::Common;
+use super::complete;
 use super::error::CliError;
 use super::output::{print, width};
 use super::plot::plot;
@@ -30,7 +31,7 @@ const PAUSE: Duration = Duration::from_secs(2);
 #[derive(Debug, Args)]
 pub struct WatchArguments {
     /// How the id of the run begins, or an experiment with one unfinished run
-    #[arg(value_name = "RUN")]
+    #[arg(value_name = "RUN", add = complete::runs())]
     pub run: String,
     /// Draw once and end; without a terminal this is always so
     #[arg(long)]

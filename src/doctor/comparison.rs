@@ -5,7 +5,7 @@ use crate::ode::{Real, Vector, relative_distance};
 use crate::random::{Stream, normal, stream};
 
 /// What one kernel was off by.
-#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, schemars::JsonSchema)]
 pub struct Comparison {
     /// The kernel.
     pub kernel: &'static str,
@@ -14,8 +14,10 @@ pub struct Comparison {
     /// `f32` or `f64`.
     pub dtype: &'static str,
     /// |found - reference| / |reference|.
+    #[schemars(with = "Option<f64>")]
     pub error: f64,
     /// What rounding alone may give.
+    #[schemars(with = "Option<f64>")]
     pub bound: f64,
     /// Whether a second call gave the same bits.
     pub repeats: bool,

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use super::Comparison;
 
 /// What a self-test found.
-#[derive(Debug, serde::Serialize)]
+#[derive(Debug, serde::Serialize, schemars::JsonSchema)]
 pub struct Diagnosis {
     /// The machine in words: name, value.
     pub machine: Vec<(&'static str, String)>,
@@ -20,7 +20,7 @@ pub struct Diagnosis {
 }
 
 /// Why no GPU was tested, and what helps.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 #[serde(untagged)]
 pub enum NoGpu {
     /// There is no GPU, or the program was built without support for one. This is no fault.
@@ -30,20 +30,22 @@ pub enum NoGpu {
 }
 
 /// |<y_bar, A x> - <A^T y_bar, x>| over the size of the products.
-#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, schemars::JsonSchema)]
 pub struct Adjoint {
     /// The vjp.
     pub kernel: &'static str,
     /// The shape.
     pub shape: String,
     /// The distance.
+    #[schemars(with = "Option<f64>")]
     pub error: f64,
     /// What rounding alone may give.
+    #[schemars(with = "Option<f64>")]
     pub bound: f64,
 }
 
 /// A GPU.
-#[derive(Debug, serde::Serialize)]
+#[derive(Debug, serde::Serialize, schemars::JsonSchema)]
 pub struct GpuDiagnosis {
     /// The device in words.
     pub device: String,
@@ -60,7 +62,7 @@ pub struct GpuDiagnosis {
 }
 
 /// cuDNN on a GPU.
-#[derive(Debug, serde::Serialize)]
+#[derive(Debug, serde::Serialize, schemars::JsonSchema)]
 pub struct CudnnDiagnosis {
     /// Its version, and what it may do.
     pub words: String,

@@ -8,6 +8,7 @@ mod shard;
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
+use rayon::prelude::*;
 use serde_json::{Map, Value};
 
 use crate::definition::{Loaded, Profile, StudyKind, typed_settings};
@@ -68,50 +69,61 @@ pub fn plan(
     data: Option<&Path>,
     studies: &[&dyn Study],
 ) -> (Vec<Run>, Vec<Skipped>) {
+    let one = |loaded| plan_one(loaded, profile, device, data, studies);
+    let planned: Vec<(Vec<Run>, Vec<Skipped>)> = definitions.par_iter().map(one).collect();
+    let (runs, skipped): (Vec<_>, Vec<_>) = planned.into_iter().unzip();
+    (runs.into_iter().flatten().collect(), skipped.into_iter().flatten().collect())
+}
+
+fn plan_one(
+    Loaded { file, definition }: &Loaded,
+    profile: Profile,
+    device: &str,
+    data: Option<&Path>,
+    studies: &[&dyn Study],
+) -> (Vec<Run>, Vec<Skipped>) {
     let (mut runs, mut skipped) = (vec![], vec![]);
-    for Loaded { file, definition } in definitions {
-        let Some(resolved) = definition.resolve(profile) else { continue };
-        let Some(study) = studies.iter().find(|s| s.kind() == definition.study) else { continue };
-        let device = study.device(device);
-        let folder = file.parent().unwrap_or(Path::new("."));
-        let place = Place { definition: folder.to_owned(), data: data.map(Path::to_owned) };
-        let several = resolved.several_seeds();
-        let axes: HashSet<&String> = resolved.grid.iter().flat_map(|g| g.keys()).collect();
-        let mut seen = HashSet::new();
-        let mut known: HashMap<String, Result<Map<String, Value>, String>> = HashMap::new();
-        let mut digests = |settings: &Map<String, Value>| {
-            let read = || study.inputs(&place, settings).map_err(|e| e.to_string());
-            known.entry(canonical(&study.input_settings(settings))).or_insert_with(read).clone()
+    let Some(resolved) = definition.resolve(profile) else { return (runs, skipped) };
+    let Some(study) = studies.iter().find(|s| s.kind() == definition.study) else { return (runs, skipped) };
+    let device = study.device(device);
+    let folder = file.parent().unwrap_or(Path::new("."));
+    let place = Place { definition: folder.to_owned(), data: data.map(Path::to_owned) };
+    let several = resolved.several_seeds();
+    let axes: HashSet<&String> = resolved.grid.iter().flat_map(|g| g.keys()).collect();
+    let mut seen = HashSet::new();
+    let mut known: HashMap<String, Result<Map<String, Value>, String>> = HashMap::new();
+    let mut digests = |settings: &Map<String, Value>| {
+        let read = || study.inputs(&place, settings).map_err(|e| e.to_string());
+        known.entry(canonical(&study.input_settings(settings))).or_insert_with(read).clone()
+    };
+    for point in resolved.points() {
+        let label = label(&point.settings, &axes);
+        let planned = typed_settings(definition.study, &point.settings)
+            .map_err(|faults| faults.iter().map(|(at, why)| format!("{at}: {why}")).collect::<Vec<_>>().join("; "))
+            .and_then(|settings| study.settle(&place, settings).map_err(|e| e.to_string()))
+            .and_then(|settings| Ok((digests(&settings)?, settings)));
+        let (inputs, settings) = match planned {
+            Ok(found) => found,
+            Err(why) => {
+                skipped.push(Skipped { experiment: definition.id.clone(), label, why });
+                continue;
+            }
         };
-        for point in resolved.points() {
-            let label = label(&point.settings, &axes);
-            let planned = typed_settings(definition.study, &point.settings)
-                .map_err(|faults| faults.iter().map(|(at, why)| format!("{at}: {why}")).collect::<Vec<_>>().join("; "))
-                .and_then(|settings| study.settle(&place, settings).map_err(|e| e.to_string()))
-                .and_then(|settings| Ok((digests(&settings)?, settings)));
-            let (inputs, settings) = match planned {
-                Ok(found) => found,
-                Err(why) => {
-                    skipped.push(Skipped { experiment: definition.id.clone(), label, why });
-                    continue;
-                }
-            };
-            for &seed in &point.seeds {
-                let id = run_id(definition.study, &settings, seed, &inputs, device);
-                if seen.insert(id.clone()) {
-                    runs.push(Run {
-                        id,
-                        experiment: definition.id.clone(),
-                        profile,
-                        study: definition.study,
-                        settings: settings.clone(),
-                        seed,
-                        inputs: inputs.clone(),
-                        device: device.into(),
-                        place: place.clone(),
-                        label: if several { format!("{label} seed={seed}") } else { label.clone() },
-                    });
-                }
+        for &seed in &point.seeds {
+            let id = run_id(definition.study, &settings, seed, &inputs, device);
+            if seen.insert(id.clone()) {
+                runs.push(Run {
+                    id,
+                    experiment: definition.id.clone(),
+                    profile,
+                    study: definition.study,
+                    settings: settings.clone(),
+                    seed,
+                    inputs: inputs.clone(),
+                    device: device.into(),
+                    place: place.clone(),
+                    label: if several { format!("{label} seed={seed}") } else { label.clone() },
+                });
             }
         }
     }

@@ -4,6 +4,7 @@
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::limits::is_run_id;
@@ -26,7 +27,7 @@ pub const HANDED_OVER: [&str; 4] = [CHECKPOINT, STEPS, TIMES, UNFINISHED];
 pub const MOST_INFLIGHT: u64 = 10_000_000;
 
 /// What was handed on.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct HandedOver {
     /// Folders that were written, with their sizes in bytes.
     pub written: Vec<(PathBuf, u64)>,

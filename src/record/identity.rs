@@ -1,6 +1,8 @@
 //! The id of a run: a hash of everything that decides its numbers.
 
-use serde_json::{Map, Value, json};
+use std::fmt::Write;
+
+use serde_json::{Map, Value};
 
 use crate::definition::StudyKind;
 use crate::digest::sha256;
@@ -28,10 +30,14 @@ fn hash(
     inputs: &Map<String, Value>,
     device: &str,
 ) -> String {
-    let all = json!({
-        "numerics": numerics, "study": study, "settings": settings, "seed": seed, "inputs": inputs, "device": device,
-    });
-    sha256(canonical(&all).as_bytes())[..16].to_owned()
+    let study = serde_json::to_value(study).unwrap_or_default();
+    // The keys are sorted, as in canonical JSON.
+    let mut text = format!(r#"{{"device":{},"inputs":"#, Value::from(device));
+    write_object(inputs, &mut text);
+    let _ = write!(text, r#","numerics":{numerics},"seed":{seed},"settings":"#);
+    write_object(settings, &mut text);
+    let _ = write!(text, r#","study":{study}}}"#);
+    sha256(text.as_bytes())[..16].to_owned()
 }
 
 impl Record {
@@ -49,16 +55,47 @@ impl Record {
 
 /// JSON with sorted keys and no spaces.
 pub fn canonical(value: &Value) -> String {
+    let mut text = String::new();
+    write_canonical(value, &mut text);
+    text
+}
+
+/// Appends [`canonical`] of `value`. Writing to a text cannot fail.
+fn write_canonical(value: &Value, text: &mut String) {
     match value {
-        Value::Object(map) => {
-            let mut keys: Vec<&String> = map.keys().collect();
-            keys.sort();
-            let fields = keys.iter().map(|k| format!("{}:{}", Value::String((*k).clone()), canonical(&map[*k])));
-            format!("{{{}}}", fields.collect::<Vec<_>>().join(","))
+        Value::Object(map) => write_object(map, text),
+        Value::Array(list) => {
+            text.push('[');
+            for (place, element) in list.iter().enumerate() {
+                if place > 0 {
+                    text.push(',');
+                }
+                write_canonical(element, text);
+            }
+            text.push(']');
         }
-        Value::Array(list) => format!("[{}]", list.iter().map(canonical).collect::<Vec<_>>().join(",")),
-        other => other.to_string(),
+        other => {
+            let _ = write!(text, "{other}");
+        }
     }
+}
+
+fn write_object(map: &Map<String, Value>, text: &mut String) {
+    let mut fields: Vec<(&String, &Value)> = map.iter().collect();
+    fields.sort_unstable_by_key(|(key, _)| *key);
+    text.push('{');
+    for (place, (key, value)) in fields.into_iter().enumerate() {
+        if place > 0 {
+            text.push(',');
+        }
+        match serde_json::to_string(key) {
+            Ok(quoted) => text.push_str(&quoted),
+            Err(_) => text.push_str("null"),
+        }
+        text.push(':');
+        write_canonical(value, text);
+    }
+    text.push('}');
 }
 
 #[cfg(test)]
@@ -68,6 +105,24 @@ mod tests {
     fn id(settings: &str) -> String {
         let settings: Map<String, Value> = serde_json::from_str(settings).unwrap();
         run_id(StudyKind::Training, &settings, 1, &Map::new(), "cpu")
+    }
+
+    /// The text that is hashed, built as one JSON value.
+    #[test]
+    fn the_id_is_the_hash_of_canonical_json() {
+        let settings: Map<String, Value> =
+            serde_json::from_str(r#"{"z": [1, 2.5e-4, null], "a\"b": {"y": true, "x": "\u00e4\n"}}"#).unwrap();
+        let inputs: Map<String, Value> = serde_json::from_str(r#"{"test": "12", "a": "34"}"#).unwrap();
+        let all = serde_json::json!({
+            "numerics": 3, "study": "training", "settings": settings, "seed": 7, "inputs": inputs, "device": "cpu",
+        });
+        let text = canonical(&all);
+        assert!(
+            text.starts_with(r#"{"device":"cpu","inputs":{"a":"34","test":"12"},"numerics":3,"seed":7,"settings":{"a"#)
+        );
+        assert!(text.ends_with(r#""z":[1,0.00025,null]},"study":"training"}"#), "{text}");
+        let expected = &sha256(text.as_bytes())[..16];
+        assert_eq!(hash(3, StudyKind::Training, &settings, 7, &inputs, "cpu"), expected);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::files;
@@ -14,7 +15,7 @@ use super::{Row, thin_csv};
 const RECENT: usize = 50;
 
 /// How far a training run is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, JsonSchema)]
 pub struct Ongoing {
     /// Steps done.
     pub steps: u64,

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -104,7 +105,7 @@ pub enum Status {
 }
 
 /// Where and when a run was computed. None of it decides the numbers.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Environment {
     /// `cpu`, or what computes on a GPU: `cuda-own`, `cuda-cudnn`, `cuda-tf32`, `cuda-fast`.

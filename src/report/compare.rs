@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -35,7 +36,7 @@ pub struct Side<'a> {
 }
 
 /// Two sets of results side by side.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, JsonSchema)]
 pub struct Comparison {
     /// Settings that all runs of a side share and that differ between the sides.
     pub settings: Vec<Differing>,
@@ -56,7 +57,7 @@ pub struct Comparison {
 }
 
 /// A setting that differs.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Differing {
     /// Its name.
     pub setting: String,
@@ -65,7 +66,7 @@ pub struct Differing {
 }
 
 /// One column of matching rows.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Line {
     /// What says which row this is: settings that vary, and the place in the table.
     pub row: Row,
@@ -85,7 +86,7 @@ pub struct Line {
 }
 
 /// A cell that should be bit-identical and is not.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Broken {
     /// The runs.
     pub runs: [String; 2],

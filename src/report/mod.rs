@@ -32,10 +32,13 @@ mod text;
 mod verdict;
 mod verify;
 
+use std::collections::HashSet;
 use std::io as stdio;
 use std::path::{Path, PathBuf};
 
+use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::{Map, Value};
 
 use crate::definition::{Definition, NotRun, Outline, Profile};
 use crate::record::{RecordError, write_atomically};
@@ -45,7 +48,7 @@ pub use chart::schedule_svg;
 pub use compare::{Broken, Comparison, Differing, Line, Side, compare};
 pub use found::{Inputs, kept};
 pub use plain::wrapped;
-pub use results::{From, Results, archive, short};
+pub use results::{From, Results, RunResult, archive, short};
 pub use show::{Experiment, Known, KnownCheck, experiments};
 pub use statistics::{Interval, mean_interval};
 use stray::Stray;
@@ -68,7 +71,7 @@ fn io(path: &Path) -> impl FnOnce(stdio::Error) -> ReportError + '_ {
 }
 
 /// What was written, and the verdict of each experiment.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, JsonSchema)]
 pub struct Summary {
     /// A line an experiment.
     pub experiments: Vec<SummaryRow>,
@@ -83,7 +86,7 @@ pub struct Summary {
 }
 
 /// Records of one experiment and profile that no run of its definition shows.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Kept {
     /// Id of the experiment.
     pub experiment: String,
@@ -114,7 +117,7 @@ impl Kept {
 }
 
 /// The verdict of one experiment.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct SummaryRow {
     /// Id of the experiment.
     pub id: String,
@@ -192,12 +195,48 @@ pub fn unshown(contents: Contents, profile: Profile) -> Result<Vec<PathBuf>, Rep
     Ok(found)
 }
 
+/// A run that a report shows.
+#[derive(Clone, Debug)]
+pub struct ShownRun {
+    /// Its id.
+    pub run: String,
+    /// Its settings.
+    pub settings: Map<String, Value>,
+    /// Its seed.
+    pub seed: u64,
+}
+
+/// The runs that charts of `profile` would show, or of any profile.
+///
+/// # Errors
+/// A damaged record.
+pub fn shown_runs(contents: Contents, profile: Option<Profile>) -> Result<Vec<ShownRun>, ReportError> {
+    let mut found = vec![];
+    for definition in contents.experiments {
+        for profile in Profile::ALL.into_iter().filter(|one| profile.is_none_or(|asked| asked == *one)) {
+            let results = Results::read(definition, profile, contents, From::Everywhere)?;
+            found.extend(results.runs.into_iter().map(|run| run.loaded.record).map(|record| ShownRun {
+                run: record.run,
+                settings: record.settings,
+                seed: record.seed,
+            }));
+        }
+    }
+    Ok(found)
+}
+
 /// Writes the charts of one profile; of the largest that has records, experiment by experiment, where none is given.
-/// With `pixels` as PNG files too.
+/// With `pixels` as PNG files too. If `runs` are given, the charts show these runs alone, and the figure of several
+/// experiments is left out.
 ///
 /// # Errors
 /// As [`write_all`].
-pub fn figures(contents: Contents, profile: Option<Profile>, pixels: bool) -> Result<Summary, ReportError> {
+pub fn figures(
+    contents: Contents,
+    profile: Option<Profile>,
+    runs: Option<&HashSet<String>>,
+    pixels: bool,
+) -> Result<Summary, ReportError> {
     let mut summary = Summary::default();
     let mut write = |chart: chart::Chart| -> Result<(), ReportError> {
         for artefact in files(chart, pixels)? {
@@ -211,7 +250,10 @@ pub fn figures(contents: Contents, profile: Option<Profile>, pixels: bool) -> Re
         let profiles = profile.map_or(Profile::ALL.to_vec(), |one| vec![one]);
         let mut drawn = false;
         for profile in profiles.into_iter().rev() {
-            let results = Results::read(definition, profile, contents, From::Everywhere)?;
+            let mut results = Results::read(definition, profile, contents, From::Everywhere)?;
+            if let Some(runs) = runs {
+                results.keep(runs);
+            }
             if results.is_empty() {
                 continue;
             }
@@ -222,7 +264,7 @@ pub fn figures(contents: Contents, profile: Option<Profile>, pixels: bool) -> Re
             read.push(results);
         }
     }
-    if profile.is_none() && contents.whole {
+    if profile.is_none() && runs.is_none() && contents.whole {
         let read: Vec<&Results> = read.iter().collect();
         chart::story(contents.outline, &read, contents.figures)?.into_iter().try_for_each(&mut write)?;
     }

@@ -137,6 +137,12 @@ impl<'a> Results<'a> {
         Ok(found)
     }
 
+    /// Leaves only runs with these ids, and no unfinished ones.
+    pub fn keep(&mut self, runs: &HashSet<String>) {
+        self.runs.retain(|run| runs.contains(&run.loaded.record.run));
+        self.inflight.clear();
+    }
+
     /// The rows of all runs: settings, seed, then the study's own columns.
     pub fn rows(&self) -> Vec<Row> {
         self.expand(|run| &run.loaded.rows, false)

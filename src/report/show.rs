@@ -1,5 +1,6 @@
 //! What is known of one experiment: its section of the report as text, and the same as values.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::definition::Profile;
@@ -12,7 +13,7 @@ use super::verdict::judge;
 use super::{Contents, ReportError, plain, summary};
 
 /// An experiment with its results.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Experiment {
     /// Id of the experiment.
     pub id: String,
@@ -24,7 +25,7 @@ pub struct Experiment {
 }
 
 /// The results of an experiment under a profile.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Known {
     /// The profile.
     pub profile: Profile,
@@ -43,7 +44,7 @@ pub struct Known {
 }
 
 /// A check with what was measured.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct KnownCheck {
     /// What it says.
     pub name: String,

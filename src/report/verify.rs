@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::definition::Profile;
@@ -14,7 +15,7 @@ use super::stray::{Stray, strays};
 use super::{Contents, ReportError, io};
 
 /// A published file that is not what the records give.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Difference {
     /// The file.
     pub path: PathBuf,

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::OnceLock;
 
 use rayon::prelude::*;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::definition::{Profile, StudyKind};
@@ -17,7 +18,7 @@ use crate::study::{CPU, estimate};
 const PER_EVALUATION: f64 = 200.0;
 
 /// What a run will take.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Forecast {
     /// Seconds; `None` on a device of which nothing is known.
     pub seconds: Option<f64>,
@@ -30,7 +31,7 @@ pub struct Forecast {
 }
 
 /// How the time of a run is known.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Basis {
     /// The same settings on this processor, with any seed.
@@ -185,7 +186,7 @@ fn keys(experiment: &str, study: StudyKind, settings: &serde_json::Map<String, s
 }
 
 /// What several runs will take together.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, JsonSchema)]
 pub struct Total {
     /// Runs.
     pub runs: usize,

@@ -5,6 +5,7 @@
 mod budget;
 mod earlier;
 mod estimate;
+mod events;
 mod forecast;
 mod lock;
 mod one;
@@ -20,6 +21,7 @@ use crate::record::{RecordError, Status};
 use crate::study::{CPU, Progress, Study, estimate::memory_of_this_machine};
 
 use budget::Budget;
+use events::Events;
 pub use forecast::{Basis, Forecast, Measured, Total, duration};
 pub use lock::{Lock, lock, refuse_busy, writer};
 pub use one::Came;
@@ -63,6 +65,8 @@ pub struct Options {
     pub accelerator: Option<String>,
     /// Show nothing.
     pub quiet: bool,
+    /// Write TensorBoard event files next to the logs of training steps.
+    pub tensorboard: bool,
 }
 
 /// What came of a plan.
@@ -148,8 +152,16 @@ fn show(
     };
     let name = format!("{} {}", run.experiment, run.label);
     let line = display.begin(&run.experiment, &name, forecast);
-    let advance = |progress: Progress| display.advance(&line, &progress);
+    let events = options.tensorboard.then(|| Events::new(&run.folder(&options.results)));
+    let advance = |progress: Progress| {
+        display.advance(&line, &progress);
+        events.iter().for_each(Events::update_if_due);
+    };
     let came = one::one(run, *study, options, stop, &advance, &|line| display.warn(line));
+    // The record is complete without them.
+    if let Some(Err(error)) = events.as_ref().map(Events::finish) {
+        display.warn(&format!("no TensorBoard events of run {}: {error}", run.id));
+    }
     let word = match &came {
         Ok(Came::Recorded { before: true, .. }) => "was done".to_owned(),
         Ok(Came::Recorded { status: Status::Finished, .. }) => "done".to_owned(),

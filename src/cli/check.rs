@@ -1,0 +1,109 @@
+//! `anode check` and `anode report --verify`: faults of definitions, and published files that no record gives.
+
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::definition::{
+    DefinitionError, LIMIT, OUTLINE, Profile, SCHEMA, load_all, load_not_run, load_outline, outline_faults, schema,
+};
+use crate::files;
+use crate::record::write_atomically;
+use crate::report::{self, Contents, Difference, ReportError};
+use crate::study::estimate::impossible;
+
+use super::arguments::Common;
+use super::error::CliError;
+use super::json::document;
+use super::output::{print, print_json};
+
+/// Faults of definitions.
+#[derive(Serialize, JsonSchema)]
+pub struct Checked {
+    /// Definitions without faults.
+    sound: usize,
+    /// The faults.
+    faults: Vec<Fault>,
+}
+
+document!(Checked, "check", 1);
+
+/// A fault of a definition.
+#[derive(Serialize, JsonSchema)]
+pub struct Fault {
+    /// The file.
+    pub file: PathBuf,
+    /// JSON path of the fault; `.` for the whole file.
+    pub path: String,
+    /// What was found, and what is allowed.
+    pub why: String,
+}
+
+impl Fault {
+    /// A fault that was found in a definition.
+    pub fn of(found: &DefinitionError) -> Self {
+        Self { file: found.file.clone(), path: found.at.clone(), why: found.why.clone() }
+    }
+}
+
+/// Published files compared with those of the archived records.
+#[derive(Serialize, JsonSchema)]
+pub struct Verification {
+    /// Files that agree.
+    agree: usize,
+    /// Files that do not.
+    differences: Vec<Difference>,
+}
+
+document!(Verification, "report-verify", 1);
+
+/// `anode check`
+///
+/// # Errors
+/// Every fault of every definition, runs that no machine can make among them; a schema that differs.
+pub fn check(common: &Common, write_schema: bool) -> Result<(), CliError> {
+    let path = common.experiments.join(SCHEMA);
+    let io = |path: &PathBuf| {
+        let path = path.clone();
+        move |source| CliError::Io { path, source }
+    };
+    let text = serde_json::to_string_pretty(&schema()).map_err(|e| io(&path)(e.into()))? + "\n";
+    if write_schema {
+        write_atomically(&path, text.as_bytes()).map_err(ReportError::from)?;
+    }
+    let (loaded, mut faults) = load_all(&common.experiments);
+    faults.extend(load_not_run(&common.experiments).err());
+    match load_outline(&common.experiments) {
+        Ok(outline) => faults.extend(outline_faults(&outline, &common.experiments.join(OUTLINE), &loaded)),
+        Err(fault) => faults.push(fault),
+    }
+    faults.extend(loaded.iter().flat_map(impossible));
+    if common.json {
+        print_json(&Checked { sound: loaded.len(), faults: faults.iter().map(Fault::of).collect() });
+    }
+    if !faults.is_empty() {
+        return Err(CliError::Definitions(faults));
+    }
+    if path.exists() && files::read_text(&path, LIMIT).map_err(io(&path))? != text {
+        return Err(CliError::Schema(path));
+    }
+    if !common.json && !common.quiet {
+        print(&format!("{} definitions are sound", loaded.len()));
+    }
+    Ok(())
+}
+
+/// `anode report --verify`
+///
+/// # Errors
+/// Files that differ; a damaged archive.
+pub fn verify(common: &Common, contents: Contents, profile: Profile) -> Result<(), CliError> {
+    let (agree, differences) = report::verify(contents, profile)?;
+    if common.json {
+        print_json(&Verification { agree, differences: differences.clone() });
+    } else if !common.quiet {
+        print(&format!("{agree} files are what the archived records give"));
+    }
+    if differences.is_empty() { Ok(()) } else { Err(CliError::Unverified(differences)) }
+}

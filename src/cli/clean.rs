@@ -1,0 +1,177 @@
+//! `anode clean`: removes records.
+
+use std::collections::BTreeSet;
+use std::io::{BufRead, IsTerminal};
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::definition::Profile;
+use crate::nearest::did_you_mean;
+use crate::record::{Unfinished, read_header, run_folders};
+use crate::report;
+
+use super::arguments::{Common, Selection};
+use super::complete;
+use super::error::CliError;
+use super::json::document;
+use super::keep::write;
+use super::output::{print, print_json};
+use super::select;
+use super::subject::{OWN, Subject};
+
+/// Which records are removed.
+#[derive(Debug, Args)]
+pub struct CleanArguments {
+    /// The selection
+    #[command(flatten)]
+    pub selection: Selection,
+    /// Only records of runs with this setting, or seed=N; repeatable. Archives are not changed
+    #[arg(long = "where", value_name = "NAME=VALUE", add = complete::conditions(), conflicts_with = "kept")]
+    pub only_where: Vec<String>,
+    /// Only records that no run of the present definitions shows
+    #[arg(long)]
+    pub kept: bool,
+    /// Do not ask for confirmation
+    #[arg(long)]
+    pub yes: bool,
+}
+
+/// Records that were removed.
+#[derive(Serialize, JsonSchema)]
+pub struct Cleaned {
+    /// Folders of runs, and archives.
+    removed: Vec<PathBuf>,
+}
+
+document!(Cleaned, "clean", 1);
+
+/// `anode clean`
+///
+/// # Errors
+/// See [`CliError`].
+pub fn clean(common: &Common, arguments: &CleanArguments) -> Result<(), CliError> {
+    let CleanArguments { selection, only_where, kept, yes } = arguments;
+    let profile = Profile::from(selection.profile);
+    let folders = if *kept {
+        let subjects = Subject::of(common, &selection.ids, selection.only.as_deref())?;
+        let each = subjects.iter().map(|subject| report::unshown(subject.contents(common), profile));
+        each.collect::<Result<Vec<_>, _>>()?.concat()
+    } else {
+        recorded(common, profile, selection, only_where)?
+    };
+    if folders.is_empty() {
+        if common.json {
+            print_json(&Cleaned { removed: vec![] });
+            return Ok(());
+        }
+        print(&format!("no records of profile {} to remove", profile.name()));
+        return Ok(());
+    }
+    if !yes {
+        if common.json || !std::io::stdin().is_terminal() {
+            return Err(CliError::Usage("there is no one to ask; say --yes to remove the records".into()));
+        }
+        for folder in &folders {
+            print(&folder.display().to_string());
+        }
+        print("Remove these records? Type yes:");
+        let mut answer = String::new();
+        let read = std::io::stdin().lock().read_line(&mut answer);
+        read.map_err(|source| CliError::Io { path: "standard input".into(), source })?;
+        if answer.trim() != "yes" {
+            print("nothing was removed");
+            return Ok(());
+        }
+    }
+    let _lock = crate::runner::lock(&common.results)?;
+    for folder in &folders {
+        let is_folder = std::fs::symlink_metadata(folder).is_ok_and(|found| found.is_dir());
+        let removed = if is_folder { std::fs::remove_dir_all(folder) } else { std::fs::remove_file(folder) };
+        removed.map_err(|source| CliError::Io { path: folder.clone(), source })?;
+        if !common.json {
+            print(&format!("removed {}", folder.display()));
+        }
+    }
+    let own = Subject::of(common, &[], None)?.into_iter().find(|subject| !subject.published);
+    match own {
+        Some(own) if own.is_recorded(common) => {
+            write(common, &[own], profile, None)?;
+        }
+        _ => remove_own(common)?,
+    }
+    if common.json {
+        print_json(&Cleaned { removed: folders });
+    }
+    Ok(())
+}
+
+/// Removes the report on experiments that are not published.
+fn remove_own(common: &Common) -> Result<(), CliError> {
+    let folder = common.results.join(OWN);
+    for name in ["REPORT.md", "report.html", "tables", "timing", "figures", ""] {
+        let path = if name.is_empty() { folder.clone() } else { folder.join(name) };
+        let Ok(about) = std::fs::symlink_metadata(&path) else { continue };
+        let removed = match about.is_dir() {
+            // Whatever else the folder holds stays.
+            true if name.is_empty() => std::fs::remove_dir(&path).or(Ok(())),
+            true => std::fs::remove_dir_all(&path),
+            false => std::fs::remove_file(&path),
+        };
+        removed.map_err(|source| CliError::Io { path, source })?;
+    }
+    Ok(())
+}
+
+/// The run folders and archives of a profile, also of experiments that are not defined any more.
+fn recorded(
+    common: &Common,
+    profile: Profile,
+    selection: &Selection,
+    only_where: &[String],
+) -> Result<Vec<PathBuf>, CliError> {
+    let known = select::all(common)?.into_iter().map(|loaded| loaded.definition.id);
+    let names = |folder: PathBuf| std::fs::read_dir(folder).into_iter().flatten().flatten().map(|e| e.file_name());
+    let base = common.results.join("runs").join(profile.name());
+    let archived = names(common.results.join("records")).filter_map(|name| {
+        let name = name.to_string_lossy().into_owned();
+        let stem = name.strip_suffix(".kept.tar.gz").or_else(|| name.strip_suffix(".tar.gz"))?;
+        stem.strip_suffix(profile.name())?.strip_suffix('.').map(str::to_owned)
+    });
+    let run = names(base.clone()).map(|name| name.to_string_lossy().into_owned());
+    let ids: BTreeSet<String> = known.chain(archived).chain(run).collect();
+    let (wanted, only) = (&selection.ids, selection.only.as_deref());
+    for pattern in wanted.iter().map(String::as_str).chain(only) {
+        if !ids.iter().any(|id| select::glob(pattern, id)) {
+            let near = did_you_mean(pattern, ids.iter().map(String::as_str));
+            return Err(CliError::Usage(format!("no experiment and no records match `{pattern}`{near}")));
+        }
+    }
+    let chosen: Vec<&String> = ids.iter().filter(|id| select::fits(wanted, only, id)).collect();
+    if !only_where.is_empty() {
+        let folders = run_folders(&base).into_iter().filter(|(experiment, _, _)| chosen.contains(&experiment));
+        let mut runs: Vec<(PathBuf, Map<String, Value>, u64)> =
+            folders.filter_map(|(_, _, folder)| settings_in(&folder)).collect();
+        for condition in only_where {
+            runs = select::only_where(runs, condition, |(_, settings, seed)| (settings, *seed))?;
+        }
+        return Ok(runs.into_iter().map(|(folder, _, _)| folder).collect());
+    }
+    let runs = chosen.iter().map(|id| base.join(id)).filter(|folder| folder.is_dir());
+    let archives = chosen
+        .iter()
+        .flat_map(|id| [report::archive(&common.results, id, profile), report::kept(&common.results, id, profile)]);
+    Ok(runs.chain(archives.filter(|archive| archive.is_file())).collect())
+}
+
+/// The settings and the seed of a run's folder, finished or not, with the folder.
+fn settings_in(folder: &Path) -> Option<(PathBuf, Map<String, Value>, u64)> {
+    if let Some(record) = read_header(folder) {
+        return Some((folder.to_owned(), record.settings, record.seed));
+    }
+    let header = Unfinished::read(folder).ok().flatten()?;
+    Some((folder.to_owned(), header.settings, header.seed))
+}

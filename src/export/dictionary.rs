@@ -1,0 +1,91 @@
+//! The meaning, type and unit of every column.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::definition::columns::{Column, written};
+use crate::definition::{StudyKind, heading, schema};
+
+use super::{Kind, Long};
+
+/// A column of an exported table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Term {
+    /// The kind of study.
+    pub study: String,
+    /// The table that has the column.
+    pub table: Kind,
+    /// Its name.
+    pub column: String,
+    /// `number` or `text`.
+    pub kind: &'static str,
+    /// The unit; `1` for a pure number, empty for a text.
+    pub unit: &'static str,
+    /// What the report calls it.
+    pub label: String,
+    /// What it holds.
+    pub meaning: String,
+}
+
+/// The terms of all columns of `values`, whose studies are given by experiment. Sorted by study, table and column.
+pub fn dictionary(values: &[Long], studies: &BTreeMap<String, StudyKind>) -> Vec<Term> {
+    // Whether a column holds numbers, by study, table and name.
+    let mut columns: BTreeMap<(StudyKind, Kind, &str), bool> = BTreeMap::new();
+    for value in values {
+        let Some(study) = studies.get(&value.experiment) else { continue };
+        *columns.entry((*study, value.table, &value.column)).or_default() |= value.value.is_some();
+    }
+    let schema = schema();
+    let term = |((study, table, column), numeric): ((StudyKind, Kind, &str), bool)| {
+        let own = match table {
+            Kind::Setting => None,
+            Kind::Rows => written(study).rows.iter().find(|own| own.is(column)),
+            Kind::Steps => written(study).steps.iter().find(|own| own.is(column)),
+        };
+        let meaning = match own {
+            Some(own) => own.about.to_owned(),
+            None => about_setting(&schema, &word(study), column),
+        };
+        Term {
+            study: word(study),
+            table,
+            column: column.to_owned(),
+            kind: if numeric { "number" } else { "text" },
+            unit: if numeric { own.map_or("1", unit) } else { "" },
+            label: heading(column).name,
+            meaning,
+        }
+    };
+    columns.into_iter().map(term).collect()
+}
+
+fn word(study: StudyKind) -> String {
+    serde_json::to_value(study).ok().and_then(|word| word.as_str().map(str::to_owned)).unwrap_or_default()
+}
+
+/// The unit of a column of numbers, which its description names at its end.
+fn unit(column: &Column) -> &'static str {
+    match column.about {
+        about if about.ends_with(", s") => "s",
+        about if about.ends_with(", bytes") || about.starts_with("bytes") => "bytes",
+        _ => "1",
+    }
+}
+
+/// The description of a setting in the schema of definitions. A part of a setting has that of the whole.
+fn about_setting(schema: &Value, study: &str, column: &str) -> String {
+    if column == "seed" {
+        return "Master seed of the run.".into();
+    }
+    let name = column.split('.').next().unwrap_or(column);
+    let condition = |one: &&Value| one.pointer("/if/properties/study/const").is_some_and(|found| found == study);
+    let own = schema["allOf"].as_array().into_iter().flatten().find(condition);
+    let setting = own.and_then(|own| own.pointer("/then/properties/fixed/properties")?.get(name));
+    let described = |value: &Value| value["description"].as_str().map(str::to_owned);
+    let referred = |value: &Value| {
+        let name = value["$ref"].as_str()?.strip_prefix("#/$defs/")?;
+        described(&schema["$defs"][name])
+    };
+    setting.and_then(|setting| described(setting).or_else(|| referred(setting))).unwrap_or_else(|| heading(column).name)
+}
