@@ -1,0 +1,162 @@
+//! How often a gradient calls the driver, and how many bytes the calls move, as the table in docs/cuda.md says.
+
+use std::alloc::{Layout, alloc_zeroed, dealloc};
+use std::ffi::c_void;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use anode::gradient::{Ledger, Method};
+use anode::kernels::Device;
+use anode::kernels::cuda::{DeviceError, Driver, Gpu};
+use anode::net::{DeviceNetwork, Form, Network, Solve, Steps, network};
+use anode::ode::{Vector, solver};
+
+/// Calls and bytes of one kind.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Tally {
+    calls: usize,
+    bytes: usize,
+}
+
+impl Tally {
+    fn add(&mut self, bytes: usize) {
+        self.calls += 1;
+        self.bytes += bytes;
+    }
+}
+
+/// Calls since the last reset.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Counts {
+    launches: usize,
+    fills: Tally,
+    copies: Tally,
+    uploads: Tally,
+    downloads: Tally,
+    allocations: Tally,
+}
+
+/// A device that counts calls and computes nothing: all its numbers stay zero. Networks have their full size, because
+/// memory that is never touched takes none of the host's.
+#[derive(Default)]
+struct Counter(Mutex<Counts>);
+
+impl Counter {
+    fn count(&self, change: impl FnOnce(&mut Counts)) {
+        change(&mut self.0.lock().expect("counts"));
+    }
+
+    fn take(&self) -> Counts {
+        std::mem::take(&mut self.0.lock().expect("counts"))
+    }
+
+    fn layout(bytes: usize) -> Layout {
+        Layout::from_size_align(bytes, 256).expect("a layout")
+    }
+}
+
+impl Driver for Counter {
+    fn describe(&self) -> String {
+        "a device that counts".into()
+    }
+
+    fn bind(&self) -> Result<(), DeviceError> {
+        Ok(())
+    }
+
+    fn memory(&self) -> Result<(usize, usize), DeviceError> {
+        Ok((1 << 36, 1 << 36))
+    }
+
+    fn allocate(&self, bytes: usize) -> Result<Option<u64>, DeviceError> {
+        self.count(|counts| counts.allocations.add(bytes));
+        // SAFETY: the layout is not empty.
+        Ok(Some(unsafe { alloc_zeroed(Self::layout(bytes)) } as u64))
+    }
+
+    unsafe fn free(&self, address: u64, bytes: usize) {
+        // SAFETY: `allocate` made the block.
+        unsafe { dealloc(address as *mut u8, Self::layout(bytes)) }
+    }
+
+    unsafe fn upload(&self, _: u64, from: &[u8]) -> Result<(), DeviceError> {
+        self.count(|counts| counts.uploads.add(from.len()));
+        Ok(())
+    }
+
+    unsafe fn download(&self, to: &mut [u8], _: u64) -> Result<(), DeviceError> {
+        self.count(|counts| counts.downloads.add(to.len()));
+        to.fill(0);
+        Ok(())
+    }
+
+    unsafe fn copy(&self, _: u64, _: u64, bytes: usize) -> Result<(), DeviceError> {
+        self.count(|counts| counts.copies.add(bytes));
+        Ok(())
+    }
+
+    unsafe fn zero(&self, _: u64, bytes: usize) -> Result<(), DeviceError> {
+        self.count(|counts| counts.fills.add(bytes));
+        Ok(())
+    }
+
+    unsafe fn launch(&self, _: &str, _: [u32; 3], _: u32, _: *const c_void) -> Result<(), DeviceError> {
+        self.count(|counts| counts.launches += 1);
+        Ok(())
+    }
+}
+
+/// The second gradient of a network: buffers and packed weights are there.
+fn gradient(name: &str, batch: usize, solver_name: &str) -> Counts {
+    let how = Solve { tableau: solver(solver_name).unwrap(), steps: Steps::Fixed(2), method: Method::Anode };
+    let registered = network(name).unwrap();
+    let net = Network::new(&(registered.build)(Form::Ode, registered.width, 10));
+    let (parameters, classes) = (net.initial::<f32>(0), net.classes());
+    let gpu = Gpu::new(Counter::default()).expect("a device");
+    let net = DeviceNetwork::new(Arc::new(net), gpu.clone());
+    let images = gpu.upload(vec![0.0f32; batch * 3 * 32 * 32]);
+    let theta = gpu.upload(parameters);
+    let cotangent = gpu.upload(vec![0.0f32; batch * classes]);
+    let mut counts = Counts::default();
+    for _ in 0..2 {
+        gpu.driver().take();
+        let ledger = Ledger::new();
+        let (_, kept) = net.forward(&images, &theta, how, &ledger).unwrap();
+        let mut theta_bar = theta.zeros_like();
+        net.backward(kept, &theta, &cotangent, &mut theta_bar, how, &ledger).unwrap();
+        gpu.settle().unwrap();
+        counts = gpu.driver().take();
+    }
+    counts
+}
+
+/// A row of the table.
+fn row(label: &str, counts: Counts) -> String {
+    let mib = |tally: Tally| format!("{:.1}", tally.bytes as f64 / f64::from(1 << 20));
+    let Counts { launches, fills, copies, uploads, downloads, allocations } = counts;
+    assert_eq!((uploads.calls, allocations.calls), (0, 0), "{label}: a gradient allocates and uploads nothing");
+    format!(
+        "| {label} | {launches} | {} | {} | {} | {} | {} |",
+        fills.calls,
+        mib(fills),
+        copies.calls,
+        mib(copies),
+        downloads.calls
+    )
+}
+
+#[test]
+fn gradients_make_as_many_calls_as_documented() {
+    let rows = [
+        ("ResNet-4, Euler", gradient("resnet4", 256, "euler")),
+        ("ResNet-10, Euler", gradient("resnet10", 256, "euler")),
+        ("ResNet-18, Euler", gradient("resnet18", 256, "euler")),
+        ("SqueezeNext, RK2", gradient("sqnxt", 256, "midpoint")),
+        ("AlexNet, Euler", gradient("alexnet", 256, "euler")),
+    ];
+    let rows: Vec<String> = rows.into_iter().map(|(label, counts)| row(label, counts)).collect();
+    let page = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/cuda.md")).expect("a page");
+    for row in &rows {
+        assert!(page.lines().any(|line| line == row), "docs/cuda.md lacks a row; all rows:\n{}", rows.join("\n"));
+    }
+}
