@@ -22,7 +22,7 @@ const MOST: usize = 12;
 pub fn show(common: &Common, ids: &[String]) -> Result<(), CliError> {
     let loaded = select::named(common, ids)?;
     let subject = Subject::these(common, &loaded)?;
-    let found = report::experiments(subject.contents(common), width())?;
+    let found = report::experiments(subject.contents(common), width(), common.json)?;
     if common.json {
         let value = |(known, loaded): (&report::Experiment, &crate::definition::Loaded)| {
             let d = &loaded.definition;

@@ -1,6 +1,7 @@
 //! The records of an experiment in one small file, to be kept with a repository: a gzipped tar of run folders, without
 //! checkpoints, with long logs thinned and without images that no chart shows. The same records give the same bytes.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 use std::path::Path;
@@ -11,7 +12,7 @@ use flate2::write::GzEncoder;
 use serde_json::Map;
 
 use super::Record;
-use super::limits::{ARCHIVE, ARCHIVE_CELLS, RECORD_FILES, is_run_id, limit, take, values_of_json};
+use super::limits::{ARCHIVE, Budget, RECORD_FILES, is_run_id, limit, values_of_json};
 use super::read::{Loaded, Log, parse};
 use super::write::{IMAGES, ROWS, RUN, RecordError, STEPS, rows_to_csv};
 use crate::digest::sha256;
@@ -73,6 +74,19 @@ pub fn to_archive(records: &[Loaded]) -> io::Result<Vec<u8>> {
 /// # Errors
 /// A file that cannot be read, is no archive of records, was changed, or holds more than an archive may.
 pub fn read_archive(path: &Path) -> Result<Vec<Loaded>, RecordError> {
+    read_whole(path, Log::Whole, &mut Budget::of_an_experiment())
+}
+
+/// As [`read_archive`], with logs of steps thinned as [`thin`](super::thin) does. What the records have is taken from
+/// `budget`.
+///
+/// # Errors
+/// As there; more than `budget` has.
+pub fn read_archive_thinned(path: &Path, budget: &mut Budget) -> Result<Vec<Loaded>, RecordError> {
+    read_whole(path, Log::Thinned, budget)
+}
+
+fn read_whole(path: &Path, log: Log, budget: &mut Budget) -> Result<Vec<Loaded>, RecordError> {
     let bytes = match files::read(path, ARCHIVE) {
         Ok(bytes) => bytes,
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(vec![]),
@@ -80,12 +94,15 @@ pub fn read_archive(path: &Path) -> Result<Vec<Loaded>, RecordError> {
     };
     let damaged = |why: String| RecordError::Damaged { path: path.to_owned(), why };
     let runs = unpack(&bytes, &|_| true).map_err(|e| damaged(format!("not an archive of records: {e}")))?;
-    let (mut found, mut cells) = (vec![], ARCHIVE_CELLS);
-    for (run, files) in runs {
+    drop(bytes);
+    let mut found = vec![];
+    for (run, mut files) in runs {
         let folder = path.join(&run);
-        let record = files.get(RUN).ok_or_else(|| damaged(format!("{run}/{RUN} is missing")))?;
-        let file = |name: &str| files.get(name).cloned().ok_or_else(|| damaged(format!("{run}/{name} is missing")));
-        let loaded = parse(&folder, record, &file, Log::Whole, &mut cells)?;
+        let record = files.remove(RUN).ok_or_else(|| damaged(format!("{run}/{RUN} is missing")))?;
+        let files = RefCell::new(files);
+        let missing = |name: &str| damaged(format!("{run}/{name} is missing"));
+        let file = |name: &str| files.borrow_mut().remove(name).ok_or_else(|| missing(name));
+        let loaded = parse(&folder, &record, &file, log, budget)?;
         if loaded.record.run != run {
             return Err(damaged(format!("{run}/{RUN} is the record of run {}", loaded.record.run)));
         }
@@ -107,10 +124,10 @@ pub fn read_archived_headers(path: &Path) -> Result<Vec<Record>, RecordError> {
     };
     let damaged = |why: String| RecordError::Damaged { path: path.to_owned(), why };
     let runs = unpack(&bytes, &|name| name == RUN).map_err(|e| damaged(format!("not an archive of records: {e}")))?;
-    let (mut found, mut cells) = (vec![], ARCHIVE_CELLS);
+    let (mut found, mut budget) = (vec![], Budget::of_an_experiment());
     for (run, files) in runs {
         let bytes = files.get(RUN).ok_or_else(|| damaged(format!("{run}/{RUN} is missing")))?;
-        take(&mut cells, values_of_json(bytes)).map_err(|why| damaged(format!("{run}/{RUN}: {why}")))?;
+        budget.values(values_of_json(bytes)).map_err(|why| damaged(format!("{run}/{RUN}: {why}")))?;
         let record: Record = serde_json::from_slice(bytes).map_err(|e| damaged(format!("{run}/{RUN}: {e}")))?;
         if record.run != run || record.own_id() != run {
             return Err(damaged(format!("{run}/{RUN} is the record of another run")));

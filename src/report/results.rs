@@ -1,6 +1,8 @@
 //! The results of one experiment under one profile: its records, in the order of its definition, as one table.
 
-use std::collections::{BTreeSet, HashSet};
+use std::borrow::Cow;
+use std::cell::OnceCell;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
@@ -11,7 +13,7 @@ use crate::record::{Loaded, RecordError, Row, Status, canonical, thin};
 
 use super::Contents;
 use super::alternatives;
-use super::found::{self, Found};
+use super::found::{self, Found, Places};
 
 use super::inflight::{self, InFlight};
 
@@ -35,6 +37,8 @@ pub struct Results<'a> {
     pub unsure: Vec<String>,
     /// Unfinished runs that were handed on. No verdict takes them into account.
     pub inflight: Vec<InFlight>,
+    /// What [`Self::rows`] returns, once it was asked for.
+    rows: OnceCell<Vec<Row>>,
 }
 
 /// The column of [`Results::of`] that tells the steps of one run from those of another.
@@ -83,8 +87,10 @@ impl<'a> Results<'a> {
             unshown: vec![],
             unsure: vec![],
             inflight: vec![],
+            rows: OnceCell::new(),
         };
-        let mut records = found::all(definition, profile, contents.results, from)?;
+        let records = found::all(definition, profile, contents.results, from)?;
+        let places = Places::new(records.iter().map(|found| (&found.loaded.record.settings, found.loaded.record.seed)));
         let mut wanted: Vec<(Map<String, Value>, u64)> = vec![];
         let mut known: HashSet<(String, u64)> = HashSet::new();
         for point in definition.resolve(profile).iter().flat_map(Resolved::points) {
@@ -98,28 +104,36 @@ impl<'a> Results<'a> {
         }
         found.asked = wanted.len();
         let headers = inflight::headers(contents.results, &definition.id)?;
+        let begun = Places::new(headers.iter().map(|header| (&header.settings, header.seed)));
+        let header_of = |settings: &Map<String, Value>, seed: u64| {
+            begun.of(settings, seed).iter().map(|&i| &headers[i]).find(|h| h.settings == *settings)
+        };
         let wanted = alternatives::settle(wanted, |settings, seed| {
-            let records = records.iter().map(|found| &found.loaded.record);
-            records.filter(|r| r.is_current()).any(|r| r.seed == seed && r.settings == *settings)
-                || headers.iter().any(|h| h.seed == seed && h.settings == *settings)
+            let records = places.of(settings, seed).iter().map(|&i| &records[i].loaded.record);
+            records.filter(|r| r.is_current()).any(|r| r.settings == *settings) || header_of(settings, seed).is_some()
         });
         let flat: Vec<Row> = wanted.iter().map(|(settings, seed)| flat(settings, *seed)).collect();
         found.varying = varying(&flat);
-        let mut shown = HashSet::new();
-        for ((settings, seed), flat) in wanted.iter().zip(flat) {
-            let run = (settings, *seed);
-            let chosen = found::choose(&records, definition, run, contents.inputs, contents.device);
+        let choose = |(settings, seed): &(Map<String, Value>, u64)| {
+            found::choose(&records, &places, definition, (settings, *seed), contents.inputs, contents.device)
+        };
+        let chosen: Vec<Option<(usize, bool)>> = wanted.iter().map(choose).collect();
+        let mut records: Vec<Option<Found>> = records.into_iter().map(Some).collect();
+        let mut shown: HashMap<usize, usize> = HashMap::new();
+        for (((settings, seed), flat), chosen) in wanted.iter().zip(flat).zip(chosen) {
             let Some((place, unsure)) = chosen else {
-                let header = headers.iter().find(|h| h.seed == *seed && h.settings == *settings);
-                if let Some(header) = header {
+                if let Some(header) = header_of(settings, *seed) {
                     found.inflight.push(InFlight::read(contents.results, header.clone(), flat)?);
                 }
                 continue;
             };
-            shown.insert(place);
-            // Thinned here, so that a chart is the same whether drawn from a folder or from an archive.
-            let mut loaded = records[place].loaded.clone();
-            loaded.steps = thin(loaded.steps);
+            let loaded = match (records[place].take(), shown.get(&place)) {
+                // Thinned here, so that a chart is the same whether drawn from a folder or from an archive.
+                (Some(Found { loaded, .. }), _) => Loaded { steps: thin(loaded.steps), ..loaded },
+                (None, Some(&run)) => found.runs[run].loaded.clone(),
+                (None, None) => continue,
+            };
+            shown.insert(place, found.runs.len());
             found.runs.push(RunResult { loaded, settings: flat });
             if unsure {
                 let run = found
@@ -129,8 +143,7 @@ impl<'a> Results<'a> {
                 found.unsure.extend(run);
             }
         }
-        let mut place = 0..;
-        records.retain(|_| place.next().is_some_and(|place| !shown.contains(&place)));
+        let records: Vec<Found> = records.into_iter().flatten().collect();
         found.unshown = records.iter().map(|found| found.loaded.record.run.clone()).collect();
         let kept = records.into_iter().filter(|found| found.archived);
         found.kept = kept.map(|Found { loaded, .. }| Loaded { steps: thin(loaded.steps), ..loaded }).collect();
@@ -138,8 +151,14 @@ impl<'a> Results<'a> {
     }
 
     /// The rows of all runs: settings, seed, then the study's own columns.
-    pub fn rows(&self) -> Vec<Row> {
-        self.expand(|run| &run.loaded.rows, false)
+    pub fn rows(&self) -> &[Row] {
+        self.rows.get_or_init(|| self.expand(|run| &run.loaded.rows, false))
+    }
+
+    /// As [`Self::rows`], given away.
+    pub fn into_rows(self) -> Vec<Row> {
+        self.rows();
+        self.rows.into_inner().unwrap_or_default()
     }
 
     /// The steps of all runs, likewise.
@@ -175,10 +194,10 @@ impl<'a> Results<'a> {
     }
 
     /// The rows of a table, those of the steps with the run's id in the column `RUN_COLUMN`.
-    pub fn of(&self, source: Source) -> Vec<Row> {
+    pub fn of(&self, source: Source) -> Cow<'_, [Row]> {
         match source {
-            Source::Rows => self.rows(),
-            Source::Steps => self.expand(|run| &run.loaded.steps, true),
+            Source::Rows => Cow::Borrowed(self.rows()),
+            Source::Steps => Cow::Owned(self.expand(|run| &run.loaded.steps, true)),
         }
     }
 

@@ -8,6 +8,7 @@ mod names;
 mod published;
 mod series;
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use crate::definition::{EPOCHS_DONE, Figure, Filter, Lines, PanelRows, Scale, Source, Wanted, value_label};
@@ -87,8 +88,8 @@ impl LineChart {
     /// The chart of a figure over results.
     pub fn new(figure: &Figure, lines: &Lines, results: &Results) -> Self {
         let rows = match lines.source {
-            Source::Rows => results.rows(),
-            Source::Steps => results.steps_drawn(),
+            Source::Rows => Cow::Borrowed(results.rows()),
+            Source::Steps => Cow::Owned(results.steps_drawn()),
         };
         let (x_axis, y_axis) = (names::axis(&lines.x, results), names::axis(&lines.y, results));
         let x_of = |row: &Row| match as_number(row.get(&lines.x.column)) {
