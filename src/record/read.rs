@@ -94,7 +94,7 @@ pub(super) fn parse(
     budget: &mut Budget,
 ) -> Result<Loaded, RecordError> {
     let damaged = |name: &str, why: String| RecordError::Damaged { path: folder.join(name), why };
-    budget.values(values_of_json(run)).map_err(|why| damaged(RUN, why))?;
+    budget.values(values_of_json(run) + values_of_text(run.len())).map_err(|why| damaged(RUN, why))?;
     let record: Record = serde_json::from_slice(run).map_err(|e| damaged(RUN, e.to_string()))?;
     if record.format != FORMAT {
         return Err(damaged(RUN, format!("format {}; this version reads {FORMAT}", record.format)));
@@ -124,7 +124,7 @@ pub(super) fn parse(
         let Some(bytes) = file(name)? else { return Ok(vec![]) };
         let rows = match name == STEPS {
             true => budget.log(bytes.len()).and_then(|()| match log {
-                Log::Thinned => thin_within(&bytes, settings, budget),
+                Log::Thinned => thin_within(&bytes, settings, budget).map(|(rows, _)| rows),
                 Log::Whole => bounded_rows(&bytes, 0, budget),
             }),
             false => bounded_rows(&bytes, settings, budget),

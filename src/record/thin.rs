@@ -40,15 +40,19 @@ pub fn thin(steps: Vec<Row>) -> Vec<Row> {
 /// # Errors
 /// As [`csv_to_rows`](super::csv_to_rows); more steps than a log can have.
 pub fn thin_csv(bytes: &[u8]) -> Result<Vec<Row>, String> {
-    thin_within(bytes, 0, &mut Budget::of_an_experiment())
+    thin_within(bytes, 0, &mut Budget::of_an_experiment()).map(|(rows, _)| rows)
 }
 
-/// As [`thin_csv`]; each row counts `settings` values in addition to its own, and is taken from `budget`.
-pub(super) fn thin_within(bytes: &[u8], settings: usize, budget: &mut Budget) -> Result<Vec<Row>, String> {
+/// As [`thin_csv`], with the number of all steps. Each row that is kept counts `settings` values in addition to its own,
+/// and is taken from `budget`.
+///
+/// # Errors
+/// As there; more than `budget` has.
+pub fn thin_within(bytes: &[u8], settings: usize, budget: &mut Budget) -> Result<(Vec<Row>, usize), String> {
     std::str::from_utf8(bytes).map_err(|e| format!("no UTF-8: {e}"))?;
     let log = Log::of(bytes)?;
     if log.rows.len() <= MOST_STEPS {
-        return bounded_rows(bytes, settings, budget);
+        return Ok((bounded_rows(bytes, settings, budget)?, log.rows.len()));
     }
     let special = log.special();
     let ordinary = log.rows.iter().filter(|(_, kind)| !special[*kind as usize]).count();
@@ -63,7 +67,7 @@ pub(super) fn thin_within(bytes: &[u8], settings: usize, budget: &mut Budget) ->
             kept.extend_from_slice(&bytes[start(row)..start(row + 1)]);
         }
     }
-    bounded_rows(&kept, settings, budget)
+    Ok((bounded_rows(&kept, settings, budget)?, log.rows.len()))
 }
 
 /// Which columns of a row have a value, a bit for each.
@@ -111,7 +115,8 @@ impl Log {
         let mut sparse = Filled::default();
         for column in (0..self.header.len()).filter(|&i| last(i)) {
             let bit = 1 << (column % 64);
-            if self.kinds.iter().any(|filled| filled[column / 64] & bit == 0) {
+            let evaluated = self.header.get(column).is_some_and(|name| name.starts_with(EVALUATED));
+            if evaluated || self.kinds.iter().any(|filled| filled[column / 64] & bit == 0) {
                 sparse[column / 64] |= bit;
             }
         }
@@ -134,6 +139,7 @@ mod tests {
     #[test]
     fn epochs_of_one_step_keep_every_evaluation() {
         assert_eq!(thin(log(3000, 1)).len(), 3000);
+        assert_eq!(thin_csv(&rows_to_csv(&log(3000, 1)).unwrap()).unwrap().len(), 3000);
     }
 
     proptest! {

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::definition::{Figure, Profile};
-use crate::record::{Loaded, Row, row, rows_to_csv, to_archive};
+use crate::record::{Loaded, Row, archive_of, row, rows_to_csv};
 
 use super::chart::{Chart, Panels, draw, shows_images, shows_steps, story};
 use super::document::Piece;
@@ -188,21 +188,14 @@ fn note(results: &Results) -> Option<Piece> {
 /// The archive of the records that a report shows, with those images alone that charts show, and the archive of those
 /// that no run shows any more.
 fn archives(results: &Results, folder: &Path) -> Result<Vec<Artefact>, ReportError> {
-    let lean = |run: &super::results::RunResult| {
-        let mut loaded: Loaded = run.loaded.clone();
-        if !shows_images(results, run) {
-            loaded.images.clear();
-        }
-        loaded
-    };
     let (id, profile) = (&results.definition.id, results.profile);
-    let shown: Vec<Loaded> = results.runs.iter().map(lean).collect();
-    let mut made = vec![(archive(folder, id, profile), shown.as_slice())];
+    let shown = results.runs.iter().map(|run| (&run.loaded, shows_images(results, run))).collect();
+    let mut made = vec![(archive(folder, id, profile), shown)];
     if !results.kept.is_empty() {
-        made.push((kept(folder, id, profile), results.kept.as_slice()));
+        made.push((kept(folder, id, profile), results.kept.iter().map(|loaded| (loaded, true)).collect()));
     }
-    let packed = |(path, records): (PathBuf, &[Loaded])| {
-        let bytes = to_archive(records).map_err(io(&path))?;
+    let packed = |(path, records): (PathBuf, Vec<(&Loaded, bool)>)| {
+        let bytes = archive_of(records).map_err(io(&path))?;
         Ok(Artefact { path, bytes })
     };
     made.into_iter().map(packed).collect()

@@ -1,7 +1,7 @@
 //! The records of an experiment, and which of several a run of its definition shows.
 
 use std::cmp::Reverse;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
@@ -56,22 +56,26 @@ pub fn all(definition: &Definition, profile: Profile, results: &Path, from: From
     }
     let archives = [archive(results, &definition.id, profile), kept(results, &definition.id, profile)];
     for (number, path) in archives.iter().enumerate() {
-        for loaded in read_archive_thinned(path, &mut budget)? {
-            let in_archive = number == 0;
-            match places.get(&loaded.record.run).map(|&place| &mut found[place]) {
-                Some(known) => {
-                    known.in_archive |= in_archive;
-                    known.archived = true;
-                    if failed(&known.loaded.record) && !failed(&loaded.record) {
-                        known.loaded = loaded;
-                    }
-                }
-                None => {
-                    places.insert(loaded.record.run.clone(), found.len());
-                    found.push(Found { loaded, in_runs: false, in_archive, archived: true });
+        let in_archive = number == 0;
+        // Most archived records are those of `runs/`: they are checked, and count once.
+        let ended = found.iter().map(|found| &found.loaded.record).filter(|record| !failed(record));
+        let known: HashSet<String> = ended.map(|record| record.run.clone()).collect();
+        read_archive_thinned(path, &mut budget, &known, &mut |loaded| match places
+            .get(&loaded.record.run)
+            .map(|&place| &mut found[place])
+        {
+            Some(known) => {
+                known.in_archive |= in_archive;
+                known.archived = true;
+                if failed(&known.loaded.record) && !failed(&loaded.record) {
+                    known.loaded = loaded;
                 }
             }
-        }
+            None => {
+                places.insert(loaded.record.run.clone(), found.len());
+                found.push(Found { loaded, in_runs: false, in_archive, archived: true });
+            }
+        })?;
     }
     Ok(found)
 }

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use crate::definition::columns::flat;
 use crate::definition::{Definition, Filter, Profile, Range, Resolved, Source, Wanted, typed_settings};
-use crate::record::{Loaded, RecordError, Row, Status, canonical, thin};
+use crate::record::{Budget, Loaded, RecordError, Row, Status, canonical, thin};
 
 use super::Contents;
 use super::alternatives;
@@ -67,17 +67,9 @@ pub struct RunResult {
 }
 
 impl<'a> Results<'a> {
-    /// Reads the records of `definition`, and chooses those of its runs as it is now.
-    ///
-    /// # Errors
-    /// A damaged record.
-    pub fn read(
-        definition: &'a Definition,
-        profile: Profile,
-        contents: Contents<'_>,
-        from: From,
-    ) -> Result<Self, RecordError> {
-        let mut found = Self {
+    /// Results without records.
+    pub fn none(definition: &'a Definition, profile: Profile) -> Self {
+        Self {
             definition,
             profile,
             runs: vec![],
@@ -88,7 +80,20 @@ impl<'a> Results<'a> {
             unsure: vec![],
             inflight: vec![],
             rows: OnceCell::new(),
-        };
+        }
+    }
+
+    /// Reads the records of `definition`, and chooses those of its runs as it is now.
+    ///
+    /// # Errors
+    /// A damaged record.
+    pub fn read(
+        definition: &'a Definition,
+        profile: Profile,
+        contents: Contents<'_>,
+        from: From,
+    ) -> Result<Self, RecordError> {
+        let mut found = Self::none(definition, profile);
         let records = found::all(definition, profile, contents.results, from)?;
         let places = Places::new(records.iter().map(|found| (&found.loaded.record.settings, found.loaded.record.seed)));
         let mut wanted: Vec<(Map<String, Value>, u64)> = vec![];
@@ -119,11 +124,11 @@ impl<'a> Results<'a> {
         };
         let chosen: Vec<Option<(usize, bool)>> = wanted.iter().map(choose).collect();
         let mut records: Vec<Option<Found>> = records.into_iter().map(Some).collect();
-        let mut shown: HashMap<usize, usize> = HashMap::new();
+        let (mut shown, mut budget): (HashMap<usize, usize>, _) = (HashMap::new(), Budget::of_an_experiment());
         for (((settings, seed), flat), chosen) in wanted.iter().zip(flat).zip(chosen) {
             let Some((place, unsure)) = chosen else {
                 if let Some(header) = header_of(settings, *seed) {
-                    found.inflight.push(InFlight::read(contents.results, header.clone(), flat)?);
+                    found.inflight.push(InFlight::read(contents.results, header.clone(), flat, &mut budget)?);
                 }
                 continue;
             };
