@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anode::definition::columns::{self, Column, Planned, Values, When, Written, written};
 use anode::definition::{Profile, StudyKind, load_all};
-use anode::record::{Row, read_archive, read_run_thinned};
+use anode::record::{Budget, Row, read_archive, read_run_thinned};
 use serde_json::{Map, Value};
 
 const STUDIES: [StudyKind; 8] = [
@@ -136,7 +136,8 @@ fn measurements_at_the_end_of_an_epoch_have_the_declared_columns() {
     fixed.insert("block_reversal".into(), true.into());
     place.define(&definition);
     place.expect(0, &["run", "train"]);
-    let found = read_run_thinned(&place.run_folder("train")).expect("sound").expect("a record");
+    let found = read_run_thinned(&place.run_folder("train"), &mut Budget::of_an_experiment());
+    let found = found.expect("sound").expect("a record");
     let settings = &found.record.settings;
     let run = Run { name: "train".into(), current: true, settings, flat: columns::flat(settings, 0) };
     let (Written { rows, steps, .. }, mut seen) = (written(StudyKind::Training), vec![]);

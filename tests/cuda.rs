@@ -11,6 +11,7 @@ use anode::kernels::{ConvShape, Cpu, Device};
 use device::{
     adaptive_steps_agree, all_networks_agree, coupled_blocks_agree, every_method_agrees, evolving_networks_agree,
     network_agrees, small, solve, training_agrees, training_of_evolving_weights_agrees,
+    vectors_of_other_networks_are_refused,
 };
 
 /// The GPU, one test at a time: they measure memory.
@@ -111,6 +112,7 @@ fn training_gives_the_curves_of_the_cpu() {
     let Some((_one, gpu)) = gpu() else { return };
     training_agrees(&gpu);
     training_of_evolving_weights_agrees(&gpu);
+    vectors_of_other_networks_are_refused(&gpu);
 }
 
 #[test]

@@ -13,6 +13,7 @@ use anode::ode::SolveError;
 use device::{
     adaptive_steps_agree, all_networks_agree, coupled_blocks_agree, every_method_agrees, evolving_networks_agree,
     network_agrees, small, solve, training_agrees, training_of_evolving_weights_agrees,
+    vectors_of_other_networks_are_refused,
 };
 
 const MEMORY: usize = 1 << 30;
@@ -38,6 +39,13 @@ fn the_cpu_as_a_device_agrees_with_its_own_sweeps() {
     every_method_agrees(&Cpu);
     evolving_networks_agree(&Cpu);
     training_agrees(&Cpu);
+}
+
+#[test]
+fn vectors_that_do_not_fit_the_network_are_refused() {
+    vectors_of_other_networks_are_refused(&Cpu);
+    let Some(gpu) = emulator::device(5, MEMORY) else { return };
+    vectors_of_other_networks_are_refused(&gpu);
 }
 
 #[test]

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anode::digest::sha256;
-use anode::record::{Unfinished, adopt, read_archive, read_record, write_atomically};
+use anode::record::{Budget, Unfinished, adopt, read_archive, read_record, write_atomically};
 use common::files::{header, tarred};
 use common::{Workplace, reversal};
 use serde_json::{Value, json};
@@ -226,7 +226,8 @@ fn a_record_has_no_more_columns_and_values_than_a_record_can_have() {
     let long = format!("steps,{}\n", "x".repeat(100_000)) + &"1,1\n".repeat(50_000);
     for name in ["rows.csv", "steps.csv"] {
         for (text, expected) in [
-            (&wide(100_000), "100000 columns; allowed: at most 4096"),
+            (&wide(100_000), "100000 columns; allowed: at most 256"),
+            (&wide(257), "257 columns; allowed: at most 256"),
             (&long, "the name of a column has 100000 bytes; allowed: at most 256"),
         ] {
             replace(name, text);
@@ -236,8 +237,27 @@ fn a_record_has_no_more_columns_and_values_than_a_record_can_have() {
         replace("rows.csv", &sound);
     }
     // As many as there may be.
-    replace("steps.csv", &wide(4096));
-    place.expect(0, &["report"]);
+    for name in ["rows.csv", "steps.csv"] {
+        replace(name, &wide(256));
+        place.expect(0, &["report"]);
+    }
+    // So for the text of a cell.
+    for (length, code) in [(4096, 0), (4097, 3)] {
+        replace("rows.csv", &format!("steps,text\n4,{}\n", "x".repeat(length)));
+        let said = place.expect(code, &["report"]);
+        assert!(
+            code == 0 || said.contains("a cell of column \"text\" has 4097 bytes; allowed: at most 4096"),
+            "{said}"
+        );
+    }
+    // And for a log of steps, of which few are kept.
+    replace("rows.csv", &sound);
+    for (steps, code) in [(2_000_000, 0), (2_000_001, 3)] {
+        replace("steps.csv", &("step\n".to_owned() + &"1\n".repeat(steps)));
+        let said = place.expect(code, &["report"]);
+        assert!(code == 0 || said.contains("steps.csv: more than 2000000 steps"), "{said}");
+    }
+    replace("steps.csv", "step\n1\n");
 
     // Lists without an end in an archive, which packs them well.
     let run = folder.file_name().expect("a name").to_string_lossy().into_owned();
@@ -255,10 +275,57 @@ fn a_record_has_no_more_columns_and_values_than_a_record_can_have() {
         ]))
     };
     let said = archive(&record.to_string());
-    assert!(said.contains("images.json: more values than a record can have"), "{said}");
+    assert!(said.contains("images.json: more than 2000000 values"), "{said}");
     record["settings"]["rates"] = json!([]);
     let said = archive(&record.to_string().replace("\"rates\":[]", &format!("\"rates\":[{zeros}0]")));
-    assert!(said.contains("run.json\" has") || said.contains("run.json: more values"), "{said}");
+    assert!(said.contains("run.json\" has 188") && said.contains("more than records can have"), "{said}");
+}
+
+/// The file of a table with `columns` columns and `rows` rows.
+#[cfg(target_os = "linux")]
+fn table(columns: usize, rows: usize) -> String {
+    let names: Vec<String> = (2..columns).map(|i| format!("column_{i}")).collect();
+    let cells = vec!["0.25"; columns - 2].join(",");
+    format!("steps,rho,{}\n", names.join(",")) + &format!("4,0.5,{cells}\n").repeat(rows)
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn an_experiment_has_no_more_values_than_the_largest_may_have_and_these_take_little_memory() {
+    let mut definition = reversal("small");
+    definition["seeds"] = json!([0, 1]);
+    let place = Workplace::new();
+    place.define(&definition).expect(0, &["run", "small"]);
+    let runs = std::fs::read_dir(place.path("results/runs/quick/small")).expect("runs").flatten();
+    let runs: Vec<PathBuf> = runs.map(|entry| entry.path()).collect();
+    let write = |folder: &Path, text: &str| {
+        std::fs::write(folder.join("rows.csv"), text).expect("written");
+        change(folder, |record| record["files"]["rows.csv"] = sha256(text.as_bytes()).into());
+    };
+    for columns in [256, 3] {
+        // As each of two runs takes one half of the values.
+        let commas = |folder: &Path| {
+            let bytes = std::fs::read(folder.join("run.json")).expect("a record");
+            bytes.iter().filter(|byte| **byte == b',').count() + bytes.len() / 64
+        };
+        let record = read_record(&runs[0]).expect("sound").expect("a record").record;
+        let row = columns + anode::definition::columns::flat(&record.settings, 0).len();
+        runs.iter().for_each(|folder| write(folder, &table(columns, 1)));
+        let left = Budget::VALUES - runs.iter().map(|folder| commas(folder)).sum::<usize>();
+        let rows = left / row;
+        write(&runs[0], &table(columns, rows / 2));
+        write(&runs[1], &table(columns, rows - rows / 2));
+        for arguments in [&["report"][..], &["report", "--verify"], &["show", "small"], &["compare", "small", "small"]]
+        {
+            let peak = peak(&place, arguments);
+            assert!(peak < 1000, "{columns} columns, {arguments:?}: {peak} MiB");
+        }
+        write(&runs[1], &table(columns, rows - rows / 2 + 1));
+        let said = place.expect(3, &["report"]);
+        assert!(said.contains("rows.csv: more than 2000000 values in the records of one experiment"), "{said}");
+        assert!(said.contains("move some of the runs to another results folder"), "{said}");
+        std::fs::remove_dir_all(place.path("results/records")).expect("removed");
+    }
 }
 
 #[test]

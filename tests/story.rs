@@ -137,6 +137,7 @@ fn names_of_the_outline_that_no_run_can_write_are_refused() {
     let check = |outline: &Value, code: i32| {
         place.define(&both("train")).write("experiments/outline.json", outline.to_string()).expect(code, &["check"])
     };
+    place.define(&both("nobody"));
     check(&outline(), 0);
     let quantity = "findings[0].quantities";
     for (pointer, value, at, word) in [
@@ -157,7 +158,69 @@ fn names_of_the_outline_that_no_run_can_write_are_refused() {
         let said = check(&outline, 1);
         assert!(said.contains("outline.json") && said.contains(&at) && said.contains(word), "{pointer}: {said}");
     }
-    let mut outline = outline();
-    outline["story"]["panels"][0]["where"] = json!({ "metod": "anode" });
-    assert!(check(&outline, 1).contains("story.panels[0].where.metod"));
+    let mut changed = outline();
+    changed["story"]["panels"][0]["where"] = json!({ "metod": "anode" });
+    assert!(check(&changed, 1).contains("story.panels[0].where.metod"));
+    // Answers are read as findings are, and a profile is one of the experiment.
+    let mut changed = outline();
+    changed["answers"] = json!([changed["findings"][0]]);
+    check(&changed, 0);
+    changed["answers"][0]["quantities"]["n"]["column"] = "test_acuracy".into();
+    assert!(check(&changed, 1).contains("answers[0].quantities.n.column"));
+    for (pointer, at) in [("/story/panels/0", "story.panels[0].profile"), ("/findings/0", "findings[0].profile")] {
+        let mut changed = outline();
+        changed.pointer_mut(pointer).expect(pointer)["profile"] = "standard".into();
+        let said = check(&changed, 1);
+        assert!(said.contains(at) && said.contains("it has quick, paper"), "{said}");
+    }
+}
+
+#[test]
+fn ids_of_the_outline_that_no_experiment_has_are_refused() {
+    let place = Workplace::new();
+    let missing = json!([{ "id": "elsewhere", "paper": "anode", "title": "T", "because": "it needs a telescope" }]);
+    place.define(&both("train")).define(&both("nobody"));
+    let check = |outline: &Value, code: i32| {
+        place.write("experiments/outline.json", outline.to_string()).expect(code, &["check"])
+    };
+    let mut sound = outline();
+    sound["answers"] = json!([sound["findings"][0]]);
+    sound["same_runs"] = json!({ "nobody": "train" });
+    check(&sound, 0);
+    for (pointer, at) in [
+        ("/story/panels/0/experiment", "story.panels[0].experiment"),
+        ("/story/panels/1/otherwise/experiment", "story.panels[1].otherwise.experiment"),
+        ("/findings/0/quantities/gap/experiment", "findings[0].quantities.gap.experiment"),
+        ("/answers/0/quantities/gap/experiment", "answers[0].quantities.gap.experiment"),
+        ("/findings/1/see/0", "findings[1].see[0]"),
+        ("/answers/0/see/0", "answers[0].see[0]"),
+        ("/chapters/0/experiments/0", "chapters[0].experiments[0]"),
+        ("/same_runs/nobody", "same_runs.nobody"),
+    ] {
+        let mut outline = sound.clone();
+        *outline.pointer_mut(pointer).expect(pointer) = "trian".into();
+        let said = check(&outline, 1);
+        assert!(said.contains("outline.json") && said.contains(at) && said.contains("nearest: `train`"), "{said}");
+        assert!(said.contains("define it in this folder, or take it out of the outline"), "{said}");
+        // Numbers and panels need records. Tables and links may name an experiment without any.
+        *outline.pointer_mut(pointer).expect(pointer) = "elsewhere".into();
+        place.write("experiments/not-run.json", missing.to_string());
+        check(&outline, i32::from(pointer.contains("experiment") && !pointer.starts_with("/chapters")));
+        place.write("experiments/not-run.json", "[]");
+    }
+    let mut outline = sound.clone();
+    outline["same_runs"] = json!({ "nobdy": "train" });
+    assert!(check(&outline, 1).contains("`nobdy`: no experiment has this id"));
+
+    // A folder with some of the definitions of an outline is still of use: only `check` insists.
+    check(&sound, 0);
+    std::fs::remove_file(place.path("experiments/anode/nobody.json")).expect("removed");
+    assert!(check(&sound, 1).contains("story.panels[1].experiment"));
+    for arguments in [&["list"][..], &["plan", "train"], &["report"], &["report", "--verify"], &["show", "train"]] {
+        place.expect(0, arguments);
+    }
+    // While a definition is faulty, its id is not missing.
+    place.write("experiments/anode/nobody.json", "{}");
+    let said = check(&sound, 1);
+    assert!(said.contains("nobody.json") && !said.contains("no experiment has this id"), "{said}");
 }

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::definition::{
     DefinitionError, LIMIT, OUTLINE, Profile, SCHEMA, load_all, load_not_run, load_outline, outline_faults, schema,
+    unknown_experiments,
 };
 use crate::files;
 use crate::record::write_atomically;
@@ -73,9 +74,20 @@ pub fn check(common: &Common, write_schema: bool) -> Result<(), CliError> {
         write_atomically(&path, text.as_bytes()).map_err(ReportError::from)?;
     }
     let (loaded, mut faults) = load_all(&common.experiments);
-    faults.extend(load_not_run(&common.experiments).err());
+    // The ids of faulty definitions are not all known.
+    let all_sound = faults.is_empty();
+    let not_run = load_not_run(&common.experiments).unwrap_or_else(|fault| {
+        faults.push(fault);
+        vec![]
+    });
     match load_outline(&common.experiments) {
-        Ok(outline) => faults.extend(outline_faults(&outline, &common.experiments.join(OUTLINE), &loaded)),
+        Ok(outline) => {
+            let file = common.experiments.join(OUTLINE);
+            if all_sound && faults.is_empty() {
+                faults.extend(unknown_experiments(&outline, &file, &loaded, &not_run));
+            }
+            faults.extend(outline_faults(&outline, &file, &loaded));
+        }
         Err(fault) => faults.push(fault),
     }
     faults.extend(loaded.iter().flat_map(impossible));

@@ -77,7 +77,7 @@ pub struct PlannedProfile {
 pub fn show(common: &Common, ids: &[String]) -> Result<(), CliError> {
     let loaded = select::named(common, ids)?;
     let subject = Subject::these(common, &loaded)?;
-    let found = report::experiments(subject.contents(common), width())?;
+    let found = report::experiments(subject.contents(common), width(), common.json)?;
     if common.json {
         let value = |(known, Loaded { file, definition }): (report::Experiment, &Loaded)| {
             let d = definition.clone();

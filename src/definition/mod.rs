@@ -35,4 +35,4 @@ pub use points::{Point, Resolved};
 pub use reference::reference;
 pub use schema::schema;
 pub use types::*;
-pub use validate::{outline_faults, typed as typed_settings};
+pub use validate::{outline_faults, typed as typed_settings, unknown_experiments};

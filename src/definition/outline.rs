@@ -35,12 +35,31 @@ pub struct Outline {
 }
 
 impl Outline {
-    /// Whether a finding or the story takes numbers from an experiment.
+    /// Whether an answer, a finding or the story takes numbers from an experiment.
     pub fn mentions(&self, experiment: &str) -> bool {
-        let quantities = self.findings.iter().flat_map(|finding| finding.quantities.values());
+        let quantities = self.sentences().flat_map(|(_, finding)| finding.quantities.values());
         let panels = self.story.iter().flat_map(|story| &story.panels).flat_map(StoryPanel::choices);
         let named = quantities.map(|quantity| &quantity.experiment).chain(panels.map(|panel| &panel.experiment));
         named.into_iter().any(|id| id == experiment)
+    }
+
+    /// The answers, then the findings, each with its JSON path.
+    pub fn sentences(&self) -> impl Iterator<Item = (String, &Finding)> {
+        let answers = self.answers.iter().enumerate().map(|(i, answer)| (format!("answers[{i}]"), answer));
+        answers.chain(self.findings.iter().enumerate().map(|(i, finding)| (format!("findings[{i}]"), finding)))
+    }
+
+    /// The panels of the story and what is drawn instead of them, each with its JSON path.
+    pub fn panels(&self) -> impl Iterator<Item = (String, &StoryPanel)> {
+        let panels = self.story.iter().flat_map(|story| &story.panels).enumerate();
+        panels.flat_map(|(i, panel)| {
+            panel.choices().enumerate().map(move |(depth, panel)| (Self::panel_path(i, depth), panel))
+        })
+    }
+
+    /// The JSON path of a panel of the story, or of what is drawn after `depth` others without records.
+    pub fn panel_path(panel: usize, depth: usize) -> String {
+        format!("story.panels[{panel}]{}", ".otherwise".repeat(depth))
     }
 
     /// Whether an experiment belongs to the report on the papers: a chapter lists it, or there are no chapters.
@@ -196,9 +215,7 @@ pub fn load_outline(folder: &Path) -> Result<Outline, DefinitionError> {
     let outline: Outline =
         serde_path_to_error::deserialize(&mut json).map_err(|e| fault(e.path().to_string(), e.inner().to_string()))?;
     json.end().map_err(|e| fault(".".into(), e.to_string()))?;
-    let answers = outline.answers.iter().enumerate().map(|(i, answer)| (format!("answers[{i}]"), answer));
-    let findings = outline.findings.iter().enumerate().map(|(i, finding)| (format!("findings[{i}]"), finding));
-    for (place, finding) in answers.chain(findings) {
+    for (place, finding) in outline.sentences() {
         let at = |field: &str| format!("{place}.{field}");
         if finding.see.is_empty() {
             return Err(fault(at("see"), "empty; name at least one experiment".into()));

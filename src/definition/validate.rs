@@ -18,10 +18,11 @@ use super::settings::{
     NetworkCostSettings, ReversibilitySettings, SchedulesSettings, TrainingSettings, alternatives,
 };
 use crate::gradient::{Method, timeline};
-use crate::nearest::with_suggestion;
+use crate::nearest::{nearest_in_words, with_suggestion};
 
 use super::{
-    Check, Definition, DefinitionError, FigureKind, Loaded, Need, Outline, Requirement, Rule, SourceTag, StudyKind,
+    Check, Definition, DefinitionError, FigureKind, Loaded, Need, NotRun, Outline, Requirement, Rule, SourceTag,
+    StudyKind,
 };
 
 /// More points, or more runs, than this are refused: an axis too many is a mistake, not an experiment.
@@ -65,6 +66,52 @@ pub fn outline_faults(outline: &Outline, file: &Path, loaded: &[Loaded]) -> Vec<
         for (at, why) in columns::outline_faults(outline, definition, &planned) {
             faults.add(at, why);
         }
+    }
+    if faults.more > 0 {
+        faults.found.push(DefinitionError::more(file, faults.more));
+    }
+    faults.found
+}
+
+/// Ids in an outline that no experiment has, with the nearest ones, the first 50 listed. An outline belongs to the
+/// definitions next to it: numbers and panels come from `loaded`; links and tables may also name experiments that are
+/// listed as not run.
+pub fn unknown_experiments(
+    outline: &Outline,
+    file: &Path,
+    loaded: &[Loaded],
+    not_run: &[NotRun],
+) -> Vec<DefinitionError> {
+    let mut faults = Faults { file, found: vec![], seen: HashSet::new(), more: 0 };
+    let defined: Vec<&str> = loaded.iter().map(|l| l.definition.id.as_str()).collect();
+    let listed: Vec<&str> = defined.iter().copied().chain(not_run.iter().map(|entry| entry.id.as_str())).collect();
+    let remedy = "define it in this folder, or take it out of the outline";
+    let mut check = |id: &str, known: &[&str], at: String, what: &str| {
+        if !known.contains(&id) {
+            let nearest = nearest_in_words(id, known.iter().copied());
+            faults.add(at, format!("`{id}`: {what}; {remedy}{nearest}"));
+        }
+    };
+    let (none, nowhere) = ("no experiment has this id", "no experiment has this id, and not-run.json does not list it");
+    for (at, panel) in outline.panels() {
+        check(&panel.experiment, &defined, format!("{at}.experiment"), none);
+    }
+    for (at, finding) in outline.sentences() {
+        for (name, quantity) in &finding.quantities {
+            check(&quantity.experiment, &defined, format!("{at}.quantities.{name}.experiment"), none);
+        }
+        for (i, id) in finding.see.iter().enumerate() {
+            check(id, &listed, format!("{at}.see[{i}]"), nowhere);
+        }
+    }
+    for (i, chapter) in outline.chapters.iter().enumerate() {
+        for (n, id) in chapter.experiments.iter().enumerate() {
+            check(id, &listed, format!("chapters[{i}].experiments[{n}]"), nowhere);
+        }
+    }
+    for (id, other) in &outline.same_runs {
+        check(id, &listed, "same_runs".into(), nowhere);
+        check(other, &listed, format!("same_runs.{id}"), nowhere);
     }
     if faults.more > 0 {
         faults.found.push(DefinitionError::more(file, faults.more));

@@ -1,5 +1,7 @@
 //! Two tables of the same run, cell by cell: what was recorded and what a repetition found.
 
+use std::collections::HashMap;
+
 use serde_json::Value;
 
 use super::{Row, cell, is_timing};
@@ -58,10 +60,12 @@ impl Agreement {
             None => place as u64,
         };
         let mut found = Self::default();
+        // Of several rows with one name the first counts.
+        let others: HashMap<u64, &Row> = repeated.iter().enumerate().rev().map(|r| (name(r), r.1)).collect();
         for (place, row) in archived.iter().enumerate() {
             let own = name((place, row));
-            match repeated.iter().enumerate().find(|other| name(*other) == own) {
-                Some((_, other)) => found.add(own, row, other, gaps),
+            match others.get(&own) {
+                Some(other) => found.add(own, row, other, gaps),
                 None => found.missing.push(own),
             }
         }

@@ -1,7 +1,8 @@
 //! The records of an experiment in one small file, to be kept with a repository: a gzipped tar of run folders, without
 //! checkpoints, with long logs thinned and without images that no chart shows. The same records give the same bytes.
 
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashSet};
 use std::io::{self, Read, Write};
 use std::path::Path;
 
@@ -11,7 +12,7 @@ use flate2::write::GzEncoder;
 use serde_json::Map;
 
 use super::Record;
-use super::limits::{ARCHIVE, ARCHIVE_CELLS, RECORD_FILES, is_run_id, limit, take, values_of_json};
+use super::limits::{ARCHIVE, Budget, RECORD_FILES, is_run_id, limit, values_of_json, values_of_text};
 use super::read::{Loaded, Log, parse};
 use super::write::{IMAGES, ROWS, RUN, RecordError, STEPS, rows_to_csv};
 use crate::digest::sha256;
@@ -22,18 +23,25 @@ use crate::files;
 /// # Errors
 /// A record whose id has another form than that of a run, or comes twice; more than an archive may hold.
 pub fn to_archive(records: &[Loaded]) -> io::Result<Vec<u8>> {
-    let mut records: Vec<&Loaded> = records.iter().collect();
-    records.sort_by(|a, b| a.record.run.cmp(&b.record.run));
+    archive_of(records.iter().map(|loaded| (loaded, true)).collect())
+}
+
+/// As [`to_archive`], with the images of those records alone for which it is asked.
+///
+/// # Errors
+/// As there.
+pub fn archive_of(mut records: Vec<(&Loaded, bool)>) -> io::Result<Vec<u8>> {
+    records.sort_by(|(a, _), (b, _)| a.record.run.cmp(&b.record.run));
     let refused = |why: String| io::Error::new(io::ErrorKind::InvalidInput, why);
-    if let Some(wrong) = records.iter().map(|r| &r.record.run).find(|run| !is_run_id(run)) {
+    if let Some(wrong) = records.iter().map(|(r, _)| &r.record.run).find(|run| !is_run_id(run)) {
         return Err(refused(format!("{wrong:?} is no id of a run: sixteen digits of 0-9 and a-f")));
     }
-    if let Some(twice) = records.windows(2).find(|pair| pair[0].record.run == pair[1].record.run) {
-        return Err(refused(format!("run {} comes twice", twice[0].record.run)));
+    if let Some(twice) = records.windows(2).find(|pair| pair[0].0.record.run == pair[1].0.record.run) {
+        return Err(refused(format!("run {} comes twice", twice[0].0.record.run)));
     }
     let mut total = 0;
     let mut tar = tar::Builder::new(GzEncoder::new(vec![], Compression::best()));
-    for loaded in records {
+    for (loaded, images) in records {
         let mut add = |name: &str, bytes: &[u8]| {
             total += bytes.len() as u64;
             if total > ARCHIVE {
@@ -49,7 +57,7 @@ pub fn to_archive(records: &[Loaded]) -> io::Result<Vec<u8>> {
         if !loaded.steps.is_empty() {
             parts.push((STEPS, rows_to_csv(&loaded.steps)?));
         }
-        if !loaded.images.is_empty() {
+        if images && !loaded.images.is_empty() {
             parts.push((IMAGES, serde_json::to_vec(&loaded.images)?));
         }
         for (name, bytes) in &parts {
@@ -73,25 +81,56 @@ pub fn to_archive(records: &[Loaded]) -> io::Result<Vec<u8>> {
 /// # Errors
 /// A file that cannot be read, is no archive of records, was changed, or holds more than an archive may.
 pub fn read_archive(path: &Path) -> Result<Vec<Loaded>, RecordError> {
+    let mut found = vec![];
+    each_record(path, Log::Whole, &mut Budget::of_an_experiment(), &HashSet::new(), &mut |loaded| found.push(loaded))?;
+    Ok(found)
+}
+
+/// Gives `visit` the records of an archive one after another, as [`read_archive`] reads them, with logs of steps thinned
+/// as [`thin`](super::thin) does. What they have is taken from `budget`, apart from that of the runs `known`, of which
+/// the caller has a record.
+///
+/// # Errors
+/// As there; more than `budget` has.
+pub fn read_archive_thinned(
+    path: &Path,
+    budget: &mut Budget,
+    known: &HashSet<String>,
+    visit: &mut dyn FnMut(Loaded),
+) -> Result<(), RecordError> {
+    each_record(path, Log::Thinned, budget, known, visit)
+}
+
+fn each_record(
+    path: &Path,
+    log: Log,
+    budget: &mut Budget,
+    known: &HashSet<String>,
+    visit: &mut dyn FnMut(Loaded),
+) -> Result<(), RecordError> {
     let bytes = match files::read(path, ARCHIVE) {
         Ok(bytes) => bytes,
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(vec![]),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(e) => return Err(RecordError::io(path)(e)),
     };
     let damaged = |why: String| RecordError::Damaged { path: path.to_owned(), why };
     let runs = unpack(&bytes, &|_| true).map_err(|e| damaged(format!("not an archive of records: {e}")))?;
-    let (mut found, mut cells) = (vec![], ARCHIVE_CELLS);
-    for (run, files) in runs {
+    drop(bytes);
+    for (run, mut files) in runs {
         let folder = path.join(&run);
-        let record = files.get(RUN).ok_or_else(|| damaged(format!("{run}/{RUN} is missing")))?;
-        let file = |name: &str| files.get(name).cloned().ok_or_else(|| damaged(format!("{run}/{name} is missing")));
-        let loaded = parse(&folder, record, &file, Log::Whole, &mut cells)?;
+        let record = files.remove(RUN).ok_or_else(|| damaged(format!("{run}/{RUN} is missing")))?;
+        let files = RefCell::new(files);
+        let missing = |name: &str| damaged(format!("{run}/{name} is missing"));
+        let file = |name: &str| files.borrow_mut().remove(name).ok_or_else(|| missing(name));
+        let mut own = Budget::of_an_experiment();
+        let budget = if known.contains(&run) { &mut own } else { &mut *budget };
+        let loaded = parse(&folder, &record, &file, log, budget)?;
         if loaded.record.run != run {
             return Err(damaged(format!("{run}/{RUN} is the record of run {}", loaded.record.run)));
         }
-        found.push(loaded);
+        visit(loaded);
     }
-    Ok(found)
+    Ok(())
 }
 
 /// The `run.json` of every record of an archive, without the tables, whose digests are not checked; none if there is no
@@ -107,10 +146,12 @@ pub fn read_archived_headers(path: &Path) -> Result<Vec<Record>, RecordError> {
     };
     let damaged = |why: String| RecordError::Damaged { path: path.to_owned(), why };
     let runs = unpack(&bytes, &|name| name == RUN).map_err(|e| damaged(format!("not an archive of records: {e}")))?;
-    let (mut found, mut cells) = (vec![], ARCHIVE_CELLS);
+    let (mut found, mut budget) = (vec![], Budget::of_an_experiment());
     for (run, files) in runs {
         let bytes = files.get(RUN).ok_or_else(|| damaged(format!("{run}/{RUN} is missing")))?;
-        take(&mut cells, values_of_json(bytes)).map_err(|why| damaged(format!("{run}/{RUN}: {why}")))?;
+        budget
+            .values(values_of_json(bytes) + values_of_text(bytes.len()))
+            .map_err(|why| damaged(format!("{run}/{RUN}: {why}")))?;
         let record: Record = serde_json::from_slice(bytes).map_err(|e| damaged(format!("{run}/{RUN}: {e}")))?;
         if record.run != run || record.own_id() != run {
             return Err(damaged(format!("{run}/{RUN} is the record of another run")));

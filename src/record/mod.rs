@@ -21,19 +21,19 @@ mod write;
 
 pub use adopt::adopt;
 pub use agreement::{Agreement, Compared, TOLERATED_STEPS, tolerance};
-pub use archive::{read_archive, read_archived_headers, to_archive};
+pub use archive::{archive_of, read_archive, read_archive_thinned, read_archived_headers, to_archive};
 pub use environment::{environment, same_instructions};
 pub use handover::{
     HANDED_OVER, HandedOver, HandoverError, INFLIGHT, MOST_INFLIGHT, hand_over, inflight, remove_inflight, run_folders,
 };
 pub use identity::{canonical, run_id};
-pub use limits::is_run_id;
+pub use limits::{Budget, is_run_id};
 pub use merge::{Conflict, MergeError, Merged, folders, merge};
 pub use numerics::{FIRST_NUMERICS, numerics};
 pub use ongoing::{Ongoing, ongoing_steps};
 pub use read::{Loaded, csv_to_rows, read_header, read_record, read_run_thinned};
 pub use step_log::StepLog;
-pub use thin::{MOST_STEPS, thin, thin_csv};
+pub use thin::{MOST_STEPS, thin, thin_csv, thin_within};
 pub use types::*;
 pub use unfinished::{UNFINISHED, Unfinished, read_at_most};
 pub use write::*;

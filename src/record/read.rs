@@ -4,12 +4,16 @@ use std::path::Path;
 
 use serde_json::Value;
 
+use crate::definition::columns::flat;
 use crate::digest::sha256;
 use crate::files;
 
-use super::limits::{COLUMNS, FOLDER_CELLS, NAME, RECORD_FILES, cells_of_row, is_run_id, limit, take, values_of_json};
+use super::limits::{
+    Budget, CELL, COLUMNS, NAME, RECORD_FILES, is_run_id, limit, values_of_json, values_of_row, values_of_text,
+};
+use super::thin::thin_within;
 use super::write::{FORMAT, IMAGES, ROWS, RUN, RecordError, STEPS};
-use super::{Image, Record, Row, thin_csv};
+use super::{Image, Record, Row};
 
 /// A record with its rows and images.
 #[derive(Clone, Debug)]
@@ -30,10 +34,10 @@ pub struct Loaded {
 /// A file that is missing, cut or changed since it was written, that is a link or no regular file, or that is larger
 /// than a record can be; a record whose id does not follow from what it says.
 pub fn read_record(folder: &Path) -> Result<Option<Loaded>, RecordError> {
-    read_folder(folder, Log::Whole)
+    read_folder(folder, Log::Whole, &mut Budget::of_a_run())
 }
 
-fn read_folder(folder: &Path, log: Log) -> Result<Option<Loaded>, RecordError> {
+fn read_folder(folder: &Path, log: Log, budget: &mut Budget) -> Result<Option<Loaded>, RecordError> {
     let path = folder.join(RUN);
     let bytes = match files::read(&path, limit(RUN)) {
         Ok(bytes) => bytes,
@@ -44,16 +48,17 @@ fn read_folder(folder: &Path, log: Log) -> Result<Option<Loaded>, RecordError> {
         let path = folder.join(name);
         files::read(&path, limit(name)).map_err(RecordError::io(&path))
     };
-    parse(folder, &bytes, &file, log, &mut FOLDER_CELLS.clone()).map(Some)
+    parse(folder, &bytes, &file, log, budget).map(Some)
 }
 
 /// Reads a run's folder, whose name must be the id of its record, with its log of steps thinned as
 /// [`thin`](super::thin) does. The steps that are left out are never made, so that a long training takes little memory.
+/// What the record has is taken from `budget`.
 ///
 /// # Errors
-/// As [`read_record`]; the record of another run.
-pub fn read_run_thinned(folder: &Path) -> Result<Option<Loaded>, RecordError> {
-    let Some(loaded) = read_folder(folder, Log::Thinned)? else { return Ok(None) };
+/// As [`read_record`]; the record of another run; more than `budget` has.
+pub fn read_run_thinned(folder: &Path, budget: &mut Budget) -> Result<Option<Loaded>, RecordError> {
+    let Some(loaded) = read_folder(folder, Log::Thinned, budget)? else { return Ok(None) };
     let run = &loaded.record.run;
     if folder.file_name().is_some_and(|name| name == run.as_str()) {
         return Ok(Some(loaded));
@@ -79,17 +84,17 @@ pub(super) enum Log {
     Thinned,
 }
 
-/// A record from its `run.json` and a way to read its other files; `folder` is for messages. Takes the cells of its
-/// tables from `cells`.
+/// A record from its `run.json` and a way to read its other files; `folder` is for messages. Takes what it has from
+/// `budget`.
 pub(super) fn parse(
     folder: &Path,
     run: &[u8],
     read: &dyn Fn(&str) -> Result<Vec<u8>, RecordError>,
     log: Log,
-    cells: &mut usize,
+    budget: &mut Budget,
 ) -> Result<Loaded, RecordError> {
     let damaged = |name: &str, why: String| RecordError::Damaged { path: folder.join(name), why };
-    take(cells, values_of_json(run)).map_err(|why| damaged(RUN, why))?;
+    budget.values(values_of_json(run) + values_of_text(run.len())).map_err(|why| damaged(RUN, why))?;
     let record: Record = serde_json::from_slice(run).map_err(|e| damaged(RUN, e.to_string()))?;
     if record.format != FORMAT {
         return Err(damaged(RUN, format!("format {}; this version reads {FORMAT}", record.format)));
@@ -114,15 +119,22 @@ pub(super) fn parse(
             Err(damaged(name, "its digest is not the one in run.json: the file was cut or changed".into()))
         }
     };
+    let settings = flat(&record.settings, record.seed).len();
     let mut table = |name: &str| -> Result<Vec<Row>, RecordError> {
         let Some(bytes) = file(name)? else { return Ok(vec![]) };
-        let rows = if name == STEPS && log == Log::Thinned { thin_csv(&bytes) } else { bounded_rows(&bytes, cells) };
+        let rows = match name == STEPS {
+            true => budget.log(bytes.len()).and_then(|()| match log {
+                Log::Thinned => thin_within(&bytes, settings, budget).map(|(rows, _)| rows),
+                Log::Whole => bounded_rows(&bytes, 0, budget),
+            }),
+            false => bounded_rows(&bytes, settings, budget),
+        };
         rows.map_err(|why| damaged(name, why))
     };
     let (rows, steps) = (table(ROWS)?, table(STEPS)?);
     let images: Vec<Image> = match file(IMAGES)? {
         Some(bytes) => {
-            take(cells, values_of_json(&bytes)).map_err(|why| damaged(IMAGES, why))?;
+            budget.values(values_of_json(&bytes)).map_err(|why| damaged(IMAGES, why))?;
             serde_json::from_slice(&bytes).map_err(|e| damaged(IMAGES, e.to_string()))?
         }
         None => vec![],
@@ -141,17 +153,21 @@ pub(super) fn parse(
 /// # Errors
 /// No CSV, or more cells than a record can have.
 pub fn csv_to_rows(bytes: &[u8]) -> Result<Vec<Row>, String> {
-    bounded_rows(bytes, &mut FOLDER_CELLS.clone())
+    bounded_rows(bytes, 0, &mut Budget::of_a_run())
 }
 
-fn bounded_rows(bytes: &[u8], cells: &mut usize) -> Result<Vec<Row>, String> {
+/// The rows of a table, each of which counts `settings` values in addition to its own.
+pub(super) fn bounded_rows(bytes: &[u8], settings: usize, budget: &mut Budget) -> Result<Vec<Row>, String> {
     let mut reader = csv::Reader::from_reader(bytes);
     let columns = header(&mut reader)?;
-    let row = cells_of_row(columns.iter());
+    let row = values_of_row(columns.iter(), settings);
     let mut rows = vec![];
     for record in reader.records() {
         let record = record.map_err(|e| e.to_string())?;
-        take(cells, row)?;
+        if let Some((column, cell)) = columns.iter().zip(&record).find(|(_, cell)| cell.len() > CELL) {
+            return Err(format!("a cell of column {column:?} has {} bytes; allowed: at most {CELL}", cell.len()));
+        }
+        budget.values(row + record.iter().map(|cell| values_of_text(cell.len())).sum::<usize>())?;
         rows.push(columns.iter().map(str::to_owned).zip(record.iter().map(value)).collect());
     }
     Ok(rows)

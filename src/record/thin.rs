@@ -1,9 +1,12 @@
 //! Long logs of steps, thinned to what a chart can show.
 
+use std::collections::HashMap;
+
 use serde_json::Value;
 
-use super::read::header;
-use super::{Row, csv_to_rows};
+use super::Row;
+use super::limits::{Budget, COLUMNS, LOG_STEPS};
+use super::read::{bounded_rows, header};
 
 /// Most steps without an evaluation that are kept.
 pub const MOST_STEPS: usize = 1000;
@@ -35,63 +38,90 @@ pub fn thin(steps: Vec<Row>) -> Vec<Row> {
 /// of megabytes as rows.
 ///
 /// # Errors
-/// As [`csv_to_rows`].
+/// As [`csv_to_rows`](super::csv_to_rows); more steps than a log can have.
 pub fn thin_csv(bytes: &[u8]) -> Result<Vec<Row>, String> {
-    let shape = Shape::of(bytes)?;
-    if shape.rows <= MOST_STEPS {
-        return csv_to_rows(bytes);
+    thin_within(bytes, 0, &mut Budget::of_an_experiment()).map(|(rows, _)| rows)
+}
+
+/// As [`thin_csv`], with the number of all steps. Each row that is kept counts `settings` values in addition to its own,
+/// and is taken from `budget`.
+///
+/// # Errors
+/// As there; more than `budget` has.
+pub fn thin_within(bytes: &[u8], settings: usize, budget: &mut Budget) -> Result<(Vec<Row>, usize), String> {
+    std::str::from_utf8(bytes).map_err(|e| format!("no UTF-8: {e}"))?;
+    let log = Log::of(bytes)?;
+    if log.rows.len() <= MOST_STEPS {
+        return Ok((bounded_rows(bytes, settings, budget)?, log.rows.len()));
     }
-    let special =
-        |record: &csv::StringRecord| shape.sparse.iter().any(|&i| record.get(i).is_some_and(|c| !c.is_empty()));
-    let mut ordinary = 0;
-    each(bytes, |record| ordinary += usize::from(!special(record)))?;
+    let special = log.special();
+    let ordinary = log.rows.iter().filter(|(_, kind)| !special[*kind as usize]).count();
     let every = ordinary.div_ceil(MOST_STEPS).max(1);
-    let mut kept = csv::Writer::from_writer(vec![]);
-    let told = |e: csv::Error| e.to_string();
-    kept.write_record(&shape.header).map_err(told)?;
-    let (mut seen, mut written) = (0, Ok(()));
-    each(bytes, |record| {
-        let special = special(record);
+    // The lines that are kept, as they are.
+    let start = |row: usize| log.rows.get(row).map_or(bytes.len(), |(start, _)| *start as usize);
+    let (mut kept, mut seen) = (bytes[..start(0)].to_vec(), 0usize);
+    for (row, (_, kind)) in log.rows.iter().enumerate() {
+        let special = special[*kind as usize];
         seen += usize::from(!special);
-        if (special || (seen - 1usize).is_multiple_of(every)) && written.is_ok() {
-            written = kept.write_record(record);
+        if special || (seen - 1).is_multiple_of(every) {
+            kept.extend_from_slice(&bytes[start(row)..start(row + 1)]);
         }
-    })?;
-    written.map_err(told)?;
-    csv_to_rows(&kept.into_inner().map_err(|e| e.to_string())?)
+    }
+    Ok((bounded_rows(&kept, settings, budget)?, log.rows.len()))
 }
 
-/// What is known of a table after one pass.
-struct Shape {
+/// Which columns of a row have a value, a bit for each.
+type Filled = [u64; COLUMNS / 64];
+
+/// What is known of a log after one pass.
+struct Log {
     header: csv::StringRecord,
-    rows: usize,
-    /// Columns that are empty in some row. Of two columns of a name the last one counts, as in a row.
-    sparse: Vec<usize>,
+    /// Where each row starts, and which of `kinds` it is.
+    rows: Vec<(u32, u32)>,
+    /// The sets of columns that have a value in some row.
+    kinds: Vec<Filled>,
 }
 
-impl Shape {
+impl Log {
     fn of(bytes: &[u8]) -> Result<Self, String> {
         let mut reader = csv::Reader::from_reader(bytes);
         let header = header(&mut reader)?;
-        let (mut rows, mut empty) = (0, vec![false; header.len()]);
-        each(bytes, |record| {
-            rows += 1;
-            record.iter().zip(&mut empty).for_each(|(cell, empty)| *empty |= cell.is_empty());
-        })?;
-        let last = |i: &usize| header.iter().skip(i + 1).all(|name| Some(name) != header.get(*i));
-        let sparse = (0..header.len()).filter(|&i| empty[i]).filter(last).collect();
-        Ok(Self { header, rows, sparse })
+        let (mut rows, mut kinds, mut known) = (vec![], vec![], HashMap::new());
+        let mut record = csv::ByteRecord::new();
+        loop {
+            let start = u32::try_from(reader.position().byte()).map_err(|e| e.to_string())?;
+            if !reader.read_byte_record(&mut record).map_err(|e| e.to_string())? {
+                return Ok(Self { header, rows, kinds });
+            }
+            if rows.len() == LOG_STEPS {
+                return Err(format!("more than {LOG_STEPS} steps; no training run of this program takes as many"));
+            }
+            let mut filled = Filled::default();
+            for (column, _) in record.iter().enumerate().filter(|(_, cell)| !cell.is_empty()) {
+                filled[column / 64] |= 1 << (column % 64);
+            }
+            let kind = *known.entry(filled).or_insert_with(|| {
+                kinds.push(filled);
+                kinds.len() as u32 - 1
+            });
+            rows.push((start, kind));
+        }
     }
-}
 
-/// Gives `visit` every row of a table in CSV, one at a time.
-fn each(bytes: &[u8], mut visit: impl FnMut(&csv::StringRecord)) -> Result<(), String> {
-    let mut reader = csv::Reader::from_reader(bytes);
-    let mut record = csv::StringRecord::new();
-    while reader.read_record(&mut record).map_err(|e| e.to_string())? {
-        visit(&record);
+    /// Which of `kinds` have a value in a column that is empty in some row. Of two columns of a name the last one
+    /// counts, as in a row.
+    fn special(&self) -> Vec<bool> {
+        let last = |i: usize| self.header.iter().skip(i + 1).all(|name| Some(name) != self.header.get(i));
+        let mut sparse = Filled::default();
+        for column in (0..self.header.len()).filter(|&i| last(i)) {
+            let bit = 1 << (column % 64);
+            let evaluated = self.header.get(column).is_some_and(|name| name.starts_with(EVALUATED));
+            if evaluated || self.kinds.iter().any(|filled| filled[column / 64] & bit == 0) {
+                sparse[column / 64] |= bit;
+            }
+        }
+        self.kinds.iter().map(|filled| filled.iter().zip(&sparse).any(|(a, b)| a & b != 0)).collect()
     }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -99,7 +129,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::record::{row, rows_to_csv};
+    use crate::record::{csv_to_rows, row, rows_to_csv};
 
     fn log(steps: usize, evaluated_every: usize) -> Vec<Row> {
         let accuracy = |i: usize| if i % evaluated_every == evaluated_every - 1 { 0.5.into() } else { Value::Null };
@@ -109,6 +139,7 @@ mod tests {
     #[test]
     fn epochs_of_one_step_keep_every_evaluation() {
         assert_eq!(thin(log(3000, 1)).len(), 3000);
+        assert_eq!(thin_csv(&rows_to_csv(&log(3000, 1)).unwrap()).unwrap().len(), 3000);
     }
 
     proptest! {

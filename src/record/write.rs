@@ -1,5 +1,6 @@
 //! Writing a run's folder: every file atomically, `run.json` last.
 
+use std::borrow::Borrow;
 use std::collections::HashSet;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
@@ -164,9 +165,18 @@ pub fn rows_to_csv(rows: &[Row]) -> io::Result<Vec<u8>> {
     let mut seen = HashSet::new();
     let all = rows.iter().flat_map(Row::keys).map(String::as_str);
     let columns: Vec<&str> = all.filter(|column| seen.insert(*column)).collect();
+    columns_to_csv(&columns, rows)
+}
+
+/// These columns of rows as CSV, an empty cell where a row lacks one.
+///
+/// # Errors
+/// As [`rows_to_csv`].
+pub fn columns_to_csv<R: Borrow<Row>>(columns: &[&str], rows: impl IntoIterator<Item = R>) -> io::Result<Vec<u8>> {
     let mut writer = csv::Writer::from_writer(vec![]);
-    writer.write_record(&columns)?;
+    writer.write_record(columns)?;
     for row in rows {
+        let row = row.borrow();
         writer.write_record(columns.iter().map(|&column| row.get(column).map(cell).unwrap_or_default()))?;
     }
     writer.into_inner().map_err(|e| e.into_error())

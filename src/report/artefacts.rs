@@ -3,11 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use crate::definition::{Figure, Profile};
-use crate::record::{Loaded, Row, row, rows_to_csv, to_archive};
+use crate::record::{Loaded, Row, archive_of, row, rows_to_csv};
 
-use super::chart::{Chart, draw, shows_images, shows_steps, story};
+use super::chart::{Chart, Panels, draw, shows_images, shows_steps, story};
 use super::document::Piece;
+use super::findings::Numbers;
 use super::found::kept;
+use super::methods::Methods;
 use super::page::Shown;
 use super::results::{From, Results, archive};
 use super::verdict::judge;
@@ -52,67 +54,84 @@ pub fn files(chart: Chart, pixels: bool) -> Result<Vec<Artefact>, ReportError> {
     Ok(std::iter::once(svg).chain(png).collect())
 }
 
+/// What the experiments have under one profile.
+#[derive(Default)]
+struct OfProfile {
+    lines: Vec<summary::Line>,
+    made: Vec<Artefact>,
+    kept: Vec<Kept>,
+    unsure: Vec<String>,
+    recorded: bool,
+}
+
 /// All files of a report on the records that are read `from` the results folder.
 ///
 /// # Errors
 /// A damaged record.
 pub fn artefacts(contents: Contents, profile: Profile, from: From) -> Result<(Summary, Vec<Artefact>), ReportError> {
     let Contents { experiments, results: folder, output, figures, .. } = contents;
-    let mut made = vec![];
-    let mut told = Summary::default();
-    let mut read = vec![];
-    for current in Profile::ALL {
-        let found =
-            experiments.iter().map(|d| Results::read(d, current, contents, from)).collect::<Result<Vec<_>, _>>()?;
-        told.kept.extend(found.iter().filter_map(Kept::of));
-        told.unsure.extend(found.iter().flat_map(|results| results.unsure.iter().cloned()));
-        read.push((current, found));
-    }
-    let recorded = |found: &[Results]| found.iter().any(|r| !r.is_empty());
-    let nothing = !read.iter().any(|(_, found)| recorded(found));
     let links =
         figures.strip_prefix(output).map_or_else(|_| "../figures".into(), |inside| inside.display().to_string());
-    let mut lines = vec![];
+    let mut profiles = Profile::ALL.map(|_| OfProfile::default());
     // The results of each experiment, of the largest profile first.
-    let mut bodies: Vec<Vec<Piece>> = experiments.iter().map(|_| vec![]).collect();
-    for (current, found) in &read {
-        let asked = *current == profile;
-        if !recorded(found) && !asked {
-            continue;
-        }
-        let mut own = vec![];
-        for (number, (results, bodies)) in found.iter().zip(&mut bodies).enumerate() {
+    let mut bodies: Vec<Vec<Piece>> = vec![];
+    let (mut numbers, mut panels, mut chosen) = (Numbers::default(), Panels::default(), Methods::default());
+    for definition in experiments {
+        let (mut body, mut outdone) = (vec![], false);
+        // The records of one profile are in memory at a time.
+        for (current, profile) in Profile::ALL.into_iter().zip(&mut profiles).rev() {
+            let results = &Results::read(definition, current, contents, from)?;
+            profile.kept.extend(Kept::of(results));
+            profile.unsure.extend(results.unsure.iter().cloned());
             let judgement = judge(results);
-            own.push(summary::Line::new(results, &judgement));
-            made.extend(models::models(results, folder, from));
+            profile.lines.push(summary::Line::new(results, &judgement));
+            profile.made.extend(models::models(results, folder, from));
             if results.is_empty() {
                 continue;
             }
+            profile.recorded = true;
             // A smaller profile has neither tables nor charts: its rows are those of its records.
-            let outdone = read.iter().any(|(p, found)| p > current && !found[number].is_empty());
             if !results.runs.is_empty() {
-                made.extend(archives(results, folder)?);
-                made.extend(if outdone { vec![] } else { tables::tables(results, output)? });
+                profile.made.extend(archives(results, folder)?);
+                profile.made.extend(if outdone { vec![] } else { tables::tables(results, output)? });
             }
             let charts = if outdone { vec![] } else { charts(results, figures)? };
             let shown = if outdone { Shown::Checks } else { Shown::All(&charts, &links) };
-            bodies.splice(0..0, page::body(results, &judgement, shown).into_iter().chain(note(results)));
+            body.extend(page::body(results, &judgement, shown).into_iter().chain(note(results)));
             for chart in charts {
-                made.extend(files(chart, false)?);
+                profile.made.extend(files(chart, false)?);
             }
+            numbers.add(contents.outline, results);
+            // A part of the experiments would leave out panels.
+            if contents.whole {
+                panels.add(contents.outline, results);
+            }
+            chosen.add(results);
+            outdone = true;
         }
+        bodies.push(body);
+    }
+    let nothing = !profiles.iter().any(|profile| profile.recorded);
+    let (mut made, mut told, mut lines) = (vec![], Summary::default(), vec![]);
+    for (current, of) in Profile::ALL.into_iter().zip(profiles) {
+        told.kept.extend(of.kept);
+        told.unsure.extend(of.unsure);
+        let asked = current == profile;
+        if !of.recorded && !asked {
+            continue;
+        }
+        made.extend(of.made);
         if asked {
-            told.experiments = own.iter().map(|line| line.told.clone()).collect();
+            told.experiments = of.lines.iter().map(|line| line.told.clone()).collect();
         }
         // Whoever asks about a profile without records changes nothing in a report that has others.
-        if recorded(found) || nothing {
-            made.push(csv(output.join("tables").join(format!("summary.{}.csv", current.name())), &summary_rows(&own))?);
-            lines.extend(own);
+        if of.recorded || nothing {
+            let path = output.join("tables").join(format!("summary.{}.csv", current.name()));
+            made.push(csv(path, &summary_rows(&of.lines))?);
+            lines.extend(of.lines);
         }
     }
-    let ran: Vec<&Results> = read.iter().flat_map(|(_, found)| found).collect();
-    // A part of the experiments would leave out panels.
-    let story = if contents.whole { story(contents.outline, &ran, figures)? } else { None };
+    let story = if contents.whole { story(contents.outline, panels, figures)? } else { None };
     let answered = chapters::largest(&lines);
     let without = summary::without_results(&lines, contents.not_run);
     let sections = experiments.iter().zip(bodies).flat_map(|(definition, body)| {
@@ -124,13 +143,13 @@ pub fn artefacts(contents: Contents, profile: Profile, from: From) -> Result<(Su
     let pieces: Vec<Piece> = summary::opening(published)
         .into_iter()
         .chain(chapters::counts(&lines, contents.outline))
-        .chain(findings::answers(contents.outline, &ran))
-        .chain(findings::findings(contents.outline, &ran))
+        .chain(findings::answers(contents.outline, &numbers))
+        .chain(findings::findings(contents.outline, &numbers))
         .chain(story.as_ref().map(|story| page::figure(story, &links)))
         .chain(chapters::tables(&lines, contents.not_run, contents.outline))
         .chain(sections)
         .chain(if published { peer::peer(folder)? } else { vec![] })
-        .chain(methods::methods(&ran))
+        .chain(methods::methods(chosen))
         .collect();
     if let Some(story) = story {
         made.extend(files(story, true)?);
@@ -169,21 +188,14 @@ fn note(results: &Results) -> Option<Piece> {
 /// The archive of the records that a report shows, with those images alone that charts show, and the archive of those
 /// that no run shows any more.
 fn archives(results: &Results, folder: &Path) -> Result<Vec<Artefact>, ReportError> {
-    let lean = |run: &super::results::RunResult| {
-        let mut loaded: Loaded = run.loaded.clone();
-        if !shows_images(results, run) {
-            loaded.images.clear();
-        }
-        loaded
-    };
     let (id, profile) = (&results.definition.id, results.profile);
-    let shown: Vec<Loaded> = results.runs.iter().map(lean).collect();
-    let mut made = vec![(archive(folder, id, profile), shown.as_slice())];
+    let shown = results.runs.iter().map(|run| (&run.loaded, shows_images(results, run))).collect();
+    let mut made = vec![(archive(folder, id, profile), shown)];
     if !results.kept.is_empty() {
-        made.push((kept(folder, id, profile), results.kept.as_slice()));
+        made.push((kept(folder, id, profile), results.kept.iter().map(|loaded| (loaded, true)).collect()));
     }
-    let packed = |(path, records): (PathBuf, &[Loaded])| {
-        let bytes = to_archive(records).map_err(io(&path))?;
+    let packed = |(path, records): (PathBuf, Vec<(&Loaded, bool)>)| {
+        let bytes = archive_of(records).map_err(io(&path))?;
         Ok(Artefact { path, bytes })
     };
     made.into_iter().map(packed).collect()

@@ -1,7 +1,7 @@
 //! Two sets of results side by side: rows with the same settings, their differences, and whether results that should be
 //! bit-identical are.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::definition::columns::{Values, written};
 use crate::definition::{Definition, Profile};
 use crate::gradient::Method;
-use crate::record::{Record, Row, is_timing, same_instructions};
+use crate::record::{Record, Row, canonical, is_timing, same_instructions};
 
 use super::results::{From, Results, RunResult, as_number};
 use super::seeds::CONFIDENCE;
@@ -180,21 +180,35 @@ fn places(runs: &[Vec<RunResult>; 2], definitions: [&Definition; 2]) -> BTreeSet
 /// The place of a row, with a number for rows of a run in the same place.
 type Key = (Vec<String>, usize);
 
+/// A row, and the settings of its run.
+#[derive(Clone, Copy)]
+struct Placed<'a> {
+    settings: &'a Row,
+    row: &'a Row,
+}
+
+impl<'a> Placed<'a> {
+    fn get(&self, column: &str) -> Option<&'a Value> {
+        self.row.get(column).or_else(|| self.settings.get(column))
+    }
+}
+
+/// Rows by place and seed.
+type Groups<'a> = BTreeMap<Key, BTreeMap<u64, Placed<'a>>>;
+
 /// Rows by place and seed, and the places in the order of the records.
-fn grouped(runs: &[RunResult], places: &BTreeSet<String>) -> (Vec<Key>, BTreeMap<Key, BTreeMap<u64, Row>>) {
-    let mut groups: BTreeMap<Key, BTreeMap<u64, Row>> = BTreeMap::new();
-    let mut order = vec![];
+fn grouped<'a>(runs: &'a [RunResult], places: &BTreeSet<String>) -> (Vec<Key>, Groups<'a>) {
+    let mut groups = Groups::new();
+    let (mut order, mut numbers): (_, HashMap<(Vec<String>, u64), usize>) = (vec![], HashMap::new());
     for run in runs {
         for row in &run.loaded.rows {
-            let row: Row = run.settings.clone().into_iter().chain(row.clone()).collect();
+            let row = Placed { settings: &run.settings, row };
             let text = |name: &String| row.get(name).map(text).unwrap_or_default();
             let place: Vec<String> = places.iter().map(text).collect();
             let seed = run.loaded.record.seed;
-            let mut number = 0;
-            while groups.get(&(place.clone(), number)).is_some_and(|seeds| seeds.contains_key(&seed)) {
-                number += 1;
-            }
-            let key = (place, number);
+            let next = numbers.entry((place.clone(), seed)).or_default();
+            let key = (place, *next);
+            *next += 1;
             if !groups.contains_key(&key) {
                 order.push(key.clone());
             }
@@ -212,10 +226,10 @@ fn text(value: &Value) -> String {
 fn line(
     places: &BTreeSet<String>,
     column: &str,
-    first: &BTreeMap<u64, Row>,
-    second: &BTreeMap<u64, Row>,
+    first: &BTreeMap<u64, Placed>,
+    second: &BTreeMap<u64, Placed>,
 ) -> Option<Line> {
-    let cells = |side: &BTreeMap<u64, Row>| -> Vec<Value> {
+    let cells = |side: &BTreeMap<u64, Placed>| -> Vec<Value> {
         side.values().map(|row| row.get(column).cloned().unwrap_or_default()).collect()
     };
     let cells = [cells(first), cells(second)];
@@ -263,13 +277,21 @@ fn line(
 /// Compares the runs whose results should be bit-identical: those with the same id, and trainings that differ in
 /// nothing but the checkpoint schedule of an exact gradient.
 fn bits(runs: &[Vec<RunResult>; 2], found: &mut Comparison) {
+    let (mut of_run, mut of_schedule): (HashMap<&str, Vec<usize>>, HashMap<String, Vec<usize>>) = Default::default();
+    for (place, run) in runs[1].iter().enumerate() {
+        of_run.entry(&run.loaded.record.run).or_default().push(place);
+        if let Some(key) = but_for_the_schedule(&run.loaded.record) {
+            of_schedule.entry(key).or_default().push(place);
+        }
+    }
     for a in &runs[0] {
-        for b in &runs[1] {
-            let (first, second) = (&a.loaded.record, &b.loaded.record);
+        let first = &a.loaded.record;
+        let scheduled = but_for_the_schedule(first).and_then(|key| of_schedule.get(&key));
+        let others: BTreeSet<usize> =
+            of_run.get(first.run.as_str()).into_iter().chain(scheduled).flatten().copied().collect();
+        for b in others.into_iter().map(|place| &runs[1][place]) {
+            let second = &b.loaded.record;
             let same = first.run == second.run;
-            if !same && !same_but_for_the_schedule(first, second) {
-                continue;
-            }
             if !same_instructions(&first.environment, &second.environment) {
                 found.other_instructions += 1;
                 continue;
@@ -288,20 +310,18 @@ fn bits(runs: &[Vec<RunResult>; 2], found: &mut Comparison) {
     }
 }
 
-fn same_but_for_the_schedule(a: &Record, b: &Record) -> bool {
-    let method = |record: &Record| {
-        let method: Method = record.settings.get("method")?.as_str()?.parse().ok()?;
-        (method.is_exact() && method.takes_the_steps_of_the_tableau()).then_some(())
-    };
-    let rest = |record: &Record| {
-        let mut settings = record.settings.clone();
-        settings.remove("method");
-        settings
-    };
-    let key = |record: &Record| (record.study, record.seed, record.numerics, record.inputs.clone(), rest(record));
-    let scheduled =
-        |record: &Record| record.study == crate::definition::StudyKind::Training && method(record).is_some();
-    scheduled(a) && scheduled(b) && key(a) == key(b)
+/// What training runs share that differ in nothing but the checkpoint schedule of an exact gradient; `None` for other
+/// runs.
+fn but_for_the_schedule(record: &Record) -> Option<String> {
+    let method: Method = record.settings.get("method")?.as_str()?.parse().ok()?;
+    let training = record.study == crate::definition::StudyKind::Training;
+    if !(training && method.is_exact() && method.takes_the_steps_of_the_tableau()) {
+        return None;
+    }
+    let mut settings = record.settings.clone();
+    settings.remove("method");
+    let parts = [record.seed.into(), record.numerics.into(), Value::Object(record.inputs.clone()), settings.into()];
+    Some(canonical(&Value::Array(parts.into())))
 }
 
 fn cells(

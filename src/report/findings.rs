@@ -1,6 +1,7 @@
 //! The findings at the top of the report: sentences whose numbers come from the records.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap};
 
 use crate::definition::{Filter, Finding, Format, Outline, Profile, Quantity, Source, Take};
 use crate::record::{Row, cell as shown_cell};
@@ -14,19 +15,41 @@ use super::statistics::mean_interval;
 pub const ANCHOR: &str = "findings";
 
 /// The short answers that open the report, each a paragraph. Answers whose experiments have no records are left out.
-pub fn answers(outline: &Outline, results: &[&Results]) -> Vec<Piece> {
-    let one = |answer: &Finding| Some(Piece::Paragraph(answer.topic.clone(), filled(answer, results).ok()?));
-    outline.answers.iter().filter_map(one).collect()
+pub fn answers(outline: &Outline, numbers: &Numbers) -> Vec<Piece> {
+    let one = |(at, answer): (String, &Finding)| {
+        Some(Piece::Paragraph(answer.topic.clone(), filled(answer, &at, numbers).ok()?))
+    };
+    outline.sentences().take(outline.answers.len()).filter_map(one).collect()
+}
+
+/// The numbers of an outline's sentences, taken from the results of one experiment and profile after another.
+#[derive(Default)]
+pub struct Numbers(HashMap<(String, String), Result<String, String>>);
+
+impl Numbers {
+    /// Takes the numbers that results have. Of several profiles of an experiment, the largest comes first.
+    pub fn add(&mut self, outline: &Outline, results: &Results) {
+        let fits = |finding: &Finding| finding.profile.is_none_or(|profile| profile == results.profile);
+        if results.runs.is_empty() {
+            return;
+        }
+        for (at, finding) in outline.sentences().filter(|(_, finding)| fits(finding)) {
+            for (name, quantity) in finding.quantities.iter().filter(|(_, q)| q.experiment == results.definition.id) {
+                let number = self.0.entry((at.clone(), name.clone()));
+                number.or_insert_with(|| printed(quantity, finding.profile, &[results]));
+            }
+        }
+    }
 }
 
 /// The section. Findings whose experiments have no records yet are named in a paragraph at its end.
-pub fn findings(outline: &Outline, results: &[&Results]) -> Vec<Piece> {
+pub fn findings(outline: &Outline, numbers: &Numbers) -> Vec<Piece> {
     if outline.findings.is_empty() {
         return vec![];
     }
     let (mut entries, mut open) = (vec![], vec![]);
-    for finding in &outline.findings {
-        match filled(finding, results) {
+    for (at, finding) in outline.sentences().skip(outline.answers.len()) {
+        match filled(finding, &at, numbers) {
             Ok(text) => {
                 let links = finding.see.iter().map(|id| (id.clone(), id.clone())).collect();
                 entries.push(Entry { lead: finding.topic.clone(), text, links });
@@ -44,11 +67,13 @@ pub fn findings(outline: &Outline, results: &[&Results]) -> Vec<Piece> {
     pieces
 }
 
-/// The sentence with its numbers.
-fn filled(finding: &Finding, results: &[&Results]) -> Result<String, String> {
+/// The sentence at a JSON path of the outline with its numbers.
+fn filled(finding: &Finding, at: &str, numbers: &Numbers) -> Result<String, String> {
     let mut text = finding.text.clone();
     for (name, quantity) in &finding.quantities {
-        text = text.replace(&format!("{{{name}}}"), &printed(quantity, finding.profile, results)?);
+        let number = numbers.0.get(&(at.to_owned(), name.clone())).cloned();
+        let number = number.unwrap_or_else(|| printed(quantity, finding.profile, &[]))?;
+        text = text.replace(&format!("{{{name}}}"), &number);
     }
     Ok(text)
 }
@@ -63,8 +88,8 @@ fn printed(quantity: &Quantity, profile: Option<Profile>, results: &[&Results]) 
         None => format!("{id} has no records"),
     })?;
     let table = match quantity.source {
-        Source::Rows => largest.rows(),
-        Source::Steps => largest.steps(),
+        Source::Rows => Cow::Borrowed(largest.rows()),
+        Source::Steps => Cow::Owned(largest.steps()),
     };
     let of = |filter: &Filter| by_seed(quantity, filter, &table);
     let seeds = of(&quantity.filter)?;
@@ -180,17 +205,17 @@ mod tests {
     fn every_committed_finding_has_its_numbers_and_every_id_exists() {
         let (definitions, not_run, outline) = committed();
         let known = |id: &String| definitions.iter().any(|d| d.id == *id) || not_run.iter().any(|e| e.id == *id);
-        let ids = outline.findings.iter().flat_map(|f| &f.see);
+        let ids = outline.sentences().flat_map(|(_, f)| &f.see);
         for id in ids.chain(outline.chapters.iter().flat_map(|c| &c.experiments)).chain(outline.same_runs.keys()) {
             assert!(known(id), "{id}");
         }
-        let used: Vec<&str> =
-            outline.findings.iter().flat_map(|f| f.quantities.values()).map(|q| &*q.experiment).collect();
-        let own = definitions.iter().filter(|d| used.contains(&d.id.as_str()));
+        let own = definitions.iter().filter(|d| outline.mentions(&d.id));
         let results: Vec<Results> = own.flat_map(|d| Profile::ALL.map(|p| read(d, p))).collect();
+        let mut numbers = Numbers::default();
+        results.iter().rev().for_each(|results| numbers.add(&outline, results));
         let mut filled_in = 0;
-        for finding in &outline.findings {
-            match filled(finding, &results.iter().collect::<Vec<_>>()) {
+        for (at, finding) in outline.sentences() {
+            match filled(finding, &at, &numbers) {
                 Ok(text) => assert!(!text.contains(['{', '}']), "{text}"),
                 // Only records that are missing leave a finding out: other faults are those of the outline.
                 Err(why) => {

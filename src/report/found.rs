@@ -1,12 +1,15 @@
 //! The records of an experiment, and which of several a run of its definition shows.
 
 use std::cmp::Reverse;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
 use crate::definition::{Definition, Profile};
-use crate::record::{Loaded, Record, RecordError, Status, folders, read_archive, read_run_thinned};
+use crate::record::{
+    Budget, Loaded, Record, RecordError, Status, canonical, folders, read_archive_thinned, read_run_thinned,
+};
 
 use super::results::{From, archive};
 
@@ -40,32 +43,64 @@ pub struct Found {
 /// # Errors
 /// A damaged record.
 pub fn all(definition: &Definition, profile: Profile, results: &Path, from: From) -> Result<Vec<Found>, RecordError> {
-    let mut found: Vec<Found> = vec![];
+    let (mut found, mut places): (Vec<Found>, HashMap<String, usize>) = (vec![], HashMap::new());
+    let mut budget = Budget::of_an_experiment();
     if from == From::Everywhere {
         let folder = results.join("runs").join(profile.name()).join(&definition.id);
         for name in folders(&folder)? {
-            if let Some(loaded) = read_run_thinned(&folder.join(name))? {
+            if let Some(loaded) = read_run_thinned(&folder.join(name), &mut budget)? {
+                places.insert(loaded.record.run.clone(), found.len());
                 found.push(Found { loaded, in_runs: true, in_archive: false, archived: false });
             }
         }
     }
     let archives = [archive(results, &definition.id, profile), kept(results, &definition.id, profile)];
     for (number, path) in archives.iter().enumerate() {
-        for loaded in read_archive(path)? {
-            let in_archive = number == 0;
-            match found.iter_mut().find(|f| f.loaded.record.run == loaded.record.run) {
-                Some(known) => {
-                    known.in_archive |= in_archive;
-                    known.archived = true;
-                    if failed(&known.loaded.record) && !failed(&loaded.record) {
-                        known.loaded = loaded;
-                    }
+        let in_archive = number == 0;
+        // Most archived records are those of `runs/`: they are checked, and count once.
+        let ended = found.iter().map(|found| &found.loaded.record).filter(|record| !failed(record));
+        let known: HashSet<String> = ended.map(|record| record.run.clone()).collect();
+        read_archive_thinned(path, &mut budget, &known, &mut |loaded| match places
+            .get(&loaded.record.run)
+            .map(|&place| &mut found[place])
+        {
+            Some(known) => {
+                known.in_archive |= in_archive;
+                known.archived = true;
+                if failed(&known.loaded.record) && !failed(&loaded.record) {
+                    known.loaded = loaded;
                 }
-                None => found.push(Found { loaded, in_runs: false, in_archive, archived: true }),
             }
-        }
+            None => {
+                places.insert(loaded.record.run.clone(), found.len());
+                found.push(Found { loaded, in_runs: false, in_archive, archived: true });
+            }
+        })?;
     }
     Ok(found)
+}
+
+/// Places by settings and seed, so that the records of a run are found among many.
+pub struct Places(HashMap<(String, u64), Vec<usize>>);
+
+impl Places {
+    /// The places of these settings and seeds.
+    pub fn new<'a>(each: impl Iterator<Item = (&'a Map<String, Value>, u64)>) -> Self {
+        let mut places: HashMap<_, Vec<usize>> = HashMap::new();
+        for (place, (settings, seed)) in each.enumerate() {
+            places.entry(key(settings, seed)).or_default().push(place);
+        }
+        Self(places)
+    }
+
+    /// The places that may have these settings and this seed, in order: numbers that are equal are not told apart.
+    pub fn of(&self, settings: &Map<String, Value>, seed: u64) -> &[usize] {
+        self.0.get(&key(settings, seed)).map_or(&[], Vec::as_slice)
+    }
+}
+
+fn key(settings: &Map<String, Value>, seed: u64) -> (String, u64) {
+    (canonical(&Value::Object(settings.clone())).replace("-0.0", "0.0"), seed)
 }
 
 fn failed(record: &Record) -> bool {
@@ -81,13 +116,15 @@ fn failed(record: &Record) -> bool {
 /// alone, what they showed before comes first, so that a copy of published results shows what was published.
 pub fn choose(
     found: &[Found],
+    places: &Places,
     definition: &Definition,
     (settings, seed): (&Map<String, Value>, u64),
     inputs: &dyn Inputs,
     device: Option<&str>,
 ) -> Option<(usize, bool)> {
     let of_this_run = |record: &Record| record.seed == seed && record.settings == *settings && record.is_current();
-    let mut fitting: Vec<usize> = (0..found.len()).filter(|&i| of_this_run(&found[i].loaded.record)).collect();
+    let places = places.of(settings, seed).iter().copied();
+    let mut fitting: Vec<usize> = places.filter(|&i| of_this_run(&found[i].loaded.record)).collect();
     if fitting.is_empty() {
         return None;
     }

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::record::{
-    RecordError, Row, STEPS, UNFINISHED, Unfinished, csv_to_rows, inflight, read_at_most, run_folders, thin,
+    Budget, RecordError, Row, STEPS, UNFINISHED, Unfinished, inflight, read_at_most, run_folders, thin_within,
 };
 
 use super::results::{as_number, short};
@@ -59,19 +59,19 @@ pub fn headers(results: &Path, experiment: &str) -> Result<Vec<Unfinished>, Reco
 }
 
 impl InFlight {
-    /// Reads the log of an unfinished run with this header; `settings` are its settings and seed as columns.
+    /// Reads the log of an unfinished run with this header; `settings` are its settings and seed as columns. What is kept
+    /// of the log is taken from `budget`.
     ///
     /// # Errors
     /// A log that is missing, damaged or too large.
-    pub fn read(results: &Path, header: Unfinished, settings: Row) -> Result<Self, RecordError> {
+    pub fn read(results: &Path, header: Unfinished, settings: Row, budget: &mut Budget) -> Result<Self, RecordError> {
         let path = inflight(results, &header.experiment, &header.run).join(STEPS);
         let damaged = |why: String| RecordError::Damaged { path: path.clone(), why };
         let bytes =
             read_at_most(&path, MOST)?.ok_or_else(|| damaged("the log of an unfinished run is missing".into()))?;
-        let steps = csv_to_rows(&bytes).map_err(damaged)?;
+        let (steps, taken) = thin_within(&bytes, settings.len(), budget).map_err(damaged)?;
         let epochs = steps.iter().filter(|row| as_number(row.get("test_loss")).is_some()).count();
-        let taken = steps.len();
-        Ok(Self { header, settings, steps: thin(steps), taken, epochs })
+        Ok(Self { header, settings, steps, taken, epochs })
     }
 
     /// `13 of 40 epochs`.

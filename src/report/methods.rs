@@ -1,7 +1,8 @@
 //! The last section: choices that the papers leave unspecified with their measured effects, and the sources of the
 //! methods that ran.
 
-use std::collections::BTreeSet;
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeSet, HashMap};
 
 use crate::ode;
 use crate::record::cell;
@@ -13,29 +14,51 @@ use super::results::Results;
 use super::summary::labelled;
 use super::verdict::judge_check;
 
-/// The pieces of the section. If several profiles measured a choice, the largest is quoted.
-pub fn methods(results: &[&Results]) -> Vec<Piece> {
-    let mut sources = BTreeSet::new();
-    for found in results.iter().filter(|r| !r.runs.is_empty()) {
-        for row in found.rows() {
-            if let Some(solver) = row.get("solver").and_then(|name| ode::solver(&cell(name))) {
-                sources.insert(format!("Solver {}: {}", solver.name, solver.source));
+/// What the section says, taken from the results of one experiment and profile after another.
+#[derive(Default)]
+pub struct Methods {
+    sources: BTreeSet<String>,
+    /// The measured effects, by the place of the choice in [`CHOICES`].
+    effects: HashMap<usize, Cell>,
+}
+
+impl Methods {
+    /// Adds what results say. Of several profiles of an experiment, the largest comes first and is quoted.
+    pub fn add(&mut self, results: &Results) {
+        for run in &results.runs {
+            for row in &run.loaded.rows {
+                let get = |column: &str| row.get(column).or_else(|| run.settings.get(column));
+                if let Some(solver) = get("solver").and_then(|name| ode::solver(&cell(name))) {
+                    self.sources.insert(format!("Solver {}: {}", solver.name, solver.source));
+                }
+                if let Some(source) = get("method").and_then(|m| method_source(&cell(m))) {
+                    self.sources.insert(source.to_owned());
+                }
             }
-            if let Some(source) = row.get("method").and_then(|m| method_source(&cell(m))) {
-                sources.insert(source.to_owned());
+        }
+        for (place, choice) in CHOICES.iter().enumerate() {
+            if let Entry::Vacant(place) = self.effects.entry(place) {
+                effect(choice, results).map(|effect| place.insert(effect));
             }
         }
     }
+}
+
+/// The pieces of the section.
+pub fn methods(found: Methods) -> Vec<Piece> {
+    let Methods { sources, mut effects } = found;
     let text = "The papers leave these choices unspecified. The last column gives the measured effect of a choice if a \
                 check or a table compares it with an alternative.";
-    let row = |choice: &Choice| {
-        vec![Cell::Text(choice.what.into()), Cell::Text(choice.why.into()), sensitivity(choice, results)]
+    let row = |(place, choice): (usize, &Choice)| {
+        let effect = effects.remove(&place).unwrap_or_else(|| Cell::Text("not measured".into()));
+        vec![Cell::Text(choice.what.into()), Cell::Text(choice.why.into()), effect]
     };
+    let rows = CHOICES.iter().enumerate().map(row).collect();
     let head = ["Choice", "Reason", "Measured effect"].map(str::to_owned).to_vec();
     let mut pieces = vec![
         Piece::Heading(2, "Methods".into(), "methods".into()),
         Piece::Paragraph(String::new(), text.into()),
-        Piece::Table("Choices that the papers leave unspecified".into(), head, CHOICES.iter().map(row).collect()),
+        Piece::Table("Choices that the papers leave unspecified".into(), head, rows),
     ];
     if !sources.is_empty() {
         pieces.push(Piece::Paragraph("Sources of the methods that ran:".into(), String::new()));
@@ -45,26 +68,26 @@ pub fn methods(results: &[&Results]) -> Vec<Piece> {
     pieces
 }
 
-/// The measured effect of a choice with a link, from the largest profile that measured it.
-fn sensitivity(choice: &Choice, results: &[&Results]) -> Cell {
-    let of = |experiment: &'static str| {
-        results.iter().copied().rev().filter(move |r| r.definition.id == experiment && !r.runs.is_empty())
+/// The measured effect of a choice with a link, if these results measured it.
+fn effect(choice: &Choice, results: &Results) -> Option<Cell> {
+    let (experiment, check) = match choice.measured {
+        Measured::Not => return None,
+        Measured::Rows(experiment) => (experiment, None),
+        Measured::Check(experiment, name) => (experiment, Some(name)),
     };
-    let found = match choice.measured {
-        Measured::Not => None,
-        Measured::Rows(experiment) => of(experiment).next().map(|found| {
-            let text = format!("compared in the table of {experiment} ({} profile)", found.profile.name());
-            Cell::Link(text, anchor(found))
-        }),
-        Measured::Check(experiment, name) => of(experiment).find_map(|found| {
-            let check = found.definition.expectation.checks.iter().find(|check| check.name.starts_with(name))?;
-            let judged = judge_check(check, &found.of(check.source));
-            let measured = labelled(&judged.brief, found.definition);
-            let text = format!("{}: {measured} ({experiment}, {} profile)", check.name, found.profile.name());
-            judged.found.then(|| Cell::Link(text, anchor(found)))
-        }),
+    if results.definition.id != experiment || results.runs.is_empty() {
+        return None;
+    }
+    let profile = results.profile.name();
+    let Some(name) = check else {
+        let text = format!("compared in the table of {experiment} ({profile} profile)");
+        return Some(Cell::Link(text, anchor(results)));
     };
-    found.unwrap_or_else(|| Cell::Text("not measured".into()))
+    let check = results.definition.expectation.checks.iter().find(|check| check.name.starts_with(name))?;
+    let judged = judge_check(check, &results.of(check.source));
+    let measured = labelled(&judged.brief, results.definition);
+    let text = format!("{}: {measured} ({experiment}, {profile} profile)", check.name);
+    judged.found.then(|| Cell::Link(text, anchor(results)))
 }
 
 fn method_source(method: &str) -> Option<&'static str> {

@@ -245,7 +245,7 @@ pub fn figures(
         }
         Ok(())
     };
-    let mut read = vec![];
+    let mut panels = chart::Panels::default();
     for definition in contents.experiments {
         let profiles = profile.map_or(Profile::ALL.to_vec(), |one| vec![one]);
         let mut drawn = false;
@@ -261,12 +261,11 @@ pub fn figures(
                 charts(&results, contents.figures)?.into_iter().try_for_each(&mut write)?;
             }
             drawn = true;
-            read.push(results);
+            panels.add(contents.outline, &results);
         }
     }
     if profile.is_none() && runs.is_none() && contents.whole {
-        let read: Vec<&Results> = read.iter().collect();
-        chart::story(contents.outline, &read, contents.figures)?.into_iter().try_for_each(&mut write)?;
+        chart::story(contents.outline, panels, contents.figures)?.into_iter().try_for_each(&mut write)?;
     }
     Ok(summary)
 }

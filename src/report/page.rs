@@ -1,5 +1,7 @@
 //! The section of one experiment: claim, test, what was measured under each profile, what could overturn it.
 
+use std::collections::HashSet;
+
 use crate::definition::{Definition, Metric, Paper, SourceTag};
 use crate::record::{Row, Status};
 
@@ -226,7 +228,7 @@ fn means_table(
 
 /// Where the numbers come from: device, versions, commit; what diverged or failed.
 fn provenance(results: &Results) -> Vec<Piece> {
-    let mut places: Vec<String> = vec![];
+    let (mut places, mut seen): (Vec<String>, HashSet<String>) = (vec![], HashSet::new());
     for run in &results.runs {
         let e = &run.loaded.record.environment;
         let commit = e.commit.as_deref().map_or("unknown", |c| &c[..c.len().min(12)]);
@@ -239,7 +241,7 @@ fn provenance(results: &Results) -> Vec<Piece> {
             e.version,
             e.rustc
         );
-        if !places.contains(&place) {
+        if seen.insert(place.clone()) {
             places.push(place);
         }
     }

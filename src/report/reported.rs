@@ -1,5 +1,7 @@
 //! The paper's numbers beside ours, each with what it was measured on. Only what was read is printed as the paper's.
 
+use std::collections::HashSet;
+
 use crate::definition::{Claim, Profile, Reported, SourceTag, StudyKind};
 use crate::record::{Row, cell};
 
@@ -115,13 +117,9 @@ fn three([least, mean, greatest]: [Option<f64>; 3], spread: bool) -> Vec<Cell> {
 /// What rows were measured on: data, passes over it, seeds.
 fn conditions(rows: &[&Row]) -> String {
     let each = |column: &str| {
-        let mut found: Vec<String> = vec![];
-        for text in rows.iter().filter_map(|r| r.get(column)).map(cell) {
-            if !found.contains(&text) {
-                found.push(text);
-            }
-        }
-        found
+        let mut seen = HashSet::new();
+        let texts = rows.iter().filter_map(|r| r.get(column)).map(cell);
+        texts.filter(|text| seen.insert(text.clone())).collect::<Vec<String>>()
     };
     let (data, epochs, seeds) = (each("data"), each("epochs"), each("seed").len());
     let mut parts = vec![];

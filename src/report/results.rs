@@ -1,17 +1,19 @@
 //! The results of one experiment under one profile: its records, in the order of its definition, as one table.
 
-use std::collections::{BTreeSet, HashSet};
+use std::borrow::Cow;
+use std::cell::OnceCell;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
 use crate::definition::columns::flat;
 use crate::definition::{Definition, Filter, Profile, Range, Resolved, Source, Wanted, typed_settings};
-use crate::record::{Loaded, RecordError, Row, Status, canonical, thin};
+use crate::record::{Budget, Loaded, RecordError, Row, Status, canonical, thin};
 
 use super::Contents;
 use super::alternatives;
-use super::found::{self, Found};
+use super::found::{self, Found, Places};
 
 use super::inflight::{self, InFlight};
 
@@ -35,6 +37,8 @@ pub struct Results<'a> {
     pub unsure: Vec<String>,
     /// Unfinished runs that were handed on. No verdict takes them into account.
     pub inflight: Vec<InFlight>,
+    /// What [`Self::rows`] returns, once it was asked for.
+    rows: OnceCell<Vec<Row>>,
 }
 
 /// The column of [`Results::of`] that tells the steps of one run from those of another.
@@ -63,6 +67,22 @@ pub struct RunResult {
 }
 
 impl<'a> Results<'a> {
+    /// Results without records.
+    pub fn none(definition: &'a Definition, profile: Profile) -> Self {
+        Self {
+            definition,
+            profile,
+            runs: vec![],
+            asked: 0,
+            varying: vec![],
+            kept: vec![],
+            unshown: vec![],
+            unsure: vec![],
+            inflight: vec![],
+            rows: OnceCell::new(),
+        }
+    }
+
     /// Reads the records of `definition`, and chooses those of its runs as it is now.
     ///
     /// # Errors
@@ -73,18 +93,9 @@ impl<'a> Results<'a> {
         contents: Contents<'_>,
         from: From,
     ) -> Result<Self, RecordError> {
-        let mut found = Self {
-            definition,
-            profile,
-            runs: vec![],
-            asked: 0,
-            varying: vec![],
-            kept: vec![],
-            unshown: vec![],
-            unsure: vec![],
-            inflight: vec![],
-        };
-        let mut records = found::all(definition, profile, contents.results, from)?;
+        let mut found = Self::none(definition, profile);
+        let records = found::all(definition, profile, contents.results, from)?;
+        let places = Places::new(records.iter().map(|found| (&found.loaded.record.settings, found.loaded.record.seed)));
         let mut wanted: Vec<(Map<String, Value>, u64)> = vec![];
         let mut known: HashSet<(String, u64)> = HashSet::new();
         for point in definition.resolve(profile).iter().flat_map(Resolved::points) {
@@ -98,28 +109,36 @@ impl<'a> Results<'a> {
         }
         found.asked = wanted.len();
         let headers = inflight::headers(contents.results, &definition.id)?;
+        let begun = Places::new(headers.iter().map(|header| (&header.settings, header.seed)));
+        let header_of = |settings: &Map<String, Value>, seed: u64| {
+            begun.of(settings, seed).iter().map(|&i| &headers[i]).find(|h| h.settings == *settings)
+        };
         let wanted = alternatives::settle(wanted, |settings, seed| {
-            let records = records.iter().map(|found| &found.loaded.record);
-            records.filter(|r| r.is_current()).any(|r| r.seed == seed && r.settings == *settings)
-                || headers.iter().any(|h| h.seed == seed && h.settings == *settings)
+            let records = places.of(settings, seed).iter().map(|&i| &records[i].loaded.record);
+            records.filter(|r| r.is_current()).any(|r| r.settings == *settings) || header_of(settings, seed).is_some()
         });
         let flat: Vec<Row> = wanted.iter().map(|(settings, seed)| flat(settings, *seed)).collect();
         found.varying = varying(&flat);
-        let mut shown = HashSet::new();
-        for ((settings, seed), flat) in wanted.iter().zip(flat) {
-            let run = (settings, *seed);
-            let chosen = found::choose(&records, definition, run, contents.inputs, contents.device);
+        let choose = |(settings, seed): &(Map<String, Value>, u64)| {
+            found::choose(&records, &places, definition, (settings, *seed), contents.inputs, contents.device)
+        };
+        let chosen: Vec<Option<(usize, bool)>> = wanted.iter().map(choose).collect();
+        let mut records: Vec<Option<Found>> = records.into_iter().map(Some).collect();
+        let (mut shown, mut budget): (HashMap<usize, usize>, _) = (HashMap::new(), Budget::of_an_experiment());
+        for (((settings, seed), flat), chosen) in wanted.iter().zip(flat).zip(chosen) {
             let Some((place, unsure)) = chosen else {
-                let header = headers.iter().find(|h| h.seed == *seed && h.settings == *settings);
-                if let Some(header) = header {
-                    found.inflight.push(InFlight::read(contents.results, header.clone(), flat)?);
+                if let Some(header) = header_of(settings, *seed) {
+                    found.inflight.push(InFlight::read(contents.results, header.clone(), flat, &mut budget)?);
                 }
                 continue;
             };
-            shown.insert(place);
-            // Thinned here, so that a chart is the same whether drawn from a folder or from an archive.
-            let mut loaded = records[place].loaded.clone();
-            loaded.steps = thin(loaded.steps);
+            let loaded = match (records[place].take(), shown.get(&place)) {
+                // Thinned here, so that a chart is the same whether drawn from a folder or from an archive.
+                (Some(Found { loaded, .. }), _) => Loaded { steps: thin(loaded.steps), ..loaded },
+                (None, Some(&run)) => found.runs[run].loaded.clone(),
+                (None, None) => continue,
+            };
+            shown.insert(place, found.runs.len());
             found.runs.push(RunResult { loaded, settings: flat });
             if unsure {
                 let run = found
@@ -129,8 +148,7 @@ impl<'a> Results<'a> {
                 found.unsure.extend(run);
             }
         }
-        let mut place = 0..;
-        records.retain(|_| place.next().is_some_and(|place| !shown.contains(&place)));
+        let records: Vec<Found> = records.into_iter().flatten().collect();
         found.unshown = records.iter().map(|found| found.loaded.record.run.clone()).collect();
         let kept = records.into_iter().filter(|found| found.archived);
         found.kept = kept.map(|Found { loaded, .. }| Loaded { steps: thin(loaded.steps), ..loaded }).collect();
@@ -144,8 +162,14 @@ impl<'a> Results<'a> {
     }
 
     /// The rows of all runs: settings, seed, then the study's own columns.
-    pub fn rows(&self) -> Vec<Row> {
-        self.expand(|run| &run.loaded.rows, false)
+    pub fn rows(&self) -> &[Row] {
+        self.rows.get_or_init(|| self.expand(|run| &run.loaded.rows, false))
+    }
+
+    /// As [`Self::rows`], given away.
+    pub fn into_rows(self) -> Vec<Row> {
+        self.rows();
+        self.rows.into_inner().unwrap_or_default()
     }
 
     /// The steps of all runs, likewise.
@@ -181,10 +205,10 @@ impl<'a> Results<'a> {
     }
 
     /// The rows of a table, those of the steps with the run's id in the column `RUN_COLUMN`.
-    pub fn of(&self, source: Source) -> Vec<Row> {
+    pub fn of(&self, source: Source) -> Cow<'_, [Row]> {
         match source {
-            Source::Rows => self.rows(),
-            Source::Steps => self.expand(|run| &run.loaded.steps, true),
+            Source::Rows => Cow::Borrowed(self.rows()),
+            Source::Steps => Cow::Owned(self.expand(|run| &run.loaded.steps, true)),
         }
     }
 

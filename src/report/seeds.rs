@@ -1,9 +1,12 @@
 //! Rows that differ in nothing but the seed, taken together.
 
+use std::collections::HashMap;
+use std::io;
+
 use serde_json::Value;
 
 use crate::definition::{FigureKind, Scale};
-use crate::record::{Row, cell, is_timing, number};
+use crate::record::{Row, canonical, cell, columns_to_csv, is_timing, number};
 
 use super::results::{Results, as_number, short, shown};
 use super::statistics::mean_interval;
@@ -35,13 +38,14 @@ pub struct Mean {
 /// belong together.
 pub fn means(results: &Results) -> Option<Vec<Mean>> {
     let columns: Vec<String> = results.columns().into_iter().filter(|c| c != "seed").collect();
-    let mut points: Vec<Vec<usize>> = vec![];
+    let (mut points, mut known): (Vec<Vec<usize>>, HashMap<String, usize>) = (vec![], HashMap::new());
     for (i, run) in results.runs.iter().enumerate() {
-        let same = |p: &&mut Vec<usize>| results.runs[p[0]].loaded.record.settings == run.loaded.record.settings;
-        match points.iter_mut().find(same) {
-            Some(point) => point.push(i),
-            None => points.push(vec![i]),
+        let settings = canonical(&Value::Object(run.loaded.record.settings.clone()));
+        let point = *known.entry(settings).or_insert(points.len());
+        if point == points.len() {
+            points.push(vec![]);
         }
+        points[point].push(i);
     }
     if points.iter().all(|p| p.len() < 2) {
         return None;
@@ -93,13 +97,21 @@ fn rounded(x: f64) -> f64 {
 /// Rows for a CSV file. A column that differs between seeds anywhere becomes `<column>_mean`, `_ci95` (half the width
 /// of the interval), `_median`, `_min` and `_max`, to five digits; texts that differ leave an empty cell. Times are
 /// left out.
-pub fn csv_rows(means: &[Mean]) -> Vec<Row> {
+pub fn csv(means: &[Mean]) -> io::Result<Vec<u8>> {
+    let columns: Vec<String> = csv_rows(means).next().map_or(vec![], |row| row.keys().cloned().collect());
+    columns_to_csv(&columns.iter().map(String::as_str).collect::<Vec<_>>(), csv_rows(means))
+}
+
+/// The rows of [`csv()`]. All have the same columns.
+fn csv_rows(means: &[Mean]) -> impl Iterator<Item = Row> {
+    let columns = means.first().map_or(0, |mean| mean.cells.len());
     let differs = |i: usize| means.iter().any(|m| matches!(m.cells[i].1, Over::Numbers(_)));
-    let line = |mean: &Mean| {
+    let differs: Vec<bool> = (0..columns).map(differs).collect();
+    let line = move |mean: &Mean| {
         let mut row = Row::new();
         for (i, (column, over)) in mean.cells.iter().enumerate().filter(|(_, (c, _))| !is_timing(c)) {
             let numbers = match over {
-                Over::Same(value) if !differs(i) => {
+                Over::Same(value) if !differs[i] => {
                     row.insert(column.clone(), value.clone());
                     continue;
                 }
@@ -107,7 +119,7 @@ pub fn csv_rows(means: &[Mean]) -> Vec<Row> {
                 Over::Numbers(numbers) => Some(numbers.clone()),
                 Over::Texts(_) => None,
             };
-            if !differs(i) {
+            if !differs[i] {
                 row.insert(column.clone(), Value::Null);
                 continue;
             }
@@ -125,7 +137,7 @@ pub fn csv_rows(means: &[Mean]) -> Vec<Row> {
         row.insert("seeds".into(), mean.seeds.into());
         row
     };
-    means.iter().map(line).collect()
+    means.iter().map(line)
 }
 
 /// Whether a chart of the experiment has the column on a logarithmic axis: a mean would then be its largest value.
@@ -175,6 +187,8 @@ mod tests {
     #[test]
     fn a_column_has_the_same_cells_in_every_row() {
         let mean = |x: Over| Mean { seeds: 2, cells: vec![("x".into(), x)] };
+        let rows = |means: &[Mean]| csv_rows(means).collect::<Vec<_>>();
+        let csv_rows = rows;
         let rows = csv_rows(&[mean(Over::Same(json!(3.0))), mean(Over::Numbers(vec![1.0, 2.0]))]);
         assert_eq!(rows[0].keys().collect::<Vec<_>>(), rows[1].keys().collect::<Vec<_>>());
         assert_eq!((&rows[0]["x_mean"], &rows[0]["x_ci95"]), (&json!(3.0), &json!(0.0)));

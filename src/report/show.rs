@@ -54,11 +54,12 @@ pub struct KnownCheck {
     pub measured: String,
 }
 
-/// Reads the records of the experiments of `contents` and judges them; texts have lines of `width` characters.
+/// Reads the records of the experiments of `contents` and judges them; texts have lines of `width` characters. Without
+/// `rows`, [`Known::rows`] is empty.
 ///
 /// # Errors
 /// A damaged record.
-pub fn experiments(contents: Contents, width: usize) -> Result<Vec<Experiment>, ReportError> {
+pub fn experiments(contents: Contents, width: usize, rows: bool) -> Result<Vec<Experiment>, ReportError> {
     let mut found = vec![];
     for definition in contents.experiments {
         let (mut profiles, mut pieces): (Vec<Known>, Vec<Piece>) = (vec![], vec![]);
@@ -84,7 +85,7 @@ pub fn experiments(contents: Contents, width: usize) -> Result<Vec<Experiment>, 
                 verdict: judgement.verdict.word(),
                 measured: line.told.measured,
                 checks: judgement.checks.iter().map(check).collect(),
-                rows: results.rows(),
+                rows: if rows { results.into_rows() } else { vec![] },
             });
         }
         let reason = contents.not_run.iter().find(|e| e.id == definition.id).map(|e| e.because.as_str());

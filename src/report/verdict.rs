@@ -7,6 +7,8 @@ mod requires;
 mod rules;
 mod select;
 
+use std::borrow::Cow;
+
 use serde_json::Value;
 
 use crate::definition::{Check, Filter, Otherwise, Range, Rule, Source, Wanted, value_label};
@@ -76,9 +78,8 @@ pub fn judge(results: &Results) -> Judgement {
     }
     let expectation = &results.definition.expectation;
     let mut sources = expectation.requires.iter().map(|r| r.source).chain(expectation.checks.iter().map(|c| c.source));
-    let steps = if sources.any(|s| s == Source::Steps) { results.of(Source::Steps) } else { vec![] };
-    let rows = results.of(Source::Rows);
-    let table = |source| if source == Source::Steps { &steps } else { &rows };
+    let steps = if sources.any(|s| s == Source::Steps) { results.of(Source::Steps) } else { Cow::Borrowed(&[][..]) };
+    let table = |source| if source == Source::Steps { &steps } else { results.rows() };
     let required: Vec<Required> = expectation.requires.iter().map(|r| requires::judge(r, table(r.source))).collect();
     let met = required.iter().all(|r| r.met);
     let missing = results.asked.saturating_sub(results.runs.len());

@@ -15,10 +15,10 @@ use anode::net::{
     DeviceNetwork, Evolution, Form, NETWORKS, NetSpec, Network, Part, SegmentSpec, Sharing, Solve, Stepping, Steps,
     network,
 };
-use anode::ode::{Adaptive, Controller, Real, Vector, relative_distance, solver};
+use anode::ode::{Adaptive, Controller, Real, SolveError, Vector, relative_distance, solver};
 use anode::problems::ConvField;
 use anode::random::{Stream, normal, stream};
-use anode::train::{Crossing, DeviceLearner};
+use anode::train::{Crossing, DeviceLearner, StepError};
 
 pub fn solve(name: &str, steps: usize, method: Method) -> Solve {
     Solve { tableau: solver(name).unwrap(), steps: Steps::Fixed(steps), method }
@@ -283,6 +283,49 @@ pub fn training_agrees<D: Crossing>(device: &D) {
     let losses = built_training_agrees(device, || Network::new(&spec), 20);
     let mean = |part: &[f64]| part.iter().sum::<f64>() / part.len() as f64;
     assert!(mean(&losses[15..]) < mean(&losses[..5]), "it learns: {losses:?}");
+}
+
+/// A network and a learner on the device refuse vectors of another length, and keep what they have.
+pub fn vectors_of_other_networks_are_refused<D: Crossing>(device: &D) {
+    let solve = solve("euler", 2, Method::Anode);
+    let host = Arc::new(Network::new(&(network("resnet4").unwrap().build)(Form::Ode, 4, 10)));
+    let (theta, statistics) = (host.initial::<f32>(5), host.statistics());
+    let longer = [&theta[..], &[0.0]].concat();
+    let said = |found: Result<(), StepError>| match found {
+        Err(StepError::Forward(error @ SolveError::Argument(_))) => error.to_string(),
+        other => panic!("{other:?}"),
+    };
+    let refused = |found: Result<(), SolveError>| said(found.map_err(StepError::from));
+
+    let net = DeviceNetwork::new(host.clone(), device.clone());
+    for wrong in [&statistics[1..], &[&statistics[..], &[1.0]].concat(), &[]] {
+        assert!(refused(net.set_statistics(wrong)).contains("statistics"));
+    }
+    assert_eq!(net.statistics(), statistics);
+    let marked: Vec<f64> = (0..statistics.len()).map(|i| i as f64).collect();
+    net.set_statistics(&marked).unwrap();
+    assert_eq!(net.statistics(), marked);
+
+    let new = |theta: &[f32]| DeviceLearner::new(host.clone(), device.clone(), theta, MOMENTUM, DECAY);
+    let mut learner = new(&theta).unwrap();
+    for wrong in [&theta[1..], &longer, &[]] {
+        assert!(said(new(wrong).map(|_| ())).contains("theta"));
+        assert!(said(learner.set_theta(wrong)).contains("theta"));
+        assert!(said(learner.set_velocity(wrong)).contains("velocity"));
+        assert!(said(learner.update(RATE, &device.upload(wrong.to_vec()))).contains("gradient"));
+    }
+    let (images, labels) = batch(0);
+    for (images, labels, what) in [
+        (images.clone(), &labels[1..], "labels"),
+        (images.clone(), &[], "labels"),
+        (images[1..].to_vec(), &labels[..], "images"),
+        (images, &[10; 6], "label 10"),
+    ] {
+        let found = learner.gradient(images, labels, solve, &Arc::new(Mutex::new(Ledger::new())));
+        let error = said(found.map(|_| ()));
+        assert!(error.contains(what), "{error}");
+    }
+    assert_eq!((learner.theta(), learner.velocity().unwrap()), (theta.clone(), vec![0.0; theta.len()]));
 }
 
 /// A few steps of training in both configurations of ANODEV2.

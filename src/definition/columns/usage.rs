@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::planned::{Planned, key};
 use super::{Column, Values, When, Written, is, written};
-use crate::definition::{Definition, EPOCHS_DONE, FigureKind, Filter, Outline, Range, Rule, Source, Wanted};
+use crate::definition::{Definition, EPOCHS_DONE, FigureKind, Filter, Outline, Profile, Range, Rule, Source, Wanted};
 use crate::nearest::nearest_in_words;
 
 /// Every name in `definition` that no run of `planned` can write, with its JSON path. `settings` are the settings of
@@ -80,16 +80,25 @@ pub fn faults(definition: &Definition, planned: &Planned, settings: Option<&[Str
     found.faults
 }
 
-/// Every name in the findings and the story of `outline` on `definition` that no run of `planned` can write, with its
+/// Every name in the answers, the findings and the story of `outline` on `definition` that no run of `planned` can write, with its
 /// JSON path.
 pub fn outline_faults(outline: &Outline, definition: &Definition, planned: &Planned) -> Vec<(String, String)> {
     let Written { rows, steps, .. } = written(definition.study);
     let mut found = Found { planned, settings: None, faults: vec![] };
     let (rows, steps) = (Scope { own: rows, of: "rows" }, Scope { own: steps, of: "steps" });
     let of = |source| if source == Source::Steps { steps } else { rows };
-    for (i, finding) in outline.findings.iter().enumerate() {
+    let lacks = |profile: &Option<Profile>| {
+        let profile = profile.filter(|profile| !definition.profiles.contains_key(profile))?;
+        let known: Vec<&str> = definition.profiles.keys().map(|profile| profile.name()).collect();
+        let (id, name) = (&definition.id, profile.name());
+        Some(format!("`{name}`: {id} has no profile of this name; it has {}", known.join(", ")))
+    };
+    for (place, finding) in outline.sentences() {
         for (name, quantity) in finding.quantities.iter().filter(|(_, q)| q.experiment == definition.id) {
-            let at = format!("findings[{i}].quantities.{name}");
+            if let Some(why) = lacks(&finding.profile) {
+                found.add(&format!("{place}.profile"), why);
+            }
+            let at = format!("{place}.quantities.{name}");
             let scope = of(quantity.source);
             found.numbers(scope, &quantity.column, &format!("{at}.column"));
             if let Some(other) = &quantity.minus_column {
@@ -101,19 +110,19 @@ pub fn outline_faults(outline: &Outline, definition: &Definition, planned: &Plan
             }
         }
     }
-    for (i, panel) in outline.story.iter().flat_map(|story| &story.panels).enumerate() {
-        for (depth, panel) in panel.choices().enumerate().filter(|(_, panel)| panel.experiment == definition.id) {
-            let at = format!("story.panels[{i}]{}", ".otherwise".repeat(depth));
-            match definition.figures.iter().find(|figure| figure.id == panel.figure).map(|figure| &figure.draw) {
-                Some(FigureKind::Lines(lines)) => {
-                    found.filter(of(lines.source), &panel.filter, &format!("{at}.where"));
-                }
-                Some(_) => found.add(&format!("{at}.figure"), format!("`{}` draws no lines", panel.figure)),
-                None => {
-                    let nearest = nearest_in_words(&panel.figure, definition.figures.iter().map(|f| f.id.as_str()));
-                    let why = format!("`{}`: {} has no figure of this id{nearest}", panel.figure, definition.id);
-                    found.add(&format!("{at}.figure"), why);
-                }
+    for (at, panel) in outline.panels().filter(|(_, panel)| panel.experiment == definition.id) {
+        if let Some(why) = lacks(&panel.profile) {
+            found.add(&format!("{at}.profile"), why);
+        }
+        match definition.figures.iter().find(|figure| figure.id == panel.figure).map(|figure| &figure.draw) {
+            Some(FigureKind::Lines(lines)) => {
+                found.filter(of(lines.source), &panel.filter, &format!("{at}.where"));
+            }
+            Some(_) => found.add(&format!("{at}.figure"), format!("`{}` draws no lines", panel.figure)),
+            None => {
+                let nearest = nearest_in_words(&panel.figure, definition.figures.iter().map(|f| f.id.as_str()));
+                let why = format!("`{}`: {} has no figure of this id{nearest}", panel.figure, definition.id);
+                found.add(&format!("{at}.figure"), why);
             }
         }
     }

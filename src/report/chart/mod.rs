@@ -115,6 +115,8 @@ pub fn draw(figure: &Figure, results: &Results, folder: &Path) -> Result<Option<
     })
 }
 
+pub use story::Panels;
+
 /// Stem of the files of the figure that opens the report.
 pub const STORY: &str = "story";
 
@@ -122,10 +124,8 @@ pub const STORY: &str = "story";
 ///
 /// # Errors
 /// The backend's own.
-pub fn story(outline: &Outline, results: &[&Results], folder: &Path) -> Result<Option<Chart>, ReportError> {
-    let Some(drawn) = outline.story.as_ref().and_then(|story| story::StoryChart::new(story, results)) else {
-        return Ok(None);
-    };
+pub fn story(outline: &Outline, panels: Panels, folder: &Path) -> Result<Option<Chart>, ReportError> {
+    let Some(drawn) = story::StoryChart::new(outline, panels) else { return Ok(None) };
     let text = to_svg(&drawn)?;
     let pieces = Pieces {
         title: drawn.title().to_owned(),
@@ -235,11 +235,13 @@ mod tests {
             let figure = own.figures.iter().find(|f| f.id == panel.figure).expect(&panel.figure);
             assert!(matches!(figure.draw, FigureKind::Lines(_)), "{}", panel.title);
         }
-        let used = definitions.iter().filter(|d| panels().any(|panel| panel.experiment == d.id));
-        let read = |d| Profile::ALL.map(|profile| Results::read(d, profile, contents, From::Archives).unwrap());
-        let results: Vec<Results> = used.flat_map(read).collect();
-        let results: Vec<&Results> = results.iter().collect();
-        let drawn = story::StoryChart::new(outline.story.as_ref().unwrap(), &results).unwrap();
+        let mut drawn = Panels::default();
+        for own in definitions.iter().filter(|d| panels().any(|panel| panel.experiment == d.id)) {
+            for profile in Profile::ALL.into_iter().rev() {
+                drawn.add(&outline, &Results::read(own, profile, contents, From::Archives).unwrap());
+            }
+        }
+        let drawn = story::StoryChart::new(&outline, drawn).unwrap();
         assert_eq!(drawn.cells().len(), 4, "each panel has records");
         for cell in drawn.cells() {
             assert!((1..=lines::MOST_SERIES).contains(&cell.series()));

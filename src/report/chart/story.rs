@@ -1,6 +1,8 @@
 //! The figure that opens the report: a panel for each step of its argument, each from a figure of an experiment.
 
-use crate::definition::{FigureKind, Profile, Story, StoryPanel};
+use std::collections::HashMap;
+
+use crate::definition::{FigureKind, Outline, StoryPanel};
 use crate::report::ReportError;
 use crate::report::results::Results;
 
@@ -19,11 +21,30 @@ pub struct StoryChart {
     cells: Vec<Cell>,
 }
 
+/// The panels of an outline's figure, drawn from the results of one experiment and profile after another.
+#[derive(Default)]
+pub struct Panels(HashMap<String, Cell>);
+
+impl Panels {
+    /// Adds the panels that results have. Of several profiles of an experiment, the largest comes first.
+    pub fn add(&mut self, outline: &Outline, results: &Results) {
+        for (at, panel) in outline.panels().filter(|(_, panel)| panel.experiment == results.definition.id) {
+            if !self.0.contains_key(&at) {
+                self.0.extend(cell(panel, results).map(|cell| (at, cell)));
+            }
+        }
+    }
+}
+
 impl StoryChart {
     /// The panels that have records; `None` if none has.
-    pub fn new(story: &Story, results: &[&Results]) -> Option<Self> {
-        let cells: Vec<Cell> =
-            story.panels.iter().filter_map(|panel| panel.choices().find_map(|p| cell(p, results))).collect();
+    pub fn new(outline: &Outline, mut panels: Panels) -> Option<Self> {
+        let story = outline.story.as_ref()?;
+        let mut cells = vec![];
+        for (i, panel) in story.panels.iter().enumerate() {
+            let mut places = (0..panel.choices().count()).map(|depth| Outline::panel_path(i, depth));
+            cells.extend(places.find_map(|at| panels.0.remove(&at)));
+        }
         (!cells.is_empty()).then(|| Self { title: story.title.clone(), cells })
     }
 
@@ -67,15 +88,13 @@ impl StoryChart {
 }
 
 /// A panel of the figure; `None` without records.
-fn cell(panel: &StoryPanel, results: &[&Results]) -> Option<Cell> {
-    let own = |r: &&&Results| r.definition.id == panel.experiment && panel.profile.is_none_or(|p| p == r.profile);
-    let mut found: Vec<&&Results> = results.iter().filter(own).collect();
-    found.sort_by_key(|r: &&&Results| std::cmp::Reverse::<Profile>(r.profile));
-    found.into_iter().find_map(|results| {
-        let figure = results.definition.figures.iter().find(|figure| figure.id == panel.figure)?;
-        let FigureKind::Lines(lines) = &figure.draw else { return None };
-        if results.is_empty() { None } else { Cell::new(&panel.title, figure, lines, &panel.filter, results) }
-    })
+fn cell(panel: &StoryPanel, results: &Results) -> Option<Cell> {
+    if results.is_empty() || panel.profile.is_some_and(|profile| profile != results.profile) {
+        return None;
+    }
+    let figure = results.definition.figures.iter().find(|figure| figure.id == panel.figure)?;
+    let FigureKind::Lines(lines) = &figure.draw else { return None };
+    Cell::new(&panel.title, figure, lines, &panel.filter, results)
 }
 
 impl Drawing for StoryChart {

@@ -10,7 +10,7 @@ use rayon::prelude::*;
 
 use crate::gradient::Ledger;
 use crate::net::{Network, Solve};
-use crate::ode::SolveError;
+use crate::ode::{SolveError, expect_shape};
 
 /// Numbers that dfdx's optimiser moves at a time: it takes tensors of its own, so parts are copied there and back while
 /// they are in the cache. Every number moves by itself, so the parts decide no bits.
@@ -77,6 +77,21 @@ pub enum StepError {
     Dfdx(String),
 }
 
+/// Labels as rows that are 1 at the label and 0 elsewhere, `[labels.len(), classes]`.
+///
+/// # Errors
+/// A label that is no class.
+pub(super) fn targets(labels: &[u8], classes: usize) -> Result<Vec<f32>, SolveError> {
+    if let Some(label) = labels.iter().find(|&&label| usize::from(label) >= classes) {
+        return Err(SolveError::Argument(format!("label {label}, but the network has {classes} classes")));
+    }
+    let mut targets = vec![0.0; labels.len() * classes];
+    for (row, &label) in targets.chunks_exact_mut(classes.max(1)).zip(labels) {
+        row[usize::from(label)] = 1.0;
+    }
+    Ok(targets)
+}
+
 fn dfdx(error: impl std::fmt::Debug) -> StepError {
     StepError::Dfdx(format!("{error:?}"))
 }
@@ -97,7 +112,7 @@ impl Learner {
     /// Loss and gradient of a batch with `labels`, by dfdx's tape around the network.
     ///
     /// # Errors
-    /// See [`StepError`].
+    /// See [`StepError`]; labels that do not fit the network or the images.
     pub fn gradient(
         &self,
         network: &Arc<Network>,
@@ -107,8 +122,10 @@ impl Learner {
         ledger: &Arc<Mutex<Ledger>>,
     ) -> Result<Gradient, StepError> {
         let theta = self.theta.clone();
+        let targets = targets(labels, network.classes())?;
         let (output, kept) = network.forward(images, &theta, solve, &lock(ledger))?;
         let shape = (labels.len(), network.classes());
+        expect_shape("the labels", &[shape.0], "the images", &[output.len() / shape.1.max(1)])?;
         let logits = self.device.try_tensor_from_vec(output.clone(), shape).map_err(dfdx)?;
 
         // What the network's vjp finds is left here: dfdx's errors have no room for ours, and its gradients are its
@@ -126,10 +143,6 @@ impl Learner {
             if refused { Err(CpuError::WrongNumElements) } else { Ok(()) }
         });
 
-        let mut targets = vec![0.0; shape.0 * shape.1];
-        for (row, &label) in targets.chunks_exact_mut(shape.1).zip(labels) {
-            row[usize::from(label)] = 1.0;
-        }
         let targets = self.device.try_tensor_from_vec(targets, shape).map_err(dfdx)?;
         let loss = cross_entropy_with_logits_loss(logits.put_tape(tape), targets);
         let value = f64::from(loss.array());
@@ -145,8 +158,14 @@ impl Learner {
     /// One step of dfdx's stochastic gradient descent.
     ///
     /// # Errors
+    /// A gradient with another number of components than there are parameters, fewer parameters than weights; what
     /// dfdx refuses.
     pub fn update(&mut self, learning_rate: f64, gradient: &[f32]) -> Result<(), StepError> {
+        expect_shape("the gradient", &[gradient.len()], "theta", &[self.theta.len()])?;
+        if self.weights > self.theta.len() {
+            let why = format!("{} weights decay, but theta has {} parameters", self.weights, self.theta.len());
+            return Err(SolveError::Argument(why).into());
+        }
         let Self { device, theta, velocity, weights, .. } = self;
         let momentum = Some(Momentum::Classic(self.momentum));
         let decaying = (self.weight_decay > 0.0).then_some(WeightDecay::L2(self.weight_decay));
@@ -169,13 +188,23 @@ impl Learner {
     }
 
     /// Sets the optimiser's velocity; zeros restart the momentum.
-    pub fn set_velocity(&mut self, velocity: &[f32]) {
+    ///
+    /// # Errors
+    /// Another number of components than there are parameters.
+    pub fn set_velocity(&mut self, velocity: &[f32]) -> Result<(), StepError> {
+        expect_shape("the velocity", &[velocity.len()], "theta", &[self.theta.len()])?;
         self.velocity.copy_from_slice(velocity);
+        Ok(())
     }
 
     /// Sets the parameters.
-    pub fn set_theta(&mut self, theta: &[f32]) {
+    ///
+    /// # Errors
+    /// Another number of parameters.
+    pub fn set_theta(&mut self, theta: &[f32]) -> Result<(), StepError> {
+        expect_shape("the new theta", &[theta.len()], "theta", &[self.theta.len()])?;
         Arc::make_mut(&mut self.theta).copy_from_slice(theta);
+        Ok(())
     }
 }
 

@@ -11,9 +11,9 @@ use crate::data::DataSet;
 use crate::gradient::Ledger;
 use crate::kernels::{Part, PartMut};
 use crate::net::{DeviceNetwork, EvaluationMode, Network, Solve};
-use crate::ode::{SolveError, Vector};
+use crate::ode::{SolveError, Vector, expect_shape};
 
-use super::border::{StepError, lock};
+use super::border::{StepError, lock, targets};
 use super::crossing::{Crossing, Line, said, to_buffer, to_tensor};
 use super::evaluate::{in_mode, recalibration_batches};
 use super::trainer::TrainError;
@@ -70,7 +70,7 @@ impl<D: Crossing> DeviceLearner<D> {
     /// A learner on `device` with these parameters and no velocity.
     ///
     /// # Errors
-    /// A device that fails.
+    /// Another number of parameters than the network has; a device that fails.
     pub fn new(
         network: Arc<Network>,
         device: D,
@@ -78,6 +78,7 @@ impl<D: Crossing> DeviceLearner<D> {
         momentum: f64,
         weight_decay: f64,
     ) -> Result<Self, StepError> {
+        expect_shape("theta", &[theta.len()], "the network", &[network.parameter_count()])?;
         let tensors = device.tensors()?;
         let theta = device.upload(theta.to_vec());
         let momentum = Some(Momentum::Classic(momentum));
@@ -114,7 +115,7 @@ impl<D: Crossing> DeviceLearner<D> {
     /// launched.
     ///
     /// # Errors
-    /// See [`StepError`].
+    /// See [`StepError`]; labels that do not fit the network or the images.
     pub fn gradient(
         &self,
         images: Vec<f32>,
@@ -123,10 +124,12 @@ impl<D: Crossing> DeviceLearner<D> {
         ledger: &Arc<Mutex<Ledger>>,
     ) -> Result<DeviceGradient<D>, StepError> {
         let (device, theta) = (self.device().clone(), self.theta.clone());
+        let targets = targets(labels, self.network.network().classes())?;
         let images = device.upload(images);
         let (output, kept) = self.network.forward(&images, &theta, solve, &lock(ledger))?;
         drop(images);
         let shape = (labels.len(), self.network.network().classes());
+        expect_shape("the labels", &[shape.0], "the images", &[output.len() / shape.1.max(1)])?;
         let logits = to_tensor(&device, &self.tensors, Part::all(&output), shape)?;
 
         // What the network's vjp finds is left here: dfdx's errors have no room for ours, and its gradients are its
@@ -143,10 +146,6 @@ impl<D: Crossing> DeviceLearner<D> {
             *lock(&left) = Some(done.map(|()| theta_bar));
             Ok(())
         });
-        let mut targets = vec![0.0; shape.0 * shape.1];
-        for (row, &label) in targets.chunks_exact_mut(shape.1).zip(labels) {
-            row[usize::from(label)] = 1.0;
-        }
         let targets = self.tensors.try_tensor_from_vec(targets, shape).map_err(said)?;
         let swept = mean_cross_entropy::<D, _>(logits.put_tape(tape), targets).and_then(|loss| loss.try_backward());
 
@@ -170,8 +169,9 @@ impl<D: Crossing> DeviceLearner<D> {
     /// One step of dfdx's stochastic gradient descent.
     ///
     /// # Errors
-    /// What dfdx says.
+    /// A gradient with another number of components than there are parameters; what dfdx says.
     pub fn update(&mut self, learning_rate: f64, gradient: &D::Buffer<f32>) -> Result<(), StepError> {
+        expect_shape("the gradient", &[gradient.len()], "theta", &[self.theta.len()])?;
         let device = self.network.device();
         let mut theta = device.zeros(self.theta.len());
         for Group { range, parameters, ones, velocity, sgd } in &mut self.groups {
@@ -201,7 +201,11 @@ impl<D: Crossing> DeviceLearner<D> {
     }
 
     /// Sets the optimiser's velocity; zeros restart the momentum.
+    ///
+    /// # Errors
+    /// Another number of components than there are parameters; what dfdx says.
     pub fn set_velocity(&mut self, velocity: &[f32]) -> Result<(), StepError> {
+        expect_shape("the velocity", &[velocity.len()], "theta", &[self.theta.len()])?;
         let device = self.network.device();
         let velocity = device.upload(velocity.to_vec());
         for group in &mut self.groups {
@@ -212,7 +216,11 @@ impl<D: Crossing> DeviceLearner<D> {
     }
 
     /// Sets the parameters; the velocity is zero then.
+    ///
+    /// # Errors
+    /// Another number of parameters; what dfdx says.
     pub fn set_theta(&mut self, theta: &[f32]) -> Result<(), StepError> {
+        expect_shape("the new theta", &[theta.len()], "theta", &[self.theta.len()])?;
         let device = self.network.device();
         let theta = device.upload(theta.to_vec());
         for group in &mut self.groups {

@@ -118,9 +118,8 @@ impl Engine for Host {
     }
 
     fn set(&mut self, theta: &[f32], velocity: &[f32]) -> Result<(), StepError> {
-        self.learner.set_theta(theta);
-        self.learner.set_velocity(velocity);
-        Ok(())
+        self.learner.set_theta(theta)?;
+        self.learner.set_velocity(velocity)
     }
 
     fn velocity(&self) -> Result<Vec<f32>, StepError> {
@@ -128,8 +127,7 @@ impl Engine for Host {
     }
 
     fn rest(&mut self) -> Result<(), StepError> {
-        self.learner.set_velocity(&vec![0.0; self.network.parameter_count()]);
-        Ok(())
+        self.learner.set_velocity(&vec![0.0; self.network.parameter_count()])
     }
 
     fn statistics(&self) -> Vec<f64> {
@@ -220,8 +218,7 @@ impl<D: Crossing> Engine for OnDevice<D> {
     }
 
     fn set_statistics(&self, statistics: &[f64]) -> Result<(), StepError> {
-        self.learner.network().set_statistics(statistics);
-        Ok(())
+        Ok(self.learner.network().set_statistics(statistics)?)
     }
 
     fn evaluate(&self, images: Vec<f32>, solve: Solve) -> Result<Vec<f32>, SolveError> {

@@ -1,12 +1,12 @@
 //! Training: the same bits for every exact method and across interruptions, honest data, sound checkpoints.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
-use anode_core::gradient::Method;
-use anode_core::ode::solver;
-use anode_nets::data::{DataSet, Images, SYNTHETIC_DIGEST, shuffled, synthetic};
+use anode_core::gradient::{Ledger, Method};
+use anode_core::ode::{SolveError, solver};
+use anode_nets::data::{Alteration, DataSet, Images, SYNTHETIC_DIGEST, shuffled, synthetic};
 use anode_nets::net::{EvaluationMode, Form, NetSpec, Network, Part, SegmentSpec, Solve, Steps, network};
-use anode_nets::train::{Rate, Recipe, TrainError, Trainer, evaluate, remove, resume, save};
+use anode_nets::train::{Learner, Rate, Recipe, StepError, TrainError, Trainer, evaluate, remove, resume, save};
 
 fn recipe(method: Method) -> Recipe {
     Recipe {
@@ -234,6 +234,35 @@ fn statistics_per_evaluation_come_and_go_around_the_shared_ones() {
         assert_eq!(found.len() - n, of_blocks * (4 - norms));
         assert_eq!(Network::with_norms(&spec, 4).statistics().len() - n, of_blocks * (4 - norms));
     }
+}
+
+#[test]
+fn a_learner_refuses_vectors_that_do_not_fit() {
+    let net = Arc::new(Network::new(&(network("resnet4").unwrap().build)(Form::Ode, 4, 10)));
+    let theta = net.initial::<f32>(3);
+    let mut learner = Learner::new(theta.clone(), net.weight_count(), 0.9, 5e-4);
+    let said = |found: Result<(), StepError>| match found {
+        Err(StepError::Forward(error @ SolveError::Argument(_))) => error.to_string(),
+        other => panic!("{other:?}"),
+    };
+    for wrong in [&theta[1..], &[&theta[..], &[0.0]].concat(), &[]] {
+        assert!(said(learner.set_theta(wrong)).contains("theta"));
+        assert!(said(learner.set_velocity(wrong)).contains("velocity"));
+        assert!(said(learner.update(0.1, wrong)).contains("gradient"));
+    }
+    let set = data(60);
+    let (images, labels) = set.batch(&set.train, &[0, 1, 2], |_| Alteration::NONE);
+    let solve = recipe(Method::Anode).solve;
+    let gradient = |images: &[f32], labels: &[u8]| {
+        learner.gradient(&net, images, labels, solve, &Arc::new(Mutex::new(Ledger::new()))).map(|_| ())
+    };
+    gradient(&images, &labels).unwrap();
+    assert!(said(gradient(&images, &labels[1..])).contains("labels"));
+    assert!(said(gradient(&images[1..], &labels)).contains("images"));
+    assert!(said(gradient(&images, &[0, 1, 10])).contains("label 10"));
+    assert_eq!((learner.theta(), learner.velocity()), (&theta[..], &vec![0.0; theta.len()][..]));
+    let mut few = Learner::new(vec![0.0; 3], 4, 0.9, 5e-4);
+    assert!(said(few.update(0.1, &[0.0; 3])).contains("4 weights"));
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod names;
 mod published;
 mod series;
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use crate::definition::{EPOCHS_DONE, Figure, Filter, Lines, PanelRows, Scale, Source, Wanted, value_label};
@@ -87,8 +88,8 @@ impl LineChart {
     /// The chart of a figure over results.
     pub fn new(figure: &Figure, lines: &Lines, results: &Results) -> Self {
         let rows = match lines.source {
-            Source::Rows => results.rows(),
-            Source::Steps => results.steps_drawn(),
+            Source::Rows => Cow::Borrowed(results.rows()),
+            Source::Steps => Cow::Owned(results.steps_drawn()),
         };
         let (x_axis, y_axis) = (names::axis(&lines.x, results), names::axis(&lines.y, results));
         let x_of = |row: &Row| match as_number(row.get(&lines.x.column)) {
@@ -101,8 +102,10 @@ impl LineChart {
         let mut placed: Vec<Placed> = vec![];
         for row in chosen {
             for column in columns(lines) {
-                if let (Some(x), Some(y)) = (x_of(row), y_of(row, column)) {
-                    placed.push(Placed { row, name: names.of(row), x, y, column });
+                if let (Some(x), Some(y)) = (x_of(row), y_of(row, column))
+                    && let Some(name) = names.of(row)
+                {
+                    placed.push(Placed { row, name, x, y, column });
                 }
             }
         }
@@ -115,8 +118,9 @@ impl LineChart {
         for Wish { title, filter, column } in wishes(lines, results, &placed) {
             let own = |p: &&Placed| p.column == column && matches(p.row, &filter);
             let mine: Vec<&Placed> = placed.iter().filter(own).collect();
-            let of_name = |name: usize| {
-                let own: Vec<&&Placed> = mine.iter().filter(|p| p.name == name).collect();
+            let mut each: Vec<Vec<&Placed>> = vec![vec![]; names.all.len()];
+            mine.iter().for_each(|p| each[p.name].push(p));
+            let of_name = |(name, own): (usize, Vec<&Placed>)| {
                 let pairs = if continuous {
                     let steps: Vec<_> = own.iter().map(|p| (series::seed(p.row), p.x, p.y)).collect();
                     series::in_parts(&steps, range, MOST_POINTS, log)
@@ -131,7 +135,7 @@ impl LineChart {
                 let slope = lines.slope_over.and_then(|over| series::slope(&points, over));
                 Series { name, points, theory: theory.unwrap_or_default(), slope }
             };
-            let found = (0..names.all.len()).map(of_name).filter(|s: &Series| !s.points.is_empty());
+            let found = each.into_iter().enumerate().map(of_name).filter(|s: &Series| !s.points.is_empty());
             let is_zero = |s: &Series| s.points.iter().all(|p| p.y == 0.0 && y_scale.is_off(p.y));
             let (none, series): (Vec<Series>, Vec<Series>) = found.partition(is_zero);
             zero.extend(none.into_iter().map(|s| names.all[s.name].clone()));
@@ -145,7 +149,7 @@ impl LineChart {
         if panels.iter().any(|p: &Panel| !p.series.is_empty()) {
             panels.retain(|p| !p.series.is_empty() || lines.panels.iter().all(|own| own.y.is_none()));
         }
-        let styles = styles(&names.all);
+        let (styles, more) = (styles(&names.all), names.more);
         let mut chart = Self {
             title: figure.title.clone(),
             subtitle: String::new(),
@@ -165,6 +169,10 @@ impl LineChart {
         chart.drop_repeated_title();
         chart.subtitle = chart.spread(results, log);
         chart.notes = chart.footnotes(lines);
+        if more {
+            let count = names::MOST_LINES;
+            chart.notes.push(format!("Only the first {count} lines are drawn. Select fewer rows with `where`."));
+        }
         chart
     }
 
@@ -379,7 +387,7 @@ fn wishes(lines: &Lines, results: &Results, placed: &[Placed]) -> Vec<Wish> {
         for p in placed {
             let value = p.row.get(column).cloned().unwrap_or_default();
             let filter = Filter::from([(column.clone(), Wanted::One(value))]);
-            if !each.iter().any(|other| other.filter == filter) {
+            if each.len() < MOST_PANELS && !each.iter().any(|other| other.filter == filter) {
                 each.push(wish(Some(names::of_value(results, p.row, column)), filter));
             }
         }
@@ -397,6 +405,9 @@ fn wishes(lines: &Lines, results: &Results, placed: &[Placed]) -> Vec<Wish> {
     };
     each.iter().flat_map(of).collect()
 }
+
+/// Most panels of a chart. A chart of more would be too large to draw.
+const MOST_PANELS: usize = 200;
 
 /// A panel as several of at most [`MOST_SERIES`] lines.
 fn split(panel: Panel) -> Vec<Panel> {

@@ -1,5 +1,7 @@
 //! What lines, panels and axes are called.
 
+use std::collections::HashMap;
+
 use serde_json::Value;
 
 use crate::definition::{Axis, Lines, assignment, heading, run_label, value_label};
@@ -25,10 +27,16 @@ pub fn axis(axis: &Axis, results: &Results) -> AxisName {
     }
 }
 
+/// Most lines of a chart, in all of its panels. Committed charts have up to 40.
+pub const MOST_LINES: usize = 600;
+
 /// The names of a chart's lines, in the order in which they are found.
 pub struct Names<'a> {
     /// The names.
     pub all: Vec<String>,
+    /// Whether there are more lines than a chart can have.
+    pub more: bool,
+    places: HashMap<String, usize>,
     series: Vec<String>,
     results: &'a Results<'a>,
 }
@@ -38,16 +46,23 @@ impl<'a> Names<'a> {
     pub fn new(lines: &Lines, results: &'a Results<'a>, rows: &[&Row]) -> Self {
         let differs = |column: &&String| rows.iter().any(|row| row.get(*column) != rows[0].get(*column));
         let varying: Vec<String> = lines.series.iter().filter(differs).cloned().collect();
-        Self { all: vec![], series: if varying.is_empty() { lines.series.clone() } else { varying }, results }
+        let series = if varying.is_empty() { lines.series.clone() } else { varying };
+        Self { all: vec![], more: false, places: HashMap::new(), series, results }
     }
 
-    /// The place of the name of a row's line.
-    pub fn of(&mut self, row: &Row) -> usize {
+    /// The place of the name of a row's line; `None` for a new line beyond [`MOST_LINES`].
+    pub fn of(&mut self, row: &Row) -> Option<usize> {
         let name = named(self.results, row, &self.series);
-        self.all.iter().position(|other| *other == name).unwrap_or_else(|| {
-            self.all.push(name);
-            self.all.len() - 1
-        })
+        if let Some(&place) = self.places.get(&name) {
+            return Some(place);
+        }
+        if self.all.len() == MOST_LINES {
+            self.more = true;
+            return None;
+        }
+        self.all.push(name.clone());
+        self.places.insert(name, self.all.len() - 1);
+        Some(self.all.len() - 1)
     }
 }
 

@@ -1,6 +1,6 @@
 //! From rows to points: one for each x, over the seeds.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use crate::record::{Row, cell};
 use crate::report::results::as_number;
@@ -46,11 +46,15 @@ pub fn over_seeds(mut pairs: Vec<(f64, f64)>, log: bool) -> Vec<Point> {
 pub fn in_parts(rows: &[(String, f64, f64)], range: [f64; 2], parts: usize, log: bool) -> Vec<(f64, f64)> {
     let width = (range[1] - range[0]) / parts as f64;
     let mut found = vec![];
-    for seed in rows.iter().map(|(seed, ..)| seed).collect::<BTreeSet<_>>() {
+    let mut seeds: BTreeMap<&str, Vec<(f64, f64)>> = BTreeMap::new();
+    for (seed, x, y) in rows {
+        seeds.entry(seed).or_default().push((*x, *y));
+    }
+    for rows in seeds.into_values() {
         let mut each: Vec<Vec<f64>> = vec![vec![]; parts];
-        for (_, x, y) in rows.iter().filter(|(other, ..)| other == seed) {
+        for (x, y) in rows {
             let part = (((x - range[0]) / width) as usize).min(parts - 1);
-            each[part].push(*y);
+            each[part].push(y);
         }
         for (part, mut ys) in each.into_iter().enumerate().filter(|(_, ys)| !ys.is_empty()) {
             ys.sort_by(f64::total_cmp);

@@ -33,17 +33,9 @@ fn results<'a>(definition: &'a Definition, runs: &[(Value, u64, Value)]) -> Resu
         RunResult { loaded, settings: own }
     };
     let runs: Vec<RunResult> = runs.iter().map(run).collect();
-    Results {
-        definition,
-        profile: Profile::Quick,
-        asked: runs.len(),
-        runs,
-        varying: vec![],
-        kept: vec![],
-        unshown: vec![],
-        unsure: vec![],
-        inflight: vec![],
-    }
+    let mut found = Results::none(definition, Profile::Quick);
+    (found.asked, found.runs) = (runs.len(), runs);
+    found
 }
 
 fn chart(definition: &Definition, runs: &[(Value, u64, Value)]) -> LineChart {

@@ -24,7 +24,7 @@ impl<D: Device> DeviceNetwork<D> {
         let network = self.network().with_statistics_to_average(per_evaluation, solve)?;
         let numbers = network.statistics().len();
         let averaging = Self::new(Arc::new(network), self.device().clone());
-        averaging.set_statistics(&vec![0.0; numbers]);
+        averaging.set_statistics(&vec![0.0; numbers])?;
         for images in batches {
             averaging.walk(&self.device().upload(images), theta, solve, Mode::Averaging, |_, _, _, _| {})?;
         }

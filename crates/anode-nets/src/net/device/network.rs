@@ -13,7 +13,7 @@ use crate::net::ode_field::Mode;
 use crate::net::residual::Residual;
 use crate::net::segment::Segment;
 use crate::net::solve::{Solve, Solved};
-use crate::ode::{Pass, Real, SolveError, Vector, reversal_error};
+use crate::ode::{Pass, Real, SolveError, Vector, expect_shape, reversal_error};
 
 use super::chain::{DeviceTape, OnDevice};
 use super::field::DeviceField;
@@ -69,9 +69,15 @@ impl<D: Device> DeviceNetwork<D> {
         self.device.download(&self.running().kept)
     }
 
-    /// Sets the running statistics.
-    pub fn set_statistics(&self, statistics: &[f64]) {
-        *self.running() = Running::new(self.device.upload(statistics.to_vec()));
+    /// Sets the running statistics, as [`Self::statistics`] gave them.
+    ///
+    /// # Errors
+    /// Another number of statistics.
+    pub fn set_statistics(&self, statistics: &[f64]) -> Result<(), SolveError> {
+        let mut running = self.running();
+        expect_shape("statistics", &[statistics.len()], "the network", &[running.kept.len()])?;
+        *running = Running::new(self.device.upload(statistics.to_vec()));
+        Ok(())
     }
 
     fn field<R: Real>(&self, chain: &Arc<Chain>, mode: Mode) -> DeviceField<D, R> {
