@@ -48,19 +48,20 @@ struct Convolution {
     }
 };
 
-// Draws shapes; `wide` are the channels that a tile divides, `narrow` the others.
+// Draws shapes. All tiles share the dimensions, so that few shapes per tile draw every value.
 struct Shapes {
     Dimension<std::pair<int, int>> kernel{{{3, 3}, {1, 1}, {2, 3}, {5, 5}, {1, 3}}};
     Dimension<std::pair<int, int>> image{{{9, 11}, {3, 5}, {1, 1}, {7, 6}, {8, 8}}};
-    Dimension<int> stride{{1, 2, 3}}, padding{{0, 1, 2}}, images{{3, 1}}, narrow{{1, 3, 9, 17}}, wide;
+    Dimension<int> stride{{1, 2, 3}}, padding{{0, 1, 2}}, images{{3, 1}}, narrow{{1, 3, 9, 17}}, beside{{-1, 0, 1, 2}};
 
-    Convolution draw(bool wide_inputs) {
+    // The channels that the tile divides are next to its width, or a single one; the others are few.
+    Convolution draw(const Tile &tile, bool wide_inputs) {
         const auto [kh, kw] = kernel.draw();
         const auto [h, w] = image.draw();
-        const int s = stride.draw(), n = images.draw(), a = narrow.draw(), b = wide.draw(), p = padding.draw();
-        Convolution c{n, a, h, w, b, kh, kw, s, kh / 2, kw / 2};
+        const int s = stride.draw(), n = images.draw(), few = narrow.draw(), more = beside.draw(), p = padding.draw();
+        Convolution c{n, few, h, w, more == 2 ? 1 : tile.channels + more, kh, kw, s, kh / 2, kw / 2};
         if (wide_inputs) std::swap(c.inputs, c.outputs);
-        // No padding where the kernel fits without, and uneven padding.
+        // No padding if the kernel fits without, and uneven padding.
         if (p == 0 && kh <= h && kw <= w) c.padding_h = c.padding_w = 0;
         if (p == 2) c.padding_h = 2, c.padding_w = kw / 2 + 1;
         return c;
@@ -154,30 +155,26 @@ inline void convolutions(int count) {
     auto one = [](const Tile &tile, const Convolution &c, bool turned) {
         is_single(tile) ? convolve_case<float>(tile, c, turned) : convolve_case<double>(tile, c, turned);
     };
-    for (const Tile &tile : CONVOLUTION_TILES) {
-        const int channels = tile.channels;
+    Shapes shapes;
+    for (const Tile &tile : CONVOLUTION_TILES)
         for (const bool turned : {false, true}) {
-            Shapes shapes;
-            shapes.wide.values = {1, channels - 1, channels, channels + 1};
-            for (int i = 0; i < count; i++) one(tile, shapes.draw(turned), turned);
+            for (int i = 0; i < count; i++) one(tile, shapes.draw(tile, turned), turned);
             one(tile, {17, 20, 1, 1, 10, 1, 1, 1, 0, 0}, turned);
             // More pixels than any tile has.
             one(tile, {3, 2, 9, 11, 3, 1, 3, 1, 0, 1}, turned);
         }
-    }
 }
 
 inline void weights(int count) {
     auto one = [](const Tile &tile, const Convolution &c, int images_a_part) {
         is_single(tile) ? weights_case<float>(tile, c, images_a_part) : weights_case<double>(tile, c, images_a_part);
     };
+    Shapes shapes;
+    Dimension<int> images_a_part{{1, 2, 3}};
     for (const Tile &tile : WEIGHT_TILES) {
-        Shapes shapes;
-        shapes.wide.values = {1, tile.channels - 1, tile.channels, tile.channels + 1};
-        Dimension<int> images_a_part{{1, 2, 3}};
-        for (int i = 0; i < count; i++) one(tile, shapes.draw(false), images_a_part.draw());
+        for (int i = 0; i < count; i++) one(tile, shapes.draw(tile, false), images_a_part.draw());
         one(tile, {17, 20, 1, 1, 10, 1, 1, 1, 0, 0}, 9);
-        // More weights than any tile has, and less.
+        // More weights per channel than any tile has.
         one(tile, {3, 17, 3, 5, 5, 3, 3, 1, 1, 1}, 2);
     }
 }

@@ -9,6 +9,11 @@
 #include <memory>
 #include <thread>
 #include <unistd.h>
+#ifdef __linux__
+#include <climits>
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#endif
 #include <vector>
 
 namespace {
@@ -30,6 +35,27 @@ std::map<std::string, Kernel> &kernels() {
 
 unsigned slots = 0;
 
+// Waits while `word` has this value. std::atomic::wait spins before it sleeps, which hundreds of threads on a few cores
+// cannot afford. Only the last load orders memory: ThreadSanitizer's cost of that grows with the number of threads.
+void sleep_while(std::atomic<unsigned> &word, unsigned value) {
+    while (word.load(std::memory_order_relaxed) == value) {
+#ifdef __linux__
+        syscall(SYS_futex, &word, FUTEX_WAIT_PRIVATE, value, nullptr, nullptr, 0);
+#else
+        word.wait(value, std::memory_order_relaxed);
+#endif
+    }
+    (void)word.load(std::memory_order_acquire);
+}
+
+void wake_all(std::atomic<unsigned> &word) {
+#ifdef __linux__
+    syscall(SYS_futex, &word, FUTEX_WAKE_PRIVATE, INT_MAX, nullptr, nullptr, 0);
+#else
+    word.notify_all();
+#endif
+}
+
 // A barrier of the threads of a block. All memory operations before it happen before those after it, which
 // ThreadSanitizer derives from the atomic operations.
 struct Barrier {
@@ -38,18 +64,18 @@ struct Barrier {
 
     void wait(unsigned threads, const char *here) {
         const unsigned now = generation.load(std::memory_order_relaxed);
-        const char *first = nullptr;
-        if (!position.compare_exchange_strong(first, here, std::memory_order_relaxed) && first != here
-            && strcmp(first, here) != 0) {
+        const char *first = position.load(std::memory_order_relaxed);
+        if (!first) position.compare_exchange_strong(first, here, std::memory_order_relaxed);
+        if (first && first != here && strcmp(first, here) != 0) {
             machine::fail(std::string("divergent barrier: threads of a block wait at ") + first + " and at " + here);
         }
         if (arrived.fetch_add(1, std::memory_order_acq_rel) + 1 == threads) {
             arrived.store(0, std::memory_order_relaxed);
             position.store(nullptr, std::memory_order_relaxed);
             generation.store(now + 1, std::memory_order_release);
-            generation.notify_all();
+            wake_all(generation);
         } else {
-            generation.wait(now, std::memory_order_acquire);
+            sleep_while(generation, now);
         }
     }
 };
@@ -77,7 +103,7 @@ void live(unsigned slot, unsigned number, unsigned starts) {
     Slot &own = all_slots[slot];
     own_slot = &own;
     for (;; starts++) {
-        own.started.wait(starts, std::memory_order_acquire);
+        sleep_while(own.started, starts);
         if (ending) return;
         if (number < running->threads) {
             emulator::thread = {number, 0, 0};
@@ -89,13 +115,13 @@ void live(unsigned slot, unsigned number, unsigned starts) {
                 own.barrier.wait(running->threads, "the end of the kernel");
             }
         }
-        if (unfinished.fetch_sub(1, std::memory_order_acq_rel) == 1) unfinished.notify_all();
+        if (unfinished.fetch_sub(1, std::memory_order_acq_rel) == 1) wake_all(unfinished);
     }
 }
 
 void start(Slot &slot) {
     slot.started.fetch_add(1, std::memory_order_release);
-    slot.started.notify_all();
+    wake_all(slot.started);
 }
 
 } // namespace
@@ -157,7 +183,7 @@ void machine::launch(const std::string &name, Grid grid, const void *given, size
     for (Slot &slot : all_slots)
         if (!slot.blocks.empty()) start(slot);
     for (unsigned left; (left = unfinished.load(std::memory_order_acquire)) != 0;) {
-        unfinished.wait(left, std::memory_order_acquire);
+        sleep_while(unfinished, left);
     }
     kernel.runs++;
     kernel.most_blocks = std::max(kernel.most_blocks, long(blocks.size()));

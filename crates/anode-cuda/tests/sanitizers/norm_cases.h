@@ -114,21 +114,24 @@ template <class T> void norm_case(const Images &s, bool relu, bool with_running,
 }
 
 inline void norms(int count) {
-    Dimension<int> images{{3, 1, 5}}, channels{{2, 1, 3}}, pixels{{15, 1, 4, 300, 8, 77, 5}}, images_a_part{{1, 2, 5}};
+    Dimension<int> images{{3, 1, 5}}, channels{{2, 1, 3}}, pixels{{15, 1, 6, 4, 300, 8, 77, 5}};
+    Dimension<int> images_a_part{{1, 2, 5}};
     for (int i = 0; i < count; i++) {
-        const Images s{images.draw(), channels.draw(), pixels.draw(), images_a_part.draw()};
-        norm_case<float>(s, i % 2, i % 3 != 0, true);
-        norm_case<double>(s, i % 2, i % 3 != 0, true);
+        const Images a{images.draw(), channels.draw(), pixels.draw(), images_a_part.draw()};
+        const Images b{images.draw(), channels.draw(), pixels.draw(), images_a_part.draw()};
+        norm_case<float>(a, i % 2, i % 3 != 0, true);
+        norm_case<double>(b, i % 2, i % 3 != 0, true);
     }
-    // More images than a block has threads, all in one part, and more parts than that; moments are given if not
-    // `sums`, for more channels than a block has threads.
+    // More images than a block has threads.
     norm_case<float>({300, 1, 1, 300}, true, true, true);
+    // Loads of four and of one number, several blocks of each kernel.
+    norm_case<float>({3, 2, 300, 1}, true, true, true);
+    norm_case<float>({3, 2, 6, 2}, true, false, true);
+    norm_case<double>({2, 2, 300, 1}, true, false, true);
+    norm_case<double>({3, 1, 257, 2}, true, true, true);
+    // More channels than a block has threads; without sums, which take one block per channel.
     norm_case<double>({3, 257, 3, 3}, true, false, false);
-    norm_case<float>({3, 257, 3, 3}, true, false, false);
-    for (const bool relu : {false, true}) {
-        norm_case<float>({3, 2, 300, 1}, relu, true, true);
-        norm_case<double>({3, 2, 300, 1}, relu, true, true);
-    }
+    norm_case<float>({3, 257, 3, 3}, false, false, false);
 }
 
 // add_channel_sums for several blocks of channels.
