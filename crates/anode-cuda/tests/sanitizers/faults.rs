@@ -2,12 +2,12 @@
 
 use std::fmt;
 
-use crate::compiler::{Sanitizer, sources};
+use crate::compiler::{Sanitizer, kernel_sources};
 
 /// A change of the source.
 pub struct Fault {
     /// The file that is changed, and the text.
-    pub file: &'static str,
+    pub file: String,
     from: &'static str,
     /// Which occurrence of the text, from 0.
     occurrence: usize,
@@ -38,24 +38,24 @@ impl Fault {
         format!("{}{}{}", &text[..at], self.to, &text[at + self.from.len()..])
     }
 
-    const fn short(mut self) -> Self {
+    fn short(mut self) -> Self {
         self.short = true;
         self
     }
 
-    const fn occurrence(mut self, occurrence: usize) -> Self {
+    fn occurrence(mut self, occurrence: usize) -> Self {
         self.occurrence = occurrence;
         self
     }
 
-    const fn found_by(mut self, sanitizer: Sanitizer, report: &'static str) -> Self {
+    fn found_by(mut self, sanitizer: Sanitizer, report: &'static str) -> Self {
         self.sanitizer = sanitizer;
         self.report = Some(report);
         self
     }
 
     /// Planted in a header that others include.
-    const fn seen_in(mut self, kernels: &'static str, family: &'static str) -> Self {
+    fn seen_in(mut self, kernels: &'static str, family: &'static str) -> Self {
         self.kernels = kernels;
         self.family = family;
         self
@@ -63,23 +63,22 @@ impl Fault {
 }
 
 /// A fault that leaves a heap block.
-const fn overrun(file: &'static str, family: &'static str, from: &'static str, to: &'static str) -> Fault {
+fn overrun(file: &'static str, family: &'static str, from: &'static str, to: &'static str) -> Fault {
     let (sanitizer, report) = (Sanitizer::Address, Some("heap-buffer-overflow"));
-    Fault { file, from, occurrence: 0, to, kernels: file, family, sanitizer, report, short: false }
+    Fault { file: file.into(), from, occurrence: 0, to, kernels: file, family, sanitizer, report, short: false }
 }
 
-const fn race(file: &'static str, family: &'static str, from: &'static str, to: &'static str) -> Fault {
+fn race(file: &'static str, family: &'static str, from: &'static str, to: &'static str) -> Fault {
     overrun(file, family, from, to).found_by(Sanitizer::Thread, "data race")
 }
 
 /// A fault that only the reference finds.
-const fn wrong(file: &'static str, family: &'static str, from: &'static str, to: &'static str) -> Fault {
+fn wrong(file: &'static str, family: &'static str, from: &'static str, to: &'static str) -> Fault {
     overrun(file, family, from, to).found_by(Sanitizer::Memory, "the reference")
 }
 
 /// All faults except missing barriers.
 pub fn faults() -> Vec<Fault> {
-    let misaligned = "fours = a.pixels % 4 == 0";
     let in_loop = "if (threadIdx.x < half) sums[threadIdx.x] += sums[threadIdx.x + half];\n        __syncthreads();";
     let divergent = "if (threadIdx.x < half) {\n sums[threadIdx.x] += sums[threadIdx.x + half]; __syncthreads(); }";
     vec![
@@ -110,7 +109,7 @@ pub fn faults() -> Vec<Fault> {
         overrun("norm.cuh", "norm", "c >= a.channels", "c > a.channels"),
         overrun("norm.cuh", "norm", "c >= a.channels", "c > a.channels").occurrence(1),
         overrun("norm.cuh", "norm", "first < count", "first <= count"),
-        overrun("norm.cuh", "norm", "image < end", "image <= end"),
+        overrun("norm.cuh", "norm", "image >= end", "image > end"),
         overrun("norm.cuh", "norm", "run >= plane", "run > plane"),
         // One past the end of shared memory.
         overrun("common.cuh", "dense", "sums[threadIdx.x] = x", "sums[threadIdx.x + 1] = x")
@@ -119,10 +118,11 @@ pub fn faults() -> Vec<Fault> {
             .short(),
         overrun("conv.cuh", "conv", "[row + i][t % BM]", "[row + i][t % BM + 1]")
             .found_by(Sanitizer::Address, "global-buffer-overflow"),
-        overrun("conv_weights.cuh", "conv_weights", "ys[buffer][lane]", "ys[buffer][lane + 1]")
+        overrun("conv_weights.cuh", "conv_weights", "= y_read[i];", "= ys[1][PIXELS - 1][BM + 4] = y_read[i];")
             .found_by(Sanitizer::Address, "global-buffer-overflow"),
         // Loads of four numbers that are not aligned.
-        overrun("norm.cuh", "norm", misaligned, "fours = a.pixels % 2 == 0").found_by(Sanitizer::Memory, "misaligned"),
+        overrun("norm.cuh", "norm", "if (a.pixels % 4 == 0)", "if (a.pixels % 2 == 0)")
+            .found_by(Sanitizer::Memory, "misaligned address"),
         // Blocks that write the same place.
         race("dense.cuh", "dense", "a.y[blockIdx.x]", "a.y[0]").short(),
         race("vector.cuh", "vector", "4 * thread_number()", "4 * (long long)threadIdx.x"),
@@ -154,26 +154,25 @@ pub fn faults() -> Vec<Fault> {
 /// Every barrier of the source, removed.
 pub fn barriers() -> Vec<Fault> {
     let mut found = vec![];
-    for file in ["common.cuh", "conv.cuh", "conv_weights.cuh", "norm.cuh", "pool.cuh", "vector.cuh", "dense.cuh"] {
-        let text = std::fs::read_to_string(sources().join(file)).expect("a source");
+    for path in kernel_sources() {
+        let text = std::fs::read_to_string(&path).expect("a source");
+        let file = path.file_name().expect("a name").to_string_lossy().into_owned();
         for (occurrence, (at, _)) in text.match_indices("__syncthreads();").enumerate() {
-            let fault = match file {
+            let (kernels, family) = match file.as_str() {
+                "common.cuh" if text[..at].contains("block_most(") => ("vector.cuh", "reduction"),
+                "common.cuh" if occurrence == 1 => ("dense.cuh", "dense"),
                 // Batch norm calls block_sum twice in a kernel.
-                "common.cuh" => race(file, "norm", "__syncthreads();", "").seen_in("norm.cuh", "norm"),
-                "conv.cuh" => race(file, "conv", "__syncthreads();", ""),
-                "conv_weights.cuh" => race(file, "conv_weights", "__syncthreads();", ""),
+                "common.cuh" => ("norm.cuh", "norm"),
+                "conv.cuh" => ("conv.cuh", "conv"),
+                "conv_weights.cuh" => ("conv_weights.cuh", "conv_weights"),
                 _ => panic!("{file}: a barrier, and no case for it"),
             };
-            let mut fault = fault.occurrence(occurrence);
-            if file == "common.cuh" && text[..at].contains("block_most(") {
-                fault = fault.seen_in("vector.cuh", "reduction");
-                // Protects the array from a second call in the same kernel. No kernel calls block_most twice.
-                if text[at..].find("return largest").is_some_and(|end| end < 60) {
-                    fault.report = None;
-                }
-            }
-            if file == "common.cuh" && occurrence == 1 {
-                fault = fault.seen_in("dense.cuh", "dense").short();
+            let mut fault = race(kernels, family, "__syncthreads();", "").occurrence(occurrence);
+            fault.file.clone_from(&file);
+            fault.short = kernels == "dense.cuh";
+            // Protects the array from a second call in the same kernel. No kernel calls block_most twice.
+            if text[at..].find("return largest").is_some_and(|end| end < 60) {
+                fault.report = None;
             }
             found.push(fault);
         }
