@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -85,17 +86,22 @@ impl Build {
     pub fn new() -> Option<Self> {
         static COMPILER: OnceLock<Option<String>> = OnceLock::new();
         let compiler = COMPILER.get_or_init(|| {
-            let given = std::env::var("CXX").ok().into_iter();
-            let mut why = String::new();
-            let mut candidates = given.chain(["c++", "g++", "clang++"].map(str::to_owned));
-            candidates
-                .find(|compiler| Self::of(compiler).probe().map_err(|e| writeln!(why, "{compiler}: {e}")).is_ok())
-                .or_else(|| {
-                    let needed = std::env::var("ANODE_NEEDS_SANITIZERS").is_ok_and(|value| value == "1");
-                    assert!(!needed, "no C++ compiler with ThreadSanitizer and AddressSanitizer:\n{why}");
-                    eprintln!("skipped: no C++ compiler with ThreadSanitizer and AddressSanitizer:\n{why}");
-                    None
-                })
+            let candidates = std::env::var("CXX").into_iter().chain(["c++", "g++", "clang++"].map(str::to_owned));
+            let mut why = "no C++ compiler with ThreadSanitizer and AddressSanitizer".to_owned();
+            for compiler in candidates {
+                let build = Self::of(&compiler);
+                match build.probe() {
+                    Ok(()) => return Some(compiler),
+                    Err(error) => why += &format!("\n{compiler}: {}", error.trim_end()),
+                }
+                // Only what was compiled for the probe.
+                let _ = std::fs::remove_dir_all(&build.folder);
+            }
+            let needed = std::env::var("ANODE_NEEDS_SANITIZERS").is_ok_and(|value| value == "1");
+            assert!(!needed, "{why}");
+            // Tests do not capture this, so it is shown.
+            let _ = writeln!(std::io::stderr(), "skipped: {why}");
+            None
         });
         compiler.as_deref().map(Self::of)
     }

@@ -24,7 +24,7 @@ struct Convolution {
 
     string text() const {
         char text[160];
-        snprintf(text, sizeof text, " of %d images %d x %d x %d to %d channels, kernel %d x %d, stride %d, padding %d %d",
+        snprintf(text, sizeof text, ", %d images %d x %d x %d to %d channels, kernel %d x %d, stride %d, padding %d %d",
                  images, inputs, height, width, outputs, kernel_h, kernel_w, stride, padding_h, padding_w);
         return text;
     }

@@ -80,7 +80,7 @@ fn no_kernel_has_a_race() {
 }
 
 #[test]
-fn no_kernel_leaves_its_buffers() {
+fn no_kernel_accesses_memory_outside_its_buffers() {
     let Some(build) = Build::new() else { return };
     let program = build.link("buffers", &Sanitizer::Memory, &sources(), "kernels.cu");
     for arguments in [&[shapes()][..], &["1", "flag"]] {

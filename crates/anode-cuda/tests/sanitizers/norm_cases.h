@@ -114,6 +114,17 @@ template <class T> void norm_case(const Images &s, bool relu, bool with_running,
 }
 
 inline void norms(int count) {
+    // Planes that are not aligned for loads of four numbers.
+    norm_case<float>({3, 2, 6, 2}, true, false, true);
+    // More images than a block has threads.
+    norm_case<float>({300, 1, 1, 300}, true, true, true);
+    // Loads of four and of one number, several blocks of each kernel.
+    norm_case<float>({3, 2, 300, 1}, true, true, true);
+    norm_case<double>({2, 2, 300, 1}, true, false, true);
+    norm_case<double>({3, 1, 257, 2}, true, true, true);
+    // More channels than a block has threads; without sums, which take one block per channel.
+    norm_case<double>({3, 257, 3, 3}, true, false, false);
+    norm_case<float>({3, 257, 3, 3}, false, false, false);
     Dimension<int> images{{3, 1, 5}}, channels{{2, 1, 3}}, pixels{{15, 1, 6, 4, 300, 8, 77, 5}};
     Dimension<int> images_a_part{{1, 2, 5}};
     for (int i = 0; i < count; i++) {
@@ -122,16 +133,6 @@ inline void norms(int count) {
         norm_case<float>(a, i % 2, i % 3 != 0, true);
         norm_case<double>(b, i % 2, i % 3 != 0, true);
     }
-    // More images than a block has threads.
-    norm_case<float>({300, 1, 1, 300}, true, true, true);
-    // Loads of four and of one number, several blocks of each kernel.
-    norm_case<float>({3, 2, 300, 1}, true, true, true);
-    norm_case<float>({3, 2, 6, 2}, true, false, true);
-    norm_case<double>({2, 2, 300, 1}, true, false, true);
-    norm_case<double>({3, 1, 257, 2}, true, true, true);
-    // More channels than a block has threads; without sums, which take one block per channel.
-    norm_case<double>({3, 257, 3, 3}, true, false, false);
-    norm_case<float>({3, 257, 3, 3}, false, false, false);
 }
 
 // add_channel_sums for several blocks of channels.

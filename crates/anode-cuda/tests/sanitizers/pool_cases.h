@@ -7,7 +7,8 @@ namespace cases {
 template <class T> void pool_case(int planes, int height, int width, int window) {
     const string type = suffix<T>();
     char text[120];
-    snprintf(text, sizeof text, "pooling%s of %d planes %d x %d, window %d", type.c_str(), planes, height, width, window);
+    snprintf(text, sizeof text, "pooling%s of %d planes %d x %d, window %d", type.c_str(), planes, height, width,
+             window);
     current = text;
     const int out_height = height / window, out_width = width / window;
     const size_t inputs = size_t(planes) * height * width, windows = size_t(planes) * out_height * out_width;
