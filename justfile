@@ -92,6 +92,10 @@ peer-adjoint:
 check-cuda *ARGS:
     scripts/check-cuda.sh {{ARGS}}
 
+# Run all shapes of the CUDA kernels under sanitizers and plant all faults; needs g++ or clang++, but no GPU
+sanitize-kernels *ARGS:
+    ANODE_NEEDS_SANITIZERS=1 ANODE_SANITIZERS=full cargo test -p anode-cuda --test sanitizers -- --nocapture {{ARGS}}
+
 # Compare kernels, gradients and a short training run on the GPU with the CPU; skipped without a GPU
 test-cuda *ARGS:
     cargo test --release --features cuda --test cuda -- --nocapture {{ARGS}}
