@@ -1,8 +1,6 @@
 //! Image sets that the tests make themselves: every reader gives back the pixels and labels that went in, in order.
 
-mod common {
-    pub mod files;
-}
+use crate::common;
 
 use std::path::Path;
 

@@ -1,6 +1,6 @@
 //! The opening of the report: the figure that tells its story, and findings computed from the records.
 
-mod common;
+use crate::common;
 
 use common::{Workplace, training};
 use serde_json::{Value, json};

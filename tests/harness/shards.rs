@@ -1,6 +1,6 @@
 //! A plan in shards: together they are the whole, merged they give the same tables, and what disagrees is refused.
 
-mod common;
+use crate::common;
 
 use std::path::Path;
 

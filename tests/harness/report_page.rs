@@ -1,7 +1,7 @@
 //! The page of the report in a real browser, where there is one: no violation of axe-core's rules.
 #![cfg(unix)]
 
-mod common;
+use crate::common;
 
 use std::io::Write;
 use std::process::Command;

@@ -1,6 +1,6 @@
 //! Broken input: each kind gives an error that names the place and the cure, and loses nothing.
 
-mod common;
+use crate::common;
 
 use common::{Workplace, gradient, reversal, training, tree};
 use serde_json::json;

@@ -1,6 +1,6 @@
 //! A user's own experiments have a report of their own and leave the published one as it is.
 
-mod common;
+use crate::common;
 
 use common::{Workplace, reversal, tree};
 use serde_json::json;

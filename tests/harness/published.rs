@@ -1,6 +1,6 @@
 //! What is published is what the archived records give: in a copy without `runs/`, to the last byte.
 
-mod common;
+use crate::common;
 
 use common::{Workplace, reversal, training, tree};
 use serde_json::{Value, json};

@@ -1,6 +1,6 @@
 //! Unfinished runs handed on with the repository: written, shown in the report without a verdict, continued, removed.
 
-mod common;
+use crate::common;
 
 use std::path::PathBuf;
 

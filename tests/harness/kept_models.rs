@@ -1,6 +1,6 @@
 //! The trained network of a finished run: kept, committed by the report, evaluated again to the same numbers.
 
-mod common;
+use crate::common;
 
 use anode::record::{MODEL, read_record};
 use common::{Workplace, training};

@@ -1,6 +1,6 @@
 //! Selecting runs by their settings, and completing the words that select them in a shell.
 
-mod common;
+use crate::common;
 
 use common::{Workplace, reversal};
 use serde_json::json;

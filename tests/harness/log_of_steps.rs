@@ -1,6 +1,6 @@
 //! A training continues with the log that its checkpoint belongs to, or from where it can.
 
-mod common;
+use crate::common;
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};

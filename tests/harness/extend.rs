@@ -1,6 +1,6 @@
 //! A longer training run continues a shorter or unfinished one, and ends bit-identical to a run from scratch.
 
-mod common;
+use crate::common;
 
 use std::path::{Path, PathBuf};
 

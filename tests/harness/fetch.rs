@@ -1,8 +1,7 @@
 //! Downloads, from a small server on this machine that behaves well or badly.
 
-mod common;
-#[path = "common/documents.rs"]
-mod documents;
+use crate::common;
+use crate::documents;
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};

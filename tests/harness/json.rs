@@ -1,8 +1,7 @@
 //! What commands print with `--json` is valid against the schemas that `anode schema` prints.
 
-mod common;
-#[path = "common/documents.rs"]
-mod documents;
+use crate::common;
+use crate::documents;
 
 use std::collections::BTreeSet;
 
@@ -159,7 +158,7 @@ fn schemas_are_printed_by_name() {
 
 #[test]
 fn the_page_on_json_lists_every_schema() {
-    let page = include_str!("../docs/json.md");
+    let page = include_str!("../../docs/json.md");
     for entry in DOCUMENTS {
         let row = format!("| `{}` | {} | ", entry.name, entry.version);
         assert!(page.contains(&row), "docs/json.md lacks `{row}`");

@@ -1,6 +1,6 @@
 //! Which record a report shows, and that no call but `clean` removes one.
 
-mod common;
+use crate::common;
 
 use std::path::{Path, PathBuf};
 

@@ -1,6 +1,6 @@
 //! A record's first steps, taken again: the same bits, and a record that was changed is found out.
 
-mod common;
+use crate::common;
 
 use anode::record::{Loaded, read_archive, to_archive, tolerance};
 use common::{Workplace, reversal, training};

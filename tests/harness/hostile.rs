@@ -1,7 +1,7 @@
 //! Definitions, files and options made to do harm: sizes that no machine has, devices and pipes, more faults than a
 //! reader reads.
 
-mod common;
+use crate::common;
 
 use std::path::Path;
 

@@ -1,8 +1,6 @@
 //! Image sets that are damaged or made to do harm: a clear error each, and no panic.
 
-mod common {
-    pub mod files;
-}
+use crate::common;
 
 use std::path::Path;
 

@@ -1,6 +1,6 @@
 //! The program as people and scripts meet it: JSON, pipes that close, disks that are full, help.
 
-mod common;
+use crate::common;
 
 use std::process::Stdio;
 

@@ -1,6 +1,6 @@
 //! TensorBoard event files hold the numbers of the log of training steps.
 
-mod common;
+use crate::common;
 
 use std::path::Path;
 use std::process::Command;

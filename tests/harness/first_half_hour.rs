@@ -1,7 +1,7 @@
 //! A newcomer's first half hour, as a transcript: every command with what it prints. `ANODE_UPDATE_TRANSCRIPTS=1`
 //! writes the transcript instead of comparing it.
 
-mod common;
+use crate::common;
 
 use common::{Workplace, tree};
 

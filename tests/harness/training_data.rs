@@ -1,6 +1,6 @@
 //! Training on image files, through the program: the set that was used is named, and settings are obeyed.
 
-mod common;
+use crate::common;
 
 use std::path::Path;
 

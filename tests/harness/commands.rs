@@ -1,6 +1,6 @@
 //! What the commands that look at plans and records print, from the command line.
 
-mod common;
+use crate::common;
 
 use std::path::Path;
 use std::time::{Duration, SystemTime};

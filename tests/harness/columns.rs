@@ -1,6 +1,6 @@
 //! Every column that a study writes is declared and described, and a definition names no other.
 
-mod common;
+use crate::common;
 
 use std::path::Path;
 

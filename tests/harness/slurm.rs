@@ -3,7 +3,7 @@
 //! installed.
 #![cfg(target_os = "linux")]
 
-mod common;
+use crate::common;
 
 use std::io::Write;
 use std::path::Path;

@@ -1,7 +1,7 @@
 //! Data as a list in order of preference: the first set that is present is used, under the id of a run that names it
 //! alone.
 
-mod common;
+use crate::common;
 
 use anode::definition::{Loaded, Profile, load};
 use anode::plan::{Run, Skipped, plan};
