@@ -100,8 +100,8 @@ void watch() {
 void order_memory() { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
 
 // A barrier of the threads of a block. Memory operations of a watched thread before it happen before those of the other
-// watched threads after it, which ThreadSanitizer derives from `clocks`. Two of them, because a thread may arrive at the
-// next barrier before another has left this one.
+// watched threads after it, which ThreadSanitizer derives from `clocks`. There are two of them, because a thread may
+// arrive at the next barrier before another has left this one.
 struct Barrier {
     std::atomic<unsigned> arrived{0}, generation{0}, clocks[2] = {};
     std::atomic<const char *> position{nullptr};
@@ -144,7 +144,7 @@ const Kernel *running;
 const void *arguments;
 emulator::Place grid_of_blocks;
 bool ending = false;
-// Of 1000 threads, how many are watched.
+// Watched threads per 1000.
 unsigned share_watched;
 std::atomic<unsigned> unfinished{0};
 long all_runs = 0;
