@@ -1,5 +1,5 @@
-// Runs every kernel with small odd shapes: `cases COUNT [FAMILY...]` draws COUNT shapes per kernel or tile. Compiled
-// without sanitizers; only the kernels and the threads that run them are instrumented.
+// Runs every kernel with small odd shapes: `cases COUNT [FAMILY [sanitizers-only]]` draws COUNT shapes per kernel or
+// tile. Compiled without sanitizers; only the kernels and the threads that run them are instrumented.
 #include "emulator.h"
 
 namespace {
@@ -15,6 +15,7 @@ namespace {
 
 int main(int arguments, char **given) {
     const int count = arguments > 1 ? atoi(given[1]) : 1;
+    cases::comparing = arguments <= 3 || strcmp(given[3], "sanitizers-only") != 0;
     const std::pair<const char *, void (*)(int)> families[] = {
         {"conv", cases::convolutions},
         {"conv_weights", cases::weights},
@@ -29,9 +30,7 @@ int main(int arguments, char **given) {
         {"flag", [](int) { cases::many_infinities_case<float>(3000), cases::many_infinities_case<double>(1025); }},
     };
     for (const auto &[name, run] : families) {
-        bool wanted = arguments <= 2 && strcmp(name, "flag") != 0;
-        for (int i = 2; i < arguments; i++) wanted = wanted || strcmp(given[i], name) == 0;
-        if (!wanted) continue;
+        if (strcmp(name, arguments > 2 ? given[2] : "flag") == 0 ? arguments <= 2 : arguments > 2) continue;
         const auto start = std::chrono::steady_clock::now();
         const long before = machine::runs();
         run(count);

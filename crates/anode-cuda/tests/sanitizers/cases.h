@@ -93,8 +93,12 @@ template <class T> const char *suffix() { return sizeof(T) == 4 ? "_f32" : "_f64
 
 template <class T> bool equal(T a, double b) { return double(a) == b || (a != a && b != b); }
 
+// Whether results are compared. If not, only sanitizers find faults.
+inline bool comparing = true;
+
 // Requires equality up to rounding, relative to the largest number.
 template <class T> void expect(const char *what, Array<T> &found, const vector<double> &expected) {
+    if (!comparing) return;
     if (found.size() != expected.size()) machine::fail(current + ", " + what + ": another length");
     double scale = 1;
     for (double x : expected)

@@ -100,7 +100,9 @@ fn reported(build: &Build, fault: &Fault, number: usize) -> Option<String> {
         std::fs::write(folder.join(name), text).expect("a copy");
     }
     let program = build.link_in(&folder, &fault.sanitizer, &folder, fault.kernels);
-    let ran = build.run(&program, &["2", fault.family]);
+    // A race may change results before ThreadSanitizer sees it.
+    let only = if fault.sanitizer == Sanitizer::Thread { "sanitizers-only" } else { "with-reference" };
+    let ran = build.run(&program, &["2", fault.family, only]);
     std::fs::remove_dir_all(&folder).expect("the copy removed");
     (!ran.success).then_some(ran.text)
 }
@@ -113,7 +115,9 @@ fn planted_faults_are_reported() {
         let found = reported(&build, fault, number);
         match (&found, fault.report) {
             (None, None) => println!("{fault}: nothing reported, as expected"),
-            (Some(text), Some(report)) if text.contains(report) => println!("{fault}: {report}"),
+            (Some(text), Some(report)) if report.split('|').any(|report| text.contains(report)) => {
+                println!("{fault}: {report}")
+            }
             _ => missed.push(format!("{fault}: expected {:?}, found {found:?}", fault.report)),
         }
         planted += 1;
