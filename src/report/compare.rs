@@ -277,7 +277,8 @@ fn line(
 /// Compares the runs whose results should be bit-identical: those with the same id, and trainings that differ in
 /// nothing but the checkpoint schedule of an exact gradient.
 fn bits(runs: &[Vec<RunResult>; 2], found: &mut Comparison) {
-    let (mut of_run, mut of_schedule): (HashMap<&str, Vec<usize>>, HashMap<String, Vec<usize>>) = Default::default();
+    let mut of_run: HashMap<&str, Vec<usize>> = HashMap::new();
+    let mut of_schedule: HashMap<String, Vec<usize>> = HashMap::new();
     for (place, run) in runs[1].iter().enumerate() {
         of_run.entry(&run.loaded.record.run).or_default().push(place);
         if let Some(key) = but_for_the_schedule(&run.loaded.record) {
