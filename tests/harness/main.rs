@@ -22,7 +22,6 @@ mod first_half_hour;
 mod gpu_session;
 mod handover;
 mod hostile;
-mod hostile_results;
 mod image_sets;
 mod json;
 mod kept_models;

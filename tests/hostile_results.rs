@@ -1,9 +1,11 @@
 //! Results folders are copied between people and machines: what is in them is read within limits, and nothing outside
 //! is touched.
+//!
+//! A program apart from the harness: the peak memory of a child counts what the process that starts it holds.
 
 #![cfg(unix)]
 
-use crate::common;
+mod common;
 
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
