@@ -142,4 +142,18 @@ mod tests {
         assert_eq!(judged(&[0.9], &[0.1], 0.0, Some(0.95)).verdict, Verdict::Inconclusive);
         assert_eq!(judged(&[0.9], &[0.1], 0.0, None).verdict, Verdict::Confirmed);
     }
+
+    #[test]
+    fn groups_have_the_names_of_the_report() {
+        let line = |net: &str, method: &str, x: f64| {
+            row([("net", net.into()), ("method", method.into()), ("seed", 0.into()), ("score", number(x))])
+        };
+        let nets = ["resnet4", "alexnet"];
+        let rows: Vec<Row> = nets.iter().flat_map(|net| [line(net, "a", 0.75), line(net, "b", 0.5)]).collect();
+        let rule = json!({ "exceeds": { "column": "score", "greater": { "method": "a" }, "than": { "method": "b" },
+            "by": 0.0, "per": ["net"] } });
+        let check = serde_json::from_value(json!({ "name": "n", "rule": rule })).unwrap();
+        let found = judge_check(&check, &rows);
+        assert!(found.measured.contains("AlexNet: 0.75 against 0.5; ResNet-4: 0.75 against 0.5"), "{}", found.measured);
+    }
 }

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::quantity::value;
 use super::{Finding, Judged};
-use crate::definition::{Filter, Wanted};
+use crate::definition::{Filter, Wanted, value_label};
 use crate::record::{Row, cell};
 use crate::report::results::{as_number, is_empty, matches};
 
@@ -100,14 +100,19 @@ fn diverged(rows: &[&Row]) -> String {
     }
 }
 
-/// Rows grouped by what they have in some columns.
-pub fn groups<'a>(rows: &[&'a Row], columns: &[String]) -> BTreeMap<String, Vec<&'a Row>> {
-    let mut groups: BTreeMap<String, Vec<&Row>> = BTreeMap::new();
+/// Rows grouped by what they have in some columns, with the label of each group.
+pub fn groups<'a>(rows: &[&'a Row], columns: &[String]) -> Vec<(String, Vec<&'a Row>)> {
+    // By values and not by labels, which two values may share.
+    let mut groups: BTreeMap<Vec<String>, Vec<&Row>> = BTreeMap::new();
     for row in rows {
-        let key = columns.iter().map(|c| row.get(c).map(cell).unwrap_or_default()).collect::<Vec<_>>().join(", ");
+        let key = columns.iter().map(|c| row.get(c).map(cell).unwrap_or_default()).collect();
         groups.entry(key).or_default().push(row);
     }
-    groups
+    let label = |key: Vec<String>| {
+        let words = columns.iter().zip(key).map(|(column, value)| value_label(column, &value).unwrap_or(value));
+        words.collect::<Vec<_>>().join(", ")
+    };
+    groups.into_iter().map(|(key, rows)| (label(key), rows)).collect()
 }
 
 /// Slope of log y against log x by least squares; `None` with fewer than three points above zero.
