@@ -32,7 +32,7 @@ pub struct ExportArguments {
     /// Only experiments whose id matches, `*` and `?` allowed
     #[arg(long, value_name = "GLOB", add = complete::ids())]
     pub only: Option<String>,
-    /// Only runs with this setting, or seed=N; may be given several times
+    /// Only runs with this setting, or seed=N; repeatable
     #[arg(long = "where", value_name = "NAME=VALUE", add = complete::conditions())]
     pub only_where: Vec<String>,
     /// Include the training steps; logs have at most 1,000 steps besides those with an evaluation

@@ -86,9 +86,9 @@ pub fn read_archive(path: &Path) -> Result<Vec<Loaded>, RecordError> {
     Ok(found)
 }
 
-/// Gives `visit` the records of an archive one after another, as [`read_archive`] reads them, with logs of steps thinned
-/// as [`thin`](super::thin) does. What they have is taken from `budget`, apart from that of the runs `known`, of which
-/// the caller has a record.
+/// Calls `visit` with each record of an archive, read as by [`read_archive`], with logs of steps thinned as by
+/// [`thin`](super::thin). Their values are taken from `budget`, except those of the runs in `known`, whose records the
+/// caller has.
 ///
 /// # Errors
 /// As there; more than `budget` has.

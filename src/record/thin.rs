@@ -43,8 +43,8 @@ pub fn thin_csv(bytes: &[u8]) -> Result<Vec<Row>, String> {
     thin_within(bytes, 0, &mut Budget::of_an_experiment()).map(|(rows, _)| rows)
 }
 
-/// As [`thin_csv`], with the number of all steps. Each row that is kept counts `settings` values in addition to its own,
-/// and is taken from `budget`.
+/// As [`thin_csv`], with the number of all steps. The values of each kept row, and `settings` values more per row, are
+/// taken from `budget`.
 ///
 /// # Errors
 /// As there; more than `budget` has.

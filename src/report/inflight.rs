@@ -59,8 +59,8 @@ pub fn headers(results: &Path, experiment: &str) -> Result<Vec<Unfinished>, Reco
 }
 
 impl InFlight {
-    /// Reads the log of an unfinished run with this header; `settings` are its settings and seed as columns. What is kept
-    /// of the log is taken from `budget`.
+    /// Reads the log of an unfinished run with this header; `settings` are its settings and seed as columns. The values
+    /// that are kept are taken from `budget`.
     ///
     /// # Errors
     /// A log that is missing, damaged or too large.

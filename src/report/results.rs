@@ -159,6 +159,7 @@ impl<'a> Results<'a> {
     pub fn keep(&mut self, runs: &HashSet<String>) {
         self.runs.retain(|run| runs.contains(&run.loaded.record.run));
         self.inflight.clear();
+        self.rows.take();
     }
 
     /// The rows of all runs: settings, seed, then the study's own columns.

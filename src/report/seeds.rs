@@ -187,8 +187,7 @@ mod tests {
     #[test]
     fn a_column_has_the_same_cells_in_every_row() {
         let mean = |x: Over| Mean { seeds: 2, cells: vec![("x".into(), x)] };
-        let rows = |means: &[Mean]| csv_rows(means).collect::<Vec<_>>();
-        let csv_rows = rows;
+        let csv_rows = |means: &[Mean]| csv_rows(means).collect::<Vec<_>>();
         let rows = csv_rows(&[mean(Over::Same(json!(3.0))), mean(Over::Numbers(vec![1.0, 2.0]))]);
         assert_eq!(rows[0].keys().collect::<Vec<_>>(), rows[1].keys().collect::<Vec<_>>());
         assert_eq!((&rows[0]["x_mean"], &rows[0]["x_ci95"]), (&json!(3.0), &json!(0.0)));

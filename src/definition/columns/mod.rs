@@ -1,7 +1,7 @@
 //! The columns that each study writes: their names, what they hold, and the settings they depend on.
 //!
-//! A study writes no column that is not declared here (`tests/harness/columns.rs`), so a definition can be checked before it
-//! runs.
+//! A study writes no column that is not declared here (`tests/harness/columns.rs`), so a definition can be checked
+//! before it runs.
 
 mod counts;
 mod numerical;

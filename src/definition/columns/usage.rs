@@ -80,8 +80,8 @@ pub fn faults(definition: &Definition, planned: &Planned, settings: Option<&[Str
     found.faults
 }
 
-/// Every name in the answers, the findings and the story of `outline` on `definition` that no run of `planned` can write, with its
-/// JSON path.
+/// Every name in the answers, the findings and the story of `outline` on `definition` that no run of `planned` can
+/// write, with its JSON path.
 pub fn outline_faults(outline: &Outline, definition: &Definition, planned: &Planned) -> Vec<(String, String)> {
     let Written { rows, steps, .. } = written(definition.study);
     let mut found = Found { planned, settings: None, faults: vec![] };
