@@ -103,7 +103,9 @@ fn the_parquet_file_holds_the_same_values() {
     place.expect(0, &["export", "--steps", "--parquet"]);
     let bytes = std::fs::read(place.path("export/results.parquet")).expect("a Parquet file");
     let found = anode::export::read_parquet(bytes).expect("a sound file");
-    let again = anode::export::long_csv(&found).expect("CSV");
+    let mut again = anode::export::LongCsv::new(vec![]).expect("CSV");
+    again.write(&found).expect("CSV");
+    let again = again.finish().expect("CSV");
     assert!(again == std::fs::read(place.path("export/results.csv")).expect("CSV"), "the same values");
     assert!(anode::export::read_parquet(b"PAR1".to_vec()).is_err());
 }

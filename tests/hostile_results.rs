@@ -319,8 +319,8 @@ fn an_experiment_has_no_more_values_than_the_largest_may_have_and_these_take_lit
         let rows = left / row;
         write(&runs[0], &table(columns, rows / 2));
         write(&runs[1], &table(columns, rows - rows / 2));
-        for arguments in [&["report"][..], &["report", "--verify"], &["show", "small"], &["compare", "small", "small"]]
-        {
+        let compare = ["compare", "small", "small"];
+        for arguments in [&["report"][..], &["report", "--verify"], &["show", "small"], &compare, &["export"]] {
             let peak = peak(&place, arguments);
             assert!(peak < 1000, "{columns} columns, {arguments:?}: {peak} MiB");
         }

@@ -1,16 +1,19 @@
 //! `anode export`: results as one table in long format, with a dictionary of its columns.
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::error::Error;
+use std::fs::File;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::definition::Profile;
-use crate::export::{dictionary, dictionary_csv, long, long_csv};
-use crate::record::write_atomically;
-use crate::report::{From as Source, ReportError, Results, RunResult};
+use crate::definition::{Profile, StudyKind};
+#[cfg(feature = "parquet")]
+use crate::export::LongParquet;
+use crate::export::{Dictionary, Long, LongCsv, dictionary_csv, long};
+use crate::record::{Draft, write_atomically};
+use crate::report::{From as Source, ReportError, Results};
 
 use super::arguments::{Common, ProfileName};
 use super::complete;
@@ -75,45 +78,115 @@ pub fn export(common: &Common, arguments: &ExportArguments) -> Result<(), CliErr
     let subject = Subject::these(common, &loaded)?;
     let contents = subject.contents(common);
     let asked = arguments.profile.map(Profile::from);
-    let mut runs: Vec<(String, Profile, RunResult)> = vec![];
+    let chosen = Subject::shown(std::slice::from_ref(&subject), common, asked, &arguments.only_where)?;
+    let mut files = Files::new(arguments)?;
+    let mut runs = 0;
     for definition in contents.experiments {
         for profile in Profile::ALL.into_iter().filter(|profile| asked.is_none_or(|asked| asked == *profile)) {
-            let found = Results::read(definition, profile, contents, Source::Everywhere).map_err(ReportError::from)?;
-            runs.extend(found.runs.into_iter().map(|run| (definition.id.clone(), profile, run)));
+            let mut found =
+                Results::read(definition, profile, contents, Source::Everywhere).map_err(ReportError::from)?;
+            if let Some(chosen) = &chosen {
+                found.keep(chosen);
+            }
+            runs += found.runs.len();
+            for run in &found.runs {
+                files.add(definition.study, long(&definition.id, profile, run, arguments.steps))?;
+            }
         }
     }
-    for condition in &arguments.only_where {
-        runs = select::only_where(runs, condition, |(_, _, run)| {
-            let record = &run.loaded.record;
-            (&record.settings, record.seed)
-        })?;
-    }
-    let values: Vec<_> = runs.iter().flat_map(|(id, profile, run)| long(id, *profile, run, arguments.steps)).collect();
-    let studies: BTreeMap<_, _> = contents.experiments.iter().map(|one| (one.id.clone(), one.study)).collect();
-    let csv = |error: csv::Error| CliError::Io { path: arguments.to.clone(), source: error.into() };
-    let mut files = vec![
-        ("results.csv", long_csv(&values).map_err(csv)?),
-        ("dictionary.csv", dictionary_csv(&dictionary(&values, &studies)).map_err(csv)?),
-    ];
-    #[cfg(feature = "parquet")]
-    if arguments.parquet {
-        let bytes = crate::export::write_parquet(&values);
-        let failed = |error| CliError::Io { path: arguments.to.clone(), source: std::io::Error::other(error) };
-        files.push(("results.parquet", bytes.map_err(failed)?));
-    }
-    let io = |source| CliError::Io { path: arguments.to.clone(), source };
-    std::fs::create_dir_all(&arguments.to).map_err(io)?;
-    let mut written = vec![];
-    for (name, bytes) in files.drain(..) {
-        let path = arguments.to.join(name);
-        write_atomically(&path, &bytes).map_err(ReportError::from)?;
-        written.push(path);
-    }
+    let (values, written) = files.finish()?;
     if common.json {
-        print_json(&Exported { runs: runs.len(), values: values.len(), written });
+        print_json(&Exported { runs, values, written });
     } else if !common.quiet {
         let names: Vec<String> = written.iter().map(|path| path.display().to_string()).collect();
-        print(&format!("{} values of {} runs written to {}", values.len(), runs.len(), names.join(", ")));
+        print(&format!("{values} values of {runs} runs written to {}", names.join(", ")));
     }
     Ok(())
+}
+
+/// Values that are held before they are written.
+const HELD: usize = 100_000;
+
+/// The files of an export, written as values arrive, so that memory does not grow with their number.
+struct Files {
+    folder: PathBuf,
+    held: Vec<Long>,
+    values: usize,
+    dictionary: Dictionary,
+    csv: LongCsv<File>,
+    drafts: Vec<(PathBuf, Draft)>,
+    #[cfg(feature = "parquet")]
+    parquet: Option<LongParquet<File>>,
+}
+
+impl Files {
+    fn new(arguments: &ExportArguments) -> Result<Self, CliError> {
+        let folder = arguments.to.clone();
+        let mut drafts = vec![];
+        let mut draft = |name: &str| -> Result<File, CliError> {
+            let path = folder.join(name);
+            let draft = Draft::new(&path).map_err(ReportError::from)?;
+            let file = draft.file().try_clone().map_err(|source| CliError::Io { path: path.clone(), source })?;
+            drafts.push((path, draft));
+            Ok(file)
+        };
+        let csv = LongCsv::new(draft("results.csv")?).map_err(Self::failed(&arguments.to))?;
+        #[cfg(feature = "parquet")]
+        let parquet = match arguments.parquet {
+            true => Some(LongParquet::new(draft("results.parquet")?).map_err(Self::failed(&arguments.to))?),
+            false => None,
+        };
+        Ok(Self {
+            folder,
+            held: vec![],
+            values: 0,
+            dictionary: Dictionary::default(),
+            csv,
+            drafts,
+            #[cfg(feature = "parquet")]
+            parquet,
+        })
+    }
+
+    fn failed<E: Into<Box<dyn Error + Send + Sync>>>(folder: &Path) -> impl Fn(E) -> CliError {
+        let path = folder.to_owned();
+        move |error| CliError::Io { path: path.clone(), source: std::io::Error::other(error) }
+    }
+
+    fn add(&mut self, study: StudyKind, values: Vec<Long>) -> Result<(), CliError> {
+        self.dictionary.add(study, &values);
+        self.held.extend(values);
+        if self.held.len() < HELD { Ok(()) } else { self.write() }
+    }
+
+    fn write(&mut self) -> Result<(), CliError> {
+        let held = std::mem::take(&mut self.held);
+        self.values += held.len();
+        self.csv.write(&held).map_err(Self::failed(&self.folder))?;
+        #[cfg(feature = "parquet")]
+        if let Some(parquet) = self.parquet.as_mut().filter(|_| !held.is_empty()) {
+            parquet.write(&held).map_err(Self::failed(&self.folder))?;
+        }
+        Ok(())
+    }
+
+    /// Puts the files in their places, and returns the number of values and the paths.
+    fn finish(mut self) -> Result<(usize, Vec<PathBuf>), CliError> {
+        self.write()?;
+        self.csv.finish().map_err(Self::failed(&self.folder))?;
+        #[cfg(feature = "parquet")]
+        if let Some(parquet) = self.parquet {
+            parquet.finish().map_err(Self::failed(&self.folder))?;
+        }
+        let mut written = vec![];
+        for (path, draft) in self.drafts {
+            draft.finish().map_err(ReportError::from)?;
+            written.push(path);
+        }
+        let path = self.folder.join("dictionary.csv");
+        let dictionary = dictionary_csv(&self.dictionary.terms()).map_err(Self::failed(&self.folder))?;
+        write_atomically(&path, &dictionary).map_err(ReportError::from)?;
+        written.insert(1, path);
+        Ok((self.values, written))
+    }
 }

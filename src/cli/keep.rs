@@ -1,6 +1,5 @@
 //! `anode figures` and `anode report`: tables, charts and the report from the records.
 
-use std::collections::HashSet;
 use std::path::Path;
 
 use clap::Args;
@@ -14,7 +13,6 @@ use super::complete;
 use super::error::CliError;
 use super::json::document;
 use super::output::{print, print_json};
-use super::select;
 use super::subject::{OWN, Subject};
 
 document!(Summary, "report", 1);
@@ -55,15 +53,7 @@ pub fn figures(common: &Common, arguments: &FiguresArguments) -> Result<(), CliE
         )));
     }
     let subjects = Subject::of(common, ids, only.as_deref())?;
-    let mut runs = None;
-    if !only_where.is_empty() {
-        let each = subjects.iter().map(|subject| report::shown_runs(subject.contents(common), profile));
-        let mut shown = each.collect::<Result<Vec<_>, _>>()?.concat();
-        for condition in only_where {
-            shown = select::only_where(shown, condition, |run| (&run.settings, run.seed))?;
-        }
-        runs = Some(shown.into_iter().map(|run| run.run).collect::<HashSet<String>>());
-    }
+    let runs = Subject::shown(&subjects, common, profile, only_where)?;
     let mut summary = Summary::default();
     for subject in &subjects {
         let contents = subject.contents(common);

@@ -1,5 +1,6 @@
 //! What a report is about: experiments with their outline, their inputs and the folders of their files.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 
 use crate::definition::{Definition, Loaded, NotRun, Outline, Profile};
@@ -106,6 +107,27 @@ impl Subject {
             inputs,
             device: None,
         }
+    }
+
+    /// Ids of the shown runs of these subjects that meet all conditions `NAME=VALUE`; `None` without conditions.
+    ///
+    /// # Errors
+    /// A damaged record; a setting or value that no run has.
+    pub fn shown(
+        subjects: &[Self],
+        common: &Common,
+        profile: Option<Profile>,
+        conditions: &[String],
+    ) -> Result<Option<HashSet<String>>, CliError> {
+        if conditions.is_empty() {
+            return Ok(None);
+        }
+        let each = subjects.iter().map(|subject| report::shown_runs(subject.contents(common), profile));
+        let mut runs = each.collect::<Result<Vec<_>, _>>()?.concat();
+        for condition in conditions {
+            runs = select::only_where(runs, condition, |run| (&run.settings, run.seed))?;
+        }
+        Ok(Some(runs.into_iter().map(|run| run.run).collect()))
     }
 
     /// Whether one of the experiments has records.

@@ -6,11 +6,13 @@ mod comparison;
 mod cpu;
 mod gpu;
 mod report;
+mod shapes;
 mod training;
 
-pub use comparison::{Comparison, Shapes, compare, compare_convolutions};
+pub use comparison::{Comparison, compare, compare_convolutions};
 pub use gpu::{UsableGpu, diagnose_device, usable_gpu};
 pub use report::{Adjoint, CudnnDiagnosis, Diagnosis, GpuDiagnosis, NoGpu};
+pub use shapes::Shapes;
 
 /// Tests the CPU, and the GPU where there is one. Takes seconds.
 pub fn diagnose(machine: Vec<(&'static str, String)>) -> Diagnosis {

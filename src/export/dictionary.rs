@@ -28,36 +28,47 @@ pub struct Term {
     pub meaning: String,
 }
 
-/// The terms of all columns of `values`, whose studies are given by experiment. Sorted by study, table and column.
-pub fn dictionary(values: &[Long], studies: &BTreeMap<String, StudyKind>) -> Vec<Term> {
-    // Whether a column holds numbers, by study, table and name.
-    let mut columns: BTreeMap<(StudyKind, Kind, &str), bool> = BTreeMap::new();
-    for value in values {
-        let Some(study) = studies.get(&value.experiment) else { continue };
-        *columns.entry((*study, value.table, &value.column)).or_default() |= value.value.is_some();
-    }
-    let schema = schema();
-    let term = |((study, table, column), numeric): ((StudyKind, Kind, &str), bool)| {
-        let own = match table {
-            Kind::Setting => None,
-            Kind::Rows => written(study).rows.iter().find(|own| own.is(column)),
-            Kind::Steps => written(study).steps.iter().find(|own| own.is(column)),
-        };
-        let meaning = match own {
-            Some(own) => own.about.to_owned(),
-            None => about_setting(&schema, &word(study), column),
-        };
-        Term {
-            study: word(study),
-            table,
-            column: column.to_owned(),
-            kind: if numeric { "number" } else { "text" },
-            unit: if numeric { own.map_or("1", unit) } else { "" },
-            label: heading(column).name,
-            meaning,
+/// The columns of values, gathered part by part.
+#[derive(Debug, Default)]
+pub struct Dictionary {
+    /// Whether a column holds numbers, by study, table and name.
+    columns: BTreeMap<(StudyKind, Kind, String), bool>,
+}
+
+impl Dictionary {
+    /// Adds the columns of `values`, which are results of `study`.
+    pub fn add(&mut self, study: StudyKind, values: &[Long]) {
+        for value in values {
+            let numeric = value.value.is_some();
+            *self.columns.entry((study, value.table, value.column.clone())).or_default() |= numeric;
         }
-    };
-    columns.into_iter().map(term).collect()
+    }
+
+    /// The terms of all columns, sorted by study, table and column.
+    pub fn terms(self) -> Vec<Term> {
+        let schema = schema();
+        let term = |((study, table, column), numeric): ((StudyKind, Kind, String), bool)| {
+            let own = match table {
+                Kind::Setting => None,
+                Kind::Rows => written(study).rows.iter().find(|own| own.is(&column)),
+                Kind::Steps => written(study).steps.iter().find(|own| own.is(&column)),
+            };
+            let meaning = match own {
+                Some(own) => own.about.to_owned(),
+                None => about_setting(&schema, &word(study), &column),
+            };
+            Term {
+                study: word(study),
+                table,
+                kind: if numeric { "number" } else { "text" },
+                unit: if numeric { own.map_or("1", unit) } else { "" },
+                label: heading(&column).name,
+                meaning,
+                column,
+            }
+        };
+        self.columns.into_iter().map(term).collect()
+    }
 }
 
 fn word(study: StudyKind) -> String {

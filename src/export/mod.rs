@@ -6,8 +6,8 @@ mod long;
 mod parquet;
 mod tables;
 
-pub use dictionary::{Term, dictionary};
+pub use dictionary::{Dictionary, Term};
 pub use long::{Kind, Long, long};
 #[cfg(feature = "parquet")]
-pub use parquet::{ParquetError, read as read_parquet, write as write_parquet};
-pub use tables::{dictionary_csv, long_csv};
+pub use parquet::{LongParquet, ParquetError, read as read_parquet};
+pub use tables::{LongCsv, dictionary_csv};

@@ -1,5 +1,6 @@
 //! The values as a Parquet file with the columns of the CSV file.
 
+use std::io::Write;
 use std::sync::Arc;
 
 use parquet::basic::{ConvertedType, Repetition, Type as Physical};
@@ -12,9 +13,6 @@ use parquet::record::RowAccessor;
 use parquet::schema::types::{Type, TypePtr};
 
 use super::{Kind, Long};
-
-/// Rows of a group. Readers load a group at a time.
-const GROUP: usize = 1 << 20;
 
 /// Why a Parquet file could not be written or read.
 #[derive(Debug, thiserror::Error)]
@@ -44,36 +42,53 @@ fn schema() -> Result<TypePtr, Cause> {
     Type::group_type_builder("results").with_fields(fields).build().map(Arc::new)
 }
 
-/// The values as the bytes of a Parquet file.
-///
-/// # Errors
-/// Those of the `parquet` crate.
-pub fn write(values: &[Long]) -> Result<Vec<u8>, ParquetError> {
-    let mut bytes = vec![];
-    let mut file = SerializedFileWriter::new(&mut bytes, schema()?, Arc::new(WriterProperties::default()))?;
-    for group in values.chunks(GROUP) {
-        let mut out = file.next_row_group()?;
-        texts(&mut out, group.iter().map(|v| Some(v.experiment.as_str())), false)?;
-        texts(&mut out, group.iter().map(|v| Some(v.profile)), false)?;
-        texts(&mut out, group.iter().map(|v| Some(v.run.as_str())), false)?;
-        integers(&mut out, group.iter().map(|v| v.seed))?;
-        texts(&mut out, group.iter().map(|v| Some(v.table.word())), false)?;
-        integers(&mut out, group.iter().map(|v| v.row))?;
-        texts(&mut out, group.iter().map(|v| Some(v.column.as_str())), false)?;
-        let numbers: Vec<f64> = group.iter().filter_map(|v| v.value).collect();
-        let levels: Vec<i16> = group.iter().map(|v| v.value.is_some().into()).collect();
+/// A Parquet file of values, written part by part.
+pub struct LongParquet<W: Write + Send>(SerializedFileWriter<W>);
+
+impl<W: Write + Send> LongParquet<W> {
+    /// Begins the file.
+    ///
+    /// # Errors
+    /// Those of `out`.
+    pub fn new(out: W) -> Result<Self, ParquetError> {
+        Ok(Self(SerializedFileWriter::new(out, schema()?, Arc::new(WriterProperties::default()))?))
+    }
+
+    /// Appends values as one row group, which readers load as a whole.
+    ///
+    /// # Errors
+    /// Those of the file.
+    pub fn write(&mut self, values: &[Long]) -> Result<(), ParquetError> {
+        let mut out = self.0.next_row_group()?;
+        texts(&mut out, values.iter().map(|v| Some(v.experiment.as_str())), false)?;
+        texts(&mut out, values.iter().map(|v| Some(v.profile)), false)?;
+        texts(&mut out, values.iter().map(|v| Some(v.run.as_str())), false)?;
+        integers(&mut out, values.iter().map(|v| v.seed))?;
+        texts(&mut out, values.iter().map(|v| Some(v.table.word())), false)?;
+        integers(&mut out, values.iter().map(|v| v.row))?;
+        texts(&mut out, values.iter().map(|v| Some(v.column.as_str())), false)?;
+        let numbers: Vec<f64> = values.iter().filter_map(|v| v.value).collect();
+        let levels: Vec<i16> = values.iter().map(|v| v.value.is_some().into()).collect();
         if let Some(mut column) = out.next_column()? {
             column.typed::<DoubleType>().write_batch(&numbers, Some(&levels), None)?;
             column.close()?;
         }
-        texts(&mut out, group.iter().map(|v| v.text.as_deref()), true)?;
+        texts(&mut out, values.iter().map(|v| v.text.as_deref()), true)?;
         out.close()?;
+        Ok(())
     }
-    file.close()?;
-    Ok(bytes)
+
+    /// Ends the file.
+    ///
+    /// # Errors
+    /// Those of the file.
+    pub fn finish(self) -> Result<(), ParquetError> {
+        self.0.close()?;
+        Ok(())
+    }
 }
 
-fn texts<'a, W: std::io::Write + Send>(
+fn texts<'a, W: Write + Send>(
     out: &mut SerializedRowGroupWriter<'_, W>,
     values: impl Iterator<Item = Option<&'a str>> + Clone,
     optional: bool,
@@ -88,7 +103,7 @@ fn texts<'a, W: std::io::Write + Send>(
 }
 
 /// Writes integers. A seed above 2^63 - 1 appears as a negative number.
-fn integers<W: std::io::Write + Send>(
+fn integers<W: Write + Send>(
     out: &mut SerializedRowGroupWriter<'_, W>,
     values: impl Iterator<Item = u64>,
 ) -> Result<(), Cause> {
@@ -100,7 +115,7 @@ fn integers<W: std::io::Write + Send>(
     Ok(())
 }
 
-/// The values of a file that [`write`] wrote. Profiles and tables of other names are left out.
+/// The values of a file that [`LongParquet`] wrote. Profiles and tables of other names are left out.
 ///
 /// # Errors
 /// Those of the `parquet` crate; another schema.

@@ -2,6 +2,7 @@
 
 use std::borrow::Borrow;
 use std::collections::HashSet;
+use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -67,16 +68,46 @@ impl RecordError {
 /// # Errors
 /// The folder cannot be written, or is full; `path` is there and is a folder, a device or a FIFO.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), RecordError> {
-    if std::fs::metadata(path).is_ok_and(|found| !found.is_file()) {
-        let why = io::Error::other("it exists and is no regular file; name another path");
-        return Err(RecordError::io(path)(why));
+    let draft = Draft::new(path)?;
+    draft.file().write_all(bytes).map_err(RecordError::io(path))?;
+    draft.finish()
+}
+
+/// A file that replaces another one, or nothing, once it is whole. Dropped before that, it leaves no trace.
+#[derive(Debug)]
+pub struct Draft {
+    file: tempfile::NamedTempFile,
+    path: PathBuf,
+}
+
+impl Draft {
+    /// An empty draft of `path`, whose folder is made if it is not there.
+    ///
+    /// # Errors
+    /// As [`write_atomically`].
+    pub fn new(path: &Path) -> Result<Self, RecordError> {
+        if std::fs::metadata(path).is_ok_and(|found| !found.is_file()) {
+            let why = io::Error::other("it exists and is no regular file; name another path");
+            return Err(RecordError::io(path)(why));
+        }
+        Ok(Self { file: beside(path)?, path: path.to_owned() })
     }
-    let file = beside(path)?;
-    file.as_file().write_all(bytes).map_err(RecordError::io(path))?;
-    // tempfile makes private files; results are for everyone who may read the folder.
-    #[cfg(unix)]
-    set_mode(file.as_file(), 0o644).map_err(RecordError::io(path))?;
-    put(file, path)
+
+    /// The file to write to.
+    pub fn file(&self) -> &File {
+        self.file.as_file()
+    }
+
+    /// Puts the file in its place.
+    ///
+    /// # Errors
+    /// As [`write_atomically`].
+    pub fn finish(self) -> Result<(), RecordError> {
+        // tempfile makes private files; results are for everyone who may read the folder.
+        #[cfg(unix)]
+        set_mode(self.file(), 0o644).map_err(RecordError::io(&self.path))?;
+        put(self.file, &self.path)
+    }
 }
 
 /// Copies the file `name` of a run's folder into another folder, with its permissions. Whole or not at all.
