@@ -93,11 +93,12 @@ pub fn artefacts(contents: Contents, profile: Profile, from: From) -> Result<(Su
             // A smaller profile has neither tables nor charts: its rows are those of its records.
             if !results.runs.is_empty() {
                 profile.made.extend(archives(results, folder)?);
-                profile.made.extend(if outdone { vec![] } else { tables::tables(results, output)? });
             }
+            let tables = if outdone || results.runs.is_empty() { vec![] } else { tables::tables(results, output)? };
             let charts = if outdone { vec![] } else { charts(results, figures)? };
-            let shown = if outdone { Shown::Checks } else { Shown::All(&charts, &links) };
+            let shown = if outdone { Shown::Checks } else { Shown::All(&charts, &links, &tables) };
             body.extend(page::body(results, &judgement, shown).into_iter().chain(note(results)));
+            profile.made.extend(tables);
             for chart in charts {
                 profile.made.extend(files(chart, false)?);
             }
@@ -152,7 +153,7 @@ pub fn artefacts(contents: Contents, profile: Profile, from: From) -> Result<(Su
         .chain(methods::methods(chosen))
         .collect();
     if let Some(story) = story {
-        made.extend(files(story, true)?);
+        made.extend(files(story, false)?);
     }
     let title = summary::title(published);
     for (name, text) in [("REPORT.md", markdown::markdown(&pieces)), ("report.html", html::html(title, &pieces))] {

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use crate::definition::{Definition, Metric, Paper, SourceTag};
 use crate::record::{Row, Status};
 
+use super::artefacts::Artefact;
 use super::chart::Chart;
 use super::document::{Cell, Piece};
 use super::named;
@@ -12,11 +13,11 @@ use super::reported::reported;
 use super::results::{Results, as_number};
 use super::seeds::{self, Mean, Over};
 use super::summary::labelled;
-use super::text;
 use super::verdict::{Checked, Judgement, Required};
+use super::{tables, text};
 
 /// Rows of a table in the report; the rest is in the CSV file.
-const MOST_ROWS: usize = 40;
+const MOST_ROWS: usize = 24;
 
 /// What a source tag means.
 pub fn meaning(tag: SourceTag) -> &'static str {
@@ -74,8 +75,8 @@ fn lead(name: &str, text: String) -> Piece {
 
 /// What the report shows of a profile.
 pub enum Shown<'a> {
-    /// Everything, with these charts, and the path of their folder for links.
-    All(&'a [Chart], &'a str),
+    /// Everything, with these charts, the path of their folder for links, and the files of the tables.
+    All(&'a [Chart], &'a str, &'a [Artefact]),
     /// What was checked: a larger profile shows the rest.
     Checks,
 }
@@ -114,11 +115,12 @@ pub fn body(results: &Results, judgement: &Judgement, shown: Shown) -> Vec<Piece
         pieces.push(Piece::List(results.unfinished()));
     }
     match shown {
-        Shown::All(charts, folder) => {
+        Shown::All(charts, folder, files) => {
             pieces.push(reported(results));
             pieces.extend(charts.iter().map(|chart| figure(chart, folder)));
             if !results.runs.is_empty() {
                 pieces.push(table(results));
+                pieces.extend(full_precision(files));
             }
         }
         Shown::Checks => {
@@ -153,9 +155,8 @@ fn table(results: &Results) -> Piece {
         .collect();
     let title = |m: &Metric| definition.heading(&m.column).to_string();
     let metrics = definition.metrics.iter().map(title);
-    let name = format!("{}.{}", definition.id, results.profile.name());
     if let Some(means) = seeds::means(results) {
-        return means_table(results, &means, &settings, metrics, &name);
+        return means_table(results, &means, &settings, metrics);
     }
     let several_seeds = results.runs.iter().any(|r| r.loaded.record.seed != results.runs[0].loaded.record.seed);
     let mut head: Vec<String> = settings.iter().map(|s| definition.heading(s).to_string()).collect();
@@ -177,8 +178,16 @@ fn table(results: &Results) -> Piece {
             .collect()
     };
     let of = counted(rows.len(), "rows");
-    let caption = format!("{of}. Full precision: tables/{name}.csv");
-    Piece::Table(caption, head, rows.iter().take(MOST_ROWS).map(line).collect())
+    Piece::Table(of, head, rows.iter().take(MOST_ROWS).map(line).collect())
+}
+
+/// Links to the files with every row and, if there are several seeds, all statistics.
+fn full_precision(files: &[Artefact]) -> impl Iterator<Item = Piece> {
+    tables::files(files).into_iter().map(|path| {
+        let what =
+            if path.contains(".seeds.csv") { "All statistics over seeds:" } else { "Every row in full precision:" };
+        Piece::Reference(what.into(), path.clone(), path)
+    })
 }
 
 fn counted(rows: usize, what: &str) -> String {
@@ -191,7 +200,6 @@ fn means_table(
     means: &[Mean],
     settings: &[&String],
     metrics: impl Iterator<Item = String>,
-    name: &str,
 ) -> Piece {
     let shown: Vec<&str> = settings
         .iter()
@@ -219,7 +227,7 @@ fn means_table(
     let percent = 100.0 * seeds::CONFIDENCE;
     let caption = format!(
         "{}: mean ± {percent} % confidence half-width over {over} seeds (Student's t). Quantities plotted on a log \
-         axis: median [min, max]. All statistics: tables/{name}.seeds.csv; every seed: tables/{name}.csv",
+         axis: median [min, max]",
         counted(means.len(), "rows")
     );
     let head = settings.iter().map(|s| results.definition.heading(s).to_string()).chain(metrics).collect();

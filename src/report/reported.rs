@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use crate::definition::{Claim, Profile, Reported, SourceTag, StudyKind};
+use crate::definition::{Claim, Profile, Reported, SourceTag, StudyKind, value_label};
 use crate::record::{Row, cell};
 
 use super::document::{Cell, Piece};
@@ -119,6 +119,7 @@ fn conditions(rows: &[&Row]) -> String {
     let each = |column: &str| {
         let mut seen = HashSet::new();
         let texts = rows.iter().filter_map(|r| r.get(column)).map(cell);
+        let texts = texts.map(|text| value_label(column, &text).unwrap_or(text));
         texts.filter(|text| seen.insert(text.clone())).collect::<Vec<String>>()
     };
     let (data, epochs, seeds) = (each("data"), each("epochs"), each("seed").len());

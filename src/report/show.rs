@@ -70,7 +70,7 @@ pub fn experiments(contents: Contents, width: usize, rows: bool) -> Result<Vec<E
                 continue;
             }
             let judgement = judge(&results);
-            let shown = if profiles.is_empty() { Shown::All(&[], "") } else { Shown::Checks };
+            let shown = if profiles.is_empty() { Shown::All(&[], "", &[]) } else { Shown::Checks };
             pieces.extend(page::body(&results, &judgement, shown));
             let line = summary::Line::new(&results, &judgement);
             answer = answer.or_else(|| line.is_recorded().then(|| line.answer()));

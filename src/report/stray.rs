@@ -109,13 +109,13 @@ fn judge(contents: Contents, kind: &str, folder: &Path, name: &str, made: &BTree
         let outdated = !Profile::ALL.into_iter().any(unshown);
         return if known { outdated.then_some(Stray::Outdated) } else { (!other).then_some(Stray::Unknown) };
     }
-    let story = contents.outline.story.is_some() && matches!(name.strip_prefix(STORY), Some(".svg" | ".png"));
-    if kind == "charts" && story {
-        return contents.whole.then_some(Stray::Outdated);
-    }
     // Pixels of a chart that is there, for whoever wants them.
     if kind == "charts" && name.ends_with(".png") && made.contains(&folder.join(name).with_extension("svg")) {
         return None;
+    }
+    let story = contents.outline.story.is_some() && matches!(name.strip_prefix(STORY), Some(".svg" | ".png"));
+    if kind == "charts" && story {
+        return contents.whole.then_some(Stray::Outdated);
     }
     let Some((stem, ends)) = split(name, kind) else { return Some(Stray::Unknown) };
     let named = |id: &String| match kind {
@@ -144,8 +144,8 @@ fn judge(contents: Contents, kind: &str, folder: &Path, name: &str, made: &BTree
 /// The name of a file before the profile, and its profile with what follows.
 fn split<'a>(name: &'a str, kind: &str) -> Option<(&'a str, (Profile, &'static str))> {
     let ends: &[&'static str] = match kind {
-        "tables" => &[".seeds.csv", ".csv"],
-        "timing" => &[".csv"],
+        "tables" => &[".seeds.csv", ".seeds.csv.gz", ".csv", ".csv.gz"],
+        "timing" => &[".csv", ".csv.gz"],
         "records" => &[".kept.tar.gz", ".tar.gz"],
         _ => &[".svg", ".png"],
     };

@@ -51,9 +51,9 @@ fn what_is_published_is_small_enough_to_be_looked_at() {
         while let Some(folder) = folders.pop() {
             for entry in std::fs::read_dir(&folder).expect("a folder").flatten() {
                 let about = entry.metadata().expect("metadata");
-                // What git ignores is not published; unfinished runs and trained networks are not looked at.
+                // What git ignores is not published; unfinished runs are there for a time.
                 let name = entry.file_name().to_string_lossy().into_owned();
-                if about.is_dir() && !["runs", "shards", "inflight", "models"].contains(&name.as_str()) {
+                if about.is_dir() && !["runs", "shards", "inflight"].contains(&name.as_str()) {
                     folders.push(entry.path());
                 } else if about.is_file() {
                     (count, bytes) = (count + 1, bytes + about.len());
@@ -68,18 +68,16 @@ fn what_is_published_is_small_enough_to_be_looked_at() {
 }
 
 #[test]
-fn every_chart_is_there_as_svg_and_the_story_as_png_too() {
+fn every_chart_is_there_as_svg() {
     let mut seen = 0;
     for entry in std::fs::read_dir(root().join("figures")).expect("figures").flatten() {
         let path = entry.path();
         let name = entry.file_name().to_string_lossy().into_owned();
-        assert!(name.ends_with(".svg") || name == "story.png", "{name}");
-        if name.ends_with(".svg") {
-            let svg = std::fs::read_to_string(&path).expect("an SVG");
-            assert!(svg.contains("stroke-linejoin=\"round\""), "{}", path.display());
-            seen += 1;
-        }
+        assert!(name.ends_with(".svg"), "{name}");
+        let svg = std::fs::read_to_string(&path).expect("an SVG");
+        assert!(svg.contains("stroke-linejoin=\"round\""), "{}", path.display());
+        seen += 1;
     }
-    assert!(root().join("figures/story.svg").exists() && root().join("figures/story.png").exists());
+    assert!(root().join("figures/story.svg").exists());
     assert!(seen > 30, "{seen} charts");
 }

@@ -100,7 +100,7 @@ fn a_story_and_findings_are_made_of_the_records_that_are_there() {
         assert!((found - expected).abs() < 1e-4, "{finding}: {expected}");
     }
     place.expect(0, &["report", "--verify"]);
-    // Only the story is a PNG file too, unless asked: twice as large as its SVG, which verifying leaves alone.
+    // PNG files are written where asked: twice as large as their SVG. Verifying leaves them alone.
     let chart = place.path("figures/train-accuracy.quick.png");
     assert!(!chart.exists());
     place.expect(0, &["figures", "--png"]);

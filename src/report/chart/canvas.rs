@@ -16,7 +16,7 @@ use super::style::{INK, Marker, SOFT, Style};
 use super::{compact, theme};
 
 /// Units of the SVG for a point: its coordinates are whole numbers.
-const UNITS: f64 = 4.0;
+pub const UNITS: f64 = 4.0;
 /// Width of every line that shows numbers, in points.
 pub const LINE: f64 = 1.6;
 

@@ -8,7 +8,7 @@ use crate::report::ReportError;
 use crate::report::results::{Results, RunResult, matches};
 use crate::report::text;
 
-use super::canvas::{Anchor, Canvas, Drawing, text_width};
+use super::canvas::{Anchor, Canvas, Drawing, UNITS, text_width};
 use super::lines::{named, value_name};
 use super::style::{INK, SOFT};
 use super::text::wrapped;
@@ -154,7 +154,15 @@ fn draw_image(canvas: &Canvas, image: &Image, (x0, y0): (f64, f64)) -> Result<()
         }
         None => BROKEN,
     };
-    let (dx, dy) = (SIDE / image.width as f64, SIDE / image.height as f64);
+    // Pixels of one size in whole units of the drawing, in the middle of the place.
+    let whole = |pixels: usize| {
+        let side = (SIDE * UNITS / pixels.max(1) as f64).floor() / UNITS;
+        if side > 0.0 { side } else { SIDE / pixels.max(1) as f64 }
+    };
+    let (dx, dy) = (whole(image.width), whole(image.height));
+    let (across, down) = (dx * image.width as f64, dy * image.height as f64);
+    let centred = |from: f64, length: f64| from + ((SIDE - length) / 2.0 * UNITS).floor() / UNITS;
+    let (x0, y0) = (centred(x0, across), centred(y0, down));
     for (y, line) in image.pixels.chunks(image.width.max(1)).enumerate() {
         let mut x = 0;
         for run in line.chunk_by(|a, b| colour(a) == colour(b)) {
@@ -163,6 +171,6 @@ fn draw_image(canvas: &Canvas, image: &Image, (x0, y0): (f64, f64)) -> Result<()
             canvas.rectangle(from, (x0 + x as f64 * dx, y0 + (y + 1) as f64 * dy), colour(&run[0]))?;
         }
     }
-    let (right, bottom) = (x0 + SIDE, y0 + SIDE);
+    let (right, bottom) = (x0 + across, y0 + down);
     canvas.line(&[(x0, y0), (right, y0), (right, bottom), (x0, bottom), (x0, y0)], SOFT, 1.0)
 }

@@ -18,16 +18,26 @@ const DARK: [(&str, &str); 12] = [
 
 /// Style rules for a dark page; `inside` selects the charts.
 pub fn dark_rules(inside: &str) -> String {
-    let rule = |(light, dark): &(&str, &str)| {
-        format!("{inside}[fill=\"{light}\"]{{fill:{dark}}}{inside}[stroke=\"{light}\"]{{stroke:{dark}}}")
+    rules(inside, |_| true)
+}
+
+/// The rules for those attributes that `used` has.
+fn rules(inside: &str, used: impl Fn(&str) -> bool) -> String {
+    let rule = |(name, (light, dark)): (&str, &(&str, &str))| {
+        let attribute = format!("{name}=\"{light}\"");
+        if used(&attribute) { format!("{inside}[{attribute}]{{{name}:{dark}}}") } else { String::new() }
     };
-    format!("@media screen and (prefers-color-scheme:dark){{{}}}", DARK.iter().map(rule).collect::<String>())
+    let each = DARK.iter().flat_map(|pair| [("fill", pair), ("stroke", pair)]);
+    format!("@media screen and (prefers-color-scheme:dark){{{}}}", each.map(rule).collect::<String>())
 }
 
 /// A drawing with the rules inside, for a separate file.
 pub fn themed(svg: &str) -> String {
     match svg.find('>') {
-        Some(end) => format!("{}<style>{}</style>{}", &svg[..=end], dark_rules(""), &svg[end + 1..]),
+        Some(end) => {
+            let rules = rules("", |attribute| svg.contains(attribute));
+            format!("{}<style>{rules}</style>{}", &svg[..=end], &svg[end + 1..])
+        }
         None => svg.to_owned(),
     }
 }
