@@ -3,12 +3,12 @@
 use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::ffi::c_void;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 
 use anode::gradient::{Ledger, Method};
 use anode::kernels::Device;
 use anode::kernels::cuda::{DeviceError, Driver, Gpu};
-use anode::net::{DeviceNetwork, Form, Network, Solve, Steps, network};
+use anode::net::{Form, Network, Solve, Steps, network};
 use anode::ode::{Vector, solver};
 
 /// Calls and bytes of one kind.
@@ -113,7 +113,7 @@ fn gradient(name: &str, batch: usize, solver_name: &str) -> Counts {
     let net = Network::new(&(registered.build)(Form::Ode, registered.width, 10));
     let (parameters, classes) = (net.initial::<f32>(0), net.classes());
     let gpu = Gpu::new(Counter::default()).expect("a device");
-    let net = DeviceNetwork::new(Arc::new(net), gpu.clone());
+    let net = Network::on(&net, gpu.clone());
     let images = gpu.upload(vec![0.0f32; batch * 3 * 32 * 32]);
     let theta = gpu.upload(parameters);
     let cotangent = gpu.upload(vec![0.0f32; batch * classes]);

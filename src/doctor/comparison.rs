@@ -244,7 +244,7 @@ impl<D: Device> Test<'_, D> {
         let momentum = 0.1;
         let all = |running: Vec<f64>, y: Vec<f64>, x_bar: Vec<f64>, w_bar: Vec<f64>| [running, y, x_bar, w_bar];
         let mut running = vec![0.5; 2 * channels];
-        let moments = Cpu.moments(&x, channels, pixels, Some((PartMut::all(&mut running), momentum)));
+        let moments = Cpu.moments(&x, &[], [channels, pixels], Some((PartMut::all(&mut running), momentum)));
         let norm = || DeviceNorm::<Cpu, f64> { pixels, relu, moments: &moments, parameters: Part::all(&w) };
         let (mut y, mut x_bar, mut w_bar) = (x.clone(), x.clone(), vec![0.0; w.len()]);
         Cpu.norm(norm(), &x, &mut y);
@@ -257,7 +257,8 @@ impl<D: Device> Test<'_, D> {
             self.add::<R>(names[i], &name, reference, bounds[i], |t| {
                 let (x, w, bar) = (t.up::<R>(&x), t.up::<R>(&w), t.up::<R>(&bar));
                 let mut running = t.up::<f64>(&vec![0.5; 2 * channels]);
-                let moments = t.device.moments(&x, channels, pixels, Some((PartMut::all(&mut running), momentum)));
+                let moments =
+                    t.device.moments(&x, &[], [channels, pixels], Some((PartMut::all(&mut running), momentum)));
                 let norm = || DeviceNorm::<D, R> { pixels, relu, moments: &moments, parameters: Part::all(&w) };
                 let (mut y, mut x_bar, mut w_bar) = (x.zeros_like(), x.zeros_like(), w.zeros_like());
                 let mut same = x.duplicate();

@@ -12,8 +12,7 @@ use anode::evolution::{
 use anode::gradient::{Ledger, Method};
 use anode::kernels::{Activation, Device};
 use anode::net::{
-    DeviceNetwork, Evolution, Form, NETWORKS, NetSpec, Network, Part, SegmentSpec, Sharing, Solve, Stepping, Steps,
-    network,
+    Evolution, Form, NETWORKS, NetSpec, Network, Part, SegmentSpec, Sharing, Solve, Stepping, Steps, network,
 };
 use anode::ode::{Adaptive, Controller, Real, SolveError, Vector, relative_distance, solver};
 use anode::problems::ConvField;
@@ -70,7 +69,7 @@ fn inputs<R: Real>(net: &Network, pixels: usize, n: usize) -> (Vec<R>, Vec<R>, V
 
 fn on_device<D: Device, R: Real>(device: &D, net: Network, pixels: usize, n: usize, solve: Solve) -> Found {
     let (images, theta, bar) = inputs::<R>(&net, pixels, n);
-    let net = DeviceNetwork::new(Arc::new(net), device.clone());
+    let net = Network::on(&net, device.clone());
     let (images, theta, bar) = (device.upload(images), device.upload(theta), device.upload(bar));
     let ledger = Ledger::new();
     let (logits, kept) = net.forward(&images, &theta, solve, &ledger).unwrap();
@@ -297,7 +296,7 @@ pub fn vectors_of_other_networks_are_refused<D: Crossing>(device: &D) {
     };
     let refused = |found: Result<(), SolveError>| said(found.map_err(StepError::from));
 
-    let net = DeviceNetwork::new(host.clone(), device.clone());
+    let net = Network::on(&host, device.clone());
     for wrong in [&statistics[1..], &[&statistics[..], &[1.0]].concat(), &[]] {
         assert!(refused(net.set_statistics(wrong)).contains("statistics"));
     }

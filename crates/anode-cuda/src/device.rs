@@ -1,5 +1,7 @@
 //! A GPU as a device.
 
+use std::convert::Infallible;
+
 use anode_core::ode::{Real, SolveError, Vector};
 use anode_kernels::{Activation, ConvShape, Device, DeviceNorm, Part, PartMut, PoolShape};
 
@@ -23,6 +25,7 @@ impl<L: Driver> Device for Gpu<L> {
     type Buffer<R: Real> = Buffer<R, L>;
     type Moments = GpuMoments<L>;
     type Mask<R: Real> = Buffer<R, L>;
+    type NormVjp<'a, R: Real> = Infallible;
 
     const NAME: &'static str = "cuda";
 
@@ -155,8 +158,8 @@ impl<L: Driver> Device for Gpu<L> {
     fn moments<R: Real>(
         &self,
         x: &Buffer<R, L>,
-        channels: usize,
-        pixels: usize,
+        _: &[f64],
+        [channels, pixels]: [usize; 2],
         running: Option<(PartMut<Buffer<f64, L>>, f64)>,
     ) -> GpuMoments<L> {
         moments(x, channels, pixels, running)

@@ -1,22 +1,34 @@
 //! The CPU as a device: buffers are `Vec`s, and nothing happens behind the caller's back.
 
+use std::borrow::Cow;
+
 use rayon::prelude::*;
 
-use anode_core::ode::{Real, SolveError, zeros};
+use anode_core::ode::{Real, SolveError, Vector, unwritten, zeros};
 
 use super::{
-    Activation, ConvShape, Device, DeviceNorm, Moments, Norm, Part, PartMut, PoolShape, average_pool, average_pool_vjp,
-    conv, conv_vjp_input, conv_vjp_weights, dense, dense_vjp, linear, linear_vjp, max_pool, max_pool_vjp, moments,
+    Activation, ConvBars, ConvShape, Cotangent, Device, DeviceImages, DeviceNorm, Images, Moments, Norm, NormVjp, Part,
+    PartMut, PoolShape, average_pool, average_pool_vjp, conv, conv_vjp_input, conv_vjp_weights, dense, dense_vjp,
+    linear, linear_vjp, max_pool, max_pool_vjp, moments, norm_conv, norm_conv_vjp,
 };
+
+/// Numbers that a thread works on at a time.
+const SHARE: usize = 1 << 15;
 
 /// The CPU, with the threads of rayon's pool.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Cpu;
 
 impl<'a, R: Real> DeviceNorm<'a, Cpu, R> {
-    fn on_cpu(&self) -> Norm<'a, R> {
+    fn on_cpu(self) -> Norm<'a, R> {
         let (weight, bias) = self.parameters.slice().split_at(self.moments.mean.len());
         Norm { pixels: self.pixels, moments: self.moments, weight, bias, relu: self.relu }
+    }
+}
+
+impl<'a, R: Real> DeviceImages<'a, Cpu, R> {
+    fn on_cpu(self) -> Images<'a, R> {
+        Images { numbers: self.numbers, norm: self.norm.map(DeviceNorm::on_cpu) }
     }
 }
 
@@ -24,6 +36,7 @@ impl Device for Cpu {
     type Buffer<R: Real> = Vec<R>;
     type Moments = Moments;
     type Mask<R: Real> = Vec<bool>;
+    type NormVjp<'a, R: Real> = NormVjp<'a, R>;
 
     const NAME: &'static str = "cpu";
 
@@ -47,8 +60,17 @@ impl Device for Cpu {
         zeros(len)
     }
 
+    unsafe fn unwritten<R: Real>(&self, len: usize) -> Vec<R> {
+        // SAFETY: the caller's promise.
+        unsafe { unwritten(len) }
+    }
+
+    fn host<'a, R: Real>(&self, x: &'a Vec<R>) -> Cow<'a, [R]> {
+        Cow::Borrowed(x)
+    }
+
     fn join<R: Real>(&self, parts: &[Part<Vec<R>>]) -> Vec<R> {
-        parts.iter().flat_map(|part| part.slice()).copied().collect()
+        parts.iter().map(|part| part.slice()).collect::<Vec<_>>().concat()
     }
 
     fn put<R: Real>(&self, mut to: PartMut<Vec<R>>, from: Part<Vec<R>>) {
@@ -120,11 +142,11 @@ impl Device for Cpu {
     fn moments<R: Real>(
         &self,
         x: &Vec<R>,
-        channels: usize,
-        pixels: usize,
+        sums: &[f64],
+        [channels, pixels]: [usize; 2],
         running: Option<(PartMut<Vec<f64>>, f64)>,
     ) -> Moments {
-        let moments = moments(x, channels, pixels, &[]);
+        let moments = moments(x, channels, pixels, sums);
         if let Some((mut running, momentum)) = running {
             moments.move_running(running.slice(), momentum);
         }
@@ -156,6 +178,66 @@ impl Device for Cpu {
         norm.on_cpu().vjp(x, y_bar, &[], weight_bar, bias_bar).apply(y_bar, x_bar);
     }
 
+    fn add_norm<R: Real>(&self, norm: DeviceNorm<Self, R>, a: R, x: Vec<R>, z: &mut Vec<R>) -> bool {
+        norm.on_cpu().add_to(a, &x, z)
+    }
+
+    fn sum_with_norm<R: Real>(&self, norm: DeviceNorm<Self, R>, a: R, x: &Vec<R>, z: &Vec<R>) -> (Vec<R>, bool) {
+        // SAFETY: the norm writes all of it.
+        let mut sum = unsafe { unwritten(x.len()) };
+        let finite = norm.on_cpu().add(a, x, z, &mut sum);
+        (sum, finite)
+    }
+
+    fn norm_vjp_deferred<'a, R: Real>(
+        &self,
+        norm: DeviceNorm<Self, R>,
+        x: &'a Vec<R>,
+        y_bar: Cow<'a, Vec<R>>,
+        sums: &[(f64, f64)],
+        mut bar: PartMut<Vec<R>>,
+    ) -> Cotangent<'a, Self, R> {
+        let (weight_bar, bias_bar) = bar.slice().split_at_mut(norm.moments.mean.len());
+        let vjp = norm.on_cpu().vjp(x, &y_bar, sums, weight_bar, bias_bar);
+        Cotangent { numbers: y_bar, norm: Some(vjp) }
+    }
+
+    fn written<'a, R: Real>(&self, cotangent: Cotangent<'a, Self, R>) -> Cow<'a, Vec<R>> {
+        cotangent.written()
+    }
+
+    fn norm_conv<R: Real>(
+        &self,
+        shape: &ConvShape,
+        images: DeviceImages<Self, R>,
+        w: Part<Vec<R>>,
+        bias: Option<Part<Vec<R>>>,
+        wants_sums: bool,
+    ) -> (Vec<R>, Vec<f64>) {
+        // SAFETY: a convolution writes all of its output.
+        let mut y = unsafe { unwritten(images.numbers.len() / shape.input_len() * shape.output_len()) };
+        let sums = norm_conv(shape, images.on_cpu(), w.slice(), bias.map(Part::slice), &mut y, wants_sums);
+        (y, sums)
+    }
+
+    fn norm_conv_vjp<R: Real>(
+        &self,
+        shape: &ConvShape,
+        images: DeviceImages<Self, R>,
+        w: Part<Vec<R>>,
+        cotangent: Cotangent<Self, R>,
+        mut bar: PartMut<Vec<R>>,
+        wants_images: bool,
+    ) -> (Option<Vec<R>>, Vec<(f64, f64)>) {
+        // SAFETY: the vjp writes all of it.
+        let mut x_bar = wants_images.then(|| unsafe { unwritten(images.numbers.len()) });
+        let (weights, bias) = bar.slice().split_at_mut(shape.weight_len());
+        let bias = if bias.is_empty() { None } else { Some(bias) };
+        let bars = ConvBars { weights, bias, images: x_bar.as_deref_mut() };
+        let sums = norm_conv_vjp(shape, images.on_cpu(), w.slice(), cotangent, bars);
+        (x_bar, sums)
+    }
+
     fn average_pool<R: Real>(&self, shape: &PoolShape, x: &Vec<R>, y: &mut Vec<R>) {
         average_pool(shape, x, y);
     }
@@ -182,20 +264,35 @@ impl Device for Cpu {
         }
     }
 
+    fn relu_vjp_of<R: Real>(&self, x: &Vec<R>, y_bar: Cow<Vec<R>>) -> Vec<R> {
+        let mut bar = y_bar.into_owned();
+        bar.iter_mut().zip(x).for_each(|(bar, &x)| *bar = if x > R::zero() { *bar } else { R::zero() });
+        bar
+    }
+
     fn add_relu<R: Real>(&self, y: &mut Vec<R>, x: &Vec<R>) {
-        y.par_iter_mut().zip(x).for_each(|(y, &x)| {
-            let sum = *y + x;
-            *y = if sum <= R::zero() { R::zero() } else { sum };
+        y.par_chunks_mut(SHARE).zip(x.par_chunks(SHARE)).for_each(|(y, x)| {
+            for (y, &x) in y.iter_mut().zip(x) {
+                let sum = *y + x;
+                *y = if sum <= R::zero() { R::zero() } else { sum };
+            }
         });
     }
 
     fn mask<R: Real>(&self, y: &Vec<R>) -> Vec<bool> {
-        y.par_iter().map(|&y| y > R::zero()).collect()
+        let mut mask = vec![false; y.len()];
+        mask.par_chunks_mut(SHARE).zip(y.par_chunks(SHARE)).for_each(|(mask, y)| {
+            mask.iter_mut().zip(y).for_each(|(mask, &y)| *mask = y > R::zero());
+        });
+        mask
     }
 
     fn masked<R: Real>(&self, mask: &Vec<bool>, bar: &Vec<R>) -> Vec<R> {
-        let there = |(&bar, &live): (&R, &bool)| if live { bar } else { R::zero() };
-        bar.par_iter().zip(mask).map(there).collect()
+        let mut masked = bar.duplicate();
+        masked.par_chunks_mut(SHARE).zip(mask.par_chunks(SHARE)).for_each(|(bar, mask)| {
+            bar.iter_mut().zip(mask).for_each(|(bar, &live)| *bar = if live { *bar } else { R::zero() });
+        });
+        masked
     }
 
     fn mask_bytes<R: Real>(mask: &Vec<bool>) -> usize {

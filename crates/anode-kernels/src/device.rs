@@ -1,6 +1,8 @@
 //! Where buffers live and kernels run. Networks and training are written for any device; the code above the kernels is
 //! the same.
 
+use std::borrow::Cow;
+
 use anode_core::ode::{Real, SolveError, Vector};
 
 use super::{Activation, ConvShape, Part, PartMut, PoolShape};
@@ -17,6 +19,8 @@ pub trait Device: Clone + Send + Sync + 'static {
     type Moments: Send;
     /// Where numbers are above zero.
     type Mask<R: Real>: Send;
+    /// What the vjp of a batch norm leaves to the kernel that reads its result, see [`Cotangent`].
+    type NormVjp<'a, R: Real>;
 
     /// Its kind: `cpu` or `cuda`.
     const NAME: &'static str;
@@ -44,6 +48,19 @@ pub trait Device: Clone + Send + Sync + 'static {
 
     /// A buffer with any contents.
     fn room<R: Real>(&self, len: usize) -> Self::Buffer<R>;
+
+    /// As [`Device::room`], in memory that may never have been written.
+    ///
+    /// # Safety
+    /// Every number must be written before it is read.
+    unsafe fn unwritten<R: Real>(&self, len: usize) -> Self::Buffer<R> {
+        self.room(len)
+    }
+
+    /// The numbers in host memory, without a copy if they are there already.
+    fn host<'a, R: Real>(&self, x: &'a Self::Buffer<R>) -> Cow<'a, [R]> {
+        Cow::Owned(self.download(x))
+    }
 
     /// Parts of buffers, one after the other in a new one.
     fn join<R: Real>(&self, parts: &[Part<Self::Buffer<R>>]) -> Self::Buffer<R>;
@@ -120,13 +137,14 @@ pub trait Device: Clone + Send + Sync + 'static {
     /// Its vjp at `x`, in the place of the cotangent: `bar = a activation'(x) bar`.
     fn activate_vjp<R: Real>(&self, activation: Activation, a: f64, x: &Self::Buffer<R>, bar: &mut Self::Buffer<R>);
 
-    /// The moments of each channel of `[n, channels, pixels]`. The running ones, means then variances, move towards
-    /// them by PyTorch's rule where they are given with a momentum.
+    /// The moments of each channel of `[n, channels, pixels]`; `sizes` are the last two. `sums` are those that
+    /// [`Device::norm_conv`] returned with `x`, or empty. The running moments, means then variances, move towards these
+    /// by PyTorch's rule where they are given with a momentum.
     fn moments<R: Real>(
         &self,
         x: &Self::Buffer<R>,
-        channels: usize,
-        pixels: usize,
+        sums: &[f64],
+        sizes: [usize; 2],
         running: Option<(PartMut<Self::Buffer<f64>>, f64)>,
     ) -> Self::Moments;
 
@@ -148,6 +166,102 @@ pub trait Device: Clone + Send + Sync + 'static {
         x_bar: &mut Self::Buffer<R>,
         bar: PartMut<Self::Buffer<R>>,
     );
+
+    /// As [`Device::norm`], in place where it can be.
+    fn normed<R: Real>(&self, norm: DeviceNorm<Self, R>, x: Cow<Self::Buffer<R>>) -> Self::Buffer<R> {
+        match x {
+            Cow::Owned(mut x) => {
+                self.norm_in_place(norm, &mut x);
+                x
+            }
+            Cow::Borrowed(x) => {
+                // SAFETY: the norm writes all of it.
+                let mut y = unsafe { self.unwritten(x.len()) };
+                self.norm(norm, x, &mut y);
+                y
+            }
+        }
+    }
+
+    /// `z += a norm(x)`, and whether every number of `z` is finite then, see [`Vector::axpy_is_finite`].
+    fn add_norm<R: Real>(&self, norm: DeviceNorm<Self, R>, a: R, x: Self::Buffer<R>, z: &mut Self::Buffer<R>) -> bool {
+        z.axpy_is_finite(a, &self.normed(norm, Cow::Owned(x)))
+    }
+
+    /// `z + a norm(x)`, and whether every number of it is finite: the bits of [`Device::add_norm`].
+    fn sum_with_norm<R: Real>(
+        &self,
+        norm: DeviceNorm<Self, R>,
+        a: R,
+        x: &Self::Buffer<R>,
+        z: &Self::Buffer<R>,
+    ) -> (Self::Buffer<R>, bool) {
+        let y = self.normed(norm, Cow::Borrowed(x));
+        let mut sum = z.duplicate();
+        let finite = sum.axpy_is_finite(a, &y);
+        (sum, finite)
+    }
+
+    /// As [`Device::norm_vjp`], for a cotangent that is read once: what it leaves undone is done there. `sums` are
+    /// those that [`Device::norm_conv_vjp`] returned with `y_bar`, or empty.
+    fn norm_vjp_deferred<'a, R: Real>(
+        &self,
+        norm: DeviceNorm<Self, R>,
+        x: &'a Self::Buffer<R>,
+        y_bar: Cow<'a, Self::Buffer<R>>,
+        _sums: &[(f64, f64)],
+        bar: PartMut<Self::Buffer<R>>,
+    ) -> Cotangent<'a, Self, R> {
+        let mut x_bar = self.room(x.len());
+        self.norm_vjp(norm, x, &y_bar, &mut x_bar, bar);
+        Cotangent { numbers: Cow::Owned(x_bar), norm: None }
+    }
+
+    /// The numbers of a cotangent, with what [`Device::norm_vjp_deferred`] left undone.
+    fn written<'a, R: Real>(&self, cotangent: Cotangent<'a, Self, R>) -> Cow<'a, Self::Buffer<R>> {
+        cotangent.numbers
+    }
+
+    /// [`Device::conv`] of the images. Also returns the sum of each channel of each output image, `[n, channels]`, or
+    /// nothing where they are not wanted or would cost a pass over memory.
+    fn norm_conv<R: Real>(
+        &self,
+        shape: &ConvShape,
+        images: DeviceImages<Self, R>,
+        w: Part<Self::Buffer<R>>,
+        bias: Option<Part<Self::Buffer<R>>>,
+        _wants_sums: bool,
+    ) -> (Self::Buffer<R>, Vec<f64>) {
+        let x = images.written(self);
+        // SAFETY: a convolution writes all of its output.
+        let mut y = unsafe { self.unwritten(x.len() / shape.input_len() * shape.output_len()) };
+        self.conv(shape, &x, w, bias, &mut y);
+        (y, vec![])
+    }
+
+    /// The vjp of [`Device::norm_conv`]: adds to the cotangents of the weights and, where `bar` has more numbers, of
+    /// the biases behind them. Returns the cotangent of the images behind their norm, where it is wanted, with the sums
+    /// that [`Device::norm_vjp_deferred`] takes.
+    fn norm_conv_vjp<R: Real>(
+        &self,
+        shape: &ConvShape,
+        images: DeviceImages<Self, R>,
+        w: Part<Self::Buffer<R>>,
+        cotangent: Cotangent<Self, R>,
+        bar: PartMut<Self::Buffer<R>>,
+        wants_images: bool,
+    ) -> (Option<Self::Buffer<R>>, Vec<(f64, f64)>) {
+        let (x, y_bar, bias) = (images.written(self), self.written(cotangent), bar.len() > shape.weight_len());
+        self.conv_vjp_weights(shape, &x, &y_bar, bar, bias);
+        let len = x.len();
+        drop(x);
+        let images_bar = wants_images.then(|| {
+            let mut x_bar = self.zeros(len);
+            self.conv_vjp_input(shape, w, &y_bar, &mut x_bar);
+            x_bar
+        });
+        (images_bar, vec![])
+    }
 
     /// Means of windows.
     fn average_pool<R: Real>(&self, shape: &PoolShape, x: &Self::Buffer<R>, y: &mut Self::Buffer<R>);
@@ -173,6 +287,13 @@ pub trait Device: Clone + Send + Sync + 'static {
     /// Its vjp: overwrites `x_bar`.
     fn relu_vjp<R: Real>(&self, x: &Self::Buffer<R>, y_bar: &Self::Buffer<R>, x_bar: &mut Self::Buffer<R>);
 
+    /// As [`Device::relu_vjp`], in place where it can be.
+    fn relu_vjp_of<R: Real>(&self, x: &Self::Buffer<R>, y_bar: Cow<Self::Buffer<R>>) -> Self::Buffer<R> {
+        let mut x_bar = self.room(x.len());
+        self.relu_vjp(x, &y_bar, &mut x_bar);
+        x_bar
+    }
+
     /// `y = max(0, y + x)`; NaN stays NaN.
     fn add_relu<R: Real>(&self, y: &mut Self::Buffer<R>, x: &Self::Buffer<R>);
 
@@ -196,4 +317,36 @@ pub struct DeviceNorm<'a, D: Device, R: Real> {
     pub moments: &'a D::Moments,
     /// Weights, then biases.
     pub parameters: Part<'a, D::Buffer<R>>,
+}
+
+impl<D: Device, R: Real> Clone for DeviceNorm<'_, D, R> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<D: Device, R: Real> Copy for DeviceNorm<'_, D, R> {}
+
+/// A batch of images as a convolution reads it.
+pub struct DeviceImages<'a, D: Device, R: Real> {
+    /// Numbers in memory.
+    pub numbers: &'a D::Buffer<R>,
+    /// The batch norm of those numbers, where that is what is meant.
+    pub norm: Option<DeviceNorm<'a, D, R>>,
+}
+
+impl<'a, D: Device, R: Real> DeviceImages<'a, D, R> {
+    /// The numbers that are meant.
+    fn written(self, device: &D) -> Cow<'a, D::Buffer<R>> {
+        let Some(norm) = self.norm else { return Cow::Borrowed(self.numbers) };
+        Cow::Owned(device.normed(norm, Cow::Borrowed(self.numbers)))
+    }
+}
+
+/// The cotangent of a layer's output.
+pub struct Cotangent<'a, D: Device, R: Real> {
+    /// Numbers in memory.
+    pub numbers: Cow<'a, D::Buffer<R>>,
+    /// What the vjp of a batch norm makes of them, where that is what is meant.
+    pub norm: Option<D::NormVjp<'a, R>>,
 }

@@ -3,11 +3,11 @@
 
 use rayon::prelude::*;
 
-use super::ConvShape;
 use super::direct::{Convolve, GROUP, Start, WeightVjp, lanes, summed_at_a_time};
-use super::fused::{ConvBars, Cotangent, Images};
+use super::fused::{ConvBars, Images};
 use super::norm::{Line, plain};
 use super::plan::Plan;
+use super::{ConvShape, Cotangent, Cpu};
 
 /// The layouts of a convolution and of its vjp.
 pub(super) struct Plans {
@@ -35,11 +35,11 @@ struct Room {
 }
 
 /// Everything that the groups share.
-struct Work<'a> {
+struct Work<'a, 'b> {
     plans: &'a Plans,
     images: Images<'a, f32>,
     lines: Vec<Line<f32>>,
-    cotangent: &'a Cotangent<'a, f32>,
+    cotangent: &'a Cotangent<'b, Cpu, f32>,
     /// The weights of the convolution that gives the cotangent of the images.
     packed: Vec<f32>,
     has_bias: bool,
@@ -59,7 +59,7 @@ impl Plans {
         &self,
         images: Images<f32>,
         w: &[f32],
-        cotangent: &Cotangent<f32>,
+        cotangent: &Cotangent<Cpu, f32>,
         bars: ConvBars<f32>,
     ) -> Vec<(f64, f64)> {
         let lines = images.norm.map_or(vec![], |norm| norm.lines());
@@ -88,7 +88,7 @@ impl Plans {
     }
 }
 
-impl Work<'_> {
+impl Work<'_, '_> {
     fn room(&self) -> Room {
         let Plans { forward, lengths: (_, output), turned } = self.plans;
         let at_a_time = summed_at_a_time(forward);

@@ -3,12 +3,14 @@
 //! taken while an image is still in the cache: none of these costs a pass over memory. The bits are those of one layer
 //! after the other.
 
-use std::any::TypeId;
+use std::any::{Any, TypeId};
 use std::borrow::Cow;
 
 use anode_core::ode::{Real, unwritten};
 
 use super::conv::{ConvShape, conv, conv_vjp_input_over, conv_vjp_weights, singles, singles_mut};
+use super::cpu::Cpu;
+use super::device::Cotangent;
 use super::direct;
 use super::direct_vjp::Plans;
 use super::norm::{Norm, NormVjp};
@@ -24,14 +26,6 @@ pub struct Images<'a, R> {
     pub numbers: &'a [R],
     /// The batch norm of those numbers, where that is what is meant.
     pub norm: Option<Norm<'a, R>>,
-}
-
-/// The cotangent of a convolution's output.
-pub struct Cotangent<'a, R: Real> {
-    /// Numbers in memory.
-    pub numbers: Cow<'a, [R]>,
-    /// What the vjp of a batch norm makes of them, where that is what is meant.
-    pub norm: Option<NormVjp<'a, R>>,
 }
 
 /// What the vjp of a convolution adds to or writes.
@@ -64,15 +58,16 @@ impl<'a, R: Real> Images<'a, R> {
     }
 }
 
-impl<'a, R: Real> Cotangent<'a, R> {
-    fn singles(&self) -> Option<Cotangent<'_, f32>> {
+impl<'a, R: Real> Cotangent<'a, Cpu, R> {
+    fn singles(&self) -> Option<Cotangent<'_, Cpu, f32>> {
         let norm = self.norm.as_ref().map(NormVjp::singles);
         (!matches!(norm, Some(None))).then_some(())?;
-        Some(Cotangent { numbers: Cow::Borrowed(singles(&self.numbers)?), norm: norm.flatten() })
+        let numbers: &dyn Any = &*self.numbers;
+        Some(Cotangent { numbers: Cow::Borrowed(numbers.downcast_ref()?), norm: norm.flatten() })
     }
 
     /// The numbers that are meant.
-    pub fn written(self) -> Cow<'a, [R]> {
+    pub fn written(self) -> Cow<'a, Vec<R>> {
         match (self.norm, self.numbers) {
             (None, numbers) => numbers,
             (Some(norm), Cow::Owned(mut numbers)) => {
@@ -123,7 +118,7 @@ pub fn norm_conv_vjp<R: Real>(
     shape: &ConvShape,
     images: Images<R>,
     w: &[R],
-    cotangent: Cotangent<R>,
+    cotangent: Cotangent<Cpu, R>,
     bars: ConvBars<R>,
 ) -> Vec<(f64, f64)> {
     let mut bars = bars;

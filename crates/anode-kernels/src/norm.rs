@@ -182,7 +182,7 @@ pub struct Norm<'a, R> {
     pub relu: bool,
 }
 
-impl<'a, R: Real> Norm<'a, R> {
+impl<R: Real> Norm<'_, R> {
     fn channels(&self) -> usize {
         self.weight.len()
     }
@@ -290,14 +290,14 @@ impl<'a, R: Real> Norm<'a, R> {
     ///
     /// With g = y_bar where ReLU lets through, n the count and xhat the normalised x:
     /// x_bar = weight / std (g - mean(g) - xhat mean(g xhat)).
-    pub fn vjp(
+    pub fn vjp<'x>(
         &self,
-        x: &'a [R],
+        x: &'x [R],
         y_bar: &[R],
         sums: &[(f64, f64)],
         weight_bar: &mut [R],
         bias_bar: &mut [R],
-    ) -> NormVjp<'a, R> {
+    ) -> NormVjp<'x, R> {
         let (pixels, channels, m) = (self.pixels, self.channels(), self.moments);
         let lines = self.lines();
         // The sums of g and of g xhat.

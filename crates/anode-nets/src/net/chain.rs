@@ -1,14 +1,15 @@
 //! A chain of layers: forward, with or without tape, and vjp.
 //!
-//! Parameters and running statistics are slices that the caller owns; a chain knows only shapes and places.
+//! Parameters and running statistics are buffers that the caller owns; a chain knows only shapes and places.
 
 use std::borrow::Cow;
 use std::ops::Range;
 
-use crate::kernels::{Cotangent, Moments};
-use crate::ode::{Real, copied, unwritten};
+use crate::kernels::{Cotangent, Device, Part, PartMut};
+use crate::ode::{Real, Vector};
 
 use super::layer::{Kind, Layer, Statistics};
+use super::running::Running;
 use super::unit::{Unit, units};
 
 /// Layers one after the other, with their place in the parameters and running statistics of the network.
@@ -25,23 +26,6 @@ pub struct Chain {
     pub output_len: usize,
     /// Place of the chain's parameters in the network's.
     pub parameters: Range<usize>,
-}
-
-/// What a forward pass leaves for the vjp: the input of each unit, and the moments of its batch norm.
-///
-/// The output of a batch norm or ReLU is not kept: whoever reads it makes it again on the way, same bits.
-pub struct ChainTape<R> {
-    /// The step, which decides where the norms' parameters are; stages of a step share them.
-    step: usize,
-    inputs: Vec<Vec<R>>,
-    moments: Vec<Option<Moments>>,
-}
-
-impl<R: Real> ChainTape<R> {
-    /// Bytes that the tape keeps alive.
-    pub fn bytes(&self) -> usize {
-        self.inputs.iter().map(|x| x.len() * size_of::<R>()).sum()
-    }
 }
 
 impl Chain {
@@ -125,64 +109,81 @@ impl Chain {
     pub fn macs(&self) -> usize {
         self.layers().iter().map(Layer::macs).sum()
     }
+}
 
-    /// The chain's output for a batch. `at` is the step and stage of an ODE block, `(0, 0)` elsewhere; `theta` are the
-    /// chain's own parameters, `running` the network's statistics.
-    pub fn forward<R: Real>(
-        &self,
-        at: (usize, usize),
-        x: &[R],
-        theta: &[R],
-        statistics: Statistics,
-        running: &mut [f64],
-    ) -> Vec<R> {
-        let units = units(self.of(at));
-        let (y, _) = walk(&units, false, Cow::Borrowed(x), theta, (statistics, running), None);
-        match y {
-            Cow::Borrowed(x) => copied(x),
+/// What a forward pass leaves for the vjp: the input of each unit, and the moments of its batch norm.
+///
+/// The output of a batch norm or ReLU is not kept: whoever reads it makes it again on the way, same bits.
+pub struct ChainTape<D: Device, R: Real> {
+    /// The step, which decides where the norms' parameters are; stages of a step share them.
+    pub(super) step: usize,
+    inputs: Vec<D::Buffer<R>>,
+    moments: Vec<Option<D::Moments>>,
+}
+
+impl<D: Device, R: Real> ChainTape<D, R> {
+    fn new(step: usize) -> Self {
+        Self { step, inputs: vec![], moments: vec![] }
+    }
+
+    /// Bytes that the tape keeps alive.
+    pub fn bytes(&self) -> usize {
+        self.inputs.iter().map(Vector::bytes).sum()
+    }
+}
+
+/// A chain on a device, in a step and stage of an ODE block, with its parameters.
+pub(super) struct Sweep<'a, D: Device, R: Real> {
+    device: &'a D,
+    step: usize,
+    units: Vec<Unit<'a, D, R>>,
+}
+
+impl<'a, D: Device, R: Real> Sweep<'a, D, R> {
+    /// `chain` at a step and stage, `(0, 0)` outside ODE blocks; `theta` are the chain's own parameters.
+    pub fn new(device: &'a D, chain: &'a Chain, at: (usize, usize), theta: Part<'a, D::Buffer<R>>) -> Self {
+        Self { device, step: at.0, units: units(device, chain.of(at), theta) }
+    }
+
+    /// The output for a batch; `running` are the network's statistics.
+    pub fn forward(&self, x: &D::Buffer<R>, statistics: Statistics, running: &mut Running<D>) -> D::Buffer<R> {
+        match walk(&self.units, false, Cow::Borrowed(x), (statistics, running), None).0 {
+            Cow::Borrowed(x) => x.duplicate(),
             Cow::Owned(y) => y,
         }
     }
 
     /// `z += a f(z)` for the chain's function f, and whether `z` is finite then: the bits of [`Self::forward`] and an
     /// axpy, in fewer passes over memory. `None` where the chain does not end in a batch norm.
-    pub fn advance<R: Real>(
+    pub fn advance(
         &self,
-        at: (usize, usize),
-        z: &mut [R],
+        z: &mut D::Buffer<R>,
         a: R,
-        theta: &[R],
         statistics: Statistics,
-        running: &mut [f64],
+        running: &mut Running<D>,
     ) -> Option<bool> {
-        let units = units(self.of(at));
-        let (last, before) = units.split_last().filter(|(last, _)| last.is_norm())?;
-        let (x, sums) = walk(before, true, Cow::Borrowed(z), theta, (statistics, running), None);
+        let (last, before) = self.units.split_last().filter(|(last, _)| last.is_norm())?;
+        let (x, sums) = walk(before, true, Cow::Borrowed(z), (statistics, running), None);
         let x = x.into_owned();
         let moments = last.moments(&x, &sums, statistics, running)?;
-        Some(last.norm(theta, Some(&moments))?.add_to(a, &x, z))
+        Some(self.device.add_norm(last.norm(Some(&moments))?, a, x, z))
     }
 
     /// As [`Self::advance`], with the tape.
-    pub fn advance_taped<R: Real>(
+    pub fn advance_taped(
         &self,
-        at: (usize, usize),
-        z: &mut Vec<R>,
+        z: &mut D::Buffer<R>,
         a: R,
-        theta: &[R],
         statistics: Statistics,
-        running: &mut [f64],
-    ) -> Option<(ChainTape<R>, bool)> {
-        let units = units(self.of(at));
-        let (last, before) = units.split_last().filter(|(last, before)| last.is_norm() && !before.is_empty())?;
-        let mut tape = ChainTape { step: at.0, inputs: vec![], moments: vec![] };
-        let start = Cow::Owned(std::mem::take(z));
-        let (x, sums) = walk(before, true, start, theta, (statistics, running), Some(&mut tape));
+        running: &mut Running<D>,
+    ) -> Option<(ChainTape<D, R>, bool)> {
+        let (last, before) = self.units.split_last().filter(|(last, before)| last.is_norm() && !before.is_empty())?;
+        let mut tape = ChainTape::new(self.step);
+        let start = Cow::Owned(std::mem::replace(z, self.device.room(0)));
+        let (x, sums) = walk(before, true, start, (statistics, running), Some(&mut tape));
         let x = x.into_owned();
         let moments = last.moments(&x, &sums, statistics, running)?;
-        // SAFETY: the norm writes all of it.
-        let mut end = unsafe { unwritten(x.len()) };
-        let finite = last.norm(theta, Some(&moments))?.add(a, &x, &tape.inputs[0], &mut end);
+        let (end, finite) = self.device.sum_with_norm(last.norm(Some(&moments))?, a, &x, &tape.inputs[0]);
         *z = end;
         tape.inputs.push(x);
         tape.moments.push(Some(moments));
@@ -190,39 +191,34 @@ impl Chain {
     }
 
     /// As [`Self::forward`], same bits, with the tape.
-    pub fn forward_taped<R: Real>(
+    pub fn forward_taped(
         &self,
-        at: (usize, usize),
-        x: &[R],
-        theta: &[R],
+        x: &D::Buffer<R>,
         statistics: Statistics,
-        running: &mut [f64],
-    ) -> (Vec<R>, ChainTape<R>) {
-        let mut tape = ChainTape { step: at.0, inputs: vec![], moments: vec![] };
-        let units = units(self.of(at));
-        let start = Cow::Owned(copied(x));
-        let (y, _) = walk(&units, false, start, theta, (statistics, running), Some(&mut tape));
+        running: &mut Running<D>,
+    ) -> (D::Buffer<R>, ChainTape<D, R>) {
+        let mut tape = ChainTape::new(self.step);
+        let start = Cow::Owned(x.duplicate());
+        let (y, _) = walk(&self.units, false, start, (statistics, running), Some(&mut tape));
         (y.into_owned(), tape)
     }
 
     /// From the cotangent of the output: adds to `theta_bar` and returns the cotangent of the input, `None` where
     /// `want_input` is false. Valid for tapes made with batch statistics.
-    pub fn vjp<R: Real>(
+    pub fn vjp(
         &self,
-        tape: &ChainTape<R>,
-        theta: &[R],
-        y_bar: &[R],
-        theta_bar: &mut [R],
+        tape: &ChainTape<D, R>,
+        y_bar: &D::Buffer<R>,
+        theta_bar: &mut PartMut<D::Buffer<R>>,
         want_input: bool,
-    ) -> Option<Vec<R>> {
+    ) -> Option<D::Buffer<R>> {
         let mut bar = Cotangent { numbers: Cow::Borrowed(y_bar), norm: None };
-        let units = units(self.of((tape.step, 0)));
-        for (i, unit) in units.iter().enumerate().rev() {
-            let (x, moments) = (&tape.inputs[i][..], tape.moments[i].as_ref());
-            bar = unit.vjp(x, moments, theta, bar, theta_bar, i > 0 || want_input)?;
+        for (i, unit) in self.units.iter().enumerate().rev() {
+            let (x, moments) = (&tape.inputs[i], tape.moments[i].as_ref());
+            bar = unit.vjp(x, moments, bar, theta_bar, i > 0 || want_input)?;
         }
-        want_input.then(|| match bar.written() {
-            Cow::Borrowed(bar) => copied(bar),
+        want_input.then(|| match self.device.written(bar) {
+            Cow::Borrowed(bar) => bar.duplicate(),
             Cow::Owned(bar) => bar,
         })
     }
@@ -230,18 +226,18 @@ impl Chain {
 
 /// Runs units from `x`, and puts their inputs and moments on the tape where there is one. Returns the output and, where
 /// `wants_sums`, what the last unit gives to a batch norm behind it.
-fn walk<'x, R: Real>(
-    units: &[Unit],
+fn walk<'x, D: Device, R: Real>(
+    units: &[Unit<D, R>],
     wants_sums: bool,
-    x: Cow<'x, [R]>,
-    theta: &[R],
-    (statistics, running): (Statistics, &mut [f64]),
-    mut tape: Option<&mut ChainTape<R>>,
-) -> (Cow<'x, [R]>, Vec<f64>) {
+    x: Cow<'x, D::Buffer<R>>,
+    (statistics, running): (Statistics, &mut Running<D>),
+    mut tape: Option<&mut ChainTape<D, R>>,
+) -> (Cow<'x, D::Buffer<R>>, Vec<f64>) {
     let (mut current, mut sums) = (x, vec![]);
     for (i, unit) in units.iter().enumerate() {
         let wants_sums = units.get(i + 1).map_or(wants_sums, Unit::has_norm);
-        let run = |x: Cow<[R]>, running: &mut [f64]| unit.forward(x, &sums, theta, (statistics, running), wants_sums);
+        let run =
+            |x: Cow<D::Buffer<R>>, running: &mut Running<D>| unit.forward(x, &sums, (statistics, running), wants_sums);
         let output = match &mut tape {
             None => run(current, running),
             Some(tape) => {

@@ -1,82 +1,109 @@
 //! A network without gradients: evaluation, and how well its ODE blocks can be reversed.
 
-use std::sync::PoisonError;
-
 use crate::gradient::{Ledger, Method};
-use crate::kernels::Cpu;
-use crate::ode::{Pass, Real, SolveError, reversal_error};
+use crate::kernels::{Device, Part};
+use crate::ode::{Pass, Real, SolveError, Vector, reversal_error};
 
+use super::chain::Sweep;
 use super::network::{Network, block_parameters, impossible};
 use super::ode_field::{Mode, OdeField};
+use super::residual::ResidualSweep;
 use super::segment::Segment;
 use super::solve::Solve;
 
-impl Network {
-    /// Logits of a batch in evaluation mode: batch norm with the running statistics.
+impl<D: Device> Network<D> {
+    /// Logits of a batch in evaluation mode: batch norm with the running statistics. Waits.
     ///
     /// # Errors
     /// See [`SolveError`].
-    pub fn evaluate<R: Real>(&self, images: &[R], theta: &[R], solve: Solve) -> Result<Vec<R>, SolveError> {
-        self.walk(images, theta, solve, Mode::Evaluation, |_, _, _, _| {})
+    pub fn evaluate<R: Real>(
+        &self,
+        images: &D::Buffer<R>,
+        theta: &D::Buffer<R>,
+        solve: Solve,
+    ) -> Result<Vec<R>, SolveError> {
+        self.logits(images, theta, solve, Mode::Evaluation)
+    }
+
+    /// Logits of a batch, normalised as `mode` says. Waits.
+    pub(super) fn logits<R: Real>(
+        &self,
+        images: &D::Buffer<R>,
+        theta: &D::Buffer<R>,
+        solve: Solve,
+        mode: Mode,
+    ) -> Result<Vec<R>, SolveError> {
+        let logits = self.walk(images, theta, solve, mode, |_, _, _, _| {})?;
+        let logits = self.device.download(&logits);
+        self.device.settle()?;
+        Ok(logits)
     }
 
     /// The reversibility error rho = |z(0) - z~(0)| / |z(0)| of every ODE block on a batch, where z~(0) is what the
     /// block's solver finds back from z(1) on the same steps, or by the same tolerances (ANODE, section 3). Batch norm
     /// normalises with the batch, as in training; the running statistics stay. Infinite where the reverse solve does
-    /// not end. Blocks whose weights evolve are left out: their state is more than z.
+    /// not end. Blocks whose weights evolve are left out: their state is more than z. Waits for each.
     ///
     /// # Errors
     /// A forward solve that fails, see [`SolveError`].
-    pub fn reversal_errors<R: Real>(&self, images: &[R], theta: &[R], solve: Solve) -> Result<Vec<f64>, SolveError> {
+    pub fn reversal_errors<R: Real>(
+        &self,
+        images: &D::Buffer<R>,
+        theta: &D::Buffer<R>,
+        solve: Solve,
+    ) -> Result<Vec<f64>, SolveError> {
         let (mut errors, mut failed) = (vec![], Ok(()));
-        self.walk(images, theta, solve, Mode::Watching, |field, theta, start, end| {
-            let mut back = end.clone();
+        let logits = self.walk(images, theta, solve, Mode::Watching, |field, theta, start, end| {
+            // What the forward sweep met must not count as the reverse solve's.
+            failed = failed.clone().and(self.device.settle());
+            let mut back = end.duplicate();
             let solved = solve.reverse(field, &mut back, theta);
+            let solved = solved.and(self.device.settle());
             match solved {
                 Ok(()) => errors.push(reversal_error(start, &back)),
                 Err(error) if error.is_divergence() => errors.push(f64::INFINITY),
                 // A fault is no result.
                 Err(error) => failed = failed.clone().and(Err(error)),
             }
-        })?;
-        failed?;
+        });
+        logits.and(failed)?;
+        self.device.settle()?;
         Ok(errors)
     }
 
     /// The forward sweep; `visit` sees each ODE block's field, parameters, z(0) and z(1).
     pub(super) fn walk<R: Real>(
         &self,
-        images: &[R],
-        theta: &[R],
+        images: &D::Buffer<R>,
+        theta: &D::Buffer<R>,
         solve: Solve,
         mode: Mode,
-        mut visit: impl FnMut(&OdeField<R>, &Vec<R>, &Vec<R>, &Vec<R>),
-    ) -> Result<Vec<R>, SolveError> {
+        mut visit: impl FnMut(&OdeField<R, D>, &D::Buffer<R>, &D::Buffer<R>, &D::Buffer<R>),
+    ) -> Result<D::Buffer<R>, SolveError> {
         self.expect_lengths(images.len(), theta.len())?;
-        let statistics = mode.statistics(Pass::Replay);
-        let mut current = images.to_vec();
+        let (device, statistics) = (&self.device, mode.statistics(Pass::Replay));
+        let host = self.evolving_parameters(theta);
+        let mut current = images.duplicate();
         for segment in &self.segments {
+            let own = Part::new(theta, segment.parameters());
             match segment {
                 Segment::Plain(chain) => {
-                    let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-                    let theta = &theta[chain.parameters.clone()];
-                    current = chain.forward((0, 0), &current, theta, statistics, &mut running);
+                    let sweep = Sweep::new(device, chain, (0, 0), own);
+                    current = sweep.forward(&current, statistics, &mut self.running());
                 }
                 Segment::Residual(block) => {
-                    let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-                    let theta = &theta[block.parameters()];
-                    current = block.forward(&current, theta, statistics, &mut running);
+                    let sweep = ResidualSweep::new(device, block, own);
+                    current = sweep.forward(&current, statistics, &mut self.running());
                 }
-                Segment::Ode(chain, evolving) => {
-                    let field = OdeField::new(chain.clone(), self.running.clone(), mode);
-                    let theta = block_parameters(chain, evolving.as_ref(), theta);
-                    if let Some(evolving) = evolving {
-                        let block = evolving.block(&Cpu, field, solve).map_err(impossible)?;
-                        // ANODE keeps no more than the block's input.
-                        current = block.forward(Method::Anode, &current, &theta, &Ledger::new())?.end().clone();
-                        continue;
-                    }
-                    let start = current.clone();
+                Segment::Ode(chain, Some(evolving)) => {
+                    let block = evolving.block(device, self.field(chain, mode), solve).map_err(impossible)?;
+                    let theta = block_parameters(chain, evolving, &host);
+                    // ANODE keeps no more than the block's input.
+                    current = block.forward(Method::Anode, &current, &theta, &Ledger::new())?.end().duplicate();
+                }
+                Segment::Ode(chain, None) => {
+                    let (field, theta) = (self.field(chain, mode), device.join(&[own]));
+                    let start = current.duplicate();
                     solve.advance(&field, &mut current, &theta)?;
                     visit(&field, &theta, &start, &current);
                 }

@@ -2,11 +2,10 @@
 
 use std::ops::Range;
 
-use crate::kernels::{
-    ConvShape, Moments, Norm, PoolShape, average_pool, average_pool_vjp, linear, linear_vjp, max_pool, max_pool_vjp,
-    moments,
-};
-use crate::ode::Real;
+use crate::kernels::{ConvShape, Device, DeviceNorm, Part, PartMut, PoolShape};
+use crate::ode::{Real, Vector};
+
+use super::running::Running;
 
 /// Momentum of the running statistics (PyTorch's default).
 pub(super) const MOMENTUM: f64 = 0.1;
@@ -20,8 +19,7 @@ pub enum Statistics {
     Batch,
     /// The running ones.
     Running,
-    /// From the batch; the running ones become the average over all updates since they were counted from 0. The
-    /// statistics given are twice as long then: the number of updates of each norm is kept in the second half.
+    /// From the batch; the running ones become the average over all updates, which [`Running`] counts.
     Averaging,
 }
 
@@ -89,81 +87,57 @@ impl Layer {
         matches!(self.kind, Kind::Norm { .. } | Kind::Relu)
     }
 
-    /// Numbers of the output for `len` numbers of input.
-    pub(super) fn output_len(&self, len: usize) -> usize {
-        len / self.input.iter().product::<usize>() * self.output.iter().product::<usize>()
-    }
-
-    /// The batch norm with these moments; `None` for any other layer.
-    pub(super) fn norm<'a, R: Real>(&self, theta: &'a [R], moments: &'a Moments) -> Option<Norm<'a, R>> {
+    /// The batch norm with these moments; `None` for any other layer. `theta` are the chain's parameters.
+    pub(super) fn norm<'a, D: Device, R: Real>(
+        &self,
+        theta: Part<'a, D::Buffer<R>>,
+        moments: &'a D::Moments,
+    ) -> Option<DeviceNorm<'a, D, R>> {
         let Kind::Norm { pixels, relu, .. } = self.kind else { return None };
-        let (weight, bias) = theta[self.range.clone()].split_at(moments.mean.len());
-        Some(Norm { pixels, moments, weight, bias, relu })
-    }
-
-    /// How many of the layer's own parameters are weights; those behind them are biases.
-    fn cut(&self) -> usize {
-        match self.kind {
-            Kind::Conv { shape, .. } => shape.weight_len(),
-            Kind::Linear { inputs, outputs } => inputs * outputs,
-            _ => 0,
-        }
-    }
-
-    /// Its weights and, where it has one, its bias.
-    pub(super) fn weights<'a, R>(&self, theta: &'a [R]) -> (&'a [R], Option<&'a [R]>) {
-        let (weights, bias) = theta[self.range.clone()].split_at(self.cut());
-        (weights, (!bias.is_empty()).then_some(bias))
-    }
-
-    /// As [`Self::weights`], of a cotangent.
-    pub(super) fn weights_mut<'a, R>(&self, theta_bar: &'a mut [R]) -> (&'a mut [R], Option<&'a mut [R]>) {
-        let (weights, bias) = theta_bar[self.range.clone()].split_at_mut(self.cut());
-        (weights, if bias.is_empty() { None } else { Some(bias) })
+        Some(DeviceNorm { pixels, relu, moments, parameters: theta.part(self.range.clone()) })
     }
 
     /// The moments that a batch norm uses, with the update of the running ones; `None` for any other layer. `sums` as
-    /// [`moments`] takes them.
-    pub(super) fn moments<R: Real>(
+    /// [`Device::moments`] takes them.
+    pub(super) fn moments<D: Device, R: Real>(
         &self,
-        x: &[R],
+        device: &D,
+        x: &D::Buffer<R>,
         sums: &[f64],
         statistics: Statistics,
-        running: &mut [f64],
-    ) -> Option<Moments> {
+        running: &mut Running<D>,
+    ) -> Option<D::Moments> {
         let Kind::Norm { channels, pixels, running: place, .. } = self.kind else { return None };
-        let (running, counts) = match statistics {
-            Statistics::Averaging => running.split_at_mut(running.len() / 2),
-            _ => (running, &mut [][..]),
+        let range = place..place + 2 * channels;
+        let momentum = match statistics {
+            Statistics::Running => return Some(device.given_moments(Part::new(&running.kept, range))),
+            Statistics::Batch => None,
+            Statistics::BatchUpdating => Some(MOMENTUM),
+            Statistics::Averaging => Some(running.next_average(place)),
         };
-        let kept = &mut running[place..place + 2 * channels];
-        if statistics == Statistics::Running {
-            let (mean, variance) = kept.split_at(channels);
-            return Some(Moments { mean: mean.to_vec(), variance: variance.to_vec(), count: 0 });
-        }
-        let moments = moments(x, channels, pixels, sums);
-        match statistics {
-            Statistics::BatchUpdating => moments.move_running(kept, MOMENTUM),
-            Statistics::Averaging => {
-                counts[place] += 1.0;
-                moments.move_running(kept, 1.0 / counts[place]);
-            }
-            Statistics::Batch | Statistics::Running => {}
-        }
-        Some(moments)
+        let updated = momentum.map(|momentum| (PartMut::new(&mut running.kept, range), momentum));
+        Some(device.moments(x, sums, [channels, pixels], updated))
     }
 
-    /// Writes the output of a pooling or linear layer.
-    pub(super) fn apply<R: Real>(&self, x: &[R], theta: &[R], y: &mut [R]) {
+    /// The output of a pooling or linear layer; `theta` are the chain's parameters.
+    pub(super) fn apply<D: Device, R: Real>(
+        &self,
+        device: &D,
+        x: &D::Buffer<R>,
+        theta: Part<D::Buffer<R>>,
+    ) -> D::Buffer<R> {
+        let images = x.len() / self.input.iter().product::<usize>();
+        // SAFETY: every layer writes all of its output.
+        let mut y = unsafe { device.unwritten(images * self.output.iter().product::<usize>()) };
         match self.kind {
-            Kind::AveragePool(shape) => average_pool(&shape, x, y),
-            Kind::MaxPool(shape) => max_pool(&shape, x, y),
+            Kind::AveragePool(shape) => device.average_pool(&shape, x, &mut y),
+            Kind::MaxPool(shape) => device.max_pool(&shape, x, &mut y),
             Kind::Linear { inputs, outputs } => {
-                let (w, b) = theta[self.range.clone()].split_at(self.cut());
-                linear(inputs, outputs, x, w, b, y);
+                device.linear(inputs, outputs, x, theta.part(self.range.clone()), &mut y);
             }
             Kind::Conv { .. } | Kind::Norm { .. } | Kind::Relu => unreachable!("units do these themselves"),
         }
+        y
     }
 
     /// Whether its vjp needs the numbers of its input.
@@ -171,16 +145,21 @@ impl Layer {
         !matches!(self.kind, Kind::AveragePool(_))
     }
 
-    /// From the cotangent `bar` of the output of a pooling or linear layer: adds to the chain's `theta_bar` and to
-    /// `x_bar`.
-    pub(super) fn vjp<R: Real>(&self, x: &[R], theta: &[R], bar: &[R], theta_bar: &mut [R], x_bar: &mut [R]) {
+    /// From the cotangent `bar` of the output of a pooling or linear layer: adds to its own part of `theta_bar` and to
+    /// `x_bar`. `theta` are the chain's parameters.
+    pub(super) fn vjp<D: Device, R: Real>(
+        &self,
+        device: &D,
+        x: &D::Buffer<R>,
+        theta: Part<D::Buffer<R>>,
+        bar: &D::Buffer<R>,
+        (theta_bar, x_bar): (PartMut<D::Buffer<R>>, &mut D::Buffer<R>),
+    ) {
         match self.kind {
-            Kind::AveragePool(shape) => average_pool_vjp(&shape, bar, x_bar),
-            Kind::MaxPool(shape) => max_pool_vjp(&shape, x, bar, x_bar),
+            Kind::AveragePool(shape) => device.average_pool_vjp(&shape, bar, x_bar),
+            Kind::MaxPool(shape) => device.max_pool_vjp(&shape, x, bar, x_bar),
             Kind::Linear { inputs, outputs } => {
-                let w = &theta[self.range.clone()][..self.cut()];
-                let (w_bar, b_bar) = theta_bar[self.range.clone()].split_at_mut(self.cut());
-                linear_vjp(inputs, outputs, x, w, bar, x_bar, w_bar, b_bar);
+                device.linear_vjp((inputs, outputs), x, theta.part(self.range.clone()), bar, x_bar, theta_bar);
             }
             Kind::Conv { .. } | Kind::Norm { .. } | Kind::Relu => unreachable!("units do these themselves"),
         }

@@ -1,46 +1,55 @@
 //! A network from images to logits: forward sweep and vjp.
 
+use std::borrow::Cow;
 use std::ops::Range;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rand::Rng;
 
 use crate::evolution::{CoupledBlock, CoupledTrajectory, EvolutionError};
 use crate::gradient::Ledger;
-use crate::kernels::Cpu;
+use crate::kernels::{Cpu, Device, Part, PartMut};
 use crate::ode::{FieldError, Real, SolveError, Vector, expect_shape};
 use crate::random::{Stream, stream};
 
 use super::NetSpec;
 use super::builder::{Builder, Parameter, StartValue};
-use super::chain::{Chain, ChainTape};
+use super::chain::{Chain, ChainTape, Sweep};
 use super::evolving::{Evolution, Evolving};
 use super::layer::Statistics;
 use super::ode_field::{Mode, OdeField, Updates};
-use super::residual::{Residual, ResidualTape};
+use super::residual::{Residual, ResidualSweep, ResidualTape};
+use super::running::Running;
 use super::segment::{Segment, build};
 use super::solve::{Solve, Solved};
 
-/// A network: chains with their parameters in one flat vector. Running statistics are the network's own state.
-pub struct Network {
+/// A network: chains with their parameters in one flat vector. Running statistics are the network's own state. States,
+/// tapes and statistics are in the memory of the network's device.
+pub struct Network<D: Device = Cpu> {
     pub(super) segments: Vec<Segment>,
     pub(super) weights: usize,
     pub(super) parameters: Vec<Parameter>,
     pub(super) norms: Vec<(String, Range<usize>)>,
-    pub(super) running: Arc<Mutex<Vec<f64>>>,
+    pub(super) device: D,
+    pub(super) running: Arc<Mutex<Running<D>>>,
     pub(super) updates: Updates,
     pub(super) classes: usize,
 }
 
 /// What the forward sweep keeps for the backward sweep, and the number of its logits.
-pub struct Kept<R: Real>(Vec<KeptSegment<R>>, usize);
+pub struct Kept<R: Real, D: Device = Cpu>(Vec<KeptSegment<R, D>>, usize);
 
-enum KeptSegment<R: Real> {
-    Plain(Arc<Chain>, ChainTape<R>),
-    Residual(Arc<Residual>, ResidualTape<R>),
-    Ode { field: OdeField<R>, solved: Solved<OdeField<R>> },
-    Coupled { block: CoupledBlock<OdeField<R>, R>, theta: Vec<R>, trajectory: CoupledTrajectory<OdeField<R>, R> },
+/// Logits, with what the backward sweep needs.
+pub type Swept<R, D = Cpu> = (<D as Device>::Buffer<R>, Kept<R, D>);
+
+enum KeptSegment<R: Real, D: Device> {
+    Plain(Arc<Chain>, ChainTape<D, R>),
+    Residual(Arc<Residual>, ResidualTape<D, R>),
+    Ode { field: OdeField<R, D>, solved: Solved<OdeField<R, D>> },
+    Coupled { block: Coupled<R, D>, theta: Vec<R>, trajectory: CoupledTrajectory<OdeField<R, D>, R, D> },
 }
+
+type Coupled<R, D> = CoupledBlock<OdeField<R, D>, R, D>;
 
 impl Network {
     /// Builds a network; running means start at 0, variances at 1.
@@ -64,7 +73,8 @@ impl Network {
             weights,
             parameters: builder.parameters,
             norms: builder.norms,
-            running: Arc::new(Mutex::new(builder.statistics)),
+            device: Cpu,
+            running: Arc::new(Mutex::new(Running::new(builder.statistics))),
             updates: Updates::default(),
             classes: builder.shape.iter().product(),
         }
@@ -110,6 +120,36 @@ impl Network {
     /// n and stage i updates those of step n and stage i of the forward sweep.
     pub fn update_in_reverse(&mut self) {
         self.updates.reverse = true;
+    }
+}
+
+impl<D: Device> Network<D> {
+    /// `network` on `device`, with its running statistics. Weights that evolve are stepped in host memory, as
+    /// [`CoupledBlock`] says; activations stay on the device.
+    pub fn on(network: &Network, device: D) -> Self {
+        network.with(device, network.segments.clone(), network.statistics())
+    }
+
+    /// A copy on `device` with other segments and statistics.
+    pub(super) fn with<E: Device>(&self, device: E, segments: Vec<Segment>, statistics: Vec<f64>) -> Network<E> {
+        let running = Arc::new(Mutex::new(Running::new(device.upload(statistics))));
+        let (parameters, norms) = (self.parameters.clone(), self.norms.clone());
+        let Self { weights, updates, classes, .. } = *self;
+        Network { segments, weights, parameters, norms, device, running, updates, classes }
+    }
+
+    /// The device.
+    pub fn device(&self) -> &D {
+        &self.device
+    }
+
+    pub(super) fn running(&self) -> MutexGuard<'_, Running<D>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The field of an ODE block.
+    pub(super) fn field<R: Real>(&self, chain: &Arc<Chain>, mode: Mode) -> OdeField<R, D> {
+        OdeField::on(self.device.clone(), chain.clone(), self.running.clone(), mode)
     }
 
     /// What batch norm does in training.
@@ -182,9 +222,9 @@ impl Network {
         self.parameters.iter().flat_map(draw).collect()
     }
 
-    /// The running statistics of batch norm: for each, means then variances.
+    /// The running statistics of batch norm, in host memory: for each, means then variances. Waits.
     pub fn statistics(&self) -> Vec<f64> {
-        self.running.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.device.download(&self.running().kept)
     }
 
     /// Sets the running statistics, as [`Self::statistics`] gave them.
@@ -192,9 +232,9 @@ impl Network {
     /// # Errors
     /// Another number of statistics.
     pub fn set_statistics(&self, statistics: &[f64]) -> Result<(), SolveError> {
-        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        expect_shape("statistics", &[statistics.len()], "the network", &[running.len()])?;
-        running.copy_from_slice(statistics);
+        let mut running = self.running();
+        expect_shape("statistics", &[statistics.len()], "the network", &[running.kept.len()])?;
+        *running = Running::new(self.device.upload(statistics.to_vec()));
         Ok(())
     }
 
@@ -221,49 +261,53 @@ impl Network {
         expect_shape("the cotangent", &[logits_bar], "the logits", &[logits])
     }
 
-    /// Logits `[n, classes]` of `n` images in training mode, with what the vjp needs.
+    /// The parameters in host memory where a block's weights evolve, else nothing. Waits.
+    pub(super) fn evolving_parameters<'a, R: Real>(&self, theta: &'a D::Buffer<R>) -> Cow<'a, [R]> {
+        let evolves = self.segments.iter().any(|segment| matches!(segment, Segment::Ode(_, Some(_))));
+        if evolves { self.device.host(theta) } else { Cow::Borrowed(&[]) }
+    }
+
+    /// Logits `[n, classes]` of `n` images in training mode, with what the vjp needs. Nothing is waited for, so a state
+    /// that left the finite may be told only by the device, see [`Device::settle`].
     ///
     /// # Errors
     /// See [`SolveError`].
     pub fn forward<R: Real>(
         &self,
-        images: &[R],
-        theta: &[R],
+        images: &D::Buffer<R>,
+        theta: &D::Buffer<R>,
         solve: Solve,
         ledger: &Ledger,
-    ) -> Result<(Vec<R>, Kept<R>), SolveError> {
+    ) -> Result<Swept<R, D>, SolveError> {
         self.expect_lengths(images.len(), theta.len())?;
-        let mut kept = vec![];
-        let mut current = images.to_vec();
+        let (device, host, mut kept) = (&self.device, self.evolving_parameters(theta), vec![]);
+        let mut current = images.duplicate();
         for segment in &self.segments {
+            let own = Part::new(theta, segment.parameters());
             match segment {
                 Segment::Plain(chain) => {
-                    let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-                    let theta = &theta[chain.parameters.clone()];
-                    let (y, tape) =
-                        chain.forward_taped((0, 0), &current, theta, Statistics::BatchUpdating, &mut running);
+                    let sweep = Sweep::new(device, chain, (0, 0), own);
+                    let (y, tape) = sweep.forward_taped(&current, Statistics::BatchUpdating, &mut self.running());
                     ledger.keep(tape.bytes());
                     kept.push(KeptSegment::Plain(chain.clone(), tape));
                     current = y;
                 }
                 Segment::Residual(block) => {
-                    let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-                    let theta = &theta[block.parameters()];
-                    let (y, tape) = block.forward_taped(&current, theta, Statistics::BatchUpdating, &mut running);
+                    let sweep = ResidualSweep::new(device, block, own);
+                    let (y, tape) = sweep.forward_taped(&current, Statistics::BatchUpdating, &mut self.running());
                     ledger.keep(tape.bytes());
                     kept.push(KeptSegment::Residual(block.clone(), tape));
                     current = y;
                 }
-                Segment::Ode(chain, evolving) => {
-                    let field = OdeField::new(chain.clone(), self.running.clone(), self.mode());
-                    let theta = block_parameters(chain, evolving.as_ref(), theta);
-                    if let Some(evolving) = evolving {
-                        let block = evolving.block(&Cpu, field, solve).map_err(impossible)?;
-                        let trajectory = block.forward(solve.method, &current, &theta, ledger)?;
-                        current = trajectory.end().duplicate();
-                        kept.push(KeptSegment::Coupled { block, theta, trajectory });
-                        continue;
-                    }
+                Segment::Ode(chain, Some(evolving)) => {
+                    let block = evolving.block(device, self.field(chain, self.mode()), solve).map_err(impossible)?;
+                    let theta = block_parameters(chain, evolving, &host);
+                    let trajectory = block.forward(solve.method, &current, &theta, ledger)?;
+                    current = trajectory.end().duplicate();
+                    kept.push(KeptSegment::Coupled { block, theta, trajectory });
+                }
+                Segment::Ode(chain, None) => {
+                    let (field, theta) = (self.field(chain, self.mode()), device.join(&[own]));
                     let solved;
                     (current, solved) = solve.forward(&field, &current, &theta, ledger)?;
                     kept.push(KeptSegment::Ode { field, solved });
@@ -280,55 +324,61 @@ impl Network {
     /// See [`SolveError`].
     pub fn backward<R: Real>(
         &self,
-        kept: Kept<R>,
-        theta: &[R],
-        logits_bar: &[R],
-        theta_bar: &mut [R],
+        kept: Kept<R, D>,
+        theta: &D::Buffer<R>,
+        logits_bar: &D::Buffer<R>,
+        theta_bar: &mut D::Buffer<R>,
         solve: Solve,
         ledger: &Ledger,
     ) -> Result<(), SolveError> {
+        let device = &self.device;
         self.expect_backward_lengths(theta.len(), [logits_bar.len(), kept.1], theta_bar.len())?;
-        let mut bar = logits_bar.to_vec();
+        let mut bar = logits_bar.duplicate();
         for (i, (segment, kept)) in self.segments.iter().zip(kept.0).enumerate().rev() {
             let range = segment.parameters();
-            bar = match kept {
+            let own = Part::new(theta, range.clone());
+            let x_bar = match kept {
                 KeptSegment::Plain(chain, tape) => {
-                    let x_bar = chain.vjp(&tape, &theta[range.clone()], &bar, &mut theta_bar[range], i > 0);
+                    let sweep = Sweep::new(device, &chain, (0, 0), own);
+                    let x_bar = sweep.vjp(&tape, &bar, &mut PartMut::new(theta_bar, range), i > 0);
                     ledger.free(tape.bytes());
-                    x_bar.unwrap_or_default()
+                    x_bar
                 }
                 KeptSegment::Residual(block, tape) => {
-                    let x_bar = block.vjp(&tape, &theta[range.clone()], &bar, &mut theta_bar[range]);
+                    let sweep = ResidualSweep::new(device, &block, own);
+                    let x_bar = sweep.vjp(&tape, &bar, &mut PartMut::new(theta_bar, range));
                     ledger.free(tape.bytes());
                     x_bar
                 }
                 KeptSegment::Ode { field, solved } => {
-                    let theta = theta[range.clone()].to_vec();
-                    let mut block_bar = theta_bar[range.clone()].to_vec();
-                    let z_bar = solved.backward(solve, &field, &theta, bar, &mut block_bar, ledger)?;
-                    theta_bar[range].copy_from_slice(&block_bar);
-                    z_bar
+                    let theta = device.join(&[own]);
+                    let mut own_bar = device.join(&[Part::new(theta_bar, range.clone())]);
+                    let z_bar = solved.backward(solve, &field, &theta, bar, &mut own_bar, ledger)?;
+                    device.put(PartMut::new(theta_bar, range), Part::all(&own_bar));
+                    Some(z_bar)
                 }
                 KeptSegment::Coupled { block, theta, trajectory } => {
-                    let mut block_bar = theta.zeros_like();
-                    let z_bar = trajectory.backward(&block, &theta, &bar, &mut block_bar, ledger)?;
-                    let unknowns = segment.unknowns();
-                    let (weights_bar, unknowns_bar) = block_bar.split_at(range.len());
-                    for (range, part) in [(range, weights_bar), (unknowns, unknowns_bar)] {
-                        theta_bar[range].iter_mut().zip(part).for_each(|(sum, &x)| *sum = *sum + x);
+                    let mut own_bar = theta.zeros_like();
+                    let z_bar = trajectory.backward(&block, &theta, &bar, &mut own_bar, ledger)?;
+                    let unknowns_bar = own_bar.split_off(range.len());
+                    for (range, part) in [(range, own_bar), (segment.unknowns(), unknowns_bar)] {
+                        let mut sum = device.join(&[Part::new(theta_bar, range.clone())]);
+                        sum.axpy(R::one(), &device.upload(part));
+                        device.put(PartMut::new(theta_bar, range), Part::all(&sum));
                     }
-                    z_bar
+                    Some(z_bar)
                 }
             };
+            let Some(x_bar) = x_bar else { break };
+            bar = x_bar;
         }
         Ok(())
     }
 }
 
 /// The weights of an ODE block, then the unknowns of their evolution.
-pub(super) fn block_parameters<R: Real>(chain: &Chain, evolving: Option<&Evolving>, theta: &[R]) -> Vec<R> {
-    let unknowns = evolving.map_or(0..0, |evolving| evolving.unknowns.clone());
-    [&theta[chain.parameters.clone()], &theta[unknowns]].concat()
+pub(super) fn block_parameters<R: Real>(chain: &Chain, evolving: &Evolving, theta: &[R]) -> Vec<R> {
+    [&theta[chain.parameters.clone()], &theta[evolving.unknowns.clone()]].concat()
 }
 
 /// A choice that was checked when the network was built, made with another number of steps.

@@ -1,12 +1,14 @@
 //! The function of an ODE block as a vector field.
 
 use std::marker::PhantomData;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::kernels::{Cpu, Device, Part, PartMut};
 use crate::ode::{At, DifferentiableField, FieldError, Pass, Real, Vector, VectorField, expect_len};
 
-use super::chain::{Chain, ChainTape};
+use super::chain::{Chain, ChainTape, Sweep};
 use super::layer::Statistics;
+use super::running::Running;
 
 /// What batch norm does in the evaluations of a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,55 +53,73 @@ impl Mode {
 /// In training, batch norm normalises with the statistics of each evaluation's own batch. The running ones are updated
 /// once for each evaluation of the forward sweep; a replay repeats the numbers and updates nothing, and neither does a
 /// reverse-time solve, unless [`Updates`] says so. The authors' code updates them in the replay as well.
-pub struct OdeField<R> {
+pub struct OdeField<R, D: Device = Cpu> {
+    device: D,
     chain: Arc<Chain>,
-    running: Arc<Mutex<Vec<f64>>>,
+    running: Arc<Mutex<Running<D>>>,
     mode: Mode,
     real: PhantomData<R>,
 }
 
 impl<R: Real> OdeField<R> {
     /// The field of a chain whose output has the shape of its input.
-    pub fn new(chain: Arc<Chain>, running: Arc<Mutex<Vec<f64>>>, mode: Mode) -> Self {
-        Self { chain, running, mode, real: PhantomData }
+    pub fn new(chain: Arc<Chain>, running: Arc<Mutex<Running>>, mode: Mode) -> Self {
+        Self::on(Cpu, chain, running, mode)
+    }
+}
+
+impl<R: Real, D: Device> OdeField<R, D> {
+    /// As [`OdeField::new`], on a device.
+    pub fn on(device: D, chain: Arc<Chain>, running: Arc<Mutex<Running<D>>>, mode: Mode) -> Self {
+        Self { device, chain, running, mode, real: PhantomData }
     }
 
-    fn check(&self, z: &[R], theta: &[R]) -> Result<(), FieldError> {
+    fn check(&self, z: &D::Buffer<R>, theta: &D::Buffer<R>) -> Result<(), FieldError> {
         expect_len("state", z.len() % self.chain.input_len.max(1), 0)?;
         expect_len("parameters", theta.len(), self.chain.parameters.len())
     }
 
-    fn statistics(&self, pass: Pass) -> Statistics {
-        self.mode.statistics(pass)
+    fn sweep<'a>(&'a self, at: (usize, usize), theta: &'a D::Buffer<R>) -> Sweep<'a, D, R> {
+        Sweep::new(&self.device, &self.chain, at, Part::all(theta))
+    }
+
+    fn running(&self) -> MutexGuard<'_, Running<D>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl<R: Real> VectorField for OdeField<R> {
-    type Vector = Vec<R>;
+impl<R: Real, D: Device> VectorField for OdeField<R, D> {
+    type Vector = D::Buffer<R>;
 
-    fn eval(&self, at: At, z: &Vec<R>, theta: &Vec<R>, dz: &mut Vec<R>) -> Result<(), FieldError> {
+    fn eval(&self, at: At, z: &Self::Vector, theta: &Self::Vector, dz: &mut Self::Vector) -> Result<(), FieldError> {
         self.check(z, theta)?;
-        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        *dz = self.chain.forward((at.step, at.stage), z, theta, self.statistics(at.pass), &mut running);
+        let sweep = self.sweep((at.step, at.stage), theta);
+        *dz = sweep.forward(z, self.mode.statistics(at.pass), &mut self.running());
         Ok(())
     }
 
-    fn advance(&self, at: At, z: &mut Vec<R>, theta: &Vec<R>, a: R) -> Option<Result<bool, FieldError>> {
+    fn advance(&self, at: At, z: &mut Self::Vector, theta: &Self::Vector, a: R) -> Option<Result<bool, FieldError>> {
         if let Err(error) = self.check(z, theta) {
             return Some(Err(error));
         }
-        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        self.chain.advance((at.step, at.stage), z, a, theta, self.statistics(at.pass), &mut running).map(Ok)
+        let sweep = self.sweep((at.step, at.stage), theta);
+        sweep.advance(z, a, self.mode.statistics(at.pass), &mut self.running()).map(Ok)
     }
 }
 
-impl<R: Real> DifferentiableField for OdeField<R> {
-    type Tape = ChainTape<R>;
+impl<R: Real, D: Device> DifferentiableField for OdeField<R, D> {
+    type Tape = ChainTape<D, R>;
 
-    fn eval_taped(&self, at: At, z: &Vec<R>, theta: &Vec<R>, dz: &mut Vec<R>) -> Result<ChainTape<R>, FieldError> {
+    fn eval_taped(
+        &self,
+        at: At,
+        z: &Self::Vector,
+        theta: &Self::Vector,
+        dz: &mut Self::Vector,
+    ) -> Result<Self::Tape, FieldError> {
         self.check(z, theta)?;
-        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        let (y, tape) = self.chain.forward_taped((at.step, at.stage), z, theta, self.statistics(at.pass), &mut running);
+        let sweep = self.sweep((at.step, at.stage), theta);
+        let (y, tape) = sweep.forward_taped(z, self.mode.statistics(at.pass), &mut self.running());
         *dz = y;
         Ok(tape)
     }
@@ -107,26 +127,27 @@ impl<R: Real> DifferentiableField for OdeField<R> {
     fn advance_taped(
         &self,
         at: At,
-        z: &mut Vec<R>,
-        theta: &Vec<R>,
+        z: &mut Self::Vector,
+        theta: &Self::Vector,
         a: R,
-    ) -> Option<Result<(ChainTape<R>, bool), FieldError>> {
+    ) -> Option<Result<(Self::Tape, bool), FieldError>> {
         if let Err(error) = self.check(z, theta) {
             return Some(Err(error));
         }
-        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        self.chain.advance_taped((at.step, at.stage), z, a, theta, self.statistics(at.pass), &mut running).map(Ok)
+        let sweep = self.sweep((at.step, at.stage), theta);
+        sweep.advance_taped(z, a, self.mode.statistics(at.pass), &mut self.running()).map(Ok)
     }
 
     fn vjp_afresh(
         &self,
-        tape: &ChainTape<R>,
-        theta: &Vec<R>,
-        cotangent: &Vec<R>,
-        z_bar: &mut Vec<R>,
-        theta_bar: &mut Vec<R>,
+        tape: &Self::Tape,
+        theta: &Self::Vector,
+        cotangent: &Self::Vector,
+        z_bar: &mut Self::Vector,
+        theta_bar: &mut Self::Vector,
     ) -> Result<(), FieldError> {
-        if let Some(bar) = self.chain.vjp(tape, theta, cotangent, theta_bar, true) {
+        let sweep = self.sweep((tape.step, 0), theta);
+        if let Some(bar) = sweep.vjp(tape, cotangent, &mut PartMut::all(theta_bar), true) {
             *z_bar = bar;
         }
         Ok(())
@@ -134,19 +155,20 @@ impl<R: Real> DifferentiableField for OdeField<R> {
 
     fn vjp(
         &self,
-        tape: &ChainTape<R>,
-        theta: &Vec<R>,
-        cotangent: &Vec<R>,
-        z_bar: &mut Vec<R>,
-        theta_bar: &mut Vec<R>,
+        tape: &Self::Tape,
+        theta: &Self::Vector,
+        cotangent: &Self::Vector,
+        z_bar: &mut Self::Vector,
+        theta_bar: &mut Self::Vector,
     ) -> Result<(), FieldError> {
-        if let Some(bar) = self.chain.vjp(tape, theta, cotangent, theta_bar, true) {
+        let sweep = self.sweep((tape.step, 0), theta);
+        if let Some(bar) = sweep.vjp(tape, cotangent, &mut PartMut::all(theta_bar), true) {
             z_bar.axpy(R::one(), &bar);
         }
         Ok(())
     }
 
-    fn tape_bytes(&self, tape: &ChainTape<R>) -> usize {
+    fn tape_bytes(&self, tape: &Self::Tape) -> usize {
         tape.bytes()
     }
 }

@@ -2,15 +2,12 @@
 
 use std::ops::Range;
 
-use rayon::prelude::*;
+use crate::kernels::{Device, Part, PartMut};
+use crate::ode::{Real, Vector};
 
-use crate::ode::{Real, Vector, copied};
-
-use super::chain::{Chain, ChainTape};
+use super::chain::{Chain, ChainTape, Sweep};
 use super::layer::Statistics;
-
-/// Numbers that a thread works on at a time.
-const SHARE: usize = 1 << 15;
+use super::running::Running;
 
 /// Two chains from one input; an empty shortcut is the identity.
 #[derive(Clone, Debug)]
@@ -21,27 +18,7 @@ pub struct Residual {
     pub shortcut: Chain,
 }
 
-/// What a forward pass leaves for the vjp.
-pub struct ResidualTape<R> {
-    main: ChainTape<R>,
-    /// Nothing where the shortcut is the identity.
-    shortcut: Option<ChainTape<R>>,
-    /// Where the sum was above zero.
-    live: Vec<bool>,
-}
-
-impl<R: Real> ResidualTape<R> {
-    /// Bytes that the tape keeps alive.
-    pub fn bytes(&self) -> usize {
-        self.main.bytes() + self.shortcut.as_ref().map_or(0, ChainTape::bytes) + self.live.len()
-    }
-}
-
 impl Residual {
-    fn is_identity(&self) -> bool {
-        self.shortcut.layers().is_empty()
-    }
-
     /// Place of the block's parameters in the network's.
     pub fn parameters(&self) -> Range<usize> {
         self.main.parameters.start..self.shortcut.parameters.end
@@ -51,68 +28,85 @@ impl Residual {
     pub fn macs(&self) -> usize {
         self.main.macs() + self.shortcut.macs()
     }
+}
 
-    /// The block's output for a batch; `theta` are the block's own parameters.
-    pub fn forward<R: Real>(&self, x: &[R], theta: &[R], statistics: Statistics, running: &mut [f64]) -> Vec<R> {
-        let (main, shortcut) = theta.split_at(self.main.parameters.len());
-        let mut y = self.main.forward((0, 0), x, main, statistics, running);
-        match self.is_identity() {
-            true => add_relu(&mut y, x),
-            false => add_relu(&mut y, &self.shortcut.forward((0, 0), x, shortcut, statistics, running)),
+/// What a forward pass leaves for the vjp.
+pub struct ResidualTape<D: Device, R: Real> {
+    main: ChainTape<D, R>,
+    /// Nothing where the shortcut is the identity.
+    shortcut: Option<ChainTape<D, R>>,
+    /// Where the sum was above zero.
+    live: D::Mask<R>,
+}
+
+impl<D: Device, R: Real> ResidualTape<D, R> {
+    /// Bytes that the tape keeps alive.
+    pub fn bytes(&self) -> usize {
+        self.main.bytes() + self.shortcut.as_ref().map_or(0, ChainTape::bytes) + D::mask_bytes(&self.live)
+    }
+}
+
+/// A residual block on a device, with its parameters.
+pub(super) struct ResidualSweep<'a, D: Device, R: Real> {
+    device: &'a D,
+    main: Sweep<'a, D, R>,
+    /// Nothing where it is the identity.
+    shortcut: Option<Sweep<'a, D, R>>,
+    /// Number of the main path's parameters.
+    cut: usize,
+}
+
+impl<'a, D: Device, R: Real> ResidualSweep<'a, D, R> {
+    /// `theta` are the block's own parameters.
+    pub fn new(device: &'a D, block: &'a Residual, theta: Part<'a, D::Buffer<R>>) -> Self {
+        let cut = block.main.parameters.len();
+        let (main, shortcut) = theta.split(cut);
+        let sweep = |chain, theta| Sweep::new(device, chain, (0, 0), theta);
+        let is_identity = block.shortcut.layers().is_empty();
+        let shortcut = (!is_identity).then(|| sweep(&block.shortcut, shortcut));
+        Self { device, main: sweep(&block.main, main), shortcut, cut }
+    }
+
+    /// The block's output for a batch.
+    pub fn forward(&self, x: &D::Buffer<R>, statistics: Statistics, running: &mut Running<D>) -> D::Buffer<R> {
+        let mut y = self.main.forward(x, statistics, running);
+        match &self.shortcut {
+            None => self.device.add_relu(&mut y, x),
+            Some(shortcut) => self.device.add_relu(&mut y, &shortcut.forward(x, statistics, running)),
         }
         y
     }
 
     /// As [`Self::forward`], same bits, with the tape.
-    pub fn forward_taped<R: Real>(
+    pub fn forward_taped(
         &self,
-        x: &[R],
-        theta: &[R],
+        x: &D::Buffer<R>,
         statistics: Statistics,
-        running: &mut [f64],
-    ) -> (Vec<R>, ResidualTape<R>) {
-        let (theta_main, theta_shortcut) = theta.split_at(self.main.parameters.len());
-        let (mut y, main) = self.main.forward_taped((0, 0), x, theta_main, statistics, running);
-        let (skipped, shortcut) = match self.is_identity() {
-            true => (None, None),
-            false => {
-                let (skipped, tape) = self.shortcut.forward_taped((0, 0), x, theta_shortcut, statistics, running);
-                (Some(skipped), Some(tape))
-            }
-        };
-        add_relu(&mut y, skipped.as_deref().unwrap_or(x));
-        let mut live = vec![false; y.len()];
-        live.par_chunks_mut(SHARE).zip(y.par_chunks(SHARE)).for_each(|(live, y)| {
-            live.iter_mut().zip(y).for_each(|(live, &y)| *live = y > R::zero());
-        });
+        running: &mut Running<D>,
+    ) -> (D::Buffer<R>, ResidualTape<D, R>) {
+        let (mut y, main) = self.main.forward_taped(x, statistics, running);
+        let (skipped, shortcut) =
+            self.shortcut.as_ref().map(|shortcut| shortcut.forward_taped(x, statistics, running)).unzip();
+        self.device.add_relu(&mut y, skipped.as_ref().unwrap_or(x));
+        let live = self.device.mask(&y);
         (y, ResidualTape { main, shortcut, live })
     }
 
     /// From the cotangent of the output: adds to `theta_bar` and returns the cotangent of the input.
-    pub fn vjp<R: Real>(&self, tape: &ResidualTape<R>, theta: &[R], y_bar: &[R], theta_bar: &mut [R]) -> Vec<R> {
-        let cut = self.main.parameters.len();
-        let (theta_main, theta_shortcut) = theta.split_at(cut);
-        let (main_bar, shortcut_bar) = theta_bar.split_at_mut(cut);
-        let mut bar = copied(y_bar);
-        bar.par_chunks_mut(SHARE).zip(tape.live.par_chunks(SHARE)).for_each(|(bar, live)| {
-            bar.iter_mut().zip(live).for_each(|(bar, &live)| *bar = if live { *bar } else { R::zero() });
-        });
-        let mut x_bar = self.main.vjp(&tape.main, theta_main, &bar, main_bar, true).unwrap_or_default();
-        let other = match &tape.shortcut {
+    pub fn vjp(
+        &self,
+        tape: &ResidualTape<D, R>,
+        y_bar: &D::Buffer<R>,
+        theta_bar: &mut PartMut<D::Buffer<R>>,
+    ) -> Option<D::Buffer<R>> {
+        let (cut, end) = (self.cut, theta_bar.len());
+        let bar = self.device.masked(&tape.live, y_bar);
+        let mut x_bar = self.main.vjp(&tape.main, &bar, &mut theta_bar.part(0..cut), true)?;
+        let other = match self.shortcut.as_ref().zip(tape.shortcut.as_ref()) {
             None => bar,
-            Some(tape) => self.shortcut.vjp(tape, theta_shortcut, &bar, shortcut_bar, true).unwrap_or_default(),
+            Some((shortcut, tape)) => shortcut.vjp(tape, &bar, &mut theta_bar.part(cut..end), true)?,
         };
         x_bar.axpy(R::one(), &other);
-        x_bar
+        Some(x_bar)
     }
-}
-
-/// `y = relu(y + x)`. NaN stays NaN.
-fn add_relu<R: Real>(y: &mut [R], x: &[R]) {
-    y.par_chunks_mut(SHARE).zip(x.par_chunks(SHARE)).for_each(|(y, x)| {
-        for (y, &x) in y.iter_mut().zip(x) {
-            let sum = *y + x;
-            *y = if sum <= R::zero() { R::zero() } else { sum };
-        }
-    });
 }

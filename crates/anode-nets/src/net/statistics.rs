@@ -2,8 +2,9 @@
 
 use std::fmt;
 use std::str::FromStr;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
+use crate::kernels::Device;
 use crate::ode::{Real, SolveError};
 
 use super::chain::Chain;
@@ -65,7 +66,7 @@ fn modes() -> String {
     EvaluationMode::ALL.map(EvaluationMode::name).join(", ")
 }
 
-impl Network {
+impl<D: Device> Network<D> {
     /// This network with separate running statistics for each step and stage of every ODE block of `solve`. Scale and
     /// shift stay shared. The statistics that the network has already keep their places and values; the others stand
     /// behind them and start at mean 0 and variance 1.
@@ -82,13 +83,14 @@ impl Network {
             start(&chain, statistics.len(), &mut statistics);
             chain
         });
-        Ok(self.with(segments, statistics))
+        Ok(self.with(self.device.clone(), segments, statistics))
     }
 
     /// This network with one set of running statistics for each batch norm with its own scale and shift: the released
     /// code's. Those of the first evaluation are kept.
     pub fn with_shared_statistics(&self) -> Self {
-        self.with(self.segments_with(Chain::with_shared_statistics), self.shared_statistics())
+        let segments = self.segments_with(Chain::with_shared_statistics);
+        self.with(self.device.clone(), segments, self.shared_statistics())
     }
 
     /// A copy whose running statistics are estimated again at `theta`: the plain average over `batches`, and over the
@@ -101,52 +103,38 @@ impl Network {
     pub fn recalibrated<R: Real>(
         &self,
         per_evaluation: bool,
-        theta: &[R],
+        theta: &D::Buffer<R>,
         solve: Solve,
         batches: impl IntoIterator<Item = Vec<R>>,
     ) -> Result<Self, SolveError> {
-        let network = self.with_statistics_to_average(per_evaluation, solve)?;
-        let n = network.statistics().len();
-        // The averages, then the counts of updates.
-        let averaging = network.with(network.segments.clone(), vec![0.0; 2 * n]);
+        let network = match per_evaluation {
+            true => self.with_statistics_per_evaluation(solve)?,
+            false => self.with_shared_statistics(),
+        };
+        network.set_statistics(&vec![0.0; network.statistics().len()])?;
         for images in batches {
-            averaging.walk(&images, theta, solve, Mode::Averaging, |_, _, _, _| {})?;
+            network.walk(&self.device.upload(images), theta, solve, Mode::Averaging, |_, _, _, _| {})?;
         }
-        network.set_statistics(&averaging.statistics()[..n])?;
+        self.device.settle()?;
         Ok(network)
     }
 
-    /// The network whose statistics [`Self::recalibrated`] estimates.
-    pub(super) fn with_statistics_to_average(&self, per_evaluation: bool, solve: Solve) -> Result<Self, SolveError> {
-        match per_evaluation {
-            true => self.with_statistics_per_evaluation(solve),
-            false => Ok(self.with_shared_statistics()),
-        }
-    }
-
-    /// Logits of a batch, normalised with the statistics of the batch itself ([`EvaluationMode::TestBatch`]).
+    /// Logits of a batch, normalised with the statistics of the batch itself ([`EvaluationMode::TestBatch`]). Waits.
     ///
     /// # Errors
     /// See [`SolveError`].
-    pub fn evaluate_batch<R: Real>(&self, images: &[R], theta: &[R], solve: Solve) -> Result<Vec<R>, SolveError> {
-        self.walk(images, theta, solve, Mode::Watching, |_, _, _, _| {})
+    pub fn evaluate_batch<R: Real>(
+        &self,
+        images: &D::Buffer<R>,
+        theta: &D::Buffer<R>,
+        solve: Solve,
+    ) -> Result<Vec<R>, SolveError> {
+        self.logits(images, theta, solve, Mode::Watching)
     }
 
     /// Number of ODE blocks with constant weights, whose reversibility error can be measured.
     pub fn reversible_blocks(&self) -> usize {
         self.segments.iter().filter(|segment| matches!(segment, Segment::Ode(_, None))).count()
-    }
-
-    fn with(&self, segments: Vec<Segment>, statistics: Vec<f64>) -> Self {
-        Self {
-            segments,
-            weights: self.weights,
-            parameters: self.parameters.clone(),
-            norms: self.norms.clone(),
-            running: Arc::new(Mutex::new(statistics)),
-            updates: self.updates,
-            classes: self.classes,
-        }
     }
 
     /// The segments with another chain in each ODE block.

@@ -3,42 +3,50 @@
 
 use std::borrow::Cow;
 
-use crate::kernels::{ConvBars, Cotangent, Images, Moments, Norm, norm_conv, norm_conv_vjp};
-use crate::ode::{Real, unwritten, zeros};
+use crate::kernels::{Activation, Cotangent, Device, DeviceImages, DeviceNorm, Part, PartMut};
+use crate::ode::{Real, Vector};
 
 use super::layer::{Kind, Layer, Statistics};
+use super::running::Running;
 
-/// A batch norm or ReLU, and the layer behind it.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Unit<'a> {
+/// A batch norm or ReLU, and the layer behind it, on a device.
+pub(super) struct Unit<'a, D: Device, R: Real> {
+    device: &'a D,
+    /// The chain's parameters.
+    theta: Part<'a, D::Buffer<R>>,
     cheap: Option<&'a Layer>,
     main: Option<&'a Layer>,
 }
 
 /// What a unit puts out.
-pub(super) struct Output<R> {
-    pub y: Vec<R>,
+pub(super) struct Output<D: Device, R: Real> {
+    pub y: D::Buffer<R>,
     /// Those of its batch norm.
-    pub moments: Option<Moments>,
+    pub moments: Option<D::Moments>,
     /// The sum of each channel of each image of `y`, where the next unit asks and they cost nothing; else nothing.
     pub sums: Vec<f64>,
 }
 
 /// Cuts layers into units.
-pub(super) fn units(layers: &[Layer]) -> Vec<Unit<'_>> {
+pub(super) fn units<'a, D: Device, R: Real>(
+    device: &'a D,
+    layers: &'a [Layer],
+    theta: Part<'a, D::Buffer<R>>,
+) -> Vec<Unit<'a, D, R>> {
+    let unit = |cheap, main| Unit { device, theta, cheap, main };
     let (mut units, mut cheap) = (vec![], None);
     for layer in layers {
         if !layer.is_cheap() {
-            units.push(Unit { cheap: cheap.take(), main: Some(layer) });
+            units.push(unit(cheap.take(), Some(layer)));
         } else if let Some(before) = cheap.replace(layer) {
-            units.push(Unit { cheap: Some(before), main: None });
+            units.push(unit(Some(before), None));
         }
     }
-    units.extend(cheap.map(|layer| Unit { cheap: Some(layer), main: None }));
+    units.extend(cheap.map(|layer| unit(Some(layer), None)));
     units
 }
 
-impl Unit<'_> {
+impl<'a, D: Device, R: Real> Unit<'a, D, R> {
     /// Whether it starts with a batch norm.
     pub fn has_norm(&self) -> bool {
         self.cheap.is_some_and(|layer| matches!(layer.kind, Kind::Norm { .. }))
@@ -50,128 +58,108 @@ impl Unit<'_> {
     }
 
     /// The moments that its batch norm uses, with the update of the running ones.
-    pub fn moments<R: Real>(
+    pub fn moments(
         &self,
-        x: &[R],
+        x: &D::Buffer<R>,
         sums: &[f64],
         statistics: Statistics,
-        running: &mut [f64],
-    ) -> Option<Moments> {
-        self.cheap.and_then(|layer| layer.moments(x, sums, statistics, running))
+        running: &mut Running<D>,
+    ) -> Option<D::Moments> {
+        self.cheap.and_then(|layer| layer.moments(self.device, x, sums, statistics, running))
     }
 
     /// Its batch norm with these moments.
-    pub fn norm<'b, R: Real>(&self, theta: &'b [R], moments: Option<&'b Moments>) -> Option<Norm<'b, R>> {
-        self.cheap.zip(moments).and_then(|(layer, moments)| layer.norm(theta, moments))
+    pub fn norm<'b>(&self, moments: Option<&'b D::Moments>) -> Option<DeviceNorm<'b, D, R>>
+    where
+        'a: 'b,
+    {
+        self.cheap.zip(moments).and_then(|(layer, moments)| layer.norm(self.theta, moments))
     }
 
     /// The output of the norm or ReLU, written to memory.
-    fn read<'b, R: Real>(&self, x: Cow<'b, [R]>, norm: Option<&Norm<R>>) -> Cow<'b, [R]> {
+    fn read<'b>(&self, x: Cow<'b, D::Buffer<R>>, norm: Option<DeviceNorm<D, R>>) -> Cow<'b, D::Buffer<R>> {
         match (self.cheap, norm, x) {
             (None, _, x) => x,
-            (_, Some(norm), Cow::Owned(mut x)) => {
-                norm.apply_in_place(&mut x);
+            (_, Some(norm), x) => Cow::Owned(self.device.normed(norm, x)),
+            (Some(_), None, Cow::Owned(mut x)) => {
+                self.device.activate(Activation::Relu, 1.0, &mut x);
                 Cow::Owned(x)
             }
-            (_, Some(norm), Cow::Borrowed(x)) => {
-                // SAFETY: the norm writes all of it.
-                let mut y = unsafe { unwritten(x.len()) };
-                norm.apply(x, &mut y);
+            (Some(_), None, Cow::Borrowed(x)) => {
+                // SAFETY: ReLU writes all of it.
+                let mut y = unsafe { self.device.unwritten(x.len()) };
+                self.device.relu(x, &mut y);
                 Cow::Owned(y)
-            }
-            (Some(_), None, x) => {
-                let mut x = x.into_owned();
-                // Written so that NaN stays NaN.
-                x.iter_mut().filter(|x| **x <= R::zero()).for_each(|x| *x = R::zero());
-                Cow::Owned(x)
             }
         }
     }
 
     /// As [`Self::read`], but a batch norm may wait.
-    fn read_relu<'b, R: Real>(&self, x: Cow<'b, [R]>, norm: Option<&Norm<R>>) -> Cow<'b, [R]> {
-        if norm.is_some() { x } else { self.read(x, None) }
+    fn read_relu<'b>(&self, x: Cow<'b, D::Buffer<R>>, waits: bool) -> Cow<'b, D::Buffer<R>> {
+        if waits { x } else { self.read(x, None) }
     }
 
-    /// The output for a batch `x`, with the sums that the unit before gave; `theta` are the chain's parameters,
-    /// `running` the network's statistics.
-    pub fn forward<R: Real>(
+    /// The output for a batch `x`, with the sums that the unit before gave; `running` are the network's statistics.
+    pub fn forward(
         &self,
-        x: Cow<[R]>,
+        x: Cow<D::Buffer<R>>,
         sums: &[f64],
-        theta: &[R],
-        (statistics, running): (Statistics, &mut [f64]),
+        (statistics, running): (Statistics, &mut Running<D>),
         wants_sums: bool,
-    ) -> Output<R> {
+    ) -> Output<D, R> {
         let moments = self.moments(&x, sums, statistics, running);
-        let norm = self.norm(theta, moments.as_ref());
+        let norm = self.norm(moments.as_ref());
         let (y, sums) = match self.main {
-            None => (self.read(x, norm.as_ref()).into_owned(), vec![]),
-            Some(layer) => {
-                // SAFETY: every layer writes all of its output.
-                let mut y = unsafe { unwritten(layer.output_len(x.len())) };
-                let sums = if let Kind::Conv { shape, .. } = layer.kind {
-                    let x = self.read_relu(x, norm.as_ref());
-                    let (w, bias) = layer.weights(theta);
-                    norm_conv(&shape, Images { numbers: &x, norm }, w, bias, &mut y, wants_sums)
-                } else {
-                    layer.apply(&self.read(x, norm.as_ref()), theta, &mut y);
-                    vec![]
-                };
-                (y, sums)
+            None => (self.read(x, norm).into_owned(), vec![]),
+            Some(Layer { kind: Kind::Conv { shape, .. }, range, .. }) => {
+                let x = self.read_relu(x, norm.is_some());
+                let (w, bias) = self.theta.part(range.clone()).split(shape.weight_len());
+                let bias = (!bias.is_empty()).then_some(bias);
+                self.device.norm_conv(shape, DeviceImages { numbers: &x, norm }, w, bias, wants_sums)
             }
+            Some(layer) => (layer.apply(self.device, &self.read(x, norm), self.theta), vec![]),
         };
         Output { y, moments, sums }
     }
 
-    /// From the cotangent of the output: adds to `theta_bar` and returns that of the input `x`; `None` where
-    /// `wants_input` is false and it was not needed. `moments` are those of `x`.
-    pub fn vjp<'b, R: Real>(
+    /// From the cotangent of the output: adds to the chain's `theta_bar` and returns that of the input `x`; `None`
+    /// where `wants_input` is false and it was not needed. `moments` are those of `x`.
+    pub fn vjp<'b>(
         &self,
-        x: &'b [R],
-        moments: Option<&'b Moments>,
-        theta: &'b [R],
-        bar: Cotangent<'b, R>,
-        theta_bar: &mut [R],
+        x: &'b D::Buffer<R>,
+        moments: Option<&'b D::Moments>,
+        bar: Cotangent<'b, D, R>,
+        theta_bar: &mut PartMut<D::Buffer<R>>,
         wants_input: bool,
-    ) -> Option<Cotangent<'b, R>> {
-        let norm = self.norm(theta, moments);
-        let mut sums = vec![];
-        let bar = match self.main {
-            None => bar.written(),
-            Some(layer) => {
+    ) -> Option<Cotangent<'b, D, R>>
+    where
+        'a: 'b,
+    {
+        let (device, norm) = (self.device, self.norm(moments));
+        let (bar, sums) = match self.main {
+            None => (device.written(bar), vec![]),
+            Some(Layer { kind: Kind::Conv { shape, .. }, range, .. }) => {
+                let x = self.read_relu(Cow::Borrowed(x), norm.is_some());
+                let (w, _) = self.theta.part(range.clone()).split(shape.weight_len());
+                let (images, theta_bar) = (DeviceImages { numbers: &*x, norm }, theta_bar.part(range.clone()));
                 let wanted = wants_input || self.cheap.is_some();
-                if let Kind::Conv { shape, .. } = layer.kind {
-                    let x = self.read_relu(Cow::Borrowed(x), norm.as_ref());
-                    // SAFETY: the vjp writes all of it.
-                    let mut x_bar = wanted.then(|| unsafe { unwritten(x.len()) });
-                    let (w, _) = layer.weights(theta);
-                    let (weights, bias) = layer.weights_mut(theta_bar);
-                    let bars = ConvBars { weights, bias, images: x_bar.as_deref_mut() };
-                    sums = norm_conv_vjp(&shape, Images { numbers: &x, norm }, w, bar, bars);
-                    Cow::Owned(x_bar?)
-                } else {
-                    let mut x_bar = zeros(x.len());
-                    let read = if layer.vjp_reads() { self.read(Cow::Borrowed(x), norm.as_ref()) } else { x.into() };
-                    layer.vjp(&read, theta, &bar.written(), theta_bar, &mut x_bar);
-                    Cow::Owned(x_bar)
-                }
+                let (x_bar, sums) = device.norm_conv_vjp(shape, images, w, bar, theta_bar, wanted);
+                (Cow::Owned(x_bar?), sums)
+            }
+            Some(layer) => {
+                let mut x_bar = x.zeros_like();
+                let x = if layer.vjp_reads() { self.read(Cow::Borrowed(x), norm) } else { Cow::Borrowed(x) };
+                let theta_bar = theta_bar.part(layer.range.clone());
+                layer.vjp(device, &x, self.theta, &device.written(bar), (theta_bar, &mut x_bar));
+                (Cow::Owned(x_bar), vec![])
             }
         };
         Some(match (self.cheap, norm) {
             (None, _) => Cotangent { numbers: bar, norm: None },
             (Some(layer), Some(norm)) => {
-                let (weight_bar, bias_bar) = theta_bar[layer.range.clone()].split_at_mut(norm.weight.len());
-                let vjp = norm.vjp(x, &bar, &sums, weight_bar, bias_bar);
-                Cotangent { numbers: bar, norm: Some(vjp) }
+                device.norm_vjp_deferred(norm, x, bar, &sums, theta_bar.part(layer.range.clone()))
             }
-            (Some(_), None) => {
-                let mut bar = bar.into_owned();
-                for (bar, &x) in bar.iter_mut().zip(x) {
-                    *bar = if x > R::zero() { *bar } else { R::zero() };
-                }
-                Cotangent { numbers: Cow::Owned(bar), norm: None }
-            }
+            (Some(_), None) => Cotangent { numbers: Cow::Owned(device.relu_vjp_of(x, bar)), norm: None },
         })
     }
 }

@@ -105,7 +105,7 @@ impl Learner {
     }
 
     /// The parameters.
-    pub fn theta(&self) -> &[f32] {
+    pub fn theta(&self) -> &Vec<f32> {
         &self.theta
     }
 
@@ -116,7 +116,7 @@ impl Learner {
     pub fn gradient(
         &self,
         network: &Arc<Network>,
-        images: &[f32],
+        images: &Vec<f32>,
         labels: &[u8],
         solve: Solve,
         ledger: &Arc<Mutex<Ledger>>,

@@ -10,7 +10,7 @@ use dfdx::prelude::*;
 use crate::data::DataSet;
 use crate::gradient::Ledger;
 use crate::kernels::{Part, PartMut};
-use crate::net::{DeviceNetwork, EvaluationMode, Network, Solve};
+use crate::net::{EvaluationMode, Network, Solve};
 use crate::ode::{SolveError, Vector, expect_shape};
 
 use super::border::{StepError, lock, targets};
@@ -20,7 +20,7 @@ use super::trainer::TrainError;
 
 /// A network in training on a device.
 pub struct DeviceLearner<D: Crossing> {
-    network: Arc<DeviceNetwork<D>>,
+    network: Arc<Network<D>>,
     tensors: D::Tensors,
     /// The parameters, as the network reads them.
     theta: Arc<D::Buffer<f32>>,
@@ -91,14 +91,14 @@ impl<D: Crossing> DeviceLearner<D> {
                 groups.push(Group::new(&device, &tensors, &theta, range, sgd)?);
             }
         }
-        let network = Arc::new(DeviceNetwork::new(network, device));
+        let network = Arc::new(Network::on(&network, device));
         let learner = Self { network, tensors, theta: Arc::new(theta), groups };
         learner.device().settle()?;
         Ok(learner)
     }
 
     /// The network on its device.
-    pub fn network(&self) -> &DeviceNetwork<D> {
+    pub fn network(&self) -> &Network<D> {
         &self.network
     }
 
@@ -124,11 +124,11 @@ impl<D: Crossing> DeviceLearner<D> {
         ledger: &Arc<Mutex<Ledger>>,
     ) -> Result<DeviceGradient<D>, StepError> {
         let (device, theta) = (self.device().clone(), self.theta.clone());
-        let targets = targets(labels, self.network.network().classes())?;
+        let targets = targets(labels, self.network.classes())?;
         let images = device.upload(images);
         let (output, kept) = self.network.forward(&images, &theta, solve, &lock(ledger))?;
         drop(images);
-        let shape = (labels.len(), self.network.network().classes());
+        let shape = (labels.len(), self.network.classes());
         expect_shape("the labels", &[shape.0], "the images", &[output.len() / shape.1.max(1)])?;
         let logits = to_tensor(&device, &self.tensors, Part::all(&output), shape)?;
 

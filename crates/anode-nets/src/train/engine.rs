@@ -209,7 +209,7 @@ impl<D: Crossing> Engine for OnDevice<D> {
     }
 
     fn rest(&mut self) -> Result<(), StepError> {
-        let rest = vec![0.0; self.learner.network().network().parameter_count()];
+        let rest = vec![0.0; self.learner.network().parameter_count()];
         told(|| self.learner.set_velocity(&rest))
     }
 

@@ -26,7 +26,7 @@ pub const RECALIBRATION_IMAGES: usize = 10_000;
 /// [`EvaluationMode::PerEvaluation`] with adaptive steps; a broken field.
 pub fn evaluate<R: Real>(
     network: &Network,
-    theta: &[R],
+    theta: &Vec<R>,
     solve: Solve,
     data: &DataSet,
     mode: EvaluationMode,

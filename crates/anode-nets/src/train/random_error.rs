@@ -114,7 +114,7 @@ mod tests {
         Network::new(&(network("resnet4").unwrap().build)(Form::Ode, 4, 10))
     }
 
-    /// A trainer by the fused sweeps of the CPU, and one by those of a device.
+    /// A trainer with the learner of the CPU, and one with that of a device.
     fn trainers(method: Method, random_error: Option<RandomError>) -> [Trainer; 2] {
         let recipe = recipe(method, random_error);
         [Trainer::new(net(), data(), recipe.clone()).unwrap(), Trainer::on(Cpu, net(), data(), recipe).unwrap()]

@@ -13,7 +13,7 @@ use anode_nets::evolution::{
     Configuration, CoupledBlock, CoupledField, Coupling, Diffusion, Evaluation, History, Kernel, Law, Memory, Piece,
     Reading, Sigma, Symbol, Terms, WeightField,
 };
-use anode_nets::net::{Form, Kind, Mode, Network, OdeField, Segment, Updates, network};
+use anode_nets::net::{Form, Kind, Mode, Network, OdeField, Running, Segment, Updates, network};
 use anode_nets::problems::ConvField;
 
 const SIGMAS: [Sigma; 5] = [Sigma::Identity, Sigma::Tanh, Sigma::Sigmoid, Sigma::Relu, Sigma::Softplus];
@@ -560,11 +560,11 @@ fn the_block_of_a_network_evolves_with_its_norms_constant_and_their_statistics_u
         [Coupling::together(3), Coupling::first(2, 4, Reading::Matching), Coupling::first(2, 4, Reading::Final)]
     {
         let run = |method: Method| {
-            let running = Arc::new(Mutex::new(net.statistics()));
+            let running = Arc::new(Mutex::new(Running::new(net.statistics())));
             let field = OdeField::<f64>::new(chain.clone(), running.clone(), Mode::Training(Updates::default()));
             let block = CoupledBlock::new(Arc::new(field), weights.clone(), euler, coupling).unwrap();
             let found = gradients(method, &block, &z0, &parameters);
-            let statistics = running.lock().unwrap().clone();
+            let statistics = running.lock().unwrap().kept.clone();
             (block, found, statistics)
         };
         let (block, (_, bar), statistics) = run(Method::Full);

@@ -1,11 +1,12 @@
-//! The running statistics of a network on a device.
+//! The running statistics of a network.
 
 use std::collections::HashMap;
 
-use crate::kernels::Device;
+use crate::kernels::{Cpu, Device};
 
-/// Running statistics, with the number of updates over which each norm has averaged them.
-pub(super) struct Running<D: Device> {
+/// Running statistics of batch norms, with the number of updates over which each norm has averaged them.
+pub struct Running<D: Device = Cpu> {
+    /// For each norm, means then variances.
     pub kept: D::Buffer<f64>,
     averaged: HashMap<usize, u64>,
 }
@@ -18,7 +19,7 @@ impl<D: Device> Running<D> {
 
     /// Counts an update of the norm at `place`. Returns the momentum with which its statistics become the average over
     /// all updates that were counted.
-    pub fn next_average(&mut self, place: usize) -> f64 {
+    pub(super) fn next_average(&mut self, place: usize) -> f64 {
         let count = self.averaged.entry(place).or_default();
         *count += 1;
         1.0 / *count as f64
