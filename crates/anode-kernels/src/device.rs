@@ -7,6 +7,9 @@ use anode_core::ode::{Real, SolveError, Vector};
 
 use super::{Activation, ConvShape, Part, PartMut, PoolShape};
 
+/// What a batch norm's vjp needs of each channel of each image, `[n, channels]`; empty if not computed yet.
+type Sums = Vec<(f64, f64)>;
+
 /// A device: its buffers, and the kernels on them. Images are `[n, channel, row, column]`; lengths that do not fit are
 /// a bug of the caller and panic. Cotangents of parameters are added to; those of inputs are as each kernel says.
 ///
@@ -250,7 +253,7 @@ pub trait Device: Clone + Send + Sync + 'static {
         cotangent: Cotangent<Self, R>,
         bar: PartMut<Self::Buffer<R>>,
         wants_images: bool,
-    ) -> (Option<Self::Buffer<R>>, Vec<(f64, f64)>) {
+    ) -> (Option<Self::Buffer<R>>, Sums) {
         let (x, y_bar, bias) = (images.written(self), self.written(cotangent), bar.len() > shape.weight_len());
         self.conv_vjp_weights(shape, &x, &y_bar, bar, bias);
         let len = x.len();
