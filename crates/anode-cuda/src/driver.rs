@@ -59,7 +59,7 @@ pub enum DeviceError {
     },
     /// A tensor of dfdx that does not fit, with all kept blocks given back.
     #[error(
-        "the device has no memory left for a tensor of dfdx, which holds parameters, loss and optimiser ({answer}; in \
+        "the device has no memory left for a tensor of dfdx, which holds logits and loss ({answer}; in \
         use by the network's buffers: {live} bytes); take a smaller batch, or a gradient method that keeps less"
     )]
     NoTensor {

@@ -5,8 +5,9 @@ use rayon::prelude::*;
 use anode_core::ode::{Real, SolveError, zeros};
 
 use super::{
-    Activation, ConvShape, Device, DeviceNorm, Moments, Norm, Part, PartMut, PoolShape, average_pool, average_pool_vjp,
-    conv, conv_vjp_input, conv_vjp_weights, dense, dense_vjp, linear, linear_vjp, max_pool, max_pool_vjp, moments,
+    Activation, ConvShape, Descent, Device, DeviceNorm, Moments, Norm, Part, PartMut, PoolShape, average_pool,
+    average_pool_vjp, conv, conv_vjp_input, conv_vjp_weights, dense, dense_vjp, descend, linear, linear_vjp, max_pool,
+    max_pool_vjp, moments,
 };
 
 /// The CPU, with the threads of rayon's pool.
@@ -115,6 +116,10 @@ impl Device for Cpu {
 
     fn activate_vjp<R: Real>(&self, activation: Activation, a: f64, x: &Vec<R>, bar: &mut Vec<R>) {
         bar.iter_mut().zip(x).for_each(|(bar, &x)| *bar = R::of(a) * activation.slope(x) * *bar);
+    }
+
+    fn descend<R: Real>(&self, descent: Descent, theta: &mut Vec<R>, velocity: &mut Vec<R>, gradient: &Vec<R>) {
+        descend(descent, theta, velocity, gradient);
     }
 
     fn moments<R: Real>(

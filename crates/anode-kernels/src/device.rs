@@ -3,7 +3,7 @@
 
 use anode_core::ode::{Real, SolveError, Vector};
 
-use super::{Activation, ConvShape, Part, PartMut, PoolShape};
+use super::{Activation, ConvShape, Descent, Part, PartMut, PoolShape};
 
 /// A device: its buffers, and the kernels on them. Images are `[n, channel, row, column]`; lengths that do not fit are
 /// a bug of the caller and panic. Cotangents of parameters are added to; those of inputs are as each kernel says.
@@ -181,6 +181,15 @@ pub trait Device: Clone + Send + Sync + 'static {
 
     /// `bar` there, zero elsewhere.
     fn masked<R: Real>(&self, mask: &Self::Mask<R>, bar: &Self::Buffer<R>) -> Self::Buffer<R>;
+
+    /// One step of gradient descent in place, see [`Descent`].
+    fn descend<R: Real>(
+        &self,
+        descent: Descent,
+        theta: &mut Self::Buffer<R>,
+        velocity: &mut Self::Buffer<R>,
+        gradient: &Self::Buffer<R>,
+    );
 
     /// Bytes of a mask.
     fn mask_bytes<R: Real>(mask: &Self::Mask<R>) -> usize;
