@@ -18,6 +18,7 @@ mod part;
 mod plan;
 mod pool;
 mod simd;
+mod unwritten;
 mod winograd;
 
 pub use activation::Activation;

@@ -29,4 +29,4 @@ pub use stack::Stack;
 pub use step::{Step, Workspace, advance, combine, combine_is_finite, finish, guarded, stage_state, stages, step};
 pub use tableau::{ButcherTableau, Embedded};
 pub use time_parameters::{TimeParameters, TimeRule};
-pub use vector::{Real, Vector, all_finite, copied, distance, expect_shape, relative_distance, unwritten, zeros};
+pub use vector::{Real, Vector, all_finite, copied, distance, expect_shape, relative_distance, zeros};

@@ -181,18 +181,6 @@ pub fn zeros<R: Real>(n: usize) -> Vec<R> {
     made
 }
 
-/// A vector whose numbers are whatever the memory held.
-///
-/// # Safety
-/// Every number must be written before it is read.
-#[allow(clippy::uninit_vec, reason = "the caller's promise")]
-pub unsafe fn unwritten<R: Real>(n: usize) -> Vec<R> {
-    let mut made = Vec::with_capacity(n);
-    // SAFETY: there is room for them, and the caller writes them before anyone reads them.
-    unsafe { made.set_len(n) };
-    made
-}
-
 /// A copy of a slice.
 pub fn copied<R: Real>(x: &[R]) -> Vec<R> {
     if x.len() < SHARED {
