@@ -162,7 +162,7 @@ fn tiles(range: Range<usize>) -> impl Iterator<Item = (usize, usize)> {
 #[inline(always)]
 pub(super) unsafe fn load<S: Simd>(from: &[f32], at: usize) -> S::f32s {
     debug_assert!(at + S::F32_LANES <= from.len());
-    // SAFETY: the caller ensures that the numbers lie in the slice; a register has no alignment here and no invalid bits.
+    // SAFETY: the caller ensures that the numbers lie in the slice; any bits are numbers, at any alignment.
     unsafe { from.as_ptr().add(at).cast::<S::f32s>().read_unaligned() }
 }
 

@@ -26,7 +26,7 @@ pub use fixed::{Grid, integrate, integrate_back, reversal_error};
 pub use pair::Pair;
 pub use solvers::{SOLVERS, solver, solver_names};
 pub use stack::Stack;
-pub use step::{Step, Workspace, advance, combine, combine_is_finite, finish, guarded, stage_state, stages, step};
+pub use step::{Step, Workspace, advance, combine, combine_is_finite, finish, located, stage_state, stages, step};
 pub use tableau::{ButcherTableau, Embedded};
 pub use time_parameters::{TimeParameters, TimeRule};
 pub use vector::{Real, Vector, all_finite, copied, distance, expect_shape, relative_distance, zeros};

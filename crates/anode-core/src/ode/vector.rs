@@ -10,9 +10,19 @@ use rayon::prelude::*;
 
 use super::SolveError;
 
-/// A floating-point type that a field can compute in: `f32` or `f64`.
+/// A floating-point type that a field can compute in: `f32` or `f64`. It cannot be implemented for other types: kernels
+/// copy numbers as bytes and convert them to `f64` without loss.
 pub trait Real:
-    Float + std::fmt::Debug + std::fmt::Display + std::fmt::LowerExp + std::iter::Sum + Default + Send + Sync + 'static
+    sealed::Sealed
+    + Float
+    + std::fmt::Debug
+    + std::fmt::Display
+    + std::fmt::LowerExp
+    + std::iter::Sum
+    + Default
+    + Send
+    + Sync
+    + 'static
 {
     /// The name used in definitions and tables: `f32` or `f64`.
     const NAME: &'static str;
@@ -24,8 +34,13 @@ pub trait Real:
     fn f64(self) -> f64;
 }
 
+mod sealed {
+    pub trait Sealed {}
+}
+
 macro_rules! real {
     ($($t:ident),*) => {$(
+        impl sealed::Sealed for $t {}
         impl Real for $t {
             const NAME: &'static str = stringify!($t);
             fn of(x: f64) -> Self { x as $t }

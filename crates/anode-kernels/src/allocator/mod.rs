@@ -79,10 +79,10 @@ impl Keeping {
         if block.is_null() {
             // A system that reserves no addresses, or an arena that is full.
             self.refused.fetch_add(size, Ordering::Relaxed);
-            // SAFETY: the size is not zero.
+            // SAFETY: the layout is a large one, so its size is not zero.
             block = unsafe { if zeroed { System.alloc_zeroed(layout) } else { System.alloc(layout) } };
         } else if zeroed {
-            // SAFETY: the block has this size; what is fresh is zero.
+            // SAFETY: the arena gave a block of `size` bytes, of which these are the first.
             unsafe { block.write_bytes(0, (size - fresh).min(layout.size())) };
         }
         if !block.is_null() {
@@ -101,12 +101,12 @@ fn is_large(layout: Layout) -> bool {
 // meet, or is the system's, and goes back to where its address says; `realloc` is the default, a new block and a copy.
 unsafe impl GlobalAlloc for Keeping {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller ensures that the size is not zero.
         if is_large(layout) { self.obtain(layout, false) } else { unsafe { System.alloc(layout) } }
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller ensures that the size is not zero.
         if is_large(layout) { self.obtain(layout, true) } else { unsafe { System.alloc_zeroed(layout) } }
     }
 
@@ -115,11 +115,13 @@ unsafe impl GlobalAlloc for Keeping {
             self.live.fetch_sub(size, Ordering::Relaxed);
             let mut arena = self.arena();
             if arena.holds(block) {
-                // SAFETY: the caller's promise: it came from `obtain` with this size.
+                // SAFETY: the caller ensures that the block is one of `alloc`'s with this layout and given back once:
+                // `obtain` took it from the arena with this size.
                 return unsafe { arena.put(block, size) };
             }
         }
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller ensures that the block is one of `alloc`'s with this layout; outside the arena, it is the
+        // system's.
         unsafe { System.dealloc(block, layout) }
     }
 }
