@@ -307,7 +307,8 @@ mod tests {
 
     #[test]
     fn every_place_is_looked_at_and_large_numbers_are_not_mistaken() {
-        for length in [0, 1, 31, 32, 100, 5000] {
+        // Miri would take minutes for all places of the longest.
+        for length in [0, 1, 31, 32, 100, 5000].into_iter().filter(|&length| !cfg!(miri) || length < 1000) {
             let sound = vec![f32::MAX; length];
             assert!(sound.is_finite(), "the sum overflows, no number does");
             for place in (0..length).step_by(7) {
