@@ -14,7 +14,7 @@ use super::{Place, StudyError};
 
 /// The settings of a run in the type of its study.
 pub fn typed<S: DeserializeOwned>(settings: &Map<String, Value>) -> Result<S, StudyError> {
-    serde_json::from_value(Value::Object(settings.clone())).map_err(|e| StudyError::failed("settings", e))
+    S::deserialize(settings).map_err(|e| StudyError::failed("settings", e))
 }
 
 /// The solver of this name.
