@@ -19,6 +19,7 @@ mod part;
 mod plan;
 mod pool;
 mod simd;
+mod unwritten;
 mod winograd;
 
 pub use activation::Activation;

@@ -5,7 +5,7 @@
 
 use crate::ode::{
     Adaptive, At, ButcherTableau, DifferentiableField, FieldError, Grid, Pass, Real, Solution, SolveError, Stack,
-    Vector, VectorField, guarded, integrate_adaptive, integrate_observed,
+    Vector, VectorField, integrate_adaptive, integrate_observed, located,
 };
 
 use super::continuous::{Node, hermite};
@@ -145,7 +145,7 @@ impl Method {
             Self::InterpolatedAdjoint => {
                 let at = At { t: block.span.1, step: steps, stage: 0, pass: Pass::Replay };
                 let mut rate = solution.end.zeros_like();
-                guarded(at, || field.eval(at, &solution.end, theta, &mut rate))?;
+                located(at, || field.eval(at, &solution.end, theta, &mut rate))?;
                 nodes.push(Node::keep(&solution.end, &rate, ledger));
                 Kept::Nodes(nodes)
             }

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use crate::kernels::{Cotangent, Moments};
-use crate::ode::{Real, copied, unwritten};
+use crate::ode::{Real, copied};
 
 use super::layer::{Kind, Layer, Statistics};
 use super::unit::{Unit, units};
@@ -180,9 +180,7 @@ impl Chain {
         let (x, sums) = walk(before, true, start, theta, (statistics, running), Some(&mut tape));
         let x = x.into_owned();
         let moments = last.moments(&x, &sums, statistics, running)?;
-        // SAFETY: the norm writes all of it.
-        let mut end = unsafe { unwritten(x.len()) };
-        let finite = last.norm(theta, Some(&moments))?.add(a, &x, &tape.inputs[0], &mut end);
+        let (end, finite) = last.norm(theta, Some(&moments))?.added(a, &x, &tape.inputs[0]);
         *z = end;
         tape.inputs.push(x);
         tape.moments.push(Some(moments));

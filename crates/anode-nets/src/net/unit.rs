@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 use crate::kernels::{ConvBars, Cotangent, Images, Moments, Norm, norm_conv, norm_conv_vjp};
-use crate::ode::{Real, unwritten, zeros};
+use crate::ode::{Real, zeros};
 
 use super::layer::{Kind, Layer, Statistics};
 
@@ -73,12 +73,7 @@ impl Unit<'_> {
                 norm.apply_in_place(&mut x);
                 Cow::Owned(x)
             }
-            (_, Some(norm), Cow::Borrowed(x)) => {
-                // SAFETY: the norm writes all of it.
-                let mut y = unsafe { unwritten(x.len()) };
-                norm.apply(x, &mut y);
-                Cow::Owned(y)
-            }
+            (_, Some(norm), Cow::Borrowed(x)) => Cow::Owned(norm.applied(x)),
             (Some(_), None, x) => {
                 let mut x = x.into_owned();
                 // Written so that NaN stays NaN.
@@ -108,17 +103,15 @@ impl Unit<'_> {
         let (y, sums) = match self.main {
             None => (self.read(x, norm.as_ref()).into_owned(), vec![]),
             Some(layer) => {
-                // SAFETY: every layer writes all of its output.
-                let mut y = unsafe { unwritten(layer.output_len(x.len())) };
-                let sums = if let Kind::Conv { shape, .. } = layer.kind {
+                if let Kind::Conv { shape, .. } = layer.kind {
                     let x = self.read_relu(x, norm.as_ref());
                     let (w, bias) = layer.weights(theta);
-                    norm_conv(&shape, Images { numbers: &x, norm }, w, bias, &mut y, wants_sums)
+                    norm_conv(&shape, Images { numbers: &x, norm }, w, bias, wants_sums)
                 } else {
+                    let mut y = zeros(layer.output_len(x.len()));
                     layer.apply(&self.read(x, norm.as_ref()), theta, &mut y);
-                    vec![]
-                };
-                (y, sums)
+                    (y, vec![])
+                }
             }
         };
         Output { y, moments, sums }
@@ -143,12 +136,12 @@ impl Unit<'_> {
                 let wanted = wants_input || self.cheap.is_some();
                 if let Kind::Conv { shape, .. } = layer.kind {
                     let x = self.read_relu(Cow::Borrowed(x), norm.as_ref());
-                    // SAFETY: the vjp writes all of it.
-                    let mut x_bar = wanted.then(|| unsafe { unwritten(x.len()) });
                     let (w, _) = layer.weights(theta);
                     let (weights, bias) = layer.weights_mut(theta_bar);
-                    let bars = ConvBars { weights, bias, images: x_bar.as_deref_mut() };
-                    sums = norm_conv_vjp(&shape, Images { numbers: &x, norm }, w, bar, bars);
+                    let bars = ConvBars { weights, bias };
+                    let images = Images { numbers: &x, norm };
+                    let (x_bar, norm_sums) = norm_conv_vjp(&shape, images, w, bar, bars, wanted);
+                    sums = norm_sums;
                     Cow::Owned(x_bar?)
                 } else {
                     let mut x_bar = zeros(x.len());

@@ -172,7 +172,7 @@ impl Learner {
     }
 }
 
-/// A lock whose holder panicked is still a lock: a panic inside a field is caught and reported by the solver.
+/// A lock whose holder panicked is still a lock: what it holds is replaced as a whole, or only counts.
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
