@@ -6,6 +6,7 @@ use super::arena::all_live;
 
 /// Why a device cannot go on. Every message says what helps.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
 pub enum DeviceError {
     /// The driver's library is not there.
     #[error("the NVIDIA driver cannot be loaded ({0}); install it (`nvidia-smi` must work), or use --device cpu")]

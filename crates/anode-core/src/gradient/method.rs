@@ -7,6 +7,7 @@ use super::bytes::{format_bytes, parse_bytes};
 
 /// How the gradient of an ODE block is computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Method {
     /// Discretize-then-optimize; every step's tape is stored in the forward sweep. O(Nt) memory a block.
     Full,

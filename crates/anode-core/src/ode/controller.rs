@@ -8,6 +8,7 @@ use super::{Adaptive, ButcherTableau, Embedded, Real, Vector};
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema))]
 #[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
 #[cfg_attr(feature = "serde", schemars(rename = "ErrorNorm"))]
+#[non_exhaustive]
 pub enum Controller {
     /// MATLAB's ode45: max_i |e_i| / max(|z_i|, |z'_i|, atol / rtol) <= rtol, and no step above a tenth of the
     /// interval.

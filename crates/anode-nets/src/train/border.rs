@@ -35,6 +35,7 @@ pub struct Gradient {
 
 /// Why a training step could not be taken.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum StepError {
     /// An ODE block could not be solved forwards.
     #[error("forward: {0}")]
