@@ -92,7 +92,7 @@ peer-adjoint:
 check-cuda *ARGS:
     scripts/check-cuda.sh {{ARGS}}
 
-# Run the tests of the arena, the vectors and the convolutions under Miri; skipped if Miri is not installed
+# Run the tests of the arena, of unwritten outputs and of the vectors under Miri; skipped if Miri is not installed
 miri:
     scripts/miri.sh
 
