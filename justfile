@@ -92,6 +92,10 @@ peer-adjoint:
 check-cuda *ARGS:
     scripts/check-cuda.sh {{ARGS}}
 
+# Run the tests of the arena, of unwritten outputs and of the vectors under Miri; skipped if Miri is not installed
+miri:
+    scripts/miri.sh
+
 # Run all shapes of the CUDA kernels under sanitizers and plant all faults; needs g++ or clang++, but no GPU
 sanitize-kernels *ARGS:
     ANODE_NEEDS_SANITIZERS=1 ANODE_SANITIZERS=full cargo test -p anode-cuda --test sanitizers -- --nocapture {{ARGS}}

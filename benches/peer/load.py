@@ -2,8 +2,8 @@
 finds.
 
 Usage: load.py [FILE ...] [--data DIR] [--statistics MODE ...] [--anode PROGRAM] [--csv FILE]; without files, all of
-results/models. Writes results/peer/models.csv, which the report prints. Needs a release build of `anode`, PyTorch,
-numpy and safetensors.
+results/models. Updates results/peer/models.csv, which the report prints, after each evaluation. Needs a release build
+of `anode`, PyTorch, numpy and safetensors.
 """
 
 import argparse
@@ -234,6 +234,23 @@ def compare(path, mode, data, program):
     }
 
 
+def key(row):
+    """What a row is about."""
+    return row["run"], row["statistics"]
+
+
+def write(path, rows):
+    """Writes the table after each evaluation, so that an interruption loses only the last."""
+    rows = sorted(rows, key=lambda row: (row["experiment"], row["run"], MODES.index(row["statistics"])))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(".part")
+    with part.open("w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    part.replace(path)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("files", nargs="*", type=Path)
@@ -243,7 +260,10 @@ def main():
     parser.add_argument("--csv", type=Path, default=ROOT / "results/peer/models.csv")
     arguments = parser.parse_args()
     torch.set_num_threads(2)
-    rows, apart = [], 0
+    rows, apart = {}, 0
+    if arguments.csv.exists():
+        with arguments.csv.open(newline="") as file:
+            rows = {key(row): row for row in csv.DictReader(file)}
     files = arguments.files or sorted((ROOT / "results/models").glob("*.safetensors"))
     # Two experiments may share a run: its network is evaluated once.
     for path in {path.name.split(".")[1]: path for path in reversed(files)}.values():
@@ -253,7 +273,8 @@ def main():
             except NotImplementedError as why:
                 print(f"{path.name}: left out: {why}", file=sys.stderr)
                 break
-            rows.append(row)
+            rows[key(row)] = row
+            write(arguments.csv, rows.values())
             agrees = row["difference"] <= LOSS and row["images_apart"] <= IMAGES
             apart += not agrees
             print(
@@ -262,12 +283,6 @@ def main():
                 f"{'' if agrees else ' DISAGREES'}",
                 flush=True,
             )
-    if rows:
-        arguments.csv.parent.mkdir(parents=True, exist_ok=True)
-        with arguments.csv.open("w", newline="") as file:
-            writer = csv.DictWriter(file, rows[0], lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(rows)
     sys.exit(1 if apart else 0)
 
 

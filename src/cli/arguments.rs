@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::data::KNOWN;
 use crate::definition::Profile;
+use crate::gradient::parse_bytes;
 use crate::plan::Shard;
 
 use super::clean::CleanArguments;
@@ -292,21 +293,7 @@ impl std::str::FromStr for Bytes {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        const UNITS: [(&str, usize); 8] = [
-            ("KiB", 1 << 10),
-            ("MiB", 1 << 20),
-            ("GiB", 1 << 30),
-            ("kB", 1000),
-            ("KB", 1000),
-            ("MB", 1_000_000),
-            ("GB", 1_000_000_000),
-            ("B", 1),
-        ];
-        let (digits, unit) =
-            UNITS.into_iter().find_map(|(name, size)| Some((text.strip_suffix(name)?, size))).unwrap_or((text, 1));
-        let number: Option<usize> = digits.trim().parse().ok();
-        let bytes = number.filter(|n| *n > 0).and_then(|n| n.checked_mul(unit));
-        bytes
+        parse_bytes(text)
             .map(Bytes)
             .ok_or_else(|| format!("`{text}`; allowed: a whole number above 0, then B, kB, KiB, MB, MiB, GB or GiB"))
     }

@@ -1,6 +1,6 @@
 //! Every kernel of a device against the CPU in double precision, on the same numbers.
 
-use crate::kernels::{Activation, ConvShape, Cpu, Device, DeviceNorm, Part, PartMut, PoolShape};
+use crate::kernels::{Activation, ConvShape, Cpu, Descent, Device, DeviceNorm, Part, PartMut, PoolShape};
 use crate::ode::{Real, Vector, relative_distance};
 use crate::random::{Stream, normal, stream};
 
@@ -236,6 +236,19 @@ impl<D: Device> Test<'_, D> {
         }
     }
 
+    /// Three multiplications and additions, with or without a rounding between them.
+    fn descent<R: Real>(&mut self, n: usize) {
+        let descent = Descent { learning_rate: 0.1, momentum: 0.9, weight_decay: 0.05, decaying: n / 3 };
+        let [theta, velocity, gradient] = [19, 20, 21].map(|seed| numbers::<R>(seed, n));
+        let (mut moved, mut moving) = (theta.clone(), velocity.clone());
+        Cpu.descend(descent, &mut moved, &mut moving, &gradient);
+        self.add::<R>("gradient descent", n, &[moved, moving].concat(), 4.0 * epsilon::<R>(), |t| {
+            let (mut theta, mut velocity) = (t.up::<R>(&theta), t.up::<R>(&velocity));
+            t.device.descend(descent, &mut theta, &mut velocity, &t.up(&gradient));
+            [theta.to_f64(), velocity.to_f64()].concat()
+        });
+    }
+
     /// Moments are sums in double precision for both types; a normalised number and its cotangent are a few operations.
     fn norm<R: Real>(&mut self, n: usize, channels: usize, pixels: usize, relu: bool) {
         let name = format!("{n} x {channels} x {pixels}{}", if relu { ", ReLU" } else { "" });
@@ -379,6 +392,7 @@ pub fn compare<D: Device, R: Real>(device: &D, shapes: &Shapes) -> Vec<Compariso
     for &n in &shapes.vectors {
         test.vectors::<R>(n);
         test.activations::<R>(n);
+        test.descent::<R>(n);
     }
     test.found
 }

@@ -48,7 +48,7 @@ fn solve() -> Result<Solve, String> {
     Ok(Solve { tableau, steps: Steps::Fixed(2), method: Method::Anode })
 }
 
-/// Trains on `device` in single precision, with dfdx's loss, tape and optimizer.
+/// Trains on `device` in single precision, with dfdx's loss and tape.
 fn train<D: Crossing>(device: &D) -> Result<Trained, String> {
     let (net, solve, (images, labels)) = (Arc::new(net()), solve()?, batch());
     let theta = net.initial::<f32>(20);

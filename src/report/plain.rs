@@ -14,7 +14,7 @@ pub fn plain(pieces: &[Piece], width: usize) -> String {
                 out += &format!("{}\n\n", wrapped(&printable(&words), width, 0));
             }
             Piece::Reference(text, link, path) => {
-                let words = format!("{text} {link} ({path}).");
+                let words = if link == path { format!("{text} {path}.") } else { format!("{text} {link} ({path}).") };
                 out += &format!("{}\n\n", wrapped(&printable(&words), width, 0));
             }
             Piece::Fold(what, _, inside) => match &inside[..] {

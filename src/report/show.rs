@@ -10,7 +10,7 @@ use super::document::Piece;
 use super::page::{self, Shown};
 use super::results::{From, Results};
 use super::verdict::judge;
-use super::{Contents, ReportError, plain, summary};
+use super::{Contents, ReportError, plain, summary, tables};
 
 /// An experiment with its results.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
@@ -70,7 +70,8 @@ pub fn experiments(contents: Contents, width: usize, rows: bool) -> Result<Vec<E
                 continue;
             }
             let judgement = judge(&results);
-            let shown = if profiles.is_empty() { Shown::All(&[], "", &[]) } else { Shown::Checks };
+            let tables = if profiles.is_empty() { tables::tables(&results, contents.output)? } else { vec![] };
+            let shown = if profiles.is_empty() { Shown::All(&[], "", &tables) } else { Shown::Checks };
             pieces.extend(page::body(&results, &judgement, shown));
             let line = summary::Line::new(&results, &judgement);
             answer = answer.or_else(|| line.is_recorded().then(|| line.answer()));

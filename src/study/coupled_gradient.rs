@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::definition::StudyKind;
 use crate::definition::settings::{CoupledGradientSettings, Dtype};
-use crate::evolution::{CoupledBlock, Coupling, Diffusion, EvolutionError, Piece, WeightField};
+use crate::evolution::{CoupledBlock, Coupling, EvolutionError, Law, Piece, WeightField};
 use crate::gradient::{Cost, Ledger, Method};
 use crate::kernels::Device;
 use crate::ode::{Real, SolveError, Vector, relative_distance};
@@ -15,7 +15,7 @@ use crate::random::{Stream, normal, numbered, stream};
 use crate::record::{Outcome, Row, number, row};
 use crate::train::Crossing;
 
-use super::parts::{activation, configuration, law, memory, solver, typed};
+use super::parts::{solver, typed};
 use super::{AnyDevice, Context, Ending, Place, Progress, Study, StudyError, device};
 
 /// The study of gradients of coupled blocks: J = |z(1)|^2 / 2, gradients for z(0), w(0) and p.
@@ -76,8 +76,8 @@ fn run<D: Device, R: Real>(
     let refused = |e: EvolutionError| StudyError::failed("settings", e);
     let &CoupledGradientSettings { channels, kernel, size, .. } = settings;
     let image = [channels, size, size];
-    let field = Arc::new(ConvField::<R, D>::on(device.clone(), image, kernel, activation(settings.activation)));
-    let law = law(settings.terms, settings.sigma, settings.border, Diffusion::Softplus);
+    let field = Arc::new(ConvField::<R, D>::on(device.clone(), image, kernel, settings.activation));
+    let law = Law { sigma: settings.sigma, border: settings.border, ..Law::new(settings.terms) };
     let groups = if settings.per_channel { channels } else { 1 };
     let piece = Piece { range: 0..field.kernel_len(), grid: [kernel, kernel], groups };
     let weights = Arc::new(WeightField::<R>::new(law, field.kernel_len(), vec![piece]).map_err(refused)?);
@@ -96,8 +96,8 @@ fn run<D: Device, R: Real>(
         (context.progress)(Progress { done, total, message: format!("Nt = {steps}") });
         let failed = |what: String| move |e: SolveError| StudyError::failed(format!("{what}, Nt = {steps}"), e);
         let coupling = Coupling {
-            configuration: configuration(settings.configuration, steps),
-            memory: memory(settings.memory),
+            configuration: settings.configuration.configuration(steps),
+            memory: settings.memory,
             ..Coupling::together(steps)
         };
         let block = CoupledBlock::on(device.clone(), field.clone(), weights.clone(), tableau, coupling);

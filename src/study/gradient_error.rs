@@ -13,7 +13,7 @@ use crate::random::{Stream, normal, stream};
 use crate::record::{Outcome, Row, number, row};
 use crate::train::Crossing;
 
-use super::parts::{activation, array_digest, named_array, shaped_array, solver, typed};
+use super::parts::{array_digest, named_array, shaped_array, solver, typed};
 use super::{AnyDevice, Context, Ending, Place, Progress, Study, StudyError, device};
 
 /// The gradient-error study: J = |z(1)|^2 / 2, gradients for z(0) and the weights.
@@ -73,7 +73,7 @@ fn run<D: Device, R: Real>(
     settings: &GradientErrorSettings,
 ) -> Result<Vec<Row>, StudyError> {
     let real = |x: Vec<f64>| x.into_iter().map(R::of).collect::<Vec<R>>();
-    let act = activation(settings.activation);
+    let act = settings.activation;
     match &settings.field {
         Field::Dense(Dense { n, weights, initial }) => {
             let w = real(numbers(context, weights, Stream::Weights, &[*n, *n])?);

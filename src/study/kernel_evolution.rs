@@ -5,13 +5,15 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use crate::definition::StudyKind;
-use crate::definition::settings::{Border, KernelEvolutionSettings, Sigma};
-use crate::evolution::{self, Coefficient, Diffusion, EvolutionError, ExactFlow, Piece, Symbol, WeightField};
+use crate::definition::settings::KernelEvolutionSettings;
+use crate::evolution::{
+    Border, Coefficient, Diffusion, EvolutionError, ExactFlow, Law, Piece, Sigma, Symbol, WeightField,
+};
 use crate::kernels::{Cpu, Device};
 use crate::ode::{ButcherTableau, Grid, SolveError, Vector, integrate, relative_distance};
 use crate::record::{Image, Outcome, Row, number, row};
 
-use super::parts::{law, solver, typed};
+use super::parts::{solver, typed};
 use super::{Context, Ending, Place, Progress, Study, StudyError};
 
 /// The study of evolving kernels.
@@ -71,7 +73,8 @@ impl Problem {
     fn new(settings: &KernelEvolutionSettings) -> Result<Self, StudyError> {
         let refused = |e: EvolutionError| StudyError::failed("settings", e);
         // The definition names d itself, not its unknown.
-        let law = law(settings.terms, settings.sigma, settings.border, Diffusion::Free);
+        let KernelEvolutionSettings { terms, sigma, border, .. } = *settings;
+        let law = Law { sigma, border, diffusion: Diffusion::Free, ..Law::new(terms) };
         let n = settings.kernel;
         let piece = Piece { range: 0..n * n, grid: [n, n], groups: 1 };
         let field = Arc::new(WeightField::new(law, n * n, vec![piece]).map_err(refused)?);
@@ -146,7 +149,7 @@ impl Problem {
 
     /// |grad w|: the root of the sum of squares of the differences of neighbours.
     fn roughness(&self, w: &[f64]) -> f64 {
-        let (n, around) = (self.size, self.field.law().border == evolution::Border::Periodic);
+        let (n, around) = (self.size, self.field.law().border == Border::Periodic);
         let square = |a: usize, b: usize| (w[a] - w[b]).powi(2);
         let inside = |i: usize| around || i + 1 < n;
         let sum: f64 = (0..n * n)

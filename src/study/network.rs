@@ -2,14 +2,14 @@
 
 use serde::Deserialize;
 
-use crate::definition::settings::{self, EvolutionSettings, MethodName, NetName, Sigma, SolverName, Tolerances};
-use crate::evolution::{Diffusion, Evaluation, Memory, Reading};
+use crate::definition::settings::{self, EvolutionSettings, MethodName, NetName, SolverName, Tolerances};
+use crate::evolution::{Diffusion, Evaluation, Law, Sigma, Terms};
 use crate::gradient::Method;
 use crate::net::{self, Evolution, Form, Network, Sharing, Solve, Stepping, Steps};
 use crate::ode::Adaptive;
 
 use super::StudyError;
-use super::parts::{controller, law, memory, solver};
+use super::parts::solver;
 
 /// Steps of the weights for each step of the activations in Configuration 2, where the definition names none.
 const WEIGHT_STEPS: usize = 5;
@@ -73,8 +73,8 @@ fn with_shared_statistics(settings: &Chosen, classes: usize) -> Result<(Network,
         settings::Form::Ode => return Ok((Network::with_norms(&build(Form::Ode), norms), solve)),
         settings::Form::Baseline => return Ok((Network::new(&build(Form::Baseline)), solve)),
         settings::Form::Configuration1 => Stepping::Together,
-        settings::Form::Configuration2 => Stepping::First(weight_steps, Reading::Matching),
-        settings::Form::Configuration2Final => Stepping::First(weight_steps, Reading::Final),
+        settings::Form::Configuration2 => Stepping::Matching { weight_steps },
+        settings::Form::Configuration2Final => Stepping::Final { weight_steps },
     };
     let made = Network::with_norms(&build(Form::Ode), norms).with_evolution(evolution(settings, stepping), solve);
     made.map(|network| (network, solve)).map_err(|e| StudyError::failed("weight evolution", e))
@@ -84,7 +84,7 @@ fn steps(settings: &Chosen) -> Result<Steps, StudyError> {
     match (settings.steps, settings.tolerances) {
         (Some(steps), None) => Ok(Steps::Fixed(steps)),
         (None, Some(Tolerances { rtol, atol, norm, max_steps })) => {
-            Ok(Steps::Adaptive(Adaptive { rtol, atol, controller: controller(norm), max_steps }))
+            Ok(Steps::Adaptive(Adaptive { rtol, atol, controller: norm, max_steps }))
         }
         _ => Err(StudyError::failed("settings", "name one of `steps` and `tolerances`")),
     }
@@ -93,17 +93,17 @@ fn steps(settings: &Chosen) -> Result<Steps, StudyError> {
 fn evolution(settings: &Chosen, stepping: Stepping) -> Evolution {
     let chosen = settings.evolution.unwrap_or_default();
     let diffusion = if chosen.free_diffusion == Some(true) { Diffusion::Free } else { Diffusion::Softplus };
-    let sharing = match chosen.sharing {
-        None | Some(settings::Sharing::Layer) => Sharing::Layer,
-        Some(settings::Sharing::Channel) => Sharing::Channel,
+    let law = Law {
+        sigma: settings.sigma.unwrap_or(Sigma::Tanh),
+        border: chosen.border.unwrap_or_default(),
+        diffusion,
+        ..Law::new(chosen.terms.unwrap_or(Terms::Rda))
     };
-    let terms = chosen.terms.unwrap_or(settings::Terms::Rda);
-    let sigma = settings.sigma.unwrap_or(settings::Sigma::Tanh);
     Evolution {
-        law: law(terms, sigma, chosen.border.unwrap_or_default(), diffusion),
-        sharing,
+        law,
+        sharing: chosen.sharing.unwrap_or(Sharing::Layer),
         stepping,
-        memory: chosen.memory.map_or(Memory::NONE, memory),
+        memory: chosen.memory.unwrap_or_default(),
         evaluation: Evaluation::Steps,
         allow_unstable: chosen.allow_unstable == Some(true),
     }

@@ -17,7 +17,7 @@ use crate::random::{Stream, normal, stream};
 use crate::record::{Image, Outcome, Row, number, row};
 use crate::train::Crossing;
 
-use super::parts::{activation, array_digest, controller, named_array, solver, typed};
+use super::parts::{array_digest, named_array, solver, typed};
 use super::{AnyDevice, Context, Ending, Place, Study, StudyError, device};
 
 /// Attempted steps after which an adaptive solve gives up.
@@ -152,7 +152,7 @@ fn run<D: Device, R: Real>(
                 let found = format!("{kernel}; the {} has {} x {} pixels", image.name, size[0], size[1]);
                 return Err(StudyError::failed("problem.kernel", format!("{found}: take a smaller kernel")));
             }
-            let field = ConvField::<R, D>::on(device.clone(), [1, size[0], size[1]], *kernel, activation(*name));
+            let field = ConvField::<R, D>::on(device.clone(), [1, size[0], size[1]], *kernel, *name);
             let weights = normal(&mut stream(context.seed, Stream::Weights), kernel * kernel, *std);
             let start = Start { z0: real(image.array.numbers), theta: real(weights), end: None };
             let mut outcome = solve(device, context, settings, &field, start, Some(size))?;
@@ -217,7 +217,7 @@ fn solve<D: Device, R: Real, F: VectorField<Vector = D::Buffer<R>>>(
             ]));
         }
         Stepping::Adaptive { rtol, atol, norm } => {
-            let control = Adaptive { rtol: *rtol, atol: *atol, controller: controller(*norm), max_steps: MAX_STEPS };
+            let control = Adaptive { rtol: *rtol, atol: *atol, controller: *norm, max_steps: MAX_STEPS };
             let trip = there.adaptive_trip(control, &start.z0)?;
             outcome.images = pictures(size, &start.z0, &trip);
             outcome.rows.push(trip.row(&start));

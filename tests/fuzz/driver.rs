@@ -39,6 +39,8 @@ static LIVE: AtomicUsize = AtomicUsize::new(0);
 static PEAK: AtomicUsize = AtomicUsize::new(0);
 static LIMIT: AtomicUsize = AtomicUsize::new(usize::MAX);
 
+// SAFETY: blocks are the system's from first to last, with the layout that the caller gave; an allocation that is
+// refused returns null, which the trait allows. Nothing here panics or allocates.
 unsafe impl GlobalAlloc for Bounded {
     unsafe fn alloc(&self, memory: Layout) -> *mut u8 {
         let live = LIVE.fetch_add(memory.size(), SeqCst).saturating_add(memory.size());
@@ -47,11 +49,13 @@ unsafe impl GlobalAlloc for Bounded {
             return std::ptr::null_mut();
         }
         PEAK.fetch_max(live, SeqCst);
+        // SAFETY: the caller ensures that the size is not zero.
         unsafe { System.alloc(memory) }
     }
 
     unsafe fn dealloc(&self, at: *mut u8, memory: Layout) {
         LIVE.fetch_sub(memory.size(), SeqCst);
+        // SAFETY: the caller ensures that the block came from `alloc`, that is, from the system, with this layout.
         unsafe { System.dealloc(at, memory) }
     }
 }

@@ -20,7 +20,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("data", &["digest", "files", "random"]),
     ("net", &["ode", "kernels", "gradient", "evolution", "random"]),
     // Names that may stand in a definition are registered by the rooms that have them.
-    ("definition", &["ode", "gradient", "evolution", "net", "files", "nearest"]),
+    ("definition", &["ode", "kernels", "gradient", "evolution", "net", "files", "nearest"]),
     ("record", &["definition", "digest", "files"]),
     ("problems", &["ode", "kernels", "gradient", "evolution"]),
     ("train", &["ode", "kernels", "gradient", "evolution", "net", "data", "digest", "files", "random"]),

@@ -3,12 +3,13 @@
 use std::convert::Infallible;
 
 use anode_core::ode::{Real, SolveError, Vector};
-use anode_kernels::{Activation, ConvShape, Device, DeviceNorm, Part, PartMut, PoolShape};
+use anode_kernels::{Activation, ConvShape, Descent, Device, DeviceNorm, Part, PartMut, PoolShape};
 
 use super::activation::activate;
 use super::buffer::Buffer;
 use super::conv::{conv, conv_vjp_input, conv_vjp_weights, linear_shape};
 use super::dense::{dense, dense_vjp};
+use super::descent::descend;
 use super::driver::Driver;
 use super::gpu::Gpu;
 use super::norm::{GpuMoments, GpuNorm, given, moments};
@@ -153,6 +154,16 @@ impl<L: Driver> Device for Gpu<L> {
 
     fn activate_vjp<R: Real>(&self, activation: Activation, a: f64, x: &Buffer<R, L>, bar: &mut Buffer<R, L>) {
         activate(activation, a, Some(x), bar);
+    }
+
+    fn descend<R: Real>(
+        &self,
+        descent: Descent,
+        theta: &mut Buffer<R, L>,
+        velocity: &mut Buffer<R, L>,
+        gradient: &Buffer<R, L>,
+    ) {
+        descend(descent, theta, velocity, gradient);
     }
 
     fn moments<R: Real>(

@@ -6,6 +6,7 @@ use super::arena::all_live;
 
 /// Why a device cannot go on. Every message says what helps.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
 pub enum DeviceError {
     /// The driver's library is not there.
     #[error("the NVIDIA driver cannot be loaded ({0}); install it (`nvidia-smi` must work), or use --device cpu")]
@@ -59,7 +60,7 @@ pub enum DeviceError {
     },
     /// A tensor of dfdx that does not fit, with all kept blocks given back.
     #[error(
-        "the device has no memory left for a tensor of dfdx, which holds parameters, loss and optimiser ({answer}; in \
+        "the device has no memory left for a tensor of dfdx, which holds logits and loss ({answer}; in \
         use by the network's buffers: {live} bytes); take a smaller batch, or a gradient method that keeps less"
     )]
     NoTensor {

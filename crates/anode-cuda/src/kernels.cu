@@ -4,6 +4,7 @@
 #include "conv.cuh"
 #include "conv_weights.cuh"
 #include "dense.cuh"
+#include "descent.cuh"
 #include "norm.cuh"
 #include "pool.cuh"
 #include "vector.cuh"

@@ -11,6 +11,7 @@ mod conv;
 mod convolver;
 mod cudnn;
 mod dense;
+mod descent;
 mod device;
 mod driver;
 mod gpu;

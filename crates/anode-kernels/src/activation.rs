@@ -2,10 +2,12 @@
 
 use anode_core::ode::Real;
 
-/// An activation function.
+/// Activation function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema))]
+#[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
 pub enum Activation {
-    /// x.
+    /// Identity.
     None,
     /// max(0, x); slope 0 at 0.
     Relu,
@@ -13,7 +15,7 @@ pub enum Activation {
     LeakyRelu,
     /// log(1 + exp x).
     Softplus,
-    /// tanh x.
+    /// Hyperbolic tangent.
     Tanh,
 }
 

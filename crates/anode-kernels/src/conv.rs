@@ -5,6 +5,7 @@
 //! number of threads. In `f32` the kernels of `winograd` and `direct` come first, where they can take the shape.
 
 use std::any::TypeId;
+use std::mem::MaybeUninit;
 
 use gemm::Parallelism;
 use rayon::prelude::*;
@@ -13,6 +14,7 @@ use anode_core::ode::Real;
 
 use super::direct::{self, Start};
 use super::norm::channel_sums;
+use super::unwritten::to_write;
 use super::winograd;
 
 /// Images whose weight gradients are summed on one thread before the groups are added in order.
@@ -164,13 +166,11 @@ struct Matrix<'a, R> {
 
 impl<'a, R: Real> Matrix<'a, R> {
     fn new(data: &'a [R], rows: usize, columns: usize) -> Self {
-        debug_assert_eq!(data.len(), rows * columns);
         Self { data, rows, columns, transposed: false }
     }
 
     /// The transpose of `rows` x `columns` numbers.
     fn transposed(data: &'a [R], rows: usize, columns: usize) -> Self {
-        debug_assert_eq!(data.len(), rows * columns);
         Self { data, rows: columns, columns: rows, transposed: true }
     }
 
@@ -181,16 +181,33 @@ impl<'a, R: Real> Matrix<'a, R> {
 
 /// `out (+)= a b`, row by row, on this thread.
 fn multiply<R: Real>(out: &mut [R], accumulate: bool, a: Matrix<R>, b: Matrix<R>) {
+    // SAFETY: the numbers of `out` are initialised, and only numbers are written.
+    unsafe { multiply_into(to_write(out), accumulate, a, b) }
+}
+
+/// `out = a b`, every number of it, as [`multiply`].
+fn write_product<R: Real>(out: &mut [MaybeUninit<R>], a: Matrix<R>, b: Matrix<R>) {
+    // SAFETY: nothing is added to what is there.
+    unsafe { multiply_into(out, false, a, b) }
+}
+
+/// Writes every number of `out`.
+///
+/// # Safety
+/// Every number of `out` must have been written before where `accumulate` is true.
+unsafe fn multiply_into<R: Real>(out: &mut [MaybeUninit<R>], accumulate: bool, a: Matrix<R>, b: Matrix<R>) {
     assert!(a.columns == b.rows && out.len() == a.rows * b.columns, "matrices that do not fit");
     let ((a_cs, a_rs), (b_cs, b_rs)) = (a.strides(), b.strides());
-    // SAFETY: the slices hold all numbers that the shapes and strides reach, checked above and where they were made;
-    // `out` is borrowed mutably, so nothing overlaps.
+    let whole = |m: &Matrix<R>| m.data.len() == m.rows * m.columns;
+    assert!(whole(&a) && whole(&b), "matrices that are not whole");
+    // SAFETY: the slices hold all numbers that the shapes and strides reach, as checked above; `out` is borrowed
+    // mutably, so nothing overlaps; and `out` is read only to be added to, when the caller ensures that it was written.
     unsafe {
         gemm::gemm(
             a.rows,
             b.columns,
             a.columns,
-            out.as_mut_ptr(),
+            out.as_mut_ptr().cast::<R>(),
             1,
             b.columns as isize,
             accumulate,
@@ -212,23 +229,31 @@ fn multiply<R: Real>(out: &mut [R], accumulate: bool, a: Matrix<R>, b: Matrix<R>
 
 /// The numbers as `f32`, where that is what they are.
 pub(super) fn singles<R: Real>(x: &[R]) -> Option<&[f32]> {
-    // SAFETY: the types are the same.
+    // SAFETY: `R` is `f32`, so the slice is its own cast; the borrow is the argument's.
     (TypeId::of::<R>() == TypeId::of::<f32>())
         .then(|| unsafe { std::slice::from_raw_parts(x.as_ptr().cast(), x.len()) })
 }
 
-/// The numbers as `f32`, where that is what they are.
-pub(super) fn singles_mut<R: Real>(x: &mut [R]) -> Option<&mut [f32]> {
-    let same = TypeId::of::<R>() == TypeId::of::<f32>();
-    // SAFETY: the types are the same, and the borrow goes over to the result.
+/// The numbers as `T`, such as `f32` or `MaybeUninit<f32>`, where that is what they are.
+pub(super) fn singles_mut<R: 'static, T: 'static>(x: &mut [R]) -> Option<&mut [T]> {
+    let same = TypeId::of::<R>() == TypeId::of::<T>();
+    // SAFETY: `R` is `T`, so the slice is its own cast; the borrow is exclusive and passes to the result.
     same.then(|| unsafe { std::slice::from_raw_parts_mut(x.as_mut_ptr().cast(), x.len()) })
 }
 
 /// `y = x * w + bias` for a batch of images: `x` is `[n, input]`, `y` `[n, output]`.
 pub fn conv<R: Real>(shape: &ConvShape, x: &[R], w: &[R], bias: Option<&[R]>, y: &mut [R]) {
+    // SAFETY: `write_conv` writes numbers only.
+    write_conv(shape, x, w, bias, unsafe { to_write(y) });
+}
+
+/// [`conv`] to what may be unwritten: writes every number of `y`.
+pub(super) fn write_conv<R: Real>(shape: &ConvShape, x: &[R], w: &[R], bias: Option<&[R]>, y: &mut [MaybeUninit<R>]) {
+    let n = x.len() / shape.input_len();
+    assert!(x.len() == n * shape.input_len() && y.len() == n * shape.output_len(), "images that do not fit");
     let as_singles = (singles(x), singles(w), bias.map(singles));
     if let (Some(x), Some(w), None | Some(Some(_))) = as_singles
-        && let Some(y) = singles_mut(y)
+        && let Some(y) = singles_mut::<_, MaybeUninit<f32>>(y)
         && let bias = as_singles.2.flatten()
         && (winograd::forward(shape, x, w, bias, y) || direct::forward(shape, x, w, bias, y))
     {
@@ -236,6 +261,8 @@ pub fn conv<R: Real>(shape: &ConvShape, x: &[R], w: &[R], bias: Option<&[R]>, y:
     }
     conv_unrolled(shape, x, w, y);
     if let Some(bias) = bias {
+        // SAFETY: the line above wrote all images, which fill `y`.
+        let y = unsafe { y.assume_init_mut() };
         y.par_chunks_exact_mut(shape.output_len()).for_each(|y| {
             for (y, &b) in y.chunks_exact_mut(shape.pixels()).zip(bias) {
                 y.iter_mut().for_each(|y| *y = *y + b);
@@ -244,17 +271,18 @@ pub fn conv<R: Real>(shape: &ConvShape, x: &[R], w: &[R], bias: Option<&[R]>, y:
     }
 }
 
-fn conv_unrolled<R: Real>(shape: &ConvShape, x: &[R], w: &[R], y: &mut [R]) {
+/// Writes every image of `y`.
+fn conv_unrolled<R: Real>(shape: &ConvShape, x: &[R], w: &[R], y: &mut [MaybeUninit<R>]) {
     let (depth, pixels) = (shape.depth(), shape.pixels());
     x.par_chunks_exact(shape.input_len()).zip(y.par_chunks_exact_mut(shape.output_len())).for_each_init(
         || vec![R::zero(); if shape.is_pointwise() { 0 } else { depth * pixels }],
         |unrolled, (x, y)| {
             let weights = Matrix::new(w, shape.channels, depth);
             if shape.is_pointwise() {
-                multiply(y, false, weights, Matrix::new(x, depth, pixels));
+                write_product(y, weights, Matrix::new(x, depth, pixels));
             } else {
                 shape.unroll(x, unrolled);
-                multiply(y, false, weights, Matrix::new(unrolled, depth, pixels));
+                write_product(y, weights, Matrix::new(unrolled, depth, pixels));
             }
         },
     );
@@ -262,24 +290,38 @@ fn conv_unrolled<R: Real>(shape: &ConvShape, x: &[R], w: &[R], y: &mut [R]) {
 
 /// `x_bar += (dy/dx)^T y_bar` for a batch of images.
 pub fn conv_vjp_input<R: Real>(shape: &ConvShape, w: &[R], y_bar: &[R], x_bar: &mut [R]) {
-    if !vjp_by_registers(shape, w, y_bar, x_bar, Start::Add) {
+    // SAFETY: the numbers of `x_bar` are initialised, and only numbers are written.
+    if !unsafe { vjp_by_registers(shape, w, y_bar, to_write(x_bar), Start::Add) } {
         vjp_input_unrolled(shape, w, y_bar, x_bar);
     }
 }
 
-/// As [`conv_vjp_input`] onto zeros, whatever `x_bar` holds: the same bits.
-pub(super) fn conv_vjp_input_over<R: Real>(shape: &ConvShape, w: &[R], y_bar: &[R], x_bar: &mut [R]) {
-    if !vjp_by_registers(shape, w, y_bar, x_bar, Start::Over) {
-        x_bar.fill(R::zero());
-        vjp_input_unrolled(shape, w, y_bar, x_bar);
+/// As [`conv_vjp_input`] onto zeros, whatever `x_bar` holds: the same bits. Writes every number of `x_bar`.
+pub(super) fn conv_vjp_input_over<R: Real>(shape: &ConvShape, w: &[R], y_bar: &[R], x_bar: &mut [MaybeUninit<R>]) {
+    // SAFETY: sums over what is there read nothing of it.
+    if !unsafe { vjp_by_registers(shape, w, y_bar, x_bar, Start::Over) } {
+        x_bar.fill(MaybeUninit::new(R::zero()));
+        // SAFETY: all of it is zero now.
+        vjp_input_unrolled(shape, w, y_bar, unsafe { x_bar.assume_init_mut() });
     }
 }
 
-fn vjp_by_registers<R: Real>(shape: &ConvShape, w: &[R], y_bar: &[R], x_bar: &mut [R], start: Start) -> bool {
+/// Writes every number of `x_bar` where it returns `true`, else none.
+///
+/// # Safety
+/// As [`Start`] says of `x_bar`.
+unsafe fn vjp_by_registers<R: Real>(
+    shape: &ConvShape,
+    w: &[R],
+    y_bar: &[R],
+    x_bar: &mut [MaybeUninit<R>],
+    start: Start,
+) -> bool {
     match (singles(y_bar), singles(w), singles_mut(x_bar)) {
-        (Some(y_bar), Some(w), Some(x_bar)) => {
+        // SAFETY: the caller's promise.
+        (Some(y_bar), Some(w), Some(x_bar)) => unsafe {
             winograd::vjp_input(shape, w, y_bar, x_bar, start) || direct::vjp_input(shape, w, y_bar, x_bar, start)
-        }
+        },
         _ => false,
     }
 }

@@ -4,12 +4,12 @@ use std::borrow::Cow;
 
 use rayon::prelude::*;
 
-use anode_core::ode::{Real, SolveError, Vector, unwritten, zeros};
+use anode_core::ode::{Real, SolveError, Vector, zeros};
 
 use super::{
-    Activation, ConvBars, ConvShape, Cotangent, Device, DeviceImages, DeviceNorm, Images, Moments, Norm, NormVjp, Part,
-    PartMut, PoolShape, average_pool, average_pool_vjp, conv, conv_vjp_input, conv_vjp_weights, dense, dense_vjp,
-    linear, linear_vjp, max_pool, max_pool_vjp, moments, norm_conv, norm_conv_vjp,
+    Activation, ConvBars, ConvShape, Cotangent, Descent, Device, DeviceImages, DeviceNorm, Images, Moments, Norm,
+    NormVjp, Part, PartMut, PoolShape, average_pool, average_pool_vjp, conv, conv_vjp_input, conv_vjp_weights, dense,
+    dense_vjp, descend, linear, linear_vjp, max_pool, max_pool_vjp, moments, norm_conv, norm_conv_vjp,
 };
 
 /// Numbers that a thread works on at a time.
@@ -58,11 +58,6 @@ impl Device for Cpu {
 
     fn room<R: Real>(&self, len: usize) -> Vec<R> {
         zeros(len)
-    }
-
-    unsafe fn unwritten<R: Real>(&self, len: usize) -> Vec<R> {
-        // SAFETY: the caller's promise.
-        unsafe { unwritten(len) }
     }
 
     fn host<'a, R: Real>(&self, x: &'a Vec<R>) -> Cow<'a, [R]> {
@@ -139,6 +134,10 @@ impl Device for Cpu {
         bar.iter_mut().zip(x).for_each(|(bar, &x)| *bar = R::of(a) * activation.slope(x) * *bar);
     }
 
+    fn descend<R: Real>(&self, descent: Descent, theta: &mut Vec<R>, velocity: &mut Vec<R>, gradient: &Vec<R>) {
+        descend(descent, theta, velocity, gradient);
+    }
+
     fn moments<R: Real>(
         &self,
         x: &Vec<R>,
@@ -178,15 +177,22 @@ impl Device for Cpu {
         norm.on_cpu().vjp(x, y_bar, &[], weight_bar, bias_bar).apply(y_bar, x_bar);
     }
 
+    fn normed<R: Real>(&self, norm: DeviceNorm<Self, R>, x: Cow<Vec<R>>) -> Vec<R> {
+        match x {
+            Cow::Owned(mut x) => {
+                norm.on_cpu().apply_in_place(&mut x);
+                x
+            }
+            Cow::Borrowed(x) => norm.on_cpu().applied(x),
+        }
+    }
+
     fn add_norm<R: Real>(&self, norm: DeviceNorm<Self, R>, a: R, x: Vec<R>, z: &mut Vec<R>) -> bool {
         norm.on_cpu().add_to(a, &x, z)
     }
 
     fn sum_with_norm<R: Real>(&self, norm: DeviceNorm<Self, R>, a: R, x: &Vec<R>, z: &Vec<R>) -> (Vec<R>, bool) {
-        // SAFETY: the norm writes all of it.
-        let mut sum = unsafe { unwritten(x.len()) };
-        let finite = norm.on_cpu().add(a, x, z, &mut sum);
-        (sum, finite)
+        norm.on_cpu().added(a, x, z)
     }
 
     fn norm_vjp_deferred<'a, R: Real>(
@@ -214,10 +220,7 @@ impl Device for Cpu {
         bias: Option<Part<Vec<R>>>,
         wants_sums: bool,
     ) -> (Vec<R>, Vec<f64>) {
-        // SAFETY: a convolution writes all of its output.
-        let mut y = unsafe { unwritten(images.numbers.len() / shape.input_len() * shape.output_len()) };
-        let sums = norm_conv(shape, images.on_cpu(), w.slice(), bias.map(Part::slice), &mut y, wants_sums);
-        (y, sums)
+        norm_conv(shape, images.on_cpu(), w.slice(), bias.map(Part::slice), wants_sums)
     }
 
     fn norm_conv_vjp<R: Real>(
@@ -229,13 +232,9 @@ impl Device for Cpu {
         mut bar: PartMut<Vec<R>>,
         wants_images: bool,
     ) -> (Option<Vec<R>>, Vec<(f64, f64)>) {
-        // SAFETY: the vjp writes all of it.
-        let mut x_bar = wants_images.then(|| unsafe { unwritten(images.numbers.len()) });
         let (weights, bias) = bar.slice().split_at_mut(shape.weight_len());
         let bias = if bias.is_empty() { None } else { Some(bias) };
-        let bars = ConvBars { weights, bias, images: x_bar.as_deref_mut() };
-        let sums = norm_conv_vjp(shape, images.on_cpu(), w.slice(), cotangent, bars);
-        (x_bar, sums)
+        norm_conv_vjp(shape, images.on_cpu(), w.slice(), cotangent, ConvBars { weights, bias }, wants_images)
     }
 
     fn average_pool<R: Real>(&self, shape: &PoolShape, x: &Vec<R>, y: &mut Vec<R>) {

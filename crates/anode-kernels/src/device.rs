@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use anode_core::ode::{Real, SolveError, Vector};
 
-use super::{Activation, ConvShape, Part, PartMut, PoolShape};
+use super::{Activation, ConvShape, Descent, Part, PartMut, PoolShape};
 
 /// What a batch norm's vjp needs of each channel of each image, `[n, channels]`; empty if not computed yet.
 type Sums = Vec<(f64, f64)>;
@@ -51,14 +51,6 @@ pub trait Device: Clone + Send + Sync + 'static {
 
     /// A buffer with any contents.
     fn room<R: Real>(&self, len: usize) -> Self::Buffer<R>;
-
-    /// As [`Device::room`], in memory that may never have been written.
-    ///
-    /// # Safety
-    /// Every number must be written before it is read.
-    unsafe fn unwritten<R: Real>(&self, len: usize) -> Self::Buffer<R> {
-        self.room(len)
-    }
 
     /// The numbers in host memory, without a copy if they are there already.
     fn host<'a, R: Real>(&self, x: &'a Self::Buffer<R>) -> Cow<'a, [R]> {
@@ -178,8 +170,7 @@ pub trait Device: Clone + Send + Sync + 'static {
                 x
             }
             Cow::Borrowed(x) => {
-                // SAFETY: the norm writes all of it.
-                let mut y = unsafe { self.unwritten(x.len()) };
+                let mut y = self.room(x.len());
                 self.norm(norm, x, &mut y);
                 y
             }
@@ -236,8 +227,7 @@ pub trait Device: Clone + Send + Sync + 'static {
         _wants_sums: bool,
     ) -> (Self::Buffer<R>, Vec<f64>) {
         let x = images.written(self);
-        // SAFETY: a convolution writes all of its output.
-        let mut y = unsafe { self.unwritten(x.len() / shape.input_len() * shape.output_len()) };
+        let mut y = self.room(x.len() / shape.input_len() * shape.output_len());
         self.conv(shape, &x, w, bias, &mut y);
         (y, vec![])
     }
@@ -305,6 +295,15 @@ pub trait Device: Clone + Send + Sync + 'static {
 
     /// `bar` there, zero elsewhere.
     fn masked<R: Real>(&self, mask: &Self::Mask<R>, bar: &Self::Buffer<R>) -> Self::Buffer<R>;
+
+    /// One step of gradient descent in place, see [`Descent`].
+    fn descend<R: Real>(
+        &self,
+        descent: Descent,
+        theta: &mut Self::Buffer<R>,
+        velocity: &mut Self::Buffer<R>,
+        gradient: &Self::Buffer<R>,
+    );
 
     /// Bytes of a mask.
     fn mask_bytes<R: Real>(mask: &Self::Mask<R>) -> usize;

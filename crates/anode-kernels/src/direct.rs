@@ -4,12 +4,11 @@
 //! A tile of outputs, a few channels by a few registers of pixels, stays in registers while the sum runs over input
 //! channels and taps, in that order, so the bits do not depend on the tile or on the number of threads.
 
+use std::mem::MaybeUninit;
 use std::ops::Range;
 
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
-
-use anode_core::ode::unwritten;
 
 use super::ConvShape;
 use super::norm::{Line, plain};
@@ -35,8 +34,15 @@ pub(super) fn lanes() -> usize {
     pulp::Arch::new().dispatch(Lanes)
 }
 
-/// `y = x * w + bias` for a batch of images. `false`: this path cannot take it, and nothing was done.
-pub(super) fn forward(shape: &ConvShape, x: &[f32], w: &[f32], bias: Option<&[f32]>, y: &mut [f32]) -> bool {
+/// `y = x * w + bias` for a batch of images, every number of it. `false`: this path cannot take it, and nothing was
+/// done.
+pub(super) fn forward(
+    shape: &ConvShape,
+    x: &[f32],
+    w: &[f32],
+    bias: Option<&[f32]>,
+    y: &mut [MaybeUninit<f32>],
+) -> bool {
     forward_through(shape, (x, &[]), w, bias, y, false).is_some()
 }
 
@@ -47,26 +53,38 @@ pub(super) fn forward_through(
     (x, lines): (&[f32], &[Line<f32>]),
     w: &[f32],
     bias: Option<&[f32]>,
-    y: &mut [f32],
+    y: &mut [MaybeUninit<f32>],
     wants_sums: bool,
 ) -> Option<Vec<f64>> {
     let plan = Plan::of_pixels(shape, lanes())?;
     let (x, y) = ((x, lines, shape.input_len()), (y, shape.output_len()));
-    Some(convolve(&plan, &plan.pack(w), x, y, Start::Bias(bias), wants_sums))
+    // SAFETY: a bias reads nothing of `y`.
+    Some(unsafe { convolve(&plan, &plan.pack(w), x, y, Start::Bias(bias), wants_sums) })
 }
 
 /// `x_bar += (dy/dx)^T y_bar` for a batch of images, as [`forward`], from the given start.
-pub(super) fn vjp_input(shape: &ConvShape, w: &[f32], y_bar: &[f32], x_bar: &mut [f32], start: Start) -> bool {
+///
+/// # Safety
+/// As [`Start`] says of `x_bar`.
+pub(super) unsafe fn vjp_input(
+    shape: &ConvShape,
+    w: &[f32],
+    y_bar: &[f32],
+    x_bar: &mut [MaybeUninit<f32>],
+    start: Start,
+) -> bool {
     let in_line = || shape.in_line().and_then(|shape| Plan::of_vjp(&shape, lanes()));
     // Side by side, a sum is made whole before it is added: only onto zeros is that the same.
     let plan = if matches!(start, Start::Over) { in_line() } else { None };
     let Some(plan) = plan.or_else(|| Plan::of_vjp(shape, lanes())) else { return false };
     let (y_bar, x_bar) = ((y_bar, &[][..], shape.output_len()), (x_bar, shape.input_len()));
-    convolve(&plan, &plan.pack_turned(w), y_bar, x_bar, start, false);
+    // SAFETY: the caller's promise.
+    unsafe { convolve(&plan, &plan.pack_turned(w), y_bar, x_bar, start, false) };
     true
 }
 
-/// What sums start with.
+/// What sums start with. Those that start with what is there, [`Self::Add`], read it: every number must have been
+/// written. All others may be unwritten.
 #[derive(Clone, Copy)]
 pub(super) enum Start<'a> {
     /// A number a channel, or zero.
@@ -77,45 +95,57 @@ pub(super) enum Start<'a> {
     Over,
 }
 
-fn convolve(
+/// Writes every number of `y`.
+///
+/// # Safety
+/// As [`Start`] says of `y`.
+unsafe fn convolve(
     plan: &Plan,
     packed: &[f32],
     (x, lines, input): (&[f32], &[Line<f32>], usize),
-    (y, output): (&mut [f32], usize),
+    (y, output): (&mut [MaybeUninit<f32>], usize),
     start: Start,
     wants_sums: bool,
 ) -> Vec<f64> {
     let (k, in_place) = (plan.images, plan.needs_no_copy() && lines.is_empty());
     let images = x.len() / input;
+    assert!(x.len() == images * input && y.len() == images * output, "images that do not fit");
     let sums = x.par_chunks(input * k).zip(y.par_chunks_mut(output * k)).map_init(
         || {
-            let padded = if in_place { vec![] } else { plan.room(images) };
-            // SAFETY: a convolution that does not add writes all of its outputs.
-            (padded, unsafe { unwritten(if k == 1 { 0 } else { plan.output_len() }) })
+            let padded = if in_place { Box::default() } else { plan.room(images) };
+            (padded, Box::<[f32]>::new_uninit_slice(if k == 1 { 0 } else { plan.output_len() }))
         },
         |(padded, together), (x, y)| {
             let padded = if in_place {
                 x
             } else {
                 plan.pad(x, lines, padded);
-                padded
+                // SAFETY: all of it was written, when it was made or just now.
+                unsafe { padded.assume_init_ref() }
             };
             if k == 1 {
-                Convolve { plan, padded, packed, y, start }.run();
+                // SAFETY: the caller's promise.
+                unsafe { Convolve { plan, padded, packed, y, start }.run() };
             } else {
                 // Outputs that stand side by side are added to their images only at the end.
                 let sums = match start {
                     Start::Bias(_) => start,
                     Start::Add | Start::Over => Start::Bias(None),
                 };
-                Convolve { plan, padded, packed, y: together, start: sums }.run();
+                // SAFETY: a bias reads nothing, and all outputs are written.
+                let together = unsafe {
+                    Convolve { plan, padded, packed, y: &mut *together, start: sums }.run();
+                    together.assume_init_ref()
+                };
                 match start {
-                    Start::Bias(_) => plan.scatter(together, y, |_, sum| sum),
-                    Start::Add => plan.scatter(together, y, |y, sum| y + sum),
-                    Start::Over => plan.scatter(together, y, |_, sum| 0.0 + sum),
+                    Start::Bias(_) => plan.scatter(together, y, |y, sum| _ = y.write(sum)),
+                    // SAFETY: the caller's promise: what is added to was written.
+                    Start::Add => plan.scatter(together, unsafe { y.assume_init_mut() }, |y, sum| *y += sum),
+                    Start::Over => plan.scatter(together, y, |y, sum| _ = y.write(0.0 + sum)),
                 }
             }
-            if wants_sums { plain(y.chunks_exact(plan.pixels / k)) } else { vec![] }
+            // SAFETY: the convolution, or the way back from its images side by side, wrote all of `y`.
+            if wants_sums { plain(unsafe { y.assume_init_ref() }.chunks_exact(plan.pixels / k)) } else { vec![] }
         },
     );
     sums.collect::<Vec<_>>().concat()
@@ -132,7 +162,7 @@ fn tiles(range: Range<usize>) -> impl Iterator<Item = (usize, usize)> {
 #[inline(always)]
 pub(super) unsafe fn load<S: Simd>(from: &[f32], at: usize) -> S::f32s {
     debug_assert!(at + S::F32_LANES <= from.len());
-    // SAFETY: the caller's promise; any bits are numbers.
+    // SAFETY: the caller ensures that the numbers lie in the slice; any bits are numbers, at any alignment.
     unsafe { from.as_ptr().add(at).cast::<S::f32s>().read_unaligned() }
 }
 
@@ -141,8 +171,30 @@ pub(super) unsafe fn load<S: Simd>(from: &[f32], at: usize) -> S::f32s {
 #[inline(always)]
 pub(super) unsafe fn store<S: Simd>(to: &mut [f32], at: usize, x: S::f32s) {
     debug_assert!(at + S::F32_LANES <= to.len());
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller ensures that the numbers lie in the slice, which is borrowed mutably.
     unsafe { to.as_mut_ptr().add(at).cast::<S::f32s>().write_unaligned(x) }
+}
+
+/// As [`store`], to what may be unwritten.
+///
+/// # Safety
+/// `at + S::F32_LANES` numbers must lie in `to`.
+#[inline(always)]
+unsafe fn store_new<S: Simd>(to: &mut [MaybeUninit<f32>], at: usize, x: S::f32s) {
+    debug_assert!(at + S::F32_LANES <= to.len());
+    // SAFETY: the caller ensures that the numbers lie in the slice, which is borrowed mutably.
+    unsafe { to.as_mut_ptr().add(at).cast::<S::f32s>().write_unaligned(x) }
+}
+
+/// As [`load`], of what may have unwritten parts.
+///
+/// # Safety
+/// `at + S::F32_LANES` numbers must lie in `from`, and all of these must have been written.
+#[inline(always)]
+unsafe fn load_new<S: Simd>(from: &[MaybeUninit<f32>], at: usize) -> S::f32s {
+    debug_assert!(at + S::F32_LANES <= from.len());
+    // SAFETY: the caller ensures that the numbers lie in the slice and have been written.
+    unsafe { from.as_ptr().add(at).cast::<S::f32s>().read_unaligned() }
 }
 
 /// One padded image, or several side by side, with packed weights.
@@ -150,12 +202,16 @@ pub(super) struct Convolve<'a> {
     pub plan: &'a Plan,
     pub padded: &'a [f32],
     pub packed: &'a [f32],
-    pub y: &'a mut [f32],
+    pub y: &'a mut [MaybeUninit<f32>],
     pub start: Start<'a>,
 }
 
 impl Convolve<'_> {
-    pub fn run(self) {
+    /// Writes every number of `y`.
+    ///
+    /// # Safety
+    /// As [`Start`] says of `y`.
+    pub unsafe fn run(self) {
         let Plan { channels: (inputs, outputs), ref taps, .. } = *self.plan;
         assert!(
             self.padded.len() == self.plan.padded_len() && self.y.len() == self.plan.output_len(),
@@ -215,8 +271,10 @@ impl Convolve<'_> {
                 Start::Over if inputs.start == 0 => {}
                 _ => {
                     for (sum, (_, out)) in sums.iter_mut().zip(at) {
-                        // SAFETY: a register of the plan lies in each plane of `y`, whose length was checked.
-                        *sum = unsafe { load::<S>(self.y, (first + c) * pixels + out) };
+                        // SAFETY: a register of the plan lies in each plane of `y`, whose length was checked. It was
+                        // written for the input channels before these, or by the caller of `run` for sums that start
+                        // with what is there.
+                        *sum = unsafe { load_new::<S>(self.y, (first + c) * pixels + out) };
                     }
                 }
             }
@@ -242,8 +300,8 @@ impl Convolve<'_> {
         }
         for (c, sums) in sums.into_iter().enumerate() {
             for (sum, (_, out)) in sums.into_iter().zip(at) {
-                // SAFETY: as above.
-                unsafe { store::<S>(self.y, (first + c) * pixels + out, sum) };
+                // SAFETY: a register of the plan lies in each plane of `y`, whose length was checked.
+                unsafe { store_new::<S>(self.y, (first + c) * pixels + out, sum) };
             }
         }
     }
@@ -280,7 +338,8 @@ fn weights_of_groups(plan: &Plan, (x, input): (&[f32], usize), (y_bar, output): 
         .par_chunks(input * GROUP)
         .zip(y_bar.par_chunks(output * GROUP))
         .map(|(x, y_bar)| {
-            let mut padded = vec![0.0; if plan.needs_no_copy() { 0 } else { at_a_time * plan.padded_len() }];
+            let len = if plan.needs_no_copy() { 0 } else { at_a_time * plan.padded_len() };
+            let mut padded = Box::<[f32]>::new_zeroed_slice(len);
             let mut sum = vec![0.0; w_bar.len()];
             for (x, y_bar) in x.chunks(at_a_time * input).zip(y_bar.chunks(at_a_time * output)) {
                 let padded = if plan.needs_no_copy() {
@@ -288,7 +347,8 @@ fn weights_of_groups(plan: &Plan, (x, input): (&[f32], usize), (y_bar, output): 
                 } else {
                     let places = padded.chunks_exact_mut(plan.padded_len());
                     x.chunks_exact(input).zip(places).for_each(|(x, padded)| plan.pad(x, &[], padded));
-                    &padded
+                    // SAFETY: it was made of zeros, which are numbers, and only numbers were written.
+                    unsafe { padded.assume_init_ref() }
                 };
                 let sets: Vec<_> = padded.chunks_exact(plan.padded_len()).zip(y_bar.chunks_exact(output)).collect();
                 WeightVjp { plan, sets: &sets, outputs: 0..plan.channels.1, w_bar: &mut sum }.run();
@@ -304,18 +364,19 @@ fn weights_of_groups(plan: &Plan, (x, input): (&[f32], usize), (y_bar, output): 
 /// Small images side by side, with many weights: each thread sums a block of output channels over all images.
 fn weights_of_blocks(plan: &Plan, (x, input): (&[f32], usize), (y_bar, output): (&[f32], usize), w_bar: &mut [f32]) {
     let (k, images) = (plan.images, x.len() / input);
-    let sets: Vec<(Vec<f32>, Vec<f32>)> = x
+    assert!(x.len() == images * input && y_bar.len() == images * output, "images that do not fit");
+    let sets: Vec<[Box<[f32]>; 2]> = x
         .par_chunks(input * k)
         .zip(y_bar.par_chunks(output * k))
         .map(|(x, y_bar)| {
-            // SAFETY: all of it is written.
-            let (mut padded, mut together) = (plan.room(images), unsafe { unwritten(plan.output_len()) });
+            let (mut padded, mut together) = (plan.room(images), Box::new_uninit_slice(plan.output_len()));
             plan.pad(x, &[], &mut padded);
             plan.gather(y_bar, &mut together);
-            (padded, together)
+            // SAFETY: all of `padded` was written, when it was made or just now; all of `together` just now.
+            unsafe { [padded.assume_init(), together.assume_init()] }
         })
         .collect();
-    let sets: Vec<_> = sets.iter().map(|(padded, y_bar)| (&padded[..], &y_bar[..])).collect();
+    let sets: Vec<_> = sets.iter().map(|[padded, y_bar]| (&padded[..], &y_bar[..])).collect();
     let at_a_time = (SUMMED / plan.registers.len()).max(1);
     let depth = plan.channels.0 * plan.taps.len();
     w_bar.par_chunks_mut(CHANNELS * depth).zip(blocks(plan.channels.1)).for_each(|(w_bar, outputs)| {
@@ -374,7 +435,8 @@ impl WeightVjp<'_> {
             for &(from, out) in &self.plan.registers {
                 let mut x = [simd.splat_f32s(0.0); N];
                 for (n, x) in x.iter_mut().enumerate() {
-                    // SAFETY: as in the forward tile.
+                    // SAFETY: a register of the plan, moved by a tap, lies in each plane of `padded`, whose length was
+                    // checked.
                     *x = unsafe { load::<S>(padded, (input + n) * plane + taps[tap] + from) };
                 }
                 for (m, sums) in sums.iter_mut().enumerate() {

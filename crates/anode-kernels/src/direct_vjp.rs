@@ -1,6 +1,8 @@
 //! The whole vjp of a direct convolution whose images stand alone: one pass over its images and cotangents for the
 //! gradient of the weights, that of the images, and the sums of the batch norms around it.
 
+use std::mem::MaybeUninit;
+
 use rayon::prelude::*;
 
 use super::direct::{Convolve, GROUP, Start, WeightVjp, lanes, summed_at_a_time};
@@ -28,10 +30,11 @@ struct Sums {
 }
 
 /// Room for the images of a group.
+/// Made of zeros; only numbers are written.
 struct Room {
-    padded: Vec<f32>,
-    cotangents: Vec<f32>,
-    turned: Vec<f32>,
+    padded: Box<[MaybeUninit<f32>]>,
+    cotangents: Box<[MaybeUninit<f32>]>,
+    turned: Box<[MaybeUninit<f32>]>,
 }
 
 /// Everything that the groups share.
@@ -54,21 +57,26 @@ impl Plans {
         Some(Self { forward, lengths: (shape.input_len(), shape.output_len()), turned })
     }
 
-    /// See [`super::norm_conv_vjp`].
+    /// See [`super::norm_conv_vjp`]. Writes every number of `images_bar`.
     pub fn vjp(
         &self,
         images: Images<f32>,
         w: &[f32],
         cotangent: &Cotangent<Cpu, f32>,
         bars: ConvBars<f32>,
+        images_bar: Option<&mut [MaybeUninit<f32>]>,
     ) -> Vec<(f64, f64)> {
+        let (input, output) = self.lengths;
+        let n = images.numbers.len() / input;
+        let fits = images.numbers.len() == n * input && cotangent.numbers.len() == n * output;
+        assert!(fits && images_bar.as_ref().is_none_or(|bar| bar.len() == n * input), "images that do not fit");
+        assert_eq!(images_bar.is_some(), self.turned.is_some(), "a plan for another task");
         let lines = images.norm.map_or(vec![], |norm| norm.lines());
         let packed = self.turned.as_ref().map_or(vec![], |turned| turned.pack_turned(w));
         let work = Work { plans: self, images, lines, cotangent, packed, has_bias: bars.bias.is_some() };
-        let groups = images.numbers.len().div_ceil(self.lengths.0 * GROUP);
-        let images_bars: Vec<_> = match bars.images {
-            Some(bar) => bar.chunks_mut(self.lengths.0 * GROUP).map(Some).collect(),
-            None => (0..groups).map(|_| None).collect(),
+        let images_bars: Vec<_> = match images_bar {
+            Some(bar) => bar.chunks_mut(input * GROUP).map(Some).collect(),
+            None => (0..n.div_ceil(GROUP)).map(|_| None).collect(),
         };
         let sums: Vec<Sums> = images_bars
             .into_par_iter()
@@ -93,18 +101,18 @@ impl Work<'_, '_> {
         let Plans { forward, lengths: (_, output), turned } = self.plans;
         let at_a_time = summed_at_a_time(forward);
         let copied = |plan: &Plan, through: bool| through || !plan.needs_no_copy();
+        let padded = if copied(forward, !self.lines.is_empty()) { at_a_time * forward.padded_len() } else { 0 };
+        let cotangents = if self.cotangent.norm.is_some() { at_a_time * output } else { 0 };
+        let turned = turned.as_ref().filter(|plan| copied(plan, false)).map_or(0, Plan::padded_len);
         Room {
-            padded: vec![
-                0.0;
-                if copied(forward, !self.lines.is_empty()) { at_a_time * forward.padded_len() } else { 0 }
-            ],
-            cotangents: vec![0.0; if self.cotangent.norm.is_some() { at_a_time * output } else { 0 }],
-            turned: vec![0.0; turned.as_ref().filter(|plan| copied(plan, false)).map_or(0, Plan::padded_len)],
+            padded: Box::new_zeroed_slice(padded),
+            cotangents: Box::new_zeroed_slice(cotangents),
+            turned: Box::new_zeroed_slice(turned),
         }
     }
 
-    /// The images from number `first` on.
-    fn group(&self, room: &mut Room, first: usize, bar: Option<&mut [f32]>, weights: usize) -> Sums {
+    /// The images from number `first` on. Writes every number of `bar`.
+    fn group(&self, room: &mut Room, first: usize, bar: Option<&mut [MaybeUninit<f32>]>, weights: usize) -> Sums {
         let Plans { forward, lengths: (input, output), turned } = self.plans;
         let (input, output) = (*input, *output);
         let mut sums = Sums { weights: vec![0.0; weights], bias: vec![], norm: vec![] };
@@ -119,7 +127,8 @@ impl Work<'_, '_> {
                 None => y_bar,
                 Some(norm) => {
                     norm.apply_from(from, y_bar, &mut room.cotangents[..n * output]);
-                    &room.cotangents[..n * output]
+                    // SAFETY: zeros when it was made, and only numbers are written.
+                    unsafe { room.cotangents[..n * output].assume_init_ref() }
                 }
             };
             let padded = if room.padded.is_empty() {
@@ -127,7 +136,8 @@ impl Work<'_, '_> {
             } else {
                 let places = room.padded.chunks_exact_mut(forward.padded_len());
                 x.chunks_exact(input).zip(places).for_each(|(x, padded)| forward.pad(x, &self.lines, padded));
-                &room.padded
+                // SAFETY: zeros when it was made, and only numbers are written.
+                unsafe { room.padded.assume_init_ref() }
             };
             let sets: Vec<_> = padded.chunks_exact(forward.padded_len()).zip(y_bar.chunks_exact(output)).collect();
             WeightVjp { plan: forward, sets: &sets, outputs: 0..forward.channels.1, w_bar: &mut sums.weights }.run();
@@ -140,10 +150,15 @@ impl Work<'_, '_> {
                     y_bar
                 } else {
                     turned.pad(y_bar, &[], &mut room.turned);
-                    &room.turned
+                    // SAFETY: zeros when it was made, and only numbers are written.
+                    unsafe { room.turned.assume_init_ref() }
                 };
-                let start = Start::Bias(None);
-                Convolve { plan: turned, padded, packed: &self.packed, y: &mut *bar, start }.run();
+                // SAFETY: a bias reads nothing of `bar`, and all of it is written.
+                let bar = unsafe {
+                    let start = Start::Bias(None);
+                    Convolve { plan: turned, padded, packed: &self.packed, y: &mut *bar, start }.run();
+                    bar.assume_init_ref()
+                };
                 if let Some(norm) = self.images.norm {
                     sums.norm.extend(norm.image_sums(&self.lines, x, bar));
                 }

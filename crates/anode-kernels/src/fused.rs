@@ -5,15 +5,17 @@
 
 use std::any::{Any, TypeId};
 use std::borrow::Cow;
+use std::mem::MaybeUninit;
 
-use anode_core::ode::{Real, unwritten};
+use anode_core::ode::Real;
 
-use super::conv::{ConvShape, conv, conv_vjp_input_over, conv_vjp_weights, singles, singles_mut};
+use super::conv::{ConvShape, conv_vjp_input_over, conv_vjp_weights, singles, singles_mut, write_conv};
 use super::cpu::Cpu;
 use super::device::Cotangent;
 use super::direct;
 use super::direct_vjp::Plans;
 use super::norm::{Norm, NormVjp};
+use super::unwritten::made;
 
 /// Convolutions with at least as many input channels are left to the kernels that stand alone, but for kernels of one
 /// line.
@@ -28,23 +30,18 @@ pub struct Images<'a, R> {
     pub norm: Option<Norm<'a, R>>,
 }
 
-/// What the vjp of a convolution adds to or writes.
+/// What the vjp of a convolution adds to.
 pub struct ConvBars<'a, R> {
-    /// Added to.
+    /// The weights' cotangent.
     pub weights: &'a mut [R],
-    /// Added to, where there is a bias.
+    /// The bias's, where there is one.
     pub bias: Option<&'a mut [R]>,
-    /// Overwritten with the cotangent of the images as they are read, behind their norm; left out where nobody asks.
-    pub images: Option<&'a mut [R]>,
 }
 
 impl<'a, R: Real> Images<'a, R> {
     fn written(&self) -> Cow<'a, [R]> {
         let Some(norm) = self.norm else { return Cow::Borrowed(self.numbers) };
-        // SAFETY: the norm writes all of it.
-        let mut y = unsafe { unwritten(self.numbers.len()) };
-        norm.apply(self.numbers, &mut y);
-        Cow::Owned(y)
+        Cow::Owned(norm.applied(self.numbers))
     }
 
     fn singles(&self) -> Option<Images<'_, f32>> {
@@ -74,12 +71,7 @@ impl<'a, R: Real> Cotangent<'a, Cpu, R> {
                 norm.apply_in_place(&mut numbers);
                 Cow::Owned(numbers)
             }
-            (Some(norm), Cow::Borrowed(numbers)) => {
-                // SAFETY: the vjp writes all of it.
-                let mut written = unsafe { unwritten(numbers.len()) };
-                norm.apply(numbers, &mut written);
-                Cow::Owned(written)
-            }
+            (Some(norm), Cow::Borrowed(numbers)) => Cow::Owned(norm.applied(numbers)),
         }
     }
 }
@@ -89,14 +81,27 @@ fn takes<R: Real>(shape: &ConvShape) -> bool {
     TypeId::of::<R>() == TypeId::of::<f32>() && (shape.input[0] < WIDE || shape.kernel.contains(&1))
 }
 
-/// [`conv`] of `images`. Returns the sum of each channel of each output image, `[n, channels]`, or nothing where they
-/// are not wanted or would cost a pass over memory.
+/// The convolution of `images`, and the sum of each channel of each output image, `[n, channels]`, or nothing where
+/// they are not wanted or would cost a pass over memory.
 pub fn norm_conv<R: Real>(
     shape: &ConvShape,
     images: Images<R>,
     w: &[R],
     bias: Option<&[R]>,
-    y: &mut [R],
+    wants_sums: bool,
+) -> (Vec<R>, Vec<f64>) {
+    let output = images.numbers.len() / shape.input_len() * shape.output_len();
+    // SAFETY: `write_norm_conv` writes every number.
+    unsafe { made(output, |y| write_norm_conv(shape, images, w, bias, y, wants_sums)) }
+}
+
+/// Writes every number of `y` and returns the sums.
+fn write_norm_conv<R: Real>(
+    shape: &ConvShape,
+    images: Images<R>,
+    w: &[R],
+    bias: Option<&[R]>,
+    y: &mut [MaybeUninit<R>],
     wants_sums: bool,
 ) -> Vec<f64> {
     if takes::<R>(shape)
@@ -108,33 +113,52 @@ pub fn norm_conv<R: Real>(
             return sums;
         }
     }
-    conv(shape, &images.written(), w, bias, y);
+    write_conv(shape, &images.written(), w, bias, y);
     vec![]
 }
 
-/// The vjp of [`norm_conv`]. Returns what [`Norm::vjp`] of the images' norm takes as its sums, or nothing where there
-/// is no norm, the cotangent of the images is not asked for, or they would cost a pass over memory.
+/// The vjp of [`norm_conv`]: adds to `bars`. Returns the cotangent of the images as they are read, behind their norm,
+/// where it is wanted, and what [`Norm::vjp`] of that norm takes as its sums, or nothing where there is no norm, the
+/// cotangent is not wanted, or they would cost a pass over memory.
 pub fn norm_conv_vjp<R: Real>(
     shape: &ConvShape,
     images: Images<R>,
     w: &[R],
     cotangent: Cotangent<Cpu, R>,
     bars: ConvBars<R>,
+    wants_images: bool,
+) -> (Option<Vec<R>>, Vec<(f64, f64)>) {
+    if !wants_images {
+        return (None, write_norm_conv_vjp(shape, images, w, cotangent, bars, None));
+    }
+    let write = |bar: &mut [MaybeUninit<R>]| write_norm_conv_vjp(shape, images, w, cotangent, bars, Some(bar));
+    // SAFETY: `write_norm_conv_vjp` writes every number.
+    let (bar, sums) = unsafe { made(images.numbers.len(), write) };
+    (Some(bar), sums)
+}
+
+/// Writes every number of `images_bar` and returns the sums.
+fn write_norm_conv_vjp<R: Real>(
+    shape: &ConvShape,
+    images: Images<R>,
+    w: &[R],
+    cotangent: Cotangent<Cpu, R>,
+    mut bars: ConvBars<R>,
+    mut images_bar: Option<&mut [MaybeUninit<R>]>,
 ) -> Vec<(f64, f64)> {
-    let mut bars = bars;
-    if let Some(plans) = takes::<R>(shape).then(|| Plans::new(shape, bars.images.is_some())).flatten()
+    if let Some(plans) = takes::<R>(shape).then(|| Plans::new(shape, images_bar.is_some())).flatten()
         && let (Some(images), Some(cotangent)) = (images.singles(), cotangent.singles())
         && let (Some(w), Some(weights)) = (singles(w), singles_mut(bars.weights))
     {
         let bias = bars.bias.as_deref_mut().and_then(singles_mut);
-        let images_bar = bars.images.as_deref_mut().and_then(singles_mut);
-        return plans.vjp(images, w, &cotangent, ConvBars { weights, bias, images: images_bar });
+        let images_bar = images_bar.as_deref_mut().and_then(singles_mut);
+        return plans.vjp(images, w, &cotangent, ConvBars { weights, bias }, images_bar);
     }
     let x = images.written();
     let y_bar = cotangent.written();
     conv_vjp_weights(shape, &x, &y_bar, bars.weights, bars.bias);
     drop(x);
-    if let Some(x_bar) = bars.images {
+    if let Some(x_bar) = images_bar {
         conv_vjp_input_over(shape, w, &y_bar, x_bar);
     }
     vec![]

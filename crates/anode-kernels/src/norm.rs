@@ -2,12 +2,15 @@
 //!
 //! Statistics are sums in `f64`, a channel a task, in the order of the images: the same bits for any thread count.
 
+use std::mem::MaybeUninit;
+
 use rayon::prelude::*;
 
 use anode_core::ode::{Real, all_finite};
 
 use super::conv::singles;
 use super::simd::{sum_of, sums_of, together, vectorised};
+use super::unwritten::{made, to_write};
 
 /// Added to the variance (PyTorch's default).
 pub const EPSILON: f64 = 1e-5;
@@ -208,14 +211,27 @@ impl<R: Real> Norm<'_, R> {
 
     /// Writes the norm of `x` to `y`.
     pub fn apply(&self, x: &[R], y: &mut [R]) {
+        // SAFETY: `write` writes numbers only.
+        self.write(x, unsafe { to_write(y) });
+    }
+
+    /// The norm of `x`.
+    pub fn applied(&self, x: &[R]) -> Vec<R> {
+        // SAFETY: `write` writes all of it.
+        unsafe { made(x.len(), |y| self.write(x, y)).0 }
+    }
+
+    /// Writes every number of `y`.
+    fn write(&self, x: &[R], y: &mut [MaybeUninit<R>]) {
         let (pixels, lines) = (self.pixels, self.lines());
         let image = lines.len() * pixels;
+        assert!(x.len() == y.len() && x.len().is_multiple_of(image), "images that do not fit");
         y.par_chunks_exact_mut(image).zip(x.par_chunks_exact(image)).for_each(|(y, x)| {
             vectorised(
                 #[inline(always)]
                 || {
                     for ((y, x), &line) in y.chunks_exact_mut(pixels).zip(x.chunks_exact(pixels)).zip(&lines) {
-                        y.iter_mut().zip(x).for_each(|(y, &x)| *y = line.at(x));
+                        y.iter_mut().zip(x).for_each(|(y, &x)| _ = y.write(line.at(x)));
                     }
                 },
             );
@@ -257,10 +273,18 @@ impl<R: Real> Norm<'_, R> {
         finite.reduce(|| true, |one, other| one & other)
     }
 
-    /// Writes `z + a norm(x)` to `y`, and tells whether every number of it is finite.
-    pub fn add(&self, a: R, x: &[R], z: &[R], y: &mut [R]) -> bool {
+    /// `z + a norm(x)`, and whether every number of it is finite.
+    pub fn added(&self, a: R, x: &[R], z: &[R]) -> (Vec<R>, bool) {
+        // SAFETY: `write_added` writes all of it.
+        unsafe { made(x.len(), |y| self.write_added(a, x, z, y)) }
+    }
+
+    /// Writes every number of `y`.
+    fn write_added(&self, a: R, x: &[R], z: &[R], y: &mut [MaybeUninit<R>]) -> bool {
         let (pixels, lines) = (self.pixels, self.lines());
         let image = lines.len() * pixels;
+        let fits = x.len() == y.len() && x.len() == z.len() && x.len().is_multiple_of(image);
+        assert!(fits, "images that do not fit");
         let images = x.par_chunks_exact(image).zip(z.par_chunks_exact(image));
         let finite = y.par_chunks_exact_mut(image).zip(images).map(|(y, (x, z))| {
             vectorised(
@@ -268,8 +292,9 @@ impl<R: Real> Norm<'_, R> {
                 || {
                     let (mut finite, planes) = (true, x.chunks_exact(pixels).zip(z.chunks_exact(pixels)));
                     for ((y, (x, z)), &line) in y.chunks_exact_mut(pixels).zip(planes).zip(&lines) {
-                        y.iter_mut().zip(x).zip(z).for_each(|((y, &x), &z)| *y = z + a * line.at(x));
-                        finite &= all_finite(y);
+                        y.iter_mut().zip(x).zip(z).for_each(|((y, &x), &z)| _ = y.write(z + a * line.at(x)));
+                        // SAFETY: the planes have one length, so the line above wrote all of this one.
+                        finite &= all_finite(unsafe { y.assume_init_ref() });
                     }
                     finite
                 },
@@ -370,7 +395,20 @@ impl<R: Real> NormVjp<'_, R> {
 
     /// Writes the cotangent `x_bar` of the input for that of the output.
     pub fn apply(&self, y_bar: &[R], x_bar: &mut [R]) {
+        // SAFETY: `write` writes numbers only.
+        self.write(y_bar, unsafe { to_write(x_bar) });
+    }
+
+    /// The cotangent of the input for that of the output.
+    pub fn applied(&self, y_bar: &[R]) -> Vec<R> {
+        // SAFETY: `write` writes all of it.
+        unsafe { made(y_bar.len(), |x_bar| self.write(y_bar, x_bar)).0 }
+    }
+
+    /// Writes every number of `x_bar`.
+    fn write(&self, y_bar: &[R], x_bar: &mut [MaybeUninit<R>]) {
         let image = self.folded.len() * self.pixels;
+        assert!(x_bar.len() == y_bar.len() && y_bar.len().is_multiple_of(image), "images that do not fit");
         let images = x_bar.par_chunks_exact_mut(image).zip(y_bar.par_chunks_exact(image));
         images.enumerate().for_each(|(i, (x_bar, y_bar))| self.apply_from(i, y_bar, x_bar));
     }
@@ -391,16 +429,18 @@ impl<R: Real> NormVjp<'_, R> {
         });
     }
 
-    /// Writes the cotangent `x_bar` of the input for that of the output, for images from number `first` on.
-    pub(super) fn apply_from(&self, first: usize, y_bar: &[R], x_bar: &mut [R]) {
-        let x = &self.x[first * self.folded.len() * self.pixels..];
+    /// Writes the cotangent `x_bar` of the input for that of the output, for images from number `first` on: every
+    /// number of it.
+    pub(super) fn apply_from(&self, first: usize, y_bar: &[R], x_bar: &mut [MaybeUninit<R>]) {
+        let x = &self.x[first * self.folded.len() * self.pixels..][..x_bar.len()];
+        assert!(x_bar.len() == y_bar.len() && x_bar.len().is_multiple_of(self.pixels), "images that do not fit");
         vectorised(
             #[inline(always)]
             || {
                 let planes = x_bar.chunks_exact_mut(self.pixels).zip(y_bar.chunks_exact(self.pixels));
                 let folded = self.folded.iter().cycle();
                 for (((x_bar, y_bar), x), &folded) in planes.zip(x.chunks_exact(self.pixels)).zip(folded) {
-                    x_bar.iter_mut().zip(y_bar).zip(x).for_each(|((x_bar, &g), &x)| *x_bar = folded.at(x, g));
+                    x_bar.iter_mut().zip(y_bar).zip(x).for_each(|((x_bar, &g), &x)| _ = x_bar.write(folded.at(x, g)));
                 }
             },
         );

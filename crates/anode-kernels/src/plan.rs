@@ -4,11 +4,10 @@
 //! Smaller images stand side by side instead, pixel by pixel, and a register holds one pixel of as many images: then
 //! every kernel, stride and size fits.
 
+use std::mem::MaybeUninit;
 use std::ops::Range;
 
 use rayon::prelude::*;
-
-use anode_core::ode::unwritten;
 
 use super::ConvShape;
 use super::norm::Line;
@@ -95,14 +94,12 @@ impl Plan {
         shape.in_line().and_then(|shape| Self::new(&shape, lanes)).or_else(|| Self::new(shape, lanes))
     }
 
-    /// Room for the padded ones of so many images: zeros where [`Self::pad`] does not write.
-    pub fn room(&self, images: usize) -> Vec<f32> {
-        if self.zeros == [0, 0] && images.is_multiple_of(self.images) {
-            // SAFETY: without zeros around and with an image at every place, all of it is written.
-            unsafe { unwritten(self.padded_len()) }
-        } else {
-            vec![0.0; self.padded_len()]
-        }
+    /// Room for the padded ones of so many images: zeros where [`Self::pad`] does not write. Nothing is written where,
+    /// without zeros around and with an image at every place, it writes all.
+    pub fn room(&self, images: usize) -> Box<[MaybeUninit<f32>]> {
+        let writes_all = self.zeros == [0, 0] && images.is_multiple_of(self.images);
+        let len = self.padded_len();
+        if writes_all { Box::new_uninit_slice(len) } else { Box::new_zeroed_slice(len) }
     }
 
     /// Numbers of the padded images.
@@ -122,7 +119,7 @@ impl Plan {
 
     /// Copies images into `padded`, whose zeros were set when it was made, channel by channel through `lines` where
     /// there are any. Where there are fewer images than the layout holds, the others' places keep what they have.
-    pub fn pad(&self, x: &[f32], lines: &[Line<f32>], padded: &mut [f32]) {
+    pub fn pad(&self, x: &[f32], lines: &[Line<f32>], padded: &mut [MaybeUninit<f32>]) {
         vectorised(
             #[inline(always)]
             || match lines {
@@ -143,7 +140,7 @@ impl Plan {
     }
 
     #[inline(always)]
-    fn pad_with(&self, x: &[f32], padded: &mut [f32], at: impl Fn(usize, f32) -> f32) {
+    fn pad_with(&self, x: &[f32], padded: &mut [MaybeUninit<f32>], at: impl Fn(usize, f32) -> f32) {
         let ([height, width], k) = (self.input, self.images);
         let image_len = self.channels.0 * height * width;
         for (channel, plane) in padded.chunks_exact_mut(self.plane).enumerate() {
@@ -151,38 +148,40 @@ impl Plan {
             for (row, line) in lines.take(height).enumerate() {
                 let (to, first) = (&mut line[self.zeros[1] * k..][..width * k], (channel * height + row) * width);
                 if k == 1 {
-                    to.iter_mut().zip(&x[first..]).for_each(|(to, &from)| *to = at(channel, from));
+                    to.iter_mut().zip(&x[first..]).for_each(|(to, &from)| _ = to.write(at(channel, from)));
                     continue;
                 }
                 for (i, image) in x.chunks_exact(image_len).enumerate() {
                     let from = &image[first..][..width];
-                    to.iter_mut().skip(i).step_by(k).zip(from).for_each(|(to, &from)| *to = at(channel, from));
+                    let to = to.iter_mut().skip(i).step_by(k).zip(from);
+                    to.for_each(|(to, &from)| _ = to.write(at(channel, from)));
                 }
             }
         }
     }
 
-    /// Writes outputs that stand side by side to their images: `f` of what is there and the output.
-    pub fn scatter(&self, together: &[f32], y: &mut [f32], f: impl Fn(f32, f32) -> f32) {
+    /// Takes outputs that stand side by side to their images: `f` of each place of an image and the output.
+    pub fn scatter<T>(&self, together: &[f32], y: &mut [T], f: impl Fn(&mut T, f32)) {
         let (k, image_len) = (self.images, self.output_len() / self.images);
         for (part, together) in together.chunks(PART * k).enumerate() {
             for (i, image) in y.chunks_exact_mut(image_len).enumerate() {
                 let from = together.iter().skip(i).step_by(k);
                 for (to, &from) in image[part * PART..].iter_mut().zip(from) {
-                    *to = f(*to, from);
+                    f(to, from);
                 }
             }
         }
     }
 
-    /// Sets outputs side by side, as [`Self::scatter`] found them. Places without an image become zero.
-    pub fn gather(&self, y: &[f32], together: &mut [f32]) {
+    /// Sets outputs side by side, as [`Self::scatter`] found them. Places without an image become zero:
+    /// every number is written.
+    pub fn gather(&self, y: &[f32], together: &mut [MaybeUninit<f32>]) {
         let (k, image_len) = (self.images, self.output_len() / self.images);
         for (part, together) in together.chunks_mut(PART * k).enumerate() {
-            together.fill(0.0);
+            together.fill(MaybeUninit::new(0.0));
             for (i, image) in y.chunks_exact(image_len).enumerate() {
                 let to = together.iter_mut().skip(i).step_by(k);
-                to.zip(&image[part * PART..]).for_each(|(to, &from)| *to = from);
+                to.zip(&image[part * PART..]).for_each(|(to, &from)| _ = to.write(from));
             }
         }
     }

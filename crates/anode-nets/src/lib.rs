@@ -5,7 +5,7 @@
 //! |---|---|
 //! | [`net`] | networks as lists of segments: plain layers, ODE blocks, blocks with evolving weights |
 //! | [`evolution`] | reaction-diffusion-advection of weights, the coupled block and its adjoint (ANODEV2) |
-//! | [`train`] | training through dfdx: parameters, loss, optimizer, checkpoints |
+//! | [`train`] | training: loss and tape by dfdx, gradient descent, checkpoints |
 //! | [`data`] | CIFAR-10, CIFAR-100, MNIST, folders of images: read, checked, altered, batched |
 //! | [`problems`] | reference fields with known solutions |
 //! | [`random`] | independent streams of random numbers from one seed |

@@ -3,7 +3,11 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Activation, Border, Configuration, Dtype, Fault, Faults, Memory, MethodName, Sigma, SolverName, Terms};
+use crate::evolution::{Border, Memory, Sigma, Terms};
+use crate::kernels::Activation;
+use crate::net::Stepping;
+
+use super::{Dtype, Fault, Faults, MethodName, SolverName};
 
 /// Gradient methods of a coupled block against the exact one of its steps, for J = |z(1)|^2 / 2 and the unknowns z(0),
 /// w(0) and p. dz/dt = activation(theta * z): one convolution, zero padding, whose kernels evolve.
@@ -38,7 +42,7 @@ pub struct CoupledGradientSettings {
     #[serde(default)]
     pub memory: Memory,
     /// How weights and activations are stepped.
-    pub configuration: Configuration,
+    pub configuration: Stepping,
     /// The solver of both.
     pub solver: SolverName,
     /// Step counts Nt of z on [0, 1]; one row for each count and method.

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Activation, Dtype, Fault, Faults, MethodName, SolverName};
+use crate::kernels::Activation;
+
+use super::{Dtype, Fault, Faults, MethodName, SolverName};
 
 /// Gradient methods against the exact discrete gradient and against a tight reference, for J = |z(1)|^2 / 2.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]

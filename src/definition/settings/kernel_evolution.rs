@@ -3,7 +3,9 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Border, Fault, Faults, Sigma, SolverName, Terms};
+use crate::evolution::{Border, Sigma, Terms};
+
+use super::{Fault, Faults, SolverName};
 
 /// One kernel under dw/dt = sigma(d Lap w + u . grad w + r w) on t in [0, 1], stepped, beside the exact solution where
 /// it is known (sigma = identity, periodic).

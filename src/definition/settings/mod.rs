@@ -20,18 +20,15 @@ mod training;
 pub use coupled_gradient::CoupledGradientSettings;
 pub use data_choice::{DataChoice, alternatives};
 pub use evaluations::EvaluationName;
-pub use evolution::{Border, Configuration, History, Memory, Sigma, Terms};
 pub use gradient_error::{Dense, Field, GradientErrorSettings, Numbers};
 pub use kernel_evolution::{Coefficients, KernelEvolutionSettings};
 pub use memory::MemorySettings;
 pub use names::{MethodName, NetName, SolverName};
 pub use network_cost::NetworkCostSettings;
-pub use reversibility::{ErrorNorm, Normalise, Picture, Problem, ReversibilitySettings, Stepping};
+pub use reversibility::{Normalise, Picture, Problem, ReversibilitySettings, Stepping};
 pub use schedules::{Placement, SchedulesSettings};
 pub use tolerances::Tolerances;
-pub use training::{
-    DataSet, EvolutionSettings, Form, Normalisation, RandomErrorName, RateSchedule, Sharing, TrainingSettings,
-};
+pub use training::{DataSet, EvolutionSettings, Form, Normalisation, RandomErrorName, RateSchedule, TrainingSettings};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -46,22 +43,6 @@ pub enum Dtype {
     F32,
     /// 64 bits.
     F64,
-}
-
-/// Activation function.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Activation {
-    /// Identity.
-    None,
-    /// max(0, x).
-    Relu,
-    /// x for x > 0, else 0.01 x.
-    LeakyRelu,
-    /// log(1 + exp x).
-    Softplus,
-    /// Hyperbolic tangent.
-    Tanh,
 }
 
 /// A fault of a setting: its path inside the settings (`stepping.rtol`), and what was found and is allowed.

@@ -3,8 +3,10 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::evolution::Sigma;
+
 use super::training::{EvolutionSettings, Form, evolution_faults, width_fault};
-use super::{Fault, Faults, MethodName, NetName, Sigma, SolverName};
+use super::{Fault, Faults, MethodName, NetName, SolverName};
 
 /// Parameters, multiply-adds, live bytes and time of one gradient of a network, beside those of its baseline form.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]

@@ -5,7 +5,10 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Activation, Dtype, Fault, Faults, SolverName};
+use crate::kernels::Activation;
+use crate::ode::Controller;
+
+use super::{Dtype, Fault, Faults, SolverName};
 
 /// Integrate `problem` from t = 0 to 1 and back.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -112,25 +115,8 @@ pub enum Stepping {
         /// Absolute tolerance.
         atol: f64,
         /// The norm of the error.
-        norm: ErrorNorm,
+        norm: Controller,
     },
-}
-
-/// How an adaptive solver measures its local error and chooses its steps.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum ErrorNorm {
-    /// MATLAB's ode45: max_i |e_i| / max(|z_i|, |z'_i|, atol / rtol) <= rtol, and no step above a tenth of the
-    /// interval.
-    Matlab,
-    /// torchdiffeq: root mean square of e_i / (atol + rtol max(|z_i|, |z'_i|)) <= 1, steps unbounded; for
-    /// Dormand-Prince with Shampine's error weights, as its `dopri5`.
-    Torchdiffeq,
-    /// SciPy's RK45 and RK23: the norm of torchdiffeq with the error weights of the solver, and no growth after a
-    /// rejection.
-    Scipy,
-    /// The norm of SciPy; steps from the last two errors (a PI controller).
-    ProportionalIntegral,
 }
 
 impl ReversibilitySettings {

@@ -4,8 +4,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::gradient::Method;
+use crate::ode::Controller;
 
-use super::{ErrorNorm, Faults, Form, MethodName, SolverName};
+use super::{Faults, Form, MethodName, SolverName};
 
 /// Attempted steps of one solve, where the definition names no limit.
 const MAX_STEPS: usize = 1000;
@@ -20,15 +21,15 @@ pub struct Tolerances {
     pub atol: f64,
     /// How the local error is measured and the next step chosen; absent: as torchdiffeq does.
     #[serde(default = "torchdiffeq")]
-    pub norm: ErrorNorm,
+    pub norm: Controller,
     /// Attempted steps, each of at most one evaluation per stage, after which a solve fails: the run then
     /// counts as diverged. Absent: 1000.
     #[serde(default = "max_steps")]
     pub max_steps: usize,
 }
 
-fn torchdiffeq() -> ErrorNorm {
-    ErrorNorm::Torchdiffeq
+fn torchdiffeq() -> Controller {
+    Controller::Torchdiffeq
 }
 
 fn max_steps() -> usize {

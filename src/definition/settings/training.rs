@@ -5,14 +5,12 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::evolution::{Border, Memory, Sigma, Terms};
 use crate::gradient::Method;
-use crate::net;
+use crate::net::{self, Sharing, Stepping};
 
 use super::tolerances::Stepped;
-use super::{
-    Border, Configuration, DataChoice, EvaluationName, Fault, Faults, Memory, MethodName, NetName, Sigma, SolverName,
-    Terms, Tolerances,
-};
+use super::{DataChoice, EvaluationName, Fault, Faults, MethodName, NetName, SolverName, Tolerances};
 
 /// Train `net` with one gradient method.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -186,16 +184,6 @@ pub struct EvolutionSettings {
     pub allow_unstable: Option<bool>,
 }
 
-/// Which kernels share a set of coefficients.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Sharing {
-    /// Those of a convolution.
-    Layer,
-    /// Those of an output channel.
-    Channel,
-}
-
 /// A data set.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -331,6 +319,6 @@ pub(super) fn evolution_faults(
         "a count; in configuration-1 the weights take the steps of the activations".into()
     });
     if let Some(weight_steps) = evolution.weight_steps {
-        faults.configuration("evolution", Configuration::Matching { weight_steps });
+        faults.configuration("evolution", Stepping::Matching { weight_steps });
     }
 }

@@ -1,10 +1,12 @@
 //! Estimates of the studies whose fields are a scalar, a matrix, a convolution or a kernel.
 
 use crate::definition::settings::{
-    Configuration, CoupledGradientSettings, Dense, Dtype, Field, GradientErrorSettings, KernelEvolutionSettings,
-    Memory, MemorySettings, MethodName, Numbers, Problem, ReversibilitySettings, SchedulesSettings, Stepping,
+    CoupledGradientSettings, Dense, Dtype, Field, GradientErrorSettings, KernelEvolutionSettings, MemorySettings,
+    MethodName, Numbers, Problem, ReversibilitySettings, SchedulesSettings, Stepping,
 };
+use crate::evolution::Memory;
 use crate::gradient::Method;
+use crate::net;
 use crate::study::StudyError;
 
 use super::Estimate;
@@ -128,8 +130,8 @@ pub fn coupled_gradient(settings: &CoupledGradientSettings) -> Result<Estimate, 
     let (real, stages) = (size_of(settings.dtype), stages(&settings.solver)?);
     let parts = if settings.memory == Memory::None { 1.0 } else { 2.0 };
     let first = match settings.configuration {
-        Configuration::Together => None,
-        Configuration::Matching { weight_steps } | Configuration::Final { weight_steps } => Some(weight_steps as f64),
+        net::Stepping::Together => None,
+        net::Stepping::Matching { weight_steps } | net::Stepping::Final { weight_steps } => Some(weight_steps as f64),
     };
     let weights = field.theta * real * parts;
     // A step of z, with that of the weights where they are stepped together.

@@ -5,14 +5,14 @@
 
 use crate::ode::{
     Adaptive, At, ButcherTableau, DifferentiableField, FieldError, Grid, Pass, Real, Solution, SolveError, Stack,
-    Vector, VectorField, guarded, integrate_adaptive, integrate_observed,
+    Vector, VectorField, integrate_adaptive, integrate_observed, located,
 };
 
 use super::continuous::{Node, hermite};
 use super::executor::Paused;
 use super::online::OnlineSnapshots;
 use super::signature::Signature;
-use super::{Action, Block, Ledger, Method};
+use super::{Action, Block, Gradient, Ledger, Method};
 
 /// z(t1) from z(t0) with steps chosen by tolerance.
 pub struct AdaptiveBlock<'a, F> {
@@ -49,7 +49,9 @@ pub struct AdaptiveBlock<'a, F> {
 /// let cotangent = forward.end().clone();
 /// let mut w_bar = vec![0.0];
 /// let z0_bar = forward.backward(&block, &w, &cotangent, &mut w_bar, &ledger).unwrap();
-/// assert!(z0_bar[0] > 0.0 && w_bar[0] > 0.0);
+/// // The same in one call, for the loss J = z(1)^2 / 2.
+/// let found = Method::Online(3).gradient_adaptive(&block, &z0, &w, |end| end.clone()).unwrap();
+/// assert_eq!((found.z0, found.theta), (z0_bar, w_bar));
 /// ```
 pub struct AdaptiveTrajectory<F: DifferentiableField> {
     solution: Solution<F::Vector>,
@@ -83,6 +85,25 @@ impl<F: VectorField> VectorField for Counted<'_, F> {
 impl Method {
     /// The methods that [`Method::forward_adaptive`] knows.
     pub const ADAPTIVE: &'static [&'static str] = &["anode", "online:M", "reverse-time", "interpolated-adjoint"];
+
+    /// Forward sweep with adaptive steps and gradient in one call; `cotangent` gives dJ/dz(t1) for z(t1).
+    ///
+    /// # Errors
+    /// As [`Method::forward_adaptive`] and [`AdaptiveTrajectory::backward`].
+    pub fn gradient_adaptive<F: DifferentiableField>(
+        self,
+        block: &AdaptiveBlock<F>,
+        z0: &F::Vector,
+        theta: &F::Vector,
+        cotangent: impl FnOnce(&F::Vector) -> F::Vector,
+    ) -> Result<Gradient<F::Vector>, SolveError> {
+        let ledger = Ledger::new();
+        let forward = self.forward_adaptive(block, z0, theta, &ledger)?;
+        let end = forward.end().duplicate();
+        let mut theta_bar = theta.zeros_like();
+        let z0_bar = forward.backward(block, theta, &cotangent(&end), &mut theta_bar, &ledger)?;
+        Ok(Gradient { end, z0: z0_bar, theta: theta_bar, cost: ledger.cost() })
+    }
 
     /// Integrates `block` from `z0` with adaptive steps and keeps what this method's backward sweep needs.
     ///
@@ -145,7 +166,7 @@ impl Method {
             Self::InterpolatedAdjoint => {
                 let at = At { t: block.span.1, step: steps, stage: 0, pass: Pass::Replay };
                 let mut rate = solution.end.zeros_like();
-                guarded(at, || field.eval(at, &solution.end, theta, &mut rate))?;
+                located(at, || field.eval(at, &solution.end, theta, &mut rate))?;
                 nodes.push(Node::keep(&solution.end, &rate, ledger));
                 Kept::Nodes(nodes)
             }

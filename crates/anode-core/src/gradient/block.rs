@@ -2,7 +2,7 @@
 
 use crate::ode::{
     ButcherTableau, DifferentiableField, FieldError, Grid, Real, SolveError, Step, Vector, Workspace, advance, combine,
-    finish, guarded, stages, step,
+    finish, located, stages, step,
 };
 
 use super::Ledger;
@@ -178,7 +178,7 @@ impl<F: DifferentiableField> Block<'_, F> {
                 combine(&[self.tableau.a[j][i]], h, std::slice::from_ref(bar), &mut adjoints.k_bar);
             }
             ledger.vjp();
-            guarded(tape.step.at(self.tableau, i), || {
+            located(tape.step.at(self.tableau, i), || {
                 self.field.vjp_afresh(&tape.stages[i], theta, &adjoints.k_bar, this, theta_bar)
             })?;
         }

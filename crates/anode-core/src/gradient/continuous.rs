@@ -5,7 +5,7 @@
 //! beside the state itself, dz/dt = f from z(1) (Chen et al. 2018). None of it is the gradient of the discrete steps.
 
 use crate::ode::{
-    DifferentiableField, Pass, Real, SolveError, Step, Vector, Workspace, combine, finish, guarded, stage_state,
+    DifferentiableField, Pass, Real, SolveError, Step, Vector, Workspace, combine, finish, located, stage_state,
 };
 
 use super::block::finite;
@@ -79,7 +79,7 @@ pub(super) fn forward<F: DifferentiableField>(
             let at = Step { pass: Pass::Replay, ..last }.at(block.tableau, 0);
             let mut rate = z.zeros_like();
             ledger.evaluation();
-            guarded(at, || block.field.eval(at, &z, theta, &mut rate))?;
+            located(at, || block.field.eval(at, &z, theta, &mut rate))?;
             nodes.push(Node::keep(&z, &rate, ledger));
             Kept::Nodes(nodes)
         }
@@ -188,14 +188,14 @@ impl<V: Vector> Stages<V> {
             };
             ledger.evaluation();
             let state_rate = &mut self.state_rates[i];
-            let tape = guarded(at, || block.field.eval_taped(at, state, theta, state_rate))?;
+            let tape = located(at, || block.field.eval_taped(at, state, theta, state_rate))?;
             // The rate of a is minus the vjp; the sign goes into the weights, which keeps one pass over memory.
             let a = stage_state(tableau.a[i], -step.h, adjoint, &self.adjoint_rates[..i], &mut self.adjoint);
             self.adjoint_rates[i].set_zero();
             self.theta_rate.set_zero();
             ledger.vjp();
             let rate = &mut self.adjoint_rates[i];
-            guarded(at, || block.field.vjp(&tape, theta, a, rate, &mut self.theta_rate))?;
+            located(at, || block.field.vjp(&tape, theta, a, rate, &mut self.theta_rate))?;
             theta_bar.axpy(V::Real::of(-step.h * tableau.b[i]), &self.theta_rate);
         }
         if let Past::Moving(z) = past {

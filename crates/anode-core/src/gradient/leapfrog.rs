@@ -3,7 +3,7 @@
 //! A pair of state and velocity, v0 = f(t0, z0), is stepped by s = z + h/2 v, v' = 2 f(t + h/2, s) - v, z' = s + h/2
 //! v': order 2 with one evaluation a step. The same lines run backwards give the old pair up to rounding.
 
-use crate::ode::{At, DifferentiableField, Pass, Real, SolveError, Step, Vector, guarded};
+use crate::ode::{At, DifferentiableField, Pass, Real, SolveError, Step, Vector, located};
 
 use super::block::finite;
 use super::reversible::returned;
@@ -43,7 +43,7 @@ pub(super) fn forward<F: DifferentiableField>(
     let (mut z, mut v, mut u) = (z0.duplicate(), z0.zeros_like(), z0.zeros_like());
     let evaluate = |at, z: &F::Vector, into: &mut F::Vector| {
         ledger.evaluation();
-        guarded(at, || block.field.eval(at, z, theta, into))
+        located(at, || block.field.eval(at, z, theta, into))
     };
     evaluate(start(block.grid.forward(0, Pass::Forward)), &z, &mut v)?;
     for n in 0..block.grid.steps() {
@@ -78,11 +78,11 @@ pub(super) fn backward<F: DifferentiableField>(
     // f at `at` with its tape, and `into += (df/dz)^T weight`.
     let mut pull = |at, z: &F::Vector, u: &mut F::Vector, weight: &F::Vector, into: &mut F::Vector| {
         ledger.evaluation();
-        let tape = guarded(at, || block.field.eval_taped(at, z, theta, u))?;
+        let tape = located(at, || block.field.eval_taped(at, z, theta, u))?;
         let bytes = block.field.tape_bytes(&tape);
         ledger.keep(bytes);
         ledger.vjp();
-        guarded(at, || block.field.vjp(&tape, theta, weight, into, theta_bar))?;
+        located(at, || block.field.vjp(&tape, theta, weight, into, theta_bar))?;
         ledger.free(bytes);
         Ok::<(), SolveError>(())
     };

@@ -3,8 +3,11 @@
 use std::fmt;
 use std::str::FromStr;
 
+use super::bytes::{format_bytes, parse_bytes};
+
 /// How the gradient of an ODE block is computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Method {
     /// Discretize-then-optimize; every step's tape is stored in the forward sweep. O(Nt) memory a block.
     Full,
@@ -105,20 +108,14 @@ impl FromStr for Method {
             Some(("revolve", m)) => snapshots(m).map(Self::Revolve),
             Some(("online", m)) => snapshots(m).map(Self::Online),
             Some(("within", text)) => {
-                let parsed = UNITS.iter().find_map(|(unit, size)| {
-                    let number: usize = text.strip_suffix(unit)?.parse().ok()?;
-                    number.checked_mul(*size)
-                });
-                let method = parsed.filter(|bytes| *bytes > 0).map(Self::Within);
+                // One spelling of each number, since a run's id hashes the text.
+                let method = parse_bytes(text).map(Self::Within);
                 method.filter(|m| m.to_string() == name).ok_or_else(|| UnknownMethod(name.to_owned()))
             }
             Some(_) => Err(UnknownMethod(name.to_owned())),
         }
     }
 }
-
-/// Units of bytes, largest first.
-const UNITS: [(&str, usize); 4] = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("B", 1)];
 
 impl fmt::Display for Method {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -128,10 +125,7 @@ impl fmt::Display for Method {
             Self::Uniform(m) => write!(f, "uniform:{m}"),
             Self::Revolve(m) => write!(f, "revolve:{m}"),
             Self::Online(m) => write!(f, "online:{m}"),
-            Self::Within(bytes) => {
-                let (unit, size) = UNITS.iter().find(|(_, size)| bytes % size == 0).unwrap_or(&("B", 1));
-                write!(f, "within:{}{unit}", bytes / size)
-            }
+            Self::Within(bytes) => write!(f, "within:{}", format_bytes(*bytes)),
             Self::ReverseTime => f.write_str("reverse-time"),
             Self::StoredAdjoint => f.write_str("stored-adjoint"),
             Self::InterpolatedAdjoint => f.write_str("interpolated-adjoint"),

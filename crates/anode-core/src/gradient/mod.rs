@@ -6,6 +6,7 @@
 mod adaptive;
 mod block;
 mod budget;
+mod bytes;
 mod continuous;
 mod diagram;
 mod executor;
@@ -23,6 +24,7 @@ mod solve;
 pub use adaptive::{AdaptiveBlock, AdaptiveTrajectory};
 pub use block::Block;
 pub use budget::{BudgetError, Extent};
+pub use bytes::parse_bytes;
 pub use diagram::{Life, Stroke, Timeline, Work, diagram, timeline};
 pub use ledger::{Cost, Ledger};
 pub use method::{Method, UnknownMethod};

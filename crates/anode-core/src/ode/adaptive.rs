@@ -1,7 +1,7 @@
 //! Adaptive steps with an embedded error estimate.
 
 use super::{
-    ButcherTableau, Controller, Pass, Real, SolveError, Step, Vector, VectorField, Workspace, combine, guarded,
+    ButcherTableau, Controller, Pass, Real, SolveError, Step, Vector, VectorField, Workspace, combine, located,
     stage_state,
 };
 
@@ -127,7 +127,7 @@ pub fn integrate_observed<F: VectorField>(
     let after = |t: f64, size: f64| if size >= (t1 - t).abs() { t1 } else { t + direction * size };
 
     let start = Step { t, h: 0.0, index: 0, pass };
-    guarded(start.at(tableau, 0), || field.eval(start.at(tableau, 0), &z, theta, &mut workspace.k[0]))?;
+    located(start.at(tableau, 0), || field.eval(start.at(tableau, 0), &z, theta, &mut workspace.k[0]))?;
     solution.evaluations += 1;
     if !workspace.k[0].is_finite() {
         return Err(SolveError::NotFinite { step: 0, stage: 0, t: t0 });
@@ -140,7 +140,7 @@ pub fn integrate_observed<F: VectorField>(
         probe.copy_from(&z);
         probe.axpy(Real::of(direction * size), &workspace.k[0]);
         let at = Step { t: after(t, size), ..start }.at(tableau, 0);
-        guarded(at, || field.eval(at, &probe, theta, &mut workspace.k[1]))?;
+        located(at, || field.eval(at, &probe, theta, &mut workspace.k[1]))?;
         solution.evaluations += 1;
         size = control.second_guess(size, exponent, &z, &workspace.k[0], &workspace.k[1]);
     }
@@ -177,7 +177,7 @@ pub fn integrate_observed<F: VectorField>(
             let (done, rest) = workspace.k.split_at_mut(i);
             let state = stage_state(tableau.a[i], h, &z, done, &mut next);
             let at = step.at(tableau, i);
-            guarded(at, || field.eval(at, state, theta, &mut rest[0]))?;
+            located(at, || field.eval(at, state, theta, &mut rest[0]))?;
             solution.evaluations += 1;
         }
         next.copy_from(&z);

@@ -3,19 +3,25 @@
 
 use super::{Adaptive, ButcherTableau, Embedded, Real, Vector};
 
-/// How the local error is measured, and the first and the next step chosen.
+/// How an adaptive solver measures its local error and chooses the first and the next step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema))]
+#[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
+#[cfg_attr(feature = "serde", schemars(rename = "ErrorNorm"))]
+#[non_exhaustive]
 pub enum Controller {
-    /// max_i |e_i| / max(|z_i|, |z'_i|, atol / rtol) <= rtol; no step above a tenth of the interval.
+    /// MATLAB's ode45: max_i |e_i| / max(|z_i|, |z'_i|, atol / rtol) <= rtol, and no step above a tenth of the
+    /// interval.
     Matlab,
-    /// Root mean square of e_i / (atol + rtol max(|z_i|, |z'_i|)) <= 1, with the error weights of torchdiffeq
-    /// ([`Embedded::torchdiffeq`]). The next step follows from this error alone; after a rejection steps grow at once.
+    /// torchdiffeq: root mean square of e_i / (atol + rtol max(|z_i|, |z'_i|)) <= 1, steps unbounded; for
+    /// Dormand-Prince with Shampine's error weights, as its `dopri5`. The next step follows from this error alone, and
+    /// steps grow at once after a rejection.
     Torchdiffeq,
-    /// The textbook controller (Hairer, Norsett, Wanner, *Solving ODEs I*, II.4) as SciPy's RK45 and RK23 have it: the
-    /// norm of torchdiffeq with the error weights of the tableau; the step after a rejected one does not grow.
+    /// SciPy's RK45 and RK23, the textbook controller (Hairer, Norsett, Wanner, Solving ODEs I, II.4): the norm of
+    /// torchdiffeq with the error weights of the solver, and no growth after a rejection.
     Scipy,
-    /// The norm of SciPy; the next step from this error and the one before (a PI controller, Hairer, Norsett, Wanner,
-    /// *Solving ODEs II*, IV.2), which rejects fewer steps where stability limits them.
+    /// The norm of SciPy; steps from the last two errors (a PI controller, Hairer, Norsett, Wanner, Solving ODEs II,
+    /// IV.2), which rejects fewer steps where stability limits them.
     ProportionalIntegral,
 }
 

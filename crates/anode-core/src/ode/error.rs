@@ -4,6 +4,7 @@ use super::FieldError;
 
 /// A solve that could not be finished.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
 pub enum SolveError {
     /// The field refused.
     #[error("step {step}, stage {stage} (t = {t}): {source}")]

@@ -31,6 +31,7 @@ pub struct At {
 
 /// Why a field could not be evaluated. The solver adds the step and the stage.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
 pub enum FieldError {
     /// A vector that does not have the length the field expects.
     #[error("{what} has {found} components where the field expects {expected}")]

@@ -1,7 +1,5 @@
 //! One explicit Runge-Kutta step: the core loop that every solve and every replay runs.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
 use super::{At, ButcherTableau, FieldError, Pass, Real, SolveError, Vector};
 
 /// Which step is taken: its place in time, its number and the sweep that asks.
@@ -51,7 +49,7 @@ impl<V: Vector> Workspace<V> {
 /// replay repeats the forward numbers bit for bit.
 ///
 /// # Errors
-/// Whatever `eval` says, a panic in it, and a state that is no longer finite.
+/// Whatever `eval` says, and a state that is no longer finite.
 pub fn step<V: Vector>(
     tableau: &ButcherTableau,
     step: Step,
@@ -78,7 +76,7 @@ pub fn advance<V: Vector, T>(
         return Ok(None);
     }
     let at = step.at(tableau, 0);
-    match guarded(at, || call(at, z, V::Real::of(step.h * tableau.b[0])).transpose())? {
+    match located(at, || call(at, z, V::Real::of(step.h * tableau.b[0])).transpose())? {
         Some((_, false)) => Err(SolveError::NotFinite { step: step.index, stage: 0, t: step.t }),
         done => Ok(done.map(|(made, _)| made)),
     }
@@ -87,7 +85,7 @@ pub fn advance<V: Vector, T>(
 /// The first half of a step: evaluates the stages from `z` and leaves their derivatives in the workspace.
 ///
 /// # Errors
-/// Whatever `eval` says, and a panic in it.
+/// Whatever `eval` says.
 pub fn stages<V: Vector>(
     tableau: &ButcherTableau,
     step: Step,
@@ -105,7 +103,7 @@ pub fn stages<V: Vector>(
             [] => z,
             row => stage_state(row, step.h, z, done, workspace.stage.get_or_insert_with(|| z.zeros_like())),
         };
-        guarded(at, || eval(at, state, &mut rest[0]))?;
+        located(at, || eval(at, state, &mut rest[0]))?;
     }
     Ok(())
 }
@@ -151,13 +149,9 @@ pub fn combine_is_finite<V: Vector>(weights: &[f64], h: f64, k: &[V], z: &mut V)
     z.axpy_is_finite(V::Real::of(h * weights[last]), &k[last])
 }
 
-/// Runs a call into a field; names the step and the stage of an error, and turns a panic into one.
-pub fn guarded<T>(at: At, call: impl FnOnce() -> Result<T, FieldError>) -> Result<T, SolveError> {
-    let outcome = catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|panic| {
-        let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
-        Err(FieldError::Other(format!("the field panicked: {}", text.unwrap_or("no message"))))
-    });
-    outcome.map_err(|source| SolveError::Field { step: at.step, stage: at.stage, t: at.t, source })
+/// Runs a call into a field and names the step and the stage of an error. A panic passes through.
+pub fn located<T>(at: At, call: impl FnOnce() -> Result<T, FieldError>) -> Result<T, SolveError> {
+    call().map_err(|source| SolveError::Field { step: at.step, stage: at.stage, t: at.t, source })
 }
 
 fn not_finite<V: Vector>(step: Step, k: &[V]) -> SolveError {

@@ -25,6 +25,7 @@ int main(int arguments, char **given) {
         {"vector", cases::vectors},
         {"reduction", cases::reductions},
         {"activation", cases::activations},
+        {"descent", cases::descents},
         {"dense", cases::dense_products},
         // Only by its name: see there.
         {"flag", [](int) { cases::many_infinities_case<float>(3000), cases::many_infinities_case<double>(1025); }},

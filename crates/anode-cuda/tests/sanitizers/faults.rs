@@ -88,6 +88,7 @@ pub fn faults() -> Vec<Fault> {
         overrun("dense.cuh", "dense", "j >= a.columns", "j > a.columns"),
         overrun("dense.cuh", "dense", "k < a.rows * a.columns", "k <= a.rows * a.columns"),
         overrun("pool.cuh", "pool", "i >= a.windows", "i > a.windows"),
+        overrun("descent.cuh", "descent", "i < first + n;", "i <= first + n;"),
         overrun("activation.cuh", "activation", "i < a.count", "i <= a.count"),
         overrun("activation.cuh", "activation", "i < a.count", "i <= a.count").occurrence(1),
         overrun("vector.cuh", "vector", "count - first < 4 ? int(count - first) : 4", "4"),
@@ -149,6 +150,7 @@ pub fn faults() -> Vec<Fault> {
         wrong("conv.cuh", "conv", "a.add ? *out", "false ? *out"),
         wrong("conv_weights.cuh", "conv_weights", "a.sum[i] += T(sum)", "a.sum[i] = T(sum)"),
         wrong("activation.cuh", "activation", "T(0.01) * x", "T(0.1) * x"),
+        wrong("descent.cuh", "descent", "i < a.decaying", "i <= a.decaying"),
     ]
 }
 

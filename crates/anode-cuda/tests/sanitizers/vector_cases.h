@@ -141,6 +141,24 @@ template <class T> void activation_case(int activation, integer count) {
     expect("cotangent", bar, expected_bar);
 }
 
+template <class T> void descent_case(integer count, integer decaying) {
+    const string type = suffix<T>();
+    current = "descend" + type + " of " + std::to_string(count) + ", " + std::to_string(decaying) + " decay";
+    const double rate = 0.25, momentum = 0.875, decay = 0.125;
+    Array<T> theta(count), velocity(count), gradient(count);
+    theta.fill(), velocity.fill(), gradient.fill();
+    vector<double> moved(count), moving(count);
+    for (integer i = 0; i < count; i++) {
+        const double slope = gradient[i] + (i < decaying ? decay * theta[i] : 0);
+        moving[i] = slope + momentum * velocity[i];
+        moved[i] = theta[i] - rate * moving[i];
+    }
+    const DescentArguments<T> a{theta.data(), velocity.data(), gradient.data(), count, decaying, rate, momentum, decay};
+    launch("descend" + type, grid_for(divide_up(count, 4)), a);
+    expect("theta", theta, moved);
+    expect("velocity", velocity, moving);
+}
+
 template <class T> void dense_case(int rows, int columns) {
     const string type = suffix<T>();
     current = "dense" + type + " of " + std::to_string(rows) + " x " + std::to_string(columns);
@@ -200,6 +218,17 @@ inline void activations(int count) {
         for (int activation = NONE; activation <= TANH; activation++) {
             activation_case<float>(activation, n);
             activation_case<double>(activation, n);
+        }
+    }
+}
+
+inline void descents(int count) {
+    Dimension<integer> lengths{{1030, 1, 4, 15}};
+    for (int i = 0; i < std::max(1, count / 4); i++) {
+        const integer n = i == 0 ? 1030 : lengths.draw();
+        for (const integer decaying : {integer(0), n / 2, n}) {
+            descent_case<float>(n, decaying);
+            descent_case<double>(n, decaying);
         }
     }
 }

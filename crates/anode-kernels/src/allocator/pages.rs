@@ -3,7 +3,7 @@
 /// Blocks are multiples of this and aligned to it: a page of the smallest kind.
 pub(super) const PAGE: usize = 4096;
 
-#[cfg(unix)]
+#[cfg(all(unix, not(miri)))]
 mod system {
     use std::ptr::null_mut;
 
@@ -37,6 +37,21 @@ mod system {
             libc::madvise(start, size, libc::MADV_HUGEPAGE);
         }
         (start.cast(), size)
+    }
+}
+
+#[cfg(miri)]
+mod system {
+    use std::alloc::{GlobalAlloc, Layout, System};
+
+    /// Miri maps no addresses without memory: a block that is never freed, as large as the tests need.
+    const SIZE: usize = 64 << 20;
+
+    /// Addresses of zeros.
+    pub fn reserve() -> (*mut u8, usize) {
+        let layout = Layout::from_size_align(SIZE, super::PAGE).unwrap();
+        // SAFETY: the size is not zero.
+        (unsafe { System.alloc_zeroed(layout) }, SIZE)
     }
 }
 

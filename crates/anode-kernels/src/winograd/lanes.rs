@@ -25,22 +25,22 @@ fn gather_by<const L: usize>(from: &[f32], pitch: usize, to: &mut [f32]) {
     }
 }
 
-/// Takes lines apart again, `line l of to = f(l, line l of to, from[i * lanes + l])`, number by number.
-pub(super) fn scatter(from: &[f32], lanes: usize, to: &mut [f32], pitch: usize, f: impl Fn(usize, f32, f32) -> f32) {
+/// Takes lines apart again: `f(l, place i of line l of to, from[i * lanes + l])`, number by number.
+pub(super) fn scatter<T>(from: &[f32], lanes: usize, to: &mut [T], pitch: usize, f: impl Fn(usize, &mut T, f32)) {
     match lanes {
-        16 => scatter_by::<16>(from, to, pitch, f),
-        8 => scatter_by::<8>(from, to, pitch, f),
-        4 => scatter_by::<4>(from, to, pitch, f),
+        16 => scatter_by::<16, T>(from, to, pitch, f),
+        8 => scatter_by::<8, T>(from, to, pitch, f),
+        4 => scatter_by::<4, T>(from, to, pitch, f),
         _ => unreachable!("registers of {lanes} numbers have no plan"),
     }
 }
 
-fn scatter_by<const L: usize>(from: &[f32], to: &mut [f32], pitch: usize, f: impl Fn(usize, f32, f32) -> f32) {
+fn scatter_by<const L: usize, T>(from: &[f32], to: &mut [T], pitch: usize, f: impl Fn(usize, &mut T, f32)) {
     for (part, from) in from.as_chunks::<L>().0.chunks(COLUMNS).enumerate() {
         for l in 0..L {
             let line = &mut to[l * pitch + part * COLUMNS..][..from.len()];
             for (to, from) in line.iter_mut().zip(from) {
-                *to = f(l, *to, from[l]);
+                f(l, to, from[l]);
             }
         }
     }

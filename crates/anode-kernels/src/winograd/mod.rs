@@ -10,6 +10,8 @@ mod product;
 mod tiles;
 mod transform;
 
+use std::mem::MaybeUninit;
+
 use rayon::prelude::*;
 
 use self::lanes::{gather, scatter};
@@ -111,25 +113,49 @@ impl Weights<'_> {
     }
 }
 
-/// `y = x * w + bias` for a batch of images. `false`: this path cannot take it, and nothing was done.
-pub(super) fn forward(shape: &ConvShape, x: &[f32], w: &[f32], bias: Option<&[f32]>, y: &mut [f32]) -> bool {
+/// `y = x * w + bias` for a batch of images, every number of it. `false`: this path cannot take it, and nothing was
+/// done.
+pub(super) fn forward(
+    shape: &ConvShape,
+    x: &[f32],
+    w: &[f32],
+    bias: Option<&[f32]>,
+    y: &mut [MaybeUninit<f32>],
+) -> bool {
     let Some(plan) = Plan::new(shape) else { return false };
-    convolve(&plan, x, Weights { w, turned: false }, y, Start::Bias(bias));
+    // SAFETY: a bias reads nothing of `y`.
+    unsafe { convolve(&plan, x, Weights { w, turned: false }, y, Start::Bias(bias)) };
     true
 }
 
 /// `x_bar += (dy/dx)^T y_bar` for a batch of images, as [`forward`], from the given start.
-pub(super) fn vjp_input(shape: &ConvShape, w: &[f32], y_bar: &[f32], x_bar: &mut [f32], start: Start) -> bool {
+///
+/// # Safety
+/// As [`Start`] says of `x_bar`.
+pub(super) unsafe fn vjp_input(
+    shape: &ConvShape,
+    w: &[f32],
+    y_bar: &[f32],
+    x_bar: &mut [MaybeUninit<f32>],
+    start: Start,
+) -> bool {
     let Some(plan) = Plan::new(shape) else { return false };
-    convolve(&plan.transposed(), y_bar, Weights { w, turned: true }, x_bar, start);
+    // SAFETY: the caller's promise.
+    unsafe { convolve(&plan.transposed(), y_bar, Weights { w, turned: true }, x_bar, start) };
     true
 }
 
-/// Of images and filters, those are transformed whole that take less memory; the others as they are needed.
-fn convolve(plan: &Plan, x: &[f32], weights: Weights, y: &mut [f32], start: Start) {
+/// Of images and filters, those are transformed whole that take less memory; the others as they are needed. Writes
+/// every number of `y`.
+///
+/// # Safety
+/// As [`Start`] says of `y`.
+unsafe fn convolve(plan: &Plan, x: &[f32], weights: Weights, y: &mut [MaybeUninit<f32>], start: Start) {
     let (input, output) = (plan.inputs * plan.pixels(), plan.outputs * plan.pixels());
+    let n = x.len() / input;
+    assert!(x.len() == n * input && y.len() == n * output, "images that do not fit");
     let (blocks, planes) = (plan.outputs / plan.block(), plan.block() * plan.pixels());
-    let tiles = x.len() / input * plan.tiles();
+    let tiles = n * plan.tiles();
     if tiles > plan.outputs {
         let filters: Vec<_> = (0..blocks).into_par_iter().map(|block| weights.of_block(plan, block)).collect();
         let images = (SHARE / (plan.tiles() * plan.inputs)).max(1);
@@ -143,7 +169,8 @@ fn convolve(plan: &Plan, x: &[f32], weights: Weights, y: &mut [f32], start: Star
                 for (block, u) in filters.iter().enumerate() {
                     let mut y: Vec<_> =
                         y.chunks_exact_mut(output).map(|y| &mut y[block * planes..][..planes]).collect();
-                    outputs.block(v, u, (block, start), &mut y);
+                    // SAFETY: the caller's promise.
+                    unsafe { outputs.block(v, u, (block, start), &mut y) };
                 }
             },
         );
@@ -153,13 +180,16 @@ fn convolve(plan: &Plan, x: &[f32], weights: Weights, y: &mut [f32], start: Star
         x.par_chunks_exact(input)
             .zip(rows)
             .for_each_init(|| Image::padded(plan), |image, (x, mut rows)| image.analyse(plan.inputs, x, &mut rows));
-        let mut parts: Vec<Vec<&mut [f32]>> = (0..blocks).map(|_| vec![]).collect();
+        let mut parts: Vec<Vec<&mut [MaybeUninit<f32>]>> = (0..blocks).map(|_| vec![]).collect();
         for image in y.chunks_exact_mut(output) {
             parts.iter_mut().zip(image.chunks_exact_mut(planes)).for_each(|(part, planes)| part.push(planes));
         }
         parts.into_par_iter().enumerate().for_each_init(
             || Outputs::new(plan),
-            |outputs, (block, mut y)| outputs.block(&v, &weights.of_block(plan, block), (block, start), &mut y),
+            |outputs, (block, mut y)| {
+                // SAFETY: the caller's promise.
+                unsafe { outputs.block(&v, &weights.of_block(plan, block), (block, start), &mut y) }
+            },
         );
     }
 }
@@ -217,8 +247,17 @@ impl Outputs {
         Self { m, image: vec![0.0; plan.pixels() * plan.lanes], plan: *plan }
     }
 
-    /// The block's planes `y` of every image, from the transformed images `v` and filters `u`.
-    fn block(&mut self, v: &Matrices, u: &Matrices, (block, start): (usize, Start), y: &mut [&mut [f32]]) {
+    /// The block's planes `y` of every image, from the transformed images `v` and filters `u`. Writes every number.
+    ///
+    /// # Safety
+    /// As [`Start`] says of `y`.
+    unsafe fn block(
+        &mut self,
+        v: &Matrices,
+        u: &Matrices,
+        (block, start): (usize, Start),
+        y: &mut [&mut [MaybeUninit<f32>]],
+    ) {
         let Plan { lanes, .. } = self.plan;
         let (tiles, pixels, grid) = (self.plan.tiles(), self.plan.pixels(), self.plan.grid(0));
         let images = self.m.rows / tiles;
@@ -229,12 +268,17 @@ impl Outputs {
                 for (first, planes) in (0..self.plan.block()).step_by(lanes).zip(y.chunks_exact_mut(lanes * pixels)) {
                     Synthesise { m: &self.m, at: (i * tiles, first), grid, image: &mut self.image }.run();
                     let channel = block * self.plan.block() + first;
+                    let sums = &self.image;
                     match start {
-                        Start::Add => scatter(&self.image, lanes, planes, pixels, |_, y, sum| y + sum),
-                        Start::Over => scatter(&self.image, lanes, planes, pixels, |_, _, sum| 0.0 + sum),
-                        Start::Bias(None) => scatter(&self.image, lanes, planes, pixels, |_, _, sum| sum),
+                        Start::Add => {
+                            // SAFETY: the caller's promise: what is added to was written.
+                            let planes = unsafe { planes.assume_init_mut() };
+                            scatter(sums, lanes, planes, pixels, |_, y, sum| *y += sum);
+                        }
+                        Start::Over => scatter(sums, lanes, planes, pixels, |_, y, sum| _ = y.write(0.0 + sum)),
+                        Start::Bias(None) => scatter(sums, lanes, planes, pixels, |_, y, sum| _ = y.write(sum)),
                         Start::Bias(Some(bias)) => {
-                            scatter(&self.image, lanes, planes, pixels, |l, _, sum| bias[channel + l] + sum);
+                            scatter(sums, lanes, planes, pixels, |l, y, sum| _ = y.write(bias[channel + l] + sum));
                         }
                     }
                 }
@@ -270,7 +314,7 @@ pub(super) fn vjp_weights(shape: &ConvShape, x: &[f32], y_bar: &[f32], w_bar: &m
                     for (block, w_bar) in w_bar.chunks_exact_mut(TAPS * TAPS * plan.lanes).enumerate() {
                         let at = (row, block * plan.lanes);
                         pulp::Arch::new().dispatch(FilterBars { u: &*u, at, taps: &mut *taps });
-                        scatter(taps, plan.lanes, w_bar, TAPS * TAPS, |_, w, sum| w + sum);
+                        scatter(taps, plan.lanes, w_bar, TAPS * TAPS, |_, w, sum| *w += sum);
                     }
                 }
             },

@@ -7,6 +7,7 @@ use crate::files;
 
 /// Data that could not be read.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum DataError {
     /// The file cannot be read.
     #[error("{path}: {source}")]

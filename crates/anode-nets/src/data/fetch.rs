@@ -45,6 +45,7 @@ pub enum Fetched {
 
 /// A download that failed.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum FetchError {
     /// A file cannot be read or written.
     #[error("{path}: {source}")]

@@ -6,7 +6,7 @@ use crate::kernels::{Cpu, Device};
 use crate::ode::{ButcherTableau, DifferentiableField, FieldError, Real, SolveError, expect_len};
 
 use super::stability::check_memory;
-use super::{EvolutionError, ExactFlow, Kernel, Memory, Symbol, WeightField};
+use super::{EvolutionError, ExactFlow, Memory, Symbol, WeightField};
 
 /// How weights and activations are stepped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,7 +80,7 @@ impl Coupling {
     pub fn together(steps: usize) -> Self {
         Self {
             configuration: Configuration::Together { steps },
-            memory: Memory::NONE,
+            memory: Memory::None,
             evaluation: Evaluation::Steps,
             allow_unstable: false,
         }
@@ -148,10 +148,9 @@ impl<R: Real, D: Device, F: DifferentiableField<Vector = D::Buffer<R>>> CoupledB
         }
         let flow = match coupling.evaluation {
             Evaluation::Steps => None,
-            Evaluation::Multiplier(_) if memory.kernel != Kernel::Delta => {
+            Evaluation::Multiplier(_) if memory != Memory::None => {
                 let why = format!(
-                    "the Fourier multiplier gives w(t), not a memory of it ({:?}); use K = delta or step",
-                    memory.kernel
+                    "the Fourier multiplier gives w(t), not a memory of it ({memory:?}); use K = delta or step"
                 );
                 return Err(EvolutionError::Choice(why));
             }

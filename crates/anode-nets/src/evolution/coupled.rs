@@ -12,7 +12,7 @@ use crate::ode::{At, DifferentiableField, FieldError, Pair, Real, Stack, Vector,
 use super::field::WeightTape;
 use super::memory::{Term, integral};
 use super::system::WeightSystem;
-use super::{EvolutionError, Kernel, Memory, WeightField};
+use super::{EvolutionError, Memory, WeightField};
 
 /// Stands for the state itself where a term names a node.
 const NOW: usize = usize::MAX;
@@ -33,7 +33,7 @@ const NOW: usize = usize::MAX;
 /// let f = ConvField::<f64>::new([1, 5, 5], 3, anode_kernels::Activation::Tanh);
 /// let piece = Piece { range: 0..9, grid: [3, 3], groups: 1 };
 /// let weights = WeightField::new(Law::new(Terms::Diffusion), 9, vec![piece]).unwrap();
-/// let field = CoupledField::new(Arc::new(f), Arc::new(weights), Memory::NONE).unwrap();
+/// let field = CoupledField::new(Arc::new(f), Arc::new(weights), Memory::None).unwrap();
 /// let block = Block { field: &field, tableau: solver("rk4").unwrap(), grid: Grid::unit(5) };
 /// let start = field.start(vec![1.0; 25], &[0.1; 9]);
 /// let found = Method::Anode.gradient(&block, &start, &Pair(vec![], Stack(vec![vec![0.2]])), |end| {
@@ -67,7 +67,7 @@ impl<R: Real, F: DifferentiableField<Vector = Vec<R>>> CoupledField<F, R> {
     /// # Errors
     /// A box memory, which needs the nodes of a step grid ([`super::CoupledBlock`] knows them).
     pub fn new(field: Arc<F>, weights: Arc<WeightField<R>>, memory: Memory) -> Result<Self, EvolutionError> {
-        if let Kernel::Box { .. } = memory.kernel {
+        if memory.is_box() {
             let why =
                 "a box memory looks back on the nodes of a step grid, which a field alone has not; use a coupled block";
             return Err(EvolutionError::Choice(why.into()));
@@ -99,10 +99,10 @@ impl<R: Real, D: Device, F: DifferentiableField<Vector = D::Buffer<R>>> CoupledF
     }
 
     fn terms(&self, t: f64) -> Vec<Term> {
-        match self.system.memory.kernel {
-            Kernel::Delta => vec![(NOW, 0, 1.0)],
-            Kernel::Exponential { .. } => vec![(NOW, 1, 1.0)],
-            Kernel::Box { width } => {
+        match self.system.memory {
+            Memory::None => vec![(NOW, 0, 1.0)],
+            Memory::Exponential { .. } => vec![(NOW, 1, 1.0)],
+            Memory::Box { width, .. } => {
                 let past = integral(self.system.memory, &self.nodes, t - width);
                 let past = past.into_iter().map(|(node, part, weight)| (node, part, -weight / width));
                 std::iter::once((NOW, 1, 1.0 / width)).chain(past).collect()
@@ -113,7 +113,7 @@ impl<R: Real, D: Device, F: DifferentiableField<Vector = D::Buffer<R>>> CoupledF
     /// theta(t), on the device.
     fn theta(&self, t: f64, weights: &Stack<Vec<R>>, parameters: &Stack<Vec<R>>) -> D::Buffer<R> {
         let w = &weights.0[0];
-        if self.system.memory.kernel == Kernel::Delta {
+        if self.system.memory == Memory::None {
             return self.device.upload(w.duplicate());
         }
         let part = |node: usize, part: usize| -> &[R] {

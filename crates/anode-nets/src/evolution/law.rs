@@ -38,10 +38,12 @@ impl Law {
     }
 }
 
-/// Which terms a weight evolution has: the PDE's named special cases.
+/// Terms of dw/dt = sigma(d Lap w + u . grad w + r w).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema))]
+#[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
 pub enum Terms {
-    /// dw/dt = 0: a neural ODE.
+    /// None: dw/dt = 0, a neural ODE.
     Constant,
     /// r w.
     Reaction,
@@ -49,7 +51,7 @@ pub enum Terms {
     Diffusion,
     /// u . grad w.
     Advection,
-    /// All of them.
+    /// All three.
     Rda,
 }
 
@@ -130,8 +132,10 @@ impl Diffusion {
     }
 }
 
-/// The nonlinearity of the PDE.
+/// Nonlinearity of the weight evolution. That of a definition is centred: sigma(x) - sigma(0).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema))]
+#[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
 pub enum Sigma {
     /// x: the linear PDE.
     Identity,
@@ -178,12 +182,15 @@ impl Sigma {
     }
 }
 
-/// What lies beyond the border of a kernel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Boundary condition of a kernel.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema))]
+#[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
 pub enum Border {
-    /// The other side of the kernel.
+    /// Periodic.
+    #[default]
     Periodic,
-    /// A wall: neither diffusion nor advection carries anything through.
+    /// A wall without flux: neither diffusion nor advection carries anything through.
     NoFlux,
 }
 

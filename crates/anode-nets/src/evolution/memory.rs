@@ -7,51 +7,49 @@
 
 use super::EvolutionError;
 
-/// The kernel K of theta(t).
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Kernel {
-    /// K = delta: theta = w.
-    Delta,
-    /// K(s) = rate exp(-rate s).
-    Exponential {
-        /// One over the memory's length, above 0.
-        rate: f64,
-    },
-    /// K(s) = 1 / width on [0, width].
-    Box {
-        /// The memory's length, above 0.
-        width: f64,
-    },
-}
-
 /// What w was before t = 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema))]
+#[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
 pub enum History {
-    /// w(t) = w(0): theta(0) = w(0), and weights that do not evolve have theta = w.
+    /// w(0): theta(0) = w(0), and weights that do not evolve have theta = w.
     Rest,
-    /// Nothing: the integral runs from 0 to t as ANODEV2 writes it, so theta(0) = 0.
+    /// Zero: the integral runs from 0 to t as ANODEV2 writes it, so theta(0) = 0.
     Zero,
 }
 
-/// A kernel with the past that it sees. It acts on evolving weights only; all others are their own theta.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Memory {
-    /// The kernel.
-    pub kernel: Kernel,
-    /// The past.
-    pub history: History,
+/// The kernel K of theta(t) = integral of K(t - tau) w(tau) dtau. It acts on evolving weights only; all others are
+/// their own theta.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema))]
+#[cfg_attr(feature = "serde", serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields))]
+pub enum Memory {
+    /// theta = w.
+    #[default]
+    None,
+    /// K(s) = rate exp(-rate s).
+    Exponential {
+        /// One over the length of the memory, above 0.
+        rate: f64,
+        /// What w was before t = 0.
+        history: History,
+    },
+    /// K(s) = 1 / width on [0, width].
+    Box {
+        /// Length of the memory, above 0.
+        width: f64,
+        /// What w was before t = 0.
+        history: History,
+    },
 }
 
 impl Memory {
-    /// theta = w.
-    pub const NONE: Self = Self { kernel: Kernel::Delta, history: History::Rest };
-
     /// Refuses lengths that are no lengths.
     pub(super) fn check(self) -> Result<Self, EvolutionError> {
-        let (what, x) = match self.kernel {
-            Kernel::Delta => return Ok(self),
-            Kernel::Exponential { rate } => ("rate", rate),
-            Kernel::Box { width } => ("width", width),
+        let (what, x) = match self {
+            Self::None => return Ok(self),
+            Self::Exponential { rate, .. } => ("rate", rate),
+            Self::Box { width, .. } => ("width", width),
         };
         if x.is_finite() && x > 0.0 {
             return Ok(self);
@@ -59,22 +57,32 @@ impl Memory {
         Err(EvolutionError::Choice(format!("the {what} of the memory is {x}; allowed: finite numbers above 0")))
     }
 
+    /// What w was before t = 0; without a memory nothing depends on it.
+    pub fn history(self) -> History {
+        match self {
+            Self::None => History::Rest,
+            Self::Exponential { history, .. } | Self::Box { history, .. } => history,
+        }
+    }
+
     /// Vectors of the weight system: w, and the memory where there is one.
     pub(super) fn parts(self) -> usize {
-        if self.kernel == Kernel::Delta { 1 } else { 2 }
+        if self == Self::None { 1 } else { 2 }
     }
 
     /// What the memory starts with, as a multiple of w(0).
     pub(super) fn start(self) -> f64 {
-        match (self.kernel, self.history) {
-            (Kernel::Exponential { .. }, History::Rest) => 1.0,
-            _ => 0.0,
-        }
+        if matches!(self, Self::Exponential { history: History::Rest, .. }) { 1.0 } else { 0.0 }
     }
 
     /// Whether theta = w(0) for weights that do not evolve.
     pub(super) fn keeps_constants(self) -> bool {
-        self.kernel == Kernel::Delta || self.history == History::Rest
+        self.history() == History::Rest
+    }
+
+    /// Whether it looks back on the nodes of a step grid.
+    pub(super) fn is_box(self) -> bool {
+        matches!(self, Self::Box { .. })
     }
 }
 
@@ -85,7 +93,7 @@ pub(super) type Term = (usize, usize, f64);
 pub(super) fn integral(memory: Memory, times: &[f64], t: f64) -> Vec<Term> {
     if t <= 0.0 || times.len() < 2 {
         // Before the start w was w(0), or nothing.
-        return if memory.history == History::Rest { vec![(0, 0, t)] } else { vec![] };
+        return if memory.history() == History::Rest { vec![(0, 0, t)] } else { vec![] };
     }
     let j = times.partition_point(|&node| node <= t).clamp(1, times.len() - 1) - 1;
     let h = times[j + 1] - times[j];
@@ -101,10 +109,10 @@ pub(super) fn integral(memory: Memory, times: &[f64], t: f64) -> Vec<Term> {
 
 /// theta at node `j` as a combination of what the nodes hold.
 pub(super) fn readout(memory: Memory, times: &[f64], j: usize) -> Vec<Term> {
-    match memory.kernel {
-        Kernel::Delta => vec![(j, 0, 1.0)],
-        Kernel::Exponential { .. } => vec![(j, 1, 1.0)],
-        Kernel::Box { width } => {
+    match memory {
+        Memory::None => vec![(j, 0, 1.0)],
+        Memory::Exponential { .. } => vec![(j, 1, 1.0)],
+        Memory::Box { width, .. } => {
             let past = integral(memory, times, times[j] - width);
             let terms = past.into_iter().map(|(node, part, weight)| (node, part, -weight / width));
             std::iter::once((j, 1, 1.0 / width)).chain(terms).collect()

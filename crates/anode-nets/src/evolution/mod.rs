@@ -24,7 +24,7 @@ pub use coupled::{Coupled, CoupledField, CoupledTape};
 pub use field::{WeightField, WeightTape};
 pub use flow::ExactFlow;
 pub use law::{Border, Coefficient, Coefficients, Diffusion, Law, Sigma, Terms};
-pub use memory::{History, Kernel, Memory};
+pub use memory::{History, Memory};
 pub use modes::Symbol;
 pub use piece::{EvolutionError, Piece};
 pub use sweep::CoupledTrajectory;

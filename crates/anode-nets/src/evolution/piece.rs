@@ -43,6 +43,7 @@ impl Piece {
 
 /// A weight evolution that makes no sense.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
 pub enum EvolutionError {
     /// A piece that does not fit the parameters.
     #[error("piece {piece}: {why}")]

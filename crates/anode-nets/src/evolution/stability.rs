@@ -16,7 +16,7 @@ use crate::ode::{ButcherTableau, FieldError, Real, SolveError};
 
 use super::field::Group;
 use super::modes::modes;
-use super::{Kernel, Memory, Symbol, WeightField};
+use super::{Memory, Symbol, WeightField};
 
 /// Coefficients that a solver cannot step stably.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -84,7 +84,7 @@ fn field_error(source: FieldError) -> SolveError {
 
 /// Refuses an exponential memory that steps of size `h` cannot step stably.
 pub(super) fn check_memory(memory: Memory, tableau: &ButcherTableau, h: f64) -> Result<(), SolveError> {
-    let Kernel::Exponential { rate } = memory.kernel else { return Ok(()) };
+    let Memory::Exponential { rate, .. } = memory else { return Ok(()) };
     let stable = |h: f64| is_stable(tableau, h, (-rate, 0.0));
     if stable(h) {
         return Ok(());

@@ -7,9 +7,9 @@ use crate::ode::{DifferentiableField, Grid, Pair, Real, SolveError, Stack, Vecto
 use super::chain::{Chain, cut_grid, theta_vjp};
 use super::coupled::{Coupled, CoupledField};
 use super::given::{GivenWeights, Source};
-use super::memory::{Term, readout};
+use super::memory::{Memory, Term, readout};
 use super::system::WeightSystem;
-use super::{Configuration, CoupledBlock, Kernel, Reading};
+use super::{Configuration, CoupledBlock, Reading};
 
 /// The forward sweep of a [`CoupledBlock`], with what its method keeps for the backward sweep.
 pub struct CoupledTrajectory<F: DifferentiableField<Vector = D::Buffer<R>>, R: Real, D: Device = Cpu> {
@@ -129,8 +129,8 @@ impl<R: Real, D: Device, F: DifferentiableField<Vector = D::Buffer<R>>> CoupledB
         ledger: &Ledger,
     ) -> Result<Kept<F, R, D>, SolveError> {
         let (coupled, system) = (self.coupled(), self.system());
-        let history = match self.coupling.memory.kernel {
-            Kernel::Box { .. } => {
+        let history = match self.coupling.memory {
+            Memory::Box { .. } => {
                 let nodes = self.nodes();
                 let stretches = nodes.windows(2).map(|pair| Grid::Times(pair.to_vec())).collect();
                 let chain = Chain::forward(&system, self.tableau, stretches, method, (w0, &parameters), ledger)?;
@@ -139,7 +139,7 @@ impl<R: Real, D: Device, F: DifferentiableField<Vector = D::Buffer<R>>> CoupledB
                 ledger.keep(parameters.bytes());
                 Some(chain)
             }
-            Kernel::Delta | Kernel::Exponential { .. } => None,
+            Memory::None | Memory::Exponential { .. } => None,
         };
         let start = coupled.start(z0.duplicate(), w0);
         let parameters = Pair(self.device.zeros(0), parameters);
@@ -159,7 +159,7 @@ impl<R: Real, D: Device, F: DifferentiableField<Vector = D::Buffer<R>>> CoupledB
         // A box looks back between any nodes; otherwise only the nodes that are read are ends of stretches. What comes
         // after the last one that is read is not solved.
         let memory = self.coupling.memory;
-        let boxed = matches!(memory.kernel, Kernel::Box { .. });
+        let boxed = memory.is_box();
         let mut ends: Vec<usize> = if boxed { (0..=last).collect() } else { starts };
         ends.retain(|end| read_at.last().is_some_and(|read| end <= read));
         let stretches = ends.windows(2).map(|pair| Grid::Times(times[pair[0]..=pair[1]].to_vec())).collect();
@@ -175,8 +175,7 @@ impl<R: Real, D: Device, F: DifferentiableField<Vector = D::Buffer<R>>> CoupledB
     }
 
     fn coupled(&self) -> CoupledField<F, R, D> {
-        let boxed = matches!(self.coupling.memory.kernel, Kernel::Box { .. });
-        let nodes = if boxed { self.nodes() } else { vec![] };
+        let nodes = if self.coupling.memory.is_box() { self.nodes() } else { vec![] };
         CoupledField::on_grid(self.device.clone(), self.field.clone(), self.system(), nodes)
     }
 

@@ -6,7 +6,7 @@ use crate::ode::{At, DifferentiableField, FieldError, Real, Stack, Vector, Vecto
 
 use super::field::WeightTape;
 use super::memory::Term;
-use super::{Kernel, Memory, WeightField};
+use super::{Memory, WeightField};
 
 /// State `[w]` or `[w, memory]`, parameters `[p]` (further parameters are not looked at).
 pub struct WeightSystem<R> {
@@ -95,11 +95,11 @@ impl<R: Real> WeightSystem<R> {
 
     fn memory_rate(&self, state: &[Vec<R>], rates: &mut [Vec<R>]) {
         let ([w, past @ ..], [_, rest @ ..]) = (state, rates) else { return };
-        match (self.memory.kernel, past, rest) {
-            (Kernel::Exponential { rate }, [m], [dm]) => {
+        match (self.memory, past, rest) {
+            (Memory::Exponential { rate, .. }, [m], [dm]) => {
                 dm.iter_mut().zip(w.iter().zip(m)).for_each(|(dm, (&w, &m))| *dm = R::of(rate) * (w - m));
             }
-            (Kernel::Box { .. }, _, [di]) => di.copy_from_slice(w),
+            (Memory::Box { .. }, _, [di]) => di.copy_from_slice(w),
             _ => {}
         }
     }
@@ -116,12 +116,12 @@ impl<R: Real> WeightSystem<R> {
         self.check(bars)?;
         self.weights.vjp(tape, p, &cotangent[0], &mut bars[0], p_bar)?;
         let ([_, c @ ..], [w_bar, rest @ ..]) = (cotangent, bars) else { return Ok(()) };
-        match (self.memory.kernel, c, rest) {
-            (Kernel::Exponential { rate }, [c], [m_bar]) => {
+        match (self.memory, c, rest) {
+            (Memory::Exponential { rate, .. }, [c], [m_bar]) => {
                 w_bar.axpy(R::of(rate), c);
                 m_bar.axpy(R::of(-rate), c);
             }
-            (Kernel::Box { .. }, [c], _) => w_bar.axpy(R::one(), c),
+            (Memory::Box { .. }, [c], _) => w_bar.axpy(R::one(), c),
             _ => {}
         }
         Ok(())

@@ -32,6 +32,8 @@ pub struct Evolution {
 
 /// Which kernels share a set of coefficients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema))]
+#[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
 pub enum Sharing {
     /// Those of a convolution.
     Layer,
@@ -39,25 +41,42 @@ pub enum Sharing {
     Channel,
 }
 
-/// How weights and activations are stepped, for the Nt steps of the block.
+/// How weights and activations are stepped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema))]
+#[cfg_attr(feature = "serde", serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields))]
+#[cfg_attr(feature = "serde", schemars(rename = "Configuration"))]
 pub enum Stepping {
-    /// Configuration 1: together.
+    /// Configuration 1: in the same steps.
     Together,
-    /// Configuration 2: the weights first, in this many steps for each step of the activations.
-    First(usize, Reading),
+    /// Configuration 2: weights first; a step of z uses theta(t_n).
+    Matching {
+        /// Steps of the weights for each step of z.
+        weight_steps: usize,
+    },
+    /// Configuration 2: weights first; every step of z uses theta(1).
+    Final {
+        /// Steps of the weights for each step of z.
+        weight_steps: usize,
+    },
+}
+
+impl Stepping {
+    /// The configuration of a block of `steps` steps of z.
+    pub fn configuration(self, steps: usize) -> Configuration {
+        let (weight_steps, reading) = match self {
+            Self::Together => return Configuration::Together { steps },
+            Self::Matching { weight_steps } => (weight_steps, Reading::Matching),
+            Self::Final { weight_steps } => (weight_steps, Reading::Final),
+        };
+        Configuration::First { steps, weight_steps: steps.saturating_mul(weight_steps), reading }
+    }
 }
 
 impl Evolution {
     fn coupling(&self, steps: usize) -> Coupling {
-        let configuration = match self.stepping {
-            Stepping::Together => Configuration::Together { steps },
-            Stepping::First(times, reading) => {
-                Configuration::First { steps, weight_steps: times.saturating_mul(steps), reading }
-            }
-        };
         let Self { memory, evaluation, allow_unstable, .. } = *self;
-        Coupling { configuration, memory, evaluation, allow_unstable }
+        Coupling { configuration: self.stepping.configuration(steps), memory, evaluation, allow_unstable }
     }
 }
 

@@ -86,8 +86,7 @@ impl<'a, D: Device, R: Real> Unit<'a, D, R> {
                 Cow::Owned(x)
             }
             (Some(_), None, Cow::Borrowed(x)) => {
-                // SAFETY: ReLU writes all of it.
-                let mut y = unsafe { self.device.unwritten(x.len()) };
+                let mut y = self.device.room(x.len());
                 self.device.relu(x, &mut y);
                 Cow::Owned(y)
             }

@@ -1,20 +1,15 @@
-//! The border to dfdx: parameters, tape, loss and optimiser are dfdx's; the network between images and logits is one
-//! custom operation on its tape.
+//! The border to dfdx: tape and loss are dfdx's; the network between images and logits is one custom operation on its
+//! tape. Steps of descent are taken in place by [`descend`], with the bits of dfdx's `Sgd`.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use dfdx::optim::{Momentum, SgdConfig, WeightDecay};
 use dfdx::prelude::*;
 use dfdx::tensor::CpuError;
-use rayon::prelude::*;
 
 use crate::gradient::Ledger;
+use crate::kernels::{Descent, descend};
 use crate::net::{Network, Solve};
 use crate::ode::{SolveError, expect_shape};
-
-/// Numbers that dfdx's optimiser moves at a time: it takes tensors of its own, so parts are copied there and back while
-/// they are in the cache. Every number moves by itself, so the parts decide no bits.
-const PART: usize = 1 << 14;
 
 /// Parameters and optimiser: the weights, which decay, and behind them the unknowns of a weight evolution, which do
 /// not.
@@ -26,26 +21,6 @@ pub struct Learner {
     weights: usize,
     momentum: f64,
     weight_decay: f64,
-}
-
-/// Moves some parameters by one step.
-fn descend(
-    device: &Cpu,
-    sgd: &SgdConfig,
-    theta: &mut [f32],
-    velocity: &mut [f32],
-    gradient: &[f32],
-) -> Result<(), CpuError> {
-    let mut parameters = device.try_tensor_from_vec(theta.to_vec(), (theta.len(),))?;
-    let (mut velocities, mut gradients) = (Gradients::leaky(), Gradients::leaky());
-    let moving = velocities.get_or_alloc_mut(&parameters)?;
-    moving.copy_from_slice(velocity);
-    let down = gradients.get_or_alloc_mut(&parameters)?;
-    down.copy_from_slice(gradient);
-    sgd.try_update(&mut parameters, moving, down)?;
-    velocity.copy_from_slice(moving);
-    parameters.copy_into(theta);
-    Ok(())
 }
 
 /// The loss and the gradient of one batch.
@@ -60,6 +35,7 @@ pub struct Gradient {
 
 /// Why a training step could not be taken.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum StepError {
     /// An ODE block could not be solved forwards.
     #[error("forward: {0}")]
@@ -155,30 +131,19 @@ impl Learner {
         }
     }
 
-    /// One step of dfdx's stochastic gradient descent.
+    /// One step of stochastic gradient descent, see [`Descent`].
     ///
     /// # Errors
-    /// A gradient with another number of components than there are parameters, fewer parameters than weights; what
-    /// dfdx refuses.
+    /// A gradient with another number of components than there are parameters, fewer parameters than weights.
     pub fn update(&mut self, learning_rate: f64, gradient: &[f32]) -> Result<(), StepError> {
         expect_shape("the gradient", &[gradient.len()], "theta", &[self.theta.len()])?;
         if self.weights > self.theta.len() {
             let why = format!("{} weights decay, but theta has {} parameters", self.weights, self.theta.len());
             return Err(SolveError::Argument(why).into());
         }
-        let Self { device, theta, velocity, weights, .. } = self;
-        let momentum = Some(Momentum::Classic(self.momentum));
-        let decaying = (self.weight_decay > 0.0).then_some(WeightDecay::L2(self.weight_decay));
-        let theta = Arc::make_mut(theta).split_at_mut(*weights);
-        let (velocity, gradient) = (velocity.split_at_mut(*weights), gradient.split_at(*weights));
-        let groups = [(theta.0, velocity.0, gradient.0, decaying), (theta.1, velocity.1, gradient.1, None)];
-        for (theta, velocity, gradient, weight_decay) in groups {
-            let sgd = SgdConfig { lr: learning_rate, momentum, weight_decay };
-            let parts = theta.par_chunks_mut(PART).zip(velocity.par_chunks_mut(PART)).zip(gradient.par_chunks(PART));
-            parts
-                .try_for_each(|((theta, velocity), gradient)| descend(device, &sgd, theta, velocity, gradient))
-                .map_err(dfdx)?;
-        }
+        let Self { momentum, weight_decay, weights: decaying, .. } = *self;
+        let descent = Descent { learning_rate, momentum, weight_decay, decaying };
+        descend(descent, Arc::make_mut(&mut self.theta).as_mut_slice(), &mut self.velocity, gradient);
         Ok(())
     }
 
@@ -208,7 +173,7 @@ impl Learner {
     }
 }
 
-/// A lock whose holder panicked is still a lock: a panic inside a field is caught and reported by the solver.
+/// A lock whose holder panicked is still a lock: what it holds is replaced as a whole, or only counts.
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -12,6 +12,7 @@ use super::trainer::Trainer;
 
 /// A checkpoint that cannot be written or taken up.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum CheckpointError {
     /// The file cannot be read or written.
     #[error("{path}: {source}")]

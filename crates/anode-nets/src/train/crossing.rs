@@ -10,9 +10,6 @@ use crate::ode::SolveError;
 /// The raw storage of a gradient.
 pub type Raw<D> = <<D as Crossing>::Tensors as Storage<f32>>::Vec;
 
-/// A vector of dfdx on the device's side.
-pub type Line<D> = Tensor<(usize,), f32, <D as Crossing>::Tensors>;
-
 /// A device whose buffers can become dfdx's tensors, and the reverse.
 pub trait Crossing: kernels::Device {
     /// dfdx's device.
@@ -123,17 +120,4 @@ pub(super) fn to_tensor<D: Crossing, S: Shape>(
     let mut gradients = Gradients::leaky();
     device.write(gradients.get_or_alloc_mut(&place).map_err(said)?, from);
     Ok(gradients.get(&place))
-}
-
-/// Copies a tensor into a part of a buffer: it is the gradient of its product with `ones` for them.
-pub(super) fn to_buffer<D: Crossing>(
-    device: &D,
-    ones: &Line<D>,
-    from: &Line<D>,
-    to: PartMut<D::Buffer<f32>>,
-) -> Result<(), SolveError> {
-    let product = ones.leaky_trace().try_mul(from.clone()).map_err(said)?;
-    let mut gradients = product.try_sum::<(), _>().map_err(said)?.try_backward().map_err(said)?;
-    device.read(gradients.get_or_alloc_mut(ones).map_err(said)?, to);
-    Ok(())
 }

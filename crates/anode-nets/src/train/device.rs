@@ -1,20 +1,19 @@
-//! A network in training on a device: parameters, loss and optimiser are dfdx's there, the network between images and
-//! logits is one custom operation on dfdx's tape. No activation leaves the device; a step waits once, for the logits.
+//! A network in training on a device: the loss is dfdx's there, the network between images and logits is one custom
+//! operation on dfdx's tape, and a step of descent is one kernel. No activation leaves the device; a step waits once, for
+//! the logits.
 
-use std::ops::Range;
 use std::sync::{Arc, Mutex};
 
-use dfdx::optim::{Momentum, SgdConfig, WeightDecay};
 use dfdx::prelude::*;
 
 use crate::data::DataSet;
 use crate::gradient::Ledger;
-use crate::kernels::{Part, PartMut};
+use crate::kernels::{Descent, Part, PartMut};
 use crate::net::{EvaluationMode, Network, Solve};
 use crate::ode::{SolveError, Vector, expect_shape};
 
 use super::border::{StepError, lock, targets};
-use super::crossing::{Crossing, Line, said, to_buffer, to_tensor};
+use super::crossing::{Crossing, said, to_tensor};
 use super::evaluate::{in_mode, recalibration_batches};
 use super::trainer::TrainError;
 
@@ -24,34 +23,9 @@ pub struct DeviceLearner<D: Crossing> {
     tensors: D::Tensors,
     /// The parameters, as the network reads them.
     theta: Arc<D::Buffer<f32>>,
-    groups: Vec<Group<D>>,
-}
-
-/// Parameters that are moved alike: the weights, which decay, or the unknowns of a weight evolution, which do not.
-struct Group<D: Crossing> {
-    range: Range<usize>,
-    /// The parameters, as dfdx moves them.
-    parameters: Line<D>,
-    ones: Line<D>,
-    velocity: Gradients<f32, D::Tensors>,
-    sgd: SgdConfig,
-}
-
-impl<D: Crossing> Group<D> {
-    fn new(
-        device: &D,
-        tensors: &D::Tensors,
-        theta: &D::Buffer<f32>,
-        range: Range<usize>,
-        sgd: SgdConfig,
-    ) -> Result<Self, SolveError> {
-        let shape = (range.len(),);
-        let parameters = to_tensor(device, tensors, Part::new(theta, range.clone()), shape)?;
-        let ones = tensors.try_ones_like(&shape).map_err(said)?;
-        let mut velocity = Gradients::leaky();
-        velocity.try_alloc_for(&parameters).map_err(said)?;
-        Ok(Self { range, parameters, ones, velocity, sgd })
-    }
+    velocity: D::Buffer<f32>,
+    /// The rate is that of the step.
+    descent: Descent,
 }
 
 /// The loss and the gradient of one batch.
@@ -81,18 +55,10 @@ impl<D: Crossing> DeviceLearner<D> {
         expect_shape("theta", &[theta.len()], "the network", &[network.parameter_count()])?;
         let tensors = device.tensors()?;
         let theta = device.upload(theta.to_vec());
-        let momentum = Some(Momentum::Classic(momentum));
-        let decaying = (weight_decay > 0.0).then_some(WeightDecay::L2(weight_decay));
-        let weights = network.weight_count();
-        let mut groups = vec![];
-        for (range, weight_decay) in [(0..weights, decaying), (weights..theta.len(), None)] {
-            if !range.is_empty() {
-                let sgd = SgdConfig { lr: 0.0, momentum, weight_decay };
-                groups.push(Group::new(&device, &tensors, &theta, range, sgd)?);
-            }
-        }
+        let velocity = theta.zeros_like();
+        let descent = Descent { learning_rate: 0.0, momentum, weight_decay, decaying: network.weight_count() };
         let network = Arc::new(Network::on(&network, device));
-        let learner = Self { network, tensors, theta: Arc::new(theta), groups };
+        let learner = Self { network, tensors, theta: Arc::new(theta), velocity, descent };
         learner.device().settle()?;
         Ok(learner)
     }
@@ -166,67 +132,40 @@ impl<D: Crossing> DeviceLearner<D> {
         }
     }
 
-    /// One step of dfdx's stochastic gradient descent.
+    /// One step of stochastic gradient descent, see [`Descent`].
     ///
     /// # Errors
-    /// A gradient with another number of components than there are parameters; what dfdx says.
+    /// A gradient with another number of components than there are parameters.
     pub fn update(&mut self, learning_rate: f64, gradient: &D::Buffer<f32>) -> Result<(), StepError> {
         expect_shape("the gradient", &[gradient.len()], "theta", &[self.theta.len()])?;
-        let device = self.network.device();
-        let mut theta = device.zeros(self.theta.len());
-        for Group { range, parameters, ones, velocity, sgd } in &mut self.groups {
-            sgd.lr = learning_rate;
-            let mut gradients = Gradients::leaky();
-            let down = gradients.get_or_alloc_mut(parameters).map_err(said)?;
-            device.write(down, Part::new(gradient, range.clone()));
-            let velocity = velocity.get_or_alloc_mut(parameters).map_err(said)?;
-            sgd.try_update(parameters, velocity, down).map_err(said)?;
-            to_buffer(device, ones, parameters, PartMut::new(&mut theta, range.clone()))?;
-        }
-        self.theta = Arc::new(theta);
+        let descent = Descent { learning_rate, ..self.descent };
+        self.network.device().descend(descent, Arc::make_mut(&mut self.theta), &mut self.velocity, gradient);
         Ok(())
     }
 
     /// The optimiser's velocity, in host memory. Waits.
-    ///
-    /// # Errors
-    /// What dfdx says.
-    pub fn velocity(&self) -> Result<Vec<f32>, StepError> {
-        let device = self.device();
-        let mut velocity = device.zeros(self.theta.len());
-        for Group { range, parameters, ones, velocity: moving, .. } in &self.groups {
-            to_buffer(device, ones, &moving.get(parameters), PartMut::new(&mut velocity, range.clone()))?;
-        }
-        Ok(device.download(&velocity))
+    pub fn velocity(&self) -> Vec<f32> {
+        self.device().download(&self.velocity)
     }
 
     /// Sets the optimiser's velocity; zeros restart the momentum.
     ///
     /// # Errors
-    /// Another number of components than there are parameters; what dfdx says.
+    /// Another number of components than there are parameters.
     pub fn set_velocity(&mut self, velocity: &[f32]) -> Result<(), StepError> {
         expect_shape("the velocity", &[velocity.len()], "theta", &[self.theta.len()])?;
-        let device = self.network.device();
-        let velocity = device.upload(velocity.to_vec());
-        for group in &mut self.groups {
-            let moving = group.velocity.get_or_alloc_mut(&group.parameters).map_err(said)?;
-            device.write(moving, Part::new(&velocity, group.range.clone()));
-        }
+        self.velocity = self.device().upload(velocity.to_vec());
         Ok(())
     }
 
     /// Sets the parameters; the velocity is zero then.
     ///
     /// # Errors
-    /// Another number of parameters; what dfdx says.
+    /// Another number of parameters.
     pub fn set_theta(&mut self, theta: &[f32]) -> Result<(), StepError> {
         expect_shape("the new theta", &[theta.len()], "theta", &[self.theta.len()])?;
-        let device = self.network.device();
-        let theta = device.upload(theta.to_vec());
-        for group in &mut self.groups {
-            *group = Group::new(device, &self.tensors, &theta, group.range.clone(), group.sgd)?;
-        }
-        self.theta = Arc::new(theta);
+        self.theta = Arc::new(self.device().upload(theta.to_vec()));
+        self.velocity.set_zero();
         Ok(())
     }
 

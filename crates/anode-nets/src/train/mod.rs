@@ -20,7 +20,7 @@ mod trainer;
 pub use border::{Gradient, Learner, StepError};
 pub use carry::Saved;
 pub use checkpoint::{CHECKPOINTS, CheckpointError, keep_newest, remove, resume, save};
-pub use crossing::{Crossing, HostTensors, Line, Raw};
+pub use crossing::{Crossing, HostTensors, Raw};
 pub use device::{DeviceGradient, DeviceLearner};
 pub use evaluate::{EVALUATION_BATCH, RECALIBRATION_IMAGES, evaluate};
 pub use model::Model;

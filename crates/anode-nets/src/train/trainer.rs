@@ -69,6 +69,7 @@ pub struct StepMetrics {
 
 /// Why training stopped early.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum TrainError {
     /// The loss or the gradient left the finite, the loss grew past ten times its first value, or an adaptive solve
     /// could not keep its tolerances within the limits: a result.

@@ -135,7 +135,7 @@ fn coupled_blocks_refuse_vectors_of_the_wrong_length() {
         evaluation: anode_nets::evolution::Evaluation::Multiplier(Symbol::Discrete),
         ..Coupling::together(2)
     };
-    let boxed = Memory { kernel: anode_nets::evolution::Kernel::Box { width: 0.5 }, ..Memory::NONE };
+    let boxed = Memory::Box { width: 0.5, history: anode_nets::evolution::History::Rest };
     let couplings = [
         Coupling::together(2),
         Coupling { memory: boxed, ..Coupling::together(2) },
@@ -201,7 +201,7 @@ fn fields_refuse_vectors_of_the_wrong_length() {
 
     let f = Arc::new(ConvField::<f64>::new([1, 3, 3], 3, Activation::Tanh));
     let piece = vec![Piece { range: 0..9, grid: [3, 3], groups: 1 }];
-    let field = CoupledField::new(f, Arc::new(WeightField::new(law, 9, piece).unwrap()), Memory::NONE).unwrap();
+    let field = CoupledField::new(f, Arc::new(WeightField::new(law, 9, piece).unwrap()), Memory::None).unwrap();
     let block = Block { field: &field, tableau: solver("euler").unwrap(), grid: Grid::unit(2) };
     let parameters = Pair(vec![], Stack(vec![vec![0.1; 4]]));
     let short = field.start(vec![1.0; 9], &[0.1; 8]);

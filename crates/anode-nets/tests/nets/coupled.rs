@@ -10,8 +10,8 @@ use anode_core::ode::{
 };
 use anode_kernels::Activation;
 use anode_nets::evolution::{
-    Configuration, CoupledBlock, CoupledField, Coupling, Diffusion, Evaluation, History, Kernel, Law, Memory, Piece,
-    Reading, Sigma, Symbol, Terms, WeightField,
+    Configuration, CoupledBlock, CoupledField, Coupling, Diffusion, Evaluation, History, Law, Memory, Piece, Reading,
+    Sigma, Symbol, Terms, WeightField,
 };
 use anode_nets::net::{Form, Kind, Mode, Network, OdeField, Running, Segment, Updates, network};
 use anode_nets::problems::ConvField;
@@ -30,11 +30,11 @@ const CONFIGURATIONS: [Configuration; 4] = [
 ];
 
 const MEMORIES: [Memory; 5] = [
-    Memory::NONE,
-    Memory { kernel: Kernel::Exponential { rate: 2.0 }, history: History::Rest },
-    Memory { kernel: Kernel::Exponential { rate: 2.0 }, history: History::Zero },
-    Memory { kernel: Kernel::Box { width: 0.4 }, history: History::Rest },
-    Memory { kernel: Kernel::Box { width: 0.15 }, history: History::Zero },
+    Memory::None,
+    Memory::Exponential { rate: 2.0, history: History::Rest },
+    Memory::Exponential { rate: 2.0, history: History::Zero },
+    Memory::Box { width: 0.4, history: History::Rest },
+    Memory::Box { width: 0.15, history: History::Zero },
 ];
 
 /// A convolution of two channels on 4 x 4 pixels: four 3 x 3 kernels, 36 weights.
@@ -91,7 +91,7 @@ fn constant_weights_are_the_plain_block<R: Real>() {
     let plain = Method::PATTERNS.iter().filter(|name| !name.contains(':')).map(|name| name.parse().unwrap());
     for method in plain.chain([Method::Uniform(2), Method::Revolve(2), Method::Online(2), Method::Within(1 << 20)]) {
         for configuration in CONFIGURATIONS {
-            for memory in MEMORIES.into_iter().filter(|m| m.history == History::Rest) {
+            for memory in MEMORIES.into_iter().filter(|m| m.history() == History::Rest) {
                 let coupling = Coupling { configuration, memory, ..Coupling::together(1) };
                 let block = coupled::<R>(Law::new(Terms::Constant), "heun", coupling);
                 let (z0, w0) = start(&block, 20);
@@ -195,7 +195,7 @@ fn the_adjoint_is_exact_for_every_solver_term_border_and_solver_of_its_own() {
     for tableau in anode_core::ode::SOLVERS {
         for terms in [Terms::Reaction, Terms::Diffusion, Terms::Advection, Terms::Rda] {
             let law = Law { border: anode_nets::evolution::Border::NoFlux, ..Law::new(terms) };
-            let memory = Memory { kernel: Kernel::Box { width: 0.5 }, history: History::Rest };
+            let memory = Memory::Box { width: 0.5, history: History::Rest };
             let block = coupled::<f64>(law, tableau.name, Coupling { memory, ..Coupling::together(2) });
             let (z0, parameters) = start(&block, 50);
             let what = format!("{} {terms:?}", tableau.name);
@@ -272,9 +272,9 @@ fn all_schedules_give_the_same_bits() {
 fn euler_together_is_euler_with_weights_solved_first_on_the_same_grid() {
     // One stage a step, at its start: two ways to the same numbers, one through the coupled field, one through the
     // table.
-    for memory in MEMORIES.into_iter().filter(|m| !matches!(m.kernel, Kernel::Box { .. })).chain([
+    for memory in MEMORIES.into_iter().filter(|m| !matches!(m, Memory::Box { .. })).chain([
         // The past of a box on a whole number of steps lies on nodes.
-        Memory { kernel: Kernel::Box { width: 0.5 }, history: History::Rest },
+        Memory::Box { width: 0.5, history: History::Rest },
     ]) {
         let law = Law::new(Terms::Rda);
         let one = coupled::<f64>(law, "euler", Coupling { memory, ..Coupling::together(4) });
@@ -316,12 +316,12 @@ fn memories_are_the_integrals_that_they_stand_for() {
     let twice = |t: f64| (grown(t) - t) / r;
     let boxed = (twice(1.0) - twice(1.0 - width)) / width;
     let cases = [
-        (Kernel::Exponential { rate }, History::Rest, exponential(1.0)),
-        (Kernel::Exponential { rate }, History::Zero, exponential(0.0)),
-        (Kernel::Box { width }, History::Zero, boxed),
-        (Kernel::Box { width }, History::Rest, boxed + width / 2.0),
+        (Memory::Exponential { rate, history: History::Rest }, exponential(1.0)),
+        (Memory::Exponential { rate, history: History::Zero }, exponential(0.0)),
+        (Memory::Box { width, history: History::Zero }, boxed),
+        (Memory::Box { width, history: History::Rest }, boxed + width / 2.0),
     ];
-    for (kernel, history, expected) in cases {
+    for (memory, expected) in cases {
         for (configuration, order) in [
             ((|n| Configuration::Together { steps: n }) as fn(usize) -> Configuration, 4.0),
             (|n| Configuration::First { steps: n, weight_steps: n, reading: Reading::Matching }, 1.0),
@@ -329,7 +329,6 @@ fn memories_are_the_integrals_that_they_stand_for() {
             let points: Vec<(f64, f64)> = [8, 16, 32]
                 .iter()
                 .map(|&n| {
-                    let memory = Memory { kernel, history };
                     let coupling = Coupling { configuration: configuration(n), memory, ..Coupling::together(1) };
                     let block = CoupledBlock::new(identity(), reacting(), solver("rk4").unwrap(), coupling).unwrap();
                     let z1 = end(Method::Anode, &block, &vec![0.0], &[1.0, r])[0];
@@ -337,7 +336,7 @@ fn memories_are_the_integrals_that_they_stand_for() {
                 })
                 .collect();
             let measured = slope(&points);
-            assert!((measured - order).abs() < 0.2, "{kernel:?} {history:?}: {measured} of {points:?}");
+            assert!((measured - order).abs() < 0.2, "{memory:?}: {measured} of {points:?}");
         }
     }
 }
@@ -354,7 +353,7 @@ fn a_box_memory_has_the_order_of_the_solver_only_if_its_width_ends_on_a_node() {
         let past = if history == History::Rest { width / 2.0 } else { 0.0 };
         let expected = (twice(1.0) - twice(1.0 - width)) / width + past;
         let error = |n: usize| {
-            let memory = Memory { kernel: Kernel::Box { width }, history };
+            let memory = Memory::Box { width, history };
             let coupling = Coupling { memory, ..Coupling::together(n) };
             let block = CoupledBlock::new(identity(), reacting(), solver("rk4").unwrap(), coupling).unwrap();
             (1.0 / n as f64, (block.solve(&vec![0.0], &[1.0, r]).unwrap()[0] - expected).abs())
@@ -503,7 +502,7 @@ fn unstable_coefficients_are_refused_with_the_bound_and_the_least_step_count() {
     let exact = Evaluation::Multiplier(Symbol::Spectral);
     let block = couple(Coupling { evaluation: exact, ..Coupling::together(5) });
     assert!(block.forward(Method::Full, &z0, &parameters, &Ledger::new()).is_ok(), "the exact flow has no bound");
-    let memory = Memory { kernel: Kernel::Exponential { rate: 21.0 }, history: History::Rest };
+    let memory = Memory::Exponential { rate: 21.0, history: History::Rest };
     let block = coupled::<f64>(Law::new(Terms::Rda), "euler", Coupling { memory, ..Coupling::together(10) });
     let (z0, parameters) = (z0, numbers::<f64>(142, block.parameter_count(), 0.1));
     let text = block.forward(Method::Full, &z0, &parameters, &Ledger::new()).err().unwrap().to_string();
@@ -519,10 +518,10 @@ fn choices_that_exclude_one_another_are_refused_with_what_is_allowed() {
     let (tanh, linear) = (Law::new(Terms::Rda), Law { sigma: Sigma::Identity, ..Law::new(Terms::Rda) });
     let exact = Coupling { evaluation: Evaluation::Multiplier(Symbol::Spectral), ..Coupling::together(2) };
     assert!(refuse(tanh, exact).contains("sigma = identity"));
-    let memory = Memory { kernel: Kernel::Exponential { rate: 1.0 }, history: History::Rest };
+    let memory = Memory::Exponential { rate: 1.0, history: History::Rest };
     assert!(refuse(linear, Coupling { memory, ..exact }).contains("K = delta"));
     for rate in [0.0, -1.0, f64::NAN] {
-        let memory = Memory { kernel: Kernel::Exponential { rate }, history: History::Rest };
+        let memory = Memory::Exponential { rate, history: History::Rest };
         assert!(refuse(tanh, Coupling { memory, ..Coupling::together(2) }).contains("allowed: finite numbers above 0"));
     }
     assert!(refuse(tanh, Coupling::together(0)).contains("steps is 0"));

@@ -201,9 +201,9 @@ fn fused_equals_layers<R: Real>(shape: &ConvShape, n: usize, (before, behind): (
     if let Some(norm) = norm {
         norm.apply(&x, &mut read);
     }
-    let (mut y, mut fused) = (zeros(y_bar.len()), zeros(y_bar.len()));
+    let mut y = zeros(y_bar.len());
     conv(shape, &read, &w, bias.as_deref(), &mut y);
-    let sums = norm_conv(shape, Images { numbers: &x, norm }, &w, bias.as_deref(), &mut fused, true);
+    let (fused, sums) = norm_conv(shape, Images { numbers: &x, norm }, &w, bias.as_deref(), true);
     assert!(fused == y, "{shape:?}");
     let m = moments_of(&y, shape.output());
     assert_eq!(moments(&y, shape.channels, pixels(shape.output()), &sums), m, "{shape:?}");
@@ -219,13 +219,13 @@ fn fused_equals_layers<R: Real>(shape: &ConvShape, n: usize, (before, behind): (
     conv_vjp_weights(shape, &read, &through, &mut bars.0, bars.1.as_deref_mut());
     conv_vjp_input(shape, &w, &through, &mut x_bar);
     for wanted in [true, false] {
-        let (mut found, mut images) = ((random(9, w.len()), bias.clone()), random(10, x.len()));
+        let mut found = (random(9, w.len()), bias.clone());
         let (weights, bias) = (&mut found.0[..], found.1.as_deref_mut());
         let cotangent = Cotangent { numbers: Cow::Borrowed(&y_bar), norm: next.clone() };
-        let into = ConvBars { weights, bias, images: wanted.then_some(&mut images[..]) };
-        let sums = norm_conv_vjp(shape, Images { numbers: &x, norm }, &w, cotangent, into);
-        assert!(found == bars && (images == x_bar) == wanted, "{shape:?}, n = {n}");
-        let Some(norm) = norm.filter(|_| wanted) else { continue };
+        let into = ConvBars { weights, bias };
+        let (images, sums) = norm_conv_vjp(shape, Images { numbers: &x, norm }, &w, cotangent, into, wanted);
+        assert!(found == bars && images.as_ref() == wanted.then_some(&x_bar), "{shape:?}, n = {n}");
+        let Some((norm, images)) = norm.zip(images) else { continue };
         let sum = |sums: &[(f64, f64)]| {
             let mut bars = (zeros(shape.input[0]), zeros(shape.input[0]), images.clone());
             norm.vjp(&x, &images, sums, &mut bars.0, &mut bars.1).apply_in_place(&mut bars.2);

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use anode_core::gradient::{Ledger, Method};
 use anode_core::ode::{At, DifferentiableField, Pass, SolveError, Vector, VectorField, solver};
-use anode_nets::evolution::{Evaluation, Law, Memory, Reading, Terms};
+use anode_nets::evolution::{Evaluation, Law, Memory, Terms};
 use anode_nets::net::{
     Evolution, Form, Mode, NETWORKS, NetSpec, Network, OdeField, Part, Running, Segment, SegmentSpec, Sharing, Solve,
     Stepping, Steps, Updates, network,
@@ -239,12 +239,12 @@ fn bits_do_not_depend_on_the_number_of_threads() {
 
 fn evolution(stepping: Stepping, terms: Terms) -> Evolution {
     let law = Law::new(terms);
-    let (sharing, memory) = (Sharing::Channel, Memory::NONE);
+    let (sharing, memory) = (Sharing::Channel, Memory::None);
     Evolution { law, sharing, stepping, memory, evaluation: Evaluation::Steps, allow_unstable: false }
 }
 
 const STEPPINGS: [Stepping; 3] =
-    [Stepping::Together, Stepping::First(3, Reading::Matching), Stepping::First(3, Reading::Final)];
+    [Stepping::Together, Stepping::Matching { weight_steps: 3 }, Stepping::Final { weight_steps: 3 }];
 
 #[test]
 fn networks_with_evolving_weights_have_the_gradient_of_finite_differences() {

@@ -7,6 +7,10 @@ use anode_core::ode::{SolveError, solver};
 use anode_nets::data::{Alteration, DataSet, Images, SYNTHETIC_DIGEST, shuffled, synthetic};
 use anode_nets::net::{EvaluationMode, Form, NetSpec, Network, Part, SegmentSpec, Solve, Steps, network};
 use anode_nets::train::{Learner, Rate, Recipe, StepError, TrainError, Trainer, evaluate, remove, resume, save};
+use dfdx::optim::{Momentum, SgdConfig, WeightDecay};
+use dfdx::prelude::*;
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
 
 fn recipe(method: Method) -> Recipe {
     Recipe {
@@ -233,6 +237,54 @@ fn statistics_per_evaluation_come_and_go_around_the_shared_ones() {
         let of_blocks = (found.len() - n) / (4 - norms);
         assert_eq!(found.len() - n, of_blocks * (4 - norms));
         assert_eq!(Network::with_norms(&spec, 4).statistics().len() - n, of_blocks * (4 - norms));
+    }
+}
+
+/// A step of dfdx's optimiser: parameters and velocity after it.
+fn step_of_dfdx(sgd: &SgdConfig, theta: &[f32], velocity: &[f32], gradient: &[f32]) -> [Vec<f32>; 2] {
+    let mut parameters = Cpu::seed_from_u64(0).tensor_from_vec(theta.to_vec(), (theta.len(),));
+    let (mut velocities, mut gradients) = (Gradients::leaky(), Gradients::leaky());
+    let moving = velocities.get_or_alloc_mut(&parameters).unwrap();
+    moving.copy_from_slice(velocity);
+    let down = gradients.get_or_alloc_mut(&parameters).unwrap();
+    down.copy_from_slice(gradient);
+    sgd.try_update(&mut parameters, moving, down).unwrap();
+    [parameters.as_vec(), moving.to_vec()]
+}
+
+#[test]
+fn steps_of_descent_have_the_bits_of_dfdx() {
+    let numbers = |seed: u64| -> Vec<f32> {
+        let mut random = ChaCha8Rng::seed_from_u64(seed);
+        (0..40_000).map(|_| random.gen_range(-1.0f32..1.0) * 10f32.powi(random.gen_range(-6..3))).collect()
+    };
+    let gradient = numbers(1);
+    for (momentum, decay) in [(0.9, 5e-4), (0.9, 0.0), (0.0, 0.1)] {
+        // The parts that decay and those that do not are tensors of their own there.
+        for weights in [0, 20_001, gradient.len()] {
+            let mut learner = Learner::new(numbers(2), weights, momentum, decay);
+            let [mut theta, mut velocity] = [numbers(2), vec![0.0; gradient.len()]];
+            for learning_rate in [0.1, 0.013] {
+                learner.update(learning_rate, &gradient).unwrap();
+                for (range, decays) in [(0..weights, decay > 0.0), (weights..theta.len(), false)] {
+                    // dfdx has no tensors without numbers.
+                    if range.is_empty() {
+                        continue;
+                    }
+                    let weight_decay = decays.then_some(WeightDecay::L2(decay));
+                    let sgd =
+                        SgdConfig { lr: learning_rate, momentum: Some(Momentum::Classic(momentum)), weight_decay };
+                    let here = range.clone();
+                    let [moved, moving] =
+                        step_of_dfdx(&sgd, &theta[here.clone()], &velocity[here.clone()], &gradient[here]);
+                    theta[range.clone()].copy_from_slice(&moved);
+                    velocity[range].copy_from_slice(&moving);
+                }
+                let bits = |x: &[f32]| x.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+                assert!(bits(learner.theta()) == bits(&theta), "theta, {momentum}, {decay}, {weights}");
+                assert!(bits(learner.velocity()) == bits(&velocity), "velocity, {momentum}, {decay}, {weights}");
+            }
+        }
     }
 }
 
