@@ -1,6 +1,6 @@
 //! A network in training on a device: the loss is dfdx's there, the network between images and logits is one custom
-//! operation on dfdx's tape, and a step of descent is one kernel. No activation leaves the device; a step waits once, for
-//! the logits.
+//! operation on dfdx's tape, and a step of descent is one kernel. No activation leaves the device; a step waits once,
+//! for the logits.
 
 use std::sync::{Arc, Mutex};
 
