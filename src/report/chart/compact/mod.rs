@@ -193,13 +193,16 @@ mod tests {
             <polyline fill=\"none\" opacity=\"1\" stroke=\"#111\" stroke-width=\"1\" points=\"1,2 4,5 5,7 \"/>\n\
             <polygon opacity=\"1\" fill=\"#FFF\" points=\"0,0 2,0 2,2 \"/>\n\
             <polyline fill=\"none\" opacity=\"1\" stroke=\"#111\" stroke-width=\"2\" points=\"0,0 2,0 2,2 0,0 \"/>\n\
-            <text x=\"1\" y=\"2\" dy=\"0.5ex\" text-anchor=\"end\" font-family=\"F\" font-size=\"8.8709\" opacity=\"1\" fill=\"#222\">\n\
+            <text x=\"1\" y=\"2\" dy=\"0.5ex\" text-anchor=\"end\" font-family=\"F\" font-size=\"8.8709\" \
+            opacity=\"1\" fill=\"#222\">\n\
             a &lt; b\n</text>\n</svg>\n";
         assert_eq!(
             compact(svg),
-            "<svg font-family=\"F\" width=\"9\">\n<g fill=\"none\" stroke=\"#111\"><path d=\"M1 1h3m-3 1l3 3 1 2\"/></g>\n\
+            "<svg font-family=\"F\" width=\"9\">\n\
+             <g fill=\"none\" stroke=\"#111\"><path d=\"M1 1h3m-3 1l3 3 1 2\"/></g>\n\
              <g fill=\"#FFF\" stroke=\"#111\" stroke-width=\"2\"><path d=\"M0 0h2v2z\"/></g>\n\
-             <g font-size=\"8.87\" text-anchor=\"end\" fill=\"#222\"><text x=\"1\" y=\"2\" dy=\"0.5ex\">a &lt; b</text></g>\n\
+             <g font-size=\"8.87\" text-anchor=\"end\" fill=\"#222\">\
+             <text x=\"1\" y=\"2\" dy=\"0.5ex\">a &lt; b</text></g>\n\
              </svg>\n"
         );
     }
