@@ -2,11 +2,16 @@
 
 mod common;
 
-/// Where the worked example would stand: it finds `crate::ode` as it would inside the crate.
+/// Where the worked examples would stand: they find `crate::ode` and `crate::gradient` as they would inside the crate.
 mod ode {
     pub use anode::ode::*;
 }
+mod gradient {
+    pub use anode::gradient::*;
+}
 
+#[path = "worked_example/from_start.rs"]
+mod from_start;
 #[path = "worked_example/heun3.rs"]
 mod heun3;
 
@@ -15,6 +20,7 @@ use std::path::{Path, PathBuf};
 use anode::cli::Cli;
 use clap::Parser;
 use common::Workplace;
+use gradient::{Adjoint, Block, Facts, METHODS, Method, StepsOf};
 use ode::{Closure, Grid, SOLVERS, integrate};
 
 /// The code blocks of a language in a Markdown text.
@@ -26,7 +32,7 @@ fn blocks<'a>(text: &'a str, language: &str) -> Vec<&'a str> {
 #[test]
 fn the_worked_example_of_a_solver_compiles_and_has_its_order() {
     let shown = blocks(include_str!("../CONTRIBUTING.md"), "rust");
-    assert_eq!(shown, [include_str!("worked_example/heun3.rs")], "the notes show the file that is compiled");
+    assert_eq!(shown[0], include_str!("worked_example/heun3.rs"), "the notes show the file that is compiled");
     let table = &heun3::TABLEAU;
     assert!(SOLVERS.iter().all(|t| t.name != table.name), "it is an example, not a registered solver");
     let error = |steps| {
@@ -37,6 +43,69 @@ fn the_worked_example_of_a_solver_compiles_and_has_its_order() {
     };
     let order = (error(32) / error(64)).log2();
     assert!((order - 3.0).abs() < 0.1, "{order}");
+}
+
+#[test]
+fn the_worked_example_of_a_gradient_method_compiles_and_is_exact() {
+    let shown = blocks(include_str!("../CONTRIBUTING.md"), "rust");
+    assert_eq!(shown[1], include_str!("worked_example/from_start.rs"), "the notes show the file that is compiled");
+    assert!(METHODS.iter().all(|facts| facts.name != from_start::FACTS.name), "it is an example, not registered");
+    let field = anode::problems::Dense::<f64>::new(3, anode::kernels::Activation::Tanh, 1.0);
+    let (z0, w) = (vec![0.5, -0.2, 0.1], (0..9).map(|i| f64::from(i).sin()).collect::<Vec<_>>());
+    for steps in [1, 2, 7] {
+        let block = Block { field: &field, tableau: anode::ode::solver("heun").unwrap(), grid: Grid::unit(steps) };
+        let full = Method::Full.gradient(&block, &z0, &w, |end| end.clone()).unwrap();
+        let own = from_start::FromStart.gradient(&block, &z0, &w, |end| end.clone()).unwrap();
+        assert_eq!((&own.z0, &own.theta), (&full.z0, &full.theta));
+        let extent = block.extent(&z0, &w).unwrap();
+        assert_eq!(own.cost.peak_bytes, Adjoint::peak_bytes(from_start::FromStart, &extent));
+        let taken = own.cost.forward_steps + own.cost.replayed_steps;
+        assert_eq!(taken as usize, Adjoint::steps_taken(from_start::FromStart, steps));
+    }
+}
+
+/// What `docs/gradients.md` says of each method is what the program knows of it.
+#[test]
+fn the_table_of_gradient_methods_is_that_of_the_registry() {
+    let text = include_str!("../docs/gradients.md");
+    let rows: Vec<&str> = text.lines().filter(|line| line.starts_with("| `")).collect();
+    let expected: Vec<String> = METHODS
+        .iter()
+        .map(|facts| {
+            let Facts { memory, evaluations, source, .. } = facts;
+            let exact = match (facts.exact, facts.steps) {
+                (true, StepsOf::Tableau) => "exact",
+                (true, _) => "exact to a measured drift",
+                (false, _) => "continuous adjoint",
+            };
+            format!("| `{}` | {exact} | {memory} | {evaluations} | {source} |", facts.pattern())
+        })
+        .collect();
+    assert_eq!(rows, expected, "the rows of docs/gradients.md should be:\n{}", expected.join("\n"));
+    for facts in METHODS {
+        let advice = format!("`{}`: {}", facts.name, facts.advice).split_whitespace().collect::<Vec<_>>().join(" ");
+        let flat = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(flat.contains(&advice), "docs/gradients.md lacks: {advice}");
+    }
+}
+
+/// The lines that CONTRIBUTING shows of an existing study stand in its files.
+#[test]
+fn the_study_that_the_notes_show_is_one_of_the_program() {
+    let shown = blocks(include_str!("../CONTRIBUTING.md"), "rust");
+    let files = [include_str!("../src/definition/settings/schedules.rs"), include_str!("../src/study/schedules.rs")];
+    for (shown, file) in shown[2..].iter().zip(files) {
+        for part in shown.split("    // ...\n") {
+            assert!(file.contains(part), "no file has:\n{part}");
+        }
+    }
+    assert_eq!(shown.len(), 4);
+    for (line, file) in [
+        ("Schedules: SchedulesSettings in schedules,", include_str!("../src/definition/settings/mod.rs")),
+        ("&schedules::Schedules,", include_str!("../src/study/mod.rs")),
+    ] {
+        assert!(include_str!("../CONTRIBUTING.md").contains(line) && file.contains(line), "{line}");
+    }
 }
 
 #[test]

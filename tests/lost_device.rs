@@ -11,7 +11,7 @@ use anode::definition::{Loaded, Profile, StudyKind};
 use anode::plan::{Run, plan};
 use anode::record::{Status, read_record};
 use anode::runner::{Options, Tally, run_all};
-use anode::study::{AnyDevice, Context, Ending, Place, STUDIES, Study, StudyError, Training};
+use anode::study::{AnyDevice, Context, Ending, Estimate, Place, STUDIES, Study, StudyError, Training};
 use serde_json::{Map, Value, json};
 
 /// The training study on an emulated device.
@@ -27,6 +27,10 @@ struct Emulated {
 impl Study for Emulated {
     fn kind(&self) -> StudyKind {
         StudyKind::Training
+    }
+
+    fn estimate(&self, settings: &Map<String, Value>) -> Result<Estimate, StudyError> {
+        anode::study::estimate(self.kind(), settings)
     }
 
     fn inputs(&self, place: &Place, settings: &Map<String, Value>) -> Result<Map<String, Value>, StudyError> {

@@ -34,5 +34,6 @@ pub use outline::{
 pub use points::{Point, Resolved};
 pub use reference::reference;
 pub use schema::schema;
+pub use settings::StudyKind;
 pub use types::*;
 pub use validate::{outline_faults, typed as typed_settings, unknown_experiments};

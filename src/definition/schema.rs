@@ -1,20 +1,16 @@
 //! The JSON schema of experiment files, generated from the types, with the settings of each study spelled out.
 
-use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
+use schemars::{SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
 use super::points::SEED_AXIS;
-use super::settings::{
-    CoupledGradientSettings, GradientErrorSettings, KernelEvolutionSettings, MemorySettings, NetworkCostSettings,
-    ReversibilitySettings, SchedulesSettings, TrainingSettings,
-};
 use super::{Definition, StudyKind};
 
 /// The schema, draft 2020-12: `fixed` and `grid` depend on `study`.
 pub fn schema() -> Value {
     let mut generator = SchemaSettings::draft2020_12().into_generator();
     let mut root: Value = generator.root_schema_for::<Definition>().into();
-    let studies: Vec<_> = STUDIES.iter().map(|study| (study, properties(*study, &mut generator))).collect();
+    let studies: Vec<_> = StudyKind::ALL.iter().map(|study| (study, properties(*study, &mut generator))).collect();
     let conditions: Vec<Value> = studies.iter().map(|(study, properties)| condition(**study, properties)).collect();
     // Types that only the settings use are collected by the generator after the root was made.
     let more = generator.take_definitions(true);
@@ -27,33 +23,13 @@ pub fn schema() -> Value {
     root
 }
 
-const STUDIES: [StudyKind; 8] = [
-    StudyKind::Reversibility,
-    StudyKind::GradientError,
-    StudyKind::Memory,
-    StudyKind::Schedules,
-    StudyKind::KernelEvolution,
-    StudyKind::CoupledGradient,
-    StudyKind::NetworkCost,
-    StudyKind::Training,
-];
-
 /// The names of the settings of a study.
 pub(super) fn setting_names(study: StudyKind) -> Vec<String> {
     properties(study, &mut SchemaSettings::draft2020_12().into_generator()).keys().cloned().collect()
 }
 
 fn properties(study: StudyKind, generator: &mut SchemaGenerator) -> Map<String, Value> {
-    let schema = match study {
-        StudyKind::Reversibility => ReversibilitySettings::json_schema(generator),
-        StudyKind::GradientError => GradientErrorSettings::json_schema(generator),
-        StudyKind::Memory => MemorySettings::json_schema(generator),
-        StudyKind::Schedules => SchedulesSettings::json_schema(generator),
-        StudyKind::KernelEvolution => KernelEvolutionSettings::json_schema(generator),
-        StudyKind::CoupledGradient => CoupledGradientSettings::json_schema(generator),
-        StudyKind::NetworkCost => NetworkCostSettings::json_schema(generator),
-        StudyKind::Training => TrainingSettings::json_schema(generator),
-    };
+    let schema = (study.settings().schema)(generator);
     schema.get("properties").and_then(Value::as_object).cloned().unwrap_or_default()
 }
 

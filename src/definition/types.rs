@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::expectation::Expectation;
 use super::filter::Filter;
-use super::settings::MethodName;
+use super::settings::{MethodName, StudyKind};
 
 /// One experiment of a paper: `experiments/<paper>/<id>.json`.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -122,28 +122,6 @@ pub struct Reported {
     pub max: Option<f64>,
     /// `S` (printed as "reported"), `F` (printed as "digitised from the figure"), or `U` where there is no number.
     pub source: SourceTag,
-}
-
-/// The kinds of study. Each has its own settings type.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum StudyKind {
-    /// Integrate forward and backward, and compare the result with the initial state.
-    Reversibility,
-    /// Gradient methods against the exact discrete gradient and a tight reference.
-    GradientError,
-    /// Memory and work of one gradient.
-    Memory,
-    /// Work of checkpoint schedules compared with the optimum.
-    Schedules,
-    /// A kernel under each term of the weight evolution, compared with the exact solution.
-    KernelEvolution,
-    /// Gradient methods for a block with evolving weights.
-    CoupledGradient,
-    /// Cost of networks: parameters, multiply-adds, bytes, time.
-    NetworkCost,
-    /// Train a network with different gradient methods.
-    Training,
 }
 
 /// How much is run.

@@ -4,8 +4,6 @@ use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::Path;
 
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::columns::{self, Planned};
@@ -13,10 +11,7 @@ use super::error::LISTED;
 use super::points::{Point, SEED_AXIS};
 use super::probe;
 use super::schema::setting_names;
-use super::settings::{
-    CoupledGradientSettings, Fault, GradientErrorSettings, KernelEvolutionSettings, MemorySettings,
-    NetworkCostSettings, ReversibilitySettings, SchedulesSettings, TrainingSettings, alternatives,
-};
+use super::settings::{Fault, alternatives};
 use crate::gradient::{Method, timeline};
 use crate::nearest::{nearest_in_words, with_suggestion};
 
@@ -357,7 +352,7 @@ fn alone(study: StudyKind, resolved: &super::Resolved, faults: &mut Faults) -> H
             }
             continue;
         }
-        for (inside, why) in probe::faults(value, &|part| refusal(study, &probe::alone(key, part))) {
+        for (inside, why) in probe::faults(value, &|part| (study.settings().refusal)(&probe::alone(key, part))) {
             faults.add(format!("{path}{inside}"), with_suggestion(&why));
             bad.insert(Value::String(path.clone()));
         }
@@ -379,49 +374,5 @@ fn place(point: &Point, setting: &str) -> String {
 /// # Errors
 /// Each setting at fault, by its path inside the settings, and why.
 pub fn typed(study: StudyKind, settings: &Map<String, Value>) -> Result<Map<String, Value>, Vec<Fault>> {
-    match study {
-        StudyKind::Reversibility => read(settings, ReversibilitySettings::check),
-        StudyKind::GradientError => read(settings, GradientErrorSettings::check),
-        StudyKind::Memory => read(settings, MemorySettings::check),
-        StudyKind::Schedules => read(settings, SchedulesSettings::check),
-        StudyKind::KernelEvolution => read(settings, KernelEvolutionSettings::check),
-        StudyKind::CoupledGradient => read(settings, CoupledGradientSettings::check),
-        StudyKind::NetworkCost => read(settings, NetworkCostSettings::check),
-        StudyKind::Training => read(settings, TrainingSettings::check),
-    }
-}
-
-/// Why the settings type of a study refuses a value.
-fn refusal(study: StudyKind, settings: &Value) -> Option<String> {
-    match study {
-        StudyKind::Reversibility => ReversibilitySettings::deserialize(settings).err(),
-        StudyKind::GradientError => GradientErrorSettings::deserialize(settings).err(),
-        StudyKind::Memory => MemorySettings::deserialize(settings).err(),
-        StudyKind::Schedules => SchedulesSettings::deserialize(settings).err(),
-        StudyKind::KernelEvolution => KernelEvolutionSettings::deserialize(settings).err(),
-        StudyKind::CoupledGradient => CoupledGradientSettings::deserialize(settings).err(),
-        StudyKind::NetworkCost => NetworkCostSettings::deserialize(settings).err(),
-        StudyKind::Training => TrainingSettings::deserialize(settings).err(),
-    }
-    .map(|error| error.to_string())
-}
-
-fn read<S: DeserializeOwned + Serialize>(
-    settings: &Map<String, Value>,
-    check: fn(&S) -> Vec<Fault>,
-) -> Result<Map<String, Value>, Vec<Fault>> {
-    let typed: S = serde_path_to_error::deserialize(Value::Object(settings.clone())).map_err(|e| {
-        let why = e.inner().to_string();
-        let absent = probe::is_absence(&why) && e.path().iter().next().is_none();
-        let cure = if absent { "; name it in `fixed` or as an axis of the grid" } else { "" };
-        vec![(e.path().to_string(), with_suggestion(&why) + cure)]
-    })?;
-    let faults = check(&typed);
-    if !faults.is_empty() {
-        return Err(faults);
-    }
-    match serde_json::to_value(&typed) {
-        Ok(Value::Object(map)) => Ok(map),
-        Ok(_) | Err(_) => Err(vec![(".".into(), "settings that are not an object".into())]),
-    }
+    (study.settings().read)(settings)
 }

@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use crate::definition::StudyKind;
 
-/// The version of records that do not name one.
+/// The version of studies whose numbers have not changed, and of records that do not name one.
 pub const FIRST_NUMERICS: u32 = 4;
 
 /// What a study computes with, as far as it decides which changes of the program change its numbers.
@@ -28,25 +28,13 @@ enum Kind {
 /// no longer shown, and their runs are computed again. Every other id stays as it is.
 pub fn numerics(study: StudyKind, settings: &Map<String, Value>) -> u32 {
     match (study, kind(settings)) {
-        (StudyKind::Reversibility, Kind::Fixed | Kind::Online) => 4,
-        (StudyKind::Reversibility, Kind::Matlab) => 4,
-        (StudyKind::Reversibility, Kind::Torchdiffeq) => 5,
-        (StudyKind::Reversibility, Kind::OtherController) => 5,
+        (StudyKind::Reversibility, Kind::Torchdiffeq | Kind::OtherController) => 5,
         // Includes the reference, which takes adaptive steps.
         (StudyKind::GradientError, _) => 5,
-        (StudyKind::CoupledGradient, Kind::Online) => 5,
-        (StudyKind::CoupledGradient, _) => 4,
-        (StudyKind::KernelEvolution, _) => 4,
-        (StudyKind::NetworkCost, _) => 4,
-        (StudyKind::Memory, Kind::Online) => 5,
-        (StudyKind::Memory, _) => 4,
-        (StudyKind::Schedules, Kind::Online) => 5,
-        (StudyKind::Schedules, _) => 4,
-        (StudyKind::Training, Kind::Fixed) => 4,
+        (StudyKind::CoupledGradient | StudyKind::Memory | StudyKind::Schedules, Kind::Online) => 5,
         (StudyKind::Training, Kind::Online) => 5,
-        (StudyKind::Training, Kind::Matlab) => 5,
-        (StudyKind::Training, Kind::Torchdiffeq) => 5,
-        (StudyKind::Training, Kind::OtherController) => 5,
+        (StudyKind::Training, Kind::Matlab | Kind::Torchdiffeq | Kind::OtherController) => 5,
+        _ => FIRST_NUMERICS,
     }
 }
 

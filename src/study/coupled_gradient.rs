@@ -16,7 +16,7 @@ use crate::record::{Outcome, Row, number, row};
 use crate::train::Crossing;
 
 use super::parts::{solver, typed};
-use super::{AnyDevice, Context, Ending, Place, Progress, Study, StudyError, device};
+use super::{AnyDevice, Context, Ending, Estimate, Place, Progress, Study, StudyError, device, estimate};
 
 /// The study of gradients of coupled blocks: J = |z(1)|^2 / 2, gradients for z(0), w(0) and p.
 pub struct CoupledGradient;
@@ -24,6 +24,10 @@ pub struct CoupledGradient;
 impl Study for CoupledGradient {
     fn kind(&self) -> StudyKind {
         StudyKind::CoupledGradient
+    }
+
+    fn estimate(&self, settings: &Map<String, Value>) -> Result<Estimate, StudyError> {
+        estimate::fields::coupled_gradient(&typed(settings)?)
     }
 
     fn inputs(&self, _: &Place, _: &Map<String, Value>) -> Result<Map<String, Value>, StudyError> {

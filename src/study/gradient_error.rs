@@ -14,7 +14,7 @@ use crate::record::{Outcome, Row, number, row};
 use crate::train::Crossing;
 
 use super::parts::{array_digest, named_array, shaped_array, solver, typed};
-use super::{AnyDevice, Context, Ending, Place, Progress, Study, StudyError, device};
+use super::{AnyDevice, Context, Ending, Estimate, Place, Progress, Study, StudyError, device, estimate};
 
 /// The gradient-error study: J = |z(1)|^2 / 2, gradients for z(0) and the weights.
 pub struct GradientError;
@@ -22,6 +22,10 @@ pub struct GradientError;
 impl Study for GradientError {
     fn kind(&self) -> StudyKind {
         StudyKind::GradientError
+    }
+
+    fn estimate(&self, settings: &Map<String, Value>) -> Result<Estimate, StudyError> {
+        estimate::fields::gradient_error(&typed(settings)?)
     }
 
     fn inputs(&self, place: &Place, settings: &Map<String, Value>) -> Result<Map<String, Value>, StudyError> {

@@ -14,7 +14,7 @@ use crate::ode::{ButcherTableau, Grid, SolveError, Vector, integrate, relative_d
 use crate::record::{Image, Outcome, Row, number, row};
 
 use super::parts::{solver, typed};
-use super::{Context, Ending, Place, Progress, Study, StudyError};
+use super::{Context, Ending, Estimate, Place, Progress, Study, StudyError, estimate};
 
 /// The study of evolving kernels.
 pub struct KernelEvolution;
@@ -22,6 +22,10 @@ pub struct KernelEvolution;
 impl Study for KernelEvolution {
     fn kind(&self) -> StudyKind {
         StudyKind::KernelEvolution
+    }
+
+    fn estimate(&self, settings: &Map<String, Value>) -> Result<Estimate, StudyError> {
+        estimate::fields::kernel_evolution(&typed(settings)?)
     }
 
     fn inputs(&self, _: &Place, _: &Map<String, Value>) -> Result<Map<String, Value>, StudyError> {

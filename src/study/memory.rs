@@ -16,7 +16,9 @@ use crate::record::{Outcome, number, row};
 use crate::train::Crossing;
 
 use super::parts::{solver, typed};
-use super::{AnyDevice, Context, Ending, Place, Progress, Study, StudyError, device, process_memory};
+use super::{
+    AnyDevice, Context, Ending, Estimate, Place, Progress, Study, StudyError, device, estimate, process_memory,
+};
 
 /// How often a gradient is timed, each time beside full storage.
 const PAIRS: usize = 3;
@@ -27,6 +29,10 @@ pub struct Memory;
 impl Study for Memory {
     fn kind(&self) -> StudyKind {
         StudyKind::Memory
+    }
+
+    fn estimate(&self, settings: &Map<String, Value>) -> Result<Estimate, StudyError> {
+        estimate::fields::memory(&typed(settings)?)
     }
 
     fn inputs(&self, _: &Place, _: &Map<String, Value>) -> Result<Map<String, Value>, StudyError> {

@@ -54,10 +54,30 @@ pub static STUDIES: &[&dyn Study] = &[
     &Training,
 ];
 
+/// The registered study of this kind.
+///
+/// # Errors
+/// None is registered.
+pub fn study(kind: StudyKind) -> Result<&'static dyn Study, StudyError> {
+    let found = STUDIES.iter().copied().find(|study| study.kind() == kind);
+    found.ok_or_else(|| StudyError::failed("study", format!("{kind:?} is not registered in `STUDIES`")))
+}
+
 /// A kind of computation.
 pub trait Study: Sync {
     /// Its name in definitions.
     fn kind(&self) -> StudyKind;
+
+    /// What a run with these settings needs: bytes of memory, multiply-adds, evaluations.
+    ///
+    /// # Errors
+    /// Settings that are not those of the study.
+    fn estimate(&self, settings: &Map<String, Value>) -> Result<Estimate, StudyError>;
+
+    /// Bytes that a run with these settings leaves on disk.
+    fn disk(&self, _settings: &Map<String, Value>) -> f64 {
+        estimate::TABLE
+    }
 
     /// SHA-256 of every input that decides the numbers, by name: part of the run's id. Refuses settings whose
     /// inputs are missing or broken.

@@ -15,7 +15,7 @@ use crate::record::{Outcome, number, row};
 
 use super::network::{Chosen, network};
 use super::parts::typed;
-use super::{Context, Ending, Place, Study, StudyError};
+use super::{Context, Ending, Estimate, Place, Study, StudyError, estimate};
 
 /// Classes of CIFAR-10.
 const CLASSES: usize = 10;
@@ -28,6 +28,10 @@ pub struct NetworkCost;
 impl Study for NetworkCost {
     fn kind(&self) -> StudyKind {
         StudyKind::NetworkCost
+    }
+
+    fn estimate(&self, settings: &Map<String, Value>) -> Result<Estimate, StudyError> {
+        estimate::networks::network_cost(&typed(settings)?)
     }
 
     fn inputs(&self, _: &Place, _: &Map<String, Value>) -> Result<Map<String, Value>, StudyError> {

@@ -18,7 +18,7 @@ use crate::record::{Image, Outcome, Row, number, row};
 use crate::train::Crossing;
 
 use super::parts::{array_digest, named_array, solver, typed};
-use super::{AnyDevice, Context, Ending, Place, Study, StudyError, device};
+use super::{AnyDevice, Context, Ending, Estimate, Place, Study, StudyError, device, estimate};
 
 /// Attempted steps after which an adaptive solve gives up.
 const MAX_STEPS: usize = 1_000_000;
@@ -29,6 +29,10 @@ pub struct Reversibility;
 impl Study for Reversibility {
     fn kind(&self) -> StudyKind {
         StudyKind::Reversibility
+    }
+
+    fn estimate(&self, settings: &Map<String, Value>) -> Result<Estimate, StudyError> {
+        estimate::fields::reversibility(&typed(settings)?)
     }
 
     fn inputs(&self, place: &Place, settings: &Map<String, Value>) -> Result<Map<String, Value>, StudyError> {

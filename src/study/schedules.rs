@@ -11,7 +11,7 @@ use crate::problems::Dense;
 use crate::record::{Outcome, number, row};
 
 use super::parts::typed;
-use super::{Context, Ending, Place, Progress, Study, StudyError};
+use super::{Context, Ending, Estimate, Place, Progress, Study, StudyError, estimate};
 
 /// The study of checkpoint schedules.
 pub struct Schedules;
@@ -19,6 +19,10 @@ pub struct Schedules;
 impl Study for Schedules {
     fn kind(&self) -> StudyKind {
         StudyKind::Schedules
+    }
+
+    fn estimate(&self, settings: &Map<String, Value>) -> Result<Estimate, StudyError> {
+        Ok(estimate::fields::schedules(&typed(settings)?))
     }
 
     fn inputs(&self, _: &Place, _: &Map<String, Value>) -> Result<Map<String, Value>, StudyError> {

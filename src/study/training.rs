@@ -22,7 +22,9 @@ use super::images::{first_present, identity, load};
 use super::kept::keep;
 use super::network::{Chosen, network};
 use super::parts::typed;
-use super::{AnyDevice, Context, Earlier, Ending, Place, Progress, Study, StudyError, device, extend};
+use super::{
+    AnyDevice, Context, Earlier, Ending, Estimate, Place, Progress, Study, StudyError, device, estimate, extend,
+};
 
 /// Columns of `steps.csv`, before those of the coefficients of evolving weights.
 const COLUMNS: &[&str] = &[
@@ -54,6 +56,16 @@ pub struct Training;
 impl Study for Training {
     fn kind(&self) -> StudyKind {
         StudyKind::Training
+    }
+
+    fn estimate(&self, settings: &Map<String, Value>) -> Result<Estimate, StudyError> {
+        estimate::networks::training(&typed(settings)?)
+    }
+
+    /// Log, checkpoint and network besides the table.
+    fn disk(&self, settings: &Map<String, Value>) -> f64 {
+        let more = typed(settings).and_then(|settings| estimate::networks::disk(&settings));
+        more.map_or(0.0, |more| estimate::TABLE + more)
     }
 
     fn inputs(&self, place: &Place, settings: &Map<String, Value>) -> Result<Map<String, Value>, StudyError> {

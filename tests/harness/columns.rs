@@ -9,17 +9,6 @@ use anode::definition::{Profile, StudyKind, load_all};
 use anode::record::{Budget, Row, read_archive, read_run_thinned};
 use serde_json::{Map, Value};
 
-const STUDIES: [StudyKind; 8] = [
-    StudyKind::Reversibility,
-    StudyKind::GradientError,
-    StudyKind::Memory,
-    StudyKind::Schedules,
-    StudyKind::KernelEvolution,
-    StudyKind::CoupledGradient,
-    StudyKind::NetworkCost,
-    StudyKind::Training,
-];
-
 /// Whether a run with these settings writes a column.
 fn writes(when: When, run: &Run) -> bool {
     let settings = &run.flat;
@@ -120,7 +109,7 @@ fn the_committed_records_have_exactly_the_declared_columns() {
     }
     faults.truncate(20);
     assert!(faults.is_empty(), "{}", faults.join("\n"));
-    assert!(STUDIES.iter().all(|study| studies.contains(study)), "the quick profile has every study");
+    assert!(StudyKind::ALL.iter().all(|study| studies.contains(study)), "the quick profile has every study");
     assert!(seen.contains(&"segment#.conv#.reaction") && seen.contains(&"back_steps"), "{seen:?}");
 }
 
@@ -148,7 +137,7 @@ fn measurements_at_the_end_of_an_epoch_have_the_declared_columns() {
 
 #[test]
 fn every_declared_column_is_described_once() {
-    for study in STUDIES {
+    for &study in StudyKind::ALL {
         let Written { rows, steps, images } = written(study);
         for list in [rows, steps] {
             for (i, column) in list.iter().enumerate() {

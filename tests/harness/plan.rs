@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anode::definition::{Loaded, Profile, StudyKind, typed_settings};
 use anode::plan::{Run, plan, run_id};
-use anode::study::{Context, Ending, Place, STUDIES, Study, StudyError};
+use anode::study::{Context, Ending, Estimate, Place, STUDIES, Study, StudyError};
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
@@ -17,6 +17,10 @@ struct Planned(AtomicUsize);
 impl Study for Planned {
     fn kind(&self) -> StudyKind {
         StudyKind::Training
+    }
+
+    fn estimate(&self, settings: &Map<String, Value>) -> Result<Estimate, StudyError> {
+        anode::study::estimate(self.kind(), settings)
     }
 
     fn inputs(&self, _: &Place, settings: &Map<String, Value>) -> Result<Map<String, Value>, StudyError> {

@@ -9,7 +9,7 @@ use anode::definition::{Profile, StudyKind};
 use anode::plan::{Run, run_id};
 use anode::record::{Outcome, Row, Status, read_record};
 use anode::runner::{Options, RunnerError, Tally, is_recorded, lock, run_all};
-use anode::study::{Context, Ending, Place, Progress, Study, StudyError};
+use anode::study::{Context, Ending, Estimate, Place, Progress, Study, StudyError};
 use serde_json::{Map, Value, json};
 
 /// A study whose setting `end` says how a run ends.
@@ -32,6 +32,10 @@ impl Script {
 impl Study for Script {
     fn kind(&self) -> StudyKind {
         StudyKind::Training
+    }
+
+    fn estimate(&self, settings: &Map<String, Value>) -> Result<Estimate, StudyError> {
+        anode::study::estimate(self.kind(), settings)
     }
 
     fn inputs(&self, _: &Place, _: &Map<String, Value>) -> Result<Map<String, Value>, StudyError> {

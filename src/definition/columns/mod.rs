@@ -3,10 +3,10 @@
 //! A study writes no column that is not declared here (`tests/harness/columns.rs`), so a definition can be checked
 //! before it runs.
 
-mod counts;
-mod numerical;
+pub(super) mod counts;
+pub(super) mod numerical;
 mod planned;
-mod training;
+pub(super) mod training;
 mod usage;
 
 use super::StudyKind;
@@ -72,17 +72,12 @@ pub struct Written {
 
 /// What the runs of a study write.
 pub fn written(study: StudyKind) -> Written {
-    let rows = |rows| Written { rows, steps: &[], images: &[] };
-    match study {
-        StudyKind::Reversibility => numerical::REVERSIBILITY,
-        StudyKind::GradientError => rows(numerical::GRADIENT_ERROR),
-        StudyKind::Memory => rows(counts::MEMORY),
-        StudyKind::Schedules => rows(counts::SCHEDULES),
-        StudyKind::KernelEvolution => numerical::KERNEL_EVOLUTION,
-        StudyKind::CoupledGradient => rows(numerical::COUPLED_GRADIENT),
-        StudyKind::NetworkCost => rows(counts::NETWORK_COST),
-        StudyKind::Training => training::TRAINING,
-    }
+    study.settings().writes
+}
+
+/// These columns of `rows.csv`, and nothing else.
+pub(super) const fn rows(rows: &'static [Column]) -> Written {
+    Written { rows, steps: &[], images: &[] }
 }
 
 impl Column {

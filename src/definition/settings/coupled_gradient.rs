@@ -7,7 +7,9 @@ use crate::evolution::{Border, Memory, Sigma, Terms};
 use crate::kernels::Activation;
 use crate::net::Stepping;
 
-use super::{Dtype, Fault, Faults, MethodName, SolverName};
+use crate::definition::columns::{self, Written};
+
+use super::{Dtype, Fault, Faults, MethodName, SolverName, StudySettings};
 
 /// Gradient methods of a coupled block against the exact one of its steps, for J = |z(1)|^2 / 2 and the unknowns z(0),
 /// w(0) and p. dz/dt = activation(theta * z): one convolution, zero padding, whose kernels evolve.
@@ -53,9 +55,10 @@ pub struct CoupledGradientSettings {
     pub dtype: Dtype,
 }
 
-impl CoupledGradientSettings {
-    /// Checks what types cannot say.
-    pub fn check(&self) -> Vec<Fault> {
+impl StudySettings for CoupledGradientSettings {
+    const WRITES: Written = columns::rows(columns::numerical::COUPLED_GRADIENT);
+
+    fn check(&self) -> Vec<Fault> {
         let mut faults = Faults::default();
         faults.count("channels", self.channels);
         faults.count("size", self.size);

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::gradient::Method;
+use crate::gradient::{Method, pattern_list};
 use crate::net::EvaluationMode;
 
 use super::{Faults, TrainingSettings};
@@ -67,9 +67,10 @@ impl TrainingSettings {
                 )
             });
         }
-        let reverses = method.is_none_or(|m| !m.is_exact() || !m.takes_the_steps_of_the_tableau());
-        faults.require(!self.reverse_updates_statistics || reverses, "reverse_updates_statistics", || {
-            let allowed = "reverse-time, stored-adjoint, interpolated-adjoint, leapfrog, reversible";
+        let reverses = |m: Method| !m.is_exact() || !m.takes_the_steps_of_the_tableau();
+        let updates = !self.reverse_updates_statistics || method.is_none_or(reverses);
+        faults.require(updates, "reverse_updates_statistics", || {
+            let allowed = pattern_list(reverses);
             format!("true; `{}` has no reverse pass; allowed with {allowed}", self.method.as_str())
         });
         faults.require(!self.block_reversal || !self.form.evolves(), "block_reversal", || {

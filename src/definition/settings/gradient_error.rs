@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::kernels::Activation;
 
-use super::{Dtype, Fault, Faults, MethodName, SolverName};
+use crate::definition::columns::{self, Written};
+
+use super::{Dtype, Fault, Faults, MethodName, SolverName, StudySettings};
 
 /// Gradient methods against the exact discrete gradient and against a tight reference, for J = |z(1)|^2 / 2.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -76,9 +78,10 @@ pub enum Numbers {
     File(PathBuf),
 }
 
-impl GradientErrorSettings {
-    /// Checks what types cannot say.
-    pub fn check(&self) -> Vec<Fault> {
+impl StudySettings for GradientErrorSettings {
+    const WRITES: Written = columns::rows(columns::numerical::GRADIENT_ERROR);
+
+    fn check(&self) -> Vec<Fault> {
         let mut faults = Faults::default();
         let (weights, initial) = match &self.field {
             Field::Dense(Dense { n, weights, initial }) => {

@@ -5,7 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::evolution::{Border, Sigma, Terms};
 
-use super::{Fault, Faults, SolverName};
+use crate::definition::columns::{self, Written};
+
+use super::{Fault, Faults, SolverName, StudySettings};
 
 /// One kernel under dw/dt = sigma(d Lap w + u . grad w + r w) on t in [0, 1], stepped, beside the exact solution where
 /// it is known (sigma = identity, periodic).
@@ -47,9 +49,10 @@ pub struct Coefficients {
     pub r: f64,
 }
 
-impl KernelEvolutionSettings {
-    /// Checks what types cannot say.
-    pub fn check(&self) -> Vec<Fault> {
+impl StudySettings for KernelEvolutionSettings {
+    const WRITES: Written = columns::numerical::KERNEL_EVOLUTION;
+
+    fn check(&self) -> Vec<Fault> {
         let mut faults = Faults::default();
         faults.kernel("kernel", self.kernel);
         faults.positive("deviation", self.deviation);

@@ -3,7 +3,9 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Fault, Faults, MethodName, SolverName};
+use crate::definition::columns::{self, Written};
+
+use super::{Fault, Faults, MethodName, SolverName, StudySettings};
 
 /// The gradient of a chain of ODE blocks, each one convolution with tanh and kernels of its own, in f32: bytes and
 /// work of one method, counted.
@@ -24,9 +26,10 @@ pub struct MemorySettings {
     pub size: usize,
 }
 
-impl MemorySettings {
-    /// Checks what types cannot say: every fault with the setting it is of.
-    pub fn check(&self) -> Vec<Fault> {
+impl StudySettings for MemorySettings {
+    const WRITES: Written = columns::rows(columns::counts::MEMORY);
+
+    fn check(&self) -> Vec<Fault> {
         let mut faults = Faults::default();
         faults.count("blocks", self.blocks);
         faults.counts("steps", &self.steps);

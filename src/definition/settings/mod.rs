@@ -3,37 +3,73 @@
 //! A run's settings are one point of the grid laid over `fixed`; every setting without a default must
 //! be named by one of the two.
 
-mod coupled_gradient;
 mod data_choice;
 mod evaluations;
 mod evolution;
-mod gradient_error;
-mod kernel_evolution;
-mod memory;
 mod names;
-mod network_cost;
-mod reversibility;
-mod schedules;
+mod study;
 mod tolerances;
-mod training;
 
-pub use coupled_gradient::CoupledGradientSettings;
 pub use data_choice::{DataChoice, alternatives};
 pub use evaluations::EvaluationName;
-pub use gradient_error::{Dense, Field, GradientErrorSettings, Numbers};
-pub use kernel_evolution::{Coefficients, KernelEvolutionSettings};
-pub use memory::MemorySettings;
+pub use gradient_error::{Dense, Field, Numbers};
+pub use kernel_evolution::Coefficients;
 pub use names::{MethodName, NetName, SolverName};
-pub use network_cost::NetworkCostSettings;
-pub use reversibility::{Normalise, Picture, Problem, ReversibilitySettings, Stepping};
-pub use schedules::{Placement, SchedulesSettings};
+pub use reversibility::{Normalise, Picture, Problem, Stepping};
+pub use schedules::Placement;
+pub use study::StudySettings;
 pub use tolerances::Tolerances;
-pub use training::{DataSet, EvolutionSettings, Form, Normalisation, RandomErrorName, RateSchedule, TrainingSettings};
+pub use training::{DataSet, EvolutionSettings, Form, Normalisation, RandomErrorName, RateSchedule};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::ode;
+
+use study::Type;
+
+macro_rules! register {
+    ($($(#[$doc:meta])* $kind:ident: $settings:ident in $file:ident,)*) => {
+        $(mod $file; pub use $file::$settings;)*
+
+        /// The kinds of study. Each has its own settings type.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+        #[serde(rename_all = "kebab-case")]
+        pub enum StudyKind {
+            $($(#[$doc])* $kind,)*
+        }
+
+        impl StudyKind {
+            /// Every kind of study.
+            pub const ALL: &'static [Self] = &[$(Self::$kind),*];
+
+            pub(super) fn settings(self) -> Type {
+                match self {
+                    $(Self::$kind => Type::of::<$settings>(),)*
+                }
+            }
+        }
+    };
+}
+
+register! {
+    /// Integrate forward and backward, and compare the result with the initial state.
+    Reversibility: ReversibilitySettings in reversibility,
+    /// Gradient methods against the exact discrete gradient and a tight reference.
+    GradientError: GradientErrorSettings in gradient_error,
+    /// Memory and work of one gradient.
+    Memory: MemorySettings in memory,
+    /// Work of checkpoint schedules compared with the optimum.
+    Schedules: SchedulesSettings in schedules,
+    /// A kernel under each term of the weight evolution, compared with the exact solution.
+    KernelEvolution: KernelEvolutionSettings in kernel_evolution,
+    /// Gradient methods for a block with evolving weights.
+    CoupledGradient: CoupledGradientSettings in coupled_gradient,
+    /// Cost of networks: parameters, multiply-adds, bytes, time.
+    NetworkCost: NetworkCostSettings in network_cost,
+    /// Train a network with different gradient methods.
+    Training: TrainingSettings in training,
+}
 
 /// Floating-point type of a computation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -62,6 +62,11 @@ name!(
 impl MethodName {
     /// dfdx's own full tape, an oracle for dense fields.
     pub const TAPE: &'static str = "dfdx-tape";
+
+    fn regex() -> String {
+        let methods = gradient::METHODS.iter().map(|facts| facts.regex());
+        format!("^({})$", methods.chain([Self::TAPE.to_owned()]).collect::<Vec<_>>().join("|"))
+    }
 }
 
 name!(
@@ -69,8 +74,8 @@ name!(
     MethodName,
     "gradient method",
     |name| name == MethodName::TAPE || name.parse::<gradient::Method>().is_ok(),
-    format!("{}, dfdx-tape", gradient::Method::PATTERNS.join(", ")),
-    json_schema!({ "type": "string", "pattern": gradient::Method::REGEX })
+    format!("{}, {}", gradient::pattern_list(|_| true), MethodName::TAPE),
+    json_schema!({ "type": "string", "pattern": MethodName::regex() })
 );
 
 name!(

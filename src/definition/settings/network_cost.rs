@@ -6,7 +6,9 @@ use serde::{Deserialize, Serialize};
 use crate::evolution::Sigma;
 
 use super::training::{EvolutionSettings, Form, evolution_faults, width_fault};
-use super::{Fault, Faults, MethodName, NetName, SolverName};
+use crate::definition::columns::{self, Written};
+
+use super::{Fault, Faults, MethodName, NetName, SolverName, StudySettings};
 
 /// Parameters, multiply-adds, live bytes and time of one gradient of a network, beside those of its baseline form.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -39,9 +41,10 @@ pub struct NetworkCostSettings {
     pub batch: usize,
 }
 
-impl NetworkCostSettings {
-    /// Checks what types cannot say.
-    pub fn check(&self) -> Vec<Fault> {
+impl StudySettings for NetworkCostSettings {
+    const WRITES: Written = columns::rows(columns::counts::NETWORK_COST);
+
+    fn check(&self) -> Vec<Fault> {
         let mut faults = Faults::default();
         faults.count("steps", self.steps);
         faults.count("batch", self.batch);

@@ -8,7 +8,9 @@ use serde::{Deserialize, Serialize};
 use crate::kernels::Activation;
 use crate::ode::Controller;
 
-use super::{Dtype, Fault, Faults, SolverName};
+use crate::definition::columns::{self, Written};
+
+use super::{Dtype, Fault, Faults, SolverName, StudySettings};
 
 /// Integrate `problem` from t = 0 to 1 and back.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -119,9 +121,10 @@ pub enum Stepping {
     },
 }
 
-impl ReversibilitySettings {
-    /// Checks what types cannot say.
-    pub fn check(&self) -> Vec<Fault> {
+impl StudySettings for ReversibilitySettings {
+    const WRITES: Written = columns::numerical::REVERSIBILITY;
+
+    fn check(&self) -> Vec<Fault> {
         let mut faults = Faults::default();
         match &self.problem {
             Problem::ScalarLinear { rate } => faults.finite("problem.rate", *rate),

@@ -3,7 +3,9 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Fault, Faults};
+use crate::definition::columns::{self, Written};
+
+use super::{Fault, Faults, StudySettings};
 
 /// The work and the snapshots of a checkpoint schedule, counted while the executor runs it, beside the least work
 /// possible.
@@ -28,9 +30,10 @@ pub enum Placement {
     Online,
 }
 
-impl SchedulesSettings {
-    /// Checks what types cannot say: every fault with the setting it is of.
-    pub fn check(&self) -> Vec<Fault> {
+impl StudySettings for SchedulesSettings {
+    const WRITES: Written = columns::rows(columns::counts::SCHEDULES);
+
+    fn check(&self) -> Vec<Fault> {
         const MOST: usize = 2000;
         let mut faults = Faults::default();
         faults.some("steps", &self.steps);

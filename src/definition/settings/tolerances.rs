@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::gradient::Method;
+use crate::gradient::{Method, pattern_list};
 use crate::ode::Controller;
 
 use super::{Faults, Form, MethodName, SolverName};
@@ -64,7 +64,7 @@ impl Stepped<'_> {
         let method = self.method.as_str();
         let knows = |method: Method| method.knows_adaptive_steps();
         faults.require(method.parse().is_ok_and(knows), "method", || {
-            let allowed = Method::ADAPTIVE.join(", ");
+            let allowed = pattern_list(knows);
             format!("`{method}` must know the number of steps beforehand; with `tolerances`, allowed: {allowed}")
         });
         faults.require(!self.form.evolves(), "form", || {

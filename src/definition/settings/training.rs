@@ -10,7 +10,9 @@ use crate::gradient::Method;
 use crate::net::{self, Sharing, Stepping};
 
 use super::tolerances::Stepped;
-use super::{DataChoice, EvaluationName, Fault, Faults, MethodName, NetName, SolverName, Tolerances};
+use crate::definition::columns::{self, Written};
+
+use super::{DataChoice, EvaluationName, Fault, Faults, MethodName, NetName, SolverName, StudySettings, Tolerances};
 
 /// Train `net` with one gradient method.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -218,9 +220,10 @@ pub enum Normalisation {
     Cifar100,
 }
 
-impl TrainingSettings {
-    /// Checks what types cannot say.
-    pub fn check(&self) -> Vec<Fault> {
+impl StudySettings for TrainingSettings {
+    const WRITES: Written = columns::training::TRAINING;
+
+    fn check(&self) -> Vec<Fault> {
         let mut faults = Faults::default();
         let Self { steps, tolerances, ref solver, ref method, form, norm_per_step, .. } = *self;
         Stepped { steps, tolerances, solver, method, form, norm_per_step }.check(&mut faults);
@@ -269,7 +272,9 @@ impl TrainingSettings {
         });
         faults.0
     }
+}
 
+impl TrainingSettings {
     /// A random error where there is no exact gradient, or no reverse-time gradient to measure an error of.
     fn random_error_faults(&self, faults: &mut Faults) {
         let Some(_) = self.random_error else { return };

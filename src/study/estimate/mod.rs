@@ -3,17 +3,16 @@
 //! Estimates count the large arrays and leave out constants. They are close to what a gradient's ledger counts, and
 //! good to about a factor of two for the memory of the process. All arithmetic is in `f64`, so that no size overflows.
 
-mod fields;
+pub(super) mod fields;
 mod machine;
-mod networks;
+pub(super) mod networks;
 mod solve;
 
 use serde_json::{Map, Value};
 
 use crate::definition::{DefinitionError, Loaded, StudyKind, typed_settings};
 
-use super::parts::typed;
-use super::{CPU, StudyError};
+use super::{CPU, StudyError, study};
 
 pub use machine::{in_words, memory_of_this_machine, multiply_adds_per_second};
 
@@ -40,31 +39,17 @@ pub struct Estimate {
 ///
 /// # Errors
 /// Settings that are not those of the study.
-pub fn estimate(study: StudyKind, settings: &Map<String, Value>) -> Result<Estimate, StudyError> {
-    match study {
-        StudyKind::Reversibility => fields::reversibility(&typed(settings)?),
-        StudyKind::GradientError => fields::gradient_error(&typed(settings)?),
-        StudyKind::Memory => fields::memory(&typed(settings)?),
-        StudyKind::Schedules => Ok(fields::schedules(&typed(settings)?)),
-        StudyKind::KernelEvolution => fields::kernel_evolution(&typed(settings)?),
-        StudyKind::CoupledGradient => fields::coupled_gradient(&typed(settings)?),
-        StudyKind::NetworkCost => networks::network_cost(&typed(settings)?),
-        StudyKind::Training => networks::training(&typed(settings)?),
-    }
+pub fn estimate(kind: StudyKind, settings: &Map<String, Value>) -> Result<Estimate, StudyError> {
+    study(kind)?.estimate(settings)
 }
 
-/// Bytes that a run leaves on disk: log, checkpoint and network of a training, and a small table otherwise. Settings
-/// that cannot be read count as nothing.
-pub fn disk(study: StudyKind, settings: &Map<String, Value>) -> f64 {
-    /// `run.json`, a table of a few dozen rows, and small images.
-    const TABLE: f64 = 20e3;
-    match study {
-        StudyKind::Training => {
-            typed(settings).and_then(|settings| networks::disk(&settings)).map_or(0.0, |log| TABLE + log)
-        }
-        _ => TABLE,
-    }
+/// Bytes that a run leaves on disk. Settings that cannot be read count as nothing.
+pub fn disk(kind: StudyKind, settings: &Map<String, Value>) -> f64 {
+    study(kind).map_or(0.0, |study| study.disk(settings))
 }
+
+/// Bytes of `run.json`, a table of a few dozen rows, and small images.
+pub const TABLE: f64 = 20e3;
 
 impl Estimate {
     /// Why no machine can make such a run.

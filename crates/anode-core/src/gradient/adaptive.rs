@@ -10,9 +10,9 @@ use crate::ode::{
 
 use super::continuous::{Node, hermite};
 use super::executor::Paused;
-use super::online::OnlineSnapshots;
+use super::methods::OnlineSnapshots;
 use super::signature::Signature;
-use super::{Action, Block, Gradient, Ledger, Method};
+use super::{Action, Adjoint, Block, Gradient, Keeps, Ledger, Method, pattern_list};
 
 /// z(t1) from z(t0) with steps chosen by tolerance.
 pub struct AdaptiveBlock<'a, F> {
@@ -83,9 +83,6 @@ impl<F: VectorField> VectorField for Counted<'_, F> {
 }
 
 impl Method {
-    /// The methods that [`Method::forward_adaptive`] knows.
-    pub const ADAPTIVE: &'static [&'static str] = &["anode", "online:M", "reverse-time", "interpolated-adjoint"];
-
     /// Forward sweep with adaptive steps and gradient in one call; `cotangent` gives dJ/dz(t1) for z(t1).
     ///
     /// # Errors
@@ -117,19 +114,17 @@ impl Method {
         theta: &F::Vector,
         ledger: &Ledger,
     ) -> Result<AdaptiveTrajectory<F>, SolveError> {
-        let mut snapshots = match self {
-            Self::Anode => OnlineSnapshots::new(1),
-            Self::Online(m) => OnlineSnapshots::new(m),
-            Self::ReverseTime | Self::InterpolatedAdjoint => OnlineSnapshots::new(1),
-            other => return Err(SolveError::StepCountNeeded(other.to_string(), Self::ADAPTIVE.join(", "))),
-        };
+        let keeps = self
+            .keeps_while_stepping()
+            .ok_or_else(|| SolveError::StepCountNeeded(self.to_string(), pattern_list(Method::knows_adaptive_steps)))?;
+        let mut snapshots = OnlineSnapshots::new(if let Keeps::Snapshots(m) = keeps { m } else { 1 });
         let (mut states, mut nodes) = (vec![], vec![]);
         let field = Counted(block.field, ledger);
         let mut solution =
             integrate_observed(&field, block.tableau, block.control, block.span, z0, theta, |accepted| {
                 ledger.step(false);
-                match self {
-                    Self::Anode | Self::Online(_) => {
+                match keeps {
+                    Keeps::Start | Keeps::Snapshots(_) => {
                         let choice = snapshots.reach(accepted.step);
                         if let Some(place) = states.iter().position(|(s, _)| Some(*s) == choice.free) {
                             let (_, state): (usize, F::Vector) = states.swap_remove(place);
@@ -140,8 +135,8 @@ impl Method {
                             states.push((accepted.step, accepted.z.duplicate()));
                         }
                     }
-                    Self::InterpolatedAdjoint => nodes.push(Node::keep(accepted.z, accepted.rate, ledger)),
-                    _ => {}
+                    Keeps::Nodes => nodes.push(Node::keep(accepted.z, accepted.rate, ledger)),
+                    Keeps::End => {}
                 }
             })?;
         // The last states are for those who judge a failed reversal; here they would only be kept alive.
@@ -152,25 +147,25 @@ impl Method {
         if steps == 0 {
             return Ok(AdaptiveTrajectory { solution, kept: Kept::Nothing, signature });
         }
-        let kept = match self {
-            Self::Anode => {
+        let kept = match keeps {
+            Keeps::Start => {
                 let mut actions = vec![Action::Restore { step: 0 }, Action::Free { step: 0 }];
                 actions.extend(vec![Action::Tape; steps]);
                 actions.extend(vec![Action::Reverse; steps]);
                 Kept::Schedule(Paused::at_the_turn(actions, steps, states))
             }
-            Self::Online(_) => {
+            Keeps::Snapshots(_) => {
                 let actions = snapshots.backward(steps);
                 Kept::Schedule(Paused::at_the_turn(actions, steps, states))
             }
-            Self::InterpolatedAdjoint => {
+            Keeps::Nodes => {
                 let at = At { t: block.span.1, step: steps, stage: 0, pass: Pass::Replay };
                 let mut rate = solution.end.zeros_like();
                 located(at, || field.eval(at, &solution.end, theta, &mut rate))?;
                 nodes.push(Node::keep(&solution.end, &rate, ledger));
                 Kept::Nodes(nodes)
             }
-            _ => {
+            Keeps::End => {
                 ledger.keep(solution.end.bytes());
                 Kept::End
             }

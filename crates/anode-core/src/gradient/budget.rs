@@ -2,7 +2,7 @@
 
 use crate::ode::{DifferentiableField, Pass, SolveError, Vector, Workspace};
 
-use super::{Block, Ledger, Method};
+use super::{Adjoint, Block, Ledger, Method};
 
 /// What a gradient is about: L blocks of Nt steps, with the bytes of a state and of the tapes of one step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,25 +48,13 @@ impl Extent {
     /// What `method` keeps alive at most: O(L Nt) for full storage, O(L) + O(Nt) for ANODE, O(L) for reversed time
     /// (ANODE, section 5). Saturates.
     pub fn bound_bytes(&self, method: Method) -> usize {
-        let Self { blocks, steps, state_bytes: state, step_tape_bytes: tape } = *self;
-        let times = usize::saturating_mul;
-        match method {
-            Method::Full => times(times(blocks, steps), tape),
-            Method::Anode => times(blocks, state).saturating_add(times(steps, tape)),
-            Method::Uniform(m) => {
-                let snapshots = m.clamp(1, steps.max(1));
-                times(times(blocks, snapshots), state).saturating_add(times(steps.div_ceil(snapshots), tape))
-            }
-            Method::Revolve(m) => times(blocks, times(m.min(steps), state).saturating_add(tape)),
-            Method::Online(m) => times(blocks, times(m.min(steps), state)).saturating_add(tape),
-            Method::Within(bytes) => times(blocks, bytes),
-            Method::ReverseTime => times(blocks, state),
-            Method::StoredAdjoint => times(times(blocks, steps), state),
-            // Every state with its rate.
-            Method::InterpolatedAdjoint => times(times(blocks, times(2, steps.saturating_add(1))), state),
-            // Two states at the end of the block, and the tapes of a step while it is reversed.
-            Method::Leapfrog | Method::Reversible => times(blocks, times(2, state)).saturating_add(times(2, tape)),
-        }
+        method.peak_bytes(self)
+    }
+
+    /// Bytes of so many states of each block, and of the tapes of so many steps of one. Saturates.
+    pub fn bytes(&self, states_per_block: usize, taped_steps: usize) -> usize {
+        let states = self.blocks.saturating_mul(states_per_block).saturating_mul(self.state_bytes);
+        states.saturating_add(taped_steps.saturating_mul(self.step_tape_bytes))
     }
 
     /// The exact method that stays within `budget` bytes with the fewest steps taken, and of those the one with the
@@ -85,8 +73,8 @@ impl Extent {
     /// A budget that no schedule fits, with the least that works.
     pub fn within(&self, budget: usize) -> Result<Method, BudgetError> {
         let fitting = self.candidates().filter(|m| self.bound_bytes(*m) <= budget);
-        let best = fitting.min_by_key(|m| (self.steps_taken(*m), self.bound_bytes(*m)));
-        let least = self.candidates().min_by_key(|m| (self.bound_bytes(*m), self.steps_taken(*m)));
+        let best = fitting.min_by_key(|m| (m.steps_taken(self.steps), self.bound_bytes(*m)));
+        let least = self.candidates().min_by_key(|m| (self.bound_bytes(*m), m.steps_taken(self.steps)));
         let with = least.unwrap_or(Method::Full);
         best.ok_or(BudgetError { budget, least: self.bound_bytes(with), with })
     }
@@ -95,15 +83,6 @@ impl Extent {
         let snapshots = || 1..=self.steps.max(1);
         let simple = [Method::Full, Method::Anode].into_iter();
         simple.chain(snapshots().map(Method::Uniform)).chain(snapshots().map(Method::Revolve))
-    }
-
-    /// Steps that a block's gradient takes, plain and taped.
-    fn steps_taken(&self, method: Method) -> usize {
-        match method {
-            Method::Full => self.steps,
-            Method::Revolve(m) => self.steps.saturating_add(super::revolve_optimum(self.steps, m)),
-            _ => self.steps.saturating_mul(2),
-        }
     }
 }
 
@@ -130,8 +109,8 @@ mod tests {
                 let mut before = usize::MAX;
                 for budget in (least..3 * blocks * steps * (state + tape)).step_by(37) {
                     let method = extent.within(budget).unwrap();
-                    assert!(extent.bound_bytes(method) <= budget && extent.steps_taken(method) <= before, "{method}");
-                    before = extent.steps_taken(method);
+                    assert!(extent.bound_bytes(method) <= budget && method.steps_taken(steps) <= before, "{method}");
+                    before = method.steps_taken(steps);
                 }
                 assert_eq!(before, steps, "with enough memory nothing is computed twice");
             }

@@ -1,13 +1,13 @@
 //! A schedule as a picture: which snapshot lives when, and what each action does.
 
-use super::{Action, Method, schedule};
+use super::{Action, Adjoint};
 
 /// A schedule as text, a line an action: `o` marks a snapshot that is alive, `-` a plain step, `=` a taped one, `<` one
 /// that is reversed. `None` for the continuous adjoints, which have no schedule.
-pub fn diagram(method: Method, steps: usize) -> Option<String> {
+pub fn diagram(method: impl Adjoint, steps: usize) -> Option<String> {
     let mut alive = vec![false; steps + 1];
     let (mut at, mut taped, mut text) = (0, vec![], String::new());
-    for action in schedule(method, steps)? {
+    for action in method.schedule(steps)? {
         let mut marks = vec![' '; steps];
         let said = match action {
             Action::Advance { to } => {
@@ -94,10 +94,10 @@ pub struct Timeline {
 }
 
 /// The timeline of `method` over `steps` steps; `None` where it has no schedule.
-pub fn timeline(method: Method, steps: usize) -> Option<Timeline> {
+pub fn timeline(method: impl Adjoint, steps: usize) -> Option<Timeline> {
     let mut line = Timeline { strokes: vec![], lives: vec![], duration: 0 };
     let (mut at, mut taped, mut alive) = (0, vec![], vec![]);
-    for action in schedule(method, steps)? {
+    for action in method.schedule(steps)? {
         let now = line.duration;
         let (work, from, to) = match action {
             Action::Advance { to } => (Work::Plain, at, to),
@@ -138,7 +138,7 @@ pub fn timeline(method: Method, steps: usize) -> Option<Timeline> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::gradient::revolve_optimum;
+    use crate::gradient::{Method, revolve_optimum};
 
     #[test]
     fn a_diagram_shows_snapshots_and_steps() {
@@ -172,7 +172,7 @@ o<. . .  reverse step 0
                 |work| line.strokes.iter().filter(|s| s.work == work).map(|s| s.from.abs_diff(s.to)).sum::<usize>();
             assert_eq!((total(Work::Plain), total(Work::Taped), total(Work::Reversed)), (plain, 9, 9), "{method}");
             assert_eq!(line.duration, plain + 18);
-            let stored = schedule(method, 9).unwrap().iter().filter(|a| **a == Action::Store).count();
+            let stored = method.schedule(9).unwrap().iter().filter(|a| **a == Action::Store).count();
             assert_eq!(line.lives.len(), stored);
         }
         assert_eq!(timeline(Method::Leapfrog, 9), None);

@@ -8,10 +8,12 @@ use super::{Block, Ledger};
 
 /// A schedule half way: at its [`Action::Turn`], with the snapshots and tapes that the backward sweep starts from. The
 /// state at the turn belongs to the caller: no schedule steps on from it.
-pub(super) struct Paused<F: DifferentiableField> {
+pub struct Paused<F: DifferentiableField> {
     actions: std::vec::IntoIter<Action>,
     done: usize,
     at: usize,
+    /// Steps that are not reversed yet.
+    left: usize,
     snapshots: Vec<(usize, F::Vector)>,
     tapes: Vec<StepTape<F::Tape>>,
 }
@@ -27,7 +29,8 @@ pub(super) fn forward<F: DifferentiableField>(
     theta: &F::Vector,
     ledger: &Ledger,
 ) -> Result<(F::Vector, Paused<F>), SolveError> {
-    let mut paused = Paused { actions: actions.into_iter(), done: 0, at: 0, snapshots: vec![], tapes: vec![] };
+    let left = block.grid.steps();
+    let mut paused = Paused { actions: actions.into_iter(), done: 0, at: 0, left, snapshots: vec![], tapes: vec![] };
     let mut z = Some(z0.duplicate());
     paused.run(block, &mut z, theta, ledger, None)?;
     let end =
@@ -38,7 +41,7 @@ pub(super) fn forward<F: DifferentiableField>(
 impl<F: DifferentiableField> Paused<F> {
     /// A backward sweep at state `at` that starts from snapshots which some other sweep left.
     pub(super) fn at_the_turn(actions: Vec<Action>, at: usize, snapshots: Vec<(usize, F::Vector)>) -> Self {
-        Self { actions: actions.into_iter(), done: 0, at, snapshots, tapes: vec![] }
+        Self { actions: actions.into_iter(), done: 0, at, left: at, snapshots, tapes: vec![] }
     }
 
     /// Runs the rest of the schedule: turns the cotangent of z_Nt into that of z_0 and adds to `theta_bar`.
@@ -67,13 +70,17 @@ impl<F: DifferentiableField> Paused<F> {
         // A workspace and a state live only while steps are taken: memory is scarcest while they are reversed.
         let mut workspace = None;
         let pass = if reverse.is_none() { Pass::Forward } else { Pass::Replay };
-        let at = &mut self.at;
+        let (at, steps) = (&mut self.at, block.grid.steps());
         while let Some(action) = self.actions.next() {
             let number = self.done;
             let wrong = |why: String| SolveError::Schedule { action: number, why };
             let no_state = || wrong("there is no state to go on from".into());
             self.done += 1;
             match action {
+                Action::Advance { to } if to < *at || to > steps => {
+                    return Err(wrong(format!("no way from state {at} to state {to} of {steps}")));
+                }
+                Action::Tape if *at == steps => return Err(wrong(format!("no step starts at state {at}, the last"))),
                 Action::Advance { to } => {
                     let z = z.as_mut().ok_or_else(no_state)?;
                     let workspace = workspace.get_or_insert_with(Workspace::lazy);
@@ -120,18 +127,101 @@ impl<F: DifferentiableField> Paused<F> {
                     let place = place.ok_or_else(|| wrong(format!("no snapshot of state {step} to free")))?;
                     ledger.free_snapshot(self.snapshots.swap_remove(place).1.bytes());
                 }
-                Action::Turn if *at == block.grid.steps() => return Ok(()),
+                Action::Turn if *at == steps => return Ok(()),
                 Action::Turn => return Err(wrong(format!("the turn comes at state {at}, not at the last one"))),
                 Action::Reverse => {
                     let (z_bar, theta_bar, adjoints) =
                         reverse.as_mut().ok_or_else(|| wrong("a step is reversed before the turn".into()))?;
                     (workspace, *z) = (None, None);
                     let tape = self.tapes.pop().ok_or_else(|| wrong("no tape to reverse".into()))?;
+                    if tape.step.index + 1 != self.left {
+                        let (step, left) = (tape.step.index, self.left);
+                        return Err(wrong(format!("step {step} is reversed while {left} steps are left")));
+                    }
+                    self.left -= 1;
                     block.step_vjp(&tape, adjoints, z_bar, theta, theta_bar, ledger)?;
                     ledger.free(tape.bytes);
                 }
             }
         }
-        if reverse.is_some() { Ok(()) } else { Err(SolveError::Schedule { action: self.done, why: "no turn".into() }) }
+        let wrong = |why: String| Err(SolveError::Schedule { action: self.done, why });
+        match (reverse.is_some(), self.left) {
+            (true, 0) => Ok(()),
+            (true, left) => wrong(format!("{left} steps are not reversed")),
+            (false, _) => wrong("no turn".into()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gradient::{Adjoint, Argument, CheckpointSchedule, Extent, Facts, Method, StepsOf};
+    use crate::ode::{ClosureField, Grid, solver};
+
+    /// A list of actions for three steps, right or wrong.
+    #[derive(Clone, Copy)]
+    struct Listed(&'static [Action]);
+
+    static FACTS: Facts = Facts {
+        name: "listed",
+        argument: Argument::None,
+        exact: true,
+        steps: StepsOf::Tableau,
+        memory: "",
+        evaluations: "",
+        source: "",
+        advice: "",
+    };
+
+    impl CheckpointSchedule for Listed {
+        fn facts(self) -> &'static Facts {
+            &FACTS
+        }
+        fn actions(self, _: usize) -> Vec<Action> {
+            self.0.to_vec()
+        }
+        fn peak_bytes(self, _: &Extent) -> usize {
+            0
+        }
+        fn steps_taken(self, _: usize) -> usize {
+            0
+        }
+    }
+
+    #[test]
+    fn a_schedule_that_does_not_reverse_every_step_once_is_refused_with_the_action() {
+        use Action::{Advance, Free, Restore, Reverse, Store, Tape, Turn};
+        let field = ClosureField(
+            |_t, z: &[f64], w: &[f64], dz: &mut [f64]| dz[0] = w[0] * z[0] * z[0],
+            |_t, z: &[f64], w: &[f64], c: &[f64], z_bar: &mut [f64], w_bar: &mut [f64]| {
+                z_bar[0] += 2.0 * w[0] * z[0] * c[0];
+                w_bar[0] += z[0] * z[0] * c[0];
+            },
+        );
+        let block = Block { field: &field, tableau: solver("heun").unwrap(), grid: Grid::unit(3) };
+        let gradient = |actions| {
+            Listed(actions).gradient(&block, &vec![0.5], &vec![0.3], |end| end.clone()).map(|g| (g.z0, g.theta))
+        };
+        let full = Method::Full.gradient(&block, &vec![0.5], &vec![0.3], |end| end.clone()).unwrap();
+        let right: &[Action] = &[Tape, Store, Tape, Tape, Turn, Reverse, Reverse, Reverse, Free { step: 1 }];
+        assert_eq!(gradient(right).unwrap(), (full.z0, full.theta));
+        let wrong: [(&[Action], usize, &str); 10] = [
+            (&[], 0, "no turn"),
+            (&[Advance { to: 4 }], 0, "no way from state 0 to state 4 of 3"),
+            (&[Advance { to: 2 }, Advance { to: 1 }], 1, "no way from state 2 to state 1 of 3"),
+            (&[Advance { to: 2 }, Turn], 1, "the turn comes at state 2, not at the last one"),
+            (&[Advance { to: 3 }, Tape], 1, "no step starts at state 3, the last"),
+            (&[Restore { step: 0 }], 0, "no snapshot of state 0"),
+            (&[Tape, Reverse], 1, "a step is reversed before the turn"),
+            (&[Tape, Tape, Tape, Turn, Reverse, Reverse], 6, "1 steps are not reversed"),
+            (&[Store, Advance { to: 3 }, Turn, Restore { step: 0 }, Tape, Reverse], 5, "step 0 is reversed while 3"),
+            (&[Tape, Tape, Tape, Turn, Reverse, Reverse, Reverse, Reverse], 7, "no tape to reverse"),
+        ];
+        for (actions, at, why) in wrong {
+            let error = gradient(actions).unwrap_err();
+            let SolveError::Schedule { action, .. } = &error else { panic!("{error}") };
+            assert!(*action == at && error.to_string().contains(why), "{error}");
+        }
     }
 }

@@ -10,8 +10,8 @@ pub fn binomial(n: usize, k: usize) -> usize {
 pub(super) fn least_repeats(steps: usize, snapshots: usize) -> usize {
     let enough = |r: usize| binomial(snapshots.saturating_add(r), snapshots) >= steps;
     let mut high = 1;
-    while !enough(high) {
-        high *= 2;
+    while high < steps && !enough(high) {
+        high = high.saturating_mul(2);
     }
     let mut low = 0;
     while low < high {

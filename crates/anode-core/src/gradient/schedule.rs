@@ -3,9 +3,8 @@
 //! A schedule is a list of [`Action`]s for one ODE block. It decides memory and recomputation, never a number:
 //! the vjps of the steps run in the same order on the same states under every schedule.
 
-use super::online::online;
+use super::binomial;
 use super::optimum::least_repeats;
-use super::{Method, binomial};
 
 /// One action of a checkpoint schedule. The executor holds one current state, at first z_0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,60 +32,6 @@ pub enum Action {
     Turn,
     /// Apply the vjp of the newest taped step and forget its tape.
     Reverse,
-}
-
-/// The actions of `method` for `steps` steps; `None` where the method has no schedule (the continuous
-/// adjoints and the solvers that are run backwards), or none before sizes are known ([`Method::Within`]).
-pub fn schedule(method: Method, steps: usize) -> Option<Vec<Action>> {
-    match method {
-        Method::Full => Some(full(steps)),
-        Method::Anode => Some(uniform(steps, 1)),
-        Method::Uniform(m) => Some(uniform(steps, m)),
-        Method::Revolve(m) => Some(revolve(steps, m)),
-        Method::Online(m) => Some(online(steps, m)),
-        Method::ReverseTime | Method::StoredAdjoint | Method::InterpolatedAdjoint => None,
-        Method::Leapfrog | Method::Reversible | Method::Within(_) => None,
-    }
-}
-
-/// Every step taped in the forward sweep: Nt tapes alive, nothing computed twice.
-fn full(steps: usize) -> Vec<Action> {
-    let mut actions = vec![Action::Tape; steps];
-    actions.push(Action::Turn);
-    actions.extend(vec![Action::Reverse; steps]);
-    actions
-}
-
-/// `snapshots` equidistant snapshots; each segment is replayed once with tapes. One snapshot is ANODE's block input;
-/// about sqrt(Nt) of them need the least memory, O(sqrt(Nt)).
-fn uniform(steps: usize, snapshots: usize) -> Vec<Action> {
-    let segments = snapshots.clamp(1, steps.max(1));
-    let bound = |i: usize| i * steps / segments;
-    let mut actions = Vec::new();
-    for i in 0..segments {
-        actions.extend([Action::Store, Action::Advance { to: bound(i + 1) }]);
-    }
-    actions.push(Action::Turn);
-    for i in (0..segments).rev() {
-        let length = bound(i + 1) - bound(i);
-        actions.extend([Action::Restore { step: bound(i) }, Action::Free { step: bound(i) }]);
-        actions.extend(vec![Action::Tape; length]);
-        actions.extend(vec![Action::Reverse; length]);
-    }
-    actions
-}
-
-/// Binomial checkpointing: the fewest replayed steps for `snapshots` snapshots, z_0 among them, and one step's tape
-/// (Griewank & Walther 2000, Algorithm 799). The last step is taped in the forward sweep.
-fn revolve(steps: usize, snapshots: usize) -> Vec<Action> {
-    let mut actions = Vec::new();
-    if steps == 0 {
-        return vec![Action::Turn];
-    }
-    actions.push(Action::Store);
-    reverse_range(0, steps, snapshots.max(1), &mut actions, &mut true);
-    actions.push(Action::Free { step: 0 });
-    actions
 }
 
 /// Reverses steps `from..to` with the fewest plain steps. The state z_`from` is current, and kept in a snapshot that
@@ -154,7 +99,23 @@ fn split(length: usize, snapshots: usize) -> usize {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::gradient::{fewest_plain_steps, revolve_optimum};
+    use crate::gradient::{Adjoint, Method, fewest_plain_steps, revolve_optimum};
+
+    fn full(steps: usize) -> Vec<Action> {
+        Method::Full.schedule(steps).unwrap()
+    }
+
+    fn uniform(steps: usize, m: usize) -> Vec<Action> {
+        Method::Uniform(m).schedule(steps).unwrap()
+    }
+
+    fn revolve(steps: usize, m: usize) -> Vec<Action> {
+        Method::Revolve(m).schedule(steps).unwrap()
+    }
+
+    fn online(steps: usize, m: usize) -> Vec<Action> {
+        Method::Online(m).schedule(steps).unwrap()
+    }
 
     /// Runs a schedule on indices alone; returns how often each step is taken without tape and the most snapshots
     /// alive.

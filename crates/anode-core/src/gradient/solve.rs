@@ -1,9 +1,9 @@
-//! The front door: forward sweep and gradient of a block by any method.
+//! The forward sweep of a block and its backward sweep, by any method.
 
 use crate::ode::{DifferentiableField, SolveError, Vector};
 
 use super::signature::Signature;
-use super::{Block, Cost, Ledger, Method, continuous, executor, leapfrog, reversible, schedule};
+use super::{Adjoint, Block, Cost, Ledger, Method};
 
 /// The forward sweep of a block: where it ended, and what its method keeps for the backward sweep.
 ///
@@ -28,25 +28,17 @@ use super::{Block, Cost, Ledger, Method, continuous, executor, leapfrog, reversi
 /// let z0_bar = forward.backward(&block, &w, &cotangent, &mut w_bar, &ledger).unwrap();
 /// assert!(z0_bar[0] > 0.0 && w_bar[0] > 0.0);
 /// ```
-pub struct Trajectory<F: DifferentiableField> {
+pub struct Trajectory<F: DifferentiableField, A: Adjoint = Method> {
     end: F::Vector,
-    kept: Reversal<F>,
+    kept: Reversal<F, A>,
 }
 
 /// What the backward sweep of a block starts from, without the end of the forward sweep where the method can do without
 /// it.
-pub struct Reversal<F: DifferentiableField> {
-    kept: Kept<F>,
+pub struct Reversal<F: DifferentiableField, A: Adjoint = Method> {
+    /// `None` after a grid without steps.
+    kept: Option<A::Kept<F>>,
     signature: Signature,
-}
-
-enum Kept<F: DifferentiableField> {
-    /// A grid without steps: the end is the start.
-    Nothing,
-    Schedule(executor::Paused<F>),
-    Continuous(continuous::Kept<F::Vector>),
-    Leapfrog(leapfrog::Pair<F::Vector>),
-    Reversible(reversible::Pair<F::Vector>),
 }
 
 /// The gradient of a loss of z(t1), with what it cost.
@@ -62,79 +54,18 @@ pub struct Gradient<V> {
     pub cost: Cost,
 }
 
-impl Method {
-    /// Forward sweep and gradient in one call; `cotangent` gives dJ/dz(t1) for z(t1).
-    ///
-    /// # Errors
-    /// See [`SolveError`].
-    pub fn gradient<F: DifferentiableField>(
-        self,
-        block: &Block<F>,
-        z0: &F::Vector,
-        theta: &F::Vector,
-        cotangent: impl FnOnce(&F::Vector) -> F::Vector,
-    ) -> Result<Gradient<F::Vector>, SolveError> {
-        let ledger = Ledger::new();
-        let forward = self.forward(block, z0, theta, &ledger)?;
-        let end = forward.end().duplicate();
-        let mut theta_bar = theta.zeros_like();
-        let z0_bar = forward.backward(block, theta, &cotangent(&end), &mut theta_bar, &ledger)?;
-        Ok(Gradient { end, z0: z0_bar, theta: theta_bar, cost: ledger.cost() })
+impl<F: DifferentiableField, A: Adjoint> Trajectory<F, A> {
+    pub(super) fn new(end: F::Vector, kept: Reversal<F, A>) -> Self {
+        Self { end, kept }
     }
 
-    /// Integrates `block` from `z0` and keeps what this method's backward sweep needs.
-    ///
-    /// Costs Nt s evaluations of f for a solver of s stages; [`Method::Leapfrog`] costs Nt + 1, [`Method::Reversible`]
-    /// 2 Nt s. Over a grid without steps the end is `z0`, by any method.
-    ///
-    /// # Errors
-    /// See [`SolveError`].
-    pub fn forward<F: DifferentiableField>(
-        self,
-        block: &Block<F>,
-        z0: &F::Vector,
-        theta: &F::Vector,
-        ledger: &Ledger,
-    ) -> Result<Trajectory<F>, SolveError> {
-        block.grid.check()?;
-        let signature = Signature::of(block, z0, theta);
-        let trajectory = |end, kept| Trajectory { end, kept: Reversal { kept, signature } };
-        if block.grid.steps() == 0 {
-            return Ok(trajectory(z0.duplicate(), Kept::Nothing));
-        }
-        if let Self::Within(budget) = self {
-            return block.extent(z0, theta)?.within(budget)?.forward(block, z0, theta, ledger);
-        }
-        if let Some(actions) = schedule::schedule(self, block.grid.steps()) {
-            let (end, paused) = executor::forward(block, actions, z0, theta, ledger)?;
-            return Ok(trajectory(end, Kept::Schedule(paused)));
-        }
-        let (end, kept) = match self {
-            Self::Leapfrog => {
-                let pair = leapfrog::forward(block, z0, theta, ledger)?;
-                (pair.end().duplicate(), Kept::Leapfrog(pair))
-            }
-            Self::Reversible => {
-                let pair = reversible::forward(block, z0, theta, ledger)?;
-                (pair.end().duplicate(), Kept::Reversible(pair))
-            }
-            _ => {
-                let (end, kept) = continuous::forward(block, self, z0, theta, ledger)?;
-                (end, Kept::Continuous(kept))
-            }
-        };
-        Ok(trajectory(end, kept))
-    }
-}
-
-impl<F: DifferentiableField> Trajectory<F> {
     /// z at the end of the block.
     pub fn end(&self) -> &F::Vector {
         &self.end
     }
 
     /// z at the end of the block, and what the backward sweep starts from: for callers that need not keep both.
-    pub fn into_parts(self) -> (F::Vector, Reversal<F>) {
+    pub fn into_parts(self) -> (F::Vector, Reversal<F, A>) {
         (self.end, self.kept)
     }
 
@@ -155,7 +86,11 @@ impl<F: DifferentiableField> Trajectory<F> {
     }
 }
 
-impl<F: DifferentiableField> Reversal<F> {
+impl<F: DifferentiableField, A: Adjoint> Reversal<F, A> {
+    pub(super) fn new(kept: Option<A::Kept<F>>, signature: Signature) -> Self {
+        Self { kept, signature }
+    }
+
     /// As [`Trajectory::backward`]; the cotangent's memory becomes that of the result.
     ///
     /// # Errors
@@ -170,11 +105,8 @@ impl<F: DifferentiableField> Reversal<F> {
     ) -> Result<F::Vector, SolveError> {
         self.signature.check((block.tableau.name, &block.grid), theta, &cotangent, theta_bar)?;
         match self.kept {
-            Kept::Nothing => Ok(cotangent),
-            Kept::Schedule(paused) => paused.backward(block, theta, cotangent, theta_bar, ledger),
-            Kept::Continuous(kept) => continuous::backward(kept, block, theta, &cotangent, theta_bar, ledger),
-            Kept::Leapfrog(pair) => leapfrog::backward(pair, block, theta, &cotangent, theta_bar, ledger),
-            Kept::Reversible(pair) => reversible::backward(pair, block, theta, &cotangent, theta_bar, ledger),
+            None => Ok(cotangent),
+            Some(kept) => A::backward_sweep(kept, block, theta, cotangent, theta_bar, ledger),
         }
     }
 }

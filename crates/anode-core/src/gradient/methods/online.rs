@@ -7,13 +7,61 @@
 //! I), which no online method undercuts; beyond, it is less than that of dynamic checkpointing by levels (Wang, Moin &
 //! Iaccarino, SIAM J. Sci. Comput. 31(4), 2009).
 
-use super::Action;
-use super::optimum::revolve_optimum;
-use super::schedule::reverse_range;
+use crate::gradient::optimum::revolve_optimum;
+use crate::gradient::schedule::reverse_range;
+use crate::gradient::{Action, Argument, CheckpointSchedule, Extent, Facts, Keeps, StepsOf};
+
+/// At most this many snapshots, that of the input among them.
+#[derive(Clone, Copy)]
+pub struct Online(pub usize);
+
+pub(super) static FACTS: Facts = Facts {
+    name: "online",
+    argument: Argument::Snapshots,
+    exact: true,
+    steps: StepsOf::Tableau,
+    memory: "M snapshots, tapes of one step",
+    evaluations: "close to the fewest, for unknown Nt",
+    source: "Stumm & Walther 2010; Wang, Moin & Iaccarino 2009",
+    advice: "Use it with adaptive steps. For a known Nt, `revolve` takes fewer steps.",
+};
+
+impl CheckpointSchedule for Online {
+    fn facts(self) -> &'static Facts {
+        &FACTS
+    }
+
+    /// The schedule for `steps` steps, decided as if their number were not known.
+    fn actions(self, steps: usize) -> Vec<Action> {
+        let (mut kept, mut actions) = (OnlineSnapshots::new(self.0), vec![]);
+        for step in 0..steps {
+            let choice = kept.reach(step);
+            actions.extend(choice.free.map(|step| Action::Free { step }));
+            actions.extend(choice.store.then_some(Action::Store));
+            actions.push(Action::Advance { to: step + 1 });
+        }
+        actions.push(Action::Turn);
+        actions.extend(kept.backward(steps));
+        actions
+    }
+
+    fn peak_bytes(self, extent: &Extent) -> usize {
+        extent.bytes(self.0.min(extent.steps), 1)
+    }
+
+    fn steps_taken(self, steps: usize) -> usize {
+        // At most one sweep more than with a known number of steps.
+        steps.saturating_mul(2).saturating_add(revolve_optimum(steps, self.0))
+    }
+
+    fn keeps_while_stepping(self) -> Option<Keeps> {
+        Some(Keeps::Snapshots(self.0))
+    }
+}
 
 /// The snapshots of a running sweep: which states to keep and which to forget.
 #[derive(Clone, Debug)]
-pub(super) struct OnlineSnapshots {
+pub(in crate::gradient) struct OnlineSnapshots {
     most: usize,
     /// States of which a snapshot is kept, rising. State 0 always stays.
     alive: Vec<usize>,
@@ -35,7 +83,7 @@ struct Costs {
 
 /// What to do with a state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Choice {
+pub(in crate::gradient) struct Choice {
     /// Forget the snapshot of this state first.
     pub free: Option<usize>,
     /// Keep a snapshot of the current state.
@@ -107,25 +155,10 @@ impl OnlineSnapshots {
     }
 }
 
-/// The whole schedule for `steps` steps, decided as if their number were not known.
-pub(super) fn online(steps: usize, snapshots: usize) -> Vec<Action> {
-    let (mut kept, mut actions) = (OnlineSnapshots::new(snapshots), vec![]);
-    for step in 0..steps {
-        let choice = kept.reach(step);
-        actions.extend(choice.free.map(|step| Action::Free { step }));
-        actions.extend(choice.store.then_some(Action::Store));
-        actions.push(Action::Advance { to: step + 1 });
-    }
-    actions.push(Action::Turn);
-    actions.extend(kept.backward(steps));
-    actions
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::gradient::Method;
-    use crate::gradient::schedule::{schedule, tests::walk};
+    use crate::gradient::schedule::tests::walk;
 
     /// Steps of a gradient, plain and taped, if the forward sweep leaves snapshots of these states.
     fn taken(alive: &[usize], steps: usize, most: usize) -> usize {
@@ -187,7 +220,7 @@ mod tests {
 
     #[test]
     fn eighteen_snapshots_reverse_190_steps_with_hardly_more_than_the_least_work() {
-        let actions = schedule(Method::Online(18), 190).unwrap();
+        let actions = Online(18).actions(190);
         let plain: usize = walk(&actions, 190).0.iter().sum();
         assert_eq!((190 + revolve_optimum(190, 18), 190 + plain), (550, 554));
     }

@@ -1,0 +1,92 @@
+//! The adjoint integrated backwards along the cubic Hermite interpolant of the forward states.
+
+use crate::gradient::continuous::{Node, Past, Stages};
+use crate::gradient::{Adjoint, Argument, Block, Extent, Facts, Keeps, Ledger, StepsOf};
+use crate::ode::{DifferentiableField, Pass, SolveError, Step, Vector, Workspace, finish, located};
+
+/// Keeps z_n and f(t_n, z_n), n = 0 .. Nt; the backward stages see the interpolant between them.
+#[derive(Clone, Copy)]
+pub struct InterpolatedAdjoint;
+
+pub(super) static FACTS: Facts = Facts {
+    name: "interpolated-adjoint",
+    argument: Argument::None,
+    exact: false,
+    steps: StepsOf::Tableau,
+    memory: "2 (Nt + 1) states, tape of one evaluation",
+    evaluations: "2 s Nt + 1",
+    source: "SUNDIALS, Hindmarsh et al. 2005",
+    advice: "Use it for the gradient of the differential equation itself, with tolerances tight enough to resolve it.",
+};
+
+impl Adjoint for InterpolatedAdjoint {
+    type Kept<F: DifferentiableField> = Vec<Node<F::Vector>>;
+
+    fn facts(self) -> &'static Facts {
+        &FACTS
+    }
+
+    fn forward_sweep<F: DifferentiableField>(
+        self,
+        block: &Block<F>,
+        z0: &F::Vector,
+        theta: &F::Vector,
+        ledger: &Ledger,
+    ) -> Result<(F::Vector, Self::Kept<F>), SolveError> {
+        let (mut z, mut before, mut workspace) = (z0.duplicate(), z0.duplicate(), Workspace::lazy());
+        let mut nodes = vec![];
+        for n in 0..block.grid.steps() {
+            ledger.step(false);
+            let step = block.grid.forward(n, Pass::Forward);
+            // In two halves, because the rates are wanted.
+            before.copy_from(&z);
+            block.plain_stages(step, &mut workspace, &z, theta, ledger)?;
+            finish(block.tableau, step, &workspace, &mut z)?;
+            // The first stage of every explicit method is the rate at the start of the step.
+            nodes.push(Node::keep(&before, &workspace.k[0], ledger));
+        }
+        let last = block.grid.backward(block.grid.steps().saturating_sub(1));
+        let at = Step { pass: Pass::Replay, ..last }.at(block.tableau, 0);
+        let mut rate = z.zeros_like();
+        ledger.evaluation();
+        located(at, || block.field.eval(at, &z, theta, &mut rate))?;
+        nodes.push(Node::keep(&z, &rate, ledger));
+        Ok((z, nodes))
+    }
+
+    fn backward_sweep<F: DifferentiableField>(
+        mut nodes: Self::Kept<F>,
+        block: &Block<F>,
+        theta: &F::Vector,
+        cotangent: F::Vector,
+        theta_bar: &mut F::Vector,
+        ledger: &Ledger,
+    ) -> Result<F::Vector, SolveError> {
+        let mut stages = Stages::new(block.tableau, &cotangent, theta_bar);
+        let mut adjoint = cotangent;
+        let mut end = nodes.pop();
+        for n in (0..block.grid.steps()).rev() {
+            if let (Some(later), Some(start)) = (end.take(), nodes.pop()) {
+                let past = Past::Between { start: &start, end: &later };
+                stages.step(block, n, past, (&mut adjoint, theta_bar), theta, ledger)?;
+                later.free(ledger);
+                end = Some(start);
+            }
+        }
+        end.into_iter().for_each(|first| first.free(ledger));
+        Ok(adjoint)
+    }
+
+    /// Every state with its rate.
+    fn peak_bytes(self, extent: &Extent) -> usize {
+        extent.bytes(extent.steps.saturating_add(1).saturating_mul(2), 0)
+    }
+
+    fn steps_taken(self, steps: usize) -> usize {
+        steps.saturating_mul(2)
+    }
+
+    fn keeps_while_stepping(self) -> Option<Keeps> {
+        Some(Keeps::Nodes)
+    }
+}

@@ -1,0 +1,138 @@
+//! The asynchronous leapfrog integrator with its exact gradient in O(1) memory (MALI, Zhuang et al. 2021).
+//!
+//! A pair of state and velocity, v0 = f(t0, z0), is stepped by s = z + h/2 v, v' = 2 f(t + h/2, s) - v, z' = s + h/2
+//! v': order 2 with one evaluation a step. The same lines run backwards give the old pair up to rounding.
+
+use super::reversible::returned;
+use crate::gradient::block::finite;
+use crate::gradient::{Adjoint, Argument, Block, Extent, Facts, Ledger, StepsOf};
+use crate::ode::{At, DifferentiableField, Pass, Real, SolveError, Step, Vector, located};
+
+/// A solver of its own, run backwards.
+#[derive(Clone, Copy)]
+pub struct Leapfrog;
+
+pub(super) static FACTS: Facts = Facts {
+    name: "leapfrog",
+    argument: Argument::None,
+    exact: true,
+    steps: StepsOf::Own { order: 2 },
+    memory: "two states, tape of one evaluation",
+    evaluations: "2 Nt + 2",
+    source: "MALI, Zhuang et al. 2021",
+    advice: "Use it for long blocks of order 2 where memory is scarce. Not for fields with fast decay: rounding grows.",
+};
+
+/// State and velocity at the end of a block.
+pub struct Pair<V> {
+    z: V,
+    v: V,
+}
+
+/// Where the one evaluation of a step stands.
+fn middle(step: Step) -> At {
+    At { t: step.t + step.h / 2.0, step: step.index, stage: 0, pass: step.pass }
+}
+
+/// Where the first velocity is evaluated: before step 0, as its stage 0.
+fn start(step: Step) -> At {
+    At { t: step.t, ..middle(step) }
+}
+
+impl Adjoint for Leapfrog {
+    type Kept<F: DifferentiableField> = Pair<F::Vector>;
+
+    fn facts(self) -> &'static Facts {
+        &FACTS
+    }
+
+    /// State and velocity over the grid.
+    fn forward_sweep<F: DifferentiableField>(
+        self,
+        block: &Block<F>,
+        z0: &F::Vector,
+        theta: &F::Vector,
+        ledger: &Ledger,
+    ) -> Result<(F::Vector, Pair<F::Vector>), SolveError> {
+        let real = <F::Vector as Vector>::Real::of;
+        let (mut z, mut v, mut u) = (z0.duplicate(), z0.zeros_like(), z0.zeros_like());
+        let evaluate = |at, z: &F::Vector, into: &mut F::Vector| {
+            ledger.evaluation();
+            located(at, || block.field.eval(at, z, theta, into))
+        };
+        evaluate(start(block.grid.forward(0, Pass::Forward)), &z, &mut v)?;
+        for n in 0..block.grid.steps() {
+            ledger.step(false);
+            let step = block.grid.forward(n, Pass::Forward);
+            z.axpy(real(step.h / 2.0), &v);
+            evaluate(middle(step), &z, &mut u)?;
+            v.scale(real(-1.0));
+            v.axpy(real(2.0), &u);
+            z.axpy(real(step.h / 2.0), &v);
+            finite(&z, step)?;
+        }
+        ledger.keep(z.bytes() + v.bytes());
+        Ok((z.duplicate(), Pair { z, v }))
+    }
+
+    /// Recomputes the pair step by step and applies each step's vjp. Refuses to where the velocity does not come back
+    /// to f(t0, z0).
+    fn backward_sweep<F: DifferentiableField>(
+        pair: Pair<F::Vector>,
+        block: &Block<F>,
+        theta: &F::Vector,
+        cotangent: F::Vector,
+        theta_bar: &mut F::Vector,
+        ledger: &Ledger,
+    ) -> Result<F::Vector, SolveError> {
+        let real = <F::Vector as Vector>::Real::of;
+        let Pair { mut z, mut v } = pair;
+        let scale = v.norm();
+        let (mut v_bar, mut u_bar) = (cotangent.zeros_like(), cotangent.zeros_like());
+        let mut z_bar = cotangent;
+        let mut u = z.zeros_like();
+        // f at `at` with its tape, and `into += (df/dz)^T weight`.
+        let mut pull = |at, z: &F::Vector, u: &mut F::Vector, weight: &F::Vector, into: &mut F::Vector| {
+            ledger.evaluation();
+            let tape = located(at, || block.field.eval_taped(at, z, theta, u))?;
+            let bytes = block.field.tape_bytes(&tape);
+            ledger.keep(bytes);
+            ledger.vjp();
+            located(at, || block.field.vjp(&tape, theta, weight, into, theta_bar))?;
+            ledger.free(bytes);
+            Ok::<(), SolveError>(())
+        };
+        for n in (0..block.grid.steps()).rev() {
+            let step = block.grid.forward(n, Pass::Reverse);
+            let half = real(step.h / 2.0);
+            // Cotangents of z' = s + h/2 v' and v' = 2 u - v; the state runs back along the same lines.
+            z.axpy(-half, &v);
+            v_bar.axpy(half, &z_bar);
+            u_bar.copy_from(&v_bar);
+            u_bar.scale(real(2.0));
+            pull(middle(step), &z, &mut u, &u_bar, &mut z_bar)?;
+            v.scale(real(-1.0));
+            v.axpy(real(2.0), &u);
+            v_bar.scale(real(-1.0));
+            // s = z + h/2 v.
+            v_bar.axpy(half, &z_bar);
+            z.axpy(-half, &v);
+            finite(&z, step)?;
+            finite(&z_bar, step)?;
+        }
+        // v0 = f(t0, z0).
+        pull(start(block.grid.forward(0, Pass::Reverse)), &z, &mut u, &v_bar, &mut z_bar)?;
+        ledger.free(z.bytes() + v.bytes());
+        returned("leapfrog", block.grid.steps(), (&v, &u), scale, ledger)?;
+        Ok(z_bar)
+    }
+
+    /// Two states at the end of the block, and the tapes of a step while it is reversed.
+    fn peak_bytes(self, extent: &Extent) -> usize {
+        extent.bytes(2, 2)
+    }
+
+    fn steps_taken(self, steps: usize) -> usize {
+        steps.saturating_mul(2)
+    }
+}

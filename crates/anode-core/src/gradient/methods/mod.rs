@@ -1,0 +1,207 @@
+//! The registry of gradient methods: one file a method, one entry here to register it.
+
+use crate::ode::{DifferentiableField, SolveError};
+
+use super::{Action, Adjoint, Argument, Block, Extent, Facts, Gradient, Keeps, Ledger, StepsOf, Trajectory};
+
+pub use reversible::COUPLING;
+
+pub(super) use online::OnlineSnapshots;
+
+macro_rules! register {
+    ($($(#[$doc:meta])* $name:ident $(($number:ident: $kind:ty))? in $file:ident,)*) => {
+        $(mod $file;)*
+
+        /// How the gradient of an ODE block is computed: a registered gradient method.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        pub enum Method {
+            $($(#[$doc])* $name $(($kind))?,)*
+        }
+
+        /// What is known of each registered gradient method.
+        pub static METHODS: &[&Facts] = &[$(&$file::FACTS),*];
+
+        /// What the forward sweep of a registered method keeps.
+        pub struct Kept<F: DifferentiableField>(Inner<F>);
+
+        enum Inner<F: DifferentiableField> {
+            $($name(<$file::$name as Adjoint>::Kept<F>),)*
+        }
+
+        impl Method {
+            /// The method of this name with the number that follows it; `None` where it takes none.
+            pub(super) fn named(name: &str, number: Option<usize>) -> Option<Self> {
+                $(if name == $file::FACTS.name {
+                    return match (number, $file::FACTS.argument) {
+                        (None, Argument::None) | (Some(_), Argument::Snapshots | Argument::Bytes) => {
+                            $(let $number = number?;)?
+                            Some(Self::$name $(($number))?)
+                        }
+                        _ => None,
+                    };
+                })*
+                None
+            }
+
+            /// The number that follows the name.
+            pub(super) fn number(self) -> Option<usize> {
+                match self {
+                    $(Self::$name $(($number))? => {
+                        let number: &[usize] = &[$($number)?];
+                        number.first().copied()
+                    })*
+                }
+            }
+        }
+
+        impl Adjoint for Method {
+            type Kept<F: DifferentiableField> = Kept<F>;
+
+            fn facts(self) -> &'static Facts {
+                match self {
+                    $(Self::$name $(($number))? => Adjoint::facts($file::$name $(($number))?),)*
+                }
+            }
+
+            fn forward_sweep<F: DifferentiableField>(
+                self,
+                block: &Block<F>,
+                z0: &F::Vector,
+                theta: &F::Vector,
+                ledger: &Ledger,
+            ) -> Result<(F::Vector, Kept<F>), SolveError> {
+                match self {
+                    $(Self::$name $(($number))? => {
+                        let method = $file::$name $(($number))?;
+                        let (end, kept) = method.forward_sweep(block, z0, theta, ledger)?;
+                        Ok((end, Kept(Inner::$name(kept))))
+                    })*
+                }
+            }
+
+            fn backward_sweep<F: DifferentiableField>(
+                kept: Kept<F>,
+                block: &Block<F>,
+                theta: &F::Vector,
+                cotangent: F::Vector,
+                theta_bar: &mut F::Vector,
+                ledger: &Ledger,
+            ) -> Result<F::Vector, SolveError> {
+                match kept.0 {
+                    $(Inner::$name(kept) => {
+                        $file::$name::backward_sweep(kept, block, theta, cotangent, theta_bar, ledger)
+                    })*
+                }
+            }
+
+            fn peak_bytes(self, extent: &Extent) -> usize {
+                match self {
+                    $(Self::$name $(($number))? => Adjoint::peak_bytes($file::$name $(($number))?, extent),)*
+                }
+            }
+
+            fn steps_taken(self, steps: usize) -> usize {
+                match self {
+                    $(Self::$name $(($number))? => Adjoint::steps_taken($file::$name $(($number))?, steps),)*
+                }
+            }
+
+            fn schedule(self, steps: usize) -> Option<Vec<Action>> {
+                match self {
+                    $(Self::$name $(($number))? => $file::$name $(($number))?.schedule(steps),)*
+                }
+            }
+
+            fn keeps_while_stepping(self) -> Option<Keeps> {
+                match self {
+                    $(Self::$name $(($number))? => Adjoint::keeps_while_stepping($file::$name $(($number))?),)*
+                }
+            }
+        }
+    };
+}
+
+register! {
+    /// Discretize-then-optimize; every step's tape is stored in the forward sweep. O(Nt) memory a block.
+    Full in full,
+    /// Discretize-then-optimize; the block input is stored, the block replayed once with tapes (ANODE, section 5).
+    Anode in anode,
+    /// Discretize-then-optimize with this many equidistant snapshots.
+    Uniform(snapshots: usize) in uniform,
+    /// Discretize-then-optimize with this many snapshots, placed binomially (Griewank & Walther 2000).
+    Revolve(snapshots: usize) in revolve,
+    /// Discretize-then-optimize with this many snapshots, placed while the number of steps is not known yet (Wang, Moin
+    /// & Iaccarino 2009): for adaptive solvers.
+    Online(snapshots: usize) in online,
+    /// Discretize-then-optimize with the schedule that takes the fewest steps within this many bytes for the block.
+    Within(bytes: usize) in within,
+    /// Optimize-then-discretize: state and adjoint integrated backwards together from z(1) (Chen et al. 2018). Its
+    /// error is large at the few steps that networks take; see ANODE, sections 3 and 4.
+    ReverseTime in reverse_time,
+    /// Optimize-then-discretize: the adjoint integrated backwards along the stored forward states.
+    StoredAdjoint in stored_adjoint,
+    /// Optimize-then-discretize: the adjoint integrated backwards along the cubic Hermite interpolant of the forward
+    /// states.
+    InterpolatedAdjoint in interpolated_adjoint,
+    /// The asynchronous leapfrog of MALI (Zhuang et al. 2021), run backwards: a solver of its own, of order 2, with the
+    /// exact gradient of its own steps in O(1) memory. The block's tableau is not used.
+    Leapfrog in leapfrog,
+    /// The block's tableau made algebraically reversible (McCallum & Foster 2024), and run backwards: the exact
+    /// gradient of the coupled steps in O(1) memory, at twice the evaluations.
+    Reversible in reversible,
+}
+
+impl Method {
+    /// Forward sweep and gradient in one call; `cotangent` gives dJ/dz(t1) for z(t1).
+    ///
+    /// # Errors
+    /// See [`SolveError`].
+    pub fn gradient<F: DifferentiableField>(
+        self,
+        block: &Block<F>,
+        z0: &F::Vector,
+        theta: &F::Vector,
+        cotangent: impl FnOnce(&F::Vector) -> F::Vector,
+    ) -> Result<Gradient<F::Vector>, SolveError> {
+        Adjoint::gradient(self, block, z0, theta, cotangent)
+    }
+
+    /// Integrates `block` from `z0` and keeps what this method's backward sweep needs.
+    ///
+    /// Costs Nt s evaluations of f for a solver of s stages; [`Method::Leapfrog`] costs Nt + 1, [`Method::Reversible`]
+    /// 2 Nt s. Over a grid without steps the end is `z0`, by any method.
+    ///
+    /// # Errors
+    /// See [`SolveError`].
+    pub fn forward<F: DifferentiableField>(
+        self,
+        block: &Block<F>,
+        z0: &F::Vector,
+        theta: &F::Vector,
+        ledger: &Ledger,
+    ) -> Result<Trajectory<F>, SolveError> {
+        Adjoint::forward(self, block, z0, theta, ledger)
+    }
+
+    /// Whether the result is the exact gradient of the steps taken, to rounding.
+    ///
+    /// [`Method::Leapfrog`] and [`Method::Reversible`] compute the states again by running backwards, where rounding
+    /// grows with the number of steps. They measure what it has grown to ([`super::Cost::reversal_drift`]) and refuse a
+    /// gradient with a relative drift above the square root of the unit roundoff ([`crate::ode::SolveError::Drift`]);
+    /// below, the gradient is exact to about the drift.
+    pub fn is_exact(self) -> bool {
+        self.facts().exact
+    }
+
+    /// Whether it needs no number of steps beforehand, so that an adaptive solver may choose them.
+    pub fn knows_adaptive_steps(self) -> bool {
+        self.keeps_while_stepping().is_some()
+    }
+
+    /// Whether the forward sweep takes the steps of the block's tableau. The reversible solvers take steps of their
+    /// own.
+    pub fn takes_the_steps_of_the_tableau(self) -> bool {
+        self.facts().steps == StepsOf::Tableau
+    }
+}

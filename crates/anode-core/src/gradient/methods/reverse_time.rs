@@ -1,0 +1,73 @@
+//! State and adjoint integrated backwards together from z(t1) (Chen et al. 2018).
+
+use crate::gradient::continuous::{Past, Stages};
+use crate::gradient::{Adjoint, Argument, Block, Extent, Facts, Keeps, Ledger, StepsOf};
+use crate::ode::{DifferentiableField, Pass, SolveError, Vector, Workspace};
+
+/// Keeps z(t1) alone; earlier states are reconstructed by integrating backwards.
+#[derive(Clone, Copy)]
+pub struct ReverseTime;
+
+pub(super) static FACTS: Facts = Facts {
+    name: "reverse-time",
+    argument: Argument::None,
+    exact: false,
+    steps: StepsOf::Tableau,
+    memory: "one state, tape of one evaluation",
+    evaluations: "2 s Nt",
+    source: "Chen et al. 2018",
+    advice: "Use it to compare with. Not recommended for training: the reconstructed states and the gradient are wrong.",
+};
+
+impl Adjoint for ReverseTime {
+    type Kept<F: DifferentiableField> = F::Vector;
+
+    fn facts(self) -> &'static Facts {
+        &FACTS
+    }
+
+    fn forward_sweep<F: DifferentiableField>(
+        self,
+        block: &Block<F>,
+        z0: &F::Vector,
+        theta: &F::Vector,
+        ledger: &Ledger,
+    ) -> Result<(F::Vector, F::Vector), SolveError> {
+        let (mut z, mut workspace) = (z0.duplicate(), Workspace::lazy());
+        for n in 0..block.grid.steps() {
+            ledger.step(false);
+            block.plain_step(block.grid.forward(n, Pass::Forward), &mut workspace, &mut z, theta, ledger)?;
+        }
+        ledger.keep(z.bytes());
+        Ok((z.duplicate(), z))
+    }
+
+    fn backward_sweep<F: DifferentiableField>(
+        mut z: F::Vector,
+        block: &Block<F>,
+        theta: &F::Vector,
+        cotangent: F::Vector,
+        theta_bar: &mut F::Vector,
+        ledger: &Ledger,
+    ) -> Result<F::Vector, SolveError> {
+        let mut stages = Stages::new(block.tableau, &cotangent, theta_bar);
+        let mut adjoint = cotangent;
+        for n in (0..block.grid.steps()).rev() {
+            stages.step(block, n, Past::Moving(&mut z), (&mut adjoint, theta_bar), theta, ledger)?;
+        }
+        ledger.free(z.bytes());
+        Ok(adjoint)
+    }
+
+    fn peak_bytes(self, extent: &Extent) -> usize {
+        extent.bytes(1, 0)
+    }
+
+    fn steps_taken(self, steps: usize) -> usize {
+        steps.saturating_mul(2)
+    }
+
+    fn keeps_while_stepping(self) -> Option<Keeps> {
+        Some(Keeps::End)
+    }
+}

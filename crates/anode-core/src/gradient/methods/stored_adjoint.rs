@@ -1,0 +1,71 @@
+//! The adjoint integrated backwards along the stored states.
+
+use crate::gradient::continuous::{Past, Stages};
+use crate::gradient::{Adjoint, Argument, Block, Extent, Facts, Ledger, StepsOf};
+use crate::ode::{DifferentiableField, Pass, SolveError, Vector, Workspace};
+
+/// Keeps z_1 .. z_Nt. Each backward step starts from the stored state, so only the discretization of the adjoint is
+/// wrong, not the state.
+#[derive(Clone, Copy)]
+pub struct StoredAdjoint;
+
+pub(super) static FACTS: Facts = Facts {
+    name: "stored-adjoint",
+    argument: Argument::None,
+    exact: false,
+    steps: StepsOf::Tableau,
+    memory: "Nt states, tape of one evaluation",
+    evaluations: "2 s Nt",
+    source: "Gholami, Keutzer & Biros 2019",
+    advice: "Use it to separate the two errors of `reverse-time`: this one has no error of reversal.",
+};
+
+impl Adjoint for StoredAdjoint {
+    type Kept<F: DifferentiableField> = Vec<F::Vector>;
+
+    fn facts(self) -> &'static Facts {
+        &FACTS
+    }
+
+    fn forward_sweep<F: DifferentiableField>(
+        self,
+        block: &Block<F>,
+        z0: &F::Vector,
+        theta: &F::Vector,
+        ledger: &Ledger,
+    ) -> Result<(F::Vector, Vec<F::Vector>), SolveError> {
+        let (mut z, mut workspace, mut states) = (z0.duplicate(), Workspace::lazy(), vec![]);
+        for n in 0..block.grid.steps() {
+            ledger.step(false);
+            block.plain_step(block.grid.forward(n, Pass::Forward), &mut workspace, &mut z, theta, ledger)?;
+            ledger.keep(z.bytes());
+            states.push(z.duplicate());
+        }
+        Ok((z, states))
+    }
+
+    fn backward_sweep<F: DifferentiableField>(
+        states: Vec<F::Vector>,
+        block: &Block<F>,
+        theta: &F::Vector,
+        cotangent: F::Vector,
+        theta_bar: &mut F::Vector,
+        ledger: &Ledger,
+    ) -> Result<F::Vector, SolveError> {
+        let mut stages = Stages::new(block.tableau, &cotangent, theta_bar);
+        let mut adjoint = cotangent;
+        for (n, mut z) in states.into_iter().enumerate().rev() {
+            stages.step(block, n, Past::Moving(&mut z), (&mut adjoint, theta_bar), theta, ledger)?;
+            ledger.free(z.bytes());
+        }
+        Ok(adjoint)
+    }
+
+    fn peak_bytes(self, extent: &Extent) -> usize {
+        extent.bytes(extent.steps, 0)
+    }
+
+    fn steps_taken(self, steps: usize) -> usize {
+        steps.saturating_mul(2)
+    }
+}

@@ -1,0 +1,60 @@
+//! The schedule that takes the fewest steps within a number of bytes.
+
+use crate::gradient::executor::{self, Paused};
+use crate::gradient::{Adjoint, Argument, Block, Extent, Facts, Ledger, StepsOf};
+use crate::ode::{DifferentiableField, SolveError};
+
+/// At most this many bytes for the block, by one of the other schedules.
+#[derive(Clone, Copy)]
+pub struct Within(pub usize);
+
+pub(super) static FACTS: Facts = Facts {
+    name: "within",
+    argument: Argument::Bytes,
+    exact: true,
+    steps: StepsOf::Tableau,
+    memory: "at most the given bytes",
+    evaluations: "fewest for these bytes",
+    source: "choice among `full`, `anode`, `uniform`, `revolve`",
+    advice: "Use it where the memory is given. It tapes one step more, to measure the bytes of a tape.",
+};
+
+impl Adjoint for Within {
+    type Kept<F: DifferentiableField> = Paused<F>;
+
+    fn facts(self) -> &'static Facts {
+        &FACTS
+    }
+
+    fn forward_sweep<F: DifferentiableField>(
+        self,
+        block: &Block<F>,
+        z0: &F::Vector,
+        theta: &F::Vector,
+        ledger: &Ledger,
+    ) -> Result<(F::Vector, Paused<F>), SolveError> {
+        let extent = block.extent(z0, theta)?;
+        let actions = extent.within(self.0)?.schedule(extent.steps).unwrap_or_default();
+        executor::forward(block, actions, z0, theta, ledger)
+    }
+
+    fn backward_sweep<F: DifferentiableField>(
+        kept: Paused<F>,
+        block: &Block<F>,
+        theta: &F::Vector,
+        cotangent: F::Vector,
+        theta_bar: &mut F::Vector,
+        ledger: &Ledger,
+    ) -> Result<F::Vector, SolveError> {
+        kept.backward(block, theta, cotangent, theta_bar, ledger)
+    }
+
+    fn peak_bytes(self, extent: &Extent) -> usize {
+        extent.blocks.saturating_mul(self.0)
+    }
+
+    /// As many as with one snapshot, the least memory.
+    fn steps_taken(self, steps: usize) -> usize {
+        super::Method::Revolve(1).steps_taken(steps)
+    }
+}

@@ -1,0 +1,75 @@
+//! How gradient methods are written: `anode`, `revolve:3`, `within:64MiB`.
+
+use std::fmt;
+use std::str::FromStr;
+
+use super::bytes::{format_bytes, parse_bytes};
+use super::{Adjoint, Argument, METHODS, Method};
+
+/// A name that is no gradient method.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("unknown gradient method `{0}`; allowed: {list}", list = pattern_list(|_| true))]
+pub struct UnknownMethod(String);
+
+/// How each registered method that is `wanted` is written; `M` is a number of snapshots, at least 1, `BYTES` a number
+/// with the unit B, KiB, MiB or GiB, the largest that makes it whole.
+pub fn patterns(wanted: impl Fn(Method) -> bool) -> Vec<String> {
+    let example = |argument| (argument != Argument::None).then_some(1);
+    let method = |name, argument| Method::named(name, example(argument));
+    METHODS.iter().filter(|f| method(f.name, f.argument).is_some_and(&wanted)).map(|f| f.pattern()).collect()
+}
+
+/// The same for messages.
+pub fn pattern_list(wanted: impl Fn(Method) -> bool) -> String {
+    patterns(wanted).join(", ")
+}
+
+impl FromStr for Method {
+    type Err = UnknownMethod;
+
+    fn from_str(text: &str) -> Result<Self, UnknownMethod> {
+        let (name, number) = text.split_once(':').map_or((text, None), |(name, number)| (name, Some(number)));
+        let facts = METHODS.iter().find(|facts| facts.name == name);
+        let number = facts.and_then(|facts| match (facts.argument, number) {
+            (Argument::None, None) => Some(None),
+            (Argument::Snapshots, Some(number)) => number.parse().ok().filter(|m| *m > 0).map(Some),
+            (Argument::Bytes, Some(number)) => parse_bytes(number).map(Some),
+            _ => None,
+        });
+        // One spelling of each method, since a run's id hashes the text.
+        let method = number.and_then(|number| Self::named(name, number)).filter(|method| method.to_string() == text);
+        method.ok_or_else(|| UnknownMethod(text.to_owned()))
+    }
+}
+
+impl fmt::Display for Method {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let facts = self.facts();
+        f.write_str(facts.name)?;
+        match (facts.argument, self.number()) {
+            (Argument::Bytes, Some(bytes)) => write!(f, ":{}", format_bytes(bytes)),
+            (_, Some(number)) => write!(f, ":{number}"),
+            (_, None) => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_method_has_one_spelling() {
+        for name in ["full", "anode", "uniform:3", "revolve:12", "online:4", "within:64MiB", "within:1025B", "leapfrog"]
+        {
+            assert_eq!(name.parse::<Method>().map(|m| m.to_string()), Ok(name.to_owned()));
+        }
+        assert_eq!("within:3KiB".parse(), Ok(Method::Within(3072)));
+        let wrong =
+            ["Full", "revolve", "revolve:0", "revolve:01", "within:1024B", "within:0B", "within:5", "within:5kB"];
+        for name in wrong.into_iter().chain(["within:99999999999999999999B", "within:99999999999GiB", "anode:2", ""]) {
+            let text = name.parse::<Method>().unwrap_err().to_string();
+            assert!(text.contains(&format!("`{name}`")) && text.contains("revolve:M"), "{text}");
+        }
+    }
+}

@@ -1,0 +1,42 @@
+//! The input is kept, and each step replayed from it: the least memory, Nt (Nt + 1) / 2 plain steps.
+
+use crate::gradient::{Action, Argument, CheckpointSchedule, Extent, Facts, StepsOf};
+
+/// Nothing is kept but the input and the tapes of one step.
+#[derive(Clone, Copy)]
+pub struct FromStart;
+
+pub(super) static FACTS: Facts = Facts {
+    name: "from-start",
+    argument: Argument::None,
+    exact: true,
+    steps: StepsOf::Tableau,
+    memory: "input, tapes of one step",
+    evaluations: "s Nt (Nt + 5) / 2",
+    source: "Griewank & Walther 2008",
+    advice: "Use it to compare with. `revolve:1` takes Nt steps less.",
+};
+
+impl CheckpointSchedule for FromStart {
+    fn facts(self) -> &'static Facts {
+        &FACTS
+    }
+
+    fn actions(self, steps: usize) -> Vec<Action> {
+        let mut actions = vec![Action::Store, Action::Advance { to: steps }, Action::Turn];
+        for step in (0..steps).rev() {
+            let replay = [Action::Restore { step: 0 }, Action::Advance { to: step }];
+            actions.extend(replay.into_iter().chain([Action::Tape, Action::Reverse]));
+        }
+        actions.push(Action::Free { step: 0 });
+        actions
+    }
+
+    fn peak_bytes(self, extent: &Extent) -> usize {
+        extent.bytes(1, 1)
+    }
+
+    fn steps_taken(self, steps: usize) -> usize {
+        steps.saturating_add(steps.saturating_mul(steps.saturating_add(1)) / 2)
+    }
+}
