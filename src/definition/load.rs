@@ -3,11 +3,13 @@
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
+use serde::de::DeserializeOwned;
+
 use crate::files;
 use crate::nearest::with_suggestion;
 
 use super::unique::Unique;
-use super::{Definition, DefinitionError, NOT_RUN, OUTLINE, validate};
+use super::{CHOICES, Definition, DefinitionError, NOT_RUN, OUTLINE, validate};
 
 /// Name of the JSON schema beside the experiments; not a definition.
 pub const SCHEMA: &str = "schema.json";
@@ -106,10 +108,25 @@ fn collect(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) -> std::io::Re
         if path.is_dir() && depth < 2 {
             collect(&path, depth + 1, files)?;
         } else if path.extension().is_some_and(|e| e == "json")
-            && path.file_name().is_some_and(|n| n != SCHEMA && n != NOT_RUN && n != OUTLINE)
+            && path.file_name().is_some_and(|n| ![SCHEMA, NOT_RUN, OUTLINE, CHOICES].iter().any(|other| n == *other))
         {
             files.push(path);
         }
     }
     Ok(())
+}
+
+/// The entries of a list in JSON beside the definitions; empty if there is no such file.
+pub(super) fn entries<T: DeserializeOwned>(file: &Path) -> Result<Vec<T>, DefinitionError> {
+    let fault = |at: String, why: String| DefinitionError::new(file, &at, &why);
+    let text = match files::read_text(file, LIMIT) {
+        Ok(text) => text,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(vec![]),
+        Err(e) => return Err(fault(".".into(), e.to_string())),
+    };
+    let mut json = serde_json::Deserializer::from_str(&text);
+    let entries =
+        serde_path_to_error::deserialize(&mut json).map_err(|e| fault(e.path().to_string(), e.inner().to_string()))?;
+    json.end().map_err(|e| fault(".".into(), e.to_string()))?;
+    Ok(entries)
 }

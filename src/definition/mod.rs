@@ -3,6 +3,7 @@
 //! This room knows the names that other rooms register (solvers, gradient methods, networks); it knows
 //! nothing of running.
 
+mod choices;
 pub mod columns;
 mod error;
 mod expectation;
@@ -20,6 +21,7 @@ mod types;
 mod unique;
 mod validate;
 
+pub use choices::{CHOICES, Choice, load_choices};
 pub use error::DefinitionError;
 pub use expectation::*;
 pub use filter::*;

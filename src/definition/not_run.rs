@@ -6,9 +6,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::files;
-
-use super::load::LIMIT;
+use super::load::entries;
 use super::{DefinitionError, Paper};
 
 /// Name of the file beside the experiments.
@@ -35,15 +33,7 @@ pub struct NotRun {
 pub fn load_not_run(folder: &Path) -> Result<Vec<NotRun>, DefinitionError> {
     let file = folder.join(NOT_RUN);
     let fault = |at: String, why: String| DefinitionError::new(&file, &at, &why);
-    let text = match files::read_text(&file, LIMIT) {
-        Ok(text) => text,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(vec![]),
-        Err(e) => return Err(fault(".".into(), e.to_string())),
-    };
-    let mut json = serde_json::Deserializer::from_str(&text);
-    let entries: Vec<NotRun> =
-        serde_path_to_error::deserialize(&mut json).map_err(|e| fault(e.path().to_string(), e.inner().to_string()))?;
-    json.end().map_err(|e| fault(".".into(), e.to_string()))?;
+    let entries: Vec<NotRun> = entries(&file)?;
     let mut ids = HashSet::new();
     for (i, entry) in entries.iter().enumerate() {
         for (field, text) in [("id", &entry.id), ("title", &entry.title), ("because", &entry.because)] {

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::files;
 
+use super::choices::{Choice, load_choices};
 use super::load::LIMIT;
 use super::{DefinitionError, Filter, Profile, Source};
 
@@ -32,6 +33,9 @@ pub struct Outline {
     /// Experiments that evaluate the runs of another one: their id -> that of the other. They are counted once.
     #[serde(default)]
     pub same_runs: BTreeMap<String, String>,
+    /// Choices that the papers leave unspecified: `choices.json` beside the outline.
+    #[serde(skip)]
+    pub choices: Vec<Choice>,
 }
 
 impl Outline {
@@ -198,23 +202,24 @@ pub struct Chapter {
     pub experiments: Vec<String>,
 }
 
-/// Reads the outline of a folder of experiments; empty if there is none.
+/// Reads the outline of a folder of experiments and its choices; empty if there is none.
 ///
 /// # Errors
-/// A file that is malformed, a placeholder without a quantity, a quantity without a placeholder, an experiment that two
+/// Those of [`load_choices`]; a file that is malformed, a placeholder without a quantity, a quantity without a placeholder, an experiment that two
 /// chapters list.
 pub fn load_outline(folder: &Path) -> Result<Outline, DefinitionError> {
-    let file = folder.join(OUTLINE);
+    let (file, choices) = (folder.join(OUTLINE), load_choices(folder)?);
     let fault = |at: String, why: String| DefinitionError::new(&file, &at, &why);
     let text = match files::read_text(&file, LIMIT) {
         Ok(text) => text,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Outline::default()),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Outline { choices, ..Outline::default() }),
         Err(e) => return Err(fault(".".into(), e.to_string())),
     };
     let mut json = serde_json::Deserializer::from_str(&text);
     let outline: Outline =
         serde_path_to_error::deserialize(&mut json).map_err(|e| fault(e.path().to_string(), e.inner().to_string()))?;
     json.end().map_err(|e| fault(".".into(), e.to_string()))?;
+    let outline = Outline { choices, ..outline };
     for (place, finding) in outline.sentences() {
         let at = |field: &str| format!("{place}.{field}");
         if finding.see.is_empty() {

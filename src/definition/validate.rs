@@ -16,8 +16,8 @@ use crate::gradient::{Method, timeline};
 use crate::nearest::{nearest_in_words, with_suggestion};
 
 use super::{
-    Check, Definition, DefinitionError, FigureKind, Loaded, Need, NotRun, Outline, Requirement, Rule, SourceTag,
-    StudyKind,
+    CHOICES, Check, Choice, Definition, DefinitionError, FigureKind, Loaded, Need, NotRun, Outline, Requirement, Rule,
+    SourceTag, StudyKind,
 };
 
 /// More points, or more runs, than this are refused: an axis too many is a mistake, not an experiment.
@@ -77,7 +77,7 @@ pub fn unknown_experiments(
     loaded: &[Loaded],
     not_run: &[NotRun],
 ) -> Vec<DefinitionError> {
-    let mut faults = Faults { file, found: vec![], seen: HashSet::new(), more: 0 };
+    let mut faults = Faults { file, found: unmeasured(outline, file, loaded), seen: HashSet::new(), more: 0 };
     let defined: Vec<&str> = loaded.iter().map(|l| l.definition.id.as_str()).collect();
     let listed: Vec<&str> = defined.iter().copied().chain(not_run.iter().map(|entry| entry.id.as_str())).collect();
     let remedy = "define it in this folder, or take it out of the outline";
@@ -112,6 +112,28 @@ pub fn unknown_experiments(
         faults.found.push(DefinitionError::more(file, faults.more));
     }
     faults.found
+}
+
+/// Choices measured by an experiment or a check that there is not, or not yet.
+fn unmeasured(outline: &Outline, beside: &Path, loaded: &[Loaded]) -> Vec<DefinitionError> {
+    let file = beside.with_file_name(CHOICES);
+    let definition = |id: &str| loaded.iter().map(|l| &l.definition).find(|d| d.id == id);
+    let measured = |(i, choice): (usize, &Choice)| {
+        let measured = choice.measured.as_ref()?;
+        let Some(definition) = definition(&measured.experiment) else {
+            let nearest = nearest_in_words(&measured.experiment, loaded.iter().map(|l| l.definition.id.as_str()));
+            let why = format!("`{}`: no experiment has this id{nearest}", measured.experiment);
+            return Some(DefinitionError::new(&file, &format!("[{i}].measured.experiment"), &why));
+        };
+        let name = measured.check.as_ref()?;
+        let checks = || definition.expectation.checks.iter().map(|check| check.name.as_str());
+        if checks().any(|check| check.starts_with(name)) {
+            return None;
+        }
+        let why = format!("`{name}`: no check of {} starts so{}", definition.id, nearest_in_words(name, checks()));
+        Some(DefinitionError::new(&file, &format!("[{i}].measured.check"), &why))
+    };
+    outline.choices.iter().enumerate().filter_map(measured).take(LISTED).collect()
 }
 
 struct Faults<'a> {

@@ -107,7 +107,7 @@ pub fn artefacts(contents: Contents, profile: Profile, from: From) -> Result<(Su
             if contents.whole {
                 panels.add(contents.outline, results);
             }
-            chosen.add(results);
+            chosen.add(&contents.outline.choices, results);
             outdone = true;
         }
         bodies.push(body);
@@ -150,7 +150,7 @@ pub fn artefacts(contents: Contents, profile: Profile, from: From) -> Result<(Su
         .chain(chapters::tables(&lines, contents.not_run, contents.outline))
         .chain(sections)
         .chain(if published { peer::peer(folder)? } else { vec![] })
-        .chain(methods::methods(chosen))
+        .chain(methods::methods(&contents.outline.choices, chosen))
         .collect();
     if let Some(story) = story {
         made.extend(files(story, false)?);

@@ -4,10 +4,12 @@
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap};
 
+use crate::definition::Choice;
+use crate::definition::settings::MethodName;
+use crate::gradient::{Adjoint, Method};
 use crate::ode;
 use crate::record::cell;
 
-use super::choices::{CHOICES, Choice, Measured};
 use super::document::{Cell, Piece};
 use super::page::anchor;
 use super::results::Results;
@@ -18,13 +20,13 @@ use super::verdict::judge_check;
 #[derive(Default)]
 pub struct Methods {
     sources: BTreeSet<String>,
-    /// The measured effects, by the place of the choice in [`CHOICES`].
+    /// The measured effects, by the place of the choice in the outline.
     effects: HashMap<usize, Cell>,
 }
 
 impl Methods {
     /// Adds what results say. Of several profiles of an experiment, the largest comes first and is quoted.
-    pub fn add(&mut self, results: &Results) {
+    pub fn add(&mut self, choices: &[Choice], results: &Results) {
         for run in &results.runs {
             for row in &run.loaded.rows {
                 let get = |column: &str| row.get(column).or_else(|| run.settings.get(column));
@@ -32,11 +34,11 @@ impl Methods {
                     self.sources.insert(format!("Solver {}: {}", solver.name, solver.source));
                 }
                 if let Some(source) = get("method").and_then(|m| method_source(&cell(m))) {
-                    self.sources.insert(source.to_owned());
+                    self.sources.insert(source);
                 }
             }
         }
-        for (place, choice) in CHOICES.iter().enumerate() {
+        for (place, choice) in choices.iter().enumerate() {
             if let Entry::Vacant(place) = self.effects.entry(place) {
                 effect(choice, results).map(|effect| place.insert(effect));
             }
@@ -45,21 +47,21 @@ impl Methods {
 }
 
 /// The pieces of the section.
-pub fn methods(found: Methods) -> Vec<Piece> {
+pub fn methods(choices: &[Choice], found: Methods) -> Vec<Piece> {
     let Methods { sources, mut effects } = found;
     let text = "The papers leave these choices unspecified. The last column gives the measured effect of a choice if a \
                 check or a table compares it with an alternative.";
     let row = |(place, choice): (usize, &Choice)| {
         let effect = effects.remove(&place).unwrap_or_else(|| Cell::Text("not measured".into()));
-        vec![Cell::Text(choice.what.into()), Cell::Text(choice.why.into()), effect]
+        vec![Cell::Text(choice.what.clone()), Cell::Text(choice.why.clone()), effect]
     };
-    let rows = CHOICES.iter().enumerate().map(row).collect();
+    let rows: Vec<_> = choices.iter().enumerate().map(row).collect();
     let head = ["Choice", "Reason", "Measured effect"].map(str::to_owned).to_vec();
-    let mut pieces = vec![
-        Piece::Heading(2, "Methods".into(), "methods".into()),
-        Piece::Paragraph(String::new(), text.into()),
-        Piece::Table("Choices that the papers leave unspecified".into(), head, rows),
-    ];
+    let mut pieces = vec![Piece::Heading(2, "Methods".into(), "methods".into())];
+    if !rows.is_empty() {
+        pieces.push(Piece::Paragraph(String::new(), text.into()));
+        pieces.push(Piece::Table("Choices that the papers leave unspecified".into(), head, rows));
+    }
     if !sources.is_empty() {
         pieces.push(Piece::Paragraph("Sources of the methods that ran:".into(), String::new()));
         pieces.push(Piece::List(sources.into_iter().collect()));
@@ -70,16 +72,13 @@ pub fn methods(found: Methods) -> Vec<Piece> {
 
 /// The measured effect of a choice with a link, if these results measured it.
 fn effect(choice: &Choice, results: &Results) -> Option<Cell> {
-    let (experiment, check) = match choice.measured {
-        Measured::Not => return None,
-        Measured::Rows(experiment) => (experiment, None),
-        Measured::Check(experiment, name) => (experiment, Some(name)),
-    };
-    if results.definition.id != experiment || results.runs.is_empty() {
+    let measured = choice.measured.as_ref()?;
+    let experiment = &measured.experiment;
+    if results.definition.id != *experiment || results.runs.is_empty() {
         return None;
     }
     let profile = results.profile.name();
-    let Some(name) = check else {
+    let Some(name) = &measured.check else {
         let text = format!("compared in the table of {experiment} ({profile} profile)");
         return Some(Cell::Link(text, anchor(results)));
     };
@@ -90,21 +89,10 @@ fn effect(choice: &Choice, results: &Results) -> Option<Cell> {
     judged.found.then(|| Cell::Link(text, anchor(results)))
 }
 
-fn method_source(method: &str) -> Option<&'static str> {
-    match method.split(':').next()? {
-        "anode" => Some("Gradient method anode: Gholami, Keutzer, Biros, IJCAI 2019"),
-        "full" => Some("Gradient method full: reverse-mode differentiation of the discrete steps, all tapes stored"),
-        "uniform" => Some("Gradient method uniform: equidistant checkpoints, one replay"),
-        "revolve" => Some("Gradient method revolve: Griewank & Walther, ACM TOMS 26(1), 2000"),
-        "online" => Some("Gradient method online: Wang, Moin, Iaccarino, SIAM J. Sci. Comput. 31(4), 2009"),
-        "leapfrog" => Some("Gradient method leapfrog: Zhuang, Dvornek, Tatikonda, Duncan, ICLR 2021 (MALI)"),
-        "reversible" => Some("Gradient method reversible: McCallum & Foster 2024"),
-        "reverse-time" => Some("Gradient method reverse-time: Chen, Rubanova, Bettencourt, Duvenaud, NeurIPS 2018"),
-        "stored-adjoint" => Some("Gradient method stored-adjoint: continuous adjoint along stored forward states"),
-        "interpolated-adjoint" => {
-            Some("Gradient method interpolated-adjoint: continuous adjoint along an interpolant of the forward states")
-        }
-        "dfdx-tape" => Some("Oracle dfdx-tape: the operations on dfdx's own tape"),
-        _ => None,
+fn method_source(name: &str) -> Option<String> {
+    if name == MethodName::TAPE {
+        return Some(format!("Oracle {name}: the operations on dfdx's own tape"));
     }
+    let facts = name.parse::<Method>().ok()?.facts();
+    Some(format!("Gradient method {}: {}", facts.name, facts.source))
 }

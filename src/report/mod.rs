@@ -6,7 +6,6 @@ mod alternatives;
 mod artefacts;
 mod chapters;
 mod chart;
-mod choices;
 mod compare;
 mod document;
 mod findings;

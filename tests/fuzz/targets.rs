@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anode::data::{CIFAR10, CIFAR100, cifar10_jpeg, read_array, read_idx_images, read_idx_labels};
-use anode::definition::{Outline, Profile, load, load_not_run, typed_settings};
+use anode::definition::{Outline, Profile, load, load_choices, load_not_run, typed_settings};
 use anode::plan::plan;
 use anode::record::{read_archive, read_record};
 use anode::report::{Contents, verify, write_all};
@@ -171,6 +171,8 @@ pub static DEFINITION: Target = Target {
             }
         }
         std::fs::write(work.join("not-run.json"), input).unwrap();
+        std::fs::write(work.join("choices.json"), input).unwrap();
+        said += &load_choices(work).map_or_else(|e| e.to_string(), |list| format!("{}", list.len()));
         said + &load_not_run(work).map_or_else(|e| e.to_string(), |list| format!("{}", list.len()))
     },
 };

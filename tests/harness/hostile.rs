@@ -256,7 +256,7 @@ fn names_with_a_leading_dot_are_ignored_and_a_byte_order_mark_is_skipped() {
     place.write("experiments/anode/.sound.json", "{").write("experiments/.git/x.json", "{");
     let marked = format!("\u{feff}{}", reversal("marked"));
     place.write("experiments/anode/marked.json", marked);
-    place.write("experiments/not-run.json", "\u{feff}[]");
+    place.write("experiments/not-run.json", "\u{feff}[]").write("experiments/choices.json", "\u{feff}[]");
     place.write("experiments/outline.json", "\u{feff}{ \"findings\": [], \"chapters\": [] }");
     let text = place.expect(0, &["check"]);
     assert!(text.contains("2 definitions are sound"), "{text}");
@@ -270,9 +270,13 @@ fn names_with_a_leading_dot_are_ignored_and_a_byte_order_mark_is_skipped() {
 fn devices_and_pipes_are_refused_at_once() {
     use std::os::unix::fs::symlink;
     let pipe = |path: &Path| assert!(std::process::Command::new("mkfifo").arg(path).status().unwrap().success());
-    for (name, sound) in
-        [("anode/a.json", false), ("not-run.json", false), ("outline.json", false), ("schema.json", true)]
-    {
+    for (name, sound) in [
+        ("anode/a.json", false),
+        ("choices.json", false),
+        ("not-run.json", false),
+        ("outline.json", false),
+        ("schema.json", true),
+    ] {
         for device in [true, false] {
             let place = Workplace::new();
             place.define(&reversal("sound"));

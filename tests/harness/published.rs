@@ -122,6 +122,35 @@ fn a_new_run_counts_more_than_an_archived_one_and_clean_removes_both() {
 }
 
 #[test]
+fn choices_are_listed_with_their_measured_effect() {
+    let place = Workplace::new();
+    let choice = |measured: Value| json!([{ "what": "A tea at four.", "why": "It was cold.", "measured": measured }]);
+    let write = |choices: &Value| place.write("experiments/choices.json", choices.to_string());
+    let definition = reversal("plain");
+    let check = definition["expectation"]["checks"][0]["name"].as_str().expect("a check").to_owned();
+    place.define(&definition);
+    for (measured, effect) in [
+        (json!({ "experiment": "plain" }), "compared in the table of plain (quick profile)".to_owned()),
+        (json!({ "experiment": "plain", "check": check[..4] }), format!("{check}: ")),
+        (json!(null), "not measured".to_owned()),
+    ] {
+        write(&choice(measured)).expect(0, &["reproduce"]);
+        let report = std::fs::read_to_string(place.path("results/REPORT.md")).expect("a report");
+        let row = report.lines().find(|line| line.starts_with("| A tea at four.")).expect("a row");
+        assert!(row.contains("It was cold.") && row.contains(&effect), "{row}");
+    }
+    for (choices, says) in [
+        (choice(json!({ "experiment": "plian" })), "[0].measured.experiment: `plian`: no experiment has this id"),
+        (choice(json!({ "experiment": "plain", "check": "zz" })), "[0].measured.check: `zz`: no check of plain starts"),
+        (json!([{ "what": " ", "why": "b" }]), "[0].what"),
+        (json!([{ "what": "a", "why": "b", "because": "c" }]), "because"),
+    ] {
+        let said = write(&choices).expect(1, &["check"]);
+        assert!(said.contains(says) && said.contains("choices.json"), "{said}");
+    }
+}
+
+#[test]
 fn experiments_without_results_are_listed_with_the_reason() {
     let place = Workplace::new();
     let entry = |id: &str, why: &str| json!({ "id": id, "paper": "anodev2", "title": "T", "because": why });

@@ -14,7 +14,7 @@ pub(super) static FACTS: Facts = Facts {
     steps: StepsOf::Tableau,
     memory: "input; Nt tapes in the backward sweep of the block",
     evaluations: "2 s Nt",
-    source: "Gholami, Keutzer & Biros 2019",
+    source: "Gholami, Keutzer & Biros, IJCAI 2019",
     advice: "Use it for networks of several blocks with few steps each.",
 };
 

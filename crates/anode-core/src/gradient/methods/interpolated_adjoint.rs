@@ -15,7 +15,7 @@ pub(super) static FACTS: Facts = Facts {
     steps: StepsOf::Tableau,
     memory: "2 (Nt + 1) states, tape of one evaluation",
     evaluations: "2 s Nt + 1",
-    source: "SUNDIALS, Hindmarsh et al. 2005",
+    source: "dense output as in SUNDIALS: Hindmarsh et al., ACM TOMS 31(3), 2005",
     advice: "Use it for the gradient of the differential equation itself, with tolerances tight enough to resolve it.",
 };
 

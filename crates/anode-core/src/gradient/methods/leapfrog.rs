@@ -19,7 +19,7 @@ pub(super) static FACTS: Facts = Facts {
     steps: StepsOf::Own { order: 2 },
     memory: "two states, tape of one evaluation",
     evaluations: "2 Nt + 2",
-    source: "MALI, Zhuang et al. 2021",
+    source: "MALI: Zhuang, Dvornek, Tatikonda & Duncan, ICLR 2021",
     advice: "Use it for long blocks of order 2 where memory is scarce. Not for fields with fast decay: rounding grows.",
 };
 

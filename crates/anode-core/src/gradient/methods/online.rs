@@ -22,7 +22,7 @@ pub(super) static FACTS: Facts = Facts {
     steps: StepsOf::Tableau,
     memory: "M snapshots, tapes of one step",
     evaluations: "close to the fewest, for unknown Nt",
-    source: "Stumm & Walther 2010; Wang, Moin & Iaccarino 2009",
+    source: "Stumm & Walther, SIAM J. Sci. Comput. 32(2), 2010; Wang, Moin & Iaccarino, 31(4), 2009",
     advice: "Use it with adaptive steps. For a known Nt, `revolve` takes fewer steps.",
 };
 

@@ -15,7 +15,7 @@ pub(super) static FACTS: Facts = Facts {
     steps: StepsOf::Tableau,
     memory: "one state, tape of one evaluation",
     evaluations: "2 s Nt",
-    source: "Chen et al. 2018",
+    source: "Chen, Rubanova, Bettencourt & Duvenaud, NeurIPS 2018",
     advice: "Use it to compare with. Not recommended for training: the reconstructed states and the gradient are wrong.",
 };
 

@@ -15,7 +15,7 @@ pub(super) static FACTS: Facts = Facts {
     steps: StepsOf::Tableau,
     memory: "M snapshots, tapes of one step",
     evaluations: "fewest for M snapshots",
-    source: "Griewank & Walther 2000",
+    source: "Griewank & Walther, ACM TOMS 26(1), 2000",
     advice: "Use it for long blocks: for M snapshots no schedule evaluates f less often.",
 };
 

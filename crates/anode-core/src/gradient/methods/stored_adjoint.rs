@@ -16,7 +16,7 @@ pub(super) static FACTS: Facts = Facts {
     steps: StepsOf::Tableau,
     memory: "Nt states, tape of one evaluation",
     evaluations: "2 s Nt",
-    source: "Gholami, Keutzer & Biros 2019",
+    source: "Gholami, Keutzer & Biros, IJCAI 2019",
     advice: "Use it to separate the two errors of `reverse-time`: this one has no error of reversal.",
 };
 

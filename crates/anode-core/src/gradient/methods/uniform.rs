@@ -13,7 +13,7 @@ pub(super) static FACTS: Facts = Facts {
     steps: StepsOf::Tableau,
     memory: "M snapshots, tapes of ⌈Nt / M⌉ steps",
     evaluations: "2 s Nt",
-    source: "Chen, Xu, Zhang & Guestrin 2016",
+    source: "Chen, Xu, Zhang & Guestrin 2016, arXiv 1604.06174",
     advice: "Use it with M near the square root of Nt for long blocks, if replaying each step once is acceptable.",
 };
 

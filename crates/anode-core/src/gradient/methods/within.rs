@@ -15,7 +15,7 @@ pub(super) static FACTS: Facts = Facts {
     steps: StepsOf::Tableau,
     memory: "at most the given bytes",
     evaluations: "fewest for these bytes",
-    source: "choice among `full`, `anode`, `uniform`, `revolve`",
+    source: "choice among full, anode, uniform, revolve",
     advice: "Use it where the memory is given. It tapes one step more, to measure the bytes of a tape.",
 };
 
