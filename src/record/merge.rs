@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::handover::{inflight, remove_inflight};
 use super::limits::run_files;
 use super::read::{Loaded, read_record};
 use super::write::{PARTIAL, RUN, RecordError, copy as copy_file};
@@ -104,9 +105,16 @@ pub fn merge(from: &[PathBuf], into: &Path) -> Result<Merged, MergeError> {
         return Err(MergeError::Conflicts(conflicts));
     }
     for (inside, (source, worth)) in best {
-        copy(&source, &into.join(inside))?;
+        copy(&source, &into.join(&inside))?;
         match worth {
-            Worth::Ended => merged.copied += 1,
+            Worth::Ended => {
+                merged.copied += 1;
+                // `runs/<profile>/<experiment>/<run>`: what was handed over for others to finish is finished.
+                let names: Vec<_> = inside.iter().filter_map(|name| name.to_str()).collect();
+                if let [_, _, experiment, run] = names[..] {
+                    remove_inflight(&inflight(into, experiment, run))?;
+                }
+            }
             Worth::Failed | Worth::Interrupted => merged.unfinished += 1,
         }
     }

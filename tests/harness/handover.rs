@@ -81,6 +81,19 @@ fn an_unfinished_run_is_handed_on_shown_without_a_verdict_and_removed_once_it_is
 }
 
 #[test]
+fn a_run_that_is_merged_once_it_is_recorded_elsewhere_is_no_longer_in_flight() {
+    let (place, _) = half_way();
+    place.expect(0, &["handover"]);
+    assert!(place.path("results/inflight").exists());
+    let elsewhere = place.path("elsewhere");
+    place.expect(0, &["run", "train", "--results", elsewhere.to_str().unwrap()]);
+    place.expect(0, &["merge", elsewhere.to_str().unwrap()]);
+    assert!(!place.path("results/inflight").exists(), "it is recorded");
+    place.expect(0, &["report"]);
+    place.expect(0, &["report", "--verify"]);
+}
+
+#[test]
 fn a_damaged_header_is_named_and_too_much_is_refused() {
     let (place, id) = half_way();
     place.expect(0, &["handover", "train"]);

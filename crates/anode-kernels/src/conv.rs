@@ -200,31 +200,50 @@ unsafe fn multiply_into<R: Real>(out: &mut [MaybeUninit<R>], accumulate: bool, a
     let ((a_cs, a_rs), (b_cs, b_rs)) = (a.strides(), b.strides());
     let whole = |m: &Matrix<R>| m.data.len() == m.rows * m.columns;
     assert!(whole(&a) && whole(&b), "matrices that are not whole");
-    // SAFETY: the slices hold all numbers that the shapes and strides reach, as checked above; `out` is borrowed
-    // mutably, so nothing overlaps; and `out` is read only to be added to, when the caller ensures that it was written.
-    unsafe {
-        gemm::gemm(
-            a.rows,
-            b.columns,
-            a.columns,
-            out.as_mut_ptr().cast::<R>(),
-            1,
-            b.columns as isize,
-            accumulate,
-            a.data.as_ptr(),
-            a_cs,
-            a_rs,
-            b.data.as_ptr(),
-            b_cs,
-            b_rs,
-            R::one(),
-            R::one(),
-            false,
-            false,
-            false,
-            Parallelism::None,
-        );
+    let (rows, terms, columns) = (a.rows, a.columns, b.columns);
+    let at_once = terms_at_once(rows, terms, columns, a_cs == 1 && b_rs == 1);
+    // No terms are a product too: zeros.
+    for start in (0..terms.max(1)).step_by(at_once.max(1)) {
+        let here = at_once.min(terms - start);
+        // SAFETY: the slices hold all numbers that the shapes and strides reach, as checked above, and `start + here`
+        // is at most `terms`; `out` is borrowed mutably, so nothing overlaps; and `out` is read only to be added to,
+        // after the first part or when the caller ensures that it was written.
+        unsafe {
+            gemm::gemm(
+                rows,
+                columns,
+                here,
+                out.as_mut_ptr().cast::<R>(),
+                1,
+                columns as isize,
+                accumulate || start > 0,
+                a.data.as_ptr().offset(start as isize * a_cs),
+                a_cs,
+                a_rs,
+                b.data.as_ptr().offset(start as isize * b_rs),
+                b_cs,
+                b_rs,
+                R::one(),
+                R::one(),
+                false,
+                false,
+                false,
+                Parallelism::None,
+            );
+        }
     }
+}
+
+/// Terms of each sum of a product that are handed to `gemm` at once.
+///
+/// `gemm` adds long sums in parts whose length follows from the size of the first-level cache, so the rounding of a
+/// product would depend on the processor. No cache is too small for parts of 512. Products for which `gemm` chooses the
+/// length without regard to caches (small results, vectors) are left to it.
+fn terms_at_once(rows: usize, terms: usize, columns: usize, dot_products: bool) -> usize {
+    const MOST: usize = 512;
+    let small = rows <= 64 && columns <= 64;
+    let few = dot_products && rows * columns <= 256;
+    if terms <= MOST || small || few || rows.min(columns) <= 1 { terms } else { terms.div_ceil(terms.div_ceil(MOST)) }
 }
 
 /// The numbers as `f32`, where that is what they are.
@@ -412,5 +431,55 @@ pub fn linear_vjp<R: Real>(
     multiply(w_bar, true, Matrix::transposed(y_bar, n, outputs), Matrix::new(x, n, inputs));
     for y_bar in y_bar.chunks_exact(outputs) {
         bias_bar.iter_mut().zip(y_bar).for_each(|(b, &y)| *b = *b + y);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The sums of a product in parts of the same length, term after term with fused multiply-adds.
+    fn in_parts(a: &[f32], b: &[f32], (rows, terms, columns): (usize, usize, usize)) -> Vec<f32> {
+        let length = terms.div_ceil(terms.div_ceil(512));
+        let sum = |row: usize, column: usize| {
+            let part = |start: usize| {
+                let places = start..(start + length).min(terms);
+                places.fold(0.0f32, |sum, k| a[row * terms + k].mul_add(b[k * columns + column], sum))
+            };
+            (0..terms).step_by(length).map(part).reduce(|sum, part| sum + part).unwrap_or(0.0)
+        };
+        (0..rows * columns).map(|i| sum(i / columns, i % columns)).collect()
+    }
+
+    /// On a processor whose first-level cache is larger than usual, `gemm` alone would add other parts.
+    #[test]
+    fn long_sums_are_added_in_the_same_parts_on_every_processor() {
+        if !cfg!(target_arch = "x86_64") || !std::is_x86_feature_detected!("fma") {
+            return;
+        }
+        for shape in [(70, 513, 66), (65, 1100, 70), (3, 4096, 100), (128, 2500, 12)] {
+            let (rows, terms, columns) = shape;
+            let numbers = |n: usize, salt: f32| (0..n).map(|i| (i as f32 * salt).sin()).collect::<Vec<f32>>();
+            let (a, b) = (numbers(rows * terms, 0.37), numbers(terms * columns, 0.91));
+            let mut out = vec![0.0; rows * columns];
+            multiply(&mut out, false, Matrix::new(&a, rows, terms), Matrix::new(&b, terms, columns));
+            assert_eq!(out, in_parts(&a, &b, shape), "{shape:?}");
+            // As transposed matrices, and added to what is there.
+            let transpose = |m: &[f32], rows: usize, columns: usize| -> Vec<f32> {
+                (0..rows * columns).map(|i| m[i % rows * columns + i / rows]).collect()
+            };
+            let (at, bt) = (transpose(&a, rows, terms), transpose(&b, terms, columns));
+            let mut again = vec![0.0; rows * columns];
+            let (at, bt) = (Matrix::transposed(&at, terms, rows), Matrix::transposed(&bt, columns, terms));
+            multiply(&mut again, true, at, bt);
+            assert_eq!(out, again, "{shape:?}, transposed");
+        }
+    }
+
+    #[test]
+    fn a_product_without_terms_is_zero() {
+        let mut out = vec![1.0f32; 6];
+        multiply(&mut out, false, Matrix::new(&[], 2, 0), Matrix::new(&[], 0, 3));
+        assert_eq!(out, [0.0; 6]);
     }
 }
