@@ -27,10 +27,11 @@ fn main() {
         eprintln!("experiments: {why}");
         std::process::exit(1);
     }
-    for path in [".git/HEAD", ".git/index", "src", "crates", "Cargo.toml", "Cargo.lock"] {
-        if std::path::Path::new(path).exists() {
-            println!("cargo:rerun-if-changed={path}");
-        }
+    // In a worktree they are not in `.git`, which is a file there.
+    let of_git = ["HEAD", "index"].into_iter().filter_map(|name| output("git", &["rev-parse", "--git-path", name]));
+    let sources = ["src", "crates", "Cargo.toml", "Cargo.lock"].map(str::to_owned);
+    for path in of_git.chain(sources).filter(|path| Path::new(path).exists()) {
+        println!("cargo:rerun-if-changed={path}");
     }
 }
 
