@@ -77,7 +77,10 @@ fn reversibility() {
     let fixed = json!({ "kind": "fixed", "steps": [1, 4, 16] });
     let search = json!({ "kind": "search", "target": 1e-3, "max_steps": 40 });
     let adaptive = |norm| json!({ "kind": "adaptive", "rtol": 1e-5, "atol": 1e-8, "norm": norm });
-    let convolution = |activation| json!({ "kind": "convolution", "activation": activation, "std": 0.3, "kernel": 3, "picture": "drawn" });
+    let convolution = |activation| {
+        json!({ "kind": "convolution", "activation": activation, "std": 0.3, "kernel": 3,
+        "picture": "drawn" })
+    };
     let matrix = json!({ "kind": "matrix-relu", "n": 10, "sign": -1, "normalise": "spectral" });
     for (problem, solver, stepping) in [
         (json!({ "kind": "scalar-linear", "rate": -2.0 }), "rk4", &search),
@@ -124,7 +127,8 @@ fn a_way_that_overflows_has_no_end() {
 fn gradient_error() {
     let normal = |std: f64| json!({ "normal": { "std": std } });
     let dense = json!({ "kind": "dense", "n": 6, "weights": normal(0.4), "initial": normal(1.0) });
-    let convolution = json!({ "kind": "convolution", "channels": 2, "kernel": 3, "size": 4, "weights": normal(0.3), "initial": normal(1.0) });
+    let convolution = json!({ "kind": "convolution", "channels": 2, "kernel": 3, "size": 4, "weights": normal(0.3),
+        "initial": normal(1.0) });
     let methods = [
         "full",
         "anode",
@@ -180,7 +184,8 @@ fn coupled_gradient() {
         // In single precision the differences are rounding alone.
         let settings = json!({
             "channels": 2, "kernel": 3, "size": 4, "weights_std": 0.3, "initial_std": 1.0, "coefficients_std": 0.2,
-            "activation": "tanh", "terms": "rda", "sigma": "tanh", "memory": memory(kind), "configuration": configuration,
+            "activation": "tanh", "terms": "rda", "sigma": "tanh", "memory": memory(kind),
+            "configuration": configuration,
             "solver": "rk4", "steps": [2, 3], "methods": ["full", "anode", "revolve:2", "reverse-time"], "dtype": "f64"
         });
         agrees(&CoupledGradient, &settings, 1e-9, &[]);

@@ -29,8 +29,8 @@ fn cuda() -> Result<(), String> {
     let nvcc = roots.map(|root| root.join("bin/nvcc")).find(|nvcc| nvcc.is_file()).unwrap_or_else(|| "nvcc".into());
     let said = output(&nvcc.to_string_lossy(), &["--version"]).ok_or_else(|| {
         format!(
-            "the feature `cuda` needs nvcc: install a CUDA toolkit and set CUDA_PATH to it, or put nvcc on the PATH (asked \
-             for: {})",
+            "the feature `cuda` needs nvcc: install a CUDA toolkit and set CUDA_PATH to it, or put nvcc on the PATH \
+            (asked for: {})",
             nvcc.display()
         )
     })?;

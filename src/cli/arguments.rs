@@ -66,7 +66,8 @@ pub struct Common {
     #[arg(long, global = true, help_heading = GLOBAL, value_name = "DIR")]
     pub data: Option<PathBuf>,
     /// Number of threads (does not affect results) [default: all cores]
-    #[arg(long, global = true, help_heading = GLOBAL, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, global = true, help_heading = GLOBAL, value_name = "N",
+        value_parser = clap::value_parser!(u16).range(1..))]
     pub threads: Option<u16>,
     /// Print errors only
     #[arg(long, short, global = true, help_heading = GLOBAL)]

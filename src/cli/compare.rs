@@ -261,7 +261,8 @@ fn tell(pair: &Pair, [a, b]: [&String; 2], brief: bool) {
     }
     if *other_instructions > 0 {
         print(&format!(
-            "{other_instructions} pairs of runs were computed on other devices or vector instructions and need not agree"
+            "{other_instructions} pairs of runs were computed on other devices or vector instructions and need not \
+            agree"
         ));
     }
 }

@@ -148,8 +148,8 @@ fn planned(common: &Common, run: &str, data: Option<&Path>) -> Result<Seeded, Cl
         }
     }
     Err(CliError::Usage(format!(
-        "the settings of run {run} are unknown: there is no {UNFINISHED} or {RUN} of it beside the checkpoint, and no definition in {} \
-         plans it; name the folder of its definition with --experiments",
+        "the settings of run {run} are unknown: there is no {UNFINISHED} or {RUN} of it beside the checkpoint, and no \
+        definition in {} plans it; name the folder of its definition with --experiments",
         common.experiments.display()
     )))
 }

@@ -31,7 +31,8 @@ pub struct PlanArguments {
 #[derive(Debug, Args)]
 pub struct Job {
     /// Tasks of the job array
-    #[arg(long, value_name = "N", default_value_t = 8, requires = "slurm", value_parser = clap::value_parser!(u32).range(1..=Shard::MOST as i64))]
+    #[arg(long, value_name = "N", default_value_t = 8, requires = "slurm",
+        value_parser = clap::value_parser!(u32).range(1..=Shard::MOST as i64))]
     pub shards: u32,
     /// Time limit of a task; one that reaches it is queued again and goes on
     #[arg(long, value_name = "TIME", default_value = "04:00:00", requires = "slurm", value_parser = slurm_time)]
@@ -40,7 +41,8 @@ pub struct Job {
     #[arg(long, value_name = "SIZE", default_value = "4G", requires = "slurm", value_parser = slurm_memory)]
     pub mem: String,
     /// Processors of a task
-    #[arg(long, value_name = "N", default_value_t = 2, requires = "slurm", value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 2, requires = "slurm",
+        value_parser = clap::value_parser!(u16).range(1..))]
     pub cpus: u16,
     /// Any other option of sbatch, such as --sbatch=--partition=short; may come several times
     #[arg(long, value_name = "OPTION", requires = "slurm", allow_hyphen_values = true)]

@@ -119,8 +119,8 @@ pub fn tell_of_records(summary: &Summary) {
     for Kept { experiment, profile, records } in &summary.kept {
         let profile = profile.name();
         print(&format!(
-            "{experiment} ({profile}): {records} records match no run of the definition as it is now, or are outdone by \
-             others; they are kept until `anode clean --only {experiment} --profile {profile} --kept` removes them"
+            "{experiment} ({profile}): {records} records match no run of the definition as it is now, or are outdone \
+            by others; they are kept until `anode clean --only {experiment} --profile {profile} --kept` removes them"
         ));
     }
     for run in &summary.unsure {

@@ -127,8 +127,8 @@ pub fn list(common: &Common) -> Result<(), CliError> {
     } else {
         print_table(&["experiment", "quick", "standard", "paper", "claim"], &rows);
         print(
-            "\nrecorded/planned runs per profile, archived records included; the letter says how the claim is known (see \
-             the report)",
+            "\nrecorded/planned runs per profile, archived records included; the letter says how the claim is known \
+            (see the report)",
         );
     }
     Ok(())

@@ -29,7 +29,8 @@ pub fn merge(common: &Common, from: &[PathBuf]) -> Result<(), CliError> {
         print_json(&merged);
     } else if !common.quiet {
         print(&format!(
-            "{} runs copied, {} of which are to be finished; {} were there already; write the report with `anode report`",
+            "{} runs copied, {} of which are to be finished; {} were there already; write the report with `anode \
+            report`",
             merged.copied + merged.unfinished,
             merged.unfinished,
             merged.present

@@ -46,7 +46,8 @@ pub struct RepeatArguments {
     #[arg(long, value_name = "NUMBER", num_args = 0..=1)]
     pub random: Option<Option<u64>>,
     /// Steps of a training
-    #[arg(long, value_name = "N", default_value_t = TOLERATED_STEPS, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = TOLERATED_STEPS,
+        value_parser = clap::value_parser!(u64).range(1..))]
     pub steps: u64,
 }
 
@@ -262,7 +263,8 @@ fn verdict(result: &Repeated) -> String {
     let elsewhere = "on other vector instructions";
     match &result.steps {
         Some(steps) => format!(
-            "{largest}; {elsewhere}, loss and gradient_norm reach {:.2} of their tolerance in the first {TOLERATED_STEPS} steps",
+            "{largest}; {elsewhere}, loss and gradient_norm reach {:.2} of their tolerance in the first \
+            {TOLERATED_STEPS} steps",
             steps.share
         ),
         None => format!("{largest}; {elsewhere} the same bits are not to be expected"),

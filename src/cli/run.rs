@@ -107,8 +107,8 @@ fn walk(common: &Common, loaded: &[Loaded], how: &How) -> Result<(Tally, Vec<Ski
     let (mut runs, skipped): (Vec<Run>, _) = plan(loaded, how.profile.into(), device, data.as_deref(), STUDIES);
     if let Some(expected) = how.plan_digest.as_ref().filter(|d| **d != plan_digest(&runs)) {
         return Err(CliError::Usage(format!(
-            "the plan is {} and not {expected}: definitions, data or program changed since the job was written; write it \
-             again with `anode plan --slurm`",
+            "the plan is {} and not {expected}: definitions, data or program changed since the job was written; write \
+            it again with `anode plan --slurm`",
             plan_digest(&runs)
         )));
     }

@@ -34,8 +34,8 @@ pub fn all_or_none(common: &Common) -> Result<Vec<Loaded>, CliError> {
     if !common.experiments.is_dir() {
         let looked = std::path::absolute(&common.experiments).unwrap_or_else(|_| common.experiments.clone());
         return Err(CliError::Usage(format!(
-            "no definitions of experiments: looked in {}; run the command in the project's folder, name the folder with \
-             --experiments DIR, or create one with `anode init DIR`",
+            "no definitions of experiments: looked in {}; run the command in the project's folder, name the folder \
+            with --experiments DIR, or create one with `anode init DIR`",
             looked.display()
         )));
     }

@@ -10,8 +10,8 @@ submit() {
     sbatch --parsable --chdir="$here" --open-mode=append --output="$log" "${sbatch_options[@]}" "$@" | cut -d ';' -f 1
 }
 
-# Runs a shard in a results folder of its own. Shortly before the time limit Slurm sends USR1: the program stops where it
-# can go on, and the task goes back into the queue. A task that is cancelled or moved gets TERM and only stops.
+# Runs a shard in a results folder of its own. Shortly before the time limit Slurm sends USR1: the program stops where
+# it can go on, and the task goes back into the queue. A task that is cancelled or moved gets TERM and only stops.
 run_shard() {
     local task=$1 late=no gone=no code=138 program
     "$anode" reproduce "${selection[@]}" "${options[@]}" --results "$work/$task-of-$shards" \
@@ -43,7 +43,8 @@ submit)
     tasks=$(submit "%a-of-$shards.log" --job-name="anode-$profile" --array="1-$shards" --requeue --signal=B:USR1@120 \
         "${asks[@]}" "$script" shard)
     # Not afterok: what the other shards found is reported even where one failed.
-    last=$(submit report.log --job-name="anode-$profile-report" --dependency="afterany:$tasks" "${asks[@]}" "$script" report)
+    last=$(submit report.log --job-name="anode-$profile-report" --dependency="afterany:$tasks" "${asks[@]}" \
+        "$script" report)
     echo "submitted $shards tasks as job $tasks and the report as job $last; logs: $work"
     ;;
 shard)

@@ -205,8 +205,8 @@ pub struct Chapter {
 /// Reads the outline of a folder of experiments and its choices; empty if there is none.
 ///
 /// # Errors
-/// Those of [`load_choices`]; a file that is malformed, a placeholder without a quantity, a quantity without a placeholder, an experiment that two
-/// chapters list.
+/// Those of [`load_choices`]; a file that is malformed, a placeholder without a quantity, a quantity without a
+/// placeholder, an experiment that two chapters list.
 pub fn load_outline(folder: &Path) -> Result<Outline, DefinitionError> {
     let (file, choices) = (folder.join(OUTLINE), load_choices(folder)?);
     let fault = |at: String, why: String| DefinitionError::new(&file, &at, &why);
@@ -268,7 +268,8 @@ mod tests {
         assert!(load(&finding("rho is {rho}", "rho")).is_ok());
         assert!(load(&finding("rho is {tau}", "rho")).unwrap_err().why.contains("{tau}"));
         assert!(load(&finding("rho is large", "rho")).unwrap_err().why.contains("does not occur"));
-        let twice = r#"{"findings": [], "chapters": [{"title": "a", "experiments": ["x"]}, {"title": "b", "experiments": ["x"]}]}"#;
+        let chapter = |title: &str| format!(r#"{{"title": "{title}", "experiments": ["x"]}}"#);
+        let twice = &format!(r#"{{"findings": [], "chapters": [{}, {}]}}"#, chapter("a"), chapter("b"));
         assert_eq!(load(twice).unwrap_err().at, "chapters[1].experiments");
     }
 }

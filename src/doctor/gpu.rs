@@ -54,7 +54,8 @@ pub fn usable_gpu(device: &str) -> Result<UsableGpu, String> {
 /// It cannot.
 #[cfg(not(feature = "cuda"))]
 pub fn usable_gpu(_: &str) -> Result<UsableGpu, String> {
-    Err("this program was built without the feature `cuda`; build with `--features cuda` (see the README), or use --device cpu".into())
+    let remedy = "build with `--features cuda` (see the README), or use --device cpu";
+    Err(format!("this program was built without the feature `cuda`; {remedy}"))
 }
 
 /// Tests a device behind any driver, with its own kernels and with cuDNN: every kernel, then training steps through

@@ -51,7 +51,8 @@ pub struct GpuDiagnosis {
     pub device: String,
     /// Bytes that the driver calls free, and all bytes.
     pub memory: (usize, usize),
-    /// Bytes that this program counts as in use and kept, and by how much the driver's figure fell while they were taken.
+    /// Bytes that this program counts as in use and kept, and by how much the driver's figure fell while they were
+    /// taken.
     pub counted: (usize, usize),
     /// Every kernel against the CPU in double precision.
     pub kernels: Vec<Comparison>,
@@ -116,7 +117,8 @@ fn table(text: &mut String, comparisons: &[Comparison]) {
         let Comparison { kernel, dtype, shape, error, bound, .. } = row;
         let _ = writeln!(
             text,
-            "  {verdict:<5} {dtype} {kernel:<36} error {error:.1e} of {bound:.1e} allowed, {count} shapes, nearest: {shape}"
+            "  {verdict:<5} {dtype} {kernel:<36} error {error:.1e} of {bound:.1e} allowed, {count} shapes, nearest: \
+            {shape}"
         );
     }
 }

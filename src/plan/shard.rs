@@ -150,11 +150,15 @@ mod tests {
         }
 
         #[test]
-        fn no_shard_costs_more_than_its_share_and_one_run(epochs in prop::collection::vec(1u32..400, 1..60), n in 1usize..9) {
+        fn no_shard_costs_more_than_its_share_and_one_run(
+            epochs in prop::collection::vec(1u32..400, 1..60),
+            n in 1usize..9,
+        ) {
             let costs: Vec<f64> = (1..=n)
                 .map(|i| Shard::new(i, n).unwrap().of(trainings(&epochs)).iter().map(|r| cost(&r.settings)).sum())
                 .collect();
-            let (share, dearest) = (costs.iter().sum::<f64>() / n as f64, 2.0 * f64::from(*epochs.iter().max().unwrap()));
+            let share = costs.iter().sum::<f64>() / n as f64;
+            let dearest = 2.0 * f64::from(*epochs.iter().max().unwrap());
             prop_assert!(costs.iter().all(|c| *c <= share + dearest), "{costs:?}");
         }
     }

@@ -40,8 +40,8 @@ pub struct HandedOver {
 pub enum HandoverError {
     /// More than [`MOST_INFLIGHT`] bytes.
     #[error(
-        "the unfinished runs have {bytes} bytes; at most {MOST_INFLIGHT} are handed on. Name the experiments that matter, or remove \
-         folders:\n{}", lines(.folders)
+        "the unfinished runs have {bytes} bytes; at most {MOST_INFLIGHT} are handed on. Name the experiments that \
+        matter, or remove folders:\n{}", lines(.folders)
     )]
     Size {
         /// Their size.

@@ -144,7 +144,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn thinning_keeps_evaluations_and_the_first_step_and_is_done_once(steps in 1usize..9000, every in 1usize..3000) {
+        fn thinning_keeps_evaluations_and_the_first_step_and_is_done_once(steps in 1usize..9000,
+            every in 1usize..3000) {
             let full = log(steps, every);
             let thinned = thin(full.clone());
             let evaluated = |rows: &[Row]| rows.iter().filter(|r| !r["test_accuracy"].is_null()).count();

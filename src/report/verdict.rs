@@ -198,7 +198,10 @@ mod tests {
         let within = |max: f64| json!({ "within": { "column": "y", "max": max } });
         assert_eq!(verdict(within(192.0), square.clone()).verdict, Verdict::Confirmed);
         assert_eq!(verdict(within(191.0), square.clone()).verdict, Verdict::Contradicted);
-        let exceeds = |by: f64| json!({ "exceeds": { "column": "y", "greater": { "solver": "cube" }, "than": { "solver": "square" }, "by": by, "per": ["x"] } });
+        let exceeds = |by: f64| {
+            json!({ "exceeds": { "column": "y", "greater": { "solver": "cube" },
+            "than": { "solver": "square" }, "by": by, "per": ["x"] } })
+        };
         assert_eq!(verdict(exceeds(100.0), json!({ "x": 8 })).verdict, Verdict::Confirmed);
         assert_eq!(verdict(exceeds(100.0), json!({})).verdict, Verdict::Contradicted);
         let identical = |column: &str| json!({ "identical": { "columns": [column], "per": ["x"] } });
@@ -226,7 +229,8 @@ mod tests {
             json!({ "share": { "column": "y", "max": 1e9, "at_least": 0.1 } }),
             json!({ "share": { "column": "y", "max": -1.0, "at_least": 0.1 } }),
             json!({ "equals": { "column": "y", "value": 3.0 } }),
-            json!({ "slope": { "x": "x", "y": "y", "over": [1.0, 8.0], "series": ["solver"], "min": 0.0, "max": 9.0 } }),
+            json!({ "slope": { "x": "x", "y": "y", "over": [1.0, 8.0], "series": ["solver"], "min": 0.0,
+                "max": 9.0 } }),
             json!({ "exceeds": { "column": "y", "greater": side("cube"), "than": side("square"), "by": -1e9 } }),
             json!({ "identical": { "columns": ["x", "y"], "per": ["solver"] } }),
         ];

@@ -287,7 +287,8 @@ mod tests {
         };
         let total = Total::new(&[run(Some(3600.0)), run(Some(60.0)), run(Some(60.0))], 2);
         assert_eq!((total.seconds, total.bytes, total.disk), (3600.0, 2e9, 3e6));
-        let words = "3 runs to compute: about 1.0 h (measured on this processor), up to 2.0 GB of memory per run, 3.0 MB on disk";
+        let words = "3 runs to compute: about 1.0 h (measured on this processor), up to 2.0 GB of memory per run, 3.0 \
+            MB on disk";
         assert_eq!(total.in_words(), words);
         let some = Total::new(&[run(Some(60.0)), run(None)], 1).in_words();
         assert!(some.contains("about 1.0 min, and 1 runs of unknown time"), "{some}");

@@ -207,7 +207,8 @@ mod tests {
 
     fn settings() -> Map<String, Value> {
         let settings = json!({
-            "net": "resnet4", "data": "synthetic", "solver": "euler", "steps": 2, "method": "anode", "epochs": 4, "batch": 8,
+            "net": "resnet4", "data": "synthetic", "solver": "euler", "steps": 2, "method": "anode", "epochs": 4,
+            "batch": 8,
             "learning_rate": 0.05, "drops": [0.5], "momentum": 0.9, "weight_decay": 0.0, "augment": true
         });
         let typed: TrainingSettings = serde_json::from_value(settings).unwrap();

@@ -123,7 +123,8 @@ pub fn reversal(id: &str) -> Value {
 pub fn gradient(id: &str) -> Value {
     let mut definition = base(id, "gradient-error", "error_W");
     definition["fixed"] = json!({
-        "field": { "kind": "dense", "n": 6, "weights": { "normal": { "std": 0.4 } }, "initial": { "normal": { "std": 1.0 } } },
+        "field": { "kind": "dense", "n": 6, "weights": { "normal": { "std": 0.4 } },
+        "initial": { "normal": { "std": 1.0 } } },
         "activation": "tanh", "solver": "heun", "steps": [1, 2, 4], "dtype": "f64", "reference_tolerance": 1e-10,
         "methods": ["full", "anode", "revolve:2", "reverse-time", "stored-adjoint", "dfdx-tape"]
     });
@@ -134,7 +135,8 @@ pub fn gradient(id: &str) -> Value {
 pub fn training(id: &str) -> Value {
     let mut definition = base(id, "training", "test_accuracy");
     definition["fixed"] = json!({
-        "net": "resnet4", "width": 4, "data": "synthetic", "train_images": 96, "test_images": 50, "solver": "euler", "steps": 2,
+        "net": "resnet4", "width": 4, "data": "synthetic", "train_images": 96, "test_images": 50, "solver": "euler",
+        "steps": 2,
         "method": "anode", "epochs": 4, "batch": 8, "learning_rate": 0.05, "drops": [0.5], "momentum": 0.9,
         "weight_decay": 5e-4, "augment": true, "checkpoint_every": 5
     });

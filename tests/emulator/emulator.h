@@ -1,6 +1,6 @@
-// Runs CUDA kernels on a CPU, so that the very source of the device is tested where there is none. A block's threads are fibers
-// that change at barriers, in an order drawn from a seed; blocks run one after the other, in an order drawn from it too. A kernel
-// whose numbers depend on the order, or whose threads do not all meet at a barrier, is found out.
+// Runs CUDA kernels on a CPU, so that the very source of the device is tested where there is none. A block's threads
+// are fibers that change at barriers, in an order drawn from a seed; blocks run one after the other, in an order drawn
+// from it too. A kernel whose numbers depend on the order, or whose threads do not all meet at a barrier, is found out.
 #pragma once
 #include <algorithm>
 #include <cmath>
@@ -88,7 +88,8 @@ struct Order {
 inline const char *run(Place grid, unsigned threads, uint64_t seed, Body what, const void *with) {
     std::lock_guard<std::mutex> guard(one_at_a_time);
     if (threads == 0 || threads > MOST) return "a block of too many threads";
-    if (grid.y > 65535 || grid.z > 65535 || grid.x == 0 || grid.y == 0 || grid.z == 0) return "a grid that no device takes";
+    const bool empty = grid.x == 0 || grid.y == 0 || grid.z == 0;
+    if (grid.y > 65535 || grid.z > 65535 || empty) return "a grid that no device takes";
     body = what;
     arguments = with;
     block_size = {threads, 1, 1};
@@ -123,9 +124,9 @@ inline const char *run(Place grid, unsigned threads, uint64_t seed, Body what, c
 #define gridDim emulator::grid_size
 #define __syncthreads() emulator::leave()
 
-#define EXPORT(NAME, COUNT, ARGUMENTS, BODY)                                                                                \
-    extern "C" const char *NAME(const void *with, const unsigned *grid, unsigned threads, uint64_t seed) {                  \
-        if (threads != (COUNT)) return "another number of threads than the kernel is written for";                          \
-        return emulator::run({grid[0], grid[1], grid[2]}, threads, seed,                                                    \
-                             [](const void *a) { BODY(*static_cast<const ARGUMENTS *>(a)); }, with);                        \
+#define EXPORT(NAME, COUNT, ARGUMENTS, BODY)                                                                          \
+    extern "C" const char *NAME(const void *with, const unsigned *grid, unsigned threads, uint64_t seed) {            \
+        if (threads != (COUNT)) return "another number of threads than the kernel is written for";                    \
+        return emulator::run({grid[0], grid[1], grid[2]}, threads, seed,                                              \
+                             [](const void *a) { BODY(*static_cast<const ARGUMENTS *>(a)); }, with);                  \
     }

@@ -252,7 +252,8 @@ fn a_fault_is_no_result() {
     ] {
         let mut definition = reversal("fault");
         definition["fixed"] = json!({
-            "problem": { "kind": "convolution", "activation": "relu", "std": 1.0, "kernel": 5, "picture": { "file": "one.csv" } },
+            "problem": { "kind": "convolution", "activation": "relu", "std": 1.0, "kernel": 5,
+            "picture": { "file": "one.csv" } },
             "solver": "dormand-prince", "stepping": stepping, "dtype": "f64"
         });
         // Holds for rho = inf, which a fault must not give.

@@ -170,13 +170,15 @@ proptest! {
         // Half of the time the start is that of a sound file, so that what follows is reached.
         let sound_npy = b"\x93NUMPY\x01\x00\x76\x00{'descr': '<f8', 'fortran_order': False, 'shape': (3,), }";
         let sound_idx = idx(&[2, 2, 2], 2051, &[]);
-        for (name, start) in [("a.npy", &sound_npy[..]), ("a.csv", b"1,2\n"), ("a", &sound_idx), ("a.gz", &[0x1f, 0x8b, 8])] {
+        let starts: [(&str, &[u8]); 4] =
+            [("a.npy", &sound_npy[..]), ("a.csv", b"1,2\n"), ("a", &sound_idx), ("a.gz", &[0x1f, 0x8b, 8])];
+        for (name, start) in starts {
             let content = [&start[..keep.min(start.len())], &bytes].concat();
             let path = file(folder.path(), name, &content);
             let _ = (read_array(&path), read_idx_images(&path), read_idx_labels(&path));
         }
-        for name in ["data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin", "data_batch_4.bin", "data_batch_5.bin", "test_batch.bin"] {
-            file(folder.path(), name, &bytes);
+        for name in (1..=5).map(|n| format!("data_batch_{n}.bin")).chain(["test_batch.bin".to_owned()]) {
+            file(folder.path(), &name, &bytes);
         }
         prop_assert!(CIFAR10.read(folder.path()).is_err());
     }

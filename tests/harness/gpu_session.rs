@@ -42,7 +42,8 @@ esac
 "#;
 
 const STEP: &str = r#"
-echo '{"device":"cuda-own","net":"resnet4","method":"anode","batch":256,"median_s":0.02,"least_s":0.02,"peak_bytes":100}'
+printf '{"device":"cuda-own","net":"resnet4","method":"anode","batch":256,'
+echo '"median_s":0.02,"least_s":0.02,"peak_bytes":100}'
 "#;
 
 const TIMES: &str = r#"

@@ -58,7 +58,8 @@ fn coupled() -> Value {
         "coupled-gradient",
         json!({
         "channels": 1, "kernel": 3, "size": 4, "weights_std": 0.3, "initial_std": 1.0, "coefficients_std": 0.1,
-        "activation": "tanh", "terms": "rda", "sigma": "tanh", "configuration": { "kind": "matching", "weight_steps": 2 },
+        "activation": "tanh", "terms": "rda", "sigma": "tanh", "configuration": { "kind": "matching",
+        "weight_steps": 2 },
         "solver": "euler", "steps": [2], "methods": ["anode"], "dtype": "f64" }),
     )
 }
@@ -293,7 +294,10 @@ fn devices_and_pipes_are_refused_at_once() {
     // Files that a definition names, and data sets.
     let place = Workplace::new();
     let file = |name: &str| json!({ "file": name });
-    let picture = |name: &str| json!({ "kind": "convolution", "activation": "relu", "std": 0.3, "kernel": 3, "picture": { "file": name } });
+    let picture = |name: &str| {
+        json!({ "kind": "convolution", "activation": "relu", "std": 0.3, "kernel": 3,
+        "picture": { "file": name } })
+    };
     place.define(&changed(gradient("device"), "/fixed/field/weights", file("/dev/zero")));
     place.define(&changed(gradient("pipe"), "/fixed/field/initial", file("pipe.csv")));
     place.define(&changed(reversal("picture"), "/fixed/problem", picture("pipe.npy")));

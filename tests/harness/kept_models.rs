@@ -84,7 +84,8 @@ fn committed_models_are_verified_and_damage_is_refused() {
     std::fs::remove_dir_all(place.path("results/runs")).unwrap();
     place.expect(0, &["report"]);
     place.expect(0, &["report", "--verify"]);
-    let peer = "experiment,run,net,method,statistics,loss,difference,accuracy,images_apart\ntrain,0,resnet4,anode,running,2.5,1e-7,0.1,1\n";
+    let peer = "experiment,run,net,method,statistics,loss,difference,accuracy,images_apart\n\
+        train,0,resnet4,anode,running,2.5,1e-7,0.1,1\n";
     place.write("results/peer/models.csv", peer).expect(1, &["report", "--verify"]);
     place.expect(0, &["report"]);
     let report = std::fs::read_to_string(place.path("results/REPORT.md")).unwrap();

@@ -202,7 +202,8 @@ proptest! {
     }
 
     #[test]
-    fn changing_one_setting_changes_the_id(settings in settings(), at in any::<prop::sample::Index>(), value in tree()) {
+    fn changing_one_setting_changes_the_id(settings in settings(), at in any::<prop::sample::Index>(),
+        value in tree()) {
         let key = at.get(&settings.keys().cloned().collect::<Vec<_>>()).clone();
         let mut other = settings.clone();
         let before = other.insert(key.clone(), value.clone());

@@ -11,7 +11,8 @@ fn published() -> Workplace {
     let mut train = training("train");
     train["seeds"] = json!([0, 1, 2]);
     train["figures"] = json!([{ "id": "loss", "title": "Loss", "draw": { "lines": {
-        "source": "steps", "x": { "column": "step", "label": "step" }, "y": { "column": "loss", "label": "loss" }, "series": []
+        "source": "steps", "x": { "column": "step", "label": "step" }, "y": { "column": "loss", "label": "loss" },
+        "series": []
     } } }]);
     let mut picture = reversal("picture");
     picture["seeds"] = json!([0, 1]);

@@ -8,7 +8,8 @@ fn sound(study: &str) -> Value {
     let fixed = match study {
         "reversibility" => json!({ "problem": { "kind": "scalar-relu", "c": 10.0 }, "dtype": "f64" }),
         "gradient-error" => json!({
-            "field": { "kind": "dense", "n": 4, "weights": { "normal": { "std": 1.0 } }, "initial": { "normal": { "std": 1.0 } } },
+            "field": { "kind": "dense", "n": 4, "weights": { "normal": { "std": 1.0 } },
+            "initial": { "normal": { "std": 1.0 } } },
             "activation": "tanh", "steps": [1, 2], "methods": ["full", "dfdx-tape"], "dtype": "f64",
             "reference_tolerance": 1e-10
         }),
@@ -110,7 +111,8 @@ fn each_fault_is_told_with_its_place_what_was_found_and_what_is_allowed() {
         ("/figures", json!([figure("a b")]), "figures[0].id: ", &["`a b`"]),
         (
             "/figures",
-            json!([{ "id": "a", "title": "t", "draw": { "schedules": { "steps": 8, "methods": ["anode", "leapfrog"] } } }]),
+            json!([{ "id": "a", "title": "t", "draw": { "schedules": { "steps": 8, "methods": ["anode",
+                "leapfrog"] } } }]),
             "figures[0].draw.schedules.methods[1]: ",
             &["`leapfrog`", "online:M"],
         ),
@@ -174,7 +176,8 @@ fn a_definition_names_only_columns_values_and_images_that_a_planned_run_can_writ
     let check = |filter: Value, rule: Value| json!([{ "name": "a check", "where": filter, "rule": rule }]);
     let within = |column: &str| json!({ "within": { "column": column, "max": 1.0 } });
     let exceeds = |changes: &[(&str, Value)]| {
-        let mut rule = json!({ "column": "error_W", "greater": { "solver": "euler" }, "than": { "solver": "dormand-prince" },
+        let mut rule = json!({ "column": "error_W", "greater": { "solver": "euler" },
+            "than": { "solver": "dormand-prince" },
             "by": 0.0, "per": ["Nt"] });
         changes.iter().for_each(|(key, value)| rule[*key] = value.clone());
         check(json!({}), json!({ "exceeds": rule }))
@@ -185,7 +188,10 @@ fn a_definition_names_only_columns_values_and_images_that_a_planned_run_can_writ
         changes.iter().for_each(|(key, value)| *lines.pointer_mut(key).unwrap() = value.clone());
         json!([{ "id": "a", "title": "t", "draw": { "lines": lines } }])
     };
-    let reported = |metric: &str, filter: Value| json!([{ "label": "a number", "metric": metric, "where": filter, "value": 1.0, "source": "S" }]);
+    let reported = |metric: &str, filter: Value| {
+        json!([{ "label": "a number", "metric": metric, "where": filter,
+        "value": 1.0, "source": "S" }])
+    };
     let checks = "/expectation/checks";
     let cases: &[(&str, Value, &str, &[&str])] = &[
         (

@@ -161,8 +161,30 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 }
 
 #[test]
+fn no_line_of_source_is_longer_than_120_characters() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut folders: Vec<PathBuf> = ["src", "crates", "tests", "benches", "examples"].map(|f| root.join(f)).into();
+    let (mut long, mut seen) = (vec![], 0);
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).expect("a folder").flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|e| ["rs", "cuh", "cu", "h", "py", "sh"].iter().any(|of| e == *of)) {
+                let text = std::fs::read_to_string(&path).expect("a text");
+                let lines = text.lines().enumerate().filter(|(_, line)| line.chars().count() > 120);
+                long.extend(lines.map(|(n, line)| format!("{}:{}: {line}", path.display(), n + 1)));
+                seen += 1;
+            }
+        }
+    }
+    assert!(long.is_empty() && seen > 300, "{seen} files\n{}", long.join("\n"));
+}
+
+#[test]
 fn imports_are_read_in_all_their_forms() {
-    let source = "use crate::ode::Grid; // crate::cli\nuse crate::{gradient, net::{a, b}, data};\nfn f() { crate::plan::plan() }";
+    let source = "use crate::ode::Grid; // crate::cli\nuse crate::{gradient, net::{a, b}, data};\nfn f() { \
+        crate::plan::plan() }";
     let expected = ["data", "gradient", "net", "ode", "plan"].map(str::to_owned);
     assert_eq!(rooms_used(source), BTreeSet::from(expected));
 }

@@ -47,7 +47,8 @@ fn outline() -> Value {
                 "n": steps("test_accuracy", json!({ "take": "seeds" })),
                 "gap": steps("test_accuracy", json!({ "minus": reverse })),
                 "gradient": steps("test_accuracy_per_evaluation", json!({ "minus": reverse })),
-                "norm": steps("test_accuracy", json!({ "minus": reverse, "minus_column": "test_accuracy_per_evaluation" }))
+                "norm": steps("test_accuracy", json!({ "minus": reverse,
+                "minus_column": "test_accuracy_per_evaluation" }))
             } },
             { "topic": "Later", "text": "{x}", "see": ["train"], "profile": "paper",
               "quantities": { "x": steps("test_accuracy", json!({})) } },

@@ -7,13 +7,15 @@
 #include "emulator.h"
 #else
 // At most 128 registers a thread, so that two blocks of 256 threads share a multiprocessor.
-#define EXPORT(NAME, THREADS, ARGUMENTS, BODY)                                                                              \
-    extern "C" __global__ void __launch_bounds__(THREADS, 512 / (THREADS)) NAME(const ARGUMENTS arguments) { BODY(arguments); }
+#define EXPORT(NAME, THREADS, ARGUMENTS, BODY)                                                                        \
+    extern "C" __global__ void __launch_bounds__(THREADS, 512 / (THREADS)) NAME(const ARGUMENTS arguments) {          \
+        BODY(arguments);                                                                                              \
+    }
 #endif
 
 // Both precisions of a kernel that is a template of its number alone.
-#define EXPORT_BOTH(NAME, THREADS, ARGUMENTS)                                                                               \
-    EXPORT(NAME##_f32, THREADS, ARGUMENTS<float>, NAME<float>)                                                              \
+#define EXPORT_BOTH(NAME, THREADS, ARGUMENTS)                                                                         \
+    EXPORT(NAME##_f32, THREADS, ARGUMENTS<float>, NAME<float>)                                                        \
     EXPORT(NAME##_f64, THREADS, ARGUMENTS<double>, NAME<double>)
 
 // Threads of a block, unless a kernel says otherwise.

@@ -81,7 +81,8 @@ __device__ inline void convolve(const ConvArguments<T> &a) {
             const int ky = tap / a.kernel_w, kx = tap % a.kernel_w;
             int v, u;
             if (TURNED) {
-                if ((pixels.first_y + a.padding_h - ky) % a.stride || (pixels.first_x + a.padding_w - kx) % a.stride) continue;
+                const bool missed_y = (pixels.first_y + a.padding_h - ky) % a.stride != 0;
+                if (missed_y || (pixels.first_x + a.padding_w - kx) % a.stride) continue;
                 v = y + a.padding_h - ky;
                 u = x + a.padding_w - kx;
                 seen = v >= 0 && u >= 0;
@@ -165,7 +166,8 @@ __device__ inline void convolve(const ConvArguments<T> &a) {
 #pragma unroll
         for (int i = 0; i < 4; i++) {
             const int pixel = start + i, n = pixel / a_image, at = pixel % a_image;
-            const long long v = pixels.first_y + at / pixels.width * pixels.step, u = pixels.first_x + at % pixels.width * pixels.step;
+            const long long v = pixels.first_y + at / pixels.width * pixels.step;
+            const long long u = pixels.first_x + at % pixels.width * pixels.step;
             places[i] = pixel < total ? n * a.targets * target_plane + v * a.target_w + u : -1;
         }
 #pragma unroll
@@ -216,11 +218,11 @@ EXPORT_BOTH(pack, THREADS, PackArguments)
 
 // The tiles, named by their width in channels. In double precision a number takes two registers, so tiles are half as
 // large.
-#define CONVOLVE(NAME, T, BM, BN, TM, TN)                                                                                   \
-    template <bool TURNED> __device__ inline void conv_tile_##NAME(const ConvArguments<T> &a) {                                  \
-        convolve<T, BM, BN, TM, TN, TURNED>(a);                                                                             \
-    }                                                                                                                       \
-    EXPORT(conv_##NAME, (BM / TM) * (BN / TN), ConvArguments<T>, conv_tile_##NAME<false>)                                        \
+#define CONVOLVE(NAME, T, BM, BN, TM, TN)                                                                             \
+    template <bool TURNED> __device__ inline void conv_tile_##NAME(const ConvArguments<T> &a) {                       \
+        convolve<T, BM, BN, TM, TN, TURNED>(a);                                                                       \
+    }                                                                                                                 \
+    EXPORT(conv_##NAME, (BM / TM) * (BN / TN), ConvArguments<T>, conv_tile_##NAME<false>)                             \
     EXPORT(conv_turned_##NAME, (BM / TM) * (BN / TN), ConvArguments<T>, conv_tile_##NAME<true>)
 
 CONVOLVE(16_f32, float, 128, 16, 4, 4)

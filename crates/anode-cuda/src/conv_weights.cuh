@@ -72,7 +72,8 @@ template <class T, int BM, int BN, int TM, int TN> __device__ inline void weight
         const T *x = a.x + (long long)image * a.inputs * input_plane + iy * a.input_w + ix;
 #pragma unroll
         for (int i = 0; i < BN / LINES; i++) {
-            const bool inside = exists && unsigned(iy + rows[i]) < unsigned(a.input_h) && unsigned(ix + columns[i]) < unsigned(a.input_w);
+            const bool inside = exists && unsigned(iy + rows[i]) < unsigned(a.input_h) &&
+                                unsigned(ix + columns[i]) < unsigned(a.input_w);
             x_read[i] = inside ? x[offsets[i]] : T(0);
         }
         ox += PIXELS;
@@ -154,8 +155,8 @@ template <class T> __device__ inline void add_parts(const AddPartsArguments<T> &
 
 EXPORT_BOTH(add_parts, THREADS, AddPartsArguments)
 
-#define WEIGHT_VJP(NAME, T, BM, BN, TM, TN)                                                                                 \
-    __device__ inline void weights_##NAME##_tile(const WeightArguments<T> &a) { weight_vjp<T, BM, BN, TM, TN>(a); }         \
+#define WEIGHT_VJP(NAME, T, BM, BN, TM, TN)                                                                           \
+    __device__ inline void weights_##NAME##_tile(const WeightArguments<T> &a) { weight_vjp<T, BM, BN, TM, TN>(a); }   \
     EXPORT(conv_weights_##NAME, (BM / TM) * (BN / TN), WeightArguments<T>, weights_##NAME##_tile)
 
 // Named by their height in output channels.

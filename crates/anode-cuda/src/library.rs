@@ -73,12 +73,13 @@ functions! { fill_driver, driver:
     cuGetErrorName cuGetErrorString cuImportExternalMemory cuInit
     cuLaunchKernel cuMemAllocAsync cuMemAlloc_v2 cuMemFreeAsync cuMemFree_v2 cuMemGetInfo_v2
     cuMemPoolSetAttribute cuMemPoolTrimTo cuMemcpyDtoDAsync_v2
-    cuMemcpyDtoD_v2 cuMemcpyDtoHAsync_v2 cuMemcpyDtoH_v2 cuMemcpyHtoDAsync_v2 cuMemcpyHtoD_v2 cuMemsetD8Async cuMemsetD8_v2
+    cuMemcpyDtoD_v2 cuMemcpyDtoHAsync_v2 cuMemcpyDtoH_v2 cuMemcpyHtoDAsync_v2 cuMemcpyHtoD_v2
+    cuMemsetD8Async cuMemsetD8_v2
     cuModuleGetFunction cuModuleLoad cuModuleLoadData cuModuleUnload cuOccupancyAvailableDynamicSMemPerBlock
     cuOccupancyMaxActiveBlocksPerMultiprocessor cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags
     cuOccupancyMaxActiveClusters cuOccupancyMaxPotentialBlockSize cuOccupancyMaxPotentialBlockSizeWithFlags
-    cuOccupancyMaxPotentialClusterSize cuProfilerStart cuProfilerStop cuStreamCreate cuStreamDestroy_v2 cuStreamSynchronize
-    cuStreamWaitEvent
+    cuOccupancyMaxPotentialClusterSize cuProfilerStart cuProfilerStop cuStreamCreate cuStreamDestroy_v2
+    cuStreamSynchronize cuStreamWaitEvent
 }
 
 functions! { fill_nvrtc, nvrtc:
@@ -125,7 +126,8 @@ macro_rules! quiet {
 }
 
 quiet! { quieten_driver, driver, is_lost:
-    cuCtxSetCurrent cuDevicePrimaryCtxRelease_v2 cuEventDestroy_v2 cuEventRecord cuMemFreeAsync cuMemFree_v2 cuModuleUnload
+    cuCtxSetCurrent cuDevicePrimaryCtxRelease_v2 cuEventDestroy_v2 cuEventRecord cuMemFreeAsync cuMemFree_v2
+    cuModuleUnload
     cuStreamDestroy_v2 cuStreamWaitEvent
 }
 

@@ -99,7 +99,8 @@ mod tests {
     }
 
     fn judged(filter: Value, by: f64, rows: &[Row]) -> (Verdict, String) {
-        let rule = json!({ "exceeds": { "column": "accuracy", "greater": { "method": "a" }, "than": { "method": "b" }, "by": by } });
+        let rule = json!({ "exceeds": { "column": "accuracy", "greater": { "method": "a" },
+            "than": { "method": "b" }, "by": by } });
         let check = json!({ "name": "check", "source": "steps", "where": filter, "rule": rule });
         let checked = judge_check(&serde_json::from_value(check).unwrap(), rows);
         (checked.verdict, checked.measured)

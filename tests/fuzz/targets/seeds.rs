@@ -63,7 +63,8 @@ pub fn definition() -> Definition {
         ],
         "expectation": { "text": "It holds.", "checks": [
             { "name": "rho", "rule": { "within": { "column": "rho", "min": 0.0 } } },
-            { "name": "slope", "rule": { "slope": { "x": "steps", "y": "rho", "over": [1.0, 100.0], "min": -9.0, "max": 9.0 } } },
+            { "name": "slope", "rule": { "slope": { "x": "steps", "y": "rho", "over": [1.0, 100.0], "min": -9.0,
+                "max": 9.0 } } },
             { "name": "same", "rule": { "identical": { "columns": ["rho"], "per": ["steps"] } } }
         ] }
     }))

@@ -29,7 +29,8 @@ const NOW: usize = usize::MAX;
 /// use anode_core::gradient::{Block, Method};
 /// use anode_core::ode::{solver, Grid, Pair, Stack};
 /// use anode_nets::problems::ConvField;
-/// // One 3 x 3 convolution whose kernel diffuses while it acts; the gradients of J = |z(1)|^2 / 2 for z(0), w(0) and p.
+/// // One 3 x 3 convolution whose kernel diffuses while it acts; the gradients of J = |z(1)|^2 / 2 for z(0), w(0) and
+/// // p.
 /// let f = ConvField::<f64>::new([1, 5, 5], 3, anode_kernels::Activation::Tanh);
 /// let piece = Piece { range: 0..9, grid: [3, 3], groups: 1 };
 /// let weights = WeightField::new(Law::new(Terms::Diffusion), 9, vec![piece]).unwrap();

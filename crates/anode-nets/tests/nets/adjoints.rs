@@ -182,6 +182,9 @@ fn methods_that_must_know_the_number_of_steps_say_so() {
     }
 }
 
+const CONTROLLERS: [Controller; 4] =
+    [Controller::Matlab, Controller::Torchdiffeq, Controller::Scipy, Controller::ProportionalIntegral];
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -192,9 +195,7 @@ proptest! {
     ) {
         let field = Dense::<f64>::tanh(n);
         let (z0, w) = (numbers::<f64>(seed.into(), n, 1.0), numbers::<f64>(u64::from(seed) + 1, n * n, 2.0));
-        let controller =
-            [Controller::Matlab, Controller::Torchdiffeq, Controller::Scipy, Controller::ProportionalIntegral][controller];
-        let control = Adaptive { controller, ..Adaptive::new(10f64.powi(-exponent), 1e-9) };
+        let control = Adaptive { controller: CONTROLLERS[controller], ..Adaptive::new(10f64.powi(-exponent), 1e-9) };
         let adaptive = AdaptiveBlock { field: &field, tableau: solver(name).unwrap(), control, span: (0.0, 1.0) };
         let (state, tape) = (8 * n, adaptive.tableau.solution_stages() * 16 * n);
         let ledger = Ledger::new();

@@ -23,7 +23,8 @@ fn results<'a>(definition: &'a Definition, runs: &[(Value, u64, Value)]) -> Resu
         let record = serde_json::from_value(json!({
             "format": 1, "run": "r", "experiment": "a", "profile": "quick", "study": "training", "settings": settings,
             "seed": seed, "inputs": {}, "status": { "kind": "finished" }, "files": {},
-            "environment": { "device": "cpu", "processor": "p", "threads": 1, "version": "0", "commit": null, "dirty": null,
+            "environment": { "device": "cpu", "processor": "p", "threads": 1, "version": "0", "commit": null,
+            "dirty": null,
                 "rustc": "r", "system": "s", "finished_at": "t", "seconds": 1.0 }
         }));
         let rows: Vec<Row> = serde_json::from_value(rows.clone()).unwrap();
@@ -127,10 +128,16 @@ fn a_line_breaks_where_it_has_no_place() {
 #[test]
 fn the_papers_numbers_stand_beside_the_runs_that_they_are_of_and_nowhere_else() {
     let mut lines = accuracy(json!(["method"]));
-    let point = |method: &str, y: f64| json!({ "series": { "method": method, "data": ["cifar10"] }, "x": 35, "y": y, "source": "F" });
+    let point = |method: &str, y: f64| {
+        json!({ "series": { "method": method, "data": ["cifar10"] }, "x": 35, "y": y,
+        "source": "F" })
+    };
     lines["reference"] = json!([point("anode", 0.78), point("reverse-time", 0.52)]);
     let filter = json!({ "method": "anode", "data": ["cifar10"] });
-    let number = |source: &str| json!({ "label": "L", "metric": "test_accuracy", "where": filter, "on": "CIFAR-10", "value": 0.77, "min": 0.76, "max": 0.78, "source": source });
+    let number = |source: &str| {
+        json!({ "label": "L", "metric": "test_accuracy", "where": filter, "on": "CIFAR-10",
+        "value": 0.77, "min": 0.76, "max": 0.78, "source": source })
+    };
     let definition = definition(&lines, json!([number("S"), number("M")]));
     let run = |method: &str, data: &str| (json!({ "method": method, "data": data }), 0, rows(0.1, 0.2));
     let real = chart(&definition, &[run("reverse-time", "cifar10"), run("anode", "cifar10")]);

@@ -16,7 +16,7 @@ pub(super) static FACTS: Facts = Facts {
     memory: "one state, tape of one evaluation",
     evaluations: "2 s Nt",
     source: "Chen, Rubanova, Bettencourt & Duvenaud, NeurIPS 2018",
-    advice: "Use it to compare with. Not recommended for training: the reconstructed states and the gradient are wrong.",
+    advice: "Use it to compare with. Not recommended for training: reconstructed states and gradient are wrong.",
 };
 
 impl Adjoint for ReverseTime {

@@ -1,4 +1,4 @@
-//! Binomial checkpointing: the fewest replayed steps for a number of snapshots (Griewank & Walther 2000, Algorithm 799).
+//! Binomial checkpointing: the fewest replayed steps for M snapshots (Griewank & Walther 2000, Algorithm 799).
 
 use crate::gradient::schedule::reverse_range;
 use crate::gradient::{Action, Argument, CheckpointSchedule, Extent, Facts, StepsOf, revolve_optimum};
