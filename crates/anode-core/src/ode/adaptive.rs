@@ -36,7 +36,7 @@ impl Adaptive {
             "finite numbers that are not negative"
         } else if rtol == 0.0 && atol == 0.0 {
             "at least one of them above 0"
-        } else if rtol == 0.0 && self.controller == Controller::Matlab {
+        } else if rtol == 0.0 && self.controller.divides_by_rtol() {
             "a relative tolerance above 0 with MATLAB's norm"
         } else {
             return Ok(());
@@ -132,18 +132,20 @@ pub fn integrate_observed<F: VectorField>(
     if !workspace.k[0].is_finite() {
         return Err(SolveError::NotFinite { step: 0, stage: 0, t: t0 });
     }
-    let mut size = control.first_step(exponent, interval, &z, &workspace.k[0]);
     let mut probe = z.zeros_like();
-    if control.controller != Controller::Matlab {
-        // Hairer, Norsett, Wanner I, II.4: one Euler step tells how fast the derivative changes.
-        size = size.max(resolution(t0)).min(interval);
-        probe.copy_from(&z);
-        probe.axpy(Real::of(direction * size), &workspace.k[0]);
-        let at = Step { t: after(t, size), ..start }.at(tableau, 0);
-        located(at, || field.eval(at, &probe, theta, &mut workspace.k[1]))?;
-        solution.evaluations += 1;
-        size = control.second_guess(size, exponent, &z, &workspace.k[0], &workspace.k[1]);
-    }
+    let mut size = match control.first_step(exponent, interval, &z, &workspace.k[0]) {
+        Some(size) => size,
+        None => {
+            // Hairer, Norsett, Wanner I, II.4: one Euler step tells how fast the derivative changes.
+            let first = control.first_guess(&z, &workspace.k[0]).max(resolution(t0)).min(interval);
+            probe.copy_from(&z);
+            probe.axpy(Real::of(direction * first), &workspace.k[0]);
+            let at = Step { t: after(t, first), ..start }.at(tableau, 0);
+            located(at, || field.eval(at, &probe, theta, &mut workspace.k[1]))?;
+            solution.evaluations += 1;
+            control.second_guess(first, exponent, &z, &workspace.k[0], &workspace.k[1])
+        }
+    };
 
     let mut first_ready = true;
     let mut failed_before = false;
@@ -160,12 +162,8 @@ pub fn integrate_observed<F: VectorField>(
         if !failed_before {
             size = size.max(resolution(t));
         }
-        // A last step a little longer than planned beats a sliver after it: MATLAB's by a tenth, the others' by what
-        // time resolves, so that no end is missed by rounding.
-        let finishing = match control.controller {
-            Controller::Matlab => 1.1 * size >= remaining,
-            _ => size + 2.0 * resolution(t.abs().max(t1.abs())) >= remaining,
-        };
+        // A last step a little longer than planned beats a sliver after it, and no end is missed by rounding.
+        let finishing = control.finishes(size, remaining, resolution(t.abs().max(t1.abs())));
         if failed_before && size < resolution(t) {
             return Err(SolveError::StepUnderflow { step: index, t, h: direction * size });
         }

@@ -5,7 +5,7 @@
 
 mod adaptive;
 mod closure;
-mod controller;
+mod controllers;
 mod error;
 mod field;
 mod fixed;
@@ -19,7 +19,7 @@ mod vector;
 
 pub use adaptive::{Accepted, Adaptive, Solution, integrate_adaptive, integrate_observed};
 pub use closure::{Closure, ClosureField};
-pub use controller::Controller;
+pub use controllers::{Controller, ControllerFacts};
 pub use error::SolveError;
 pub use field::{At, DifferentiableField, FieldError, Pass, VectorField, expect_len};
 pub use fixed::{Grid, integrate, integrate_back, reversal_error};
