@@ -43,6 +43,10 @@ test *ARGS:
 test-parquet *ARGS:
     cargo test --features parquet --test export {{ARGS}}
 
+# List the public items of a package; needs a nightly toolchain and cargo-public-api
+public-api *PACKAGES:
+    scripts/public-api.sh {{PACKAGES}}
+
 # Fuzz one reader: definition, record, report, archive, checkpoint, array, mnist or tar
 fuzz TARGET SECONDS="600" SEED="1":
     ANODE_FUZZ_SECONDS={{SECONDS}} ANODE_FUZZ_SEED={{SEED}} cargo test --test fuzz -- --exact {{TARGET}} --nocapture
