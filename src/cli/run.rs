@@ -1,6 +1,6 @@
 //! `anode run` and `anode reproduce`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -194,15 +194,16 @@ fn tell(common: &Common, tally: &Tally, skipped: &[Skipped], summary: &Summary) 
         tally.before,
         tally.failed.len()
     ));
-    if !summary.written.is_empty() {
-        let results = common.results.display();
+    let wrote = |path: &Path| summary.written.iter().any(|written| written == path);
+    let results = common.results.display();
+    if wrote(&common.results.join("REPORT.md")) {
         print(&format!(
             "report: {results}/REPORT.md and {results}/report.html; tables: {results}/tables; charts: {}",
             common.figures.display()
         ));
-        if summary.written.iter().any(|path| path.starts_with(common.results.join("own"))) {
-            print(&format!("experiments that are not part of the report on the papers: {results}/own/REPORT.md"));
-        }
+    }
+    if wrote(&common.results.join("own/REPORT.md")) {
+        print(&format!("experiments that are not part of the report on the papers: {results}/own/REPORT.md"));
     }
     tell_of_records(summary);
 }

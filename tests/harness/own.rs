@@ -22,6 +22,7 @@ fn an_own_experiment_leaves_the_published_report_as_it_is_and_is_removed_without
     place.define(&reversal("mine"));
     let said = place.expect(0, &["reproduce", "--only", "mine"]);
     assert!(said.contains("mine") && said.contains("own/REPORT.md"), "{said}");
+    assert!(!said.contains("results/REPORT.md"), "only what was written is named: {said}");
     for made in ["REPORT.md", "report.html", "tables/mine.quick.csv", "figures/mine-rho.quick.svg"] {
         assert!(place.path("results/own").join(made).is_file(), "{made}");
     }

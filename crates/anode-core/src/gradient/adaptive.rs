@@ -15,6 +15,10 @@ use super::signature::Signature;
 use super::{Action, Adjoint, Block, Gradient, Keeps, Ledger, Method, pattern_list};
 
 /// z(t1) from z(t0) with steps chosen by tolerance.
+///
+/// Exact methods differentiate the accepted steps with their sizes held fixed. To compare with finite differences, take
+/// the differences on a [`Block`] over [`Grid::Times`] of `forward.solution().times`, where a fixed solve has the same
+/// bits; [`integrate_adaptive`] would choose other steps for each.
 pub struct AdaptiveBlock<'a, F> {
     /// The vector field f.
     pub field: &'a F,

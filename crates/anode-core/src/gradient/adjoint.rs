@@ -43,10 +43,11 @@ pub trait Adjoint: Copy {
         ledger: &Ledger,
     ) -> Result<F::Vector, SolveError>;
 
-    /// The most bytes of snapshots, kept states and tapes at once, for all blocks of `extent`. Saturates.
+    /// A bound on the bytes of snapshots, kept states and tapes at once, for all blocks of `extent`. Saturates.
     fn peak_bytes(self, extent: &Extent) -> usize;
 
-    /// The most steps that the gradient of one block of `steps` steps takes: forward, replayed and backward. Saturates.
+    /// A bound on the steps that the gradient of one block of `steps` steps takes: forward, replayed and backward.
+    /// Saturates.
     fn steps_taken(self, steps: usize) -> usize;
 
     /// The checkpoint schedule; `None` for methods without one, and where it depends on sizes in bytes.
@@ -243,7 +244,7 @@ pub trait CheckpointSchedule: Copy {
     fn facts(self) -> &'static Facts;
 
     /// The actions for a block of `steps` steps. The executor refuses a list that does not reverse every step once,
-    /// from the last to the first.
+    /// from the last to the first, and free every snapshot.
     fn actions(self, steps: usize) -> Vec<Action>;
 
     /// As [`Adjoint::peak_bytes`].

@@ -146,7 +146,8 @@ impl<F: DifferentiableField> Paused<F> {
         }
         let wrong = |why: String| Err(SolveError::Schedule { action: self.done, why });
         match (reverse.is_some(), self.left) {
-            (true, 0) => Ok(()),
+            (true, 0) if self.snapshots.is_empty() => Ok(()),
+            (true, 0) => wrong(format!("the snapshot of state {} is never freed", self.snapshots[0].0)),
             (true, left) => wrong(format!("{left} steps are not reversed")),
             (false, _) => wrong("no turn".into()),
         }
@@ -206,7 +207,8 @@ mod tests {
         let full = Method::Full.gradient(&block, &vec![0.5], &vec![0.3], |end| end.clone()).unwrap();
         let right: &[Action] = &[Tape, Store, Tape, Tape, Turn, Reverse, Reverse, Reverse, Free { step: 1 }];
         assert_eq!(gradient(right).unwrap(), (full.z0, full.theta));
-        let wrong: [(&[Action], usize, &str); 10] = [
+        let wrong: [(&[Action], usize, &str); 11] = [
+            (&[Store, Tape, Tape, Tape, Turn, Reverse, Reverse, Reverse], 8, "of state 0 is never freed"),
             (&[], 0, "no turn"),
             (&[Advance { to: 4 }], 0, "no way from state 0 to state 4 of 3"),
             (&[Advance { to: 2 }, Advance { to: 1 }], 1, "no way from state 2 to state 1 of 3"),

@@ -1,0 +1,56 @@
+//! Every registered gradient method: its gradient, and the bounds that it states.
+
+use anode_core::gradient::{Adjoint, Argument, Block, METHODS, Method, StepsOf};
+use anode_core::ode::{ClosureField, Grid, solver};
+
+/// A method with each number that is worth a test; for bytes, those that each number of snapshots needs.
+fn spelled(name: &str, argument: Argument) -> Vec<Method> {
+    let numbers: Vec<String> = match argument {
+        Argument::None => vec![String::new()],
+        Argument::Snapshots => [1, 2, 3, 7, 100].map(|m| format!(":{m}")).into(),
+        Argument::Bytes => [1 << 10, 1 << 20].map(|bytes: usize| format!(":{}KiB", bytes >> 10)).into(),
+    };
+    let parse = |number: String| format!("{name}{number}").parse().or_else(|_| format!("{name}:1MiB").parse());
+    numbers.into_iter().map(|number| parse(number).expect("a method")).collect()
+}
+
+#[test]
+fn every_registered_method_keeps_what_it_states() {
+    let field = ClosureField(
+        |t: f64, z: &[f64], w: &[f64], dz: &mut [f64]| {
+            dz.copy_from_slice(&[(w[0] * z[0] + z[1] + t).sin(), (z[0] - w[1] * z[1]).cos()])
+        },
+        |t: f64, z: &[f64], w: &[f64], c: &[f64], z_bar: &mut [f64], w_bar: &mut [f64]| {
+            let (a, b) = ((w[0] * z[0] + z[1] + t).cos() * c[0], -(z[0] - w[1] * z[1]).sin() * c[1]);
+            z_bar[0] += w[0] * a + b;
+            z_bar[1] += a - w[1] * b;
+            w_bar[0] += z[0] * a;
+            w_bar[1] -= z[1] * b;
+        },
+    );
+    let (z0, w) = (vec![0.3, -0.4], vec![0.7, 0.2]);
+    let mut seen = 0;
+    for facts in METHODS {
+        for method in spelled(facts.name, facts.argument) {
+            for (name, steps) in [("euler", 1), ("heun", 2), ("heun", 7), ("rk4", 20), ("dormand-prince", 61)] {
+                let block = Block { field: &field, tableau: solver(name).unwrap(), grid: Grid::unit(steps) };
+                let at = format!("{method}, {name}, Nt = {steps}");
+                let exact = Method::Full.gradient(&block, &z0, &w, |end| end.clone()).unwrap();
+                let found = method.gradient(&block, &z0, &w, |end| end.clone()).unwrap();
+                if facts.exact && facts.steps == StepsOf::Tableau {
+                    assert_eq!((&found.z0, &found.theta, &found.end), (&exact.z0, &exact.theta, &exact.end), "{at}");
+                }
+                let extent = block.extent(&z0, &w).unwrap();
+                let (cost, bound) = (found.cost, method.peak_bytes(&extent));
+                assert_eq!(cost.live_bytes, 0, "{at}: something is kept");
+                assert!(cost.peak_bytes <= bound, "{at}: {} bytes, {bound} are stated", cost.peak_bytes);
+                let (taken, most) = (cost.forward_steps + cost.replayed_steps, method.steps_taken(steps) as u64);
+                assert!(taken <= most, "{at}: {taken} steps, {most} are stated");
+                // A bound far from what is taken refuses runs that fit.
+                assert!(most <= 4 * taken.max(steps as u64) || matches!(method, Method::Within(_)), "{at}: {most}");
+                seen += 1;
+            }
+        }
+    }
+    assert!(seen >= 5 * METHODS.len());
+}
