@@ -21,8 +21,8 @@ use anode::cli::Cli;
 use anode::definition::Definition;
 use clap::Parser;
 use common::Workplace;
-use gradient::{Adjoint, Block, Facts, METHODS, Method, StepsOf};
-use ode::{Closure, Controller, ControllerFacts, Grid, SOLVERS, integrate};
+use gradient::{Adjoint, Block, Descriptor, ForwardSteps, METHODS, Method};
+use ode::{Closure, Controller, ControllerDescriptor, Grid, SOLVERS, integrate};
 
 /// The code blocks of a language in a Markdown text.
 fn blocks<'a>(text: &'a str, language: &str) -> Vec<&'a str> {
@@ -50,7 +50,10 @@ fn the_worked_example_of_a_solver_compiles_and_has_its_order() {
 fn the_worked_example_of_a_gradient_method_compiles_and_is_exact() {
     let shown = blocks(include_str!("../CONTRIBUTING.md"), "rust");
     assert_eq!(shown[1], include_str!("worked_example/from_start.rs"), "the notes show the file that is compiled");
-    assert!(METHODS.iter().all(|facts| facts.name != from_start::FACTS.name), "it is an example, not registered");
+    assert!(
+        METHODS.iter().all(|descriptor| descriptor.name != from_start::DESCRIPTOR.name),
+        "it is an example, not registered"
+    );
     let field = anode::problems::Dense::<f64>::new(3, anode::kernels::Activation::Tanh, 1.0);
     let (z0, w) = (vec![0.5, -0.2, 0.1], (0..9).map(|i| f64::from(i).sin()).collect::<Vec<_>>());
     for steps in [1, 2, 7] {
@@ -73,19 +76,20 @@ fn the_table_of_gradient_methods_is_that_of_the_registry() {
     let rows = &rows[..METHODS.len().min(rows.len())];
     let expected: Vec<String> = METHODS
         .iter()
-        .map(|facts| {
-            let Facts { memory, evaluations, source, .. } = facts;
-            let exact = match (facts.exact, facts.steps) {
-                (true, StepsOf::Tableau) => "exact",
+        .map(|descriptor| {
+            let Descriptor { memory, evaluations, source, .. } = descriptor;
+            let exact = match (descriptor.exact, descriptor.steps) {
+                (true, ForwardSteps::Tableau) => "exact",
                 (true, _) => "exact to a measured drift",
                 (false, _) => "continuous adjoint",
             };
-            format!("| `{}` | {exact} | {memory} | {evaluations} | {source} |", facts.pattern())
+            format!("| `{}` | {exact} | {memory} | {evaluations} | {source} |", descriptor.pattern())
         })
         .collect();
     assert_eq!(rows, expected, "the rows of docs/gradients.md should be:\n{}", expected.join("\n"));
-    for facts in METHODS {
-        let advice = format!("`{}`: {}", facts.name, facts.advice).split_whitespace().collect::<Vec<_>>().join(" ");
+    for descriptor in METHODS {
+        let advice =
+            format!("`{}`: {}", descriptor.name, descriptor.advice).split_whitespace().collect::<Vec<_>>().join(" ");
         let flat = text.split_whitespace().collect::<Vec<_>>().join(" ");
         assert!(flat.contains(&advice), "docs/gradients.md lacks: {advice}");
     }
@@ -94,7 +98,7 @@ fn the_table_of_gradient_methods_is_that_of_the_registry() {
 #[test]
 fn the_table_of_controllers_is_that_of_the_registry() {
     let rows = Controller::ALL.iter().map(|controller| {
-        let ControllerFacts { name, norm, source, advice } = controller.facts();
+        let ControllerDescriptor { name, norm, source, advice } = controller.descriptor();
         assert_eq!(serde_json::to_value(controller).unwrap(), *name, "as definitions spell it");
         format!("| `{name}` | {} | {source} | {advice} |", norm.replace('|', "\\|"))
     });
@@ -265,6 +269,7 @@ fn every_definition_says_what_could_overturn_its_verdict() {
     assert!(faults.is_empty());
     // One's own experiments need not.
     let outline = anode::definition::load_outline(&Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments")).unwrap();
+    assert!(!outline.chapters.is_empty());
     let published = |id: &String| outline.chapters.iter().any(|chapter| chapter.experiments.contains(id));
     for one in loaded.into_iter().filter(|one| published(&one.definition.id)) {
         let Definition { id, overturn, .. } = one.definition;

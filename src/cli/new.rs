@@ -126,7 +126,7 @@ fn completed(parts: Value, filter: Option<&Value>) -> Value {
     let mut all = json!({
         "$schema": "", "id": "", "title": "A title of one line", "paper": "",
         "analysis": "Say why this experiment exists and what to look for in its results. `grid` lists the values of \
-        each setting that varies; every combination is run. `fixed` holds the settings of all runs, and \
+                     each setting that varies; every combination is run. `fixed` holds the settings of all runs, and \
                      `profiles` what a larger profile changes. `metrics` are the columns of the report's table. \
                      Replace the rule in `expectation` before the first run. schema.json describes every field.",
         "claim": { "text": "The claim under test, in a sentence.", "source": "I" },
@@ -139,8 +139,8 @@ fn completed(parts: Value, filter: Option<&Value>) -> Value {
     // The last metric is usually what is measured.
     if let Some(last) = columns(&all).pop() {
         let mut check = json!({
-            "name": "replace this rule: the numbers are not negative", "rule": { "within": { "column": last,
-            "min": 0.0 } }
+            "name": "replace this rule: the numbers are not negative",
+            "rule": { "within": { "column": last, "min": 0.0 } }
         });
         if let Some(filter) = filter {
             check["where"] = filter.clone();

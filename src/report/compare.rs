@@ -316,7 +316,7 @@ fn bits(runs: &[Vec<RunResult>; 2], found: &mut Comparison) {
 fn but_for_the_schedule(record: &Record) -> Option<String> {
     let method: Method = record.settings.get("method")?.as_str()?.parse().ok()?;
     let training = record.study == crate::definition::StudyKind::Training;
-    if !(training && method.is_exact() && method.takes_the_steps_of_the_tableau()) {
+    if !(training && method.is_exact() && method.uses_tableau_steps()) {
         return None;
     }
     let mut settings = record.settings.clone();

@@ -93,6 +93,6 @@ fn method_source(name: &str) -> Option<String> {
     if name == MethodName::TAPE {
         return Some(format!("Oracle {name}: the operations on dfdx's own tape"));
     }
-    let facts = name.parse::<Method>().ok()?.facts();
-    Some(format!("Gradient method {}: {}", facts.name, facts.source))
+    let descriptor = name.parse::<Method>().ok()?.descriptor();
+    Some(format!("Gradient method {}: {}", descriptor.name, descriptor.source))
 }

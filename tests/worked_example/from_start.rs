@@ -1,25 +1,25 @@
-//! The input is kept, and each step replayed from it: the least memory, Nt (Nt + 1) / 2 plain steps.
+//! Stores only the input and replays each step from it: minimal memory, Nt (Nt + 1) / 2 plain steps.
 
-use crate::gradient::{Action, Argument, CheckpointSchedule, Extent, Facts, StepsOf};
+use crate::gradient::{Action, Argument, CheckpointSchedule, Descriptor, Extent, ForwardSteps};
 
-/// Nothing is kept but the input and the tapes of one step.
+/// Stores the input and the tapes of one step.
 #[derive(Clone, Copy)]
 pub struct FromStart;
 
-pub(super) static FACTS: Facts = Facts {
+pub(super) static DESCRIPTOR: Descriptor = Descriptor {
     name: "from-start",
     argument: Argument::None,
     exact: true,
-    steps: StepsOf::Tableau,
+    steps: ForwardSteps::Tableau,
     memory: "input, tapes of one step",
     evaluations: "s Nt (Nt + 5) / 2",
     source: "Griewank & Walther 2008",
-    advice: "Use it to compare with. `revolve:1` takes Nt steps less.",
+    advice: "Use it for comparison. `revolve:1` takes Nt steps fewer.",
 };
 
 impl CheckpointSchedule for FromStart {
-    fn facts(self) -> &'static Facts {
-        &FACTS
+    fn descriptor(self) -> &'static Descriptor {
+        &DESCRIPTOR
     }
 
     fn actions(self, steps: usize) -> Vec<Action> {

@@ -59,7 +59,7 @@ impl TrainingSettings {
                 "statistics for each evaluation; adaptive steps have no fixed evaluations: name `steps`, or omit it"
                     .into()
             });
-            let tableau = method.is_none_or(Method::takes_the_steps_of_the_tableau);
+            let tableau = method.is_none_or(Method::uses_tableau_steps);
             faults.require(!asked || tableau, at, || {
                 format!(
                     "statistics for each evaluation; `{}` takes its own steps: use another method",
@@ -67,7 +67,7 @@ impl TrainingSettings {
                 )
             });
         }
-        let reverses = |m: Method| !m.is_exact() || !m.takes_the_steps_of_the_tableau();
+        let reverses = |m: Method| !m.is_exact() || !m.uses_tableau_steps();
         let updates = !self.reverse_updates_statistics || method.is_none_or(reverses);
         faults.require(updates, "reverse_updates_statistics", || {
             let allowed = pattern_list(reverses);

@@ -64,7 +64,7 @@ impl MethodName {
     pub const TAPE: &'static str = "dfdx-tape";
 
     fn regex() -> String {
-        let methods = gradient::METHODS.iter().map(|facts| facts.regex());
+        let methods = gradient::METHODS.iter().map(|descriptor| descriptor.regex());
         format!("^({})$", methods.chain([Self::TAPE.to_owned()]).collect::<Vec<_>>().join("|"))
     }
 }

@@ -62,7 +62,7 @@ impl Stepped<'_> {
         faults.count("tolerances.max_steps", max_steps);
         faults.embedded(self.solver);
         let method = self.method.as_str();
-        let knows = |method: Method| method.knows_adaptive_steps();
+        let knows = |method: Method| method.supports_adaptive_steps();
         faults.require(method.parse().is_ok_and(knows), "method", || {
             let allowed = pattern_list(knows);
             format!("`{method}` must know the number of steps beforehand; with `tolerances`, allowed: {allowed}")

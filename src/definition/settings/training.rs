@@ -279,7 +279,7 @@ impl TrainingSettings {
     fn random_error_faults(&self, faults: &mut Faults) {
         let Some(_) = self.random_error else { return };
         let method: Option<Method> = self.method.as_str().parse().ok();
-        let exact = method.is_none_or(|m| m.is_exact() && m.takes_the_steps_of_the_tableau());
+        let exact = method.is_none_or(|m| m.is_exact() && m.uses_tableau_steps());
         faults.require(exact, "random_error", || {
             let allowed = "full, anode, uniform:M, revolve:M, online:M, within:BYTES";
             format!("an error on an exact gradient; allowed with the methods {allowed}, not `{}`", self.method.as_str())

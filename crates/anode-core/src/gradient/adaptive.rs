@@ -12,7 +12,7 @@ use super::continuous::{Node, hermite};
 use super::executor::Paused;
 use super::methods::OnlineSnapshots;
 use super::signature::Signature;
-use super::{Action, Adjoint, Block, Gradient, Keeps, Ledger, Method, pattern_list};
+use super::{Action, AdaptiveStorage, Adjoint, Block, Gradient, Ledger, Method, pattern_list};
 
 /// z(t1) from z(t0) with steps chosen by tolerance.
 ///
@@ -118,17 +118,17 @@ impl Method {
         theta: &F::Vector,
         ledger: &Ledger,
     ) -> Result<AdaptiveTrajectory<F>, SolveError> {
-        let keeps = self
-            .keeps_while_stepping()
-            .ok_or_else(|| SolveError::StepCountNeeded(self.to_string(), pattern_list(Method::knows_adaptive_steps)))?;
-        let mut snapshots = OnlineSnapshots::new(if let Keeps::Snapshots(m) = keeps { m } else { 1 });
+        let keeps = self.adaptive_storage().ok_or_else(|| {
+            SolveError::StepCountNeeded(self.to_string(), pattern_list(Method::supports_adaptive_steps))
+        })?;
+        let mut snapshots = OnlineSnapshots::new(if let AdaptiveStorage::Snapshots(m) = keeps { m } else { 1 });
         let (mut states, mut nodes) = (vec![], vec![]);
         let field = Counted(block.field, ledger);
         let mut solution =
             integrate_observed(&field, block.tableau, block.control, block.span, z0, theta, |accepted| {
                 ledger.step(false);
                 match keeps {
-                    Keeps::Start | Keeps::Snapshots(_) => {
+                    AdaptiveStorage::Input | AdaptiveStorage::Snapshots(_) => {
                         let choice = snapshots.reach(accepted.step);
                         if let Some(place) = states.iter().position(|(s, _)| Some(*s) == choice.free) {
                             let (_, state): (usize, F::Vector) = states.swap_remove(place);
@@ -139,8 +139,8 @@ impl Method {
                             states.push((accepted.step, accepted.z.duplicate()));
                         }
                     }
-                    Keeps::Nodes => nodes.push(Node::keep(accepted.z, accepted.rate, ledger)),
-                    Keeps::End => {}
+                    AdaptiveStorage::Nodes => nodes.push(Node::keep(accepted.z, accepted.rate, ledger)),
+                    AdaptiveStorage::End => {}
                 }
             })?;
         // The last states are for those who judge a failed reversal; here they would only be kept alive.
@@ -152,24 +152,24 @@ impl Method {
             return Ok(AdaptiveTrajectory { solution, kept: Kept::Nothing, signature });
         }
         let kept = match keeps {
-            Keeps::Start => {
+            AdaptiveStorage::Input => {
                 let mut actions = vec![Action::Restore { step: 0 }, Action::Free { step: 0 }];
                 actions.extend(vec![Action::Tape; steps]);
                 actions.extend(vec![Action::Reverse; steps]);
                 Kept::Schedule(Paused::at_the_turn(actions, steps, states))
             }
-            Keeps::Snapshots(_) => {
+            AdaptiveStorage::Snapshots(_) => {
                 let actions = snapshots.backward(steps);
                 Kept::Schedule(Paused::at_the_turn(actions, steps, states))
             }
-            Keeps::Nodes => {
+            AdaptiveStorage::Nodes => {
                 let at = At { t: block.span.1, step: steps, stage: 0, pass: Pass::Replay };
                 let mut rate = solution.end.zeros_like();
                 located(at, || field.eval(at, &solution.end, theta, &mut rate))?;
                 nodes.push(Node::keep(&solution.end, &rate, ledger));
                 Kept::Nodes(nodes)
             }
-            Keeps::End => {
+            AdaptiveStorage::End => {
                 ledger.keep(solution.end.bytes());
                 Kept::End
             }

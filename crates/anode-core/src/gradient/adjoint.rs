@@ -1,24 +1,25 @@
-//! What a gradient method is, and what is known of each.
+//! The interface of gradient methods, and their descriptors.
 
 use crate::ode::{DifferentiableField, SolveError, Vector};
 
 use super::signature::Signature;
 use super::{Action, Block, Extent, Gradient, Ledger, Reversal, Trajectory};
 
-/// A gradient method: what the forward sweep of a block keeps, and how the backward sweep uses it.
+/// A gradient method: what the forward sweep of a block stores, and how the backward sweep uses it.
 ///
-/// [`Method`](super::Method) names the methods of this crate. Implement this trait for a method of your own, or
-/// [`CheckpointSchedule`] for a schedule of snapshots and tapes; both then have [`Adjoint::gradient`].
+/// [`Method`](super::Method) lists the methods of this crate. Implement this trait for a custom method, or
+/// [`CheckpointSchedule`] for a custom schedule of snapshots and tapes. Both provide [`Adjoint::gradient`].
 pub trait Adjoint: Copy {
-    /// What the forward sweep keeps for the backward sweep.
+    /// What the forward sweep stores for the backward sweep.
     type Kept<F: DifferentiableField>;
 
     /// Name, exactness, memory and source.
-    fn facts(self) -> &'static Facts;
+    fn descriptor(self) -> &'static Descriptor;
 
-    /// Integrates a block of at least one step from `z0`. Returns z(t1) and what the backward sweep starts from.
+    /// Integrates a block of at least one step from `z0`. Returns z(t1), which has the shape of `z0`, and what
+    /// the backward sweep needs.
     ///
-    /// Counts evaluations and kept bytes in `ledger`.
+    /// Counts evaluations of f and stored bytes in `ledger`.
     ///
     /// # Errors
     /// See [`SolveError`].
@@ -30,7 +31,8 @@ pub trait Adjoint: Copy {
         ledger: &Ledger,
     ) -> Result<(F::Vector, Self::Kept<F>), SolveError>;
 
-    /// From `cotangent` = dJ/dz(t1): adds dJ/dtheta to `theta_bar` and returns dJ/dz(t0).
+    /// Adds dJ/dtheta to `theta_bar` and returns dJ/dz(t0), given `cotangent` = dJ/dz(t1). Each has the shape of its
+    /// variable.
     ///
     /// # Errors
     /// See [`SolveError`].
@@ -43,27 +45,26 @@ pub trait Adjoint: Copy {
         ledger: &Ledger,
     ) -> Result<F::Vector, SolveError>;
 
-    /// A bound on the bytes of snapshots, kept states and tapes at once, for all blocks of `extent`. Saturates.
+    /// Upper bound on the bytes of snapshots, stored states and tapes at any time, for all blocks of `extent`.
+    /// Saturates.
     fn peak_bytes(self, extent: &Extent) -> usize;
 
-    /// A bound on the steps that the gradient of one block of `steps` steps takes: forward, replayed and backward.
+    /// Upper bound on the steps that the gradient of one block of `steps` steps takes: forward, replayed and backward.
     /// Saturates.
     fn steps_taken(self, steps: usize) -> usize;
 
-    /// The checkpoint schedule; `None` for methods without one, and where it depends on sizes in bytes.
+    /// The checkpoint schedule. `None` if the method has none, or if it depends on sizes in bytes.
     fn schedule(self, steps: usize) -> Option<Vec<Action>> {
         let _ = steps;
         None
     }
 
-    /// What a forward sweep with adaptive steps keeps; `None` where the method must know the number of steps first.
-    fn keeps_while_stepping(self) -> Option<Keeps> {
+    /// What a forward sweep with adaptive steps stores. `None` if the method needs the number of steps in advance.
+    fn adaptive_storage(self) -> Option<AdaptiveStorage> {
         None
     }
 
-    /// Integrates `block` from `z0` and keeps what this method's backward sweep needs.
-    ///
-    /// Over a grid without steps the end is `z0`.
+    /// Integrates `block` from `z0` and stores what the backward sweep needs. A grid without steps ends at `z0`.
     ///
     /// # Errors
     /// See [`SolveError`].
@@ -83,7 +84,7 @@ pub trait Adjoint: Copy {
         Ok(Trajectory::new(end, Reversal::new(Some(kept), signature)))
     }
 
-    /// Forward sweep and gradient in one call; `cotangent` gives dJ/dz(t1) for z(t1).
+    /// Computes the forward sweep and the gradient in one call. `cotangent` returns dJ/dz(t1) for z(t1).
     ///
     /// # Errors
     /// See [`SolveError`].
@@ -103,67 +104,67 @@ pub trait Adjoint: Copy {
     }
 }
 
-/// What a forward sweep with adaptive steps keeps for the backward sweep.
+/// What a forward sweep with adaptive steps stores for the backward sweep.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Keeps {
-    /// z(t0); the accepted steps are replayed once, with tapes.
-    Start,
-    /// At most this many snapshots; each stretch between two is reversed with the fewest steps that they allow.
+pub enum AdaptiveStorage {
+    /// z(t0). The accepted steps are replayed once, with tapes.
+    Input,
+    /// At most this many snapshots. Each segment between two of them is reversed with the fewest possible steps.
     Snapshots(usize),
-    /// z(t1), from which state and adjoint are integrated backwards.
+    /// z(t1). State and adjoint are integrated backwards from it.
     End,
-    /// Every accepted state and its rate, between which the adjoint is integrated backwards.
+    /// Every accepted state and its derivative. The adjoint is integrated backwards along their interpolant.
     Nodes,
 }
 
-/// What is known of a gradient method.
+/// Properties of a gradient method.
 #[derive(Debug)]
-pub struct Facts {
+pub struct Descriptor {
     /// The name in definitions, tables and messages.
     pub name: &'static str,
-    /// What follows the name: `revolve:3`.
+    /// The argument after the name, as in `revolve:3`.
     pub argument: Argument,
-    /// Whether the result is the gradient of the steps taken, to rounding (discretize-then-optimize).
+    /// Whether the result is the gradient of the discrete steps, up to rounding (discretize-then-optimize).
     pub exact: bool,
-    /// Which steps the forward sweep takes.
-    pub steps: StepsOf,
-    /// Memory of one block.
+    /// The steps of the forward sweep.
+    pub steps: ForwardSteps,
+    /// Memory per block, in states and tapes.
     pub memory: &'static str,
-    /// Evaluations of f by a solver of s stages.
+    /// Evaluations of f per block, for a solver with s stages and Nt steps.
     pub evaluations: &'static str,
-    /// Where the method comes from.
+    /// Reference.
     pub source: &'static str,
     /// When to use it.
     pub advice: &'static str,
 }
 
-/// What follows the name of a gradient method.
+/// The argument after the name of a gradient method.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Argument {
-    /// Nothing.
+    /// No argument.
     None,
     /// A number of snapshots, at least 1.
     Snapshots,
-    /// A number of bytes, with its unit.
+    /// A number of bytes with a unit.
     Bytes,
 }
 
-/// Which steps the forward sweep of a gradient method takes.
+/// The steps of the forward sweep of a gradient method.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StepsOf {
-    /// Those of the block's tableau.
+pub enum ForwardSteps {
+    /// Steps of the block's tableau.
     Tableau,
-    /// Coupled steps of two copies of the state, of the tableau's order.
+    /// Coupled steps of two copies of the state, with the order of the tableau.
     CoupledTableau,
-    /// Those of a solver of the method's own.
-    Own {
-        /// Its order of convergence.
+    /// Steps of another solver. The tableau is not used.
+    OtherSolver {
+        /// Order of convergence.
         order: usize,
     },
 }
 
-impl Facts {
+impl Descriptor {
     /// How the method is written: `revolve:M` for M snapshots, `within:BYTES`.
     pub fn pattern(&self) -> String {
         match self.argument {
@@ -183,23 +184,23 @@ impl Facts {
     }
 }
 
-/// A checkpoint schedule: when a sweep stores, restores, replays and reverses. Its gradient is exact, and its bits are
-/// those of every other schedule.
+/// A checkpoint schedule: when the sweeps store, restore, replay and reverse. All schedules give bit-identical, exact
+/// gradients.
 ///
 /// ```
-/// use anode_core::gradient::{Action, Adjoint, Argument, Block, CheckpointSchedule, Extent, Facts};
-/// use anode_core::gradient::{Method, StepsOf};
+/// use anode_core::gradient::{Action, Adjoint, Argument, Block, CheckpointSchedule, Extent, Descriptor};
+/// use anode_core::gradient::{Method, ForwardSteps};
 /// use anode_core::ode::{ClosureField, Grid, solver};
 ///
-/// /// Keeps the input alone and replays from it for each step: the least memory, Nt^2 / 2 steps.
+/// /// Stores only the input and replays each step from it: minimal memory, about Nt^2 / 2 steps.
 /// #[derive(Clone, Copy)]
 /// struct FromTheStart;
 ///
-/// static FACTS: Facts = Facts {
+/// static DESCRIPTOR: Descriptor = Descriptor {
 ///     name: "from-the-start",
 ///     argument: Argument::None,
 ///     exact: true,
-///     steps: StepsOf::Tableau,
+///     steps: ForwardSteps::Tableau,
 ///     memory: "input, tapes of one step",
 ///     evaluations: "s Nt (Nt + 1) / 2",
 ///     source: "folklore",
@@ -207,8 +208,8 @@ impl Facts {
 /// };
 ///
 /// impl CheckpointSchedule for FromTheStart {
-///     fn facts(self) -> &'static Facts {
-///         &FACTS
+///     fn descriptor(self) -> &'static Descriptor {
+///         &DESCRIPTOR
 ///     }
 ///     fn actions(self, steps: usize) -> Vec<Action> {
 ///         let mut actions = vec![Action::Store, Action::Advance { to: steps }, Action::Turn];
@@ -241,10 +242,10 @@ impl Facts {
 /// ```
 pub trait CheckpointSchedule: Copy {
     /// Name, exactness, memory and source.
-    fn facts(self) -> &'static Facts;
+    fn descriptor(self) -> &'static Descriptor;
 
-    /// The actions for a block of `steps` steps. The executor refuses a list that does not reverse every step once,
-    /// from the last to the first, and free every snapshot.
+    /// The actions for a block of `steps` steps. The executor returns [`SolveError::Schedule`] unless they reverse every
+    /// step once, from the last to the first, and free every snapshot.
     fn actions(self, steps: usize) -> Vec<Action>;
 
     /// As [`Adjoint::peak_bytes`].
@@ -253,8 +254,8 @@ pub trait CheckpointSchedule: Copy {
     /// As [`Adjoint::steps_taken`].
     fn steps_taken(self, steps: usize) -> usize;
 
-    /// As [`Adjoint::keeps_while_stepping`].
-    fn keeps_while_stepping(self) -> Option<Keeps> {
+    /// As [`Adjoint::adaptive_storage`].
+    fn adaptive_storage(self) -> Option<AdaptiveStorage> {
         None
     }
 }
@@ -262,8 +263,8 @@ pub trait CheckpointSchedule: Copy {
 impl<S: CheckpointSchedule> Adjoint for S {
     type Kept<F: DifferentiableField> = super::executor::Paused<F>;
 
-    fn facts(self) -> &'static Facts {
-        CheckpointSchedule::facts(self)
+    fn descriptor(self) -> &'static Descriptor {
+        CheckpointSchedule::descriptor(self)
     }
 
     fn forward_sweep<F: DifferentiableField>(
@@ -299,7 +300,7 @@ impl<S: CheckpointSchedule> Adjoint for S {
         Some(self.actions(steps))
     }
 
-    fn keeps_while_stepping(self) -> Option<Keeps> {
-        CheckpointSchedule::keeps_while_stepping(self)
+    fn adaptive_storage(self) -> Option<AdaptiveStorage> {
+        CheckpointSchedule::adaptive_storage(self)
     }
 }

@@ -12,7 +12,7 @@ pub struct Paused<F: DifferentiableField> {
     actions: std::vec::IntoIter<Action>,
     done: usize,
     at: usize,
-    /// Steps that are not reversed yet.
+    /// Steps that have not been reversed yet.
     left: usize,
     snapshots: Vec<(usize, F::Vector)>,
     tapes: Vec<StepTape<F::Tape>>,
@@ -34,7 +34,7 @@ pub(super) fn forward<F: DifferentiableField>(
     let mut z = Some(z0.duplicate());
     paused.run(block, &mut z, theta, ledger, None)?;
     let end =
-        z.ok_or(SolveError::Schedule { action: paused.done, why: "a step is reversed before the turn".into() })?;
+        z.ok_or(SolveError::Schedule { action: paused.done, why: "a step is reversed in the forward sweep".into() })?;
     Ok((end, paused))
 }
 
@@ -78,9 +78,9 @@ impl<F: DifferentiableField> Paused<F> {
             self.done += 1;
             match action {
                 Action::Advance { to } if to < *at || to > steps => {
-                    return Err(wrong(format!("no way from state {at} to state {to} of {steps}")));
+                    return Err(wrong(format!("cannot advance from state {at} to state {to} of {steps}")));
                 }
-                Action::Tape if *at == steps => return Err(wrong(format!("no step starts at state {at}, the last"))),
+                Action::Tape if *at == steps => return Err(wrong(format!("no step starts at the last state, {at}"))),
                 Action::Advance { to } => {
                     let z = z.as_mut().ok_or_else(no_state)?;
                     let workspace = workspace.get_or_insert_with(Workspace::lazy);
@@ -128,10 +128,10 @@ impl<F: DifferentiableField> Paused<F> {
                     ledger.free_snapshot(self.snapshots.swap_remove(place).1.bytes());
                 }
                 Action::Turn if *at == steps => return Ok(()),
-                Action::Turn => return Err(wrong(format!("the turn comes at state {at}, not at the last one"))),
+                Action::Turn => return Err(wrong(format!("the forward sweep ends at state {at} of {steps}"))),
                 Action::Reverse => {
                     let (z_bar, theta_bar, adjoints) =
-                        reverse.as_mut().ok_or_else(|| wrong("a step is reversed before the turn".into()))?;
+                        reverse.as_mut().ok_or_else(|| wrong("a step is reversed in the forward sweep".into()))?;
                     (workspace, *z) = (None, None);
                     let tape = self.tapes.pop().ok_or_else(|| wrong("no tape to reverse".into()))?;
                     if tape.step.index + 1 != self.left {
@@ -149,7 +149,7 @@ impl<F: DifferentiableField> Paused<F> {
             (true, 0) if self.snapshots.is_empty() => Ok(()),
             (true, 0) => wrong(format!("the snapshot of state {} is never freed", self.snapshots[0].0)),
             (true, left) => wrong(format!("{left} steps are not reversed")),
-            (false, _) => wrong("no turn".into()),
+            (false, _) => wrong("the forward sweep has no end (`Action::Turn`)".into()),
         }
     }
 }
@@ -157,18 +157,18 @@ impl<F: DifferentiableField> Paused<F> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::gradient::{Adjoint, Argument, CheckpointSchedule, Extent, Facts, Method, StepsOf};
+    use crate::gradient::{Adjoint, Argument, CheckpointSchedule, Descriptor, Extent, ForwardSteps, Method};
     use crate::ode::{ClosureField, Grid, solver};
 
     /// A list of actions for three steps, right or wrong.
     #[derive(Clone, Copy)]
     struct Listed(&'static [Action]);
 
-    static FACTS: Facts = Facts {
+    static DESCRIPTOR: Descriptor = Descriptor {
         name: "listed",
         argument: Argument::None,
         exact: true,
-        steps: StepsOf::Tableau,
+        steps: ForwardSteps::Tableau,
         memory: "",
         evaluations: "",
         source: "",
@@ -176,8 +176,8 @@ mod tests {
     };
 
     impl CheckpointSchedule for Listed {
-        fn facts(self) -> &'static Facts {
-            &FACTS
+        fn descriptor(self) -> &'static Descriptor {
+            &DESCRIPTOR
         }
         fn actions(self, _: usize) -> Vec<Action> {
             self.0.to_vec()
@@ -209,13 +209,13 @@ mod tests {
         assert_eq!(gradient(right).unwrap(), (full.z0, full.theta));
         let wrong: [(&[Action], usize, &str); 11] = [
             (&[Store, Tape, Tape, Tape, Turn, Reverse, Reverse, Reverse], 8, "of state 0 is never freed"),
-            (&[], 0, "no turn"),
-            (&[Advance { to: 4 }], 0, "no way from state 0 to state 4 of 3"),
-            (&[Advance { to: 2 }, Advance { to: 1 }], 1, "no way from state 2 to state 1 of 3"),
-            (&[Advance { to: 2 }, Turn], 1, "the turn comes at state 2, not at the last one"),
-            (&[Advance { to: 3 }, Tape], 1, "no step starts at state 3, the last"),
+            (&[], 0, "the forward sweep has no end"),
+            (&[Advance { to: 4 }], 0, "cannot advance from state 0 to state 4 of 3"),
+            (&[Advance { to: 2 }, Advance { to: 1 }], 1, "cannot advance from state 2 to state 1 of 3"),
+            (&[Advance { to: 2 }, Turn], 1, "the forward sweep ends at state 2 of 3"),
+            (&[Advance { to: 3 }, Tape], 1, "no step starts at the last state, 3"),
             (&[Restore { step: 0 }], 0, "no snapshot of state 0"),
-            (&[Tape, Reverse], 1, "a step is reversed before the turn"),
+            (&[Tape, Reverse], 1, "a step is reversed in the forward sweep"),
             (&[Tape, Tape, Tape, Turn, Reverse, Reverse], 6, "1 steps are not reversed"),
             (&[Store, Advance { to: 3 }, Turn, Restore { step: 0 }, Tape, Reverse], 5, "step 0 is reversed while 3"),
             (&[Tape, Tape, Tape, Turn, Reverse, Reverse, Reverse, Reverse], 7, "no tape to reverse"),

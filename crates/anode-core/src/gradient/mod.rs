@@ -21,7 +21,7 @@ mod solve;
 mod spelling;
 
 pub use adaptive::{AdaptiveBlock, AdaptiveTrajectory};
-pub use adjoint::{Adjoint, Argument, CheckpointSchedule, Facts, Keeps, StepsOf};
+pub use adjoint::{AdaptiveStorage, Adjoint, Argument, CheckpointSchedule, Descriptor, ForwardSteps};
 pub use block::Block;
 pub use budget::{BudgetError, Extent};
 pub use bytes::parse_bytes;

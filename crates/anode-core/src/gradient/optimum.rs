@@ -3,7 +3,9 @@
 /// The binomial coefficient, saturating.
 pub fn binomial(n: usize, k: usize) -> usize {
     let k = k.min(n.saturating_sub(k));
-    (0..k).try_fold(1usize, |c, i| Some(c.checked_mul(n - i)? / (i + 1))).unwrap_or(usize::MAX)
+    // The product before the division may not fit although the quotient does.
+    let next = |c: usize, i: usize| usize::try_from(c as u128 * (n - i) as u128 / (i + 1) as u128).ok();
+    (0..k).try_fold(1usize, next).unwrap_or(usize::MAX)
 }
 
 /// The smallest r for which Nt <= C(m + r, m), by bisection; r is at most Nt.
@@ -25,13 +27,16 @@ pub(super) fn least_repeats(steps: usize, snapshots: usize) -> usize {
 /// `snapshots` snapshots: r Nt - C(m + r, r - 1), with r the smallest number for which Nt <= C(m + r, m)
 /// (Griewank & Walther 2000, eq. 3).
 ///
-/// More snapshots than steps change nothing, and 0 count as 1.
+/// More snapshots than steps change nothing, and 0 count as 1. Returns `usize::MAX` if r Nt overflows.
 pub fn revolve_optimum(steps: usize, snapshots: usize) -> usize {
     let snapshots = snapshots.clamp(1, steps.max(1));
     let repeats = least_repeats(steps, snapshots);
     match repeats.checked_sub(1) {
         None => 0,
-        Some(before) => repeats.saturating_mul(steps).saturating_sub(binomial(snapshots + repeats, before)),
+        Some(before) => match repeats.checked_mul(steps) {
+            Some(most) => most.saturating_sub(binomial(snapshots + repeats, before)),
+            None => usize::MAX,
+        },
     }
 }
 
@@ -49,4 +54,19 @@ pub fn fewest_plain_steps(steps: usize, snapshots: usize) -> Vec<Vec<usize>> {
         }
     }
     f
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_sweeps_do_not_overflow() {
+        for steps in [1usize, 10, 4_000_000_000] {
+            assert_eq!(revolve_optimum(steps, 1), steps * (steps - 1) / 2);
+        }
+        assert_eq!(revolve_optimum(10_000_000_000, 1), usize::MAX);
+        assert!(revolve_optimum(usize::MAX, usize::MAX) >= usize::MAX - 1);
+        assert_eq!((binomial(66, 33), binomial(70, 35)), (7_219_428_434_016_265_740, usize::MAX));
+    }
 }

@@ -29,8 +29,8 @@ impl FromStr for Method {
 
     fn from_str(text: &str) -> Result<Self, UnknownMethod> {
         let (name, number) = text.split_once(':').map_or((text, None), |(name, number)| (name, Some(number)));
-        let facts = METHODS.iter().find(|facts| facts.name == name);
-        let number = facts.and_then(|facts| match (facts.argument, number) {
+        let descriptor = METHODS.iter().find(|descriptor| descriptor.name == name);
+        let number = descriptor.and_then(|descriptor| match (descriptor.argument, number) {
             (Argument::None, None) => Some(None),
             (Argument::Snapshots, Some(number)) => number.parse().ok().filter(|m| *m > 0).map(Some),
             (Argument::Bytes, Some(number)) => parse_bytes(number).map(Some),
@@ -44,9 +44,9 @@ impl FromStr for Method {
 
 impl fmt::Display for Method {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let facts = self.facts();
-        f.write_str(facts.name)?;
-        match (facts.argument, self.number()) {
+        let descriptor = self.descriptor();
+        f.write_str(descriptor.name)?;
+        match (descriptor.argument, self.number()) {
             (Argument::Bytes, Some(bytes)) => write!(f, ":{}", format_bytes(bytes)),
             (_, Some(number)) => write!(f, ":{number}"),
             (_, None) => Ok(()),

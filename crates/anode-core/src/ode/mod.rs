@@ -19,7 +19,7 @@ mod vector;
 
 pub use adaptive::{Accepted, Adaptive, Solution, integrate_adaptive, integrate_observed};
 pub use closure::{Closure, ClosureField};
-pub use controllers::{Controller, ControllerFacts};
+pub use controllers::{Controller, ControllerDescriptor};
 pub use error::SolveError;
 pub use field::{At, DifferentiableField, FieldError, Pass, VectorField, expect_len};
 pub use fixed::{Grid, integrate, integrate_back, reversal_error};

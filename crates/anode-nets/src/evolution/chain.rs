@@ -25,7 +25,7 @@ impl<R: Real> Chain<R> {
         (w0, p): (&[R], &Stack<Vec<R>>),
         ledger: &Ledger,
     ) -> Result<Self, SolveError> {
-        let exact = method.is_exact() && method.takes_the_steps_of_the_tableau();
+        let exact = method.is_exact() && method.uses_tableau_steps();
         let method = if exact { Method::Full } else { method };
         let own = Ledger::new();
         let start = Stack(system.start(w0));

@@ -79,7 +79,7 @@ fn reversed_time_loses_a_gradient_that_the_reversible_solvers_keep() {
     let block = Block { field: &field, tableau: solver("midpoint").unwrap(), grid: Grid::unit(12) };
     let (z0, w) = (vec![0.3], vec![-10.0]);
     let error = |method: Method| {
-        let exact = match method.takes_the_steps_of_the_tableau() {
+        let exact = match method.uses_tableau_steps() {
             true => gradient(Method::Full, &block, &z0, &w, &Ledger::new()).1,
             false => finite_differences(&z0, &w, |z0, w| end(method, &block, z0, w))[1..].to_vec(),
         };

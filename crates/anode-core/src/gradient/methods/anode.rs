@@ -1,26 +1,26 @@
-//! The input of the block is kept, and the block replayed once with tapes (ANODE, section 5).
+//! Stores the block input and replays the block once with tapes (ANODE, section 5).
 
 use super::uniform::Uniform;
-use crate::gradient::{Action, Argument, CheckpointSchedule, Extent, Facts, Keeps, StepsOf};
+use crate::gradient::{Action, Argument, CheckpointSchedule, Extent, Descriptor, AdaptiveStorage, ForwardSteps};
 
-/// O(L) + O(Nt) memory for L blocks: the inputs of all, the tapes of the one that is reversed.
+/// O(L) + O(Nt) memory for L blocks: all block inputs, and the tapes of one block at a time.
 #[derive(Clone, Copy)]
 pub struct Anode;
 
-pub(super) static FACTS: Facts = Facts {
+pub(super) static DESCRIPTOR: Descriptor = Descriptor {
     name: "anode",
     argument: Argument::None,
     exact: true,
-    steps: StepsOf::Tableau,
+    steps: ForwardSteps::Tableau,
     memory: "input; Nt tapes in the backward sweep of the block",
     evaluations: "2 s Nt",
     source: "Gholami, Keutzer & Biros, IJCAI 2019",
-    advice: "Use it for networks of several blocks with few steps each.",
+    advice: "Use it for networks with several blocks of few steps each.",
 };
 
 impl CheckpointSchedule for Anode {
-    fn facts(self) -> &'static Facts {
-        &FACTS
+    fn descriptor(self) -> &'static Descriptor {
+        &DESCRIPTOR
     }
 
     fn actions(self, steps: usize) -> Vec<Action> {
@@ -35,7 +35,7 @@ impl CheckpointSchedule for Anode {
         steps.saturating_mul(2)
     }
 
-    fn keeps_while_stepping(self) -> Option<Keeps> {
-        Some(Keeps::Start)
+    fn adaptive_storage(self) -> Option<AdaptiveStorage> {
+        Some(AdaptiveStorage::Input)
     }
 }

@@ -1,25 +1,25 @@
-//! Every step's tape is kept in the forward sweep.
+//! Stores the tape of every step in the forward sweep.
 
-use crate::gradient::{Action, Argument, CheckpointSchedule, Extent, Facts, StepsOf};
+use crate::gradient::{Action, Argument, CheckpointSchedule, Extent, Descriptor, ForwardSteps};
 
-/// Nt tapes alive, nothing computed twice.
+/// Stores Nt tapes and recomputes nothing.
 #[derive(Clone, Copy)]
 pub struct Full;
 
-pub(super) static FACTS: Facts = Facts {
+pub(super) static DESCRIPTOR: Descriptor = Descriptor {
     name: "full",
     argument: Argument::None,
     exact: true,
-    steps: StepsOf::Tableau,
+    steps: ForwardSteps::Tableau,
     memory: "Nt tapes",
     evaluations: "s Nt",
     source: "automatic differentiation in reverse mode",
-    advice: "Use it where memory allows: no other exact method evaluates f less often.",
+    advice: "Use it if memory allows. No other exact method evaluates f less often.",
 };
 
 impl CheckpointSchedule for Full {
-    fn facts(self) -> &'static Facts {
-        &FACTS
+    fn descriptor(self) -> &'static Descriptor {
+        &DESCRIPTOR
     }
 
     fn actions(self, steps: usize) -> Vec<Action> {

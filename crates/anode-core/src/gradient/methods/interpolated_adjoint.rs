@@ -1,29 +1,29 @@
 //! The adjoint integrated backwards along the cubic Hermite interpolant of the forward states.
 
 use crate::gradient::continuous::{Node, Past, Stages};
-use crate::gradient::{Adjoint, Argument, Block, Extent, Facts, Keeps, Ledger, StepsOf};
+use crate::gradient::{Adjoint, Argument, Block, Extent, Descriptor, AdaptiveStorage, Ledger, ForwardSteps};
 use crate::ode::{DifferentiableField, Pass, SolveError, Step, Vector, Workspace, finish, located};
 
-/// Keeps z_n and f(t_n, z_n), n = 0 .. Nt; the backward stages see the interpolant between them.
+/// Stores z_n and f(t_n, z_n), n = 0 .. Nt. The backward stages use the interpolant between them.
 #[derive(Clone, Copy)]
 pub struct InterpolatedAdjoint;
 
-pub(super) static FACTS: Facts = Facts {
+pub(super) static DESCRIPTOR: Descriptor = Descriptor {
     name: "interpolated-adjoint",
     argument: Argument::None,
     exact: false,
-    steps: StepsOf::Tableau,
+    steps: ForwardSteps::Tableau,
     memory: "2 (Nt + 1) states, tape of one evaluation",
     evaluations: "2 s Nt + 1",
     source: "dense output as in SUNDIALS: Hindmarsh et al., ACM TOMS 31(3), 2005",
-    advice: "Use it for the gradient of the differential equation itself, with tolerances tight enough to resolve it.",
+    advice: "Use it to approximate the gradient of the differential equation itself, with tight tolerances.",
 };
 
 impl Adjoint for InterpolatedAdjoint {
     type Kept<F: DifferentiableField> = Vec<Node<F::Vector>>;
 
-    fn facts(self) -> &'static Facts {
-        &FACTS
+    fn descriptor(self) -> &'static Descriptor {
+        &DESCRIPTOR
     }
 
     fn forward_sweep<F: DifferentiableField>(
@@ -86,7 +86,7 @@ impl Adjoint for InterpolatedAdjoint {
         steps.saturating_mul(2)
     }
 
-    fn keeps_while_stepping(self) -> Option<Keeps> {
-        Some(Keeps::Nodes)
+    fn adaptive_storage(self) -> Option<AdaptiveStorage> {
+        Some(AdaptiveStorage::Nodes)
     }
 }

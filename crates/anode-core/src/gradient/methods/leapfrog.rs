@@ -5,22 +5,22 @@
 
 use super::reversible::returned;
 use crate::gradient::block::finite;
-use crate::gradient::{Adjoint, Argument, Block, Extent, Facts, Ledger, StepsOf};
+use crate::gradient::{Adjoint, Argument, Block, Extent, Descriptor, Ledger, ForwardSteps};
 use crate::ode::{At, DifferentiableField, Pass, Real, SolveError, Step, Vector, located};
 
-/// A solver of its own, run backwards.
+/// A separate solver that is exactly invertible.
 #[derive(Clone, Copy)]
 pub struct Leapfrog;
 
-pub(super) static FACTS: Facts = Facts {
+pub(super) static DESCRIPTOR: Descriptor = Descriptor {
     name: "leapfrog",
     argument: Argument::None,
     exact: true,
-    steps: StepsOf::Own { order: 2 },
+    steps: ForwardSteps::OtherSolver { order: 2 },
     memory: "two states, tape of one evaluation",
     evaluations: "2 Nt + 2",
     source: "MALI: Zhuang, Dvornek, Tatikonda & Duncan, ICLR 2021",
-    advice: "Use it for long blocks of order 2 where memory is scarce. Not for fields with fast decay: rounding grows.",
+    advice: "Use it for long blocks if memory is scarce and order 2 is enough. Rounding errors grow if the field decays fast.",
 };
 
 /// State and velocity at the end of a block.
@@ -42,8 +42,8 @@ fn start(step: Step) -> At {
 impl Adjoint for Leapfrog {
     type Kept<F: DifferentiableField> = Pair<F::Vector>;
 
-    fn facts(self) -> &'static Facts {
-        &FACTS
+    fn descriptor(self) -> &'static Descriptor {
+        &DESCRIPTOR
     }
 
     /// State and velocity over the grid.

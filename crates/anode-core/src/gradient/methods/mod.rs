@@ -1,8 +1,10 @@
-//! The registry of gradient methods: one file a method, one entry here to register it.
+//! The registry of gradient methods: one file per method, and one entry here.
 
 use crate::ode::{DifferentiableField, SolveError};
 
-use super::{Action, Adjoint, Argument, Block, Extent, Facts, Gradient, Keeps, Ledger, StepsOf, Trajectory};
+use super::{
+    Action, AdaptiveStorage, Adjoint, Argument, Block, Descriptor, Extent, ForwardSteps, Gradient, Ledger, Trajectory,
+};
 
 pub use reversible::COUPLING;
 
@@ -12,17 +14,17 @@ macro_rules! register {
     ($($(#[$doc:meta])* $name:ident $(($number:ident: $kind:ty))? in $file:ident,)*) => {
         $(mod $file;)*
 
-        /// How the gradient of an ODE block is computed: a registered gradient method.
+        /// A registered gradient method: how the gradient of an ODE block is computed.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[non_exhaustive]
         pub enum Method {
             $($(#[$doc])* $name $(($kind))?,)*
         }
 
-        /// What is known of each registered gradient method.
-        pub static METHODS: &[&Facts] = &[$(&$file::FACTS),*];
+        /// The descriptor of each registered gradient method.
+        pub static METHODS: &[&Descriptor] = &[$(&$file::DESCRIPTOR),*];
 
-        /// What the forward sweep of a registered method keeps.
+        /// What the forward sweep of a registered method stores.
         pub struct Kept<F: DifferentiableField>(Inner<F>);
 
         enum Inner<F: DifferentiableField> {
@@ -30,10 +32,10 @@ macro_rules! register {
         }
 
         impl Method {
-            /// The method of this name with the number that follows it; `None` where it takes none.
+            /// The method with this name and argument. `None` if there is no such method.
             pub(super) fn named(name: &str, number: Option<usize>) -> Option<Self> {
-                $(if name == $file::FACTS.name {
-                    return match (number, $file::FACTS.argument) {
+                $(if name == $file::DESCRIPTOR.name {
+                    return match (number, $file::DESCRIPTOR.argument) {
                         (None, Argument::None) | (Some(_), Argument::Snapshots | Argument::Bytes) => {
                             $(let $number = number?;)?
                             Some(Self::$name $(($number))?)
@@ -44,7 +46,7 @@ macro_rules! register {
                 None
             }
 
-            /// The number that follows the name.
+            /// The argument, as a number.
             pub(super) fn number(self) -> Option<usize> {
                 match self {
                     $(Self::$name $(($number))? => {
@@ -58,9 +60,9 @@ macro_rules! register {
         impl Adjoint for Method {
             type Kept<F: DifferentiableField> = Kept<F>;
 
-            fn facts(self) -> &'static Facts {
+            fn descriptor(self) -> &'static Descriptor {
                 match self {
-                    $(Self::$name $(($number))? => Adjoint::facts($file::$name $(($number))?),)*
+                    $(Self::$name $(($number))? => Adjoint::descriptor($file::$name $(($number))?),)*
                 }
             }
 
@@ -113,9 +115,9 @@ macro_rules! register {
                 }
             }
 
-            fn keeps_while_stepping(self) -> Option<Keeps> {
+            fn adaptive_storage(self) -> Option<AdaptiveStorage> {
                 match self {
-                    $(Self::$name $(($number))? => Adjoint::keeps_while_stepping($file::$name $(($number))?),)*
+                    $(Self::$name $(($number))? => Adjoint::adaptive_storage($file::$name $(($number))?),)*
                 }
             }
         }
@@ -144,8 +146,8 @@ register! {
     /// Optimize-then-discretize: the adjoint integrated backwards along the cubic Hermite interpolant of the forward
     /// states.
     InterpolatedAdjoint in interpolated_adjoint,
-    /// The asynchronous leapfrog of MALI (Zhuang et al. 2021), run backwards: a solver of its own, of order 2, with the
-    /// exact gradient of its own steps in O(1) memory. The block's tableau is not used.
+    /// The asynchronous leapfrog of MALI (Zhuang et al. 2021), run backwards: a solver of order 2 with the exact
+    /// gradient of its steps in O(1) memory. The block's tableau is not used.
     Leapfrog in leapfrog,
     /// The block's tableau made algebraically reversible (McCallum & Foster 2024), and run backwards: the exact
     /// gradient of the coupled steps in O(1) memory, at twice the evaluations.
@@ -191,17 +193,16 @@ impl Method {
     /// gradient with a relative drift above the square root of the unit roundoff ([`crate::ode::SolveError::Drift`]);
     /// below, the gradient is exact to about the drift.
     pub fn is_exact(self) -> bool {
-        self.facts().exact
+        self.descriptor().exact
     }
 
-    /// Whether it needs no number of steps beforehand, so that an adaptive solver may choose them.
-    pub fn knows_adaptive_steps(self) -> bool {
-        self.keeps_while_stepping().is_some()
+    /// Whether the method works with adaptive steps, whose number is not known in advance.
+    pub fn supports_adaptive_steps(self) -> bool {
+        self.adaptive_storage().is_some()
     }
 
-    /// Whether the forward sweep takes the steps of the block's tableau. The reversible solvers take steps of their
-    /// own.
-    pub fn takes_the_steps_of_the_tableau(self) -> bool {
-        self.facts().steps == StepsOf::Tableau
+    /// Whether the forward sweep takes the steps of the block's tableau. The reversible solvers do not.
+    pub fn uses_tableau_steps(self) -> bool {
+        self.descriptor().steps == ForwardSteps::Tableau
     }
 }

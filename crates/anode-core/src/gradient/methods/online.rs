@@ -9,17 +9,17 @@
 
 use crate::gradient::optimum::revolve_optimum;
 use crate::gradient::schedule::reverse_range;
-use crate::gradient::{Action, Argument, CheckpointSchedule, Extent, Facts, Keeps, StepsOf};
+use crate::gradient::{Action, Argument, CheckpointSchedule, Extent, Descriptor, AdaptiveStorage, ForwardSteps};
 
-/// At most this many snapshots, that of the input among them.
+/// At most this many snapshots, including the input.
 #[derive(Clone, Copy)]
 pub struct Online(pub usize);
 
-pub(super) static FACTS: Facts = Facts {
+pub(super) static DESCRIPTOR: Descriptor = Descriptor {
     name: "online",
     argument: Argument::Snapshots,
     exact: true,
-    steps: StepsOf::Tableau,
+    steps: ForwardSteps::Tableau,
     memory: "M snapshots, tapes of one step",
     evaluations: "close to the fewest, for unknown Nt",
     source: "Stumm & Walther, SIAM J. Sci. Comput. 32(2), 2010; Wang, Moin & Iaccarino, 31(4), 2009",
@@ -27,8 +27,8 @@ pub(super) static FACTS: Facts = Facts {
 };
 
 impl CheckpointSchedule for Online {
-    fn facts(self) -> &'static Facts {
-        &FACTS
+    fn descriptor(self) -> &'static Descriptor {
+        &DESCRIPTOR
     }
 
     /// The schedule for `steps` steps, decided as if their number were not known.
@@ -54,8 +54,8 @@ impl CheckpointSchedule for Online {
         steps.saturating_mul(2).saturating_add(revolve_optimum(steps, self.0))
     }
 
-    fn keeps_while_stepping(self) -> Option<Keeps> {
-        Some(Keeps::Snapshots(self.0))
+    fn adaptive_storage(self) -> Option<AdaptiveStorage> {
+        Some(AdaptiveStorage::Snapshots(self.0))
     }
 }
 

@@ -1,29 +1,29 @@
 //! State and adjoint integrated backwards together from z(t1) (Chen et al. 2018).
 
 use crate::gradient::continuous::{Past, Stages};
-use crate::gradient::{Adjoint, Argument, Block, Extent, Facts, Keeps, Ledger, StepsOf};
+use crate::gradient::{Adjoint, Argument, Block, Extent, Descriptor, AdaptiveStorage, Ledger, ForwardSteps};
 use crate::ode::{DifferentiableField, Pass, SolveError, Vector, Workspace};
 
-/// Keeps z(t1) alone; earlier states are reconstructed by integrating backwards.
+/// Stores only z(t1). Earlier states are reconstructed by integrating backwards.
 #[derive(Clone, Copy)]
 pub struct ReverseTime;
 
-pub(super) static FACTS: Facts = Facts {
+pub(super) static DESCRIPTOR: Descriptor = Descriptor {
     name: "reverse-time",
     argument: Argument::None,
     exact: false,
-    steps: StepsOf::Tableau,
+    steps: ForwardSteps::Tableau,
     memory: "one state, tape of one evaluation",
     evaluations: "2 s Nt",
     source: "Chen, Rubanova, Bettencourt & Duvenaud, NeurIPS 2018",
-    advice: "Use it to compare with. Not recommended for training: reconstructed states and gradient are wrong.",
+    advice: "Use it for comparison. Not recommended for training: its states and gradients have large errors.",
 };
 
 impl Adjoint for ReverseTime {
     type Kept<F: DifferentiableField> = F::Vector;
 
-    fn facts(self) -> &'static Facts {
-        &FACTS
+    fn descriptor(self) -> &'static Descriptor {
+        &DESCRIPTOR
     }
 
     fn forward_sweep<F: DifferentiableField>(
@@ -67,7 +67,7 @@ impl Adjoint for ReverseTime {
         steps.saturating_mul(2)
     }
 
-    fn keeps_while_stepping(self) -> Option<Keeps> {
-        Some(Keeps::End)
+    fn adaptive_storage(self) -> Option<AdaptiveStorage> {
+        Some(AdaptiveStorage::End)
     }
 }

@@ -12,22 +12,22 @@
 use num_traits::Float;
 
 use crate::gradient::block::{Adjoints, StepTape, finite};
-use crate::gradient::{Adjoint, Argument, Block, Extent, Facts, Ledger, StepsOf};
+use crate::gradient::{Adjoint, Argument, Block, Extent, Descriptor, Ledger, ForwardSteps};
 use crate::ode::{DifferentiableField, Pass, Real, SolveError, Step, Vector, Workspace, combine, distance};
 
-/// Two coupled copies of the state, run backwards.
+/// Two coupled copies of the state, whose steps can be inverted.
 #[derive(Clone, Copy)]
 pub struct Reversible;
 
-pub(super) static FACTS: Facts = Facts {
+pub(super) static DESCRIPTOR: Descriptor = Descriptor {
     name: "reversible",
     argument: Argument::None,
     exact: true,
-    steps: StepsOf::CoupledTableau,
+    steps: ForwardSteps::CoupledTableau,
     memory: "two states, tapes of one step",
     evaluations: "4 s Nt",
     source: "McCallum & Foster 2024",
-    advice: "Use it for long blocks with a solver of high order where memory is scarce.",
+    advice: "Use it for long blocks if memory is scarce and the solver has high order.",
 };
 
 /// The coupling: below 1 for stability, near 1 for accuracy; the value of the authors' experiments.
@@ -68,8 +68,8 @@ where
 impl Adjoint for Reversible {
     type Kept<F: DifferentiableField> = Pair<F::Vector>;
 
-    fn facts(self) -> &'static Facts {
-        &FACTS
+    fn descriptor(self) -> &'static Descriptor {
+        &DESCRIPTOR
     }
 
     /// Both copies over the grid, from y = z = z0.

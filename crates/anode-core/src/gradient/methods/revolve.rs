@@ -1,27 +1,26 @@
 //! Binomial checkpointing: the fewest replayed steps for M snapshots (Griewank & Walther 2000, Algorithm 799).
 
 use crate::gradient::schedule::reverse_range;
-use crate::gradient::{Action, Argument, CheckpointSchedule, Extent, Facts, StepsOf, revolve_optimum};
+use crate::gradient::{Action, Argument, CheckpointSchedule, Extent, Descriptor, ForwardSteps, revolve_optimum};
 
-/// This many snapshots, that of the input among them, and the tapes of one step. The last step is taped in the forward
-/// sweep.
+/// This many snapshots, including the input, and the tapes of one step. The last step is taped in the forward sweep.
 #[derive(Clone, Copy)]
 pub struct Revolve(pub usize);
 
-pub(super) static FACTS: Facts = Facts {
+pub(super) static DESCRIPTOR: Descriptor = Descriptor {
     name: "revolve",
     argument: Argument::Snapshots,
     exact: true,
-    steps: StepsOf::Tableau,
+    steps: ForwardSteps::Tableau,
     memory: "M snapshots, tapes of one step",
     evaluations: "fewest for M snapshots",
     source: "Griewank & Walther, ACM TOMS 26(1), 2000",
-    advice: "Use it for long blocks: for M snapshots no schedule evaluates f less often.",
+    advice: "Use it for long blocks. No schedule with M snapshots evaluates f less often.",
 };
 
 impl CheckpointSchedule for Revolve {
-    fn facts(self) -> &'static Facts {
-        &FACTS
+    fn descriptor(self) -> &'static Descriptor {
+        &DESCRIPTOR
     }
 
     fn actions(self, steps: usize) -> Vec<Action> {

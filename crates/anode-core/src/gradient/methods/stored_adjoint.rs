@@ -1,30 +1,30 @@
 //! The adjoint integrated backwards along the stored states.
 
 use crate::gradient::continuous::{Past, Stages};
-use crate::gradient::{Adjoint, Argument, Block, Extent, Facts, Ledger, StepsOf};
+use crate::gradient::{Adjoint, Argument, Block, Extent, Descriptor, Ledger, ForwardSteps};
 use crate::ode::{DifferentiableField, Pass, SolveError, Vector, Workspace};
 
-/// Keeps z_1 .. z_Nt. Each backward step starts from the stored state, so only the discretization of the adjoint is
+/// Stores z_1 .. z_Nt. Each backward step starts from the stored state, so only the discretization of the adjoint is
 /// wrong, not the state.
 #[derive(Clone, Copy)]
 pub struct StoredAdjoint;
 
-pub(super) static FACTS: Facts = Facts {
+pub(super) static DESCRIPTOR: Descriptor = Descriptor {
     name: "stored-adjoint",
     argument: Argument::None,
     exact: false,
-    steps: StepsOf::Tableau,
+    steps: ForwardSteps::Tableau,
     memory: "Nt states, tape of one evaluation",
     evaluations: "2 s Nt",
     source: "Gholami, Keutzer & Biros, IJCAI 2019",
-    advice: "Use it to separate the two errors of `reverse-time`: this one has no error of reversal.",
+    advice: "Use it to separate the two errors of `reverse-time`. It has no reversal error.",
 };
 
 impl Adjoint for StoredAdjoint {
     type Kept<F: DifferentiableField> = Vec<F::Vector>;
 
-    fn facts(self) -> &'static Facts {
-        &FACTS
+    fn descriptor(self) -> &'static Descriptor {
+        &DESCRIPTOR
     }
 
     fn forward_sweep<F: DifferentiableField>(

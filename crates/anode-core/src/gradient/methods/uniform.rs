@@ -1,16 +1,16 @@
 //! Equidistant snapshots; each segment is replayed once with tapes.
 
-use crate::gradient::{Action, Argument, CheckpointSchedule, Extent, Facts, StepsOf};
+use crate::gradient::{Action, Argument, CheckpointSchedule, Extent, Descriptor, ForwardSteps};
 
-/// This many snapshots, that of the input among them; about sqrt(Nt) of them need the least memory, O(sqrt(Nt)).
+/// This many snapshots, including the input. About sqrt(Nt) snapshots minimise the memory, O(sqrt(Nt)).
 #[derive(Clone, Copy)]
 pub struct Uniform(pub usize);
 
-pub(super) static FACTS: Facts = Facts {
+pub(super) static DESCRIPTOR: Descriptor = Descriptor {
     name: "uniform",
     argument: Argument::Snapshots,
     exact: true,
-    steps: StepsOf::Tableau,
+    steps: ForwardSteps::Tableau,
     memory: "M snapshots, tapes of ⌈Nt / M⌉ steps",
     evaluations: "2 s Nt",
     source: "Chen, Xu, Zhang & Guestrin 2016, arXiv 1604.06174",
@@ -18,8 +18,8 @@ pub(super) static FACTS: Facts = Facts {
 };
 
 impl CheckpointSchedule for Uniform {
-    fn facts(self) -> &'static Facts {
-        &FACTS
+    fn descriptor(self) -> &'static Descriptor {
+        &DESCRIPTOR
     }
 
     fn actions(self, steps: usize) -> Vec<Action> {

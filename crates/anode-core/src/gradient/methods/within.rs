@@ -1,29 +1,29 @@
 //! The schedule that takes the fewest steps within a number of bytes.
 
 use crate::gradient::executor::{self, Paused};
-use crate::gradient::{Adjoint, Argument, Block, Extent, Facts, Ledger, StepsOf};
+use crate::gradient::{Adjoint, Argument, Block, Extent, Descriptor, Ledger, ForwardSteps};
 use crate::ode::{DifferentiableField, SolveError};
 
-/// At most this many bytes for the block, by one of the other schedules.
+/// At most this many bytes per block, with the best of the other schedules.
 #[derive(Clone, Copy)]
 pub struct Within(pub usize);
 
-pub(super) static FACTS: Facts = Facts {
+pub(super) static DESCRIPTOR: Descriptor = Descriptor {
     name: "within",
     argument: Argument::Bytes,
     exact: true,
-    steps: StepsOf::Tableau,
+    steps: ForwardSteps::Tableau,
     memory: "at most the given bytes",
     evaluations: "fewest for these bytes",
     source: "choice among full, anode, uniform, revolve",
-    advice: "Use it where the memory is given. It tapes one step more, to measure the bytes of a tape.",
+    advice: "Use it for a given memory limit. It tapes one additional step to measure the size of a tape.",
 };
 
 impl Adjoint for Within {
     type Kept<F: DifferentiableField> = Paused<F>;
 
-    fn facts(self) -> &'static Facts {
-        &FACTS
+    fn descriptor(self) -> &'static Descriptor {
+        &DESCRIPTOR
     }
 
     fn forward_sweep<F: DifferentiableField>(
@@ -53,7 +53,7 @@ impl Adjoint for Within {
         extent.blocks.saturating_mul(self.0)
     }
 
-    /// As many as with one snapshot, the least memory.
+    /// The number of steps with one snapshot, which needs the least memory.
     fn steps_taken(self, steps: usize) -> usize {
         super::Method::Revolve(1).steps_taken(steps)
     }

@@ -1,15 +1,15 @@
 //! MATLAB's ode45.
 
-use super::{Adaptive, Control, ControllerFacts, Vector};
+use super::{Adaptive, Control, ControllerDescriptor, Vector};
 
 #[derive(Clone, Copy)]
 pub(super) struct Matlab;
 
-static FACTS: ControllerFacts = ControllerFacts {
+static DESCRIPTOR: ControllerDescriptor = ControllerDescriptor {
     name: "matlab",
     norm: "max_i |e_i| / max(|z_i|, |z'_i|, atol / rtol) <= rtol",
     source: "Shampine & Reichelt, SIAM J. Sci. Comput. 18(1), 1997",
-    advice: "Use it to repeat results of MATLAB, and where each component must meet the tolerance.",
+    advice: "Use it to reproduce MATLAB, or if each component must meet the tolerance.",
 };
 
 /// The size of a component below which its error counts as absolute.
@@ -18,8 +18,8 @@ fn threshold(control: &Adaptive) -> f64 {
 }
 
 impl Control for Matlab {
-    fn facts(self) -> &'static ControllerFacts {
-        &FACTS
+    fn descriptor(self) -> &'static ControllerDescriptor {
+        &DESCRIPTOR
     }
 
     fn ratio<V: Vector>(self, control: &Adaptive, error: &V, z: &V, next: &V) -> f64 {
@@ -30,7 +30,7 @@ impl Control for Matlab {
         size.min(0.1 * interval)
     }
 
-    /// A last step up to a tenth longer than planned beats a sliver after it.
+    /// A last step up to 10 % longer than planned avoids a very small last step.
     fn finishes(self, size: f64, remaining: f64, _: f64) -> bool {
         1.1 * size >= remaining
     }

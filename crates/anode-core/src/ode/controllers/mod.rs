@@ -1,16 +1,16 @@
-//! Step-size control: how the local error is measured, and which step follows from it. The registry of controllers: one
-//! file a controller, one entry here to register it.
+//! Step-size control: how the local error is measured, and how the next step size follows from it. The registry of
+//! controllers: one file per controller, and one entry here.
 
 use super::{Adaptive, ButcherTableau, Embedded, Real, Vector};
 
-/// What is known of a step-size controller.
+/// Properties of a step-size controller.
 #[derive(Debug)]
-pub struct ControllerFacts {
+pub struct ControllerDescriptor {
     /// The name in definitions and tables.
     pub name: &'static str,
     /// The norm of the local error that is compared with the tolerances.
     pub norm: &'static str,
-    /// Where it comes from.
+    /// Reference.
     pub source: &'static str,
     /// When to use it.
     pub advice: &'static str,
@@ -19,7 +19,7 @@ pub struct ControllerFacts {
 /// A step-size controller. `ratio` is the local error over the tolerance, and `exponent` is 1 / (q + 1) for an error
 /// estimate of order q.
 trait Control: Copy {
-    fn facts(self) -> &'static ControllerFacts;
+    fn descriptor(self) -> &'static ControllerDescriptor;
 
     /// Weights of the stages in the error estimate.
     fn error_weights(self, tableau: &ButcherTableau, embedded: &Embedded) -> Vec<f64> {
@@ -42,8 +42,8 @@ trait Control: Copy {
         size
     }
 
-    /// Whether a step of this size is made the last one; `resolved` is what time resolves. By default only if the rest
-    /// would be lost by rounding.
+    /// Whether a step of this size is extended to the end of the span. By default only if the remaining time is below
+    /// the resolution of time.
     fn finishes(self, size: f64, remaining: f64, resolved: f64) -> bool {
         size + 2.0 * resolved >= remaining
     }
@@ -69,7 +69,7 @@ trait Control: Copy {
     }
 }
 
-/// The weights of a solution less those of the one that it is compared with.
+/// The weights of the solution minus those of the solution that it is compared with.
 fn differences(tableau: &ButcherTableau, other: &[f64]) -> Vec<f64> {
     tableau.b.iter().zip(other).map(|(b, e)| b - e).collect()
 }
@@ -92,9 +92,9 @@ macro_rules! register {
             /// Every registered controller.
             pub const ALL: &'static [Self] = &[$(Self::$name),*];
 
-            /// What is known of it.
-            pub fn facts(self) -> &'static ControllerFacts {
-                match self { $(Self::$name => $file::$name.facts(),)* }
+            /// Its descriptor.
+            pub fn descriptor(self) -> &'static ControllerDescriptor {
+                match self { $(Self::$name => $file::$name.descriptor(),)* }
             }
 
             pub(super) fn error_weights(self, tableau: &ButcherTableau, embedded: &Embedded) -> Vec<f64> {

@@ -1,20 +1,20 @@
 //! A PI controller: steps from the last two errors.
 
-use super::{Control, ControllerFacts};
+use super::{Control, ControllerDescriptor};
 
 #[derive(Clone, Copy)]
 pub(super) struct ProportionalIntegral;
 
-static FACTS: ControllerFacts = ControllerFacts {
+static DESCRIPTOR: ControllerDescriptor = ControllerDescriptor {
     name: "proportional-integral",
     norm: "root mean square of e_i / (atol + rtol max(|z_i|, |z'_i|)) <= 1",
     source: "Hairer & Wanner, Solving ODEs II, IV.2",
-    advice: "Use it unless another program must be repeated: it rejects the fewest steps where stability limits them.",
+    advice: "Use it by default. It rejects the fewest steps if stability limits the step size.",
 };
 
 impl Control for ProportionalIntegral {
-    fn facts(self) -> &'static ControllerFacts {
-        &FACTS
+    fn descriptor(self) -> &'static ControllerDescriptor {
+        &DESCRIPTOR
     }
 
     fn grow(self, ratio: f64, previous: f64, exponent: f64, failed_before: bool) -> Option<f64> {

@@ -1,20 +1,20 @@
 //! SciPy's RK45 and RK23, the textbook controller.
 
-use super::{Control, ControllerFacts};
+use super::{Control, ControllerDescriptor};
 
 #[derive(Clone, Copy)]
 pub(super) struct Scipy;
 
-static FACTS: ControllerFacts = ControllerFacts {
+static DESCRIPTOR: ControllerDescriptor = ControllerDescriptor {
     name: "scipy",
     norm: "root mean square of e_i / (atol + rtol max(|z_i|, |z'_i|)) < 1",
     source: "Hairer, Norsett & Wanner, Solving ODEs I, II.4",
-    advice: "Use it to repeat results of SciPy's RK45 and RK23.",
+    advice: "Use it to reproduce SciPy's RK45 and RK23.",
 };
 
 impl Control for Scipy {
-    fn facts(self) -> &'static ControllerFacts {
-        &FACTS
+    fn descriptor(self) -> &'static ControllerDescriptor {
+        &DESCRIPTOR
     }
 
     fn accepts(self, ratio: f64) -> bool {

@@ -1,20 +1,20 @@
 //! torchdiffeq's dopri5.
 
-use super::{ButcherTableau, Control, ControllerFacts, Embedded, differences};
+use super::{ButcherTableau, Control, ControllerDescriptor, Embedded, differences};
 
 #[derive(Clone, Copy)]
 pub(super) struct Torchdiffeq;
 
-static FACTS: ControllerFacts = ControllerFacts {
+static DESCRIPTOR: ControllerDescriptor = ControllerDescriptor {
     name: "torchdiffeq",
     norm: "root mean square of e_i / (atol + rtol max(|z_i|, |z'_i|)) <= 1",
     source: "torchdiffeq 0.2.5, Chen 2018",
-    advice: "Use it to repeat results of torchdiffeq. Steps grow at once after a rejection, so more are rejected.",
+    advice: "Use it to reproduce torchdiffeq. It rejects more steps, since steps may grow directly after a rejection.",
 };
 
 impl Control for Torchdiffeq {
-    fn facts(self) -> &'static ControllerFacts {
-        &FACTS
+    fn descriptor(self) -> &'static ControllerDescriptor {
+        &DESCRIPTOR
     }
 
     fn error_weights(self, tableau: &ButcherTableau, embedded: &Embedded) -> Vec<f64> {
