@@ -244,8 +244,8 @@ pub trait CheckpointSchedule: Copy {
     /// Name, exactness, memory and source.
     fn descriptor(self) -> &'static Descriptor;
 
-    /// The actions for a block of `steps` steps. The executor returns [`SolveError::Schedule`] unless they reverse every
-    /// step once, from the last to the first, and free every snapshot.
+    /// The actions for a block of `steps` steps. The executor returns [`SolveError::Schedule`] unless they reverse
+    /// every step once, from the last to the first, and free every snapshot.
     fn actions(self, steps: usize) -> Vec<Action>;
 
     /// As [`Adjoint::peak_bytes`].

@@ -20,7 +20,7 @@ pub(super) static DESCRIPTOR: Descriptor = Descriptor {
     memory: "two states, tape of one evaluation",
     evaluations: "2 Nt + 2",
     source: "MALI: Zhuang, Dvornek, Tatikonda & Duncan, ICLR 2021",
-    advice: "Use it for long blocks if memory is scarce and order 2 is enough. Rounding errors grow if the field decays fast.",
+    advice: "Use it for long blocks if memory is scarce and order 2 is enough. Fast decay amplifies rounding errors.",
 };
 
 /// State and velocity at the end of a block.
