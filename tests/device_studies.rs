@@ -4,10 +4,11 @@ mod emulator;
 
 use std::sync::atomic::AtomicBool;
 
+use anode::definition::settings::Settings;
 use anode::kernels::Cpu;
 use anode::record::{Outcome, is_timing};
 use anode::study::{
-    AnyDevice, Context, CoupledGradient, Ending, GradientError, Memory, Place, Reversibility, STUDIES, Training,
+    AnyDevice, Context, CoupledGradient, Ending, GradientError, Memory, Place, Reversibility, STUDIES, Study, Training,
 };
 use anode::train::Crossing;
 use serde_json::{Map, Value, json};
@@ -15,11 +16,12 @@ use serde_json::{Map, Value, json};
 const MEMORY: usize = 1 << 30;
 
 /// What a study finds on a device.
-fn found<D: Crossing>(study: &impl AnyDevice, device: &D, settings: &Map<String, Value>) -> Outcome {
+fn found<D: Crossing>(study: &(impl AnyDevice + Study), device: &D, settings: &Map<String, Value>) -> Outcome {
     let folder = tempfile::tempdir().expect("a folder");
     let place = Place { definition: ".".into(), data: None };
+    let settings = Settings::parse(study.kind(), settings).expect("sound settings");
     let context = Context {
-        settings,
+        settings: &settings,
         seed: 3,
         place: &place,
         device: D::NAME,
@@ -47,7 +49,7 @@ const OWN: &[&str] = &[
 /// Every cell as on the CPU: numbers to `rounding`, of themselves and beside 1, all else alike; but for columns of the
 /// machine's own, and
 /// `others`.
-fn agrees(study: &impl AnyDevice, settings: &Value, rounding: f64, others: &[&str]) {
+fn agrees(study: &(impl AnyDevice + Study), settings: &Value, rounding: f64, others: &[&str]) {
     let Some(gpu) = emulator::device(11, MEMORY) else { return };
     let settings = settings.as_object().expect("settings");
     let (expected, there) = (found(study, &Cpu, settings), found(study, &gpu, settings));

@@ -7,7 +7,8 @@ mod block_gradients;
 use std::f64::consts::PI;
 use std::sync::Arc;
 
-use anode::definition::{StudyKind, typed_settings};
+use anode::definition::StudyKind;
+use anode::definition::settings::Settings;
 use anode::evolution::{Border, Diffusion, ExactFlow, Law, Piece, Sigma, Symbol, Terms, WeightField};
 use anode::ode::{At, DifferentiableField, Grid, Pass, SOLVERS, VectorField, integrate, relative_distance, solver};
 use block_gradients::{numbers, slope};
@@ -263,7 +264,7 @@ fn settings_that_make_no_sense_are_refused_by_name_with_what_is_allowed() {
         "memory": { "kind": "box", "width": 0.0, "history": "rest" }
     });
     let refused = |study, settings: &serde_json::Value| -> Vec<String> {
-        let faults = typed_settings(study, settings.as_object().unwrap()).unwrap_err();
+        let faults = Settings::parse(study, settings.as_object().unwrap()).unwrap_err();
         faults.into_iter().map(|(at, why)| format!("{at}: {why}")).collect()
     };
     let found = refused(StudyKind::KernelEvolution, &kernels).join("\n");

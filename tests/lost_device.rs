@@ -7,6 +7,7 @@ mod emulator;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use anode::definition::settings::Settings;
 use anode::definition::{Loaded, Profile, StudyKind};
 use anode::plan::{Run, plan};
 use anode::record::{Status, read_record};
@@ -29,11 +30,11 @@ impl Study for Emulated {
         StudyKind::Training
     }
 
-    fn estimate(&self, settings: &Map<String, Value>) -> Result<Estimate, StudyError> {
+    fn estimate(&self, settings: &Settings) -> Result<Estimate, StudyError> {
         anode::study::estimate(self.kind(), settings)
     }
 
-    fn inputs(&self, place: &Place, settings: &Map<String, Value>) -> Result<Map<String, Value>, StudyError> {
+    fn inputs(&self, place: &Place, settings: &Settings) -> Result<Map<String, Value>, StudyError> {
         Training.inputs(place, settings)
     }
 

@@ -15,7 +15,7 @@ use anode::kernels::cuda::{Convolver, Gpu, Nvidia};
 use anode::kernels::{ConvShape, Device, Part, PartMut};
 use anode::net::{Form, Network, Solve, Steps, network};
 use anode::ode::{Vector, solver};
-use anode::train::DeviceLearner;
+use anode::train::Learner;
 use serde_json::{Map, Value, json};
 
 type Failure = Box<dyn std::error::Error>;
@@ -148,10 +148,10 @@ fn step(gpu: &Gpu<Nvidia>, set: &DataSet, name: &str, batch: usize, method: Meth
     let (images, labels) = set.batch(&set.train, &indices, |_| Alteration::NONE);
     let tableau = solver("euler").ok_or("no solver")?;
     let registered = network(name).ok_or("no network")?;
-    let net = Arc::new(Network::new(&(registered.build)(Form::Ode, registered.width, 10)));
-    let theta = net.initial::<f32>(0);
+    let host = Network::new(&(registered.build)(Form::Ode, registered.width, 10));
     let solve = Solve { tableau, steps: Steps::Fixed(2), method };
-    let mut learner = DeviceLearner::new(net, gpu.clone(), &theta, 0.9, 5e-4)?;
+    let net = Arc::new(Network::on(&host, gpu.clone()));
+    let mut learner = Learner::new(net, host.initial(0), 0.9, 5e-4)?;
     gpu.restart_peak();
     let Times { calls, median, least } = seconds(15, || {
         let ledger = Arc::new(Mutex::new(Ledger::new()));

@@ -24,15 +24,16 @@ fn main() {
     let solve = Solve { tableau: solver("euler").expect("Euler"), steps, method };
     let registered = network(net).expect("a network");
     let net = Arc::new(Network::new(&(registered.build)(Form::Ode, registered.width, 10)));
-    let mut learner = Learner::new(net.initial(0), net.weight_count(), 0.9, 5e-4);
+    let mut learner = Learner::new(net.clone(), net.initial(0), 0.9, 5e-4).expect("a learner");
     let images = normal(&mut stream(0, Stream::Data), batch * 3072, 1.0);
     let images: Vec<f32> = images.into_iter().map(|x| x as f32).collect();
     let labels: Vec<u8> = (0..batch).map(|i| (i % 10) as u8).collect();
     println!("ready {}", peak_kibibytes());
     for _ in std::io::stdin().lock().lines() {
+        let images = images.clone();
         let start = Instant::now();
         let ledger = Arc::new(Mutex::new(Ledger::new()));
-        let gradient = learner.gradient(&net, &images, &labels, solve, &ledger).expect("a gradient");
+        let gradient = learner.gradient(images, &labels, solve, &ledger).expect("a gradient");
         learner.update(0.01, &gradient.theta).expect("an update");
         let seconds = start.elapsed().as_secs_f64();
         println!("{seconds} {} {}", peak_kibibytes(), gradient.loss);

@@ -155,9 +155,7 @@ fn recorded(
         let folders = run_folders(&base).into_iter().filter(|(experiment, _, _)| chosen.contains(&experiment));
         let mut runs: Vec<(PathBuf, Map<String, Value>, u64)> =
             folders.filter_map(|(_, _, folder)| settings_in(&folder)).collect();
-        for condition in only_where {
-            runs = select::only_where(runs, condition, |(_, settings, seed)| (settings, *seed))?;
-        }
+        runs = select::only_where(runs, only_where, |(_, settings, seed)| (settings, *seed))?;
         return Ok(runs.into_iter().map(|(folder, _, _)| folder).collect());
     }
     let runs = chosen.iter().map(|id| base.join(id)).filter(|folder| folder.is_dir());

@@ -8,7 +8,8 @@ use std::path::PathBuf;
 use clap_complete::engine::{ArgValueCompleter, CompletionCandidate};
 
 use crate::definition::columns::flat;
-use crate::definition::{Loaded, Profile, Resolved, load_all, typed_settings};
+use crate::definition::settings::Settings;
+use crate::definition::{Loaded, Profile, Resolved, load_all};
 use crate::record::{cell, read_archived_headers, run_folders};
 use crate::report::archive;
 
@@ -76,7 +77,7 @@ fn settings() -> BTreeMap<String, BTreeSet<String>> {
     for Loaded { definition, .. } in definitions() {
         let resolved = Profile::ALL.into_iter().filter_map(|profile| definition.resolve(profile));
         for point in resolved.collect::<Vec<_>>().iter().flat_map(Resolved::points) {
-            let Ok(settings) = typed_settings(definition.study, &point.settings) else { continue };
+            let Ok(settings) = Settings::parse(definition.study, &point.settings) else { continue };
             for seed in &point.seeds {
                 for (name, value) in flat(&settings, *seed) {
                     found.entry(name).or_default().insert(cell(&value));

@@ -144,7 +144,7 @@ fn planned(common: &Common, run: &str, data: Option<&Path>) -> Result<Seeded, Cl
     for profile in Profile::ALL {
         let (runs, _) = plan(&loaded, profile, CPU, data, STUDIES);
         if let Some(run) = runs.into_iter().find(|planned| planned.id == run) {
-            return Ok((run.settings, run.seed));
+            return Ok((run.settings.json().clone(), run.seed));
         }
     }
     Err(CliError::Usage(format!(

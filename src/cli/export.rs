@@ -35,7 +35,8 @@ pub struct ExportArguments {
     /// Only experiments whose id matches, `*` and `?` allowed
     #[arg(long, value_name = "GLOB", add = complete::ids())]
     pub only: Option<String>,
-    /// Only runs with this setting, or seed=N; repeatable
+    /// Only runs with this setting, or seed=N; repeatable: several values of one name select any of
+    /// them
     #[arg(long = "where", value_name = "NAME=VALUE", add = complete::conditions())]
     pub only_where: Vec<String>,
     /// Include the training steps; logs have at most 1,000 steps besides those with an evaluation

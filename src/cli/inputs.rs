@@ -7,6 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use serde_json::{Map, Value};
 
 use crate::data::data_folder;
+use crate::definition::settings::Settings;
 use crate::definition::{Definition, Loaded};
 use crate::plan::canonical;
 use crate::report::Inputs;
@@ -42,12 +43,13 @@ impl Inputs for InputsHere {
         data: bool,
     ) -> Option<Map<String, Value>> {
         let study = STUDIES.iter().find(|study| study.kind() == definition.study)?;
+        let settings = Settings::parse(definition.study, settings).ok()?;
         let definition = self.folders.get(&definition.id)?;
         let read = || {
             let place = Place { definition: definition.clone(), data: self.data.clone().filter(|_| data) };
-            study.inputs(&place, settings).ok()
+            study.inputs(&place, &settings).ok()
         };
-        let key = format!("{:?} {data} {definition:?} {}", study.kind(), canonical(&study.input_settings(settings)));
+        let key = format!("{:?} {data} {definition:?} {}", study.kind(), canonical(&study.input_settings(&settings)));
         self.known.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_insert_with(read).clone()
     }
 }

@@ -156,9 +156,7 @@ pub fn show_plan(common: &Common, arguments: &PlanArguments) -> Result<(), CliEr
     if let Some(shard) = arguments.shard {
         runs = shard.of(runs);
     }
-    for condition in &arguments.only_where {
-        runs = select::only_where(runs, condition, |run| (&run.settings, run.seed))?;
-    }
+    runs = select::only_where(runs, &arguments.only_where, |run| (&run.settings, run.seed))?;
     let cost = Cost::new(common, &runs, rayon::current_num_threads());
     let takes: HashMap<&str, &Forecast> = cost.to_compute.iter().map(|(run, f)| (run.as_str(), f)).collect();
     let done = Done::new(common);
@@ -172,7 +170,7 @@ pub fn show_plan(common: &Common, arguments: &PlanArguments) -> Result<(), CliEr
             run: run.id.clone(),
             experiment: run.experiment.clone(),
             seed: run.seed,
-            settings: run.settings.clone(),
+            settings: run.settings.json().clone(),
             folder: run.folder(&common.results),
             done: *state != State::ToDo,
             state: state.word(),

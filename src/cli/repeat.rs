@@ -39,7 +39,8 @@ pub struct RepeatArguments {
     /// The run, or how its id begins
     #[arg(long, value_name = "RUN", add = complete::runs())]
     pub run: Option<String>,
-    /// Only runs with this setting, or seed=N; may be given several times
+    /// Only runs with this setting, or seed=N; repeatable: several values of one name select any of
+    /// them
     #[arg(long = "where", value_name = "NAME=VALUE", add = complete::conditions())]
     pub only_where: Vec<String>,
     /// Where several are left, take one at random: by this number, or by one that is told
@@ -176,9 +177,8 @@ fn chosen(common: &Common, arguments: &RepeatArguments) -> Result<(Vec<Found>, O
             return Err(CliError::Usage(format!("--run {run}: no archived run begins so")));
         }
     }
-    for condition in &arguments.only_where {
-        found = select::only_where(found, condition, |(loaded, _)| (&loaded.record.settings, loaded.record.seed))?;
-    }
+    let conditions = &arguments.only_where;
+    found = select::only_where(found, conditions, |(loaded, _)| (&loaded.record.settings, loaded.record.seed))?;
     let Some(number) = arguments.random.filter(|_| found.len() > 1) else { return Ok((found, None)) };
     let of_the_clock =
         || SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_nanos() as u64 % 1_000_000);

@@ -115,9 +115,7 @@ fn walk(common: &Common, loaded: &[Loaded], how: &How) -> Result<(Tally, Vec<Ski
     if let Some(shard) = how.shard {
         runs = shard.of(runs);
     }
-    for condition in &how.only_where {
-        runs = select::only_where(runs, condition, |run| (&run.settings, run.seed))?;
-    }
+    runs = select::only_where(runs, &how.only_where, |run| (&run.settings, run.seed))?;
     if let Some(line) = select::elsewhere(&runs, device).filter(|_| !common.quiet) {
         warn(&format!("anode: {line}"));
     }

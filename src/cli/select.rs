@@ -110,18 +110,39 @@ pub fn definitions(loaded: &[Loaded]) -> Vec<Definition> {
     loaded.iter().map(|l| l.definition.clone()).collect()
 }
 
-/// The runs with one setting, written `NAME=VALUE`; `seed` counts as a setting, and a part of a setting is named with
-/// dots: `problem.c`. Numbers agree by value. `known` gives a run's settings and seed.
+/// The runs that have every setting of `conditions`, each written `NAME=VALUE`; of several values of one name, any.
+/// `seed` counts as a setting, and a part of a setting is named with dots: `problem.c`. Numbers agree by value.
+/// `known` gives a run's settings and seed.
 ///
 /// # Errors
 /// Something else than `NAME=VALUE`; a setting that no run has, or a value.
 pub fn only_where<R>(
-    runs: Vec<R>,
-    condition: &str,
+    mut runs: Vec<R>,
+    conditions: &[String],
     known: impl Fn(&R) -> (&Map<String, Value>, u64),
 ) -> Result<Vec<R>, CliError> {
-    let usage = |why: String| CliError::Usage(format!("--where {condition}: {why}"));
-    let (name, value) = condition.split_once('=').ok_or_else(|| usage("allowed: NAME=VALUE".into()))?;
+    let mut alternatives: Vec<(&str, Vec<&str>)> = vec![];
+    for condition in conditions {
+        let usage = || CliError::Usage(format!("--where {condition}: allowed: NAME=VALUE"));
+        let (name, value) = condition.split_once('=').ok_or_else(usage)?;
+        match alternatives.iter_mut().find(|(of, _)| *of == name) {
+            Some((_, values)) => values.push(value),
+            None => alternatives.push((name, vec![value])),
+        }
+    }
+    for (name, values) in alternatives {
+        runs = with_any(runs, name, &values, &known)?;
+    }
+    Ok(runs)
+}
+
+/// The runs whose setting `name` has one of `values`.
+fn with_any<R>(
+    runs: Vec<R>,
+    name: &str,
+    values: &[&str],
+    known: impl Fn(&R) -> (&Map<String, Value>, u64),
+) -> Result<Vec<R>, CliError> {
     if runs.is_empty() {
         return Ok(runs);
     }
@@ -131,22 +152,28 @@ pub fn only_where<R>(
         settings.clone().into_iter().chain(flat(settings, seed)).collect::<Map<String, Value>>()
     };
     let of = |run: &R| settings(run).get(name).map(cell);
-    let number = value.parse::<f64>().ok();
-    let fits = |found: &str| found == value || (number.is_some() && found.parse().ok() == number);
+    let fits = |found: &str, value: &str| {
+        let number = value.parse::<f64>().ok();
+        found == value || (number.is_some() && found.parse().ok() == number)
+    };
     let found: BTreeSet<String> = runs.iter().filter_map(of).collect();
-    if found.iter().any(|found| fits(found)) {
-        return Ok(runs.into_iter().filter(|run| of(run).is_some_and(|found| fits(&found))).collect());
+    let usage = |value: &str, why: String| CliError::Usage(format!("--where {name}={value}: {why}"));
+    for value in values {
+        if found.is_empty() {
+            let names: BTreeSet<String> =
+                runs.iter().flat_map(|run| settings(run).into_iter().map(|(name, _)| name)).collect();
+            let near = did_you_mean(name, names.iter().map(String::as_str));
+            let names: Vec<String> = names.into_iter().filter(|name| name != "seed").collect();
+            return Err(usage(value, format!("no such setting; there are seed, {}{near}", names.join(", "))));
+        }
+        if !found.iter().any(|found| fits(found, value)) {
+            let near = did_you_mean(value, found.iter().map(String::as_str));
+            let values = found.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+            return Err(usage(value, format!("no run has it; there are {values}{near}")));
+        }
     }
-    if found.is_empty() {
-        let names: BTreeSet<String> =
-            runs.iter().flat_map(|run| settings(run).into_iter().map(|(name, _)| name)).collect();
-        let near = did_you_mean(name, names.iter().map(String::as_str));
-        let names: Vec<String> = names.into_iter().filter(|name| name != "seed").collect();
-        return Err(usage(format!("no such setting; there are seed, {}{near}", names.join(", "))));
-    }
-    let near = did_you_mean(value, found.iter().map(String::as_str));
-    let values = found.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
-    Err(usage(format!("no run has it; there are {values}{near}")))
+    let has = |run: &R| of(run).is_some_and(|found| values.iter().any(|value| fits(&found, value)));
+    Ok(runs.into_iter().filter(has).collect())
 }
 
 /// Runs that could not be planned, by reason: for each the experiments with the number of their runs.

@@ -124,9 +124,7 @@ impl Subject {
         }
         let each = subjects.iter().map(|subject| report::shown_runs(subject.contents(common), profile));
         let mut runs = each.collect::<Result<Vec<_>, _>>()?.concat();
-        for condition in conditions {
-            runs = select::only_where(runs, condition, |run| (&run.settings, run.seed))?;
-        }
+        runs = select::only_where(runs, conditions, |run| (&run.settings, run.seed))?;
         Ok(Some(runs.into_iter().map(|run| run.run).collect()))
     }
 

@@ -4,14 +4,14 @@ use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::Path;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::columns::{self, Planned};
 use super::error::LISTED;
 use super::points::{Point, SEED_AXIS};
 use super::probe;
 use super::schema::setting_names;
-use super::settings::{Fault, alternatives};
+use super::settings::{Settings, alternatives};
 use crate::gradient::{Method, timeline};
 use crate::nearest::{nearest_in_words, with_suggestion};
 
@@ -350,7 +350,7 @@ fn runs(definition: &Definition, profile: super::Profile, planned: &mut Planned,
         if point.origin.values().any(|origin| bad.contains(origin)) {
             continue;
         }
-        match typed(definition.study, &point.settings) {
+        match Settings::parse(definition.study, &point.settings) {
             Ok(settings) => alternatives(&settings).iter().for_each(|one| planned.add(one, &point.seeds)),
             Err(found) => found.into_iter().for_each(|(setting, why)| faults.add(place(&point, &setting), why)),
         }
@@ -389,12 +389,4 @@ fn place(point: &Point, setting: &str) -> String {
         Some(origin) => format!("{origin}{}", &setting[head.len()..]),
         None => point.grid.clone(),
     }
-}
-
-/// The settings of one run with every default filled in, in the order of the type's fields.
-///
-/// # Errors
-/// Each setting at fault, by its path inside the settings, and why.
-pub fn typed(study: StudyKind, settings: &Map<String, Value>) -> Result<Map<String, Value>, Vec<Fault>> {
-    (study.settings().read)(settings)
 }

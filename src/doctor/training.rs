@@ -7,7 +7,7 @@ use crate::kernels::Cpu;
 use crate::net::{NetSpec, Network, Part, SegmentSpec, Solve, Steps};
 use crate::ode::{Real, SolveError, Vector, relative_distance, solver};
 use crate::random::{Stream, normal, stream};
-use crate::train::{Crossing, DeviceLearner, StepError};
+use crate::train::{Crossing, Learner, StepError};
 
 use super::Comparison;
 
@@ -50,13 +50,14 @@ fn solve() -> Result<Solve, String> {
 
 /// Trains on `device` in single precision, with dfdx's loss and tape.
 fn train<D: Crossing>(device: &D) -> Result<Trained, String> {
-    let (net, solve, (images, labels)) = (Arc::new(net()), solve()?, batch());
+    let (net, solve, (images, labels)) = (net(), solve()?, batch());
     let theta = net.initial::<f32>(20);
     let said = |error: StepError| match error {
         StepError::Forward(source @ SolveError::Device(_)) => source.to_string(),
         error => error.to_string(),
     };
-    let mut learner = DeviceLearner::new(net, device.clone(), &theta, MOMENTUM, DECAY).map_err(said)?;
+    let net = Arc::new(Network::on(&net, device.clone()));
+    let mut learner = Learner::new(net, theta, MOMENTUM, DECAY).map_err(said)?;
     let (mut losses, mut gradients) = (vec![], vec![]);
     for _ in 0..STEPS {
         let ledger = Arc::new(Mutex::new(Ledger::new()));

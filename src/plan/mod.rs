@@ -11,8 +11,9 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 use serde_json::{Map, Value};
 
-use crate::definition::{Loaded, Profile, StudyKind, typed_settings};
-use crate::study::{Place, Study};
+use crate::definition::settings::Settings;
+use crate::definition::{Loaded, Profile, StudyKind};
+use crate::study::{Place, Study, in_words};
 
 pub use crate::record::{canonical, numerics, run_id};
 pub use shard::{Shard, plan_digest};
@@ -28,8 +29,8 @@ pub struct Run {
     pub profile: Profile,
     /// The kind of study.
     pub study: StudyKind,
-    /// All settings, defaults filled in.
-    pub settings: Map<String, Value>,
+    /// Its settings.
+    pub settings: Settings,
     /// Master seed.
     pub seed: u64,
     /// Digests of the inputs, by name.
@@ -92,14 +93,14 @@ fn plan_one(
     let axes: HashSet<&String> = resolved.grid.iter().flat_map(|g| g.keys()).collect();
     let mut seen = HashSet::new();
     let mut known: HashMap<String, Result<Map<String, Value>, String>> = HashMap::new();
-    let mut digests = |settings: &Map<String, Value>| {
+    let mut digests = |settings: &Settings| {
         let read = || study.inputs(&place, settings).map_err(|e| e.to_string());
         known.entry(canonical(&study.input_settings(settings))).or_insert_with(read).clone()
     };
     for point in resolved.points() {
         let label = label(&point.settings, &axes);
-        let planned = typed_settings(definition.study, &point.settings)
-            .map_err(|faults| faults.iter().map(|(at, why)| format!("{at}: {why}")).collect::<Vec<_>>().join("; "))
+        let planned = Settings::parse(definition.study, &point.settings)
+            .map_err(|faults| in_words(&faults))
             .and_then(|settings| study.settle(&place, settings).map_err(|e| e.to_string()))
             .and_then(|settings| Ok((digests(&settings)?, settings)));
         let (inputs, settings) = match planned {

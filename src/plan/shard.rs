@@ -105,6 +105,7 @@ mod tests {
 
     use super::*;
     use crate::definition::Profile;
+    use crate::definition::settings::Settings;
     use crate::study::Place;
 
     fn run(id: usize, study: StudyKind, settings: Value) -> Run {
@@ -114,7 +115,7 @@ mod tests {
             experiment: "a".into(),
             profile: Profile::Quick,
             study,
-            settings,
+            settings: Settings::untyped(settings),
             seed: 0,
             inputs: Map::new(),
             device: "cpu".into(),

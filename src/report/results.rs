@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value};
 
 use crate::definition::columns::flat;
-use crate::definition::{Definition, Filter, Profile, Range, Resolved, Source, Wanted, typed_settings};
+use crate::definition::settings::Settings;
+use crate::definition::{Definition, Filter, Profile, Range, Resolved, Source, Wanted};
 use crate::record::{Budget, Loaded, RecordError, Row, Status, canonical, thin};
 
 use super::Contents;
@@ -99,11 +100,11 @@ impl<'a> Results<'a> {
         let mut wanted: Vec<(Map<String, Value>, u64)> = vec![];
         let mut known: HashSet<(String, u64)> = HashSet::new();
         for point in definition.resolve(profile).iter().flat_map(Resolved::points) {
-            let Ok(settings) = typed_settings(definition.study, &point.settings) else { continue };
-            let text = canonical(&Value::Object(settings.clone()));
+            let Ok(settings) = Settings::parse(definition.study, &point.settings) else { continue };
+            let text = canonical(&Value::Object(settings.json().clone()));
             for &seed in &point.seeds {
                 if known.insert((text.clone(), seed)) {
-                    wanted.push((settings.clone(), seed));
+                    wanted.push((settings.json().clone(), seed));
                 }
             }
         }

@@ -33,7 +33,7 @@ pub fn earlier(run: &Run, study: &dyn Study, results: &Path) -> Vec<Earlier> {
     if bare.is_empty() {
         return found;
     }
-    for settings in std::iter::once(run.settings.clone()).chain(study.relatives(&run.settings)) {
+    for settings in std::iter::once(run.settings.json().clone()).chain(study.relatives(&run.settings)) {
         let id = run_id(run.study, &settings, run.seed, &run.inputs, &run.device);
         for folder in bare.remove(&id).into_iter().flatten() {
             found.push(Earlier { folder, run: id.clone(), settings: settings.clone() });

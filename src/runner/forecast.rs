@@ -9,6 +9,7 @@ use rayon::prelude::*;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::definition::settings::Settings;
 use crate::definition::{Profile, StudyKind};
 use crate::plan::{Run, canonical};
 use crate::record::{Record, Status, environment, folders, read_archived_headers, read_header};
@@ -120,7 +121,8 @@ impl Measured {
         if record.status != Status::Finished || record.continued.is_some() || !self.seen.insert(record.run.clone()) {
             return;
         }
-        let Some(work) = work(record.study, &record.settings) else { return };
+        let settings = Settings::parse(record.study, &record.settings);
+        let Some(work) = settings.ok().and_then(|settings| work(record.study, &settings)) else { return };
         for key in keys(&record.experiment, record.study, &record.settings) {
             let rate = self.rates.entry((key, e.device.clone(), here)).or_default();
             rate.seconds += e.seconds;
@@ -163,7 +165,7 @@ fn speed() -> f64 {
 }
 
 /// The work of a run in multiply-adds.
-fn work(study: StudyKind, settings: &serde_json::Map<String, serde_json::Value>) -> Option<f64> {
+fn work(study: StudyKind, settings: &Settings) -> Option<f64> {
     let needed = estimate::estimate(study, settings).ok()?;
     let work = needed.multiply_adds + PER_EVALUATION * needed.evaluations;
     (work.is_finite() && work > 0.0).then_some(work)

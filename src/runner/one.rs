@@ -44,7 +44,7 @@ fn recorded_in(run: &Run, folder: &Path) -> Result<Option<Loaded>, RecordError> 
         Some(Loaded { record, .. })
             if record.run != run.id
                 || record.study != run.study
-                || record.settings != run.settings
+                || record.settings != *run.settings
                 || record.seed != run.seed
                 || record.inputs != run.inputs =>
         {
@@ -147,7 +147,7 @@ pub fn one(
         profile: run.profile,
         study: run.study,
         numerics: numerics(run.study, &run.settings),
-        settings: run.settings.clone(),
+        settings: run.settings.json().clone(),
         seed: run.seed,
         inputs: run.inputs.clone(),
         status: status.clone(),
@@ -201,7 +201,7 @@ fn begin(
         experiment: run.experiment.clone(),
         profile: run.profile,
         study: run.study,
-        settings: run.settings.clone(),
+        settings: run.settings.json().clone(),
         seed: run.seed,
         inputs: run.inputs.clone(),
         device: run.device.clone(),

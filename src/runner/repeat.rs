@@ -5,12 +5,12 @@ use std::time::Instant;
 
 use serde_json::{Map, Value};
 
-use crate::definition::typed_settings;
+use crate::definition::settings::Settings;
 use crate::plan::{Run, run_id};
 use crate::record::{
     Agreement, Environment, Loaded, RecordError, Row, StepLog, canonical, environment, same_instructions,
 };
-use crate::study::{Context, Ending, Place, Progress, Study, StudyError};
+use crate::study::{Context, Ending, Place, Progress, Study, StudyError, in_words};
 
 use super::forecast::Measured;
 use super::one::guarded;
@@ -84,15 +84,13 @@ pub fn repeat(
 ) -> Result<Repeated, RepeatError> {
     let record = &loaded.record;
     // A record may come from anywhere: what a definition may not ask for is not run.
-    let sound = typed_settings(record.study, &record.settings).map_err(|faults| {
-        let faults: Vec<String> = faults.iter().map(|(at, why)| format!("{at}: {why}")).collect();
-        RepeatError::Other(format!("no definition may have its settings: {}", faults.join("; ")))
-    })?;
-    if sound != record.settings {
+    let settings = Settings::parse(record.study, &record.settings)
+        .map_err(|faults| RepeatError::Other(format!("no definition may have its settings: {}", in_words(&faults))))?;
+    if *settings != record.settings {
         let why = "its settings lack some that this version fills in: repeat it with the program that made it";
         return Err(RepeatError::Other(why.into()));
     }
-    let inputs = study.inputs(place, &record.settings).map_err(RepeatError::Study)?;
+    let inputs = study.inputs(place, &settings).map_err(RepeatError::Study)?;
     if inputs != record.inputs {
         let json = |digests: &Map<String, Value>| canonical(&Value::Object(digests.clone()));
         let why = format!("its inputs had the digests {}; those here have {}", json(&record.inputs), json(&inputs));
@@ -114,7 +112,7 @@ pub fn repeat(
         experiment: record.experiment.clone(),
         profile: record.profile,
         study: record.study,
-        settings: record.settings.clone(),
+        settings,
         seed: record.seed,
         inputs,
         device: record.environment.device.clone(),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use crate::definition::StudyKind;
-use crate::definition::settings::{CoupledGradientSettings, Dtype};
+use crate::definition::settings::{CoupledGradientSettings, Dtype, Settings};
 use crate::evolution::{CoupledBlock, Coupling, EvolutionError, Law, Piece, WeightField};
 use crate::gradient::{Cost, Ledger, Method};
 use crate::kernels::Device;
@@ -26,11 +26,11 @@ impl Study for CoupledGradient {
         StudyKind::CoupledGradient
     }
 
-    fn estimate(&self, settings: &Map<String, Value>) -> Result<Estimate, StudyError> {
-        estimate::fields::coupled_gradient(&typed(settings)?)
+    fn estimate(&self, settings: &Settings) -> Result<Estimate, StudyError> {
+        estimate::fields::coupled_gradient(typed(settings)?)
     }
 
-    fn inputs(&self, _: &Place, _: &Map<String, Value>) -> Result<Map<String, Value>, StudyError> {
+    fn inputs(&self, _: &Place, _: &Settings) -> Result<Map<String, Value>, StudyError> {
         Ok(Map::new())
     }
 
@@ -41,10 +41,10 @@ impl Study for CoupledGradient {
 
 impl AnyDevice for CoupledGradient {
     fn compute<D: Crossing>(&self, device: &D, context: &Context<'_>) -> Result<Ending, StudyError> {
-        let settings: CoupledGradientSettings = typed(context.settings)?;
+        let settings: &CoupledGradientSettings = typed(context.settings)?;
         let rows = match settings.dtype {
-            Dtype::F32 => run::<D, f32>(device, context, &settings),
-            Dtype::F64 => run::<D, f64>(device, context, &settings),
+            Dtype::F32 => run::<D, f32>(device, context, settings),
+            Dtype::F64 => run::<D, f64>(device, context, settings),
         }?;
         Ok(Ending::Finished(Outcome { rows, images: vec![] }))
     }

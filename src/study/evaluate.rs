@@ -6,8 +6,9 @@ use std::sync::atomic::AtomicBool;
 use serde_json::{Map, Value};
 
 use crate::data::IMAGE_LEN;
+use crate::definition::StudyKind;
+use crate::definition::settings::Settings;
 use crate::definition::settings::TrainingSettings;
-use crate::definition::{StudyKind, typed_settings};
 use crate::files;
 use crate::kernels::Cpu;
 use crate::net::EvaluationMode;
@@ -15,7 +16,7 @@ use crate::record::write_atomically;
 use crate::train::{Model, RECALIBRATION_IMAGES, Saved, Trainer};
 
 use super::images::load;
-use super::parts::typed;
+use super::parts::{parsed, typed};
 use super::training::trainer;
 use super::{CPU, Context, Place, StudyError, estimate};
 
@@ -102,9 +103,9 @@ impl Trained {
         seed: u64,
         mode: EvaluationMode,
     ) -> Result<Evaluated, StudyError> {
-        sound(settings)?;
-        let chosen: TrainingSettings = typed(settings)?;
-        let data = load(place, &chosen)?;
+        let settings = &sound(settings)?;
+        let chosen: &TrainingSettings = typed(settings)?;
+        let data = load(place, chosen)?;
         let (images, mean, deviation) = (data.test.len(), data.mean, data.deviation);
         let context = Context {
             settings,
@@ -116,7 +117,7 @@ impl Trained {
             stop: &AtomicBool::new(false),
             progress: &|_| {},
         };
-        let mut trainer = trainer(&Cpu, &context, &chosen, data)?;
+        let mut trainer = trainer(&Cpu, &context, chosen, data)?;
         self.load(&mut trainer).map_err(|why| StudyError::failed("evaluate", why))?;
         let (loss, accuracy) = trainer.evaluate_in(mode).map_err(|e| StudyError::failed("evaluation", e))?;
         Ok(Evaluated { loss, accuracy, images, mean, deviation })
@@ -135,15 +136,13 @@ impl Trained {
 
 /// Refuses settings that no definition may have, and a network that does not fit this machine: a model may come from
 /// anywhere.
-fn sound(settings: &Map<String, Value>) -> Result<(), StudyError> {
-    typed_settings(StudyKind::Training, settings).map_err(|faults| {
-        let faults: Vec<String> = faults.iter().map(|(at, why)| format!("{at}: {why}")).collect();
-        StudyError::failed("settings", faults.join("; "))
-    })?;
+fn sound(settings: &Map<String, Value>) -> Result<Settings, StudyError> {
+    let settings = parsed(StudyKind::Training, settings)?;
     // Evaluation takes less than training: no gradient, and no batch of the run.
-    let mut least = settings.clone();
+    let mut least = settings.json().clone();
     least.extend(["batch", "epochs"].map(|name| (name.to_owned(), Value::from(1))));
-    estimate::fits(StudyKind::Training, &least, CPU)
+    estimate::fits(StudyKind::Training, &parsed(StudyKind::Training, &least)?, CPU)?;
+    Ok(settings)
 }
 
 /// Writes the decoded images that `settings` name into `folder`, in the binary layout of CIFAR-10 (a label, then the
@@ -153,7 +152,8 @@ fn sound(settings: &Map<String, Value>) -> Result<(), StudyError> {
 /// # Errors
 /// The images are missing, or the folder cannot be written.
 pub fn write_images(place: &Place, settings: &Map<String, Value>, folder: &Path) -> Result<(), StudyError> {
-    let data = load(place, &typed(settings)?)?;
+    let settings = parsed(StudyKind::Training, settings)?;
+    let data = load(place, typed(&settings)?)?;
     for (name, images, most) in [("test.bin", &data.test, usize::MAX), ("train.bin", &data.train, RECALIBRATION_IMAGES)]
     {
         let pixels = images.pixels.chunks_exact(IMAGE_LEN);

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
 
+use crate::definition::StudyKind;
 use crate::definition::settings::TrainingSettings;
 use crate::digest::sha256;
 use crate::net::Network;
@@ -16,7 +17,7 @@ use crate::train::{Saved, keep_newest};
 
 use super::images::load;
 use super::network::{Chosen, network};
-use super::parts::typed;
+use super::parts::{parsed, typed};
 use super::training::{LATER, columns, rate};
 use super::{Context, StudyError};
 
@@ -90,11 +91,11 @@ pub(super) fn extend(
     chosen: &mut dyn FnMut(&Earlier) -> Result<(), StudyError>,
     warn: &dyn Fn(&str),
 ) -> Result<bool, StudyError> {
-    let settings: TrainingSettings = typed(context.settings)?;
-    let data = load(context.place, &settings)?;
+    let settings: &TrainingSettings = typed(context.settings)?;
+    let data = load(context.place, settings)?;
     let per_epoch = data.train.len().div_ceil(settings.batch.max(1)) as u64;
-    let (network, _) = network(&typed::<Chosen>(context.settings)?, data.classes)?;
-    let columns = columns(&settings, &network, &network.coefficients(&network.initial::<f32>(context.seed)));
+    let (network, _) = network(&Chosen::from(settings), data.classes)?;
+    let columns = columns(settings, &network, &network.coefficients(&network.initial::<f32>(context.seed)));
     let named: Vec<&str> = columns.iter().map(String::as_str).collect();
     let accept = |saved: &Saved| match StepLog::holds(context.folder, &named, LATER, saved.next_step(), saved.log()) {
         true => Ok(()),
@@ -106,7 +107,7 @@ pub(super) fn extend(
     let mut best: Option<Found> = None;
     for from in candidates {
         let least = best.as_ref().map_or(own, |best| best.saved.next_step());
-        match usable(context, from, (&settings, per_epoch, &network), least) {
+        match usable(context, from, (settings, per_epoch, &network), least) {
             Ok(found) => best = found.or(best),
             Err(why) => warn(&format!("{}: not continued: {why}", from.folder.display())),
         }
@@ -133,13 +134,14 @@ fn usable<'a>(
     (settings, per_epoch, network): (&TrainingSettings, u64, &Network),
     least: u64,
 ) -> Result<Option<Found<'a>>, String> {
-    let theirs: TrainingSettings = typed(&from.settings).map_err(|e| e.to_string())?;
+    let theirs = parsed(StudyKind::Training, &from.settings).map_err(|e| e.to_string())?;
+    let theirs: &TrainingSettings = typed(&theirs).map_err(|e| e.to_string())?;
     let rates = |of: &TrainingSettings| {
         let (base, rate, epochs) = (of.learning_rate, rate(of), of.epochs);
         let steps = per_epoch.saturating_mul(epochs as u64);
         (steps, move |step: u64| rate.at(base, (step, steps), (step / per_epoch, epochs)))
     };
-    let ((total, ours), (their_total, theirs)) = (rates(settings), rates(&theirs));
+    let ((total, ours), (their_total, theirs)) = (rates(settings), rates(theirs));
     let accept = |saved: &Saved| {
         let next = saved.next_step();
         if !saved.fits(network) {

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use crate::definition::StudyKind;
-use crate::definition::settings::{Dense, Dtype, Field, GradientErrorSettings, Numbers};
+use crate::definition::settings::{Dense, Dtype, Field, GradientErrorSettings, Numbers, Settings};
 use crate::gradient::{AdaptiveBlock, Block, Cost, Ledger, Method, reference};
 use crate::kernels::{Activation, Device};
 use crate::ode::{Adaptive, ButcherTableau, DifferentiableField, Grid, Real, SolveError, Vector};
@@ -24,12 +24,12 @@ impl Study for GradientError {
         StudyKind::GradientError
     }
 
-    fn estimate(&self, settings: &Map<String, Value>) -> Result<Estimate, StudyError> {
-        estimate::fields::gradient_error(&typed(settings)?)
+    fn estimate(&self, settings: &Settings) -> Result<Estimate, StudyError> {
+        estimate::fields::gradient_error(typed(settings)?)
     }
 
-    fn inputs(&self, place: &Place, settings: &Map<String, Value>) -> Result<Map<String, Value>, StudyError> {
-        let settings: GradientErrorSettings = typed(settings)?;
+    fn inputs(&self, place: &Place, settings: &Settings) -> Result<Map<String, Value>, StudyError> {
+        let settings: &GradientErrorSettings = typed(settings)?;
         let (weights, initial) = match &settings.field {
             Field::Dense(Dense { weights, initial, .. }) | Field::Convolution { weights, initial, .. } => {
                 (weights, initial)
@@ -44,7 +44,7 @@ impl Study for GradientError {
         Ok(inputs)
     }
 
-    fn input_settings(&self, settings: &Map<String, Value>) -> Value {
+    fn input_settings(&self, settings: &Settings) -> Value {
         settings.get("field").cloned().unwrap_or_default()
     }
 
@@ -55,10 +55,10 @@ impl Study for GradientError {
 
 impl AnyDevice for GradientError {
     fn compute<D: Crossing>(&self, device: &D, context: &Context<'_>) -> Result<Ending, StudyError> {
-        let settings: GradientErrorSettings = typed(context.settings)?;
+        let settings: &GradientErrorSettings = typed(context.settings)?;
         let rows = match settings.dtype {
-            Dtype::F32 => run::<D, f32>(device, context, &settings),
-            Dtype::F64 => run::<D, f64>(device, context, &settings),
+            Dtype::F32 => run::<D, f32>(device, context, settings),
+            Dtype::F64 => run::<D, f64>(device, context, settings),
         }?;
         Ok(Ending::Finished(Outcome { rows, images: vec![] }))
     }

@@ -22,7 +22,7 @@ pub(super) fn keep(
     let steps =
         if settings.steps.is_some() { setting("steps") } else { format!("tolerances {}", setting("tolerances")) };
     let norm = if settings.norm_per_step { "one per step" } else { "shared by all steps" };
-    let settings = serde_json::to_string(context.settings).map_err(|e| StudyError::failed("model", e))?;
+    let settings = serde_json::to_string(context.settings.json()).map_err(|e| StudyError::failed("model", e))?;
     let metadata = [
         ("net", setting("net")),
         ("form", setting("form")),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use crate::definition::StudyKind;
-use crate::definition::settings::KernelEvolutionSettings;
+use crate::definition::settings::{KernelEvolutionSettings, Settings};
 use crate::evolution::{
     Border, Coefficient, Diffusion, EvolutionError, ExactFlow, Law, Piece, Sigma, Symbol, WeightField,
 };
@@ -24,11 +24,11 @@ impl Study for KernelEvolution {
         StudyKind::KernelEvolution
     }
 
-    fn estimate(&self, settings: &Map<String, Value>) -> Result<Estimate, StudyError> {
-        estimate::fields::kernel_evolution(&typed(settings)?)
+    fn estimate(&self, settings: &Settings) -> Result<Estimate, StudyError> {
+        estimate::fields::kernel_evolution(typed(settings)?)
     }
 
-    fn inputs(&self, _: &Place, _: &Map<String, Value>) -> Result<Map<String, Value>, StudyError> {
+    fn inputs(&self, _: &Place, _: &Settings) -> Result<Map<String, Value>, StudyError> {
         Ok(Map::new())
     }
 
@@ -38,8 +38,8 @@ impl Study for KernelEvolution {
     }
 
     fn run(&self, context: &Context<'_>) -> Result<Ending, StudyError> {
-        let settings: KernelEvolutionSettings = typed(context.settings)?;
-        let problem = Problem::new(&settings)?;
+        let settings: &KernelEvolutionSettings = typed(context.settings)?;
+        let problem = Problem::new(settings)?;
         let mut outcome = Outcome::default();
         let mut steps = settings.steps.clone();
         steps.sort_unstable();

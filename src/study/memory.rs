@@ -6,7 +6,7 @@ use std::time::Instant;
 use serde_json::{Map, Value};
 
 use crate::definition::StudyKind;
-use crate::definition::settings::MemorySettings;
+use crate::definition::settings::{MemorySettings, Settings};
 use crate::gradient::{Block, Cost, Extent, Ledger, Method, revolve_optimum};
 use crate::kernels::{Activation, Cpu, Device};
 use crate::ode::{ButcherTableau, Grid, SolveError, Vector};
@@ -31,11 +31,11 @@ impl Study for Memory {
         StudyKind::Memory
     }
 
-    fn estimate(&self, settings: &Map<String, Value>) -> Result<Estimate, StudyError> {
-        estimate::fields::memory(&typed(settings)?)
+    fn estimate(&self, settings: &Settings) -> Result<Estimate, StudyError> {
+        estimate::fields::memory(typed(settings)?)
     }
 
-    fn inputs(&self, _: &Place, _: &Map<String, Value>) -> Result<Map<String, Value>, StudyError> {
+    fn inputs(&self, _: &Place, _: &Settings) -> Result<Map<String, Value>, StudyError> {
         Ok(Map::new())
     }
 
@@ -46,11 +46,11 @@ impl Study for Memory {
 
 impl AnyDevice for Memory {
     fn compute<D: Crossing>(&self, device: &D, context: &Context<'_>) -> Result<Ending, StudyError> {
-        let settings: MemorySettings = typed(context.settings)?;
+        let settings: &MemorySettings = typed(context.settings)?;
         let method: Method = settings.method.as_str().parse().map_err(|e| StudyError::failed("settings", e))?;
         let tableau = solver(&settings.solver)?;
-        let chain = Chain::new(device, &settings, context.seed);
-        let as_given = Value::Object(context.settings.clone());
+        let chain = Chain::new(device, settings, context.seed);
+        let as_given = Value::Object(context.settings.json().clone());
         let mut outcome = Outcome::default();
         for (done, &steps) in settings.steps.iter().enumerate() {
             context.check_stop()?;

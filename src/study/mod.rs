@@ -29,6 +29,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use serde_json::{Map, Value};
 
 use crate::definition::StudyKind;
+use crate::definition::settings::Settings;
 use crate::record::Outcome;
 
 pub use coupled_gradient::CoupledGradient;
@@ -38,6 +39,7 @@ pub use evaluate::{Evaluated, Seeded, Trained, write_images};
 pub use extend::Earlier;
 pub use gradient_error::GradientError;
 pub use memory::Memory;
+pub use parts::{in_words, parsed};
 pub use process_memory::{measure, this_is_the_program};
 pub use reversibility::Reversibility;
 pub use training::Training;
@@ -72,25 +74,25 @@ pub trait Study: Sync {
     ///
     /// # Errors
     /// Settings that are not those of the study.
-    fn estimate(&self, settings: &Map<String, Value>) -> Result<Estimate, StudyError>;
+    fn estimate(&self, settings: &Settings) -> Result<Estimate, StudyError>;
 
     /// Bytes that a run with these settings leaves on disk.
-    fn disk(&self, _settings: &Map<String, Value>) -> f64 {
+    fn disk(&self, _settings: &Settings) -> f64 {
         estimate::TABLE
     }
 
     /// SHA-256 of every input that decides the numbers, by name: part of the run's id. Refuses settings whose
     /// inputs are missing or broken.
-    fn inputs(&self, place: &Place, settings: &Map<String, Value>) -> Result<Map<String, Value>, StudyError>;
+    fn inputs(&self, place: &Place, settings: &Settings) -> Result<Map<String, Value>, StudyError>;
 
     /// The part of the settings that decides what [`Study::inputs`] reads: settings that agree in it share one reading,
     /// since a plan of a thousand runs need not read its data a thousand times.
-    fn input_settings(&self, settings: &Map<String, Value>) -> Value {
-        Value::Object(settings.clone())
+    fn input_settings(&self, settings: &Settings) -> Value {
+        Value::Object(settings.json().clone())
     }
 
     /// The settings of a run with every choice made that depends on what is present, before the run's id is computed.
-    fn settle(&self, _: &Place, settings: Map<String, Value>) -> Result<Map<String, Value>, StudyError> {
+    fn settle(&self, _: &Place, settings: Settings) -> Result<Settings, StudyError> {
         Ok(settings)
     }
 
@@ -109,7 +111,7 @@ pub trait Study: Sync {
 
     /// Settings of other runs that a run with `settings` might continue, most of which nobody has made: by their ids
     /// the folder of an unfinished run is recognised that holds no header.
-    fn relatives(&self, _settings: &Map<String, Value>) -> Box<dyn Iterator<Item = Map<String, Value>>> {
+    fn relatives(&self, _settings: &Settings) -> Box<dyn Iterator<Item = Map<String, Value>>> {
         Box::new(std::iter::empty())
     }
 
@@ -148,8 +150,8 @@ pub struct Place {
 
 /// What a run is given.
 pub struct Context<'a> {
-    /// Resolved settings.
-    pub settings: &'a Map<String, Value>,
+    /// Its settings.
+    pub settings: &'a Settings,
     /// Master seed; every use takes a stream of its own.
     pub seed: u64,
     /// Where files are found.

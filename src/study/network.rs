@@ -1,8 +1,8 @@
 //! The network of a run, from its settings.
 
-use serde::Deserialize;
-
-use crate::definition::settings::{self, EvolutionSettings, MethodName, NetName, SolverName, Tolerances};
+use crate::definition::settings::{
+    self, EvolutionSettings, MethodName, NetName, NetworkCostSettings, SolverName, Tolerances, TrainingSettings,
+};
 use crate::evolution::{Diffusion, Evaluation, Law, Sigma, Terms};
 use crate::gradient::Method;
 use crate::net::{self, Evolution, Form, Network, Sharing, Solve, Stepping, Steps};
@@ -15,27 +15,57 @@ use super::parts::solver;
 const WEIGHT_STEPS: usize = 5;
 
 /// The part of a study's settings that says which network is built.
-#[derive(Clone, Deserialize)]
+#[derive(Clone)]
 pub struct Chosen {
     net: NetName,
-    #[serde(default)]
     form: settings::Form,
-    #[serde(default)]
     width: Option<usize>,
     solver: SolverName,
-    #[serde(default)]
     steps: Option<usize>,
-    #[serde(default)]
     tolerances: Option<Tolerances>,
     method: MethodName,
-    #[serde(default)]
     norm_per_step: bool,
-    #[serde(default)]
     statistics_per_evaluation: bool,
-    #[serde(default)]
     sigma: Option<Sigma>,
-    #[serde(default)]
     evolution: Option<EvolutionSettings>,
+}
+
+impl From<&TrainingSettings> for Chosen {
+    fn from(settings: &TrainingSettings) -> Self {
+        let TrainingSettings { form, width, steps, tolerances, sigma, evolution, .. } = *settings;
+        Self {
+            net: settings.net.clone(),
+            form,
+            width,
+            solver: settings.solver.clone(),
+            steps,
+            tolerances,
+            method: settings.method.clone(),
+            norm_per_step: settings.norm_per_step,
+            statistics_per_evaluation: settings.statistics_per_evaluation,
+            sigma,
+            evolution,
+        }
+    }
+}
+
+impl From<&NetworkCostSettings> for Chosen {
+    fn from(settings: &NetworkCostSettings) -> Self {
+        let NetworkCostSettings { form, width, steps, sigma, evolution, norm_per_step, .. } = *settings;
+        Self {
+            net: settings.net.clone(),
+            form,
+            width,
+            solver: settings.solver.clone(),
+            steps: Some(steps),
+            tolerances: None,
+            method: settings.method.clone(),
+            norm_per_step,
+            statistics_per_evaluation: false,
+            sigma,
+            evolution,
+        }
+    }
 }
 
 impl Chosen {

@@ -6,7 +6,7 @@ use std::time::Instant;
 use serde_json::{Map, Value};
 
 use crate::definition::StudyKind;
-use crate::definition::settings::{Form, NetworkCostSettings};
+use crate::definition::settings::{Form, NetworkCostSettings, Settings};
 use crate::gradient::{Cost, Ledger, Method};
 use crate::kernels::{Cpu, Device};
 use crate::net::{Network, Solve};
@@ -30,11 +30,11 @@ impl Study for NetworkCost {
         StudyKind::NetworkCost
     }
 
-    fn estimate(&self, settings: &Map<String, Value>) -> Result<Estimate, StudyError> {
-        estimate::networks::network_cost(&typed(settings)?)
+    fn estimate(&self, settings: &Settings) -> Result<Estimate, StudyError> {
+        estimate::networks::network_cost(typed(settings)?)
     }
 
-    fn inputs(&self, _: &Place, _: &Map<String, Value>) -> Result<Map<String, Value>, StudyError> {
+    fn inputs(&self, _: &Place, _: &Settings) -> Result<Map<String, Value>, StudyError> {
         Ok(Map::new())
     }
 
@@ -44,11 +44,11 @@ impl Study for NetworkCost {
     }
 
     fn run(&self, context: &Context<'_>) -> Result<Ending, StudyError> {
-        let settings: NetworkCostSettings = typed(context.settings)?;
-        let chosen: Chosen = typed(context.settings)?;
-        let own = Price::of(context, &chosen, &settings)?;
-        let baseline = Price::of(context, &chosen.in_form(Form::Baseline), &settings)?;
-        let anode = Price::of(context, &chosen.as_neural_ode(Method::Anode), &settings)?;
+        let settings: &NetworkCostSettings = typed(context.settings)?;
+        let chosen = Chosen::from(settings);
+        let own = Price::of(context, &chosen, settings)?;
+        let baseline = Price::of(context, &chosen.in_form(Form::Baseline), settings)?;
+        let anode = Price::of(context, &chosen.as_neural_ode(Method::Anode), settings)?;
         let over = |a: usize, b: usize| number(a as f64 / b as f64);
         Ok(Ending::Finished(Outcome {
             rows: vec![row([

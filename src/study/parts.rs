@@ -2,19 +2,35 @@
 
 use std::path::Path;
 
-use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use crate::data;
-use crate::definition::settings;
+use crate::definition::StudyKind;
+use crate::definition::settings::{self, Settings, StudySettings};
 use crate::digest::sha256;
 use crate::ode::{self, ButcherTableau};
 
 use super::{Place, StudyError};
 
 /// The settings of a run in the type of its study.
-pub fn typed<S: DeserializeOwned>(settings: &Map<String, Value>) -> Result<S, StudyError> {
-    S::deserialize(settings).map_err(|e| StudyError::failed("settings", e))
+///
+/// # Errors
+/// They are those of another study.
+pub fn typed<S: StudySettings>(settings: &Settings) -> Result<&S, StudyError> {
+    settings.typed().ok_or_else(|| StudyError::failed("settings", "they are those of another study"))
+}
+
+/// The settings of a run of `study`, which come from outside a definition.
+///
+/// # Errors
+/// No definition may have them.
+pub fn parsed(study: StudyKind, settings: &Map<String, Value>) -> Result<Settings, StudyError> {
+    Settings::parse(study, settings).map_err(|faults| StudyError::failed("settings", in_words(&faults)))
+}
+
+/// All faults on one line.
+pub fn in_words(faults: &[settings::Fault]) -> String {
+    faults.iter().map(|(at, why)| format!("{at}: {why}")).collect::<Vec<_>>().join("; ")
 }
 
 /// The solver of this name.

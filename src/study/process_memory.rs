@@ -9,8 +9,9 @@ use std::sync::OnceLock;
 
 use serde_json::{Value, json};
 
-use crate::definition::{StudyKind, typed_settings};
+use crate::definition::StudyKind;
 
+use super::parts::{parsed, typed};
 use super::{CPU, StudyError, estimate, memory};
 
 /// The verb under which the program measures itself.
@@ -54,20 +55,17 @@ pub fn measure(question: &str) -> Result<u64, StudyError> {
     let steps = question["steps"].as_u64().unwrap_or(1) as usize;
     // The program itself asks only for runs that it is making; anybody may ask here.
     settings.insert("steps".into(), json!([steps]));
-    let settings = typed_settings(StudyKind::Memory, &settings).map_err(|faults| {
-        let (at, why) = faults.into_iter().next().unwrap_or_default();
-        StudyError::failed(at, why)
-    })?;
+    let settings = parsed(StudyKind::Memory, &settings)?;
     estimate::fits(StudyKind::Memory, &settings, CPU)?;
-    let settings = serde_json::from_value(Value::Object(settings)).map_err(wrong)?;
+    let settings = typed(&settings)?;
     let unknown =
         || StudyError::failed("process memory", "the system does not tell it; it is read from /proc on Linux");
     // Once with one step: threads and buffers that every gradient needs are there before the count begins.
-    memory::once(&settings, seed, 1)?;
+    memory::once(settings, seed, 1)?;
     // `5` resets the peak to what is held now (proc_pid_clear_refs).
     std::fs::write("/proc/self/clear_refs", "5").map_err(|_| unknown())?;
     let before = status("VmHWM:").ok_or_else(unknown)?;
-    memory::once(&settings, seed, steps)?;
+    memory::once(settings, seed, steps)?;
     Ok(status("VmHWM:").ok_or_else(unknown)?.saturating_sub(before))
 }
 

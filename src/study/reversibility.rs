@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::data;
 use crate::definition::StudyKind;
-use crate::definition::settings::{Dtype, Normalise, Picture, Problem, ReversibilitySettings, Stepping};
+use crate::definition::settings::{Dtype, Normalise, Picture, Problem, ReversibilitySettings, Settings, Stepping};
 use crate::kernels::{Activation, Device};
 use crate::ode::{
     Adaptive, At, ButcherTableau, FieldError, Grid, Real, Solution, SolveError, VectorField, integrate,
@@ -31,18 +31,18 @@ impl Study for Reversibility {
         StudyKind::Reversibility
     }
 
-    fn estimate(&self, settings: &Map<String, Value>) -> Result<Estimate, StudyError> {
-        estimate::fields::reversibility(&typed(settings)?)
+    fn estimate(&self, settings: &Settings) -> Result<Estimate, StudyError> {
+        estimate::fields::reversibility(typed(settings)?)
     }
 
-    fn inputs(&self, place: &Place, settings: &Map<String, Value>) -> Result<Map<String, Value>, StudyError> {
-        let settings: ReversibilitySettings = typed(settings)?;
+    fn inputs(&self, place: &Place, settings: &Settings) -> Result<Map<String, Value>, StudyError> {
+        let settings: &ReversibilitySettings = typed(settings)?;
         let Problem::Convolution { picture, .. } = &settings.problem else { return Ok(Map::new()) };
         let image = load_picture(place, picture)?;
         Ok(Map::from_iter([(image.name.to_owned(), array_digest(&image.array))]))
     }
 
-    fn input_settings(&self, settings: &Map<String, Value>) -> Value {
+    fn input_settings(&self, settings: &Settings) -> Value {
         settings.get("problem").and_then(|problem| problem.get("picture")).cloned().unwrap_or_default()
     }
 
@@ -53,10 +53,10 @@ impl Study for Reversibility {
 
 impl AnyDevice for Reversibility {
     fn compute<D: Crossing>(&self, device: &D, context: &Context<'_>) -> Result<Ending, StudyError> {
-        let settings: ReversibilitySettings = typed(context.settings)?;
+        let settings: &ReversibilitySettings = typed(context.settings)?;
         let outcome = match settings.dtype {
-            Dtype::F32 => run::<D, f32>(device, context, &settings),
-            Dtype::F64 => run::<D, f64>(device, context, &settings),
+            Dtype::F32 => run::<D, f32>(device, context, settings),
+            Dtype::F64 => run::<D, f64>(device, context, settings),
         }?;
         Ok(Ending::Finished(outcome))
     }

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use crate::definition::StudyKind;
-use crate::definition::settings::{Placement, SchedulesSettings};
+use crate::definition::settings::{Placement, SchedulesSettings, Settings};
 use crate::gradient::{Block, Ledger, Method, fewest_plain_steps, revolve_optimum};
 use crate::kernels::{Activation, Cpu, Device};
 use crate::ode::{self, ButcherTableau, Grid, SolveError};
@@ -21,11 +21,11 @@ impl Study for Schedules {
         StudyKind::Schedules
     }
 
-    fn estimate(&self, settings: &Map<String, Value>) -> Result<Estimate, StudyError> {
-        Ok(estimate::fields::schedules(&typed(settings)?))
+    fn estimate(&self, settings: &Settings) -> Result<Estimate, StudyError> {
+        Ok(estimate::fields::schedules(typed(settings)?))
     }
 
-    fn inputs(&self, _: &Place, _: &Map<String, Value>) -> Result<Map<String, Value>, StudyError> {
+    fn inputs(&self, _: &Place, _: &Settings) -> Result<Map<String, Value>, StudyError> {
         Ok(Map::new())
     }
 
@@ -35,7 +35,7 @@ impl Study for Schedules {
     }
 
     fn run(&self, context: &Context<'_>) -> Result<Ending, StudyError> {
-        let settings: SchedulesSettings = typed(context.settings)?;
+        let settings: &SchedulesSettings = typed(context.settings)?;
         let m = settings.snapshots;
         let method = match settings.schedule {
             Placement::Revolve => Method::Revolve(m),

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use crate::data::DataSet;
 use crate::definition::StudyKind;
-use crate::definition::settings::{RandomErrorName, RateSchedule, TrainingSettings, alternatives};
+use crate::definition::settings::{DataChoice, RandomErrorName, RateSchedule, Settings, TrainingSettings};
 use crate::digest::sha256;
 use crate::gradient::Cost;
 use crate::kernels::{Cpu, Device};
@@ -21,7 +21,7 @@ use super::epoch_end::EpochEnd;
 use super::images::{first_present, identity, load};
 use super::kept::keep;
 use super::network::{Chosen, network};
-use super::parts::typed;
+use super::parts::{in_words, typed};
 use super::{
     AnyDevice, Context, Earlier, Ending, Estimate, Place, Progress, Study, StudyError, device, estimate, extend,
 };
@@ -58,29 +58,32 @@ impl Study for Training {
         StudyKind::Training
     }
 
-    fn estimate(&self, settings: &Map<String, Value>) -> Result<Estimate, StudyError> {
-        estimate::networks::training(&typed(settings)?)
+    fn estimate(&self, settings: &Settings) -> Result<Estimate, StudyError> {
+        estimate::networks::training(typed(settings)?)
     }
 
     /// Log, checkpoint and network besides the table.
-    fn disk(&self, settings: &Map<String, Value>) -> f64 {
-        let more = typed(settings).and_then(|settings| estimate::networks::disk(&settings));
+    fn disk(&self, settings: &Settings) -> f64 {
+        let more = typed(settings).and_then(estimate::networks::disk);
         more.map_or(0.0, |more| estimate::TABLE + more)
     }
 
-    fn inputs(&self, place: &Place, settings: &Map<String, Value>) -> Result<Map<String, Value>, StudyError> {
-        let settings: TrainingSettings = typed(settings)?;
-        let data = identity(place, &settings)?;
+    fn inputs(&self, place: &Place, settings: &Settings) -> Result<Map<String, Value>, StudyError> {
+        let settings: &TrainingSettings = typed(settings)?;
+        let data = identity(place, settings)?;
         Ok(Map::from_iter([(data.name, Value::String(data.digest))]))
     }
 
-    fn settle(&self, place: &Place, settings: Map<String, Value>) -> Result<Map<String, Value>, StudyError> {
-        let named: TrainingSettings = typed(&settings)?;
+    fn settle(&self, place: &Place, settings: Settings) -> Result<Settings, StudyError> {
+        let named: &TrainingSettings = typed(&settings)?;
         let first = first_present(place.data.as_deref(), named.data.sets())?;
-        Ok(alternatives(&settings).into_iter().nth(first).unwrap_or(settings))
+        let DataChoice::First(sets) = &named.data else { return Ok(settings) };
+        let data = DataChoice::One(sets[first].clone());
+        Settings::new(TrainingSettings { data, ..named.clone() })
+            .map_err(|faults| StudyError::failed("settings", in_words(&faults)))
     }
 
-    fn input_settings(&self, settings: &Map<String, Value>) -> Value {
+    fn input_settings(&self, settings: &Settings) -> Value {
         ["data", "train_images", "test_images", "held_out"].iter().map(|name| settings.get(*name).cloned()).collect()
     }
 
@@ -92,7 +95,7 @@ impl Study for Training {
         true
     }
 
-    fn relatives(&self, settings: &Map<String, Value>) -> Box<dyn Iterator<Item = Map<String, Value>>> {
+    fn relatives(&self, settings: &Settings) -> Box<dyn Iterator<Item = Map<String, Value>>> {
         Box::new(extend::relatives(settings))
     }
 
@@ -113,11 +116,11 @@ impl Study for Training {
 
 impl AnyDevice for Training {
     fn compute<D: Crossing>(&self, device: &D, context: &Context<'_>) -> Result<Ending, StudyError> {
-        let settings: TrainingSettings = typed(context.settings)?;
-        let data = load(context.place, &settings)?;
+        let settings: &TrainingSettings = typed(context.settings)?;
+        let data = load(context.place, settings)?;
         let name = data.name.clone();
-        let trainer = trainer(device, context, &settings, data)?;
-        go(context, &settings, trainer, &name)
+        let trainer = trainer(device, context, settings, data)?;
+        go(context, settings, trainer, &name)
     }
 }
 
@@ -128,8 +131,7 @@ pub(super) fn trainer<D: Crossing>(
     settings: &TrainingSettings,
     data: Arc<DataSet>,
 ) -> Result<Trainer, StudyError> {
-    let chosen: Chosen = typed(context.settings)?;
-    let (mut network, solve) = network(&chosen, data.classes)?;
+    let (mut network, solve) = network(&Chosen::from(settings), data.classes)?;
     if settings.replay_updates_statistics {
         network.update_in_replay();
     }

@@ -17,7 +17,7 @@ use anode::net::{
 use anode::ode::{Adaptive, Controller, Real, SolveError, Vector, relative_distance, solver};
 use anode::problems::ConvField;
 use anode::random::{Stream, normal, stream};
-use anode::train::{Crossing, DeviceLearner, StepError};
+use anode::train::{Crossing, Learner, StepError};
 
 pub fn solve(name: &str, steps: usize, method: Method) -> Solve {
     Solve { tableau: solver(name).unwrap(), steps: Steps::Fixed(steps), method }
@@ -305,7 +305,8 @@ pub fn vectors_of_other_networks_are_refused<D: Crossing>(device: &D) {
     net.set_statistics(&marked).unwrap();
     assert_eq!(net.statistics(), marked);
 
-    let new = |theta: &[f32]| DeviceLearner::new(host.clone(), device.clone(), theta, MOMENTUM, DECAY);
+    let net = Arc::new(net);
+    let new = |theta: &[f32]| Learner::new(net.clone(), theta.to_vec(), MOMENTUM, DECAY);
     let mut learner = new(&theta).unwrap();
     for wrong in [&theta[1..], &longer, &[]] {
         assert!(said(new(wrong).map(|_| ())).contains("theta"));
@@ -340,9 +341,9 @@ pub fn training_of_evolving_weights_agrees<D: Crossing>(device: &D) {
 fn built_training_agrees<D: Crossing>(device: &D, build: impl Fn() -> Network, steps: usize) -> Vec<f64> {
     let solve = solve("euler", 2, Method::Anode);
     let train = |steps| {
-        let net = Arc::new(build());
-        let theta = net.initial::<f32>(5);
-        let mut learner = DeviceLearner::new(net, device.clone(), &theta, MOMENTUM, DECAY).unwrap();
+        let host = build();
+        let net = Arc::new(Network::on(&host, device.clone()));
+        let mut learner = Learner::new(net, host.initial(5), MOMENTUM, DECAY).unwrap();
         let losses: Vec<f64> = (0..steps)
             .map(|step| {
                 let (images, labels) = batch(step);

@@ -4,7 +4,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use anode::data::{CIFAR10, CIFAR100, cifar10_jpeg, read_array, read_idx_images, read_idx_labels};
-use anode::definition::{Outline, Profile, load, load_choices, load_not_run, typed_settings};
+use anode::definition::settings::Settings;
+use anode::definition::{Outline, Profile, load, load_choices, load_not_run};
 use anode::plan::plan;
 use anode::record::{read_archive, read_record};
 use anode::report::{Contents, verify, write_all};
@@ -160,7 +161,7 @@ pub static DEFINITION: Target = Target {
             let Some(resolved) = definition.resolve(profile) else { continue };
             for point in resolved.points().take(50) {
                 assert!(
-                    typed_settings(definition.study, &point.settings).is_ok(),
+                    Settings::parse(definition.study, &point.settings).is_ok(),
                     "a sound definition has sound points"
                 );
             }

@@ -360,6 +360,9 @@ fn experiments_and_runs_are_selected_the_same_way_everywhere() {
     assert_eq!(count(&["plan", "anode-*", "--only", "*two"]), 1);
     assert_eq!(count(&["plan", "anode-one", "--where", "seed=1.0"]), 1, "numbers agree by value");
     assert_eq!(count(&["plan", "anode-one", "--where", "problem.c=1e1"]), 2, "a part of a setting");
+    let both = ["--where", "seed=0", "--where", "seed=1"];
+    let all = count(&["plan", "anode-one"]);
+    assert_eq!(count(&[&["plan", "anode-one"], &both[..]].concat()), all, "values of one name select any of them");
     let ran = json_of(&place, &["reproduce", "anode-*", "--where", "seed=0", "--json"]);
     assert_eq!(ran["finished"], 2);
     place.expect(0, &["run", "*"]);

@@ -5,7 +5,8 @@ use crate::common;
 
 use std::path::Path;
 
-use anode::definition::{Definition, Profile, StudyKind, load, load_all, typed_settings};
+use anode::definition::settings::Settings;
+use anode::definition::{Definition, Profile, StudyKind, load, load_all};
 use anode::study::estimate::{MOST_BYTES, estimate, memory_of_this_machine};
 use common::{Workplace, gradient, reversal, training};
 use serde_json::{Value, json};
@@ -184,7 +185,7 @@ fn every_committed_run_is_estimated_and_the_quick_ones_fit_a_small_machine() {
         for profile in profiles.keys() {
             let definition = &loaded.iter().find(|l| l.definition.id == *id).unwrap().definition;
             for point in definition.resolve(*profile).unwrap().points() {
-                let needed = estimate(*study, &typed_settings(*study, &point.settings).unwrap()).unwrap();
+                let needed = estimate(*study, &Settings::parse(*study, &point.settings).unwrap()).unwrap();
                 assert_eq!(needed.impossible(), None, "{id}");
                 assert!(needed.bytes > 0.0 && needed.multiply_adds > 0.0, "{id}: {needed:?}");
                 let most = if *profile == Profile::Quick { 2e9 } else { 80e9 };
@@ -198,14 +199,14 @@ fn every_committed_run_is_estimated_and_the_quick_ones_fit_a_small_machine() {
 fn an_estimate_is_close_to_what_the_study_counts() {
     // The committed rows of the memory study: peak bytes counted by the ledger, beside the estimate of the whole run.
     let settings = json!({ "blocks": 4, "steps": [32], "method": "full", "solver": "rk4", "channels": 8, "size": 16 });
-    let typed = typed_settings(StudyKind::Memory, settings.as_object().unwrap()).unwrap();
+    let typed = Settings::parse(StudyKind::Memory, settings.as_object().unwrap()).unwrap();
     let needed = estimate(StudyKind::Memory, &typed).unwrap();
     // Full storage keeps the state and the pre-activation of each stage of each step of each block.
     let tapes = 4.0 * 32.0 * 4.0 * 2.0 * (8.0 * 16.0 * 16.0) * 4.0;
     assert!((1.0..1.2).contains(&(needed.bytes / tapes)), "{}", needed.bytes / tapes);
     // ANODE keeps the tapes of one block, but full storage is computed beside it.
     let anode = json!({ "blocks": 4, "steps": [32], "method": "anode", "solver": "rk4", "channels": 8, "size": 16 });
-    let anode = typed_settings(StudyKind::Memory, anode.as_object().unwrap()).unwrap();
+    let anode = Settings::parse(StudyKind::Memory, anode.as_object().unwrap()).unwrap();
     assert_eq!(estimate(StudyKind::Memory, &anode).unwrap().bytes, needed.bytes);
     assert!(memory_of_this_machine().is_none_or(|here| here < MOST_BYTES));
 }

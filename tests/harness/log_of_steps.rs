@@ -5,17 +5,19 @@ use crate::common;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use anode::definition::StudyKind;
+use anode::definition::settings::Settings;
 use anode::record::{Row, StepLog};
 use anode::study::{Context, Ending, Place, Progress, Study, StudyError, Training};
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
-fn settings() -> Map<String, Value> {
+fn settings() -> Settings {
     let mut definition = common::training("train");
     let changes =
         json!({ "train_images": 24, "test_images": 8, "epochs": 2, "batch": 4, "steps": 1, "checkpoint_every": 3 });
     let settings = definition["fixed"].as_object_mut().expect("settings");
     settings.extend(changes.as_object().expect("settings").clone());
-    anode::definition::typed_settings(anode::definition::StudyKind::Training, settings).expect("sound settings")
+    Settings::parse(StudyKind::Training, settings).expect("sound settings")
 }
 
 /// A folder for a run, whose name is part of what a checkpoint belongs to.

@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use anode::definition::{Loaded, Profile, StudyKind, typed_settings};
+use anode::definition::settings::Settings;
+use anode::definition::{Loaded, Profile, StudyKind};
 use anode::plan::{Run, plan, run_id};
 use anode::study::{Context, Ending, Estimate, Place, STUDIES, Study, StudyError};
 use proptest::prelude::*;
@@ -19,11 +20,11 @@ impl Study for Planned {
         StudyKind::Training
     }
 
-    fn estimate(&self, settings: &Map<String, Value>) -> Result<Estimate, StudyError> {
+    fn estimate(&self, settings: &Settings) -> Result<Estimate, StudyError> {
         anode::study::estimate(self.kind(), settings)
     }
 
-    fn inputs(&self, _: &Place, settings: &Map<String, Value>) -> Result<Map<String, Value>, StudyError> {
+    fn inputs(&self, _: &Place, settings: &Settings) -> Result<Map<String, Value>, StudyError> {
         self.0.fetch_add(1, Ordering::Relaxed);
         match settings["width"].as_u64() {
             Some(13) => Err(StudyError::failed("inputs", "width 13 has none")),
@@ -31,7 +32,7 @@ impl Study for Planned {
         }
     }
 
-    fn input_settings(&self, settings: &Map<String, Value>) -> Value {
+    fn input_settings(&self, settings: &Settings) -> Value {
         settings["width"].clone()
     }
 
@@ -221,13 +222,13 @@ proptest! {
             Value::Object(map) => map,
             _ => unreachable!(),
         };
-        let once = typed_settings(StudyKind::Reversibility, &settings(json!(rate))).unwrap();
-        let text = serde_json::to_string(&once).unwrap();
+        let once = Settings::parse(StudyKind::Reversibility, &settings(json!(rate))).unwrap();
+        let text = serde_json::to_string(once.json()).unwrap();
         let read: Map<String, Value> = serde_json::from_str(&text).unwrap();
-        let twice = typed_settings(StudyKind::Reversibility, &read).unwrap();
+        let twice = Settings::parse(StudyKind::Reversibility, &read).unwrap();
         prop_assert_eq!(id(&once), id(&twice), "through a file: {}", text);
-        let integer = typed_settings(StudyKind::Reversibility, &settings(json!(whole))).unwrap();
-        let float = typed_settings(StudyKind::Reversibility, &settings(json!(whole as f64))).unwrap();
+        let integer = Settings::parse(StudyKind::Reversibility, &settings(json!(whole))).unwrap();
+        let float = Settings::parse(StudyKind::Reversibility, &settings(json!(whole as f64))).unwrap();
         prop_assert_eq!(id(&integer), id(&float));
     }
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use anode::definition::settings::Settings;
 use anode::definition::{Profile, StudyKind};
 use anode::plan::{Run, run_id};
 use anode::record::{Outcome, Row, Status, read_record};
@@ -34,11 +35,11 @@ impl Study for Script {
         StudyKind::Training
     }
 
-    fn estimate(&self, settings: &Map<String, Value>) -> Result<Estimate, StudyError> {
+    fn estimate(&self, settings: &Settings) -> Result<Estimate, StudyError> {
         anode::study::estimate(self.kind(), settings)
     }
 
-    fn inputs(&self, _: &Place, _: &Map<String, Value>) -> Result<Map<String, Value>, StudyError> {
+    fn inputs(&self, _: &Place, _: &Settings) -> Result<Map<String, Value>, StudyError> {
         Ok(Map::new())
     }
 
@@ -90,7 +91,7 @@ fn plan(ends: &[&str]) -> Vec<Run> {
         experiment: "script".into(),
         profile: Profile::Quick,
         study: StudyKind::Training,
-        settings: settings(end),
+        settings: Settings::untyped(settings(end)),
         seed: number as u64,
         inputs: Map::new(),
         device: "cpu".into(),

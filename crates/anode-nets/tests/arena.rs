@@ -47,11 +47,11 @@ fn asked(steps: usize, mut step: impl FnMut()) -> Vec<usize> {
 /// By steps of descent on one thread, where blocks come and go in one order.
 fn asked_alone(name: &str, batch: usize) -> Vec<usize> {
     let (net, recipe) = (Arc::new(net(name)), recipe(batch));
-    let mut learner = Learner::new(net.initial(0), net.weight_count(), recipe.momentum, recipe.weight_decay);
-    let (images, labels) = (vec![0.5; batch * 3072], vec![1; batch]);
+    let mut learner = Learner::new(net.clone(), net.initial(0), recipe.momentum, recipe.weight_decay).unwrap();
+    let labels = vec![1; batch];
     asked(6, || {
         let ledger = Arc::new(Mutex::new(Ledger::new()));
-        let gradient = learner.gradient(&net, &images, &labels, recipe.solve, &ledger).unwrap();
+        let gradient = learner.gradient(vec![0.5; batch * 3072], &labels, recipe.solve, &ledger).unwrap();
         learner.update(0.01, &gradient.theta).unwrap();
     })
 }

@@ -17,7 +17,7 @@ pub use kernel_evolution::Coefficients;
 pub use names::{MethodName, NetName, SolverName};
 pub use reversibility::{Normalise, Picture, Problem, Stepping};
 pub use schedules::Placement;
-pub use study::StudySettings;
+pub use study::{Settings, StudySettings};
 pub use tolerances::Tolerances;
 pub use training::{DataSet, EvolutionSettings, Form, Normalisation, RandomErrorName, RateSchedule};
 

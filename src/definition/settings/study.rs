@@ -1,17 +1,21 @@
 //! What a definition must know of a study: its settings, their checks, and the columns that it writes.
 
+use std::any::Any;
+use std::ops::Deref;
+use std::sync::Arc;
+
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use super::Fault;
+use super::{Fault, StudyKind};
 use crate::definition::columns::Written;
 use crate::definition::probe;
 use crate::nearest::with_suggestion;
 
 /// The settings of a study.
-pub trait StudySettings: Serialize + DeserializeOwned + JsonSchema {
+pub trait StudySettings: Serialize + DeserializeOwned + JsonSchema + Send + Sync + 'static {
     /// The columns and images of its runs.
     const WRITES: Written;
 
@@ -19,12 +23,71 @@ pub trait StudySettings: Serialize + DeserializeOwned + JsonSchema {
     fn check(&self) -> Vec<Fault>;
 }
 
-/// Settings with every default filled in, or all that is wrong with them.
-type Read = Result<Map<String, Value>, Vec<Fault>>;
+/// The settings of one run, parsed once: a value of the type of its study ([`Self::typed`]), and the same settings as
+/// JSON with every default filled in, which the run's id hashes. Dereferences to the JSON.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    json: Map<String, Value>,
+    typed: Arc<dyn Any + Send + Sync>,
+}
+
+impl Settings {
+    /// Parses the settings of a run of `study`, fills in the defaults, and checks them.
+    ///
+    /// # Errors
+    /// Each setting at fault, by its path inside the settings, and why.
+    pub fn parse(study: StudyKind, settings: &Map<String, Value>) -> Result<Self, Vec<Fault>> {
+        (study.settings().read)(settings)
+    }
+
+    /// Settings with these values, which are not checked.
+    ///
+    /// # Errors
+    /// Values without a form in JSON.
+    pub fn new<S: StudySettings>(typed: S) -> Result<Self, Vec<Fault>> {
+        match serde_json::to_value(&typed) {
+            Ok(Value::Object(json)) => Ok(Self { json, typed: Arc::new(typed) }),
+            Ok(_) | Err(_) => Err(vec![(".".into(), "settings that are not an object".into())]),
+        }
+    }
+
+    /// Settings without a type, for an implementation of [`Study`](crate::study::Study) that reads the JSON. Nothing is
+    /// checked.
+    pub fn untyped(json: Map<String, Value>) -> Self {
+        Self { json, typed: Arc::new(()) }
+    }
+
+    /// The values, if `S` is the type of the run's study.
+    pub fn typed<S: StudySettings>(&self) -> Option<&S> {
+        self.typed.downcast_ref()
+    }
+
+    /// The JSON, as a record holds it.
+    pub fn json(&self) -> &Map<String, Value> {
+        &self.json
+    }
+}
+
+impl PartialEq for Settings {
+    fn eq(&self, other: &Self) -> bool {
+        self.json == other.json
+    }
+}
+
+impl Deref for Settings {
+    type Target = Map<String, Value>;
+
+    fn deref(&self) -> &Map<String, Value> {
+        &self.json
+    }
+}
+
+/// Settings, or all that is wrong with them.
+type Read = Result<Settings, Vec<Fault>>;
 
 /// A settings type as functions, one for each use of it.
 pub(in crate::definition) struct Type {
-    /// Fills in every default, and checks.
+    /// Parses, fills in every default, and checks.
     pub read: fn(&Map<String, Value>) -> Read,
     /// Why the type refuses a value.
     pub refusal: fn(&Value) -> Option<String>,
@@ -54,8 +117,5 @@ fn read<S: StudySettings>(settings: &Map<String, Value>) -> Read {
     if !faults.is_empty() {
         return Err(faults);
     }
-    match serde_json::to_value(&typed) {
-        Ok(Value::Object(map)) => Ok(map),
-        Ok(_) | Err(_) => Err(vec![(".".into(), "settings that are not an object".into())]),
-    }
+    Settings::new(typed)
 }

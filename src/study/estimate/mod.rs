@@ -8,9 +8,8 @@ mod machine;
 pub(super) mod networks;
 mod solve;
 
-use serde_json::{Map, Value};
-
-use crate::definition::{DefinitionError, Loaded, StudyKind, typed_settings};
+use crate::definition::settings::Settings;
+use crate::definition::{DefinitionError, Loaded, StudyKind};
 
 use super::{CPU, StudyError, study};
 
@@ -39,12 +38,12 @@ pub struct Estimate {
 ///
 /// # Errors
 /// Settings that are not those of the study.
-pub fn estimate(kind: StudyKind, settings: &Map<String, Value>) -> Result<Estimate, StudyError> {
+pub fn estimate(kind: StudyKind, settings: &Settings) -> Result<Estimate, StudyError> {
     study(kind)?.estimate(settings)
 }
 
-/// Bytes that a run leaves on disk. Settings that cannot be read count as nothing.
-pub fn disk(kind: StudyKind, settings: &Map<String, Value>) -> f64 {
+/// Bytes that a run leaves on disk; 0 for settings of another study.
+pub fn disk(kind: StudyKind, settings: &Settings) -> f64 {
     study(kind).map_or(0.0, |study| study.disk(settings))
 }
 
@@ -72,8 +71,8 @@ impl Estimate {
 ///
 /// # Errors
 /// The run needs more memory than the machine has, or more work than any run may have.
-pub fn fits(study: StudyKind, settings: &Map<String, Value>, device: &str) -> Result<(), StudyError> {
-    // The study itself says what is wrong with settings that cannot be read.
+pub fn fits(study: StudyKind, settings: &Settings, device: &str) -> Result<(), StudyError> {
+    // The study itself refuses settings of another study.
     let Ok(needed) = estimate(study, settings) else { return Ok(()) };
     if let Some(why) = needed.impossible() {
         return Err(StudyError::failed("estimate", why));
@@ -95,7 +94,7 @@ pub fn impossible(Loaded { file, definition }: &Loaded) -> Vec<DefinitionError> 
     let mut faults = vec![];
     for resolved in definition.profiles.keys().filter_map(|profile| definition.resolve(*profile)) {
         for point in resolved.points() {
-            let settings = typed_settings(definition.study, &point.settings);
+            let settings = Settings::parse(definition.study, &point.settings);
             let needed = settings.ok().and_then(|settings| estimate(definition.study, &settings).ok());
             let Some(why) = needed.and_then(|needed| needed.impossible()) else { continue };
             let fault = DefinitionError::new(file, &point.grid, &why);

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anode::data::synthetic;
-use anode::definition::{Definition, Profile, StudyKind, typed_settings};
+use anode::definition::settings::Settings;
+use anode::definition::{Definition, Profile, StudyKind};
 use anode::gradient::Method;
 use anode::net::{Form, Network, Solve, Steps, network};
 use anode::ode::solver;
@@ -77,7 +78,7 @@ fn settings() -> Value {
 }
 
 fn resolved() -> Map<String, Value> {
-    typed_settings(StudyKind::Reversibility, settings().as_object().unwrap()).unwrap()
+    Settings::parse(StudyKind::Reversibility, settings().as_object().unwrap()).unwrap().json().clone()
 }
 
 /// The id of the run of all records.

@@ -15,6 +15,10 @@ pub trait Crossing: kernels::Device {
     /// dfdx's device.
     type Tensors: dfdx::tensor_ops::Device<f32>;
 
+    /// Whether dfdx adds the terms of the loss in the same order every time. Else the loss is added on the host, in
+    /// double precision, from the logits.
+    const REPRODUCIBLE_LOSS: bool = false;
+
     /// Opens dfdx's device.
     ///
     /// # Errors
@@ -30,6 +34,8 @@ pub trait Crossing: kernels::Device {
 
 impl Crossing for kernels::Cpu {
     type Tensors = Cpu;
+
+    const REPRODUCIBLE_LOSS: bool = true;
 
     fn tensors(&self) -> Result<Cpu, SolveError> {
         Ok(Cpu::seed_from_u64(0))

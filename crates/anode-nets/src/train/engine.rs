@@ -1,17 +1,15 @@
-//! Where a network is trained: what the training loop asks of the CPU, or of a device.
+//! The learner as the training loop sees it, without the type of its device.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, Mutex};
 
 use crate::data::DataSet;
 use crate::gradient::Ledger;
-use crate::net::{EvaluationMode, Network, Solve};
+use crate::net::{EvaluationMode, Solve};
 use crate::ode::SolveError;
 
-use super::border::{Learner, StepError};
-use super::crossing::{Crossing, said};
-use super::device::DeviceLearner;
-use super::evaluate::evaluate;
+use super::crossing::Crossing;
+use super::learner::{Learner, StepError};
 use super::trainer::TrainError;
 
 /// The loss of one batch and the size of its gradient, which stays where it was computed.
@@ -24,7 +22,7 @@ pub(super) struct Measured {
     pub norm: f64,
 }
 
-/// A network with its parameters, statistics and optimiser, wherever they are. Numbers come and go through host memory.
+/// A network with its parameters, statistics and optimiser on some device. Arguments and results are in host memory.
 pub(super) trait Engine {
     /// Loss and gradient of a batch.
     fn gradient(
@@ -75,89 +73,20 @@ pub(super) trait Engine {
     fn reversal_errors(&self, images: Vec<f32>, solve: Solve) -> Result<Vec<f64>, SolveError>;
 }
 
-/// The CPU.
-pub(super) struct Host {
-    pub network: Arc<Network>,
-    pub learner: Learner,
-    pub last: Vec<f32>,
-}
-
-impl Engine for Host {
-    fn gradient(
-        &mut self,
-        images: Vec<f32>,
-        labels: &[u8],
-        solve: Solve,
-        ledger: &Arc<Mutex<Ledger>>,
-    ) -> Result<Measured, StepError> {
-        let found = self.learner.gradient(&self.network, &images, labels, solve, ledger)?;
-        let norm = found.theta.iter().map(|&g| f64::from(g).powi(2)).sum::<f64>().sqrt();
-        self.last = found.theta;
-        Ok(Measured { loss: found.loss, logits: found.logits, norm })
-    }
-
-    fn last(&mut self) -> Vec<f32> {
-        std::mem::take(&mut self.last)
-    }
-
-    fn set_last(&mut self, gradient: Vec<f32>) {
-        self.last = gradient;
-    }
-
-    fn update(&mut self, learning_rate: f64) -> Result<(), StepError> {
-        // Memory is scarcest in the next sweep.
-        self.learner.update(learning_rate, &std::mem::take(&mut self.last))
-    }
-
-    fn sound(&self) -> Result<(), SolveError> {
-        Ok(())
-    }
-
-    fn theta(&self) -> Vec<f32> {
-        self.learner.theta().to_vec()
-    }
-
-    fn set(&mut self, theta: &[f32], velocity: &[f32]) -> Result<(), StepError> {
-        self.learner.set_theta(theta)?;
-        self.learner.set_velocity(velocity)
-    }
-
-    fn velocity(&self) -> Result<Vec<f32>, StepError> {
-        Ok(self.learner.velocity().to_vec())
-    }
-
-    fn rest(&mut self) -> Result<(), StepError> {
-        self.learner.set_velocity(&vec![0.0; self.network.parameter_count()])
-    }
-
-    fn statistics(&self) -> Vec<f64> {
-        self.network.statistics()
-    }
-
-    fn set_statistics(&self, statistics: &[f64]) -> Result<(), StepError> {
-        Ok(self.network.set_statistics(statistics)?)
-    }
-
-    fn evaluate(&self, images: Vec<f32>, solve: Solve) -> Result<Vec<f32>, SolveError> {
-        self.network.evaluate(&images, self.learner.theta(), solve)
-    }
-
-    fn evaluate_in(&self, data: &DataSet, solve: Solve, mode: EvaluationMode) -> Result<(f64, f64), TrainError> {
-        evaluate(&self.network, self.learner.theta(), solve, data, mode)
-    }
-
-    fn reversal_errors(&self, images: Vec<f32>, solve: Solve) -> Result<Vec<f64>, SolveError> {
-        self.network.reversal_errors(&images, self.learner.theta(), solve)
-    }
-}
-
-/// A device.
-pub(super) struct OnDevice<D: Crossing> {
-    pub learner: DeviceLearner<D>,
+/// A learner and its last gradient.
+pub(super) struct Learning<D: Crossing> {
+    pub learner: Learner<D>,
     pub last: Option<D::Buffer<f32>>,
 }
 
-impl<D: Crossing> Engine for OnDevice<D> {
+impl<D: Crossing> Learning<D> {
+    fn guarded<T>(&mut self, work: impl FnOnce(&mut Learner<D>) -> Result<T, StepError>) -> Result<T, StepError> {
+        let device = self.learner.device().clone();
+        guarded(|| device.settle(), || work(&mut self.learner))
+    }
+}
+
+impl<D: Crossing> Engine for Learning<D> {
     fn gradient(
         &mut self,
         images: Vec<f32>,
@@ -166,28 +95,29 @@ impl<D: Crossing> Engine for OnDevice<D> {
         ledger: &Arc<Mutex<Ledger>>,
     ) -> Result<Measured, StepError> {
         self.last = None;
-        let found = told(|| self.learner.gradient(images, labels, solve, ledger))?;
+        let found = self.guarded(|learner| learner.gradient(images, labels, solve, ledger))?;
         self.last = Some(found.theta);
         Ok(Measured { loss: found.loss, logits: found.logits, norm: found.norm })
     }
 
     fn last(&mut self) -> Vec<f32> {
-        self.last.take().map_or(vec![], |theta| self.learner.network().device().download(&theta))
+        self.last.take().map_or(vec![], |theta| self.learner.device().download(&theta))
     }
 
     fn set_last(&mut self, gradient: Vec<f32>) {
-        self.last = Some(self.learner.network().device().upload(gradient));
+        self.last = Some(self.learner.device().upload(gradient));
     }
 
     fn update(&mut self, learning_rate: f64) -> Result<(), StepError> {
+        // Taken, because memory is scarcest in the next sweep.
         match self.last.take() {
-            Some(last) => told(|| self.learner.update(learning_rate, &last)),
+            Some(last) => self.guarded(|learner| learner.update(learning_rate, &last)),
             None => Ok(()),
         }
     }
 
     fn sound(&self) -> Result<(), SolveError> {
-        match self.learner.network().device().settle() {
+        match self.learner.device().settle() {
             Err(error) if !error.is_divergence() => Err(error),
             _ => Ok(()),
         }
@@ -198,19 +128,19 @@ impl<D: Crossing> Engine for OnDevice<D> {
     }
 
     fn set(&mut self, theta: &[f32], velocity: &[f32]) -> Result<(), StepError> {
-        told(|| {
-            self.learner.set_theta(theta)?;
-            self.learner.set_velocity(velocity)
+        self.guarded(|learner| {
+            learner.set_theta(theta)?;
+            learner.set_velocity(velocity)
         })
     }
 
     fn velocity(&self) -> Result<Vec<f32>, StepError> {
-        told(|| Ok(self.learner.velocity()))
+        guarded(|| self.learner.device().settle(), || Ok(self.learner.velocity()))
     }
 
     fn rest(&mut self) -> Result<(), StepError> {
         let rest = vec![0.0; self.learner.network().parameter_count()];
-        told(|| self.learner.set_velocity(&rest))
+        self.guarded(|learner| learner.set_velocity(&rest))
     }
 
     fn statistics(&self) -> Vec<f64> {
@@ -234,26 +164,30 @@ impl<D: Crossing> Engine for OnDevice<D> {
     }
 }
 
-/// dfdx and cudarc panic where a device fails in the middle of a loss or a copy: an error like any other here.
-fn told<T>(work: impl FnOnce() -> Result<T, StepError>) -> Result<T, StepError> {
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
-        let text = panic.downcast_ref::<String>().map(String::as_str).unwrap_or_default();
-        if ["DriverError", "CublasError"].iter().any(|error| text.contains(error)) {
-            return Err(said(text).into());
-        }
-        resume_unwind(panic)
+/// Does `work` on a device. dfdx and cudarc panic if the device fails in the middle of a copy or when memory is freed.
+/// A panic after which `settle` reports a failure of the device is returned as that failure.
+fn guarded<T>(
+    settle: impl FnOnce() -> Result<(), SolveError>,
+    work: impl FnOnce() -> Result<T, StepError>,
+) -> Result<T, StepError> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| match settle() {
+        Err(failure) if !failure.is_divergence() => Err(failure.into()),
+        _ => resume_unwind(panic),
     })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::told;
+    use super::*;
 
     #[test]
-    fn panics_of_a_device_are_errors_and_others_are_panics() {
-        let error = told::<()>(|| panic!("{}", "Cuda(Driver(DriverError(CUDA_ERROR_LAUNCH_FAILED)))")).unwrap_err();
-        let text = error.to_string();
-        assert!(text.contains("LAUNCH_FAILED") && text.contains("last checkpoint"), "{text}");
-        assert!(std::panic::catch_unwind(|| told::<()>(|| panic!("{}", "a bug"))).is_err());
+    fn a_panic_of_a_failed_device_is_its_failure_and_others_stay_panics() {
+        let lost = || Err(SolveError::Device("lost".into()));
+        let error = guarded::<()>(lost, || panic!("in a copy")).unwrap_err();
+        assert!(matches!(error, StepError::Forward(SolveError::Device(why)) if why == "lost"));
+        for settle in [Ok(()), Err(SolveError::Overflow)] {
+            let panicked = catch_unwind(|| guarded::<()>(|| settle.clone(), || panic!("a bug")));
+            assert_eq!(panicked.unwrap_err().downcast_ref::<&str>(), Some(&"a bug"));
+        }
     }
 }

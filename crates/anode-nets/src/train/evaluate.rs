@@ -1,10 +1,11 @@
 //! Evaluation of a network on the test images, with a choice of batch norm's statistics.
 
 use crate::data::{Alteration, DataSet};
+use crate::kernels::Device;
 use crate::net::{EvaluationMode, Network, Solve};
 use crate::ode::{Real, SolveError};
 
-use super::border::StepError;
+use super::learner::StepError;
 use super::trainer::TrainError;
 
 /// Images per batch of an evaluation. On fixed steps it decides no bits of the mode `running`, which treats images one
@@ -15,51 +16,25 @@ pub const EVALUATION_BATCH: usize = 250;
 /// [`EVALUATION_BATCH`].
 pub const RECALIBRATION_IMAGES: usize = 10_000;
 
-/// Mean cross-entropy and accuracy of `network` with the parameters `theta` on the test images of `data`, on the CPU in
-/// the precision of `theta`. The running statistics are those of the network ([`Network::set_statistics`]); no mode
-/// changes them.
+/// Mean cross-entropy and accuracy of `network` with the parameters `theta` on the test images of `data`, on the device
+/// of `network` and in the precision of `theta`. The running statistics are those of the network
+/// ([`Network::set_statistics`]); no mode changes them.
 ///
 /// Statistics are estimated again from the first [`RECALIBRATION_IMAGES`] training images of `data`, see
 /// [`Network::recalibrated`]. If that leaves the finite, the loss is NaN and no image counts as classified rightly.
 ///
 /// # Errors
-/// [`EvaluationMode::PerEvaluation`] with adaptive steps; a broken field.
-pub fn evaluate<R: Real>(
-    network: &Network,
-    theta: &Vec<R>,
+/// [`EvaluationMode::PerEvaluation`] with adaptive steps; a broken field; a device that failed.
+pub fn evaluate<D: Device, R: Real>(
+    network: &Network<D>,
+    theta: &D::Buffer<R>,
     solve: Solve,
     data: &DataSet,
     mode: EvaluationMode,
 ) -> Result<(f64, f64), TrainError> {
     let real = |images: Vec<f32>| images.into_iter().map(|x| R::of(x.into())).collect::<Vec<R>>();
-    in_mode(
-        network,
-        data,
-        mode,
-        |per_evaluation| network.recalibrated(per_evaluation, theta, solve, recalibration_batches(data).map(real)),
-        |network, images| match mode {
-            EvaluationMode::TestBatch => network.evaluate_batch(&real(images), theta, solve),
-            _ => network.evaluate(&real(images), theta, solve),
-        },
-    )
-}
-
-/// The training images from which statistics are estimated again.
-pub(super) fn recalibration_batches(data: &DataSet) -> impl Iterator<Item = Vec<f32>> {
-    let indices: Vec<usize> = (0..data.train.len().min(RECALIBRATION_IMAGES)).collect();
-    let batches: Vec<Vec<usize>> = indices.chunks(EVALUATION_BATCH).map(<[usize]>::to_vec).collect();
-    batches.into_iter().map(|indices| data.batch(&data.train, &indices, |_| Alteration::NONE).0)
-}
-
-/// Mean cross-entropy and accuracy of a network, wherever it is: `recalibrated` returns a copy with statistics that are
-/// estimated again, per evaluation if asked, and `logits` evaluates a network on images.
-pub(super) fn in_mode<N, R: Real>(
-    network: &N,
-    data: &DataSet,
-    mode: EvaluationMode,
-    recalibrated: impl FnOnce(bool) -> Result<N, SolveError>,
-    logits: impl Fn(&N, Vec<f32>) -> Result<Vec<R>, SolveError>,
-) -> Result<(f64, f64), TrainError> {
+    let recalibrated =
+        |per_evaluation| network.recalibrated(per_evaluation, theta, solve, recalibration_batches(data).map(real));
     let estimated = match mode {
         EvaluationMode::Running | EvaluationMode::TestBatch => None,
         EvaluationMode::Recalibrated => Some(recalibrated(false)),
@@ -71,7 +46,20 @@ pub(super) fn in_mode<N, R: Real>(
         Some(Err(error)) if error.is_divergence() => return Ok((f64::NAN, 0.0)),
         Some(Err(error)) => return Err(StepError::from(error.clone()).into()),
     };
-    score(data, |images| logits(network, images))
+    score(data, |images| {
+        let images = network.device().upload(real(images));
+        match mode {
+            EvaluationMode::TestBatch => network.evaluate_batch(&images, theta, solve),
+            _ => network.evaluate(&images, theta, solve),
+        }
+    })
+}
+
+/// The training images from which statistics are estimated again.
+fn recalibration_batches(data: &DataSet) -> impl Iterator<Item = Vec<f32>> {
+    let indices: Vec<usize> = (0..data.train.len().min(RECALIBRATION_IMAGES)).collect();
+    let batches: Vec<Vec<usize>> = indices.chunks(EVALUATION_BATCH).map(<[usize]>::to_vec).collect();
+    batches.into_iter().map(|indices| data.batch(&data.train, &indices, |_| Alteration::NONE).0)
 }
 
 /// Mean cross-entropy and accuracy on the test images, for a function from images to logits. An image whose logits are

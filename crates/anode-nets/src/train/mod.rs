@@ -4,25 +4,23 @@
 //! experiments or reports.
 
 mod batches;
-mod border;
 mod carry;
 mod checkpoint;
 mod crossing;
-mod device;
 mod engine;
 mod evaluate;
+mod learner;
 mod model;
 mod quality;
 mod random_error;
 mod rate;
 mod trainer;
 
-pub use border::{Gradient, Learner, StepError};
 pub use carry::Saved;
 pub use checkpoint::{CHECKPOINTS, CheckpointError, keep_newest, remove, resume, save};
 pub use crossing::{Crossing, HostTensors, Raw};
-pub use device::{DeviceGradient, DeviceLearner};
 pub use evaluate::{EVALUATION_BATCH, RECALIBRATION_IMAGES, evaluate};
+pub use learner::{Gradient, Learner, StepError};
 pub use model::Model;
 pub use quality::Quality;
 pub use random_error::RandomError;

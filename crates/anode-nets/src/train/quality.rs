@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex};
 use crate::gradient::{Ledger, Method};
 use crate::net::{Solve, Steps};
 
-use super::border::StepError;
 use super::engine::Engine;
+use super::learner::StepError;
 use super::trainer::{TrainError, Trainer};
 
 /// Most snapshots of a block while the exact gradient of adaptive steps is measured: their tapes can be hundreds.

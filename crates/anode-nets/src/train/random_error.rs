@@ -13,8 +13,8 @@ use crate::gradient::{Ledger, Method};
 use crate::net::Solve;
 use crate::random::{Stream, normal, numbered};
 
-use super::border::StepError;
 use super::engine::Measured;
+use super::learner::StepError;
 use super::trainer::Trainer;
 
 /// Over which parameters the norm of the random error equals that of the reverse-time gradient's error.
@@ -82,7 +82,6 @@ fn norm(numbers: impl Iterator<Item = f64>) -> f64 {
 mod tests {
     use super::*;
     use crate::data::{DataSet, synthetic};
-    use crate::kernels::Cpu;
     use crate::net::{Form, Network, Steps, network};
     use crate::ode::solver;
     use crate::train::{Rate, Recipe};
@@ -114,14 +113,9 @@ mod tests {
         Network::new(&(network("resnet4").unwrap().build)(Form::Ode, 4, 10))
     }
 
-    /// A trainer with the learner of the CPU, and one with that of a device.
-    fn trainers(method: Method, random_error: Option<RandomError>) -> [Trainer; 2] {
-        let recipe = recipe(method, random_error);
-        [Trainer::new(net(), data(), recipe.clone()).unwrap(), Trainer::on(Cpu, net(), data(), recipe).unwrap()]
-    }
-
-    /// The gradient of the next step, and the running statistics after it.
-    fn gradient(trainer: &mut Trainer) -> (Vec<f32>, Vec<f64>, f64) {
+    /// The gradient of the first step, the running statistics after it, and the gradient's norm.
+    fn gradient(method: Method, random_error: Option<RandomError>) -> (Vec<f32>, Vec<f64>, f64) {
+        let mut trainer = Trainer::new(net(), data(), recipe(method, random_error)).unwrap();
         let (images, labels) = trainer.next_batch();
         let measured = trainer.gradient(images, &labels, &Arc::default()).unwrap();
         (trainer.engine.last(), trainer.engine.statistics(), measured.norm)
@@ -136,21 +130,19 @@ mod tests {
         let tensors: Vec<Range<usize>> = net().parameters().iter().map(|p| p.range.clone()).collect();
         let all = vec![0..net().parameter_count()];
         for (kind, parts) in [(RandomError::Overall, all), (RandomError::PerTensor, tensors)] {
-            let with = trainers(Method::Anode, Some(kind)).map(|mut t| gradient(&mut t));
-            let exact = trainers(Method::Anode, None).map(|mut t| gradient(&mut t));
-            let reversed = trainers(Method::ReverseTime, None).map(|mut t| gradient(&mut t));
-            for ((with, exact), reversed) in with.iter().zip(&exact).zip(&reversed) {
-                assert!(with.1 == exact.1, "running statistics are updated once, as by the exact gradient");
-                assert!((with.2 - norm(with.0.iter().map(|&x| f64::from(x)))).abs() < 1e-9 * with.2);
-                for part in &parts {
-                    let of = |gradient: &[f32]| gradient[part.clone()].to_vec();
-                    let (with, exact, reversed) = (of(&with.0), of(&exact.0), of(&reversed.0));
-                    let (found, wanted) = (distance(&with, &exact), distance(&reversed, &exact));
-                    let rounding = 1e-6 * norm(exact.iter().map(|&x| f64::from(x)));
-                    assert!((found - wanted).abs() <= rounding + 1e-6 * wanted, "{kind:?}: {found}, not {wanted}");
-                }
-                assert!(distance(&with.0, &reversed.0) > 0.1 * distance(&reversed.0, &exact.0), "another direction");
+            let with = gradient(Method::Anode, Some(kind));
+            let exact = gradient(Method::Anode, None);
+            let reversed = gradient(Method::ReverseTime, None);
+            assert!(with.1 == exact.1, "running statistics are updated once, as by the exact gradient");
+            assert!((with.2 - norm(with.0.iter().map(|&x| f64::from(x)))).abs() < 1e-9 * with.2);
+            for part in &parts {
+                let of = |gradient: &[f32]| gradient[part.clone()].to_vec();
+                let (with, exact, reversed) = (of(&with.0), of(&exact.0), of(&reversed.0));
+                let (found, wanted) = (distance(&with, &exact), distance(&reversed, &exact));
+                let rounding = 1e-6 * norm(exact.iter().map(|&x| f64::from(x)));
+                assert!((found - wanted).abs() <= rounding + 1e-6 * wanted, "{kind:?}: {found}, not {wanted}");
             }
+            assert!(distance(&with.0, &reversed.0) > 0.1 * distance(&reversed.0, &exact.0), "another direction");
         }
     }
 

@@ -4,15 +4,15 @@ use std::sync::{Arc, Mutex};
 
 use crate::data::{Alteration, DataSet};
 use crate::gradient::{Cost, Ledger};
+use crate::kernels::Cpu;
 use crate::net::{EvaluationMode, Network, Solve, Steps};
 use crate::ode::expect_shape;
 
 use super::batches::{Batch, Batches};
-use super::border::{Learner, StepError, lock};
 use super::crossing::Crossing;
-use super::device::DeviceLearner;
-use super::engine::{Engine, Host, Measured, OnDevice};
+use super::engine::{Engine, Learning, Measured};
 use super::evaluate::{accuracy, score};
+use super::learner::{Learner, StepError, lock};
 use super::random_error::RandomError;
 use super::rate::Rate;
 
@@ -103,7 +103,8 @@ fn because(cause: &Option<String>) -> String {
 
 /// A network in training.
 pub struct Trainer {
-    pub(super) network: Arc<Network>,
+    /// On the host, where its running statistics stay at their start.
+    pub(super) network: Network,
     batches: Batches,
     pub(super) recipe: Recipe,
     pub(super) engine: Box<dyn Engine>,
@@ -117,11 +118,7 @@ impl Trainer {
     /// # Errors
     /// Nothing to train on.
     pub fn new(network: Network, data: Arc<DataSet>, recipe: Recipe) -> Result<Self, TrainError> {
-        let network = Arc::new(network);
-        let (theta, weights) = (network.initial(recipe.seed), network.weight_count());
-        let learner = Learner::new(theta, weights, recipe.momentum, recipe.weight_decay);
-        let engine = Host { network: network.clone(), learner, last: vec![] };
-        Self::with(network, data, recipe, Box::new(engine))
+        Self::on(Cpu, network, data, recipe)
     }
 
     /// A fresh start on a device: the same parameters.
@@ -134,22 +131,14 @@ impl Trainer {
         data: Arc<DataSet>,
         recipe: Recipe,
     ) -> Result<Self, TrainError> {
-        let (network, momentum, weight_decay) = (Arc::new(network), recipe.momentum, recipe.weight_decay);
-        let theta = network.initial(recipe.seed);
-        let learner = DeviceLearner::new(network.clone(), device, &theta, momentum, weight_decay)?;
-        Self::with(network, data, recipe, Box::new(OnDevice { learner, last: None }))
-    }
-
-    fn with(
-        network: Arc<Network>,
-        data: Arc<DataSet>,
-        recipe: Recipe,
-        engine: Box<dyn Engine>,
-    ) -> Result<Self, TrainError> {
         if data.train.is_empty() || recipe.batch == 0 {
             return Err(TrainError::Empty { images: data.train.len(), batch: recipe.batch });
         }
+        let on_device = Arc::new(Network::on(&network, device));
+        let theta = network.initial(recipe.seed);
+        let learner = Learner::new(on_device, theta, recipe.momentum, recipe.weight_decay)?;
         let batches = Batches::new(data, recipe.seed, recipe.batch, recipe.augment);
+        let engine = Box::new(Learning { learner, last: None });
         Ok(Self { network, batches, recipe, engine, step: 0, initial_loss: None })
     }
 

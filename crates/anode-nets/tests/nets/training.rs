@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use anode_core::gradient::{Ledger, Method};
 use anode_core::ode::{SolveError, solver};
+use anode_kernels::{Descent, descend};
 use anode_nets::data::{Alteration, DataSet, Images, SYNTHETIC_DIGEST, shuffled, synthetic};
 use anode_nets::net::{EvaluationMode, Form, NetSpec, Network, Part, SegmentSpec, Solve, Steps, network};
 use anode_nets::train::{Learner, Rate, Recipe, StepError, TrainError, Trainer, evaluate, remove, resume, save};
@@ -262,10 +263,11 @@ fn steps_of_descent_have_the_bits_of_dfdx() {
     for (momentum, decay) in [(0.9, 5e-4), (0.9, 0.0), (0.0, 0.1)] {
         // The parts that decay and those that do not are tensors of their own there.
         for weights in [0, 20_001, gradient.len()] {
-            let mut learner = Learner::new(numbers(2), weights, momentum, decay);
             let [mut theta, mut velocity] = [numbers(2), vec![0.0; gradient.len()]];
+            let [mut ours, mut ours_moving] = [theta.clone(), velocity.clone()];
             for learning_rate in [0.1, 0.013] {
-                learner.update(learning_rate, &gradient).unwrap();
+                let descent = Descent { learning_rate, momentum, weight_decay: decay, decaying: weights };
+                descend(descent, &mut ours, &mut ours_moving, &gradient);
                 for (range, decays) in [(0..weights, decay > 0.0), (weights..theta.len(), false)] {
                     // dfdx has no tensors without numbers.
                     if range.is_empty() {
@@ -281,8 +283,8 @@ fn steps_of_descent_have_the_bits_of_dfdx() {
                     velocity[range].copy_from_slice(&moving);
                 }
                 let bits = |x: &[f32]| x.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
-                assert!(bits(learner.theta()) == bits(&theta), "theta, {momentum}, {decay}, {weights}");
-                assert!(bits(learner.velocity()) == bits(&velocity), "velocity, {momentum}, {decay}, {weights}");
+                assert!(bits(&ours) == bits(&theta), "theta, {momentum}, {decay}, {weights}");
+                assert!(bits(&ours_moving) == bits(&velocity), "velocity, {momentum}, {decay}, {weights}");
             }
         }
     }
@@ -292,7 +294,7 @@ fn steps_of_descent_have_the_bits_of_dfdx() {
 fn a_learner_refuses_vectors_that_do_not_fit() {
     let net = Arc::new(Network::new(&(network("resnet4").unwrap().build)(Form::Ode, 4, 10)));
     let theta = net.initial::<f32>(3);
-    let mut learner = Learner::new(theta.clone(), net.weight_count(), 0.9, 5e-4);
+    let mut learner = Learner::new(net.clone(), theta.clone(), 0.9, 5e-4).unwrap();
     let said = |found: Result<(), StepError>| match found {
         Err(StepError::Forward(error @ SolveError::Argument(_))) => error.to_string(),
         other => panic!("{other:?}"),
@@ -300,21 +302,20 @@ fn a_learner_refuses_vectors_that_do_not_fit() {
     for wrong in [&theta[1..], &[&theta[..], &[0.0]].concat(), &[]] {
         assert!(said(learner.set_theta(wrong)).contains("theta"));
         assert!(said(learner.set_velocity(wrong)).contains("velocity"));
-        assert!(said(learner.update(0.1, wrong)).contains("gradient"));
+        assert!(said(learner.update(0.1, &wrong.to_vec())).contains("gradient"));
     }
     let set = data(60);
     let (images, labels) = set.batch(&set.train, &[0, 1, 2], |_| Alteration::NONE);
     let solve = recipe(Method::Anode).solve;
-    let gradient = |images: &Vec<f32>, labels: &[u8]| {
-        learner.gradient(&net, images, labels, solve, &Arc::new(Mutex::new(Ledger::new()))).map(|_| ())
+    let gradient = |images: &[f32], labels: &[u8]| {
+        learner.gradient(images.to_vec(), labels, solve, &Arc::new(Mutex::new(Ledger::new()))).map(|_| ())
     };
     gradient(&images, &labels).unwrap();
     assert!(said(gradient(&images, &labels[1..])).contains("labels"));
-    assert!(said(gradient(&images[1..].to_vec(), &labels)).contains("images"));
+    assert!(said(gradient(&images[1..], &labels)).contains("images"));
     assert!(said(gradient(&images, &[0, 1, 10])).contains("label 10"));
-    assert_eq!((learner.theta(), learner.velocity()), (&theta, &vec![0.0; theta.len()][..]));
-    let mut few = Learner::new(vec![0.0; 3], 4, 0.9, 5e-4);
-    assert!(said(few.update(0.1, &[0.0; 3])).contains("4 weights"));
+    assert_eq!((learner.theta(), learner.velocity()), (theta.clone(), vec![0.0; theta.len()]));
+    assert!(said(Learner::new(net.clone(), theta[1..].to_vec(), 0.9, 5e-4).map(|_| ())).contains("theta"));
 }
 
 #[test]

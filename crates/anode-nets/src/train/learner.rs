@@ -1,24 +1,24 @@
-//! A network in training on a device: the loss is dfdx's there, the network between images and logits is one custom
-//! operation on dfdx's tape, and a step of descent is one kernel. No activation leaves the device; a step waits once,
-//! for the logits.
+//! A network in training, on any device: dfdx holds loss and tape, the network between images and logits is one custom
+//! operation on dfdx's tape, and a step of gradient descent is one kernel. No activation leaves the device; a step
+//! waits once, for the logits.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use dfdx::prelude::*;
 
 use crate::data::DataSet;
 use crate::gradient::Ledger;
-use crate::kernels::{Descent, Part, PartMut};
+use crate::kernels::{self, Descent, Part, PartMut};
 use crate::net::{EvaluationMode, Network, Solve};
 use crate::ode::{SolveError, Vector, expect_shape};
 
-use super::border::{StepError, lock, targets};
 use super::crossing::{Crossing, said, to_tensor};
-use super::evaluate::{in_mode, recalibration_batches};
+use super::evaluate::{cross_entropy_sum, evaluate};
 use super::trainer::TrainError;
 
-/// A network in training on a device.
-pub struct DeviceLearner<D: Crossing> {
+/// Parameters, optimiser and network on a device. Weights decay; the unknowns of a weight evolution, which come after
+/// them in theta, do not.
+pub struct Learner<D: Crossing = kernels::Cpu> {
     network: Arc<Network<D>>,
     tensors: D::Tensors,
     /// The parameters, as the network reads them.
@@ -29,8 +29,8 @@ pub struct DeviceLearner<D: Crossing> {
 }
 
 /// The loss and the gradient of one batch.
-pub struct DeviceGradient<D: Crossing> {
-    /// Mean cross-entropy, from the logits in double precision.
+pub struct Gradient<D: Crossing = kernels::Cpu> {
+    /// Mean cross-entropy.
     pub loss: f64,
     /// Logits `[n, classes]`.
     pub logits: Vec<f32>,
@@ -40,24 +40,35 @@ pub struct DeviceGradient<D: Crossing> {
     pub theta: D::Buffer<f32>,
 }
 
-impl<D: Crossing> DeviceLearner<D> {
-    /// A learner on `device` with these parameters and no velocity.
+/// Why a training step could not be taken.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StepError {
+    /// An ODE block could not be solved forwards.
+    #[error("forward: {0}")]
+    Forward(#[from] SolveError),
+    /// The gradient of an ODE block could not be computed.
+    #[error("backward: {source}")]
+    Backward {
+        /// The loss of the batch.
+        loss: f64,
+        /// The cause.
+        source: SolveError,
+    },
+}
+
+impl<D: Crossing> Learner<D> {
+    /// A learner with these parameters and no velocity, on the device of `network`.
     ///
     /// # Errors
     /// Another number of parameters than the network has; a device that fails.
-    pub fn new(
-        network: Arc<Network>,
-        device: D,
-        theta: &[f32],
-        momentum: f64,
-        weight_decay: f64,
-    ) -> Result<Self, StepError> {
+    pub fn new(network: Arc<Network<D>>, theta: Vec<f32>, momentum: f64, weight_decay: f64) -> Result<Self, StepError> {
         expect_shape("theta", &[theta.len()], "the network", &[network.parameter_count()])?;
+        let (device, decaying) = (network.device(), network.weight_count());
         let tensors = device.tensors()?;
-        let theta = device.upload(theta.to_vec());
+        let theta = device.upload(theta);
         let velocity = theta.zeros_like();
-        let descent = Descent { learning_rate: 0.0, momentum, weight_decay, decaying: network.weight_count() };
-        let network = Arc::new(Network::on(&network, device));
+        let descent = Descent { learning_rate: 0.0, momentum, weight_decay, decaying };
         let learner = Self { network, tensors, theta: Arc::new(theta), velocity, descent };
         learner.device().settle()?;
         Ok(learner)
@@ -68,7 +79,7 @@ impl<D: Crossing> DeviceLearner<D> {
         &self.network
     }
 
-    fn device(&self) -> &D {
+    pub(super) fn device(&self) -> &D {
         self.network.device()
     }
 
@@ -88,7 +99,7 @@ impl<D: Crossing> DeviceLearner<D> {
         labels: &[u8],
         solve: Solve,
         ledger: &Arc<Mutex<Ledger>>,
-    ) -> Result<DeviceGradient<D>, StepError> {
+    ) -> Result<Gradient<D>, StepError> {
         let (device, theta) = (self.device().clone(), self.theta.clone());
         let targets = targets(labels, self.network.classes())?;
         let images = device.upload(images);
@@ -98,8 +109,7 @@ impl<D: Crossing> DeviceLearner<D> {
         expect_shape("the labels", &[shape.0], "the images", &[output.len() / shape.1.max(1)])?;
         let logits = to_tensor(&device, &self.tensors, Part::all(&output), shape)?;
 
-        // What the network's vjp finds is left here: dfdx's errors have no room for ours, and its gradients are its
-        // own.
+        // The result of the network's vjp is left here: dfdx's errors cannot hold ours, and its gradients are its own.
         let found = Arc::new(Mutex::new(None));
         let logits_ghost = logits.ghost();
         let (network, ledger, left, on) = (self.network.clone(), ledger.clone(), found.clone(), device.clone());
@@ -113,10 +123,16 @@ impl<D: Crossing> DeviceLearner<D> {
             Ok(())
         });
         let targets = self.tensors.try_tensor_from_vec(targets, shape).map_err(said)?;
-        let swept = mean_cross_entropy::<D, _>(logits.put_tape(tape), targets).and_then(|loss| loss.try_backward());
+        let swept = mean_cross_entropy::<D, _>(logits.put_tape(tape), targets).and_then(|loss| {
+            let value = D::REPRODUCIBLE_LOSS.then(|| loss.as_vec()[0]);
+            loss.try_backward().map(|_| value)
+        });
 
         let logits = device.download(&output);
-        let loss = cross_entropy(&logits, labels);
+        let loss = match swept {
+            Ok(Some(loss)) => f64::from(loss),
+            _ => cross_entropy_sum(&logits, labels) / labels.len().max(1) as f64,
+        };
         swept.map_err(said)?;
         let theta = match lock(&found).take() {
             Some(Ok(theta)) => theta,
@@ -128,7 +144,7 @@ impl<D: Crossing> DeviceLearner<D> {
             // Which sweep it was does not matter to training: both are a divergence.
             Err(source) if source.is_divergence() && loss.is_finite() => Err(StepError::Backward { loss, source }),
             Err(error) => Err(error.into()),
-            Ok(()) => Ok(DeviceGradient { loss, logits, norm, theta }),
+            Ok(()) => Ok(Gradient { loss, logits, norm, theta }),
         }
     }
 
@@ -158,14 +174,13 @@ impl<D: Crossing> DeviceLearner<D> {
         Ok(())
     }
 
-    /// Sets the parameters; the velocity is zero then.
+    /// Sets the parameters and leaves the velocity.
     ///
     /// # Errors
     /// Another number of parameters.
     pub fn set_theta(&mut self, theta: &[f32]) -> Result<(), StepError> {
         expect_shape("the new theta", &[theta.len()], "theta", &[self.theta.len()])?;
         self.theta = Arc::new(self.device().upload(theta.to_vec()));
-        self.velocity.set_zero();
         Ok(())
     }
 
@@ -182,17 +197,7 @@ impl<D: Crossing> DeviceLearner<D> {
     /// # Errors
     /// As there.
     pub fn evaluate_in(&self, data: &DataSet, solve: Solve, mode: EvaluationMode) -> Result<(f64, f64), TrainError> {
-        let (device, theta) = (self.device(), &*self.theta);
-        in_mode(
-            &*self.network,
-            data,
-            mode,
-            |per_evaluation| self.network.recalibrated(per_evaluation, theta, solve, recalibration_batches(data)),
-            |network, images| match mode {
-                EvaluationMode::TestBatch => network.evaluate_batch(&device.upload(images), theta, solve),
-                _ => network.evaluate(&device.upload(images), theta, solve),
-            },
-        )
+        evaluate::<D, f32>(&self.network, &self.theta, solve, data, mode)
     }
 
     /// The reversibility error of every ODE block on a batch. Waits.
@@ -202,6 +207,21 @@ impl<D: Crossing> DeviceLearner<D> {
     pub fn reversal_errors(&self, images: Vec<f32>, solve: Solve) -> Result<Vec<f64>, SolveError> {
         self.network.reversal_errors(&self.device().upload(images), &self.theta, solve)
     }
+}
+
+/// Labels as rows that are 1 at the label and 0 elsewhere, `[labels.len(), classes]`.
+///
+/// # Errors
+/// A label that is no class.
+fn targets(labels: &[u8], classes: usize) -> Result<Vec<f32>, SolveError> {
+    if let Some(label) = labels.iter().find(|&&label| usize::from(label) >= classes) {
+        return Err(SolveError::Argument(format!("label {label}, but the network has {classes} classes")));
+    }
+    let mut targets = vec![0.0; labels.len() * classes];
+    for (row, &label) in targets.chunks_exact_mut(classes.max(1)).zip(labels) {
+        row[usize::from(label)] = 1.0;
+    }
+    Ok(targets)
 }
 
 /// dfdx's `cross_entropy_with_logits_loss`, which panics if the device fails.
@@ -215,7 +235,7 @@ fn mean_cross_entropy<D: Crossing, T: Tape<f32, D::Tensors>>(
     products.try_mean()?.try_negate()?.try_div((1.0 / classes as f64) as f32)
 }
 
-/// The mean cross-entropy, in double precision and in order: a device's own sum may take its terms in any order.
-fn cross_entropy(logits: &[f32], labels: &[u8]) -> f64 {
-    super::evaluate::cross_entropy_sum(logits, labels) / labels.len().max(1) as f64
+/// A lock whose holder panicked is still a lock: what it holds is replaced as a whole, or only counts.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
