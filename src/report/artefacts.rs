@@ -132,6 +132,7 @@ pub fn artefacts(contents: Contents, profile: Profile, from: From) -> Result<(Su
             lines.extend(of.lines);
         }
     }
+    models::once_per_run(&mut made);
     let story = if contents.whole { story(contents.outline, panels, figures)? } else { None };
     let answered = chapters::largest(&lines);
     let without = summary::without_results(&lines, contents.not_run);

@@ -1,5 +1,6 @@
 //! The trained networks that are committed with the records.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use crate::definition::Profile;
@@ -17,15 +18,34 @@ const LIMIT: u64 = 2_000_000;
 /// Stands for a network that was not found, and is none.
 const ABSENT: &[u8] = b"not found";
 
-/// The committed network of a run.
-pub fn committed(results: &Path, experiment: &str, run: &str) -> PathBuf {
-    results.join(MODELS).join(format!("{experiment}.{run}.safetensors"))
+/// The committed network of a run: under the name of an experiment that has the run, and of this one if there is none
+/// yet. Experiments that share a run share its network.
+fn committed(results: &Path, experiment: &str, run: &str) -> PathBuf {
+    let folder = results.join(MODELS);
+    let names =
+        std::fs::read_dir(&folder).into_iter().flatten().flatten().filter_map(|e| e.file_name().into_string().ok());
+    let first = names.filter(|name| parts(name).is_some_and(|(_, of)| of == run)).min();
+    folder.join(first.unwrap_or_else(|| format!("{experiment}.{run}.safetensors")))
 }
 
 /// The experiment in the name of a committed network.
 pub fn experiment(name: &str) -> Option<&str> {
+    parts(name).map(|(experiment, _)| experiment)
+}
+
+/// The experiment and the run in the name of a committed network.
+fn parts(name: &str) -> Option<(&str, &str)> {
     let (experiment, run) = name.strip_suffix(".safetensors")?.rsplit_once('.')?;
-    (run.len() == 16).then_some(experiment)
+    (run.len() == 16).then_some((experiment, run))
+}
+
+/// The first network of each run.
+pub fn once_per_run(made: &mut Vec<Artefact>) {
+    let mut seen = HashSet::new();
+    made.retain(|artefact| {
+        let name = artefact.path.file_name().unwrap_or_default().to_string_lossy();
+        parts(&name).is_none_or(|(_, run)| seen.insert(run.to_owned()))
+    });
 }
 
 /// The networks that belong to the records of an experiment, under a profile that trains on real images. Each is a copy

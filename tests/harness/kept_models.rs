@@ -99,6 +99,28 @@ fn committed_models_are_verified_and_damage_is_refused() {
     assert!(place.expect(1, &["report", "--verify"]).contains("0123456789abcdef"));
 }
 
+#[test]
+fn experiments_that_share_a_run_share_its_model() {
+    let (place, id) = trained();
+    let models = || {
+        let names = std::fs::read_dir(place.path("results/models")).unwrap().map(|e| e.unwrap().file_name());
+        names.map(|name| name.into_string().unwrap()).collect::<Vec<_>>()
+    };
+    let own = format!("train.{id}.safetensors");
+    let mut same: Value =
+        serde_json::from_slice(&std::fs::read(place.path("experiments/anode/train.json")).unwrap()).unwrap();
+    same["id"] = json!("again");
+    place.define(&same).expect(0, &["reproduce", "--profile", "standard"]);
+    assert_eq!(models(), [own.clone()]);
+    place.expect(0, &["report", "--verify"]);
+    // Earlier versions wrote one for each.
+    let bytes = std::fs::read(place.path(&format!("results/models/{own}"))).unwrap();
+    place.write(&format!("results/models/again.{id}.safetensors"), &bytes).expect(1, &["report", "--verify"]);
+    place.expect(0, &["report"]);
+    assert_eq!(models().len(), 1);
+    place.expect(0, &["report", "--verify"]);
+}
+
 /// The bytes of a model with other settings in its metadata, which its digest does not cover.
 fn with_settings(bytes: &[u8], change: impl FnOnce(&mut Value)) -> Vec<u8> {
     let length = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
