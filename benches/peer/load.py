@@ -214,7 +214,7 @@ def compare(path, mode, data, program):
     with tempfile.TemporaryDirectory() as folder:
         command = [program, "--json", "evaluate", str(path), "--statistics", mode]
         command += ["--images", folder] + (["--data", data] if data else [])
-        found = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, cwd=ROOT).stdout)
+        found = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, cwd=ROOT).stdout)["data"]
         loss, accuracy, metadata = evaluate(path, mode, Path(folder), found)
     return {
         "experiment": path.name.split(".")[0],
