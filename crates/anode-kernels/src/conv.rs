@@ -453,6 +453,7 @@ mod tests {
 
     /// On a processor whose first-level cache is larger than usual, `gemm` alone would add other parts.
     #[test]
+    #[cfg_attr(miri, ignore = "a million terms")]
     fn long_sums_are_added_in_the_same_parts_on_every_processor() {
         if !cfg!(target_arch = "x86_64") || !std::is_x86_feature_detected!("fma") {
             return;
