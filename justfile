@@ -31,6 +31,10 @@ book *ARGS:
 book-reference:
     cargo run --release --quiet --example definition_page > docs/definition.md
 
+# Rewrite all generated text: the schema of definitions, its reference page, the report
+generate: && book-reference report
+    cargo run --release --quiet -- check --write-schema
+
 # Accessibility of the report; needs Chromium and npm
 check-report *ARGS:
     scripts/check-report.sh {{ARGS}}

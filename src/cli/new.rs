@@ -132,6 +132,7 @@ fn completed(parts: Value, filter: Option<&Value>) -> Value {
         "claim": { "text": "The claim under test, in a sentence.", "source": "I" },
         "study": "", "grid": [], "fixed": {}, "seeds": [0], "profiles": { "quick": {} }, "metrics": [],
         "expectation": { "text": "What must be measured for the claim to hold.", "checks": [] },
+        "overturn": "Which experiment, setting or number would change the verdict.",
     });
     if let (Some(all), Value::Object(parts)) = (all.as_object_mut(), parts) {
         all.extend(parts);

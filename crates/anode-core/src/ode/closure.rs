@@ -25,7 +25,7 @@ impl<C: Fn(f64, &[f64], &mut [f64])> VectorField for Closure<C> {
 /// A field with parameters given by two closures: f(t, z, theta, dz) writes the derivative, and
 /// vjp(t, z, theta, cotangent, z_bar, theta_bar) adds (df/dz)^T cotangent and (df/dtheta)^T cotangent.
 ///
-/// The tape of an evaluation is its time and state. Tests should compare the vjp with finite differences.
+/// The tape of an evaluation is its time and state. Test the vjp with [`vjp_error`](super::vjp_error()).
 ///
 /// ```
 /// use anode_core::gradient::{Block, Method};

@@ -16,6 +16,7 @@ mod step;
 mod tableau;
 mod time_parameters;
 mod vector;
+mod vjp_error;
 
 pub use adaptive::{Accepted, Adaptive, Solution, integrate_adaptive, integrate_observed};
 pub use closure::{Closure, ClosureField};
@@ -30,3 +31,4 @@ pub use step::{Step, Workspace, advance, combine, combine_is_finite, finish, loc
 pub use tableau::{ButcherTableau, Embedded};
 pub use time_parameters::{TimeParameters, TimeRule};
 pub use vector::{Real, Vector, all_finite, copied, distance, expect_shape, relative_distance, zeros};
+pub use vjp_error::vjp_error;
