@@ -10,13 +10,13 @@ use anode::record::{Outcome, is_timing};
 use anode::study::{
     AnyDevice, Context, CoupledGradient, Ending, GradientError, Memory, Place, Reversibility, STUDIES, Study, Training,
 };
-use anode::train::Crossing;
+use anode::train::TrainingDevice;
 use serde_json::{Map, Value, json};
 
 const MEMORY: usize = 1 << 30;
 
 /// What a study finds on a device.
-fn found<D: Crossing>(study: &(impl AnyDevice + Study), device: &D, settings: &Map<String, Value>) -> Outcome {
+fn found<D: TrainingDevice>(study: &(impl AnyDevice + Study), device: &D, settings: &Map<String, Value>) -> Outcome {
     let folder = tempfile::tempdir().expect("a folder");
     let place = Place { definition: ".".into(), data: None };
     let settings = Settings::parse(study.kind(), settings).expect("sound settings");

@@ -1,7 +1,7 @@
 //! The GPU: what it is, its memory, and every kernel against the CPU.
 
 use crate::kernels::cuda::{Driver, Gpu};
-use crate::train::Crossing;
+use crate::train::TrainingDevice;
 
 use super::report::{CudnnDiagnosis, GpuDiagnosis, NoGpu};
 use super::training::compare_training;
@@ -69,7 +69,7 @@ pub fn diagnose_device<L: Driver>(
     shapes: &Shapes,
 ) -> Result<GpuDiagnosis, String>
 where
-    Gpu<L>: Crossing,
+    Gpu<L>: TrainingDevice,
 {
     let memory = gpu.driver().memory().map_err(|e| e.to_string())?;
     let mut kernels = compare::<_, f32>(gpu, shapes);

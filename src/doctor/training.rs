@@ -7,7 +7,7 @@ use crate::kernels::Cpu;
 use crate::net::{NetSpec, Network, Part, SegmentSpec, Solve, Steps};
 use crate::ode::{Real, SolveError, Vector, relative_distance, solver};
 use crate::random::{Stream, normal, stream};
-use crate::train::{Crossing, Learner, StepError};
+use crate::train::{Learner, StepError, TrainingDevice};
 
 use super::Comparison;
 
@@ -49,7 +49,7 @@ fn solve() -> Result<Solve, String> {
 }
 
 /// Trains on `device` in single precision, with dfdx's loss and tape.
-fn train<D: Crossing>(device: &D) -> Result<Trained, String> {
+fn train<D: TrainingDevice>(device: &D) -> Result<Trained, String> {
     let (net, solve, (images, labels)) = (net(), solve()?, batch());
     let theta = net.initial::<f32>(20);
     let said = |error: StepError| match error {
@@ -107,7 +107,7 @@ fn reference() -> Result<Trained, String> {
 ///
 /// # Errors
 /// Returns why dfdx's device cannot be opened or what failed in a step.
-pub(super) fn compare_training<D: Crossing>(device: &D, name: &str) -> Result<Vec<Comparison>, String> {
+pub(super) fn compare_training<D: TrainingDevice>(device: &D, name: &str) -> Result<Vec<Comparison>, String> {
     let (first, second) = (train(device)?, train(device)?);
     let (expected, single) = (reference()?, train(&Cpu)?);
     let compared = |i: usize| {

@@ -13,7 +13,7 @@ use crate::ode::{Real, SolveError, Vector, relative_distance};
 use crate::problems::ConvField;
 use crate::random::{Stream, normal, numbered, stream};
 use crate::record::{Outcome, Row, number, row};
-use crate::train::Crossing;
+use crate::train::TrainingDevice;
 
 use super::parts::{solver, typed};
 use super::{AnyDevice, Context, Ending, Estimate, Place, Progress, Study, StudyError, device, estimate};
@@ -40,7 +40,7 @@ impl Study for CoupledGradient {
 }
 
 impl AnyDevice for CoupledGradient {
-    fn compute<D: Crossing>(&self, device: &D, context: &Context<'_>) -> Result<Ending, StudyError> {
+    fn compute<D: TrainingDevice>(&self, device: &D, context: &Context<'_>) -> Result<Ending, StudyError> {
         let settings: &CoupledGradientSettings = typed(context.settings)?;
         let rows = match settings.dtype {
             Dtype::F32 => run::<D, f32>(device, context, settings),

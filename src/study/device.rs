@@ -10,7 +10,7 @@ use crate::kernels::cuda::{Convolver, Gpu, Nvidia};
 use crate::kernels::{Cpu, Device};
 #[cfg(feature = "cuda")]
 use crate::ode::SolveError;
-use crate::train::Crossing;
+use crate::train::TrainingDevice;
 
 use super::{Context, Ending, StudyError};
 
@@ -23,7 +23,7 @@ pub trait AnyDevice {
     ///
     /// # Errors
     /// See [`StudyError`].
-    fn compute<D: Crossing>(&self, device: &D, context: &Context<'_>) -> Result<Ending, StudyError>;
+    fn compute<D: TrainingDevice>(&self, device: &D, context: &Context<'_>) -> Result<Ending, StudyError>;
 }
 
 /// Computes a run on the device that it asks for.

@@ -11,7 +11,7 @@ use crate::ode::{relative_distance, solver as named_solver};
 use crate::problems::{ConvField, Dense as DenseField, dfdx_tape_gradient};
 use crate::random::{Stream, normal, stream};
 use crate::record::{Outcome, Row, number, row};
-use crate::train::Crossing;
+use crate::train::TrainingDevice;
 
 use super::parts::{array_digest, named_array, shaped_array, solver, typed};
 use super::{AnyDevice, Context, Ending, Estimate, Place, Progress, Study, StudyError, device, estimate};
@@ -54,7 +54,7 @@ impl Study for GradientError {
 }
 
 impl AnyDevice for GradientError {
-    fn compute<D: Crossing>(&self, device: &D, context: &Context<'_>) -> Result<Ending, StudyError> {
+    fn compute<D: TrainingDevice>(&self, device: &D, context: &Context<'_>) -> Result<Ending, StudyError> {
         let settings: &GradientErrorSettings = typed(context.settings)?;
         let rows = match settings.dtype {
             Dtype::F32 => run::<D, f32>(device, context, settings),

@@ -13,7 +13,7 @@ use crate::ode::{ButcherTableau, Grid, SolveError, Vector};
 use crate::problems::ConvField;
 use crate::random::{Stream, normal, numbered};
 use crate::record::{Outcome, number, row};
-use crate::train::Crossing;
+use crate::train::TrainingDevice;
 
 use super::parts::{solver, typed};
 use super::{
@@ -45,7 +45,7 @@ impl Study for Memory {
 }
 
 impl AnyDevice for Memory {
-    fn compute<D: Crossing>(&self, device: &D, context: &Context<'_>) -> Result<Ending, StudyError> {
+    fn compute<D: TrainingDevice>(&self, device: &D, context: &Context<'_>) -> Result<Ending, StudyError> {
         let settings: &MemorySettings = typed(context.settings)?;
         let method: Method = settings.method.as_str().parse().map_err(|e| StudyError::failed("settings", e))?;
         let tableau = solver(&settings.solver)?;

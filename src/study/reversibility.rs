@@ -15,7 +15,7 @@ use crate::ode::{
 use crate::problems::{ConvField, Dense, ScalarLinear, ScalarRelu, spectral_norm};
 use crate::random::{Stream, normal, stream};
 use crate::record::{Image, Outcome, Row, number, row};
-use crate::train::Crossing;
+use crate::train::TrainingDevice;
 
 use super::parts::{array_digest, named_array, solver, typed};
 use super::{AnyDevice, Context, Ending, Estimate, Place, Study, StudyError, device, estimate};
@@ -52,7 +52,7 @@ impl Study for Reversibility {
 }
 
 impl AnyDevice for Reversibility {
-    fn compute<D: Crossing>(&self, device: &D, context: &Context<'_>) -> Result<Ending, StudyError> {
+    fn compute<D: TrainingDevice>(&self, device: &D, context: &Context<'_>) -> Result<Ending, StudyError> {
         let settings: &ReversibilitySettings = typed(context.settings)?;
         let outcome = match settings.dtype {
             Dtype::F32 => run::<D, f32>(device, context, settings),

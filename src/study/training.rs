@@ -15,7 +15,7 @@ use crate::gradient::Cost;
 use crate::kernels::{Cpu, Device};
 use crate::net::Network;
 use crate::record::{Outcome, RecordError, STEPS, StepLog, TIMES, number, row};
-use crate::train::{self, CheckpointError, Crossing, RandomError, Rate, Recipe, StepError, TrainError, Trainer};
+use crate::train::{self, CheckpointError, RandomError, Rate, Recipe, StepError, TrainError, Trainer, TrainingDevice};
 
 use super::epoch_end::EpochEnd;
 use super::images::{first_present, identity, load};
@@ -115,7 +115,7 @@ impl Study for Training {
 }
 
 impl AnyDevice for Training {
-    fn compute<D: Crossing>(&self, device: &D, context: &Context<'_>) -> Result<Ending, StudyError> {
+    fn compute<D: TrainingDevice>(&self, device: &D, context: &Context<'_>) -> Result<Ending, StudyError> {
         let settings: &TrainingSettings = typed(context.settings)?;
         let data = load(context.place, settings)?;
         let name = data.name.clone();
@@ -125,7 +125,7 @@ impl AnyDevice for Training {
 }
 
 /// A fresh start of the run that `context` describes.
-pub(super) fn trainer<D: Crossing>(
+pub(super) fn trainer<D: TrainingDevice>(
     device: &D,
     context: &Context<'_>,
     settings: &TrainingSettings,

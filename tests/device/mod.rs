@@ -17,7 +17,7 @@ use anode::net::{
 use anode::ode::{Adaptive, Controller, Real, SolveError, Vector, relative_distance, solver};
 use anode::problems::ConvField;
 use anode::random::{Stream, normal, stream};
-use anode::train::{Crossing, Learner, StepError};
+use anode::train::{Learner, StepError, TrainingDevice};
 
 pub fn solve(name: &str, steps: usize, method: Method) -> Solve {
     Solve { tableau: solver(name).unwrap(), steps: Steps::Fixed(steps), method }
@@ -277,7 +277,7 @@ fn batch(step: usize) -> (Vec<f32>, Vec<u8>) {
 }
 
 /// Twenty steps of training on the device and on the CPU, by curves; and twice on the device, by bits.
-pub fn training_agrees<D: Crossing>(device: &D) {
+pub fn training_agrees<D: TrainingDevice>(device: &D) {
     let spec = (network("resnet4").unwrap().build)(Form::Ode, 4, 10);
     let losses = built_training_agrees(device, || Network::new(&spec), 20);
     let mean = |part: &[f64]| part.iter().sum::<f64>() / part.len() as f64;
@@ -285,7 +285,7 @@ pub fn training_agrees<D: Crossing>(device: &D) {
 }
 
 /// A network and a learner on the device refuse vectors of another length, and keep what they have.
-pub fn vectors_of_other_networks_are_refused<D: Crossing>(device: &D) {
+pub fn vectors_of_other_networks_are_refused<D: TrainingDevice>(device: &D) {
     let solve = solve("euler", 2, Method::Anode);
     let host = Arc::new(Network::new(&(network("resnet4").unwrap().build)(Form::Ode, 4, 10)));
     let (theta, statistics) = (host.initial::<f32>(5), host.statistics());
@@ -329,7 +329,7 @@ pub fn vectors_of_other_networks_are_refused<D: Crossing>(device: &D) {
 }
 
 /// A few steps of training in both configurations of ANODEV2.
-pub fn training_of_evolving_weights_agrees<D: Crossing>(device: &D) {
+pub fn training_of_evolving_weights_agrees<D: TrainingDevice>(device: &D) {
     let spec = (network("resnet4").unwrap().build)(Form::Ode, 4, 10);
     for stepping in [Stepping::Together, Stepping::Matching { weight_steps: 5 }, Stepping::Final { weight_steps: 5 }] {
         let how = solve("euler", 2, Method::Anode);
@@ -338,7 +338,7 @@ pub fn training_of_evolving_weights_agrees<D: Crossing>(device: &D) {
     }
 }
 
-fn built_training_agrees<D: Crossing>(device: &D, build: impl Fn() -> Network, steps: usize) -> Vec<f64> {
+fn built_training_agrees<D: TrainingDevice>(device: &D, build: impl Fn() -> Network, steps: usize) -> Vec<f64> {
     let solve = solve("euler", 2, Method::Anode);
     let train = |steps| {
         let host = build();

@@ -111,7 +111,7 @@ fn experiments_that_share_a_run_share_its_model() {
         serde_json::from_slice(&std::fs::read(place.path("experiments/anode/train.json")).unwrap()).unwrap();
     same["id"] = json!("again");
     place.define(&same).expect(0, &["reproduce", "--profile", "standard"]);
-    assert_eq!(models(), [own.clone()]);
+    assert_eq!(models(), std::slice::from_ref(&own));
     place.expect(0, &["report", "--verify"]);
     // Earlier versions wrote one for each.
     let bytes = std::fs::read(place.path(&format!("results/models/{own}"))).unwrap();

@@ -8,7 +8,7 @@ use crate::gradient::Ledger;
 use crate::net::{EvaluationMode, Solve};
 use crate::ode::SolveError;
 
-use super::crossing::Crossing;
+use super::dfdx_bridge::TrainingDevice;
 use super::learner::{Learner, StepError};
 use super::trainer::TrainError;
 
@@ -74,19 +74,19 @@ pub(super) trait Engine {
 }
 
 /// A learner and its last gradient.
-pub(super) struct Learning<D: Crossing> {
+pub(super) struct Learning<D: TrainingDevice> {
     pub learner: Learner<D>,
     pub last: Option<D::Buffer<f32>>,
 }
 
-impl<D: Crossing> Learning<D> {
+impl<D: TrainingDevice> Learning<D> {
     fn guarded<T>(&mut self, work: impl FnOnce(&mut Learner<D>) -> Result<T, StepError>) -> Result<T, StepError> {
         let device = self.learner.device().clone();
         guarded(|| device.settle(), || work(&mut self.learner))
     }
 }
 
-impl<D: Crossing> Engine for Learning<D> {
+impl<D: TrainingDevice> Engine for Learning<D> {
     fn gradient(
         &mut self,
         images: Vec<f32>,

@@ -1,26 +1,24 @@
-//! A network in training, on any device: dfdx holds loss and tape, the network between images and logits is one custom
-//! operation on dfdx's tape, and a step of gradient descent is one kernel. No activation leaves the device; a step
-//! waits once, for the logits.
+//! A network in training, on any device. The network between images and logits is one operation on the tape of the
+//! loss, and a step of gradient descent is one kernel. No activation leaves the device. A step waits once, for the
+//! logits.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use dfdx::prelude::*;
-
 use crate::data::DataSet;
 use crate::gradient::Ledger;
-use crate::kernels::{self, Descent, Part, PartMut};
+use crate::kernels::{self, Descent};
 use crate::net::{EvaluationMode, Network, Solve};
 use crate::ode::{SolveError, Vector, expect_shape};
 
-use super::crossing::{Crossing, said, to_tensor};
+use super::dfdx_bridge::TrainingDevice;
 use super::evaluate::{cross_entropy_sum, evaluate};
 use super::trainer::TrainError;
 
 /// Parameters, optimiser and network on a device. Weights decay; the unknowns of a weight evolution, which come after
 /// them in theta, do not.
-pub struct Learner<D: Crossing = kernels::Cpu> {
+pub struct Learner<D: TrainingDevice = kernels::Cpu> {
     network: Arc<Network<D>>,
-    tensors: D::Tensors,
+    loss: D::Loss,
     /// The parameters, as the network reads them.
     theta: Arc<D::Buffer<f32>>,
     velocity: D::Buffer<f32>,
@@ -29,7 +27,7 @@ pub struct Learner<D: Crossing = kernels::Cpu> {
 }
 
 /// The loss and the gradient of one batch.
-pub struct Gradient<D: Crossing = kernels::Cpu> {
+pub struct Gradient<D: TrainingDevice = kernels::Cpu> {
     /// Mean cross-entropy.
     pub loss: f64,
     /// Logits `[n, classes]`.
@@ -57,7 +55,7 @@ pub enum StepError {
     },
 }
 
-impl<D: Crossing> Learner<D> {
+impl<D: TrainingDevice> Learner<D> {
     /// A learner with these parameters and no velocity, on the device of `network`.
     ///
     /// # Errors
@@ -65,11 +63,11 @@ impl<D: Crossing> Learner<D> {
     pub fn new(network: Arc<Network<D>>, theta: Vec<f32>, momentum: f64, weight_decay: f64) -> Result<Self, StepError> {
         expect_shape("theta", &[theta.len()], "the network", &[network.parameter_count()])?;
         let (device, decaying) = (network.device(), network.weight_count());
-        let tensors = device.tensors()?;
+        let loss = device.open_loss()?;
         let theta = device.upload(theta);
         let velocity = theta.zeros_like();
         let descent = Descent { learning_rate: 0.0, momentum, weight_decay, decaying };
-        let learner = Self { network, tensors, theta: Arc::new(theta), velocity, descent };
+        let learner = Self { network, loss, theta: Arc::new(theta), velocity, descent };
         learner.device().settle()?;
         Ok(learner)
     }
@@ -88,8 +86,7 @@ impl<D: Crossing> Learner<D> {
         self.device().download(&self.theta)
     }
 
-    /// Loss and gradient of a batch with `labels`, by dfdx's tape around the network. Waits for the logits when all is
-    /// launched.
+    /// Computes loss and gradient of a batch with `labels`. Waits for the logits when everything is launched.
     ///
     /// # Errors
     /// See [`StepError`]; labels that do not fit the network or the images.
@@ -107,37 +104,25 @@ impl<D: Crossing> Learner<D> {
         drop(images);
         let shape = (labels.len(), self.network.classes());
         expect_shape("the labels", &[shape.0], "the images", &[output.len() / shape.1.max(1)])?;
-        let logits = to_tensor(&device, &self.tensors, Part::all(&output), shape)?;
-
-        // The result of the network's vjp is left here: dfdx's errors cannot hold ours, and its gradients are its own.
+        // The result of the network's vjp is left here: a tape returns none.
         let found = Arc::new(Mutex::new(None));
-        let logits_ghost = logits.ghost();
-        let (network, ledger, left, on) = (self.network.clone(), ledger.clone(), found.clone(), device.clone());
-        let mut tape = OwnedTape::default();
-        tape.add_backward_op(move |gradients| {
-            let mut logits_bar = on.zeros(shape.0 * shape.1);
-            on.read(gradients.get_or_alloc_mut(&logits_ghost)?, PartMut::all(&mut logits_bar));
+        let (network, ledger, left) = (self.network.clone(), ledger.clone(), found.clone());
+        let backward = move |logits_bar: D::Buffer<f32>| {
             let mut theta_bar = theta.zeros_like();
             let done = network.backward(kept, &theta, &logits_bar, &mut theta_bar, solve, &lock(&ledger));
             *lock(&left) = Some(done.map(|()| theta_bar));
-            Ok(())
-        });
-        let targets = self.tensors.try_tensor_from_vec(targets, shape).map_err(said)?;
-        let swept = mean_cross_entropy::<D, _>(logits.put_tape(tape), targets).and_then(|loss| {
-            let value = D::REPRODUCIBLE_LOSS.then(|| loss.as_vec()[0]);
-            loss.try_backward().map(|_| value)
-        });
+        };
+        let swept = device.cross_entropy(&self.loss, &output, targets, shape, backward);
 
         let logits = device.download(&output);
-        let loss = match swept {
-            Ok(Some(loss)) => f64::from(loss),
-            _ => cross_entropy_sum(&logits, labels) / labels.len().max(1) as f64,
+        let loss = match swept? {
+            Some(loss) => f64::from(loss),
+            None => cross_entropy_sum(&logits, labels) / labels.len().max(1) as f64,
         };
-        swept.map_err(said)?;
         let theta = match lock(&found).take() {
             Some(Ok(theta)) => theta,
             Some(Err(source)) => return Err(StepError::Backward { loss, source }),
-            None => return Err(said("the network's vjp did not run").into()),
+            None => return Err(SolveError::Device("the vjp of the network did not run".into()).into()),
         };
         let norm = theta.norm();
         match device.settle() {
@@ -222,17 +207,6 @@ fn targets(labels: &[u8], classes: usize) -> Result<Vec<f32>, SolveError> {
         row[usize::from(label)] = 1.0;
     }
     Ok(targets)
-}
-
-/// dfdx's `cross_entropy_with_logits_loss`, which panics if the device fails.
-#[expect(clippy::type_complexity, reason = "the types of dfdx")]
-fn mean_cross_entropy<D: Crossing, T: Tape<f32, D::Tensors>>(
-    logits: Tensor<(usize, usize), f32, D::Tensors, T>,
-    targets: Tensor<(usize, usize), f32, D::Tensors>,
-) -> Result<Tensor<(), f32, D::Tensors, T>, <D::Tensors as HasErr>::Err> {
-    let classes = logits.shape().1;
-    let products = logits.try_log_softmax::<Axis<1>>()?.try_mul(targets)?;
-    products.try_mean()?.try_negate()?.try_div((1.0 / classes as f64) as f32)
 }
 
 /// A lock whose holder panicked is still a lock: what it holds is replaced as a whole, or only counts.

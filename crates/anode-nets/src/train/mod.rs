@@ -6,7 +6,7 @@
 mod batches;
 mod carry;
 mod checkpoint;
-mod crossing;
+mod dfdx_bridge;
 mod engine;
 mod evaluate;
 mod learner;
@@ -18,7 +18,7 @@ mod trainer;
 
 pub use carry::Saved;
 pub use checkpoint::{CHECKPOINTS, CheckpointError, keep_newest, remove, resume, save};
-pub use crossing::{Crossing, HostTensors, Raw};
+pub use dfdx_bridge::{HostTensors, TrainingDevice};
 pub use evaluate::{EVALUATION_BATCH, RECALIBRATION_IMAGES, evaluate};
 pub use learner::{Gradient, Learner, StepError};
 pub use model::Model;

@@ -9,7 +9,7 @@ use crate::net::{EvaluationMode, Network, Solve, Steps};
 use crate::ode::expect_shape;
 
 use super::batches::{Batch, Batches};
-use super::crossing::Crossing;
+use super::dfdx_bridge::TrainingDevice;
 use super::engine::{Engine, Learning, Measured};
 use super::evaluate::{accuracy, score};
 use super::learner::{Learner, StepError, lock};
@@ -125,7 +125,7 @@ impl Trainer {
     ///
     /// # Errors
     /// Nothing to train on, a device that fails.
-    pub fn on<D: Crossing>(
+    pub fn on<D: TrainingDevice>(
         device: D,
         network: Network,
         data: Arc<DataSet>,

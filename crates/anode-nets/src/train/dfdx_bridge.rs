@@ -1,5 +1,6 @@
-//! Where a device's buffers meet dfdx's tensors: in the raw storage of gradients, which dfdx shows, unlike that of
-//! tensors.
+//! The bridge to dfdx, which computes the loss of a training step and holds its tape. No other module of training uses
+//! dfdx. A device's buffers become dfdx's tensors in the raw storage of gradients, which dfdx makes accessible, unlike
+//! that of tensors.
 
 use dfdx::prelude::*;
 
@@ -7,13 +8,83 @@ use crate::kernels::cuda::{DeviceError, Driver, Gpu};
 use crate::kernels::{self, Part, PartMut};
 use crate::ode::SolveError;
 
+/// A device on which networks can be trained.
+pub trait TrainingDevice: kernels::Device {
+    /// What computes the loss: dfdx's device.
+    type Loss: Send;
+
+    /// Opens what computes the loss.
+    ///
+    /// # Errors
+    /// dfdx's device cannot be opened.
+    fn open_loss(&self) -> Result<Self::Loss, SolveError>;
+
+    /// Computes the mean cross-entropy of `logits` with `targets`, both of shape `[n, classes]`, on dfdx's tape. The
+    /// network is one operation on this tape, whose vjp is `backward`: it receives the cotangent of the logits. Returns
+    /// the loss if dfdx adds its terms in the same order every time.
+    ///
+    /// # Errors
+    /// The device failed, or has no memory left.
+    fn cross_entropy(
+        &self,
+        by: &Self::Loss,
+        logits: &Self::Buffer<f32>,
+        targets: Vec<f32>,
+        shape: (usize, usize),
+        backward: impl FnOnce(Self::Buffer<f32>) + 'static,
+    ) -> Result<Option<f32>, SolveError>;
+}
+
+impl<D: Crossing> TrainingDevice for D {
+    type Loss = D::Tensors;
+
+    fn open_loss(&self) -> Result<D::Tensors, SolveError> {
+        self.tensors()
+    }
+
+    fn cross_entropy(
+        &self,
+        by: &D::Tensors,
+        logits: &D::Buffer<f32>,
+        targets: Vec<f32>,
+        shape: (usize, usize),
+        backward: impl FnOnce(D::Buffer<f32>) + 'static,
+    ) -> Result<Option<f32>, SolveError> {
+        let logits = to_tensor(self, by, Part::all(logits), shape)?;
+        let (of_logits, device) = (logits.ghost(), self.clone());
+        let mut tape = OwnedTape::default();
+        tape.add_backward_op(move |gradients| {
+            let mut logits_bar = device.zeros(shape.0 * shape.1);
+            device.read(gradients.get_or_alloc_mut(&of_logits)?, PartMut::all(&mut logits_bar));
+            backward(logits_bar);
+            Ok(())
+        });
+        let targets = by.try_tensor_from_vec(targets, shape).map_err(said)?;
+        let loss = mean_cross_entropy::<D, _>(logits.put_tape(tape), targets).map_err(said)?;
+        let value = D::REPRODUCIBLE_LOSS.then(|| loss.as_vec()[0]);
+        loss.try_backward().map_err(said)?;
+        Ok(value)
+    }
+}
+
+/// dfdx's `cross_entropy_with_logits_loss`, which panics if the device fails.
+#[expect(clippy::type_complexity, reason = "the types of dfdx")]
+fn mean_cross_entropy<D: Crossing, T: Tape<f32, D::Tensors>>(
+    logits: Tensor<(usize, usize), f32, D::Tensors, T>,
+    targets: Tensor<(usize, usize), f32, D::Tensors>,
+) -> Result<Tensor<(), f32, D::Tensors, T>, <D::Tensors as HasErr>::Err> {
+    let classes = logits.shape().1;
+    let products = logits.try_log_softmax::<Axis<1>>()?.try_mul(targets)?;
+    products.try_mean()?.try_negate()?.try_div((1.0 / classes as f64) as f32)
+}
+
 /// The raw storage of a gradient.
 pub type Raw<D> = <<D as Crossing>::Tensors as Storage<f32>>::Vec;
 
 /// A device whose buffers can become dfdx's tensors, and the reverse.
 pub trait Crossing: kernels::Device {
     /// dfdx's device.
-    type Tensors: dfdx::tensor_ops::Device<f32>;
+    type Tensors: dfdx::tensor_ops::Device<f32> + Send;
 
     /// Whether dfdx adds the terms of the loss in the same order every time. Else the loss is added on the host, in
     /// double precision, from the logits.
@@ -111,12 +182,12 @@ mod nvidia {
 }
 
 /// What dfdx says, with what helps.
-pub(super) fn said(error: impl std::fmt::Debug) -> SolveError {
+fn said(error: impl std::fmt::Debug) -> SolveError {
     SolveError::Device(DeviceError::of_dfdx(format!("{error:?}")).to_string())
 }
 
 /// A part of a buffer as a tensor.
-pub(super) fn to_tensor<D: Crossing, S: Shape>(
+fn to_tensor<D: Crossing, S: Shape>(
     device: &D,
     tensors: &D::Tensors,
     from: Part<D::Buffer<f32>>,
