@@ -11,7 +11,7 @@ use crate::ode::SolveError;
 /// A device on which networks can be trained.
 pub trait TrainingDevice: kernels::Device {
     /// What computes the loss: dfdx's device.
-    type Loss: Send;
+    type Loss;
 
     /// Opens what computes the loss.
     ///
@@ -84,7 +84,7 @@ pub type Raw<D> = <<D as Crossing>::Tensors as Storage<f32>>::Vec;
 /// A device whose buffers can become dfdx's tensors, and the reverse.
 pub trait Crossing: kernels::Device {
     /// dfdx's device.
-    type Tensors: dfdx::tensor_ops::Device<f32> + Send;
+    type Tensors: dfdx::tensor_ops::Device<f32>;
 
     /// Whether dfdx adds the terms of the loss in the same order every time. Else the loss is added on the host, in
     /// double precision, from the logits.
