@@ -31,7 +31,7 @@ book *ARGS:
 book-reference:
     cargo run --release --quiet --example definition_page > docs/definition.md
 
-# Rewrite all generated text: the schema of definitions, its reference page, the report
+# Rewrite generated text: the schema of definitions, its reference page, the report
 generate: && book-reference report
     cargo run --release --quiet -- check --write-schema
 

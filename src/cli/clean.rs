@@ -29,7 +29,8 @@ pub struct CleanArguments {
     /// The selection
     #[command(flatten)]
     pub selection: Selection,
-    /// Only records of runs with this setting, or seed=N; repeatable. Archives are not changed
+    /// Only records of runs with this setting, or seed=N. May be repeated; if a name is given
+    /// several values, runs with any of these values are selected. Archives are not changed
     #[arg(long = "where", value_name = "NAME=VALUE", add = complete::conditions(), conflicts_with = "kept")]
     pub only_where: Vec<String>,
     /// Only records that no run of the present definitions shows

@@ -35,8 +35,8 @@ pub struct ExportArguments {
     /// Only experiments whose id matches, `*` and `?` allowed
     #[arg(long, value_name = "GLOB", add = complete::ids())]
     pub only: Option<String>,
-    /// Only runs with this setting, or seed=N; repeatable: several values of one name select any of
-    /// them
+    /// Only runs with this setting, or seed=N. May be repeated; if a name is given several values,
+    /// runs with any of these values are selected
     #[arg(long = "where", value_name = "NAME=VALUE", add = complete::conditions())]
     pub only_where: Vec<String>,
     /// Include the training steps; logs have at most 1,000 steps besides those with an evaluation

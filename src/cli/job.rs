@@ -13,8 +13,8 @@ pub struct PlanArguments {
     /// The selection
     #[command(flatten)]
     pub selection: Selection,
-    /// Only runs with this setting, or seed=N; repeatable: several values of one name select any of
-    /// them
+    /// Only runs with this setting, or seed=N. May be repeated; if a name is given several values,
+    /// runs with any of these values are selected
     #[arg(long = "where", value_name = "NAME=VALUE", add = complete::conditions(), conflicts_with = "slurm")]
     pub only_where: Vec<String>,
     /// Only one of n shards, which are alike in cost: 2/8

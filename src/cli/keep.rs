@@ -29,7 +29,8 @@ pub struct FiguresArguments {
     /// Only experiments whose id matches, `*` and `?` allowed
     #[arg(long, value_name = "GLOB", add = complete::ids())]
     pub only: Option<String>,
-    /// Only runs with this setting, or seed=N; repeatable. Needs --figures, since such charts would
+    /// Only runs with this setting, or seed=N. May be repeated; if a name is given several values,
+    /// runs with any of these values are selected. Needs --figures, since such charts would
     /// replace those of all runs
     #[arg(long = "where", value_name = "NAME=VALUE", add = complete::conditions())]
     pub only_where: Vec<String>,

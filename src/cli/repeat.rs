@@ -39,8 +39,8 @@ pub struct RepeatArguments {
     /// The run, or how its id begins
     #[arg(long, value_name = "RUN", add = complete::runs())]
     pub run: Option<String>,
-    /// Only runs with this setting, or seed=N; repeatable: several values of one name select any of
-    /// them
+    /// Only runs with this setting, or seed=N. May be repeated; if a name is given several values,
+    /// runs with any of these values are selected
     #[arg(long = "where", value_name = "NAME=VALUE", add = complete::conditions())]
     pub only_where: Vec<String>,
     /// Where several are left, take one at random: by this number, or by one that is told

@@ -110,9 +110,9 @@ pub fn definitions(loaded: &[Loaded]) -> Vec<Definition> {
     loaded.iter().map(|l| l.definition.clone()).collect()
 }
 
-/// The runs that have every setting of `conditions`, each written `NAME=VALUE`; of several values of one name, any.
-/// `seed` counts as a setting, and a part of a setting is named with dots: `problem.c`. Numbers agree by value.
-/// `known` gives a run's settings and seed.
+/// Returns the runs that match every name in `conditions` (`NAME=VALUE`). If a name has several values, any of them
+/// matches. `seed` counts as a setting, and a part of a setting is named with dots: `problem.c`. Numbers agree by
+/// value. `known` gives a run's settings and seed.
 ///
 /// # Errors
 /// Something else than `NAME=VALUE`; a setting that no run has, or a value.

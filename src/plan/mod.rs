@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 
 use crate::definition::settings::Settings;
 use crate::definition::{Loaded, Profile, StudyKind};
-use crate::study::{Place, Study, in_words};
+use crate::study::{Place, Study, faults_in_words};
 
 pub use crate::record::{canonical, numerics, run_id};
 pub use shard::{Shard, plan_digest};
@@ -100,7 +100,7 @@ fn plan_one(
     for point in resolved.points() {
         let label = label(&point.settings, &axes);
         let planned = Settings::parse(definition.study, &point.settings)
-            .map_err(|faults| in_words(&faults))
+            .map_err(|faults| faults_in_words(&faults))
             .and_then(|settings| study.settle(&place, settings).map_err(|e| e.to_string()))
             .and_then(|settings| Ok((digests(&settings)?, settings)));
         let (inputs, settings) = match planned {

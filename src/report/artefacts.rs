@@ -72,6 +72,7 @@ pub fn artefacts(contents: Contents, profile: Profile, from: From) -> Result<(Su
     let Contents { experiments, results: folder, output, figures, .. } = contents;
     let links =
         figures.strip_prefix(output).map_or_else(|_| "../figures".into(), |inside| inside.display().to_string());
+    let published = models::Published::read(folder);
     let mut profiles = Profile::ALL.map(|_| OfProfile::default());
     // The results of each experiment, of the largest profile first.
     let mut bodies: Vec<Vec<Piece>> = vec![];
@@ -85,7 +86,7 @@ pub fn artefacts(contents: Contents, profile: Profile, from: From) -> Result<(Su
             profile.unsure.extend(results.unsure.iter().cloned());
             let judgement = judge(results);
             profile.lines.push(summary::Line::new(results, &judgement));
-            profile.made.extend(models::models(results, folder, from));
+            profile.made.extend(models::models(results, folder, &published, from));
             if results.is_empty() {
                 continue;
             }

@@ -1,10 +1,10 @@
 //! The trained networks that are committed with the records.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use crate::definition::Profile;
-use crate::record::{MODEL, Record};
+use crate::record::{MODEL, ModelFile, Record};
 
 use super::artefacts::Artefact;
 use super::results::{From, Results};
@@ -18,14 +18,30 @@ const LIMIT: u64 = 2_000_000;
 /// Stands for a network that was not found, and is none.
 const ABSENT: &[u8] = b"not found";
 
-/// The committed network of a run: under the name of an experiment that has the run, and of this one if there is none
-/// yet. Experiments that share a run share its network.
-fn committed(results: &Path, experiment: &str, run: &str) -> PathBuf {
-    let folder = results.join(MODELS);
-    let names =
-        std::fs::read_dir(&folder).into_iter().flatten().flatten().filter_map(|e| e.file_name().into_string().ok());
-    let first = names.filter(|name| parts(name).is_some_and(|(_, of)| of == run)).min();
-    folder.join(first.unwrap_or_else(|| format!("{experiment}.{run}.safetensors")))
+/// The published networks in a results folder, by run. Experiments that share a run share its network.
+pub struct Published(BTreeMap<String, Vec<PathBuf>>);
+
+impl Published {
+    /// Lists the folder of networks. One that cannot be read counts as empty.
+    pub fn read(results: &Path) -> Self {
+        let entries = std::fs::read_dir(results.join(MODELS)).into_iter().flatten().flatten();
+        let mut found: BTreeMap<String, Vec<PathBuf>> = BTreeMap::new();
+        for path in entries.map(|entry| entry.path()) {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            // Hidden files are copies of other programs.
+            if let Some((_, run)) = parts(&name).filter(|_| !name.starts_with('.')) {
+                found.entry(run.to_owned()).or_default().push(path.clone());
+            }
+        }
+        found.values_mut().for_each(|paths| paths.sort());
+        Self(found)
+    }
+
+    /// The first file of the network of a run that has its digest.
+    fn sound(&self, run: &str, model: &ModelFile) -> Option<Artefact> {
+        let paths = self.0.get(run).into_iter().flatten();
+        paths.clone().find_map(|path| Some(Artefact { path: path.clone(), bytes: model.read(path)? }))
+    }
 }
 
 /// The experiment in the name of a committed network.
@@ -39,31 +55,37 @@ fn parts(name: &str) -> Option<(&str, &str)> {
     (run.len() == 16).then_some((experiment, run))
 }
 
-/// The first network of each run.
+/// Leaves one network per run: the first that was found, else the first.
 pub fn once_per_run(made: &mut Vec<Artefact>) {
+    let run = |artefact: &Artefact| {
+        let name = artefact.path.file_name()?.to_str()?;
+        parts(name).map(|(_, run)| run.to_owned())
+    };
+    let found: HashSet<String> = made.iter().filter(|one| one.bytes != ABSENT).filter_map(run).collect();
     let mut seen = HashSet::new();
-    made.retain(|artefact| {
-        let name = artefact.path.file_name().unwrap_or_default().to_string_lossy();
-        parts(&name).is_none_or(|(_, run)| seen.insert(run.to_owned()))
+    made.retain(|one| match run(one) {
+        Some(run) => (one.bytes != ABSENT || !found.contains(&run)) && seen.insert(run),
+        None => true,
     });
 }
 
 /// The networks that belong to the records of an experiment, under a profile that trains on real images. Each is a copy
 /// of the file that the run left, and has the digest that its record names. One that is not found differs from any file
 /// when it is compared, and is left out when files are written.
-pub fn models(results: &Results, folder: &Path, from: From) -> Vec<Artefact> {
+pub fn models(results: &Results, folder: &Path, published: &Published, from: From) -> Vec<Artefact> {
     // A minute on drawn textures trains nothing that is worth keeping.
     if results.profile == Profile::Quick {
         return vec![];
     }
     let one = |record: &Record| {
         let model = record.model.as_ref().filter(|model| model.bytes < LIMIT)?;
-        let path = committed(folder, &results.definition.id, &record.run);
-        let own = own(folder, results.profile, record);
-        let places = if from == From::Everywhere { vec![own, path.clone()] } else { vec![path.clone()] };
-        match places.iter().find_map(|place| model.read(place)) {
-            Some(bytes) => Some(Artefact { path, bytes }),
-            None => (from == From::Archives).then(|| Artefact { path, bytes: ABSENT.to_vec() }),
+        if let Some(sound) = published.sound(&record.run, model) {
+            return Some(sound);
+        }
+        let path = folder.join(MODELS).join(format!("{}.{}.safetensors", results.definition.id, record.run));
+        match from {
+            From::Everywhere => model.read(&own(folder, results.profile, record)).map(|bytes| Artefact { path, bytes }),
+            From::Archives => Some(Artefact { path, bytes: ABSENT.to_vec() }),
         }
     };
     let shown = results.runs.iter().map(|run| &run.loaded.record);

@@ -10,7 +10,7 @@ use crate::plan::{Run, run_id};
 use crate::record::{
     Agreement, Environment, Loaded, RecordError, Row, StepLog, canonical, environment, same_instructions,
 };
-use crate::study::{Context, Ending, Place, Progress, Study, StudyError, in_words};
+use crate::study::{Context, Ending, Place, Progress, Study, StudyError, faults_in_words};
 
 use super::forecast::Measured;
 use super::one::guarded;
@@ -84,8 +84,9 @@ pub fn repeat(
 ) -> Result<Repeated, RepeatError> {
     let record = &loaded.record;
     // A record may come from anywhere: what a definition may not ask for is not run.
-    let settings = Settings::parse(record.study, &record.settings)
-        .map_err(|faults| RepeatError::Other(format!("no definition may have its settings: {}", in_words(&faults))))?;
+    let settings = Settings::parse(record.study, &record.settings).map_err(|faults| {
+        RepeatError::Other(format!("no definition may have its settings: {}", faults_in_words(&faults)))
+    })?;
     if *settings != record.settings {
         let why = "its settings lack some that this version fills in: repeat it with the program that made it";
         return Err(RepeatError::Other(why.into()));

@@ -39,7 +39,7 @@ pub use evaluate::{Evaluated, Seeded, Trained, write_images};
 pub use extend::Earlier;
 pub use gradient_error::GradientError;
 pub use memory::Memory;
-pub use parts::{in_words, parsed};
+pub(crate) use parts::faults_in_words;
 pub use process_memory::{measure, this_is_the_program};
 pub use reversibility::Reversibility;
 pub use training::Training;

@@ -12,7 +12,7 @@ use crate::ode::{self, ButcherTableau};
 
 use super::{Place, StudyError};
 
-/// The settings of a run in the type of its study.
+/// Returns the parsed settings of a run.
 ///
 /// # Errors
 /// They are those of another study.
@@ -20,16 +20,16 @@ pub fn typed<S: StudySettings>(settings: &Settings) -> Result<&S, StudyError> {
     settings.typed().ok_or_else(|| StudyError::failed("settings", "they are those of another study"))
 }
 
-/// The settings of a run of `study`, which come from outside a definition.
+/// Parses the settings of a run of `study` that come from outside a definition.
 ///
 /// # Errors
 /// No definition may have them.
 pub fn parsed(study: StudyKind, settings: &Map<String, Value>) -> Result<Settings, StudyError> {
-    Settings::parse(study, settings).map_err(|faults| StudyError::failed("settings", in_words(&faults)))
+    Settings::parse(study, settings).map_err(|faults| StudyError::failed("settings", faults_in_words(&faults)))
 }
 
-/// All faults on one line.
-pub fn in_words(faults: &[settings::Fault]) -> String {
+/// Joins all faults in one line.
+pub fn faults_in_words(faults: &[settings::Fault]) -> String {
     faults.iter().map(|(at, why)| format!("{at}: {why}")).collect::<Vec<_>>().join("; ")
 }
 

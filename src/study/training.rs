@@ -21,7 +21,7 @@ use super::epoch_end::EpochEnd;
 use super::images::{first_present, identity, load};
 use super::kept::keep;
 use super::network::{Chosen, network};
-use super::parts::{in_words, typed};
+use super::parts::{faults_in_words, typed};
 use super::{
     AnyDevice, Context, Earlier, Ending, Estimate, Place, Progress, Study, StudyError, device, estimate, extend,
 };
@@ -80,7 +80,7 @@ impl Study for Training {
         let DataChoice::First(sets) = &named.data else { return Ok(settings) };
         let data = DataChoice::One(sets[first].clone());
         Settings::new(TrainingSettings { data, ..named.clone() })
-            .map_err(|faults| StudyError::failed("settings", in_words(&faults)))
+            .map_err(|faults| StudyError::failed("settings", faults_in_words(&faults)))
     }
 
     fn input_settings(&self, settings: &Settings) -> Value {

@@ -351,18 +351,22 @@ fn experiments_and_runs_are_selected_the_same_way_everywhere() {
     let mut one = reversal("anode-one");
     one["seeds"] = json!([0, 1]);
     one["fixed"]["problem"] = json!({ "kind": "scalar-relu", "c": 10.0 });
-    place.define(&one).define(&reversal("anode-two")).define(&reversal("v2-three"));
+    let mut three = reversal("v2-three");
+    three["seeds"] = json!([0, 1, 2]);
+    place.define(&one).define(&reversal("anode-two")).define(&three);
     let count =
         |arguments: &[&str]| json_of(&place, &[arguments, &["--json"]].concat()).as_array().expect("runs").len();
-    assert_eq!(count(&["plan"]), 4);
+    assert_eq!(count(&["plan"]), 6);
     assert_eq!(count(&["plan", "anode-*"]), 3);
-    assert_eq!(count(&["plan", "v2-three", "anode-one"]), 3);
+    assert_eq!(count(&["plan", "v2-three", "anode-one"]), 5);
     assert_eq!(count(&["plan", "anode-*", "--only", "*two"]), 1);
     assert_eq!(count(&["plan", "anode-one", "--where", "seed=1.0"]), 1, "numbers agree by value");
     assert_eq!(count(&["plan", "anode-one", "--where", "problem.c=1e1"]), 2, "a part of a setting");
-    let both = ["--where", "seed=0", "--where", "seed=1"];
-    let all = count(&["plan", "anode-one"]);
-    assert_eq!(count(&[&["plan", "anode-one"], &both[..]].concat()), all, "values of one name select any of them");
+    let both = ["plan", "v2-three", "--where", "seed=0", "--where", "seed=2"];
+    assert_eq!(count(&both), 2, "any value of a name, and every name");
+    let mut wrong = both;
+    wrong[5] = "seed=7";
+    assert!(place.expect(2, &wrong).contains("seed=7"));
     let ran = json_of(&place, &["reproduce", "anode-*", "--where", "seed=0", "--json"]);
     assert_eq!(ran["finished"], 2);
     place.expect(0, &["run", "*"]);

@@ -62,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    #[cfg_attr(miri, ignore = "ten thousands of calls")]
+    #[cfg_attr(miri, ignore = "tens of thousands of calls")]
     fn parts_move_as_one() {
         let numbers = |k: usize| (0..3 * PART + 5).map(|i| ((i * k) % 97) as f32 / 97.0 - 0.5).collect::<Vec<f32>>();
         let descent = Descent { learning_rate: 0.1, momentum: 0.9, weight_decay: 5e-4, decaying: PART + 7 };

@@ -52,7 +52,7 @@ impl Settings {
     }
 
     /// Settings without a type, for an implementation of [`Study`](crate::study::Study) that reads the JSON. Nothing is
-    /// checked.
+    /// checked, and the memory that such a run needs cannot be estimated.
     pub fn untyped(json: Map<String, Value>) -> Self {
         Self { json, typed: Arc::new(()) }
     }

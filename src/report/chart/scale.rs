@@ -15,7 +15,16 @@ pub struct AxisScale {
     high: f64,
     /// Every number is whole, as epochs are: ticks are whole too.
     whole: bool,
+    /// On a logarithmic axis: the numbers, if they are few and whole, as numbers of steps are.
+    counts: Vec<f64>,
 }
+
+/// Larger numbers are no numbers of steps.
+const LARGE: f64 = 1000.0;
+/// Most numbers that are ticks themselves.
+const FEW: usize = 8;
+/// Least distance of such ticks, as a share of the axis.
+const APART: f64 = 0.06;
 
 impl AxisScale {
     /// A scale that shows all of `numbers`. A logarithmic one leaves out what is not above zero.
@@ -23,9 +32,12 @@ impl AxisScale {
         let log = scale == Scale::Log;
         // The span of two numbers of opposite sign may be beyond what a float holds.
         let inside = |x: f64| x.clamp(-LARGEST, LARGEST);
-        let mut whole = !log;
+        let (mut whole, mut counts) = (true, vec![]);
         let measured = numbers.filter(|x| x.is_finite() && (!log || *x > 0.0)).map(|x| {
-            whole &= x.fract() == 0.0;
+            whole &= x.fract() == 0.0 && (!log || x <= LARGE);
+            if log && counts.len() <= FEW && !counts.contains(&x) {
+                counts.push(x);
+            }
             if log { x.log10() } else { inside(x) }
         });
         let (low, high) = measured.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), x| (l.min(x), h.max(x)));
@@ -39,7 +51,11 @@ impl AxisScale {
         };
         // A share or a count starts at zero, not a little below.
         let low = if !log && low >= 0.0 && low - margin < 0.0 { low.min(0.0) } else { low - margin };
-        Self { log, low, high: high + margin, whole }
+        if !whole || counts.len() > FEW {
+            counts.clear();
+        }
+        counts.sort_by(f64::total_cmp);
+        Self { log, low, high: high + margin, whole, counts }
     }
 
     /// Place of a number, 0 at the low end and 1 at the high one; what a logarithmic scale cannot show stands at 0,
@@ -69,6 +85,10 @@ impl AxisScale {
                 found.push(f64::midpoint(self.low, self.high));
             }
             return found.into_iter().map(|x| (place(x), short(x))).collect();
+        }
+        let apart = |pair: &[f64]| place(pair[1].log10()) - place(pair[0].log10()) >= APART;
+        if (3..=most).contains(&self.counts.len()) && self.counts.windows(2).all(apart) {
+            return self.counts.iter().map(|x| (place(x.log10()), short(*x))).collect();
         }
         let decades = self.high - self.low;
         let every = (decades / most as f64).ceil().max(1.0) as i32;
@@ -149,6 +169,21 @@ mod tests {
 
     fn labels(low: f64, high: f64) -> Vec<String> {
         AxisScale::new(Scale::Log, [low, high].into_iter()).ticks(6).into_iter().map(|(_, label)| label).collect()
+    }
+
+    #[test]
+    fn a_logarithmic_axis_of_few_counts_has_them_as_ticks() {
+        let labels = |numbers: &[f64]| -> Vec<String> {
+            let scale = AxisScale::new(Scale::Log, numbers.iter().copied());
+            scale.ticks(6).into_iter().map(|(_, label)| label).collect()
+        };
+        assert_eq!(labels(&[4.0, 1.0, 2.0, 2.0]), ["1", "2", "4"]);
+        assert_eq!(labels(&[1.0, 2.0, 4.0, 8.0, 128.0]), ["1", "2", "4", "8", "128"]);
+        assert!(labels(&[1.0, 1.5, 4.0]).contains(&"1.5".to_owned()));
+        assert_eq!(labels(&[1024.0, 4096.0, 1e6]).first(), Some(&"1000".to_owned()));
+        let crowded = labels(&[100.0, 101.0, 102.0, 500.0]);
+        assert!(!crowded.contains(&"101".to_owned()), "{crowded:?}");
+        assert_eq!(labels(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0]), ["1", "2", "5"], "more than six");
     }
 
     #[test]

@@ -1,23 +1,23 @@
-//! A test of the vjp of a field of one's own.
+//! Checks the vjp of a user-defined vector field.
 
-use super::{At, DifferentiableField, FieldError, Pass, Real, Vector};
+use super::{At, DifferentiableField, FieldError, Pass, Real, Vector, all_finite};
 
-/// Directions and cotangents that are tried. Each detects a wrong Jacobian with probability one.
+/// Number of random directions and cotangents. Each detects a wrong Jacobian with probability one.
 const TRIALS: u64 = 4;
 
-/// The relative error of the vjp of `field` at (t, z, theta), compared with central differences of f along random
-/// directions: the largest of |c . d - (vjp c) . u| / (|c| |d|), where d is the difference quotient of f along u, in
-/// all components of z and theta together. The directions are the same in every call.
+/// Returns the relative error of the vjp of `field` at (t, z, theta), compared with central differences of f along
+/// random directions: the largest of |c . d - (vjp c) . u| / (|c| |d|), where d is the difference quotient of f along
+/// u, in all components of z and theta together. The directions are the same in every call.
 ///
-/// A right vjp has an error of about 1e-9 in `f64` and 1e-3 in `f32`, if f is smooth near z and theta. At a kink, such
-/// as that of ReLU, differences are meaningless; move z. Evaluations are marked [`Pass::Replay`], so that fields with
-/// side effects do not act.
+/// A correct vjp has an error of about 1e-9 in `f64` and 1e-3 in `f32`, if f is smooth near z and theta. At a kink,
+/// such as that of ReLU, differences are meaningless; choose another z. Evaluations are marked [`Pass::Replay`], so
+/// that fields with side effects do not act.
 ///
 /// Use it in the tests of a field before you compute gradients with it.
 ///
 /// # Errors
 /// - A vjp that overwrites `z_bar` or `theta_bar` instead of adding to them.
-/// - `eval_taped` that gives another f than `eval`.
+/// - `eval_taped` and `eval` return different derivatives.
 /// - f or its vjp is not finite, or the field refuses the vectors.
 ///
 /// ```
@@ -44,14 +44,16 @@ pub fn vjp_error<R: Real, F: DifferentiableField<Vector = Vec<R>>>(
     let tape = field.eval_taped(at, z, theta, &mut taped)?;
     field.eval(at, z, theta, &mut plain)?;
     if taped != plain {
-        return Err(FieldError::Other("eval_taped gives another f than eval, or f is not a number".into()));
+        return Err(FieldError::Other("eval_taped and eval return different derivatives, or f is NaN".into()));
     }
     // The error of central differences is of order h^2, that of rounding of order epsilon / h.
-    let step = R::epsilon().f64().cbrt() * (1.0 + largest(z).max(largest(theta)));
+    let step = R::epsilon().f64().cbrt();
+    let (z_scale, theta_scale) = (1.0 + largest(z), 1.0 + largest(theta));
     let mut worst = 0.0f64;
     for trial in 0..TRIALS {
-        let direction = |stream: u64, len: usize| -> Vec<R> { numbers(4 * trial + stream, len) };
-        let (u, v, c) = (direction(0, z.len()), direction(1, theta.len()), direction(2, z.len()));
+        let direction = |stream: u64, len: usize, scale: f64| -> Vec<R> { numbers(4 * trial + stream, len, scale) };
+        let (u, v) = (direction(0, z.len(), z_scale), direction(1, theta.len(), theta_scale));
+        let c = direction(2, z.len(), 1.0);
         let moved = |a: f64| -> Result<Vec<R>, FieldError> {
             let (mut z, mut theta, mut dz) = (z.clone(), theta.clone(), z.zeros_like());
             z.axpy(R::of(a), &u);
@@ -63,20 +65,23 @@ pub fn vjp_error<R: Real, F: DifferentiableField<Vector = Vec<R>>>(
         let quotient: Vec<f64> = ahead.iter().zip(&behind).map(|(a, b)| (a.f64() - b.f64()) / (2.0 * step)).collect();
         let (mut z_bar, mut theta_bar) = (z.zeros_like(), theta.zeros_like());
         field.vjp(&tape, theta, &c, &mut z_bar, &mut theta_bar)?;
+        if !(all_finite(&z_bar) && all_finite(&theta_bar)) {
+            return Err(FieldError::Other("the vjp is not finite".into()));
+        }
         adds(field, &tape, theta, &c, (&z_bar, &theta_bar))?;
         let expected: f64 = c.iter().zip(&quotient).map(|(c, d)| c.f64() * d).sum();
         let found = z_bar.dot(&u) + theta_bar.dot(&v);
         let size = c.norm() * quotient.iter().map(|d| d * d).sum::<f64>().sqrt();
         let error = (expected - found).abs() / if size > 0.0 { size } else { 1.0 };
         if !error.is_finite() {
-            return Err(FieldError::Other("f or its vjp is not finite".into()));
+            return Err(FieldError::Other("f is not finite".into()));
         }
         worst = worst.max(error);
     }
     Ok(worst)
 }
 
-/// Refuses a vjp that does not add to what is there.
+/// Returns an error if the vjp does not add to its outputs.
 fn adds<R: Real, F: DifferentiableField<Vector = Vec<R>>>(
     field: &F,
     tape: &F::Tape,
@@ -91,7 +96,7 @@ fn adds<R: Real, F: DifferentiableField<Vector = Vec<R>>>(
         let tolerance = 1e3 * R::epsilon().f64() * start.f64();
         let added = |(sum, part): (&R, &R)| (sum.f64() - start.f64() - part.f64()).abs() <= tolerance;
         if !sum.iter().zip(part).all(added) {
-            return Err(FieldError::Other(format!("the vjp overwrites {name}; add to what it holds")));
+            return Err(FieldError::Other(format!("the vjp overwrites {name} instead of adding to it")));
         }
     }
     Ok(())
@@ -102,14 +107,14 @@ fn largest<R: Real>(x: &[R]) -> f64 {
     x.iter().map(|x| x.f64().abs()).fold(0.0, f64::max)
 }
 
-/// Numbers in [-1, 1), by SplitMix64 (Steele, Lea & Flood, OOPSLA 2014).
-fn numbers<R: Real>(stream: u64, len: usize) -> Vec<R> {
+/// Numbers in [-scale, scale), by SplitMix64 (Steele, Lea & Flood, OOPSLA 2014).
+fn numbers<R: Real>(stream: u64, len: usize, scale: f64) -> Vec<R> {
     let mut state = stream.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(1);
     let mut next = || {
         state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let x = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        R::of(((x ^ (x >> 31)) >> 11) as f64 / (1u64 << 52) as f64 - 1.0)
+        R::of(scale * (((x ^ (x >> 31)) >> 11) as f64 / (1u64 << 52) as f64 - 1.0))
     };
     (0..len).map(|_| next()).collect()
 }
@@ -196,11 +201,20 @@ mod tests {
     }
 
     #[test]
+    fn state_and_parameters_of_other_sizes_are_moved_by_their_own_steps() {
+        let field = Test { fault: 0, kind: std::marker::PhantomData };
+        let error = vjp_error(&field, 0.3, &vec![0.7, -0.4, 1.1, 2.0], &vec![1.5e6, -0.8]).unwrap();
+        assert!(error < 1e-9, "{error:e}");
+        let why = vjp_error(&field, 0.3, &vec![0.7, -800.0, 1.1, 2.0], &vec![1.5, -0.8]).unwrap_err();
+        assert!(why.to_string().contains("not finite") || why.to_string().contains("NaN"), "{why}");
+    }
+
+    #[test]
     fn every_fault_is_found() {
         for fault in [2, 3] {
             assert!(error::<f64>(fault).unwrap() > 0.01 && error::<f32>(fault).unwrap() > 0.01, "{fault}");
         }
-        for (fault, words) in [(1, "eval_taped"), (4, "z_bar"), (5, "theta_bar"), (6, "")] {
+        for (fault, words) in [(1, "eval_taped"), (4, "z_bar"), (5, "theta_bar"), (6, "not finite")] {
             let why = error::<f64>(fault).unwrap_err().to_string();
             assert!(why.contains(words), "{fault}: {why}");
         }
@@ -208,7 +222,7 @@ mod tests {
 
     #[test]
     fn directions_are_spread_over_the_interval() {
-        let x: Vec<f64> = numbers(3, 10_000);
+        let x: Vec<f64> = numbers(3, 10_000, 1.0);
         let (mean, square) = (x.iter().sum::<f64>() / 1e4, x.iter().map(|x| x * x).sum::<f64>() / 1e4);
         assert!(x.iter().all(|x| (-1.0..1.0).contains(x)) && mean.abs() < 0.03 && (square - 1.0 / 3.0).abs() < 0.02);
     }

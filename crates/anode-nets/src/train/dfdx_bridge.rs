@@ -10,10 +10,10 @@ use crate::ode::SolveError;
 
 /// A device on which networks can be trained.
 pub trait TrainingDevice: kernels::Device {
-    /// What computes the loss: dfdx's device.
+    /// The dfdx device that computes the loss.
     type Loss;
 
-    /// Opens what computes the loss.
+    /// Opens the dfdx device.
     ///
     /// # Errors
     /// dfdx's device cannot be opened.
@@ -86,8 +86,7 @@ pub trait Crossing: kernels::Device {
     /// dfdx's device.
     type Tensors: dfdx::tensor_ops::Device<f32>;
 
-    /// Whether dfdx adds the terms of the loss in the same order every time. Else the loss is added on the host, in
-    /// double precision, from the logits.
+    /// Whether dfdx sums the loss in a fixed order. If not, the host sums it from the logits, in double precision.
     const REPRODUCIBLE_LOSS: bool = false;
 
     /// Opens dfdx's device.
@@ -121,7 +120,7 @@ impl Crossing for kernels::Cpu {
     }
 }
 
-/// A driver without a device of dfdx: tensors stay on the CPU, and parameters and logits are copied there and back.
+/// A driver without a dfdx device. dfdx's tensors stay on the CPU; logits and their cotangent are copied.
 pub trait HostTensors: Driver {}
 
 impl<L: HostTensors> Crossing for Gpu<L> {
@@ -181,8 +180,13 @@ mod nvidia {
     }
 }
 
-/// What dfdx says, with what helps.
-fn said(error: impl std::fmt::Debug) -> SolveError {
+/// Whether the text of a panic of dfdx holds an error of the driver or of cuBLAS.
+pub(super) fn is_of_driver(text: &str) -> bool {
+    ["DriverError", "CublasError"].iter().any(|error| text.contains(error))
+}
+
+/// Returns an error of dfdx with a remedy.
+pub(super) fn said(error: impl std::fmt::Debug) -> SolveError {
     SolveError::Device(DeviceError::of_dfdx(format!("{error:?}")).to_string())
 }
 

@@ -1,4 +1,4 @@
-//! The learner as the training loop sees it, without the type of its device.
+//! An object-safe interface between the training loop and a learner on any device.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, Mutex};
@@ -8,7 +8,7 @@ use crate::gradient::Ledger;
 use crate::net::{EvaluationMode, Solve};
 use crate::ode::SolveError;
 
-use super::dfdx_bridge::TrainingDevice;
+use super::dfdx_bridge::{TrainingDevice, is_of_driver, said};
 use super::learner::{Learner, StepError};
 use super::trainer::TrainError;
 
@@ -164,15 +164,19 @@ impl<D: TrainingDevice> Engine for Learning<D> {
     }
 }
 
-/// Does `work` on a device. dfdx and cudarc panic if the device fails in the middle of a copy or when memory is freed.
-/// A panic after which `settle` reports a failure of the device is returned as that failure.
+/// Executes `work` on a device. dfdx and cudarc panic if the device fails in the middle of a copy or when memory is
+/// freed. A panic after which `settle` reports a failure of the device is returned as that failure. A device without
+/// memory for a copy does not fail, and dfdx reports it by the text of its panic alone.
 fn guarded<T>(
     settle: impl FnOnce() -> Result<(), SolveError>,
     work: impl FnOnce() -> Result<T, StepError>,
 ) -> Result<T, StepError> {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| match settle() {
         Err(failure) if !failure.is_divergence() => Err(failure.into()),
-        _ => resume_unwind(panic),
+        _ => match panic.downcast_ref::<String>().filter(|text| is_of_driver(text)) {
+            Some(text) => Err(said(text).into()),
+            None => resume_unwind(panic),
+        },
     })
 }
 
@@ -185,6 +189,9 @@ mod tests {
         let lost = || Err(SolveError::Device("lost".into()));
         let error = guarded::<()>(lost, || panic!("in a copy")).unwrap_err();
         assert!(matches!(error, StepError::Forward(SolveError::Device(why)) if why == "lost"));
+        let full = || panic!("{}", "unwrap on an Err value: Driver(DriverError(CUDA_ERROR_OUT_OF_MEMORY))");
+        let error = guarded::<()>(|| Ok(()), full).unwrap_err().to_string();
+        assert!(error.contains("no memory left for a tensor of dfdx"), "{error}");
         for settle in [Ok(()), Err(SolveError::Overflow)] {
             let panicked = catch_unwind(|| guarded::<()>(|| settle.clone(), || panic!("a bug")));
             assert_eq!(panicked.unwrap_err().downcast_ref::<&str>(), Some(&"a bug"));

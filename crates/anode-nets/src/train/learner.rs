@@ -86,7 +86,8 @@ impl<D: TrainingDevice> Learner<D> {
         self.device().download(&self.theta)
     }
 
-    /// Computes loss and gradient of a batch with `labels`. Waits for the logits when everything is launched.
+    /// Computes loss and gradient of a batch with `labels`. Launches all work, then waits for the
+    /// logits.
     ///
     /// # Errors
     /// See [`StepError`]; labels that do not fit the network or the images.
@@ -104,7 +105,7 @@ impl<D: TrainingDevice> Learner<D> {
         drop(images);
         let shape = (labels.len(), self.network.classes());
         expect_shape("the labels", &[shape.0], "the images", &[output.len() / shape.1.max(1)])?;
-        // The result of the network's vjp is left here: a tape returns none.
+        // The tape does not return results, so the closure stores the vjp here.
         let found = Arc::new(Mutex::new(None));
         let (network, ledger, left) = (self.network.clone(), ledger.clone(), found.clone());
         let backward = move |logits_bar: D::Buffer<f32>| {
@@ -159,7 +160,7 @@ impl<D: TrainingDevice> Learner<D> {
         Ok(())
     }
 
-    /// Sets the parameters and leaves the velocity.
+    /// Sets the parameters. The velocity is unchanged.
     ///
     /// # Errors
     /// Another number of parameters.

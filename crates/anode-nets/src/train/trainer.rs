@@ -103,7 +103,7 @@ fn because(cause: &Option<String>) -> String {
 
 /// A network in training.
 pub struct Trainer {
-    /// On the host, where its running statistics stay at their start.
+    /// A copy on the host. Its running statistics keep their initial values.
     pub(super) network: Network,
     batches: Batches,
     pub(super) recipe: Recipe,
@@ -167,7 +167,7 @@ impl Trainer {
         self.engine.statistics()
     }
 
-    /// The network.
+    /// Returns the network on the host. Its running statistics are the initial ones; see [`Self::statistics`].
     pub fn network(&self) -> &Network {
         &self.network
     }

@@ -6,7 +6,10 @@ use anode_core::gradient::{Ledger, Method};
 use anode_core::ode::{SolveError, solver};
 use anode_kernels::{Descent, descend};
 use anode_nets::data::{Alteration, DataSet, Images, SYNTHETIC_DIGEST, shuffled, synthetic};
-use anode_nets::net::{EvaluationMode, Form, NetSpec, Network, Part, SegmentSpec, Solve, Steps, network};
+use anode_nets::evolution::{Evaluation, Law, Memory, Terms};
+use anode_nets::net::{
+    EvaluationMode, Evolution, Form, NetSpec, Network, Part, SegmentSpec, Sharing, Solve, Stepping, Steps, network,
+};
 use anode_nets::train::{Learner, Rate, Recipe, StepError, TrainError, Trainer, evaluate, remove, resume, save};
 use dfdx::optim::{Momentum, SgdConfig, WeightDecay};
 use dfdx::prelude::*;
@@ -288,6 +291,26 @@ fn steps_of_descent_have_the_bits_of_dfdx() {
             }
         }
     }
+}
+
+#[test]
+fn a_learner_decays_the_weights_and_not_the_unknowns_of_their_evolution() {
+    let spec = (network("resnet4").unwrap().build)(Form::Ode, 4, 10);
+    let (sharing, stepping, memory) = (Sharing::Layer, Stepping::Together, Memory::None);
+    let (law, evaluation) = (Law::new(Terms::Rda), Evaluation::Steps);
+    let evolution = Evolution { law, sharing, stepping, memory, evaluation, allow_unstable: false };
+    let net = Network::evolving(&spec, evolution, recipe(Method::Anode).solve).unwrap();
+    let (theta, weights) = (net.initial::<f32>(3), net.weight_count());
+    assert!(weights < theta.len());
+    let gradient: Vec<f32> = theta.iter().map(|x| 0.3 * x + 0.01).collect();
+    let mut learner = Learner::new(Arc::new(net), theta.clone(), 0.9, 5e-4).unwrap();
+    let descent = Descent { learning_rate: 0.1, momentum: 0.9, weight_decay: 5e-4, decaying: weights };
+    let (mut expected, mut velocity) = (theta.clone(), vec![0.0; theta.len()]);
+    for _ in 0..2 {
+        learner.update(0.1, &gradient).unwrap();
+        descend(descent, &mut expected, &mut velocity, &gradient);
+    }
+    assert!(learner.theta() == expected && learner.velocity() == velocity);
 }
 
 #[test]
