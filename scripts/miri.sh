@@ -11,7 +11,7 @@ fi
 # The arena keeps its memory to the end, and rayon its threads; crossbeam, which rayon uses, makes pointers from numbers
 # and breaks the rules of stacked borrows.
 export MIRIFLAGS="-Zmiri-ignore-leaks -Zmiri-tree-borrows -Zmiri-permissive-provenance"
-# Else functions such as `sin` return another value each time, as Rust allows.
+# Without this flag Miri varies the last digits of functions such as `sin` from call to call, as Rust allows.
 MIRIFLAGS+=" -Zmiri-no-extra-rounding-error"
 export CARGO_INCREMENTAL=0
 cargo +nightly miri test --locked -p anode-core --lib ode::

@@ -28,7 +28,7 @@ impl Published {
         let mut found: BTreeMap<String, Vec<PathBuf>> = BTreeMap::new();
         for path in entries.map(|entry| entry.path()) {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
-            // Hidden files are copies of other programs.
+            // Some systems put hidden files with the same name beside copied ones.
             if let Some((_, run)) = parts(&name).filter(|_| !name.starts_with('.')) {
                 found.entry(run.to_owned()).or_default().push(path.clone());
             }
@@ -37,7 +37,7 @@ impl Published {
         Self(found)
     }
 
-    /// The first file of the network of a run that has its digest.
+    /// Returns the first file of a run's network that has the recorded digest.
     fn sound(&self, run: &str, model: &ModelFile) -> Option<Artefact> {
         let paths = self.0.get(run).into_iter().flatten();
         paths.clone().find_map(|path| Some(Artefact { path: path.clone(), bytes: model.read(path)? }))
@@ -55,7 +55,7 @@ fn parts(name: &str) -> Option<(&str, &str)> {
     (run.len() == 16).then_some((experiment, run))
 }
 
-/// Leaves one network per run: the first that was found, else the first.
+/// Retains one network per run: the first whose file was found, or the first if none was.
 pub fn once_per_run(made: &mut Vec<Artefact>) {
     let run = |artefact: &Artefact| {
         let name = artefact.path.file_name()?.to_str()?;

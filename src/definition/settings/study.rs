@@ -40,10 +40,10 @@ impl Settings {
         (study.settings().read)(settings)
     }
 
-    /// Settings with these values, which are not checked.
+    /// Creates settings from these values, which are not checked.
     ///
     /// # Errors
-    /// Values without a form in JSON.
+    /// Values that JSON cannot represent.
     pub fn new<S: StudySettings>(typed: S) -> Result<Self, Vec<Fault>> {
         match serde_json::to_value(&typed) {
             Ok(Value::Object(json)) => Ok(Self { json, typed: Arc::new(typed) }),
@@ -57,12 +57,12 @@ impl Settings {
         Self { json, typed: Arc::new(()) }
     }
 
-    /// The values, if `S` is the type of the run's study.
+    /// Returns the values, or `None` if `S` is not the type of the run's study.
     pub fn typed<S: StudySettings>(&self) -> Option<&S> {
         self.typed.downcast_ref()
     }
 
-    /// The JSON, as a record holds it.
+    /// Returns the JSON, as it is written to records.
     pub fn json(&self) -> &Map<String, Value> {
         &self.json
     }

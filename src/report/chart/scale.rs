@@ -19,11 +19,11 @@ pub struct AxisScale {
     counts: Vec<f64>,
 }
 
-/// Larger numbers are no numbers of steps.
+/// Larger numbers are not treated as counts of steps.
 const LARGE: f64 = 1000.0;
-/// Most numbers that are ticks themselves.
+/// Largest number of counts that become ticks.
 const FEW: usize = 8;
-/// Least distance of such ticks, as a share of the axis.
+/// Smallest distance between such ticks, as a fraction of the axis.
 const APART: f64 = 0.06;
 
 impl AxisScale {

@@ -5,9 +5,11 @@ use super::{At, DifferentiableField, FieldError, Pass, Real, Vector, all_finite}
 /// Number of random directions and cotangents. Each detects a wrong Jacobian with probability one.
 const TRIALS: u64 = 4;
 
-/// Returns the relative error of the vjp of `field` at (t, z, theta), compared with central differences of f along
-/// random directions: the largest of |c . d - (vjp c) . u| / (|c| |d|), where d is the difference quotient of f along
-/// u, in all components of z and theta together. The directions are the same in every call.
+/// Returns the relative error of the vjp of `field` at time t, state `z` (n numbers) and parameters `theta` (any
+/// number), compared with central differences of f along random directions: the largest of
+/// |c . d - (vjp c) . u| / (|c| |d|), where d is the difference quotient of f along u, in all components of z and theta
+/// together. The directions are the same in every call. The error is a number without unit; one that is wrong only in a
+/// component that hardly affects f is small.
 ///
 /// A correct vjp has an error of about 1e-9 in `f64` and 1e-3 in `f32`, if f is smooth near z and theta. At a kink,
 /// such as that of ReLU, differences are meaningless; choose another z. Evaluations are marked [`Pass::Replay`], so
@@ -102,12 +104,12 @@ fn adds<R: Real, F: DifferentiableField<Vector = Vec<R>>>(
     Ok(())
 }
 
-/// The largest absolute value.
+/// Returns the largest absolute value.
 fn largest<R: Real>(x: &[R]) -> f64 {
     x.iter().map(|x| x.f64().abs()).fold(0.0, f64::max)
 }
 
-/// Numbers in [-scale, scale), by SplitMix64 (Steele, Lea & Flood, OOPSLA 2014).
+/// Returns `len` numbers in [-scale, scale), by SplitMix64 (Steele, Lea & Flood, OOPSLA 2014).
 fn numbers<R: Real>(stream: u64, len: usize, scale: f64) -> Vec<R> {
     let mut state = stream.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(1);
     let mut next = || {

@@ -1,4 +1,4 @@
-//! The bridge to dfdx, which computes the loss of a training step and holds its tape. No other module of training uses
+//! The bridge to dfdx, which computes the loss of a training step and its cotangent. No other module of training uses
 //! dfdx. A device's buffers become dfdx's tensors in the raw storage of gradients, which dfdx makes accessible, unlike
 //! that of tensors.
 
@@ -21,7 +21,7 @@ pub trait TrainingDevice: kernels::Device {
 
     /// Computes the mean cross-entropy of `logits` with `targets`, both of shape `[n, classes]`, on dfdx's tape. The
     /// network is one operation on this tape, whose vjp is `backward`: it receives the cotangent of the logits. Returns
-    /// the loss if dfdx adds its terms in the same order every time.
+    /// the loss if dfdx sums it in a fixed order, else `None`.
     ///
     /// # Errors
     /// The device failed, or has no memory left.
@@ -180,7 +180,7 @@ mod nvidia {
     }
 }
 
-/// Whether the text of a panic of dfdx holds an error of the driver or of cuBLAS.
+/// Whether the text of a panic of dfdx contains an error of the driver or of cuBLAS.
 pub(super) fn is_of_driver(text: &str) -> bool {
     ["DriverError", "CublasError"].iter().any(|error| text.contains(error))
 }

@@ -109,7 +109,7 @@ impl<D: TrainingDevice> Engine for Learning<D> {
     }
 
     fn update(&mut self, learning_rate: f64) -> Result<(), StepError> {
-        // Taken, because memory is scarcest in the next sweep.
+        // Freed after the step, because the next sweep needs the most memory.
         match self.last.take() {
             Some(last) => self.guarded(|learner| learner.update(learning_rate, &last)),
             None => Ok(()),
@@ -165,8 +165,8 @@ impl<D: TrainingDevice> Engine for Learning<D> {
 }
 
 /// Executes `work` on a device. dfdx and cudarc panic if the device fails in the middle of a copy or when memory is
-/// freed. A panic after which `settle` reports a failure of the device is returned as that failure. A device without
-/// memory for a copy does not fail, and dfdx reports it by the text of its panic alone.
+/// freed. A panic after which `settle` reports a failure of the device is returned as that failure. If memory
+/// for a copy is lacking, the device does not fail, and the panic of dfdx is the only report.
 fn guarded<T>(
     settle: impl FnOnce() -> Result<(), SolveError>,
     work: impl FnOnce() -> Result<T, StepError>,

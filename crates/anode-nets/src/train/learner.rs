@@ -38,7 +38,7 @@ pub struct Gradient<D: TrainingDevice = kernels::Cpu> {
     pub theta: D::Buffer<f32>,
 }
 
-/// Why a training step could not be taken.
+/// An error of a training step.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StepError {
@@ -56,7 +56,7 @@ pub enum StepError {
 }
 
 impl<D: TrainingDevice> Learner<D> {
-    /// A learner with these parameters and no velocity, on the device of `network`.
+    /// Creates a learner with these parameters and zero velocity, on the device of `network`.
     ///
     /// # Errors
     /// Another number of parameters than the network has; a device that fails.
@@ -195,10 +195,10 @@ impl<D: TrainingDevice> Learner<D> {
     }
 }
 
-/// Labels as rows that are 1 at the label and 0 elsewhere, `[labels.len(), classes]`.
+/// Returns labels as rows that are 1 at the label and 0 elsewhere, `[labels.len(), classes]`.
 ///
 /// # Errors
-/// A label that is no class.
+/// A label that is not smaller than `classes`.
 fn targets(labels: &[u8], classes: usize) -> Result<Vec<f32>, SolveError> {
     if let Some(label) = labels.iter().find(|&&label| usize::from(label) >= classes) {
         return Err(SolveError::Argument(format!("label {label}, but the network has {classes} classes")));
@@ -210,7 +210,7 @@ fn targets(labels: &[u8], classes: usize) -> Result<Vec<f32>, SolveError> {
     Ok(targets)
 }
 
-/// A lock whose holder panicked is still a lock: what it holds is replaced as a whole, or only counts.
+/// Locks a mutex, also after a panic: its value is only replaced as a whole, or counts.
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
