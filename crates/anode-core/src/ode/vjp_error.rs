@@ -8,8 +8,8 @@ const TRIALS: u64 = 4;
 /// Returns the relative error of the vjp of `field` at time t, state `z` (n numbers) and parameters `theta` (any
 /// number), compared with central differences of f along random directions: the largest of
 /// |c . d - (vjp c) . u| / (|c| |d|), where d is the difference quotient of f along u, in all components of z and theta
-/// together. The directions are the same in every call. The error is a number without unit; one that is wrong only in a
-/// component that hardly affects f is small.
+/// together. The directions are the same in every call. The result has no unit. A vjp that is wrong only in a component
+/// that hardly affects f has a small error.
 ///
 /// A correct vjp has an error of about 1e-9 in `f64` and 1e-3 in `f32`, if f is smooth near z and theta. At a kink,
 /// such as that of ReLU, differences are meaningless; choose another z. Evaluations are marked [`Pass::Replay`], so
