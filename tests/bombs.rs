@@ -71,9 +71,11 @@ fn decompression_bombs_are_stopped() {
     let records = |name: &str, size: u64| gz_bomb(&format!("0123456789abcdef/{name}"), size);
     let (long, zeros, unknown) =
         (records("rows.csv", 800 << 20), records("rows.csv", 512), records("notes", 800 << 20));
+    let long_row = header("0123456789abcdef/rows.csv", EntryType::Regular, 280 << 20);
+    let xz_records = xzed(&[&long_row.as_bytes()[..], &vec![0; 280 << 20]].concat());
     let archive = |bytes: &[u8]| {
         let place = tempfile::tempdir().unwrap();
-        read_archive(&file(place.path(), "a.tar.gz", bytes)).unwrap_err().to_string()
+        read_archive(&file(place.path(), "a.tar.xz", bytes)).unwrap_err().to_string()
     };
 
     let place = tempfile::tempdir().unwrap();
@@ -90,6 +92,8 @@ fn decompression_bombs_are_stopped() {
         (archive(&long), "838860800 bytes, more than records can have"),
         (archive(&zeros), "run.json is missing"),
         (archive(&unknown), "is no file of a record"),
+        (archive(&xz_records), "more than records can have"),
+        (archive(&greedy), "not an archive of records"),
     ] {
         assert!(said.contains(expected), "`{said}` should say `{expected}`");
     }

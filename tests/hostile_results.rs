@@ -88,7 +88,7 @@ fn a_record_names_no_file_but_its_own() {
 fn links_fifos_and_folders_in_place_of_files_are_refused_at_once() {
     let place = recorded();
     let folder = place.run_folder("small");
-    let archive = place.path("results/records/small.quick.tar.gz");
+    let archive = place.path("results/records/small.quick.tar.xz");
     let elsewhere = place.path("elsewhere");
     for (path, code) in [(folder.join("run.json"), 3), (folder.join("rows.csv"), 3), (archive, 3)] {
         let sound = std::fs::read(&path).expect("a file");
@@ -383,12 +383,16 @@ fn is_partial(path: &Path) -> bool {
     path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(".partial-"))
 }
 
-/// What reading an archive of these bytes says.
+/// What reading an archive of these bytes says, however it is compressed.
 fn refused(tar: &[u8]) -> String {
     let place = tempfile::tempdir().expect("a folder");
-    let path = place.path().join("a.tar.gz");
-    std::fs::write(&path, common::files::gzipped(tar)).expect("written");
-    read_archive(&path).expect_err("refused").to_string()
+    let path = place.path().join("a.tar.xz");
+    let [xz, gzip] = [common::files::xzed(tar), common::files::gzipped(tar)].map(|bytes| {
+        std::fs::write(&path, bytes).expect("written");
+        read_archive(&path).expect_err("refused").to_string()
+    });
+    assert_eq!(xz, gzip);
+    xz
 }
 
 #[test]
@@ -419,7 +423,7 @@ fn an_archive_holds_the_files_of_records_and_nothing_else() {
 #[test]
 fn a_run_id_with_a_separator_makes_no_archive() {
     let place = recorded();
-    let sound = read_archive(&place.path("results/records/small.quick.tar.gz")).expect("records");
+    let sound = read_archive(&place.path("results/records/small.quick.tar.xz")).expect("records");
     for run in ["a/b", "..", "", "0123456789abcdeF", "0123456789abcdef0", "C:\\x"] {
         let mut records = sound.clone();
         records[0].record.run = run.into();

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 
 use crate::definition::Profile;
 use crate::nearest::did_you_mean;
-use crate::record::{Unfinished, read_header, run_folders};
+use crate::record::{ARCHIVE_ENDS, Unfinished, archive_files, archive_path, kept_path, read_header, run_folders};
 use crate::report;
 
 use super::arguments::{Common, Selection};
@@ -139,7 +139,7 @@ fn recorded(
     let base = common.results.join("runs").join(profile.name());
     let archived = names(common.results.join("records")).filter_map(|name| {
         let name = name.to_string_lossy().into_owned();
-        let stem = name.strip_suffix(".kept.tar.gz").or_else(|| name.strip_suffix(".tar.gz"))?;
+        let stem = ARCHIVE_ENDS.into_iter().find_map(|end| name.strip_suffix(end))?;
         stem.strip_suffix(profile.name())?.strip_suffix('.').map(str::to_owned)
     });
     let run = names(base.clone()).map(|name| name.to_string_lossy().into_owned());
@@ -160,10 +160,10 @@ fn recorded(
         return Ok(runs.into_iter().map(|(folder, _, _)| folder).collect());
     }
     let runs = chosen.iter().map(|id| base.join(id)).filter(|folder| folder.is_dir());
-    let archives = chosen
-        .iter()
-        .flat_map(|id| [report::archive(&common.results, id, profile), report::kept(&common.results, id, profile)]);
-    Ok(runs.chain(archives.filter(|archive| archive.is_file())).collect())
+    let archives = chosen.iter().flat_map(|id| {
+        [archive_path, kept_path].into_iter().flat_map(move |path| archive_files(&path(&common.results, id, profile)))
+    });
+    Ok(runs.chain(archives).collect())
 }
 
 /// The settings and the seed of a run's folder, finished or not, with the folder.

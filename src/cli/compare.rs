@@ -8,8 +8,8 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::definition::{Definition, Profile};
-use crate::record::{cell, folders, read_archived_headers};
-use crate::report::{self, Comparison, Contents, Line, Side, archive, short};
+use crate::record::{archive_path, cell, folders, read_archived_headers};
+use crate::report::{self, Comparison, Contents, Line, Side, short};
 
 use super::arguments::{Common, ProfileName};
 use super::complete;
@@ -202,7 +202,7 @@ fn run(common: &Common, definitions: &[&Definition], start: &str) -> Result<Name
         for profile in Profile::ALL {
             let folder = common.results.join("runs").join(profile.name()).join(&definition.id);
             let kept = folders(&folder).map_err(report::ReportError::from)?;
-            let headers = read_archived_headers(&archive(&common.results, &definition.id, profile));
+            let headers = read_archived_headers(&archive_path(&common.results, &definition.id, profile));
             let archived = headers.map_err(report::ReportError::from)?.into_iter().map(|record| record.run);
             for id in kept.into_iter().chain(archived).filter(|id| id.starts_with(start)) {
                 if found.iter().all(|(_, _, other)| *other != id) {

@@ -10,8 +10,7 @@ use clap_complete::engine::{ArgValueCompleter, CompletionCandidate};
 use crate::definition::columns::flat;
 use crate::definition::settings::Settings;
 use crate::definition::{Loaded, Profile, Resolved, load_all};
-use crate::record::{cell, read_archived_headers, run_folders};
-use crate::report::archive;
+use crate::record::{archive_path, cell, read_archived_headers, run_folders};
 
 use super::json::DOCUMENTS;
 
@@ -96,7 +95,7 @@ fn run_ids() -> Vec<(String, String)> {
             found.insert(run, experiment);
         }
         for Loaded { definition, .. } in definitions() {
-            let headers = read_archived_headers(&archive(&results, &definition.id, profile)).unwrap_or_default();
+            let headers = read_archived_headers(&archive_path(&results, &definition.id, profile)).unwrap_or_default();
             for record in headers {
                 found.entry(record.run).or_insert_with(|| definition.id.clone());
             }

@@ -5,8 +5,7 @@ use std::path::Path;
 
 use crate::definition::Profile;
 use crate::plan::{Run, run_id};
-use crate::record::{Status, read_archived_headers};
-use crate::report::archive;
+use crate::record::{Status, archive_path, read_archived_headers};
 use crate::runner::is_recorded;
 
 use super::arguments::Common;
@@ -54,7 +53,7 @@ impl<'a> Done<'a> {
 
     /// Reads the headers of an archive. An archive that cannot be read counts as empty, with a warning.
     pub fn archived(&self, experiment: &str, profile: Profile) -> Archived<'a> {
-        let records = read_archived_headers(&archive(self.results, experiment, profile)).unwrap_or_else(|error| {
+        let records = read_archived_headers(&archive_path(self.results, experiment, profile)).unwrap_or_else(|error| {
             warn(&format!("anode: {error}"));
             vec![]
         });

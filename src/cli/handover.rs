@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use crate::definition::Profile;
-use crate::record::{HandedOver, HandoverError, INFLIGHT, hand_over, read_archive, run_folders};
-use crate::report::{ReportError, archive};
+use crate::record::{HandedOver, HandoverError, INFLIGHT, archive_path, hand_over, read_archive, run_folders};
+use crate::report::ReportError;
 
 use super::arguments::Common;
 use super::error::CliError;
@@ -57,7 +57,7 @@ fn archived(results: &Path) -> Result<BTreeSet<(String, String)>, CliError> {
     let mut found = BTreeSet::new();
     for experiment in experiments {
         for profile in Profile::ALL {
-            for loaded in read_archive(&archive(results, &experiment, profile)).map_err(ReportError::from)? {
+            for loaded in read_archive(&archive_path(results, &experiment, profile)).map_err(ReportError::from)? {
                 let record = loaded.record;
                 let ids = [Some(record.run), record.continued].into_iter().flatten();
                 found.extend(ids.map(|run| (experiment.clone(), run)));

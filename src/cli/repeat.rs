@@ -11,8 +11,10 @@ use serde_json::Value;
 
 use crate::data::data_folder;
 use crate::definition::Profile;
-use crate::record::{self, Agreement, Compared, Environment, Status, TOLERATED_STEPS, cell, read_archive};
-use crate::report::{ReportError, archive};
+use crate::record::{
+    self, Agreement, Compared, Environment, Status, TOLERATED_STEPS, archive_path, cell, read_archive,
+};
+use crate::report::ReportError;
 use crate::runner::{RepeatError, Repeated, SHOWN, repeat as repeated};
 use crate::study::{Place, STUDIES};
 
@@ -158,7 +160,7 @@ fn chosen(common: &Common, arguments: &RepeatArguments) -> Result<(Vec<Found>, O
     let definitions = select::chosen(common, &arguments.ids, arguments.only.as_deref())?;
     let mut found: Vec<Found> = vec![];
     for loaded in definitions {
-        let path = archive(&common.results, &loaded.definition.id, profile);
+        let path = archive_path(&common.results, &loaded.definition.id, profile);
         let folder = loaded.file.parent().map(ToOwned::to_owned).unwrap_or_default();
         // A run that several experiments ask for stands in the archive of each; it is one run.
         for own in read_archive(&path).map_err(ReportError::from)? {

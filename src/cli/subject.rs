@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::path::PathBuf;
 
 use crate::definition::{Definition, Loaded, NotRun, Outline, Profile};
+use crate::record::{archive_files, archive_path, kept_path};
 use crate::report::{self, Contents};
 
 use super::arguments::Common;
@@ -131,8 +132,10 @@ impl Subject {
     /// Whether one of the experiments has records.
     pub fn is_recorded(&self, common: &Common) -> bool {
         let of = |id: &str, profile: Profile| {
-            let archives = [report::archive(&common.results, id, profile), report::kept(&common.results, id, profile)];
-            common.results.join("runs").join(profile.name()).join(id).is_dir() || archives.iter().any(|a| a.is_file())
+            common.results.join("runs").join(profile.name()).join(id).is_dir()
+                || [archive_path, kept_path]
+                    .iter()
+                    .any(|path| !archive_files(&path(&common.results, id, profile)).is_empty())
         };
         self.experiments.iter().any(|one| Profile::ALL.into_iter().any(|profile| of(&one.id, profile)))
     }

@@ -9,8 +9,10 @@ use clap::Args;
 use serde_json::Value;
 
 use crate::definition::Profile;
-use crate::record::{Ongoing, RUN, Row, ongoing_steps, read_archive, read_archived_headers, run_folders, thin};
-use crate::report::{ReportError, archive};
+use crate::record::{
+    Ongoing, RUN, Row, archive_path, ongoing_steps, read_archive, read_archived_headers, run_folders, thin,
+};
+use crate::report::ReportError;
 use crate::runner::duration;
 
 use super::arguments::Common;
@@ -158,7 +160,7 @@ fn found(common: &Common, name: &str) -> Result<(String, String, Place), CliErro
 fn archived(common: &Common, name: &str, runs: &mut Vec<(String, String, Place)>) -> Result<(), CliError> {
     for loaded in select::all_or_none(common)? {
         for profile in Profile::ALL {
-            let path: &Path = &archive(&common.results, &loaded.definition.id, profile);
+            let path: &Path = &archive_path(&common.results, &loaded.definition.id, profile);
             for record in read_archived_headers(path).map_err(ReportError::from)? {
                 if record.run.starts_with(name) && runs.iter().all(|(_, known, _)| *known != record.run) {
                     runs.push((loaded.definition.id.clone(), record.run, Place::Archive(path.to_owned())));

@@ -1,22 +1,19 @@
-//! The records of an experiment in one small file, to be kept with a repository: a gzipped tar of run folders, without
-//! checkpoints, with long logs thinned and without images that no chart shows. The same records give the same bytes.
+//! The records of an experiment in one small file, to be kept with a repository: a compressed tar of run folders,
+//! without checkpoints, with long logs thinned and without images that no chart shows. The same records give the same bytes.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashSet};
-use std::io::{self, Read, Write};
-use std::path::Path;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
 
-use flate2::Compression;
-use flate2::read::GzDecoder;
-use flate2::write::GzEncoder;
 use serde_json::Map;
 
 use super::Record;
+use super::archive_file::{compress, decompress, read_files};
 use super::limits::{ARCHIVE, Budget, RECORD_FILES, is_run_id, limit, values_of_json, values_of_text};
 use super::read::{Loaded, Log, parse};
 use super::write::{IMAGES, ROWS, RUN, RecordError, STEPS, rows_to_csv};
 use crate::digest::sha256;
-use crate::files;
 
 /// Records as an archive. Each `run.json` has the digests of the files as they stand in the archive.
 ///
@@ -40,7 +37,7 @@ pub fn archive_of(mut records: Vec<(&Loaded, bool)>) -> io::Result<Vec<u8>> {
         return Err(refused(format!("run {} comes twice", twice[0].0.record.run)));
     }
     let mut total = 0;
-    let mut tar = tar::Builder::new(GzEncoder::new(vec![], Compression::best()));
+    let mut tar = tar::Builder::new(vec![]);
     for (loaded, images) in records {
         let mut add = |name: &str, bytes: &[u8]| {
             total += bytes.len() as u64;
@@ -71,9 +68,7 @@ pub fn archive_of(mut records: Vec<(&Loaded, bool)>) -> io::Result<Vec<u8>> {
             add(name, &bytes)?;
         }
     }
-    let mut gzip = tar.into_inner()?;
-    gzip.flush()?;
-    gzip.finish()
+    compress(&tar.into_inner()?)
 }
 
 /// The records of an archive, every digest and id checked; none where there is no such file.
@@ -108,15 +103,8 @@ fn each_record(
     known: &HashSet<String>,
     visit: &mut dyn FnMut(Loaded),
 ) -> Result<(), RecordError> {
-    let bytes = match files::read(path, ARCHIVE) {
-        Ok(bytes) => bytes,
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(e) => return Err(RecordError::io(path)(e)),
-    };
-    let damaged = |why: String| RecordError::Damaged { path: path.to_owned(), why };
-    let runs = unpack(&bytes, &|_| true).map_err(|e| damaged(format!("not an archive of records: {e}")))?;
-    drop(bytes);
-    for (run, mut files) in runs {
+    for (path, run, mut files) in unpack_all(path, &|_| true)? {
+        let damaged = |why: String| RecordError::Damaged { path: path.clone(), why };
         let folder = path.join(&run);
         let record = files.remove(RUN).ok_or_else(|| damaged(format!("{run}/{RUN} is missing")))?;
         let files = RefCell::new(files);
@@ -139,15 +127,9 @@ fn each_record(
 /// # Errors
 /// A file that cannot be read or is no archive of records; a record whose id does not follow from what it says.
 pub fn read_archived_headers(path: &Path) -> Result<Vec<Record>, RecordError> {
-    let bytes = match files::read(path, ARCHIVE) {
-        Ok(bytes) => bytes,
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(vec![]),
-        Err(e) => return Err(RecordError::io(path)(e)),
-    };
-    let damaged = |why: String| RecordError::Damaged { path: path.to_owned(), why };
-    let runs = unpack(&bytes, &|name| name == RUN).map_err(|e| damaged(format!("not an archive of records: {e}")))?;
     let (mut found, mut budget) = (vec![], Budget::of_an_experiment());
-    for (run, files) in runs {
+    for (path, run, files) in unpack_all(path, &|name| name == RUN)? {
+        let damaged = |why: String| RecordError::Damaged { path: path.clone(), why };
         let bytes = files.get(RUN).ok_or_else(|| damaged(format!("{run}/{RUN} is missing")))?;
         budget
             .values(values_of_json(bytes) + values_of_text(bytes.len()))
@@ -164,12 +146,27 @@ pub fn read_archived_headers(path: &Path) -> Result<Vec<Record>, RecordError> {
 /// Files by run and name.
 type Files = BTreeMap<String, BTreeMap<String, Vec<u8>>>;
 
+/// The runs of an archive and of its predecessor, each once: the file, the run, and its files whose names are `wanted`.
+fn unpack_all(
+    path: &Path,
+    wanted: &dyn Fn(&str) -> bool,
+) -> Result<Vec<(PathBuf, String, BTreeMap<String, Vec<u8>>)>, RecordError> {
+    let mut found: Vec<(PathBuf, String, _)> = vec![];
+    for (path, bytes) in read_files(path).map_err(|(path, error)| RecordError::io(&path)(error))? {
+        let damaged = |e| RecordError::Damaged { path: path.clone(), why: format!("not an archive of records: {e}") };
+        let known: HashSet<String> = found.iter().map(|(_, run, _)| run.clone()).collect();
+        let runs = unpack(&bytes, wanted).map_err(damaged)?.into_iter().filter(|(run, _)| !known.contains(run));
+        found.extend(runs.map(|(run, files)| (path.clone(), run, files)));
+    }
+    Ok(found)
+}
+
 /// The files of an archive whose names are `wanted`.
 fn unpack(bytes: &[u8], wanted: &dyn Fn(&str) -> bool) -> io::Result<Files> {
     let refused = |why: String| Err(io::Error::other(why));
     let (mut found, mut left) = (Files::new(), ARCHIVE);
     // A member that is skipped costs its header: the stream is bounded as well.
-    let mut tar = tar::Archive::new(GzDecoder::new(bytes).take(2 * ARCHIVE));
+    let mut tar = tar::Archive::new(decompress(bytes).take(2 * ARCHIVE));
     // Raw: a record of a long name would be read whole, whatever its size.
     for entry in tar.entries()?.raw(true) {
         let entry = entry?;

@@ -5,6 +5,7 @@
 mod adopt;
 mod agreement;
 mod archive;
+mod archive_file;
 mod environment;
 mod handover;
 mod identity;
@@ -22,6 +23,7 @@ mod write;
 pub use adopt::adopt;
 pub use agreement::{Agreement, Compared, TOLERATED_STEPS, tolerance};
 pub use archive::{archive_of, read_archive, read_archive_thinned, read_archived_headers, to_archive};
+pub use archive_file::{ARCHIVE_ENDS, archive_files, archive_path, kept_path};
 pub use environment::{environment, same_instructions};
 pub use handover::{
     HANDED_OVER, HandedOver, HandoverError, INFLIGHT, MOST_INFLIGHT, hand_over, inflight, remove_inflight, run_folders,

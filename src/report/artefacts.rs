@@ -3,15 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use crate::definition::{Figure, Profile};
-use crate::record::{Loaded, Row, archive_of, row, rows_to_csv};
+use crate::record::{Loaded, Row, archive_of, archive_path, kept_path, row, rows_to_csv};
 
 use super::chart::{Chart, Panels, draw, shows_images, shows_steps, story};
 use super::document::Piece;
 use super::findings::Numbers;
-use super::found::kept;
 use super::methods::Methods;
 use super::page::Shown;
-use super::results::{From, Results, archive};
+use super::results::{From, Results};
 use super::verdict::judge;
 use super::{
     Contents, Kept, ReportError, Summary, chapters, findings, html, io, markdown, methods, models, page, peer, summary,
@@ -180,7 +179,7 @@ fn summary_rows(lines: &[summary::Line]) -> Vec<Row> {
 /// What the report says of archived records that no run shows.
 fn note(results: &Results) -> Option<Piece> {
     let count = results.kept.len();
-    let path = kept(Path::new(""), &results.definition.id, results.profile);
+    let path = kept_path(Path::new(""), &results.definition.id, results.profile);
     let text = format!(
         "{count} archived records with other settings, inputs, devices or numerics versions are not shown ({}).",
         path.display()
@@ -193,9 +192,9 @@ fn note(results: &Results) -> Option<Piece> {
 fn archives(results: &Results, folder: &Path) -> Result<Vec<Artefact>, ReportError> {
     let (id, profile) = (&results.definition.id, results.profile);
     let shown = results.runs.iter().map(|run| (&run.loaded, shows_images(results, run))).collect();
-    let mut made = vec![(archive(folder, id, profile), shown)];
+    let mut made = vec![(archive_path(folder, id, profile), shown)];
     if !results.kept.is_empty() {
-        made.push((kept(folder, id, profile), results.kept.iter().map(|loaded| (loaded, true)).collect()));
+        made.push((kept_path(folder, id, profile), results.kept.iter().map(|loaded| (loaded, true)).collect()));
     }
     let packed = |(path, records): (PathBuf, Vec<(&Loaded, bool)>)| {
         let bytes = archive_of(records).map_err(io(&path))?;

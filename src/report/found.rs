@@ -2,16 +2,17 @@
 
 use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::{Map, Value};
 
 use crate::definition::{Definition, Profile};
 use crate::record::{
-    Budget, Loaded, Record, RecordError, Status, canonical, folders, read_archive_thinned, read_run_thinned,
+    Budget, Loaded, Record, RecordError, Status, archive_path, canonical, folders, kept_path, read_archive_thinned,
+    read_run_thinned,
 };
 
-use super::results::{From, archive};
+use super::results::From;
 
 /// What a run would read now.
 pub trait Inputs: std::fmt::Debug {
@@ -19,11 +20,6 @@ pub trait Inputs: std::fmt::Debug {
     /// program and, if `data` is set, those of the folder of data sets.
     fn digests(&self, definition: &Definition, settings: &Map<String, Value>, data: bool)
     -> Option<Map<String, Value>>;
-}
-
-/// Records that match no run of their definition as it is now, or that another record of the same run outdoes.
-pub fn kept(results: &Path, experiment: &str, profile: Profile) -> PathBuf {
-    results.join("records").join(format!("{experiment}.{}.kept.tar.gz", profile.name()))
 }
 
 /// A record with the places where it was found.
@@ -54,7 +50,7 @@ pub fn all(definition: &Definition, profile: Profile, results: &Path, from: From
             }
         }
     }
-    let archives = [archive(results, &definition.id, profile), kept(results, &definition.id, profile)];
+    let archives = [archive_path(results, &definition.id, profile), kept_path(results, &definition.id, profile)];
     for (number, path) in archives.iter().enumerate() {
         let in_archive = number == 0;
         // Most archived records are those of `runs/`: they are checked, and count once.

@@ -40,14 +40,14 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::definition::{Definition, NotRun, Outline, Profile};
-use crate::record::{RecordError, write_atomically};
+use crate::record::{RecordError, archive_files, archive_path, kept_path, write_atomically};
 
 use artefacts::{charts, files};
 pub use chart::schedule_svg;
 pub use compare::{Broken, Comparison, Differing, Line, Side, compare};
-pub use found::{Inputs, kept};
+pub use found::Inputs;
 pub use plain::wrapped;
-pub use results::{From, Results, RunResult, archive, short};
+pub use results::{From, Results, RunResult, short};
 pub use show::{Experiment, Known, KnownCheck, experiments};
 pub use statistics::{Interval, mean_interval};
 use stray::Stray;
@@ -185,11 +185,11 @@ pub fn unshown(contents: Contents, profile: Profile) -> Result<Vec<PathBuf>, Rep
         let results = Results::read(definition, profile, contents, From::Everywhere)?;
         let base = contents.results.join("runs").join(profile.name()).join(&definition.id);
         found.extend(results.unshown.iter().map(|run| base.join(run)).filter(|folder| folder.is_dir()));
-        let (main, kept) =
-            (archive(contents.results, &definition.id, profile), kept(contents.results, &definition.id, profile));
         // The report moves what no run shows to the second archive, unless no run shows anything.
-        found.extend(Some(main).filter(|main| results.runs.is_empty() && main.is_file()));
-        found.extend(Some(kept).filter(|kept| kept.is_file()));
+        if results.runs.is_empty() {
+            found.extend(archive_files(&archive_path(contents.results, &definition.id, profile)));
+        }
+        found.extend(archive_files(&kept_path(contents.results, &definition.id, profile)));
     }
     Ok(found)
 }

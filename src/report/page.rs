@@ -125,7 +125,7 @@ pub fn body(results: &Results, judgement: &Judgement, shown: Shown) -> Vec<Piece
         }
         Shown::Checks => {
             let id = &results.definition.id;
-            pieces.push(lead("Data", format!("records/{id}.{profile}.tar.gz")));
+            pieces.push(lead("Data", format!("records/{id}.{profile}.tar.xz")));
         }
     }
     pieces.extend(provenance(results));

@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
@@ -52,11 +51,6 @@ pub enum From {
     Everywhere,
     /// Those of `records/`, which is what a repository holds.
     Archives,
-}
-
-/// The archive of an experiment's records.
-pub fn archive(results: &Path, experiment: &str, profile: Profile) -> PathBuf {
-    results.join("records").join(format!("{experiment}.{}.tar.gz", profile.name()))
 }
 
 /// A recorded run with its settings as columns.

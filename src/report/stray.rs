@@ -4,12 +4,11 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use crate::definition::Profile;
-use crate::record::{CHECKPOINTS, HANDED_OVER, INFLIGHT, UNFINISHED, is_run_id};
+use crate::record::{ARCHIVE_ENDS, CHECKPOINTS, HANDED_OVER, INFLIGHT, UNFINISHED, archive_path, is_run_id};
 
 use super::chart::STORY;
 use super::models::{self, MODELS};
 use super::peer;
-use super::results::archive;
 use super::{Contents, ReportError, io};
 
 /// What a file is that the report does not make.
@@ -103,7 +102,7 @@ fn judge(contents: Contents, kind: &str, folder: &Path, name: &str, made: &BTree
         let other = contents.others.iter().any(|id| id == experiment);
         // The networks of records that no run shows stay with their archive.
         let unshown = |profile| {
-            let path = archive(contents.results, experiment, profile);
+            let path = archive_path(contents.results, experiment, profile);
             path.exists() && !made.contains(&path)
         };
         let outdated = !Profile::ALL.into_iter().any(unshown);
@@ -134,8 +133,9 @@ fn judge(contents: Contents, kind: &str, folder: &Path, name: &str, made: &BTree
         _ if !summary && other >= own => None,
         // Its records are all shown now only if the report made the other archive.
         "records" => {
-            let main = folder.join(format!("{stem}.{}.tar.gz", ends.0.name()));
-            (ends.1 == ".kept.tar.gz" && made.contains(&main)).then_some(Stray::Outdated)
+            // Likewise those of an archive in gzip, which earlier versions wrote.
+            let main = archive_path(contents.results, stem, ends.0);
+            (ends.1 != ".tar.xz" && made.contains(&main)).then_some(Stray::Outdated)
         }
         _ => Some(Stray::Outdated),
     }
@@ -146,7 +146,7 @@ fn split<'a>(name: &'a str, kind: &str) -> Option<(&'a str, (Profile, &'static s
     let ends: &[&'static str] = match kind {
         "tables" => &[".seeds.csv", ".seeds.csv.gz", ".csv", ".csv.gz"],
         "timing" => &[".csv", ".csv.gz"],
-        "records" => &[".kept.tar.gz", ".tar.gz"],
+        "records" => &ARCHIVE_ENDS,
         _ => &[".svg", ".png"],
     };
     Profile::ALL.into_iter().find_map(|profile| {

@@ -12,7 +12,7 @@ use serde::Serialize;
 use crate::definition::settings::Settings;
 use crate::definition::{Profile, StudyKind};
 use crate::plan::{Run, canonical};
-use crate::record::{Record, Status, environment, folders, read_archived_headers, read_header};
+use crate::record::{Record, Status, archive_path, environment, folders, read_archived_headers, read_header};
 use crate::study::{CPU, estimate};
 
 /// Multiply-adds that take about as long as one evaluation of a vector field without any.
@@ -104,8 +104,7 @@ impl Measured {
             let folder = results.join("runs").join(profile.name()).join(experiment);
             let names = folders(&folder).unwrap_or_default();
             let mut records: Vec<Record> = names.iter().filter_map(|name| read_header(&folder.join(name))).collect();
-            let archive = results.join("records").join(format!("{experiment}.{}.tar.gz", profile.name()));
-            records.extend(read_archived_headers(&archive).unwrap_or_default());
+            records.extend(read_archived_headers(&archive_path(results, experiment, profile)).unwrap_or_default());
             records
         };
         let records: Vec<Vec<Record>> = places.collect::<Vec<_>>().into_par_iter().map(read).collect();

@@ -251,11 +251,13 @@ pub static ARCHIVE: Target = Target {
         if random.gen_ratio(1, 10) {
             return mutate::bytes(random, input, other);
         }
-        let (input, other) = (containers::ungzipped(input), containers::ungzipped(other));
-        gzipped(&tarred(random, &input, &other, record_part))
+        let (input, other) = (containers::unxzed(input), containers::unxzed(other));
+        let mutated = tarred(random, &input, &other, record_part);
+        // Earlier versions compressed with gzip.
+        if random.gen_ratio(1, 4) { gzipped(&mutated) } else { xzed(&mutated) }
     },
     run: |work, input| {
-        let file = work.join("fuzz.quick.tar.gz");
+        let file = work.join("fuzz.quick.tar.xz");
         std::fs::write(&file, input).unwrap();
         match read_archive(&file) {
             Ok(found) => format!("{:?}", found.iter().map(|r| (r.rows.len(), r.steps.len())).collect::<Vec<_>>()),

@@ -87,7 +87,7 @@ fn the_committed_records_have_exactly_the_declared_columns() {
     let (mut faults, mut studies) = (vec![], vec![]);
     let mut seen: Vec<&'static str> = vec![];
     for definition in loaded.iter().map(|one| &one.definition) {
-        let archive = Path::new("results/records").join(format!("{}.{}.tar.gz", definition.id, Profile::Quick.name()));
+        let archive = Path::new("results/records").join(format!("{}.{}.tar.xz", definition.id, Profile::Quick.name()));
         let Written { rows, steps, images } = written(definition.study);
         for record in read_archive(&archive).expect("an archive") {
             let settings = &record.record.settings;

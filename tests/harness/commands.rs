@@ -31,9 +31,9 @@ fn archived_records_count_as_recorded() {
     place.define(&two);
     assert_eq!(json_of(&place, &["plan", "--json"])[0]["state"], "to do");
     // A damaged archive is reported and counts as empty.
-    place.write("results/records/two.quick.tar.gz", "no archive");
+    place.write("results/records/two.quick.tar.xz", "no archive");
     let text = place.expect(0, &["list"]);
-    assert!(text.contains("two.quick.tar.gz: not an archive of records") && text.contains("0/2"), "{text}");
+    assert!(text.contains("two.quick.tar.xz: not an archive of records") && text.contains("0/2"), "{text}");
 }
 
 /// Twenty images a file in the format of CIFAR-10, all with the byte `shade`, modified an hour ago.

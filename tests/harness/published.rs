@@ -38,16 +38,16 @@ fn a_clone_verifies_and_writes_the_same_bytes_again() {
     assert!((tree(&place.path("results")), tree(&place.path("figures"))) == before, "a report from archives alone");
     assert!(before.0.iter().any(|(name, _)| name.starts_with("timing/train")), "times are compared too");
     // Only one seed's image is drawn, so only its image is kept.
-    let archive = std::fs::read(place.path("results/records/picture.quick.tar.gz")).expect("an archive");
-    let text = unpacked(&archive);
+    let archive = std::fs::read(place.path("results/records/picture.quick.tar.xz")).expect("an archive");
+    let text = String::from_utf8_lossy(&unpacked(&archive)).into_owned();
     assert_eq!(text.matches("/images.json").count(), 1);
     assert_eq!(text.matches("/run.json").count(), 2);
 }
 
-fn unpacked(gzip: &[u8]) -> String {
-    let mut text = vec![];
-    std::io::Read::read_to_end(&mut flate2::read::GzDecoder::new(gzip), &mut text).expect("gzip");
-    String::from_utf8_lossy(&text).into_owned()
+fn unpacked(xz: &[u8]) -> Vec<u8> {
+    let mut tar = vec![];
+    std::io::Read::read_to_end(&mut lzma_rust2::XzReader::new(xz, false), &mut tar).expect("xz");
+    tar
 }
 
 #[test]
@@ -92,21 +92,18 @@ fn every_published_file_that_was_changed_lost_or_added_is_named() {
 #[test]
 fn a_changed_archive_is_no_record() {
     let place = published();
-    let path = place.path("results/records/plain.quick.tar.gz");
+    let path = place.path("results/records/plain.quick.tar.xz");
     let bytes = std::fs::read(&path).expect("an archive");
     let forged = {
-        let mut text = vec![];
-        std::io::Read::read_to_end(&mut flate2::read::GzDecoder::new(&bytes[..]), &mut text).expect("gzip");
+        let mut text = unpacked(&bytes);
         let at = text.windows(9).position(|w| w == b"both ways").expect("a row");
         text[at] = b'B';
-        let mut gzip = flate2::write::GzEncoder::new(vec![], flate2::Compression::default());
-        std::io::Write::write_all(&mut gzip, &text).expect("written");
-        gzip.finish().expect("gzip")
+        common::files::xzed(&text)
     };
     for wrong in [forged, bytes[..bytes.len() / 2].to_vec(), b"no archive".to_vec()] {
         std::fs::write(&path, wrong).expect("written");
         let said = place.expect(3, &["report", "--verify"]);
-        assert!(said.contains("plain.quick.tar.gz"), "{said}");
+        assert!(said.contains("plain.quick.tar.xz"), "{said}");
     }
 }
 

@@ -6,7 +6,7 @@ use anode::record::{Loaded, read_archive, to_archive, tolerance};
 use common::{Workplace, reversal, training};
 use serde_json::{Value, json};
 
-const ARCHIVE: &str = "results/records/train.quick.tar.gz";
+const ARCHIVE: &str = "results/records/train.quick.tar.xz";
 
 /// A workplace with archived records and no runs, as a fresh clone has it.
 fn published() -> Workplace {
@@ -146,5 +146,5 @@ fn a_record_of_other_settings_seed_or_data_is_not_repeated_as_if_it_were_this_on
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
     place.write(ARCHIVE, bytes);
-    assert!(place.expect(3, &FIRST).contains("train.quick.tar.gz"));
+    assert!(place.expect(3, &FIRST).contains("train.quick.tar.xz"));
 }

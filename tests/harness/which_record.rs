@@ -2,14 +2,16 @@
 
 use crate::common;
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use anode::record::read_archive;
+use common::files::gzipped;
 use common::{Workplace, gradient, reversal, training, tree};
 use serde_json::{Value, json};
 
-const MAIN: &str = "results/records/plain.quick.tar.gz";
-const KEPT: &str = "results/records/plain.quick.kept.tar.gz";
+const MAIN: &str = "results/records/plain.quick.tar.xz";
+const KEPT: &str = "results/records/plain.quick.kept.tar.xz";
 
 /// Ids of the records in an archive, none where there is no such file.
 fn ids(place: &Workplace, archive: &str) -> Vec<String> {
@@ -152,7 +154,7 @@ fn a_narrowed_grid_or_a_changed_setting_removes_no_record() {
     place.define(&wide).expect(0, &["report"]);
     assert_eq!((ids(&place, MAIN), ids(&place, KEPT).len()), (all.clone(), 1));
     let said = place.expect(0, &["clean", "--kept", "--yes"]);
-    assert!(said.contains("plain.quick.kept.tar.gz") && !said.contains("plain.quick.tar.gz"), "{said}");
+    assert!(said.contains("plain.quick.kept.tar.xz") && !said.contains("plain.quick.tar.xz"), "{said}");
     place.expect(0, &["report"]);
     assert!(published_bytes(&place) == before, "as if nothing had been changed");
 
@@ -216,7 +218,7 @@ fn records_that_exchanged_a_setting_are_refused() {
     place.write(MAIN, anode::record::to_archive(&records).expect("an archive"));
     for arguments in [&["report", "--verify"][..], &["report"], &["repeat", "--random", "1"]] {
         let said = place.expect(3, arguments);
-        assert!(said.contains("it was changed") && said.contains("plain.quick.tar.gz"), "{said}");
+        assert!(said.contains("it was changed") && said.contains("plain.quick.tar.xz"), "{said}");
     }
 
     // A folder, and a member of an archive, under the name of another run.
@@ -266,7 +268,7 @@ fn files_that_belong_to_nothing_are_named_each_with_its_cure() {
         "results/tables/gone.quick.csv: belongs to nothing; move it elsewhere",
         "results/tables/plain.quick.csv.bak: belongs to nothing",
         "results/timing/plain.quick.seeds.csv: belongs to nothing",
-        "results/records/gone.quick.tar.gz: records of no experiment that is defined; define the experiment again",
+        "results/records/gone.quick.tar.xz: records of no experiment that is defined; define the experiment again",
         "results/records/notes.txt: belongs to nothing",
         "figures/gone-rho.quick.svg: belongs to nothing",
         "figures/plain.quick.svg: belongs to nothing",
@@ -279,10 +281,10 @@ fn files_that_belong_to_nothing_are_named_each_with_its_cure() {
     }
     assert!(!said.contains(".hidden") && !said.contains(".partial"), "{said}");
     place.expect(0, &["report"]);
-    assert!(place.path("results/records/gone.quick.tar.gz").exists(), "a report removes no record");
+    assert!(place.path("results/records/gone.quick.tar.xz").exists(), "a report removes no record");
     let said = place.expect(0, &["clean", "--only", "gone", "--yes"]);
     assert!(
-        said.contains("gone.quick.tar.gz") && said.contains("runs/quick/gone") && !said.contains("plain"),
+        said.contains("gone.quick.tar.xz") && said.contains("runs/quick/gone") && !said.contains("plain"),
         "{said}"
     );
     assert!(place.expect(2, &["clean", "--only", "nothing", "--yes"]).contains("no experiment and no records match"));
@@ -320,4 +322,40 @@ fn steps_of_a_kept_training_are_thinned_once() {
     let kept = std::fs::read(place.path(KEPT)).expect("an archive");
     place.expect(0, &["report"]);
     assert!(std::fs::read(place.path(KEPT)).expect("an archive") == kept, "the same records give the same bytes");
+}
+
+/// An archive as earlier versions wrote it, in place of the one that is there.
+fn as_earlier(place: &Workplace, archive: &str) {
+    let path = place.path(archive);
+    let mut tar = vec![];
+    let bytes = std::fs::read(&path).expect("an archive");
+    lzma_rust2::XzReader::new(&bytes[..], false).read_to_end(&mut tar).expect("xz");
+    std::fs::write(path.with_extension("gz"), gzipped(&tar)).expect("written");
+    std::fs::remove_file(path).expect("removed");
+}
+
+#[test]
+fn archives_of_earlier_versions_are_read_and_replaced() {
+    let place = Workplace::new();
+    let mut plain = reversal("plain");
+    plain["seeds"] = json!([0, 1]);
+    place.define(&plain).expect(0, &["reproduce"]);
+    let before = published_bytes(&place);
+    std::fs::remove_dir_all(place.path("results/runs")).expect("removed");
+    as_earlier(&place, MAIN);
+    assert!(place.expect(0, &["reproduce"]).contains("nothing to compute"), "they are recorded");
+    assert!(published_bytes(&place) == before && !place.path(MAIN).with_extension("gz").exists());
+
+    // The record that only the earlier archive holds is not lost, and none comes twice.
+    let records = read_archive(&place.path(MAIN)).expect("records");
+    as_earlier(&place, MAIN);
+    place.write(MAIN, anode::record::to_archive(&records[..1]).expect("an archive"));
+    assert_eq!(read_archive(&place.path(MAIN)).expect("records").len(), 2);
+    place.expect(0, &["report"]);
+    assert!(published_bytes(&place) == before && !place.path(MAIN).with_extension("gz").exists());
+
+    // Both are removed together.
+    as_earlier(&place, MAIN);
+    let said = place.expect(0, &["clean", "--only", "plain", "--yes"]);
+    assert!(said.contains("plain.quick.tar.gz") && !place.path(MAIN).with_extension("gz").exists(), "{said}");
 }

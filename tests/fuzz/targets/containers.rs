@@ -107,10 +107,10 @@ pub fn seal_runs(members: &mut [Member]) {
     }
 }
 
-/// The bytes inside a gzip stream, as far as it is sound.
-pub fn ungzipped(bytes: &[u8]) -> Vec<u8> {
+/// The bytes inside an xz stream, as far as it is sound.
+pub fn unxzed(bytes: &[u8]) -> Vec<u8> {
     let mut found = vec![];
-    let _ = flate2::read::MultiGzDecoder::new(bytes).take(1 << 22).read_to_end(&mut found);
+    let _ = lzma_rust2::XzReader::new_mem_limit(bytes, false, 1 << 14).take(1 << 22).read_to_end(&mut found);
     found
 }
 

@@ -1,0 +1,81 @@
+//! The file of an archive: its name and its compression. Archives are written with xz. Those of earlier versions, with
+//! gzip, are still read.
+
+use std::collections::BTreeSet;
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+use flate2::read::GzDecoder;
+use lzma_rust2::{XzOptions, XzReader, XzWriter};
+
+use super::limits::ARCHIVE;
+use crate::definition::Profile;
+use crate::files;
+
+/// Ends of the names of archives, after the profile; those that start with `.kept` hold records that no run shows.
+pub const ARCHIVE_ENDS: [&str; 4] = [".kept.tar.xz", ".kept.tar.gz", ".tar.xz", ".tar.gz"];
+
+/// Start of every xz file.
+const XZ: &[u8] = b"\xfd7zXZ\0";
+/// Dictionary of the archives that are written, in bytes: more than the records of any experiment so far. The encoder
+/// takes about ten times as much memory.
+const DICTIONARY: u32 = 8 << 20;
+/// Most memory of the decoder, in KiB: the dictionary of `xz -9` and the decoder's own tables.
+const DECODER: u32 = 66 << 10;
+
+/// The archive of an experiment's records.
+pub fn archive_path(results: &Path, experiment: &str, profile: Profile) -> PathBuf {
+    results.join("records").join(format!("{experiment}.{}.tar.xz", profile.name()))
+}
+
+/// Records that match no run of their definition as it is now, or that another record of the same run outdoes.
+pub fn kept_path(results: &Path, experiment: &str, profile: Profile) -> PathBuf {
+    results.join("records").join(format!("{experiment}.{}.kept.tar.xz", profile.name()))
+}
+
+/// The existing files of an archive: itself, and its predecessor of earlier versions.
+pub fn archive_files(path: &Path) -> Vec<PathBuf> {
+    names(path).into_iter().filter(|file| file.is_file()).collect()
+}
+
+fn names(path: &Path) -> Vec<PathBuf> {
+    BTreeSet::from([path.to_owned(), path.with_extension("gz")]).into_iter().rev().collect()
+}
+
+/// The archive and its predecessor of earlier versions, without those that do not exist.
+///
+/// # Errors
+/// A file that cannot be read or is larger than an archive may be.
+pub(super) fn read_files(path: &Path) -> Result<Vec<(PathBuf, Vec<u8>)>, (PathBuf, io::Error)> {
+    let mut found = vec![];
+    for path in names(path) {
+        match files::read(&path, ARCHIVE) {
+            Ok(bytes) => found.push((path, bytes)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err((path, error)),
+        }
+    }
+    Ok(found)
+}
+
+/// Compresses an archive. The same bytes give the same bytes.
+///
+/// # Errors
+/// The encoder fails.
+pub(super) fn compress(tar: &[u8]) -> io::Result<Vec<u8>> {
+    let mut options = XzOptions::with_preset(6);
+    options.lzma_options.dict_size = DICTIONARY;
+    options.lzma_options.nice_len = lzma_rust2::LzmaOptions::NICE_LEN_MAX;
+    let mut xz = XzWriter::new(vec![], options)?;
+    xz.write_all(tar)?;
+    xz.finish()
+}
+
+/// The tar of an archive, decompressed as it is read.
+pub(super) fn decompress(bytes: &[u8]) -> Box<dyn Read + '_> {
+    if bytes.starts_with(XZ) {
+        Box::new(XzReader::new_mem_limit(bytes, false, DECODER))
+    } else {
+        Box::new(GzDecoder::new(bytes))
+    }
+}
