@@ -1,5 +1,6 @@
 //! The records of an experiment in one small file, to be kept with a repository: a compressed tar of run folders,
-//! without checkpoints, with long logs thinned and without images that no chart shows. The same records give the same bytes.
+//! without checkpoints, with long logs thinned and without images that no chart shows. The same records give the same
+//! bytes.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashSet};
