@@ -115,7 +115,9 @@ fn tell(common: &Common, summary: &Summary, what: &str) {
 /// Which records a report does not show, and where nothing but a convention chose one of several.
 pub fn tell_of_records(summary: &Summary) {
     for path in &summary.removed {
-        print(&format!("removed {}: no record makes it any more", path.display()));
+        let archive = path.parent().is_some_and(|folder| folder.ends_with("records"));
+        let why = if archive { "its records are in another archive" } else { "no record makes it any more" };
+        print(&format!("removed {}: {why}", path.display()));
     }
     for Kept { experiment, profile, records } in &summary.kept {
         let profile = profile.name();

@@ -352,7 +352,8 @@ fn archives_of_earlier_versions_are_read_and_replaced() {
     as_earlier(&place, MAIN);
     place.write(MAIN, anode::record::to_archive(&records[..1]).expect("an archive"));
     assert_eq!(read_archive(&place.path(MAIN)).expect("records").len(), 2);
-    place.expect(0, &["report"]);
+    let said = place.expect(0, &["report"]);
+    assert!(said.contains("plain.quick.tar.gz: its records are in another archive"), "{said}");
     assert!(published_bytes(&place) == before && !place.path(MAIN).with_extension("gz").exists());
 
     // Both are removed together.
