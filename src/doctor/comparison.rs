@@ -1,6 +1,8 @@
 //! Every kernel of a device against the CPU in double precision, on the same numbers.
 
-use crate::kernels::{Activation, ConvShape, Cpu, Descent, Device, DeviceNorm, Part, PartMut, PoolShape};
+use crate::kernels::{
+    Activation, ByteImages, ConvShape, Cpu, Crop, Descent, Device, DeviceNorm, Part, PartMut, PoolShape,
+};
 use crate::ode::{Real, Vector, relative_distance};
 use crate::random::{Stream, normal, stream};
 
@@ -58,6 +60,22 @@ struct Test<'a, D> {
 }
 
 impl<D: Device> Test<'_, D> {
+    /// No rounding: the bits of the CPU.
+    fn images_of_bytes<R: Real>(&mut self, n: usize, shape: [usize; 3]) {
+        let len: usize = shape.iter().product();
+        let images = ByteImages {
+            shape,
+            padding: 2,
+            values: numbers::<f32>(1, 256 * shape[0]).into_iter().map(|x| x as f32).collect(),
+            crops: (0..n).map(|i| Crop { top: i as u8 % 5, left: i as u8 % 3 + 1, mirrored: i % 4 > 1 }).collect(),
+            pixels: (0..n * len).map(|i| (i * 7 % 251) as u8).collect(),
+        };
+        let reference: Vec<f64> = images.numbers().into_iter().map(f64::from).collect();
+        let [channels, height, width] = shape;
+        let name = format!("{n} x {channels} x {height} x {width}");
+        self.add::<R>("images of bytes", name, &reference, 0.0, |t| t.device.images_of_bytes::<R>(&images).to_f64());
+    }
+
     fn up<R: Real>(&self, x: &[f64]) -> D::Buffer<R> {
         self.device.upload(x.iter().map(|&x| R::of(x)).collect())
     }
@@ -388,6 +406,7 @@ pub fn compare<D: Device, R: Real>(device: &D, shapes: &Shapes) -> Vec<Compariso
     }
     for (shape, n) in &shapes.pools {
         test.pooling::<R>(*n, shape);
+        test.images_of_bytes::<R>(*n, shape.input);
     }
     for &n in &shapes.vectors {
         test.vectors::<R>(n);

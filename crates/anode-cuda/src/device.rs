@@ -3,10 +3,11 @@
 use std::convert::Infallible;
 
 use anode_core::ode::{Real, SolveError, Vector};
-use anode_kernels::{Activation, ConvShape, Descent, Device, DeviceNorm, Part, PartMut, PoolShape};
+use anode_kernels::{Activation, ByteImages, ConvShape, Descent, Device, DeviceNorm, Part, PartMut, PoolShape};
 
 use super::activation::activate;
 use super::buffer::Buffer;
+use super::bytes::images_of_bytes;
 use super::conv::{conv, conv_vjp_input, conv_vjp_weights, linear_shape};
 use super::dense::{dense, dense_vjp};
 use super::descent::descend;
@@ -29,6 +30,7 @@ impl<L: Driver> Device for Gpu<L> {
     type NormVjp<'a, R: Real> = Infallible;
 
     const NAME: &'static str = "cuda";
+    const TAKES_BYTES: bool = true;
 
     fn rise<T>(&self, work: impl FnOnce() -> T) -> (T, Option<usize>) {
         self.restart_peak();
@@ -47,6 +49,10 @@ impl<L: Driver> Device for Gpu<L> {
 
     fn download<R: Real>(&self, x: &Buffer<R, L>) -> Vec<R> {
         x.download()
+    }
+
+    fn images_of_bytes<R: Real>(&self, images: &ByteImages) -> Buffer<R, L> {
+        images_of_bytes(self, images)
     }
 
     fn zeros<R: Real>(&self, len: usize) -> Buffer<R, L> {

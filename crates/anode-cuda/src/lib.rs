@@ -7,6 +7,7 @@
 mod activation;
 mod arena;
 mod buffer;
+mod bytes;
 mod conv;
 mod convolver;
 mod cudnn;

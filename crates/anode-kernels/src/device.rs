@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use anode_core::ode::{Real, SolveError, Vector};
 
-use super::{Activation, ConvShape, Descent, Part, PartMut, PoolShape};
+use super::{Activation, ByteImages, ConvShape, Descent, Part, PartMut, PoolShape};
 
 /// What a batch norm's vjp needs of each channel of each image, `[n, channels]`; empty if not computed yet.
 type Sums = Vec<(f64, f64)>;
@@ -45,6 +45,14 @@ pub trait Device: Clone + Send + Sync + 'static {
 
     /// Brings numbers to host memory.
     fn download<R: Real>(&self, x: &Self::Buffer<R>) -> Vec<R>;
+
+    /// Whether [`Device::images_of_bytes`] computes the numbers on the device, from a copy of the bytes.
+    const TAKES_BYTES: bool = false;
+
+    /// The numbers of images of bytes, on the device; the bits of [`ByteImages::numbers`].
+    fn images_of_bytes<R: Real>(&self, images: &ByteImages) -> Self::Buffer<R> {
+        self.upload(images.numbers().into_iter().map(|x| R::of(x.into())).collect())
+    }
 
     /// A buffer of zeros.
     fn zeros<R: Real>(&self, len: usize) -> Self::Buffer<R>;

@@ -6,6 +6,7 @@
 pub mod allocator;
 
 mod activation;
+mod bytes;
 mod conv;
 mod cpu;
 mod dense;
@@ -23,6 +24,7 @@ mod unwritten;
 mod winograd;
 
 pub use activation::Activation;
+pub use bytes::{ByteImages, Crop};
 pub use conv::{ConvShape, conv, conv_vjp_input, conv_vjp_weights, linear, linear_vjp};
 pub use cpu::Cpu;
 pub use dense::{dense, dense_vjp};

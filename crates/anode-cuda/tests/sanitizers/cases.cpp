@@ -6,6 +6,7 @@ namespace {
 #include "kernels.cu"
 }
 
+#include "bytes_cases.h"
 #include "conv_cases.h"
 #include "norm_cases.h"
 #include "pool_cases.h"
@@ -22,6 +23,7 @@ int main(int arguments, char **given) {
         {"norm", cases::norms},
         {"channels", [](int) { cases::many_channels(); }},
         {"pool", cases::pools},
+        {"bytes", cases::bytes},
         {"vector", cases::vectors},
         {"reduction", cases::reductions},
         {"activation", cases::activations},

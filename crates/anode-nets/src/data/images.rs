@@ -4,6 +4,7 @@ use rand::Rng;
 use rand::seq::SliceRandom;
 
 use crate::digest::sha256_joined;
+use crate::kernels::{ByteImages, Crop};
 use crate::random::{Stream, numbered};
 
 /// Channels, height and width of every image.
@@ -11,7 +12,7 @@ pub const IMAGE: [usize; 3] = [3, 32, 32];
 /// Bytes of an image.
 pub const IMAGE_LEN: usize = 3 * 32 * 32;
 /// Zeros around an image before a random crop.
-const PADDING: usize = 4;
+const PADDING: u8 = 4;
 
 /// Images with their labels.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -80,42 +81,17 @@ pub fn shuffled(seed: u64, epoch: u64, n: usize) -> Vec<usize> {
 
 /// How a training image is altered: where a crop of the padded image starts, and whether it is mirrored.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Alteration {
-    top: usize,
-    left: usize,
-    mirrored: bool,
-}
+pub struct Alteration(Crop);
 
 impl Alteration {
     /// The image as it is.
-    pub const NONE: Self = Self { top: PADDING, left: PADDING, mirrored: false };
+    pub const NONE: Self = Self(Crop { top: PADDING, left: PADDING, mirrored: false });
 
     /// Decided by seed, epoch and image alone, so that it does not depend on the order of the images.
     pub fn random(seed: u64, epoch: u64, index: usize) -> Self {
         let mut rng = numbered(seed, Stream::Augment, (epoch << 24) + index as u64);
-        Self { top: rng.gen_range(0..=2 * PADDING), left: rng.gen_range(0..=2 * PADDING), mirrored: rng.r#gen() }
-    }
-
-    /// Adds an image to `x`, altered, with the value of each byte in each channel.
-    fn add(self, values: &[[f32; 256]; 3], image: &[u8], x: &mut Vec<f32>) {
-        let [_, height, width] = IMAGE;
-        for (values, plane) in values.iter().zip(image.chunks_exact(height * width)) {
-            // The padding is black before normalising, as in the released driver (torchvision pads, then normalises).
-            let black = values[0];
-            for row in 0..height {
-                let from_row = (row + self.top).checked_sub(PADDING).filter(|&r| r < height);
-                let Some(from_row) = from_row else {
-                    x.extend([black; IMAGE[2]]);
-                    continue;
-                };
-                let line = &plane[from_row * width..][..width];
-                x.extend((0..width).map(|column| {
-                    let seen = if self.mirrored { width - 1 - column } else { column };
-                    let byte = (seen + self.left).checked_sub(PADDING).and_then(|column| line.get(column));
-                    byte.map_or(black, |&byte| values[usize::from(byte)])
-                }));
-            }
-        }
+        let [top, left] = [(); 2].map(|()| rng.gen_range(0..=2 * usize::from(PADDING)) as u8);
+        Self(Crop { top, left, mirrored: rng.r#gen() })
     }
 }
 
@@ -129,14 +105,29 @@ impl DataSet {
 
     /// The named images of `part`, normalised: `[indices.len(), 3, 32, 32]`, and their labels.
     pub fn batch(&self, part: &Images, indices: &[usize], alter: impl Fn(usize) -> Alteration) -> (Vec<f32>, Vec<u8>) {
-        let normal = |(mean, deviation): (f64, f64)| {
-            std::array::from_fn(|byte| ((byte as f64 / 255.0 - mean) / deviation) as f32)
+        let (images, labels) = self.bytes(part, indices, alter);
+        (images.numbers(), labels)
+    }
+
+    /// As [`Self::batch`], with images as bytes. The padding of an altered image is black before normalising, as in
+    /// the released driver (torchvision pads, then normalises).
+    pub fn bytes(
+        &self,
+        part: &Images,
+        indices: &[usize],
+        alter: impl Fn(usize) -> Alteration,
+    ) -> (ByteImages, Vec<u8>) {
+        let values = self.mean.into_iter().zip(self.deviation);
+        let values = values.flat_map(|(mean, deviation)| {
+            (0..=255_u8).map(move |byte| ((f64::from(byte) / 255.0 - mean) / deviation) as f32)
+        });
+        let images = ByteImages {
+            shape: IMAGE,
+            padding: PADDING.into(),
+            values: values.collect(),
+            crops: indices.iter().map(|&i| alter(i).0).collect(),
+            pixels: indices.iter().flat_map(|&i| part.image(i)).copied().collect(),
         };
-        let values: [[f32; 256]; 3] = std::array::from_fn(|c| normal((self.mean[c], self.deviation[c])));
-        let mut x = Vec::with_capacity(indices.len() * IMAGE_LEN);
-        for &index in indices {
-            alter(index).add(&values, part.image(index), &mut x);
-        }
-        (x, indices.iter().map(|&i| part.labels[i]).collect())
+        (images, indices.iter().map(|&i| part.labels[i]).collect())
     }
 }

@@ -7,9 +7,35 @@ use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
 
 use crate::data::{Alteration, DataSet, shuffled};
+use crate::kernels::{ByteImages, Device};
 
-/// Images `[n, 3, 32, 32]`, normalised, and their labels.
-pub(super) type Batch = (Vec<f32>, Vec<u8>);
+/// Images `[n, 3, 32, 32]` on their way to a device.
+#[derive(Clone, Debug, PartialEq)]
+pub enum BatchImages {
+    /// Normalised numbers.
+    Numbers(Vec<f32>),
+    /// Bytes, which the device crops, mirrors and normalises; see [`Device::TAKES_BYTES`].
+    Bytes(ByteImages),
+}
+
+impl BatchImages {
+    /// The numbers, on the device.
+    pub fn to<D: Device>(self, device: &D) -> D::Buffer<f32> {
+        match self {
+            Self::Numbers(numbers) => device.upload(numbers),
+            Self::Bytes(bytes) => device.images_of_bytes(&bytes),
+        }
+    }
+}
+
+impl From<Vec<f32>> for BatchImages {
+    fn from(numbers: Vec<f32>) -> Self {
+        Self::Numbers(numbers)
+    }
+}
+
+/// Images and their labels.
+pub(super) type Batch = (BatchImages, Vec<u8>);
 
 /// The batches of a training. One more than the step in work uses may be in memory.
 pub(super) struct Batches {
@@ -17,14 +43,16 @@ pub(super) struct Batches {
     seed: u64,
     size: usize,
     augment: bool,
+    /// Whether images stay bytes.
+    bytes: bool,
     order: Option<(u64, Vec<usize>)>,
     ahead: Option<(u64, JoinHandle<Batch>)>,
 }
 
 impl Batches {
-    /// Batches of `size` images of the training part.
-    pub fn new(data: Arc<DataSet>, seed: u64, size: usize, augment: bool) -> Self {
-        Self { data, seed, size, augment, order: None, ahead: None }
+    /// Batches of `size` images of the training part; with `bytes`, the device computes their numbers.
+    pub fn new(data: Arc<DataSet>, seed: u64, size: usize, augment: bool, bytes: bool) -> Self {
+        Self { data, seed, size, augment, bytes, order: None, ahead: None }
     }
 
     /// Steps of one epoch.
@@ -59,10 +87,12 @@ impl Batches {
         }
         let order = self.order.as_ref().map_or(&[][..], |(_, order)| order);
         let indices = order.chunks(self.size).nth(place).unwrap_or_default().to_vec();
-        let (data, seed, augment) = (self.data.clone(), self.seed, self.augment);
+        let (data, seed, augment, bytes) = (self.data.clone(), self.seed, self.augment, self.bytes);
         move || {
             let alter = |i| if augment { Alteration::random(seed, epoch, i) } else { Alteration::NONE };
-            data.batch(&data.train, &indices, alter)
+            let (images, labels) = data.bytes(&data.train, &indices, alter);
+            let images = if bytes { BatchImages::Bytes(images) } else { BatchImages::Numbers(images.numbers()) };
+            (images, labels)
         }
     }
 }
@@ -71,11 +101,12 @@ impl Batches {
 mod tests {
     use super::*;
     use crate::data::synthetic;
+    use crate::kernels::Cpu;
 
     #[test]
     fn a_batch_made_ahead_is_that_of_its_step() {
         let data = Arc::new(synthetic());
-        let batches = || Batches::new(data.clone(), 3, 48, true);
+        let batches = || Batches::new(data.clone(), 3, 48, true, false);
         let (mut ahead, mut alone) = (batches(), batches());
         let steps = ahead.steps_per_epoch();
         for step in [0, 1, steps - 1, steps, steps + 1] {
@@ -88,10 +119,21 @@ mod tests {
     }
 
     #[test]
+    fn bytes_have_the_numbers_of_a_prepared_batch() {
+        let data = Arc::new(synthetic());
+        let mut batches = [false, true].map(|bytes| Batches::new(data.clone(), 3, 48, true, bytes));
+        for step in [0, 1, batches[0].steps_per_epoch()] {
+            let [prepared, bytes] = batches.each_mut().map(|batches| batches.of(step));
+            assert!(matches!(bytes.0, BatchImages::Bytes(_)) && bytes.1 == prepared.1);
+            assert!(BatchImages::Numbers(bytes.0.to(&Cpu)) == prepared.0);
+        }
+    }
+
+    #[test]
     fn a_panic_on_the_thread_is_not_lost() {
         let mut broken = synthetic();
         broken.train.pixels.truncate(10);
-        let mut batches = Batches::new(Arc::new(broken), 0, 4, false);
+        let mut batches = Batches::new(Arc::new(broken), 0, 4, false, false);
         batches.start(0);
         let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| batches.take(0)));
         assert!(caught.is_err());

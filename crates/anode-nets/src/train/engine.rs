@@ -8,6 +8,7 @@ use crate::gradient::Ledger;
 use crate::net::{EvaluationMode, Solve};
 use crate::ode::SolveError;
 
+use super::batches::BatchImages;
 use super::dfdx_bridge::{TrainingDevice, is_of_driver, said};
 use super::learner::{Learner, StepError};
 use super::trainer::TrainError;
@@ -27,7 +28,7 @@ pub(super) trait Engine {
     /// Loss and gradient of a batch.
     fn gradient(
         &mut self,
-        images: Vec<f32>,
+        images: BatchImages,
         labels: &[u8],
         solve: Solve,
         ledger: &Arc<Mutex<Ledger>>,
@@ -70,7 +71,7 @@ pub(super) trait Engine {
     fn evaluate_in(&self, data: &DataSet, solve: Solve, mode: EvaluationMode) -> Result<(f64, f64), TrainError>;
 
     /// The reversibility error of every ODE block.
-    fn reversal_errors(&self, images: Vec<f32>, solve: Solve) -> Result<Vec<f64>, SolveError>;
+    fn reversal_errors(&self, images: BatchImages, solve: Solve) -> Result<Vec<f64>, SolveError>;
 }
 
 /// A learner and its last gradient.
@@ -89,7 +90,7 @@ impl<D: TrainingDevice> Learning<D> {
 impl<D: TrainingDevice> Engine for Learning<D> {
     fn gradient(
         &mut self,
-        images: Vec<f32>,
+        images: BatchImages,
         labels: &[u8],
         solve: Solve,
         ledger: &Arc<Mutex<Ledger>>,
@@ -159,7 +160,7 @@ impl<D: TrainingDevice> Engine for Learning<D> {
         self.learner.evaluate_in(data, solve, mode)
     }
 
-    fn reversal_errors(&self, images: Vec<f32>, solve: Solve) -> Result<Vec<f64>, SolveError> {
+    fn reversal_errors(&self, images: BatchImages, solve: Solve) -> Result<Vec<f64>, SolveError> {
         self.learner.reversal_errors(images, solve)
     }
 }

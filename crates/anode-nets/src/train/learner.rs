@@ -10,6 +10,7 @@ use crate::kernels::{self, Descent};
 use crate::net::{EvaluationMode, Network, Solve};
 use crate::ode::{SolveError, Vector, expect_shape};
 
+use super::batches::BatchImages;
 use super::dfdx_bridge::TrainingDevice;
 use super::evaluate::{cross_entropy_sum, evaluate};
 use super::trainer::TrainError;
@@ -93,14 +94,14 @@ impl<D: TrainingDevice> Learner<D> {
     /// See [`StepError`]; labels that do not fit the network or the images.
     pub fn gradient(
         &self,
-        images: Vec<f32>,
+        images: impl Into<BatchImages>,
         labels: &[u8],
         solve: Solve,
         ledger: &Arc<Mutex<Ledger>>,
     ) -> Result<Gradient<D>, StepError> {
         let (device, theta) = (self.device().clone(), self.theta.clone());
         let targets = targets(labels, self.network.classes())?;
-        let images = device.upload(images);
+        let images = images.into().to(&device);
         let (output, kept) = self.network.forward(&images, &theta, solve, &lock(ledger))?;
         drop(images);
         let shape = (labels.len(), self.network.classes());
@@ -190,8 +191,8 @@ impl<D: TrainingDevice> Learner<D> {
     ///
     /// # Errors
     /// See [`SolveError`].
-    pub fn reversal_errors(&self, images: Vec<f32>, solve: Solve) -> Result<Vec<f64>, SolveError> {
-        self.network.reversal_errors(&self.device().upload(images), &self.theta, solve)
+    pub fn reversal_errors(&self, images: impl Into<BatchImages>, solve: Solve) -> Result<Vec<f64>, SolveError> {
+        self.network.reversal_errors(&images.into().to(self.device()), &self.theta, solve)
     }
 }
 

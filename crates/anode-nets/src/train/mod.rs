@@ -16,6 +16,7 @@ mod random_error;
 mod rate;
 mod trainer;
 
+pub use batches::BatchImages;
 pub use carry::Saved;
 pub use checkpoint::{CHECKPOINTS, CheckpointError, keep_newest, remove, resume, save};
 pub use dfdx_bridge::{HostTensors, TrainingDevice};

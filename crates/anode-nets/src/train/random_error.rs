@@ -13,6 +13,7 @@ use crate::gradient::{Ledger, Method};
 use crate::net::Solve;
 use crate::random::{Stream, normal, numbered};
 
+use super::batches::BatchImages;
 use super::engine::Measured;
 use super::learner::StepError;
 use super::trainer::Trainer;
@@ -35,7 +36,7 @@ impl Trainer {
     pub(super) fn gradient_with_random_error(
         &mut self,
         kind: RandomError,
-        images: Vec<f32>,
+        images: BatchImages,
         labels: &[u8],
         ledger: &Arc<Mutex<Ledger>>,
     ) -> Result<Measured, StepError> {

@@ -8,7 +8,7 @@ use crate::kernels::Cpu;
 use crate::net::{EvaluationMode, Network, Solve, Steps};
 use crate::ode::expect_shape;
 
-use super::batches::{Batch, Batches};
+use super::batches::{Batch, BatchImages, Batches};
 use super::dfdx_bridge::TrainingDevice;
 use super::engine::{Engine, Learning, Measured};
 use super::evaluate::{accuracy, score};
@@ -137,7 +137,7 @@ impl Trainer {
         let on_device = Arc::new(Network::on(&network, device));
         let theta = network.initial(recipe.seed);
         let learner = Learner::new(on_device, theta, recipe.momentum, recipe.weight_decay)?;
-        let batches = Batches::new(data, recipe.seed, recipe.batch, recipe.augment);
+        let batches = Batches::new(data, recipe.seed, recipe.batch, recipe.augment, D::TAKES_BYTES);
         let engine = Box::new(Learning { learner, last: None });
         Ok(Self { network, batches, recipe, engine, step: 0, initial_loss: None })
     }
@@ -258,7 +258,7 @@ impl Trainer {
     /// Loss and gradient of a batch, as the recipe says.
     pub(super) fn gradient(
         &mut self,
-        images: Vec<f32>,
+        images: BatchImages,
         labels: &[u8],
         ledger: &Arc<Mutex<Ledger>>,
     ) -> Result<Measured, StepError> {
@@ -318,7 +318,7 @@ impl Trainer {
         let data = &self.batches.data;
         let indices: Vec<usize> = (0..self.recipe.batch.min(data.train.len())).collect();
         let (images, _) = data.batch(&data.train, &indices, |_| Alteration::NONE);
-        match self.engine.reversal_errors(images, self.recipe.solve) {
+        match self.engine.reversal_errors(images.into(), self.recipe.solve) {
             Ok(errors) => Ok(errors),
             Err(error) if error.is_divergence() => Ok(vec![f64::INFINITY; self.reversible_blocks()]),
             Err(error) => Err(StepError::from(error).into()),
