@@ -15,7 +15,7 @@ use anode::kernels::cuda::{Convolver, Gpu, Nvidia};
 use anode::kernels::{ConvShape, Device, Part, PartMut};
 use anode::net::{Form, Network, Solve, Steps, network};
 use anode::ode::{Vector, solver};
-use anode::train::Learner;
+use anode::train::{BatchImages, Learner};
 use serde_json::{Map, Value, json};
 
 type Failure = Box<dyn std::error::Error>;
@@ -145,7 +145,8 @@ fn main() -> Result<(), Failure> {
 /// Times of a training step.
 fn step(gpu: &Gpu<Nvidia>, set: &DataSet, name: &str, batch: usize, method: Method) -> Result<Value, Failure> {
     let indices: Vec<usize> = (0..batch).map(|i| i % set.train.len()).collect();
-    let (images, labels) = set.batch(&set.train, &indices, |_| Alteration::NONE);
+    let (images, labels) = set.bytes(&set.train, &indices, |_| Alteration::NONE);
+    let images = BatchImages::Bytes(images);
     let tableau = solver("euler").ok_or("no solver")?;
     let registered = network(name).ok_or("no network")?;
     let host = Network::new(&(registered.build)(Form::Ode, registered.width, 10));
