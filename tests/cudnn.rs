@@ -12,8 +12,8 @@ use anode::doctor::{
 };
 use anode::gradient::Method;
 use anode::kernels::cuda::{Convolver, DeviceError, Freedom, Gpu};
-use anode::kernels::{ConvShape, Cpu, Device, Part, PartMut};
-use anode::ode::{SolveError, Vector};
+use anode::kernels::{ComputeError, ConvShape, Cpu, Device, Part, PartMut};
+use anode::ode::Vector;
 use device::{network_agrees, small, solve};
 use emulator::{Cudnn, Emulator};
 
@@ -78,7 +78,7 @@ fn every_convolution_agrees_with_the_cpu_by_deterministic_algorithms_alone() {
     let (taken, asked) = gpu.cudnn_takes();
     assert!(taken > 200 && asked > taken, "{taken} of {asked}");
     assert!(gpu.describe().contains("cuDNN 9.10.2 (deterministic algorithms, no TF32)"), "{}", gpu.describe());
-    assert_eq!(gpu.settle(), Ok(()));
+    gpu.settle().unwrap();
     assert!(gpu.cudnn_algorithms().iter().any(|text| text.ends_with("algorithm 1, 1000 bytes of workspace")));
     drop((gpu, own));
     assert_eq!(cudnn.ask(c"fake_objects", 0), 0, "all that was opened is closed");
@@ -126,7 +126,7 @@ fn sweep(gpu: &Gpu<Emulator>, which: usize, kernel: [usize; 2]) {
         1 => gpu.conv_vjp_input(&shape, Part::all(&w), &y, &mut x),
         _ => gpu.conv_vjp_weights(&shape, &x, &y, PartMut::all(&mut w), false),
     }
-    assert_eq!(gpu.settle(), Ok(()));
+    gpu.settle().unwrap();
 }
 
 #[test]
@@ -192,10 +192,11 @@ fn a_failure_is_told_with_what_was_asked_for() {
     cudnn.ask(c"fake_fail_in", 1);
     let mut conv = || gpu.conv(&shape, &x, Part::new(&w, 0..w.len()), None, &mut y);
     conv();
-    assert_eq!(gpu.settle(), Ok(()));
+    gpu.settle().unwrap();
     conv();
     cudnn.ask(c"fake_fail_in", -1);
-    let Err(SolveError::Device(text)) = gpu.settle() else { panic!("it failed") };
+    let Err(ComputeError::Device(failure)) = gpu.settle() else { panic!("it failed") };
+    let text = failure.to_string();
     let expected = ["cuDNN, convolution", "CUDNN_STATUS_EXECUTION_FAILED", "last checkpoint"];
     assert!(expected.iter().all(|part| text.contains(part)), "{text}");
 }

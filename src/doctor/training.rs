@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex};
 
 use crate::gradient::{Ledger, Method};
 use crate::kernels::Cpu;
-use crate::net::{NetSpec, Network, Part, SegmentSpec, Solve, Steps};
-use crate::ode::{Real, SolveError, Vector, relative_distance, solver};
+use crate::net::{NetSpec, Network, NetworkError, Part, SegmentSpec, Solve, Steps};
+use crate::ode::{Real, Vector, relative_distance, solver};
 use crate::random::{Stream, normal, stream};
 use crate::train::{Learner, StepError, TrainingDevice};
 
@@ -53,7 +53,7 @@ fn train<D: TrainingDevice>(device: &D) -> Result<Trained, String> {
     let (net, solve, (images, labels)) = (net(), solve()?, batch());
     let theta = net.initial::<f32>(20);
     let said = |error: StepError| match error {
-        StepError::Forward(source @ SolveError::Device(_)) => source.to_string(),
+        StepError::Forward(NetworkError::Device(failure)) => failure.to_string(),
         error => error.to_string(),
     };
     let net = Arc::new(Network::on(&net, device.clone()));

@@ -9,7 +9,8 @@ use crate::definition::settings::{CoupledGradientSettings, Dtype, Settings};
 use crate::evolution::{CoupledBlock, Coupling, EvolutionError, Law, Piece, WeightField};
 use crate::gradient::{Cost, Ledger, Method};
 use crate::kernels::Device;
-use crate::ode::{Real, SolveError, Vector, relative_distance};
+use crate::net::NetworkError;
+use crate::ode::{Real, Vector, relative_distance};
 use crate::problems::ConvField;
 use crate::random::{Stream, normal, numbered, stream};
 use crate::record::{Outcome, Row, number, row};
@@ -98,7 +99,7 @@ fn run<D: Device, R: Real>(
         context.check_stop()?;
         let (done, total) = (done as u64, settings.steps.len() as u64);
         (context.progress)(Progress { done, total, message: format!("Nt = {steps}") });
-        let failed = |what: String| move |e: SolveError| StudyError::failed(format!("{what}, Nt = {steps}"), e);
+        let failed = |what: String| move |e: NetworkError| StudyError::failed(format!("{what}, Nt = {steps}"), e);
         let coupling = Coupling {
             configuration: settings.configuration.configuration(steps),
             memory: settings.memory,
@@ -143,7 +144,7 @@ fn run<D: Device, R: Real>(
 }
 
 impl<D: Device, R: Real> There<'_, D, R> {
-    fn gradient(&self, method: Method, at: &Unknowns<R>) -> Result<Found<R>, SolveError> {
+    fn gradient(&self, method: Method, at: &Unknowns<R>) -> Result<Found<R>, NetworkError> {
         let Self { device, block } = self;
         let ledger = Ledger::new();
         let forward = block.forward(method, &device.upload(at.z0.clone()), &at.parameters, &ledger)?;
@@ -157,9 +158,9 @@ impl<D: Device, R: Real> There<'_, D, R> {
     }
 
     /// The gradients for w(0) and p by fourth-order central differences; that for z(0) is left empty.
-    fn differences(&self, at: &Unknowns<R>) -> Result<[Vec<R>; 3], SolveError> {
+    fn differences(&self, at: &Unknowns<R>) -> Result<[Vec<R>; 3], NetworkError> {
         let z0 = self.device.upload(at.z0.clone());
-        let loss = |i: usize, by: f64| -> Result<f64, SolveError> {
+        let loss = |i: usize, by: f64| -> Result<f64, NetworkError> {
             let mut moved = at.parameters.clone();
             moved[i] = moved[i] + R::of(by);
             let end = self.block.solve(&z0, &moved)?;
@@ -167,7 +168,7 @@ impl<D: Device, R: Real> There<'_, D, R> {
             Ok(end.dot(&end) / 2.0)
         };
         let d = 1e-3;
-        let slope = |i: usize| -> Result<R, SolveError> {
+        let slope = |i: usize| -> Result<R, NetworkError> {
             let near = loss(i, d)? - loss(i, -d)?;
             let far = loss(i, 2.0 * d)? - loss(i, -2.0 * d)?;
             Ok(R::of((8.0 * near - far) / (12.0 * d)))

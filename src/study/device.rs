@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 #[cfg(feature = "cuda")]
+use crate::kernels::ComputeError;
+#[cfg(feature = "cuda")]
 use crate::kernels::cuda::{Convolver, Gpu, Nvidia};
 use crate::kernels::{Cpu, Device};
-#[cfg(feature = "cuda")]
-use crate::ode::SolveError;
 use crate::train::TrainingDevice;
 
 use super::{Context, Ending, StudyError};
@@ -50,11 +50,11 @@ fn on_cuda(study: &impl AnyDevice, context: &Context<'_>) -> Result<Ending, Stud
     let ended = study.compute(&gpu, context);
     match gpu.settle() {
         // An overflow that nobody asked for is not the next run's.
-        Ok(()) | Err(SolveError::Overflow) => drop(idle().insert(context.device.to_owned(), gpu)),
+        Ok(()) | Err(ComputeError::Solve(_)) => drop(idle().insert(context.device.to_owned(), gpu)),
         // Numbers read from a device that failed are zeros.
-        Err(error) => {
+        Err(ComputeError::Device(failure)) => {
             ended?;
-            return Err(StudyError::failed("device", error));
+            return Err(StudyError::failed("device", failure));
         }
     }
     ended

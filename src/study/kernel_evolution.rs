@@ -10,7 +10,7 @@ use crate::evolution::{
     Border, Coefficient, Diffusion, EvolutionError, ExactFlow, Law, Piece, Sigma, Symbol, WeightField,
 };
 use crate::kernels::{Cpu, Device};
-use crate::ode::{ButcherTableau, Grid, SolveError, Vector, integrate, relative_distance};
+use crate::ode::{ButcherTableau, Grid, Vector, integrate, relative_distance};
 use crate::record::{Image, Outcome, Row, number, row};
 
 use super::parts::{solver, typed};
@@ -107,7 +107,7 @@ impl Problem {
     }
 
     /// The kernel at t = 0, 1 / frames, ..., 1.
-    fn frames(&self, steps: usize) -> Result<Vec<Vec<f64>>, SolveError> {
+    fn frames(&self, steps: usize) -> Result<Vec<Vec<f64>>, EvolutionError> {
         self.field.check_stability(&self.p, self.tableau, 1.0 / steps as f64)?;
         let mut w = self.start.clone();
         let mut frames = vec![w.clone()];

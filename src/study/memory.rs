@@ -8,8 +8,8 @@ use serde_json::{Map, Value};
 use crate::definition::StudyKind;
 use crate::definition::settings::{MemorySettings, Settings};
 use crate::gradient::{Block, Cost, Extent, Ledger, Method, revolve_optimum};
-use crate::kernels::{Activation, Cpu, Device};
-use crate::ode::{ButcherTableau, Grid, SolveError, Vector};
+use crate::kernels::{Activation, ComputeError, Cpu, Device};
+use crate::ode::{ButcherTableau, Grid, Vector};
 use crate::problems::ConvField;
 use crate::random::{Stream, normal, numbered};
 use crate::record::{Outcome, number, row};
@@ -56,10 +56,12 @@ impl AnyDevice for Memory {
             context.check_stop()?;
             let (done, total) = (done as u64, settings.steps.len() as u64);
             (context.progress)(Progress { done, total, message: format!("Nt = {steps}") });
-            let at = |e: SolveError| StudyError::failed(format!("Nt = {steps}"), e);
+            let at = |e: ComputeError| StudyError::failed(format!("Nt = {steps}"), e);
             let block = Block { field: &chain.field, tableau, grid: Grid::unit(steps) };
-            let extent =
-                Extent { blocks: settings.blocks, ..block.extent(&chain.start, &chain.kernels[0]).map_err(at)? };
+            let extent = Extent {
+                blocks: settings.blocks,
+                ..block.extent(&chain.start, &chain.kernels[0]).map_err(ComputeError::from).map_err(at)?
+            };
             let (found, counted) = device.rise(|| chain.gradient(method, tableau, steps));
             // The first gradient of either method is not timed: it finds memory and caches cold.
             let (cost, _) = found.map_err(at)?;
@@ -117,7 +119,7 @@ impl AnyDevice for Memory {
 /// One gradient, for its memory.
 pub(super) fn once(settings: &MemorySettings, seed: u64, steps: usize) -> Result<(), StudyError> {
     let method: Method = settings.method.as_str().parse().map_err(|e| StudyError::failed("settings", e))?;
-    let at = |e: SolveError| StudyError::failed(format!("Nt = {steps}"), e);
+    let at = |e: ComputeError| StudyError::failed(format!("Nt = {steps}"), e);
     Chain::new(&Cpu, settings, seed).gradient(method, solver(&settings.solver)?, steps).map(|_| ()).map_err(at)
 }
 
@@ -150,7 +152,7 @@ impl<D: Device> Chain<D> {
         method: Method,
         tableau: &'static ButcherTableau,
         steps: usize,
-    ) -> Result<(Cost, f64), SolveError> {
+    ) -> Result<(Cost, f64), ComputeError> {
         let clock = Instant::now();
         let ledger = Ledger::new();
         let block = Block { field: &self.field, tableau, grid: Grid::unit(steps) };

@@ -7,10 +7,10 @@ use serde_json::{Map, Value};
 use crate::data;
 use crate::definition::StudyKind;
 use crate::definition::settings::{Dtype, Normalise, Picture, Problem, ReversibilitySettings, Settings, Stepping};
-use crate::kernels::{Activation, Device};
+use crate::kernels::{Activation, ComputeError, Device};
 use crate::ode::{
-    Adaptive, At, ButcherTableau, FieldError, Grid, Real, Solution, SolveError, VectorField, integrate,
-    integrate_adaptive, integrate_back, reversal_error,
+    Adaptive, At, ButcherTableau, FieldError, Grid, Real, Solution, VectorField, integrate, integrate_adaptive,
+    integrate_back, reversal_error,
 };
 use crate::problems::{ConvField, Dense, ScalarLinear, ScalarRelu, spectral_norm};
 use crate::random::{Stream, normal, stream};
@@ -266,9 +266,9 @@ const REVERSE: &str = "reverse";
 /// left the finite numbers, if its tolerances asked for a step below the resolution of time, or if it attempted
 /// [`MAX_STEPS`] steps. Every other error is a failure of the run.
 fn reached<R>(
-    end: Result<Vec<R>, SolveError>,
+    end: Result<Vec<R>, ComputeError>,
     at: impl Into<String>,
-) -> Result<Result<Vec<R>, SolveError>, StudyError> {
+) -> Result<Result<Vec<R>, ComputeError>, StudyError> {
     match end {
         Err(error) if !error.is_divergence() => Err(StudyError::failed(at, error)),
         end => Ok(end),
@@ -278,7 +278,7 @@ fn reached<R>(
 /// One way of a trip: where it ended and what it took.
 struct Way<R> {
     /// The state at the end, or how it diverged.
-    end: Result<Vec<R>, SolveError>,
+    end: Result<Vec<R>, ComputeError>,
     steps: usize,
     rejected: usize,
     evaluations: u64,
@@ -294,7 +294,7 @@ struct Trip<R> {
 
 impl<D: Device, R: Real, F: VectorField<Vector = D::Buffer<R>>> There<'_, D, R, F> {
     /// `z` in host memory once all work is done.
-    fn settled(&self, solved: Result<D::Buffer<R>, SolveError>) -> Result<Vec<R>, SolveError> {
+    fn settled(&self, solved: Result<D::Buffer<R>, ComputeError>) -> Result<Vec<R>, ComputeError> {
         let z = solved?;
         self.device.settle()?;
         Ok(self.device.download(&z))
@@ -307,7 +307,8 @@ impl<D: Device, R: Real, F: VectorField<Vector = D::Buffer<R>>> There<'_, D, R, 
             let counted = Counted { field: self.field, evaluations: Cell::new(0) };
             let mut z = self.device.upload(from.to_vec());
             let sweep = if forward { integrate } else { integrate_back };
-            let end = self.settled(sweep(&counted, self.tableau, &grid, &mut z, &self.theta).map(|()| z));
+            let end =
+                self.settled(sweep(&counted, self.tableau, &grid, &mut z, &self.theta).map(|()| z).map_err(Into::into));
             let end = reached(end, format!("{at}, {steps} steps"))?;
             Ok(Way { end, steps, rejected: 0, evaluations: counted.evaluations.get(), last: vec![] })
         };
@@ -329,7 +330,7 @@ impl<D: Device, R: Real, F: VectorField<Vector = D::Buffer<R>>> There<'_, D, R, 
                     Ok(Way { end, steps: times.len() - 1, rejected, evaluations, last })
                 }
                 Err(error) => {
-                    Ok(Way { end: reached(Err(error), at)?, steps: 0, rejected: 0, evaluations, last: vec![] })
+                    Ok(Way { end: reached(Err(error.into()), at)?, steps: 0, rejected: 0, evaluations, last: vec![] })
                 }
             }
         };
@@ -405,6 +406,8 @@ fn pictures<R: Real>(size: Option<[usize; 2]>, z0: &[R], trip: &Trip<R>) -> Vec<
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kernels::DeviceFailure;
+    use crate::ode::SolveError;
 
     #[test]
     fn only_a_divergence_is_a_result() {
@@ -415,15 +418,17 @@ mod tests {
             SolveError::TooManySteps { limit: MAX_STEPS, t: 0.5 },
         ];
         for error in results {
-            assert_eq!(reached::<f64>(Err(error.clone()), FORWARD).unwrap(), Err(error));
+            let found = reached::<f64>(Err(error.clone().into()), FORWARD).unwrap();
+            assert!(matches!(found, Err(ComputeError::Solve(found)) if found == error));
         }
         let shape = FieldError::Shape { what: "state", expected: 1, found: 2 };
-        let faults = [
-            SolveError::Field { step: 0, stage: 0, t: 0.0, source: FieldError::Other("the field panicked".into()) },
-            SolveError::Field { step: 0, stage: 0, t: 0.0, source: shape },
-            SolveError::Device("lost".into()),
-            SolveError::NoEmbedded("euler"),
-            SolveError::Memory("none".into()),
+        let faults: [ComputeError; 5] = [
+            DeviceFailure::new(std::io::Error::other("lost")).into(),
+            SolveError::Field { step: 0, stage: 0, t: 0.0, source: FieldError::Other("the field panicked".into()) }
+                .into(),
+            SolveError::Field { step: 0, stage: 0, t: 0.0, source: shape }.into(),
+            SolveError::NoEmbedded("euler").into(),
+            SolveError::Memory("none".into()).into(),
         ];
         for error in faults {
             let failed = reached::<f64>(Err(error.clone()), REVERSE).unwrap_err();

@@ -12,7 +12,8 @@ use anode::evolution::{
 use anode::gradient::{Ledger, Method};
 use anode::kernels::{Activation, Device};
 use anode::net::{
-    Evolution, Form, NETWORKS, NetSpec, Network, Part, SegmentSpec, Sharing, Solve, Stepping, Steps, network,
+    Evolution, Form, NETWORKS, NetSpec, Network, NetworkError, Part, SegmentSpec, Sharing, Solve, Stepping, Steps,
+    network,
 };
 use anode::ode::{Adaptive, Controller, Real, SolveError, Vector, relative_distance, solver};
 use anode::problems::ConvField;
@@ -291,10 +292,13 @@ pub fn vectors_of_other_networks_are_refused<D: TrainingDevice>(device: &D) {
     let (theta, statistics) = (host.initial::<f32>(5), host.statistics());
     let longer = [&theta[..], &[0.0]].concat();
     let said = |found: Result<(), StepError>| match found {
-        Err(StepError::Forward(error @ SolveError::Argument(_))) => error.to_string(),
+        Err(error @ StepError::Forward(NetworkError::Solve(SolveError::Argument(_)) | NetworkError::Images { .. })) => {
+            error.to_string()
+        }
+        Err(error @ StepError::Label { .. }) => error.to_string(),
         other => panic!("{other:?}"),
     };
-    let refused = |found: Result<(), SolveError>| said(found.map_err(StepError::from));
+    let refused = |found: Result<(), NetworkError>| said(found.map_err(StepError::from));
 
     let net = Network::on(&host, device.clone());
     for wrong in [&statistics[1..], &[&statistics[..], &[1.0]].concat(), &[]] {

@@ -2,8 +2,10 @@
 
 use std::convert::Infallible;
 
-use anode_core::ode::{Real, SolveError, Vector};
-use anode_kernels::{Activation, ByteImages, ConvShape, Descent, Device, DeviceNorm, Part, PartMut, PoolShape};
+use anode_core::ode::{Real, Vector};
+use anode_kernels::{
+    Activation, ByteImages, ComputeError, ConvShape, Descent, Device, DeviceNorm, Part, PartMut, PoolShape,
+};
 
 use super::activation::activate;
 use super::buffer::Buffer;
@@ -39,7 +41,7 @@ impl<L: Driver> Device for Gpu<L> {
         (made, Some(self.held().peak - before))
     }
 
-    fn settle(&self) -> Result<(), SolveError> {
+    fn settle(&self) -> Result<(), ComputeError> {
         Gpu::settle(self)
     }
 

@@ -2,6 +2,8 @@
 
 use std::ffi::c_void;
 
+use anode_kernels::DeviceFailure;
+
 use super::arena::all_live;
 
 /// Why a device cannot go on. Every message says what helps.
@@ -58,6 +60,9 @@ pub enum DeviceError {
         /// Bytes that the driver calls free.
         free: usize,
     },
+    /// The device of dfdx cannot be opened.
+    #[error("dfdx's device cannot be opened ({0})")]
+    NoDfdx(String),
     /// A tensor of dfdx that does not fit, with all kept blocks given back.
     #[error(
         "the device has no memory left for a tensor of dfdx, which holds logits and loss ({answer}; in \
@@ -87,6 +92,12 @@ pub enum DeviceError {
         /// What the driver answered.
         answer: String,
     },
+}
+
+impl From<DeviceError> for DeviceFailure {
+    fn from(error: DeviceError) -> Self {
+        Self::new(error)
+    }
 }
 
 impl DeviceError {

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anode_core::ode::{Real, SolveError};
+use anode_kernels::{ComputeError, DeviceFailure};
 
 use super::arena::{Arena, Block, Held};
 use super::buffer::Buffer;
@@ -123,9 +124,9 @@ impl<L: Driver> Gpu<L> {
     /// Waits for all work.
     ///
     /// # Errors
-    /// The first thing that went wrong on the device, or [`SolveError::Overflow`] where a vector left the finite
-    /// numbers since the last call.
-    pub fn settle(&self) -> Result<(), SolveError> {
+    /// The first failure of the device, or [`SolveError::Overflow`] if a vector left the finite numbers since the last
+    /// call.
+    pub fn settle(&self) -> Result<(), ComputeError> {
         let mut flag = [0; 4];
         // SAFETY: the flags are ours.
         self.attempt(|driver| unsafe { driver.download(&mut flag, self.inner.flags.address) });
@@ -134,9 +135,9 @@ impl<L: Driver> Gpu<L> {
             self.attempt(|driver| unsafe { driver.zero(self.inner.flags.address, 4) });
         }
         if let Some(failure) = self.failure() {
-            return Err(SolveError::Device(failure.to_string()));
+            return Err(DeviceFailure::from(failure).into());
         }
-        if flag == [0; 4] { Ok(()) } else { Err(SolveError::Overflow) }
+        if flag == [0; 4] { Ok(()) } else { Err(SolveError::Overflow.into()) }
     }
 
     /// The first thing that went wrong.

@@ -4,12 +4,13 @@ use std::borrow::Cow;
 
 use rayon::prelude::*;
 
-use anode_core::ode::{Real, SolveError, Vector, zeros};
+use anode_core::ode::{Real, Vector, zeros};
 
 use super::{
-    Activation, ConvBars, ConvShape, Cotangent, Descent, Device, DeviceImages, DeviceNorm, Images, Moments, Norm,
-    NormVjp, Part, PartMut, PoolShape, average_pool, average_pool_vjp, conv, conv_vjp_input, conv_vjp_weights, dense,
-    dense_vjp, descend, linear, linear_vjp, max_pool, max_pool_vjp, moments, norm_conv, norm_conv_vjp,
+    Activation, ComputeError, ConvBars, ConvShape, Cotangent, Descent, Device, DeviceImages, DeviceNorm, Images,
+    Moments, Norm, NormVjp, Part, PartMut, PoolShape, average_pool, average_pool_vjp, conv, conv_vjp_input,
+    conv_vjp_weights, dense, dense_vjp, descend, linear, linear_vjp, max_pool, max_pool_vjp, moments, norm_conv,
+    norm_conv_vjp,
 };
 
 /// Numbers that a thread works on at a time.
@@ -40,7 +41,7 @@ impl Device for Cpu {
 
     const NAME: &'static str = "cpu";
 
-    fn settle(&self) -> Result<(), SolveError> {
+    fn settle(&self) -> Result<(), ComputeError> {
         Ok(())
     }
 

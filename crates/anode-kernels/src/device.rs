@@ -3,9 +3,9 @@
 
 use std::borrow::Cow;
 
-use anode_core::ode::{Real, SolveError, Vector};
+use anode_core::ode::{Real, Vector};
 
-use super::{Activation, ByteImages, ConvShape, Descent, Part, PartMut, PoolShape};
+use super::{Activation, ByteImages, ComputeError, ConvShape, Descent, Part, PartMut, PoolShape};
 
 /// What a batch norm's vjp needs of each channel of each image, `[n, channels]`; empty if not computed yet.
 type Sums = Vec<(f64, f64)>;
@@ -37,8 +37,9 @@ pub trait Device: Clone + Send + Sync + 'static {
     /// Waits for all work.
     ///
     /// # Errors
-    /// A device that failed, or a vector that left the finite numbers unseen since the last call.
-    fn settle(&self) -> Result<(), SolveError>;
+    /// The device failed, or a vector left the finite numbers since the last call
+    /// ([`SolveError::Overflow`](anode_core::ode::SolveError::Overflow)).
+    fn settle(&self) -> Result<(), ComputeError>;
 
     /// Takes numbers from host memory.
     fn upload<R: Real>(&self, x: Vec<R>) -> Self::Buffer<R>;

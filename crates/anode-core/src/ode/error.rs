@@ -31,12 +31,9 @@ pub enum SolveError {
         /// Time at the start of the step.
         t: f64,
     },
-    /// A vector left the finite numbers on a device, which tells only when a sweep has ended.
+    /// The state left the finite numbers, which was found only after the sweep.
     #[error("the state is no longer finite; take more steps, or a field of smaller norm")]
     Overflow,
-    /// The device failed.
-    #[error("{0}")]
-    Device(String),
     /// The error control asks for steps below the resolution of time.
     #[error("step {step} (t = {t}): the tolerance asks for a step of {h:e}, below the resolution of time; loosen it")]
     StepUnderflow {
@@ -64,17 +61,9 @@ pub enum SolveError {
     /// An argument that is out of range, or that does not fit the others.
     #[error("{0}")]
     Argument(String),
-    /// Statistics for each evaluation were asked for where the number of evaluations is not known beforehand.
-    #[error(
-        "adaptive steps have no fixed evaluations, so no evaluation has its own batch-norm statistics; use fixed steps"
-    )]
-    NoFixedEvaluations,
     /// No checkpoint schedule fits the memory that was allowed.
     #[error("{0}")]
     Memory(String),
-    /// Coefficients that the steps cannot follow, with the bound on the step.
-    #[error("{0}")]
-    Unstable(String),
     /// A solver that runs backwards did not come back to its start, so its gradient is that of other states.
     #[error(
         "after {steps} steps back the start came out with a relative error of {drift:e}, above {bound:e}: rounding \

@@ -180,7 +180,7 @@ impl<R: Real, D: Device, F: DifferentiableField<Vector = D::Buffer<R>>> CoupledB
     }
 
     /// w(0) and p of the flat vector, once it has the right length and its coefficients can be stepped.
-    pub(super) fn checked<'a>(&self, parameters: &'a [R]) -> Result<(&'a [R], &'a [R]), SolveError> {
+    pub(super) fn checked<'a>(&self, parameters: &'a [R]) -> Result<(&'a [R], &'a [R]), EvolutionError> {
         let found = expect_len("weights and evolution parameters", parameters.len(), self.parameter_count());
         found.map_err(|source: FieldError| SolveError::Field { step: 0, stage: 0, t: 0.0, source })?;
         let (w0, p) = parameters.split_at(self.weights.weights());

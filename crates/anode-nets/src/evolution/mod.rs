@@ -7,6 +7,7 @@
 mod block;
 mod chain;
 mod coupled;
+mod error;
 mod field;
 mod flow;
 mod given;
@@ -21,11 +22,12 @@ mod system;
 
 pub use block::{Configuration, CoupledBlock, Coupling, Evaluation, Reading};
 pub use coupled::{Coupled, CoupledField, CoupledTape};
+pub use error::{EvolutionError, UnstableSteps};
 pub use field::{WeightField, WeightTape};
 pub use flow::ExactFlow;
 pub use law::{Border, Coefficient, Coefficients, Diffusion, Law, Sigma, Terms};
 pub use memory::{History, Memory};
 pub use modes::Symbol;
-pub use piece::{EvolutionError, Piece};
+pub use piece::Piece;
 pub use sweep::CoupledTrajectory;
 pub use system::WeightSystem;

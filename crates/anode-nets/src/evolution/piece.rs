@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use super::EvolutionError;
+
 /// A stretch of a block's parameters that holds kernels of one size, one behind the other: the weights of a
 /// convolution, `[out, in, height, width]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,23 +41,6 @@ impl Piece {
         }
         None
     }
-}
-
-/// A weight evolution that makes no sense.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
-#[non_exhaustive]
-pub enum EvolutionError {
-    /// A piece that does not fit the parameters.
-    #[error("piece {piece}: {why}")]
-    Piece {
-        /// Its index.
-        piece: usize,
-        /// What is wrong, and what is allowed.
-        why: String,
-    },
-    /// Two choices that exclude one another.
-    #[error("{0}")]
-    Choice(String),
 }
 
 /// Refuses pieces that do not fit a vector of `len` numbers, or that share numbers.

@@ -16,32 +16,7 @@ use crate::ode::{ButcherTableau, FieldError, Real, SolveError};
 
 use super::field::Group;
 use super::modes::modes;
-use super::{Memory, Symbol, WeightField};
-
-/// Coefficients that a solver cannot step stably.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
-#[error(
-    "the evolution of piece {piece}, group {group}, with d = {d}, u = ({x}, {y}), r = {r} is unstable in steps of \
-    {h:.4} with {solver}; \
-     the stability bound is {bound:.4}: {cure}, or allow it (`allow_unstable`)",
-    d = coefficients[0], x = coefficients[1], y = coefficients[2], r = coefficients[3]
-)]
-struct Unstable {
-    piece: usize,
-    group: usize,
-    coefficients: [f64; 4],
-    solver: &'static str,
-    h: f64,
-    /// The largest stable step; 0 where none was found.
-    bound: f64,
-    cure: String,
-}
-
-impl From<Unstable> for SolveError {
-    fn from(error: Unstable) -> Self {
-        Self::Unstable(error.to_string())
-    }
-}
+use super::{EvolutionError, Memory, Symbol, UnstableSteps, WeightField};
 
 impl<R: Real> WeightField<R> {
     /// Refuses coefficients that steps of size `h` of `tableau` cannot step stably on t in [0, 1].
@@ -49,21 +24,23 @@ impl<R: Real> WeightField<R> {
     /// # Errors
     /// The first unstable set of coefficients, with the bound and the least number of steps. Coefficients that are not
     /// finite.
-    pub fn check_stability(&self, p: &[R], tableau: &ButcherTableau, h: f64) -> Result<(), SolveError> {
+    pub fn check_stability(&self, p: &[R], tableau: &ButcherTableau, h: f64) -> Result<(), EvolutionError> {
         if !(h.is_finite() && h > 0.0) {
-            return Err(SolveError::Argument(format!("steps of size {h}; allowed: finite sizes above 0")));
+            return Err(EvolutionError::Choice(format!("steps of size {h}; allowed: finite sizes above 0")));
         }
         if self.is_constant() {
             return Ok(());
         }
         for group in self.coefficients(p).map_err(field_error)? {
             if group.values.iter().any(|c| !c.is_finite()) {
-                return Err(SolveError::NotFinite { step: 0, stage: 0, t: 0.0 });
+                return Err(SolveError::NotFinite { step: 0, stage: 0, t: 0.0 }.into());
             }
             let rates = self.rates(&group);
             let stable = |h: f64| rates.iter().all(|&rate| is_stable(tableau, h, rate));
             if !stable(h) {
-                return Err(unstable(&group, tableau, h, stable).into());
+                let (piece, group, coefficients) = (group.piece, group.number, group.values);
+                let steps = unstable(tableau, h, stable);
+                return Err(EvolutionError::Unstable { piece, group, coefficients, steps });
             }
         }
         Ok(())
@@ -83,28 +60,17 @@ fn field_error(source: FieldError) -> SolveError {
 }
 
 /// Refuses an exponential memory that steps of size `h` cannot step stably.
-pub(super) fn check_memory(memory: Memory, tableau: &ButcherTableau, h: f64) -> Result<(), SolveError> {
+pub(super) fn check_memory(memory: Memory, tableau: &ButcherTableau, h: f64) -> Result<(), EvolutionError> {
     let Memory::Exponential { rate, .. } = memory else { return Ok(()) };
     let stable = |h: f64| is_stable(tableau, h, (-rate, 0.0));
     if stable(h) {
         return Ok(());
     }
-    let (bound, cure) = bound(h, stable);
-    let solver = tableau.name;
-    Err(SolveError::Unstable(format!(
-        "the exponential memory with rate {rate} is unstable in steps of {h:.4} with {solver}; \
-         the stability bound is {bound:.4}: {cure}, or allow it (`allow_unstable`)"
-    )))
+    Err(EvolutionError::UnstableMemory { rate, steps: unstable(tableau, h, stable) })
 }
 
-fn unstable(group: &Group, tableau: &ButcherTableau, h: f64, stable: impl Fn(f64) -> bool) -> Unstable {
-    let (bound, cure) = bound(h, stable);
-    let (piece, group, coefficients) = (group.piece, group.number, group.values);
-    Unstable { piece, group, coefficients, solver: tableau.name, h, bound, cure }
-}
-
-/// The largest stable step below the unstable `h`, and the least number of stable steps on the unit interval as a cure.
-fn bound(h: f64, stable: impl Fn(f64) -> bool) -> (f64, String) {
+/// Finds the largest stable step below the unstable `h`, and the smallest stable number of steps.
+fn unstable(tableau: &ButcherTableau, h: f64, stable: impl Fn(f64) -> bool) -> UnstableSteps {
     let mut low = h;
     let found = (0..60).any(|_| {
         low /= 2.0;
@@ -121,11 +87,7 @@ fn bound(h: f64, stable: impl Fn(f64) -> bool) -> (f64, String) {
     let least_steps = (found && first < 1e9)
         .then_some(first as usize)
         .and_then(|n| (n.max(1)..n + 1000).find(|n| stable(1.0 / *n as f64)));
-    let cure = match least_steps {
-        Some(n) => format!("take at least {n} steps a unit of time"),
-        None => "no number of steps below 10^9 is stable; use smaller coefficients".to_owned(),
-    };
-    (bound, cure)
+    UnstableSteps { solver: tableau.name, h, bound, least_steps }
 }
 
 fn is_stable(tableau: &ButcherTableau, h: f64, (a, b): (f64, f64)) -> bool {
@@ -182,7 +144,10 @@ mod tests {
             assert!(field.check_stability(&[1.9], tableau, 1.0 / (least - 1) as f64).is_err());
         }
         assert!(field.check_stability(&[f64::NAN], SOLVERS[0], 0.1).unwrap_err().is_divergence());
-        assert!(matches!(field.check_stability(&[], SOLVERS[0], 0.1), Err(SolveError::Field { .. })));
+        assert!(matches!(
+            field.check_stability(&[], SOLVERS[0], 0.1),
+            Err(EvolutionError::Solve(SolveError::Field { .. }))
+        ));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use super::coupled::{Coupled, CoupledField};
 use super::given::{GivenWeights, Source};
 use super::memory::{Memory, Term, readout};
 use super::system::WeightSystem;
-use super::{Configuration, CoupledBlock, Reading};
+use super::{Configuration, CoupledBlock, EvolutionError, Reading};
 
 /// The forward sweep of a [`CoupledBlock`], with what its method keeps for the backward sweep.
 pub struct CoupledTrajectory<F: DifferentiableField<Vector = D::Buffer<R>>, R: Real, D: Device = Cpu> {
@@ -73,14 +73,14 @@ impl<R: Real, D: Device, F: DifferentiableField<Vector = D::Buffer<R>>> CoupledB
     /// ```
     ///
     /// # Errors
-    /// See [`SolveError`]; coefficients that the solver cannot step stably, unless they are allowed.
+    /// See [`EvolutionError`]; coefficients that the solver cannot step stably, unless they are allowed.
     pub fn forward(
         &self,
         method: Method,
         z0: &D::Buffer<R>,
         parameters: &[R],
         ledger: &Ledger,
-    ) -> Result<CoupledTrajectory<F, R, D>, SolveError> {
+    ) -> Result<CoupledTrajectory<F, R, D>, EvolutionError> {
         let (w0, p) = self.checked(parameters)?;
         let kept = if self.is_plain() {
             let theta = self.device.upload(parameters.to_vec());
@@ -115,7 +115,7 @@ impl<R: Real, D: Device, F: DifferentiableField<Vector = D::Buffer<R>>> CoupledB
     ///
     /// # Errors
     /// See [`Self::forward`].
-    pub fn solve(&self, z0: &D::Buffer<R>, parameters: &[R]) -> Result<D::Buffer<R>, SolveError> {
+    pub fn solve(&self, z0: &D::Buffer<R>, parameters: &[R]) -> Result<D::Buffer<R>, EvolutionError> {
         // Of all methods this one keeps the least, the end itself.
         Ok(self.forward(Method::ReverseTime, z0, parameters, &Ledger::new())?.end().duplicate())
     }

@@ -1,11 +1,12 @@
 //! A network without gradients: evaluation, and how well its ODE blocks can be reversed.
 
 use crate::gradient::{Ledger, Method};
-use crate::kernels::{Device, Part};
-use crate::ode::{Pass, Real, SolveError, Vector, reversal_error};
+use crate::kernels::{ComputeError, Device, Part};
+use crate::ode::{Pass, Real, Vector, reversal_error};
 
 use super::chain::Sweep;
-use super::network::{Network, block_parameters, impossible};
+use super::error::NetworkError;
+use super::network::{Network, block_parameters};
 use super::ode_field::{Mode, OdeField};
 use super::residual::ResidualSweep;
 use super::segment::Segment;
@@ -15,13 +16,13 @@ impl<D: Device> Network<D> {
     /// Logits of a batch in evaluation mode: batch norm with the running statistics. Waits.
     ///
     /// # Errors
-    /// See [`SolveError`].
+    /// See [`NetworkError`].
     pub fn evaluate<R: Real>(
         &self,
         images: &D::Buffer<R>,
         theta: &D::Buffer<R>,
         solve: Solve,
-    ) -> Result<Vec<R>, SolveError> {
+    ) -> Result<Vec<R>, NetworkError> {
         self.logits(images, theta, solve, Mode::Evaluation)
     }
 
@@ -32,7 +33,7 @@ impl<D: Device> Network<D> {
         theta: &D::Buffer<R>,
         solve: Solve,
         mode: Mode,
-    ) -> Result<Vec<R>, SolveError> {
+    ) -> Result<Vec<R>, NetworkError> {
         let logits = self.walk(images, theta, solve, mode, |_, _, _, _| {})?;
         let logits = self.device.download(&logits);
         self.device.settle()?;
@@ -45,28 +46,28 @@ impl<D: Device> Network<D> {
     /// not end. Blocks whose weights evolve are left out: their state is more than z. Waits for each.
     ///
     /// # Errors
-    /// A forward solve that fails, see [`SolveError`].
+    /// A forward solve that fails, see [`NetworkError`].
     pub fn reversal_errors<R: Real>(
         &self,
         images: &D::Buffer<R>,
         theta: &D::Buffer<R>,
         solve: Solve,
-    ) -> Result<Vec<f64>, SolveError> {
+    ) -> Result<Vec<f64>, NetworkError> {
         let (mut errors, mut failed) = (vec![], Ok(()));
         let logits = self.walk(images, theta, solve, Mode::Watching, |field, theta, start, end| {
             // What the forward sweep met must not count as the reverse solve's.
             failed = failed.clone().and(self.device.settle());
             let mut back = end.duplicate();
-            let solved = solve.reverse(field, &mut back, theta);
-            let solved = solved.and(self.device.settle());
-            match solved {
+            let solved = solve.reverse(field, &mut back, theta).map_err(ComputeError::from);
+            match solved.and(self.device.settle()) {
                 Ok(()) => errors.push(reversal_error(start, &back)),
                 Err(error) if error.is_divergence() => errors.push(f64::INFINITY),
                 // A fault is no result.
                 Err(error) => failed = failed.clone().and(Err(error)),
             }
         });
-        logits.and(failed)?;
+        logits?;
+        failed?;
         self.device.settle()?;
         Ok(errors)
     }
@@ -79,7 +80,7 @@ impl<D: Device> Network<D> {
         solve: Solve,
         mode: Mode,
         mut visit: impl FnMut(&OdeField<R, D>, &D::Buffer<R>, &D::Buffer<R>, &D::Buffer<R>),
-    ) -> Result<D::Buffer<R>, SolveError> {
+    ) -> Result<D::Buffer<R>, NetworkError> {
         self.expect_lengths(images.len(), theta.len())?;
         let (device, statistics) = (&self.device, mode.statistics(Pass::Replay));
         let host = self.evolving_parameters(theta);
@@ -96,7 +97,7 @@ impl<D: Device> Network<D> {
                     current = sweep.forward(&current, statistics, &mut self.running());
                 }
                 Segment::Ode(chain, Some(evolving)) => {
-                    let block = evolving.block(device, self.field(chain, mode), solve).map_err(impossible)?;
+                    let block = evolving.block(device, self.field(chain, mode), solve)?;
                     let theta = block_parameters(chain, evolving, &host);
                     // ANODE keeps no more than the block's input.
                     current = block.forward(Method::Anode, &current, &theta, &Ledger::new())?.end().duplicate();

@@ -9,12 +9,13 @@ use rand::Rng;
 use crate::evolution::{CoupledBlock, CoupledTrajectory, EvolutionError};
 use crate::gradient::Ledger;
 use crate::kernels::{Cpu, Device, Part, PartMut};
-use crate::ode::{FieldError, Real, SolveError, Vector, expect_shape};
+use crate::ode::{Real, Vector, expect_shape};
 use crate::random::{Stream, stream};
 
 use super::NetSpec;
 use super::builder::{Builder, Parameter, StartValue};
 use super::chain::{Chain, ChainTape, Sweep};
+use super::error::NetworkError;
 use super::evolving::{Evolution, Evolving};
 use super::layer::Statistics;
 use super::ode_field::{Mode, OdeField, Updates};
@@ -231,7 +232,7 @@ impl<D: Device> Network<D> {
     ///
     /// # Errors
     /// Another number of statistics.
-    pub fn set_statistics(&self, statistics: &[f64]) -> Result<(), SolveError> {
+    pub fn set_statistics(&self, statistics: &[f64]) -> Result<(), NetworkError> {
         let mut running = self.running();
         expect_shape("statistics", &[statistics.len()], "the network", &[running.kept.len()])?;
         *running = Running::new(self.device.upload(statistics.to_vec()));
@@ -239,12 +240,11 @@ impl<D: Device> Network<D> {
     }
 
     /// Refuses images or parameters of another network.
-    pub(super) fn expect_lengths(&self, images: usize, theta: usize) -> Result<(), SolveError> {
+    pub(super) fn expect_lengths(&self, images: usize, theta: usize) -> Result<(), NetworkError> {
         expect_shape("theta", &[theta], "the network", &[self.parameter_count()])?;
         let input = self.segments.first().map_or(0, Segment::input_len);
         if input > 0 && !images.is_multiple_of(input) {
-            let why = format!("images have {images} components, which is no multiple of the network's input, {input}");
-            return Err(SolveError::Argument(why));
+            return Err(NetworkError::Images { found: images, input });
         }
         Ok(())
     }
@@ -255,10 +255,10 @@ impl<D: Device> Network<D> {
         theta: usize,
         [logits_bar, logits]: [usize; 2],
         theta_bar: usize,
-    ) -> Result<(), SolveError> {
+    ) -> Result<(), NetworkError> {
         expect_shape("theta", &[theta], "the network", &[self.parameter_count()])?;
         expect_shape("the gradient for theta", &[theta_bar], "theta", &[theta])?;
-        expect_shape("the cotangent", &[logits_bar], "the logits", &[logits])
+        Ok(expect_shape("the cotangent", &[logits_bar], "the logits", &[logits])?)
     }
 
     /// The parameters in host memory where a block's weights evolve, else nothing. Waits.
@@ -271,14 +271,14 @@ impl<D: Device> Network<D> {
     /// that left the finite may be told only by the device, see [`Device::settle`].
     ///
     /// # Errors
-    /// See [`SolveError`].
+    /// See [`NetworkError`].
     pub fn forward<R: Real>(
         &self,
         images: &D::Buffer<R>,
         theta: &D::Buffer<R>,
         solve: Solve,
         ledger: &Ledger,
-    ) -> Result<Swept<R, D>, SolveError> {
+    ) -> Result<Swept<R, D>, NetworkError> {
         self.expect_lengths(images.len(), theta.len())?;
         let (device, host, mut kept) = (&self.device, self.evolving_parameters(theta), vec![]);
         let mut current = images.duplicate();
@@ -300,7 +300,7 @@ impl<D: Device> Network<D> {
                     current = y;
                 }
                 Segment::Ode(chain, Some(evolving)) => {
-                    let block = evolving.block(device, self.field(chain, self.mode()), solve).map_err(impossible)?;
+                    let block = evolving.block(device, self.field(chain, self.mode()), solve)?;
                     let theta = block_parameters(chain, evolving, &host);
                     let trajectory = block.forward(solve.method, &current, &theta, ledger)?;
                     current = trajectory.end().duplicate();
@@ -321,7 +321,7 @@ impl<D: Device> Network<D> {
     /// From the cotangent of the logits: adds to `theta_bar`.
     ///
     /// # Errors
-    /// See [`SolveError`].
+    /// See [`NetworkError`].
     pub fn backward<R: Real>(
         &self,
         kept: Kept<R, D>,
@@ -330,7 +330,7 @@ impl<D: Device> Network<D> {
         theta_bar: &mut D::Buffer<R>,
         solve: Solve,
         ledger: &Ledger,
-    ) -> Result<(), SolveError> {
+    ) -> Result<(), NetworkError> {
         let device = &self.device;
         self.expect_backward_lengths(theta.len(), [logits_bar.len(), kept.1], theta_bar.len())?;
         let mut bar = logits_bar.duplicate();
@@ -379,9 +379,4 @@ impl<D: Device> Network<D> {
 /// The weights of an ODE block, then the unknowns of their evolution.
 pub(super) fn block_parameters<R: Real>(chain: &Chain, evolving: &Evolving, theta: &[R]) -> Vec<R> {
     [&theta[chain.parameters.clone()], &theta[evolving.unknowns.clone()]].concat()
-}
-
-/// A choice that was checked when the network was built, made with another number of steps.
-pub(super) fn impossible(error: EvolutionError) -> SolveError {
-    SolveError::Field { step: 0, stage: 0, t: 0.0, source: FieldError::Other(error.to_string()) }
 }

@@ -5,9 +5,10 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use crate::kernels::Device;
-use crate::ode::{Real, SolveError};
+use crate::ode::Real;
 
 use super::chain::Chain;
+use super::error::NetworkError;
 use super::network::Network;
 use super::ode_field::Mode;
 use super::segment::Segment;
@@ -73,8 +74,8 @@ impl<D: Device> Network<D> {
     ///
     /// # Errors
     /// Adaptive steps, which have no fixed evaluations.
-    pub fn with_statistics_per_evaluation(&self, solve: Solve) -> Result<Self, SolveError> {
-        let steps = solve.steps.count().ok_or(SolveError::NoFixedEvaluations)?;
+    pub fn with_statistics_per_evaluation(&self, solve: Solve) -> Result<Self, NetworkError> {
+        let steps = solve.steps.count().ok_or(NetworkError::NoFixedEvaluations)?;
         let evaluations = (steps, solve.tableau.solution_stages());
         let mut statistics = self.shared_statistics();
         let segments = self.segments_with(|chain| {
@@ -106,7 +107,7 @@ impl<D: Device> Network<D> {
         theta: &D::Buffer<R>,
         solve: Solve,
         batches: impl IntoIterator<Item = Vec<R>>,
-    ) -> Result<Self, SolveError> {
+    ) -> Result<Self, NetworkError> {
         let network = match per_evaluation {
             true => self.with_statistics_per_evaluation(solve)?,
             false => self.with_shared_statistics(),
@@ -122,13 +123,13 @@ impl<D: Device> Network<D> {
     /// Logits of a batch, normalised with the statistics of the batch itself ([`EvaluationMode::TestBatch`]). Waits.
     ///
     /// # Errors
-    /// See [`SolveError`].
+    /// See [`NetworkError`].
     pub fn evaluate_batch<R: Real>(
         &self,
         images: &D::Buffer<R>,
         theta: &D::Buffer<R>,
         solve: Solve,
-    ) -> Result<Vec<R>, SolveError> {
+    ) -> Result<Vec<R>, NetworkError> {
         self.logits(images, theta, solve, Mode::Watching)
     }
 

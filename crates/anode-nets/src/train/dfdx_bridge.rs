@@ -5,8 +5,7 @@
 use dfdx::prelude::*;
 
 use crate::kernels::cuda::{DeviceError, Driver, Gpu};
-use crate::kernels::{self, Part, PartMut};
-use crate::ode::SolveError;
+use crate::kernels::{self, DeviceFailure, Part, PartMut};
 
 /// A device on which networks can be trained.
 pub trait TrainingDevice: kernels::Device {
@@ -17,7 +16,7 @@ pub trait TrainingDevice: kernels::Device {
     ///
     /// # Errors
     /// dfdx's device cannot be opened.
-    fn open_loss(&self) -> Result<Self::Loss, SolveError>;
+    fn open_loss(&self) -> Result<Self::Loss, DeviceFailure>;
 
     /// Computes the mean cross-entropy of `logits` with `targets`, both of shape `[n, classes]`, on dfdx's tape. The
     /// network is one operation on this tape, whose vjp is `backward`: it receives the cotangent of the logits. Returns
@@ -32,13 +31,13 @@ pub trait TrainingDevice: kernels::Device {
         targets: Vec<f32>,
         shape: (usize, usize),
         backward: impl FnOnce(Self::Buffer<f32>) + 'static,
-    ) -> Result<Option<f32>, SolveError>;
+    ) -> Result<Option<f32>, DeviceFailure>;
 }
 
 impl<D: Crossing> TrainingDevice for D {
     type Loss = D::Tensors;
 
-    fn open_loss(&self) -> Result<D::Tensors, SolveError> {
+    fn open_loss(&self) -> Result<D::Tensors, DeviceFailure> {
         self.tensors()
     }
 
@@ -49,7 +48,7 @@ impl<D: Crossing> TrainingDevice for D {
         targets: Vec<f32>,
         shape: (usize, usize),
         backward: impl FnOnce(D::Buffer<f32>) + 'static,
-    ) -> Result<Option<f32>, SolveError> {
+    ) -> Result<Option<f32>, DeviceFailure> {
         let logits = to_tensor(self, by, Part::all(logits), shape)?;
         let (of_logits, device) = (logits.ghost(), self.clone());
         let mut tape = OwnedTape::default();
@@ -93,7 +92,7 @@ pub trait Crossing: kernels::Device {
     ///
     /// # Errors
     /// What it says.
-    fn tensors(&self) -> Result<Self::Tensors, SolveError>;
+    fn tensors(&self) -> Result<Self::Tensors, DeviceFailure>;
 
     /// Copies a part of a buffer into raw storage of its length.
     fn write(&self, to: &mut Raw<Self>, from: Part<Self::Buffer<f32>>);
@@ -107,7 +106,7 @@ impl Crossing for kernels::Cpu {
 
     const REPRODUCIBLE_LOSS: bool = true;
 
-    fn tensors(&self) -> Result<Cpu, SolveError> {
+    fn tensors(&self) -> Result<Cpu, DeviceFailure> {
         Ok(Cpu::seed_from_u64(0))
     }
 
@@ -126,7 +125,7 @@ pub trait HostTensors: Driver {}
 impl<L: HostTensors> Crossing for Gpu<L> {
     type Tensors = Cpu;
 
-    fn tensors(&self) -> Result<Cpu, SolveError> {
+    fn tensors(&self) -> Result<Cpu, DeviceFailure> {
         Ok(Cpu::seed_from_u64(0))
     }
 
@@ -146,20 +145,18 @@ mod nvidia {
     use cudarc::driver::{DevicePtr, DevicePtrMut, DeviceSlice};
     use dfdx::tensor::Cuda;
 
-    use super::{Crossing, DeviceError, Gpu, Part, PartMut, Raw, SolveError};
+    use super::{Crossing, DeviceError, DeviceFailure, Gpu, Part, PartMut, Raw};
     use crate::kernels::cuda::{Nvidia, load_libraries};
 
     /// dfdx's device and ours share the device's context and its default stream, so copies are in order.
     impl Crossing for Gpu<Nvidia> {
         type Tensors = Cuda;
 
-        fn tensors(&self) -> Result<Cuda, SolveError> {
-            load_libraries().map_err(|e| SolveError::Device(e.to_string()))?;
-            Cuda::try_build(self.driver().ordinal(), 0).map_err(|e| {
-                SolveError::Device(match DeviceError::of_dfdx(format!("{e:?}")) {
-                    DeviceError::Failed { what, answer } => format!("{what}: {answer}"),
-                    full => full.to_string(),
-                })
+        fn tensors(&self) -> Result<Cuda, DeviceFailure> {
+            load_libraries()?;
+            Cuda::try_build(self.driver().ordinal(), 0).map_err(|e| match DeviceError::of_dfdx(format!("{e:?}")) {
+                DeviceError::Failed { answer, .. } => DeviceError::NoDfdx(answer).into(),
+                full => full.into(),
             })
         }
 
@@ -186,8 +183,8 @@ pub(super) fn is_of_driver(text: &str) -> bool {
 }
 
 /// Returns an error of dfdx with a remedy.
-pub(super) fn said(error: impl std::fmt::Debug) -> SolveError {
-    SolveError::Device(DeviceError::of_dfdx(format!("{error:?}")).to_string())
+pub(super) fn said(error: impl std::fmt::Debug) -> DeviceFailure {
+    DeviceError::of_dfdx(format!("{error:?}")).into()
 }
 
 /// A part of a buffer as a tensor.
@@ -196,7 +193,7 @@ fn to_tensor<D: Crossing, S: Shape>(
     tensors: &D::Tensors,
     from: Part<D::Buffer<f32>>,
     shape: S,
-) -> Result<Tensor<S, f32, D::Tensors>, SolveError> {
+) -> Result<Tensor<S, f32, D::Tensors>, DeviceFailure> {
     let place: Tensor<S, f32, D::Tensors> = tensors.try_zeros_like(&shape).map_err(said)?;
     let mut gradients = Gradients::leaky();
     device.write(gradients.get_or_alloc_mut(&place).map_err(said)?, from);

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex};
 
 use crate::data::DataSet;
 use crate::gradient::Ledger;
-use crate::net::{EvaluationMode, Solve};
-use crate::ode::SolveError;
+use crate::kernels::{ComputeError, DeviceFailure};
+use crate::net::{EvaluationMode, NetworkError, Solve};
 
 use super::batches::BatchImages;
 use super::dfdx_bridge::{TrainingDevice, is_of_driver, said};
@@ -44,7 +44,7 @@ pub(super) trait Engine {
     fn update(&mut self, learning_rate: f64) -> Result<(), StepError>;
 
     /// An error where what was read since the last call may be wrong, because the device failed.
-    fn sound(&self) -> Result<(), SolveError>;
+    fn sound(&self) -> Result<(), DeviceFailure>;
 
     /// The parameters.
     fn theta(&self) -> Vec<f32>;
@@ -65,13 +65,13 @@ pub(super) trait Engine {
     fn set_statistics(&self, statistics: &[f64]) -> Result<(), StepError>;
 
     /// Logits in evaluation mode.
-    fn evaluate(&self, images: Vec<f32>, solve: Solve) -> Result<Vec<f32>, SolveError>;
+    fn evaluate(&self, images: Vec<f32>, solve: Solve) -> Result<Vec<f32>, NetworkError>;
 
     /// Mean cross-entropy and accuracy on the test images, with a choice of batch norm's statistics.
     fn evaluate_in(&self, data: &DataSet, solve: Solve, mode: EvaluationMode) -> Result<(f64, f64), TrainError>;
 
     /// The reversibility error of every ODE block.
-    fn reversal_errors(&self, images: BatchImages, solve: Solve) -> Result<Vec<f64>, SolveError>;
+    fn reversal_errors(&self, images: BatchImages, solve: Solve) -> Result<Vec<f64>, NetworkError>;
 }
 
 /// A learner and its last gradient.
@@ -117,9 +117,9 @@ impl<D: TrainingDevice> Engine for Learning<D> {
         }
     }
 
-    fn sound(&self) -> Result<(), SolveError> {
+    fn sound(&self) -> Result<(), DeviceFailure> {
         match self.learner.device().settle() {
-            Err(error) if !error.is_divergence() => Err(error),
+            Err(ComputeError::Device(failure)) => Err(failure),
             _ => Ok(()),
         }
     }
@@ -152,7 +152,7 @@ impl<D: TrainingDevice> Engine for Learning<D> {
         Ok(self.learner.network().set_statistics(statistics)?)
     }
 
-    fn evaluate(&self, images: Vec<f32>, solve: Solve) -> Result<Vec<f32>, SolveError> {
+    fn evaluate(&self, images: Vec<f32>, solve: Solve) -> Result<Vec<f32>, NetworkError> {
         self.learner.evaluate(images, solve)
     }
 
@@ -160,7 +160,7 @@ impl<D: TrainingDevice> Engine for Learning<D> {
         self.learner.evaluate_in(data, solve, mode)
     }
 
-    fn reversal_errors(&self, images: BatchImages, solve: Solve) -> Result<Vec<f64>, SolveError> {
+    fn reversal_errors(&self, images: BatchImages, solve: Solve) -> Result<Vec<f64>, NetworkError> {
         self.learner.reversal_errors(images, solve)
     }
 }
@@ -169,11 +169,11 @@ impl<D: TrainingDevice> Engine for Learning<D> {
 /// freed. A panic after which `settle` reports a failure of the device is returned as that failure. If memory
 /// for a copy is lacking, the device does not fail, and the panic of dfdx is the only report.
 fn guarded<T>(
-    settle: impl FnOnce() -> Result<(), SolveError>,
+    settle: impl FnOnce() -> Result<(), ComputeError>,
     work: impl FnOnce() -> Result<T, StepError>,
 ) -> Result<T, StepError> {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| match settle() {
-        Err(failure) if !failure.is_divergence() => Err(failure.into()),
+        Err(ComputeError::Device(failure)) => Err(failure.into()),
         _ => match panic.downcast_ref::<String>().filter(|text| is_of_driver(text)) {
             Some(text) => Err(said(text).into()),
             None => resume_unwind(panic),
@@ -184,17 +184,18 @@ fn guarded<T>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ode::SolveError;
 
     #[test]
     fn a_panic_of_a_failed_device_is_its_failure_and_others_stay_panics() {
-        let lost = || Err(SolveError::Device("lost".into()));
+        let lost = || Err(DeviceFailure::new(std::io::Error::other("lost")).into());
         let error = guarded::<()>(lost, || panic!("in a copy")).unwrap_err();
-        assert!(matches!(error, StepError::Forward(SolveError::Device(why)) if why == "lost"));
+        assert!(matches!(error, StepError::Forward(NetworkError::Device(why)) if why.to_string() == "lost"));
         let full = || panic!("{}", "unwrap on an Err value: Driver(DriverError(CUDA_ERROR_OUT_OF_MEMORY))");
         let error = guarded::<()>(|| Ok(()), full).unwrap_err().to_string();
         assert!(error.contains("no memory left for a tensor of dfdx"), "{error}");
-        for settle in [Ok(()), Err(SolveError::Overflow)] {
-            let panicked = catch_unwind(|| guarded::<()>(|| settle.clone(), || panic!("a bug")));
+        for settle in [Ok(()), Err(ComputeError::from(SolveError::Overflow))] {
+            let panicked = catch_unwind(AssertUnwindSafe(|| guarded::<()>(|| settle.clone(), || panic!("a bug"))));
             assert_eq!(panicked.unwrap_err().downcast_ref::<&str>(), Some(&"a bug"));
         }
     }

@@ -2,8 +2,8 @@
 
 use crate::data::{Alteration, DataSet};
 use crate::kernels::Device;
-use crate::net::{EvaluationMode, Network, Solve};
-use crate::ode::{Real, SolveError};
+use crate::net::{EvaluationMode, Network, NetworkError, Solve};
+use crate::ode::Real;
 
 use super::learner::StepError;
 use super::trainer::TrainError;
@@ -66,7 +66,7 @@ fn recalibration_batches(data: &DataSet) -> impl Iterator<Item = Vec<f32>> {
 /// not finite counts as wrong.
 pub(super) fn score<R: Real>(
     data: &DataSet,
-    mut logits: impl FnMut(Vec<f32>) -> Result<Vec<R>, SolveError>,
+    mut logits: impl FnMut(Vec<f32>) -> Result<Vec<R>, NetworkError>,
 ) -> Result<(f64, f64), TrainError> {
     let indices: Vec<usize> = (0..data.test.len()).collect();
     let (mut loss, mut right) = (0.0, 0.0);

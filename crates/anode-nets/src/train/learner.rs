@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::data::DataSet;
 use crate::gradient::Ledger;
 use crate::kernels::{self, Descent};
-use crate::net::{EvaluationMode, Network, Solve};
-use crate::ode::{SolveError, Vector, expect_shape};
+use crate::net::{EvaluationMode, Network, NetworkError, Solve};
+use crate::ode::{Vector, expect_shape};
 
 use super::batches::BatchImages;
 use super::dfdx_bridge::TrainingDevice;
@@ -45,15 +45,42 @@ pub struct Gradient<D: TrainingDevice = kernels::Cpu> {
 pub enum StepError {
     /// An ODE block could not be solved forwards.
     #[error("forward: {0}")]
-    Forward(#[from] SolveError),
+    Forward(#[source] NetworkError),
     /// The gradient of an ODE block could not be computed.
     #[error("backward: {source}")]
     Backward {
         /// The loss of the batch.
         loss: f64,
         /// The cause.
-        source: SolveError,
+        source: NetworkError,
     },
+    /// A label that the network has no class for.
+    #[error("label {label}, but the network has {classes} classes")]
+    Label {
+        /// The label.
+        label: u8,
+        /// The classes of the network.
+        classes: usize,
+    },
+    /// dfdx did not call the vjp of the network.
+    #[error("the vjp of the network did not run")]
+    NoBackward,
+}
+
+impl<E: Into<NetworkError>> From<E> for StepError {
+    fn from(error: E) -> Self {
+        Self::Forward(error.into())
+    }
+}
+
+impl StepError {
+    /// Whether a solve diverged, see [`NetworkError::is_divergence`].
+    pub fn is_divergence(&self) -> bool {
+        match self {
+            Self::Forward(source) | Self::Backward { source, .. } => source.is_divergence(),
+            Self::Label { .. } | Self::NoBackward => false,
+        }
+    }
 }
 
 impl<D: TrainingDevice> Learner<D> {
@@ -124,12 +151,14 @@ impl<D: TrainingDevice> Learner<D> {
         let theta = match lock(&found).take() {
             Some(Ok(theta)) => theta,
             Some(Err(source)) => return Err(StepError::Backward { loss, source }),
-            None => return Err(SolveError::Device("the vjp of the network did not run".into()).into()),
+            None => return Err(StepError::NoBackward),
         };
         let norm = theta.norm();
         match device.settle() {
             // Which sweep it was does not matter to training: both are a divergence.
-            Err(source) if source.is_divergence() && loss.is_finite() => Err(StepError::Backward { loss, source }),
+            Err(error) if error.is_divergence() && loss.is_finite() => {
+                Err(StepError::Backward { loss, source: error.into() })
+            }
             Err(error) => Err(error.into()),
             Ok(()) => Ok(Gradient { loss, logits, norm, theta }),
         }
@@ -174,8 +203,8 @@ impl<D: TrainingDevice> Learner<D> {
     /// Logits of a batch in evaluation mode. Waits.
     ///
     /// # Errors
-    /// See [`SolveError`].
-    pub fn evaluate(&self, images: Vec<f32>, solve: Solve) -> Result<Vec<f32>, SolveError> {
+    /// See [`NetworkError`].
+    pub fn evaluate(&self, images: Vec<f32>, solve: Solve) -> Result<Vec<f32>, NetworkError> {
         self.network.evaluate(&self.device().upload(images), &self.theta, solve)
     }
 
@@ -190,8 +219,8 @@ impl<D: TrainingDevice> Learner<D> {
     /// The reversibility error of every ODE block on a batch. Waits.
     ///
     /// # Errors
-    /// See [`SolveError`].
-    pub fn reversal_errors(&self, images: impl Into<BatchImages>, solve: Solve) -> Result<Vec<f64>, SolveError> {
+    /// See [`NetworkError`].
+    pub fn reversal_errors(&self, images: impl Into<BatchImages>, solve: Solve) -> Result<Vec<f64>, NetworkError> {
         self.network.reversal_errors(&images.into().to(self.device()), &self.theta, solve)
     }
 }
@@ -200,9 +229,9 @@ impl<D: TrainingDevice> Learner<D> {
 ///
 /// # Errors
 /// A label that is not smaller than `classes`.
-fn targets(labels: &[u8], classes: usize) -> Result<Vec<f32>, SolveError> {
-    if let Some(label) = labels.iter().find(|&&label| usize::from(label) >= classes) {
-        return Err(SolveError::Argument(format!("label {label}, but the network has {classes} classes")));
+fn targets(labels: &[u8], classes: usize) -> Result<Vec<f32>, StepError> {
+    if let Some(&label) = labels.iter().find(|&&label| usize::from(label) >= classes) {
+        return Err(StepError::Label { label, classes });
     }
     let mut targets = vec![0.0; labels.len() * classes];
     for (row, &label) in targets.chunks_exact_mut(classes.max(1)).zip(labels) {

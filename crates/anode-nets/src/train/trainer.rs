@@ -270,11 +270,10 @@ impl Trainer {
 
     /// What a gradient that could not be computed means.
     fn failed(&self, error: StepError) -> TrainError {
-        let loss = match &error {
-            StepError::Forward(source) if source.is_divergence() => f64::NAN,
-            StepError::Backward { loss, source } if source.is_divergence() => *loss,
-            _ => return error.into(),
-        };
+        if !error.is_divergence() {
+            return error.into();
+        }
+        let loss = if let StepError::Backward { loss, .. } = error { loss } else { f64::NAN };
         let adaptive = matches!(self.recipe.solve.steps, Steps::Adaptive(_));
         self.diverged(loss, f64::NAN, adaptive.then(|| error.to_string()))
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anode_core::gradient::{Cost, Ledger, Method};
 use anode_core::ode::{Adaptive, Controller, SolveError, relative_distance, solver};
 use anode_nets::data::{DataSet, synthetic};
-use anode_nets::net::{Form, NetSpec, Network, Part, SegmentSpec, Solve, Steps, network};
+use anode_nets::net::{Form, NetSpec, Network, NetworkError, Part, SegmentSpec, Solve, Steps, network};
 use anode_nets::random::{Stream, normal, stream};
 use anode_nets::train::{Rate, Recipe, TrainError, Trainer, resume, save};
 
@@ -130,7 +130,7 @@ fn choices_that_need_fixed_steps_are_refused() {
     let net = Network::new(&small(Part::NormRelu));
     let theta: Vec<f64> = net.initial(3);
     let refused = net.forward(&numbers(4, 5 * 72), &theta, adaptive(1e-3, Method::Full), &Ledger::new());
-    assert!(matches!(refused.err(), Some(SolveError::StepCountNeeded(..))));
+    assert!(matches!(refused.err(), Some(NetworkError::Solve(SolveError::StepCountNeeded(..)))));
     let solve = adaptive(1e-3, Method::ReverseTime);
     let (logits, kept) = net.forward(&numbers(4, 5 * 72), &theta, solve, &Ledger::new()).unwrap();
     let fixed = Solve { steps: Steps::Fixed(2), ..solve };

@@ -5,13 +5,12 @@ use std::sync::{Arc, Mutex};
 use super::block_gradients::{finite_differences, gradient, numbers, slope};
 use anode_core::gradient::{Block, Ledger, Method};
 use anode_core::ode::{
-    ClosureField, DifferentiableField, Grid, Pair, Real, SolveError, Stack, Vector, integrate, relative_distance,
-    solver,
+    ClosureField, DifferentiableField, Grid, Pair, Real, Stack, Vector, integrate, relative_distance, solver,
 };
 use anode_kernels::Activation;
 use anode_nets::evolution::{
-    Configuration, CoupledBlock, CoupledField, Coupling, Diffusion, Evaluation, History, Law, Memory, Piece, Reading,
-    Sigma, Symbol, Terms, WeightField,
+    Configuration, CoupledBlock, CoupledField, Coupling, Diffusion, Evaluation, EvolutionError, History, Law, Memory,
+    Piece, Reading, Sigma, Symbol, Terms, UnstableSteps, WeightField,
 };
 use anode_nets::net::{Form, Kind, Mode, Network, OdeField, Running, Segment, Updates, network};
 use anode_nets::problems::ConvField;
@@ -492,7 +491,10 @@ fn unstable_coefficients_are_refused_with_the_bound_and_the_least_step_count() {
         let text = refused.to_string();
         assert!(text.contains("piece 0, group 1, with d = 2.9") && text.contains("bound is 0.1149"), "{text}");
         assert!(text.contains("at least 9 steps") && text.contains("allow_unstable"), "{text}");
-        assert!(matches!(refused, SolveError::Unstable(_)));
+        assert!(matches!(
+            refused,
+            EvolutionError::Unstable { piece: 0, group: 1, steps: UnstableSteps { least_steps: Some(9), .. }, .. }
+        ));
         let allowed = couple(Coupling { allow_unstable: true, ..coupling });
         assert!(allowed.forward(Method::Full, &z0, &parameters, &Ledger::new()).is_ok());
     }

@@ -1,0 +1,53 @@
+//! Errors of networks.
+
+use crate::evolution::EvolutionError;
+use crate::kernels::{ComputeError, DeviceFailure};
+use crate::ode::SolveError;
+
+/// An error of a forward or backward sweep of a network.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum NetworkError {
+    /// An ODE block could not be solved or differentiated, or a vector does not fit the network.
+    #[error(transparent)]
+    Solve(#[from] SolveError),
+    /// The weights of an ODE block could not be evolved.
+    #[error(transparent)]
+    Evolution(#[from] EvolutionError),
+    /// The device failed.
+    #[error(transparent)]
+    Device(#[from] DeviceFailure),
+    /// A batch that does not consist of whole images.
+    #[error("images have {found} components, which is no multiple of the network's input, {input}")]
+    Images {
+        /// Components of the batch.
+        found: usize,
+        /// Components of one image.
+        input: usize,
+    },
+    /// Batch-norm statistics per evaluation need a fixed number of evaluations.
+    #[error(
+        "adaptive steps have no fixed evaluations, so no evaluation has its own batch-norm statistics; use fixed steps"
+    )]
+    NoFixedEvaluations,
+}
+
+impl From<ComputeError> for NetworkError {
+    fn from(error: ComputeError) -> Self {
+        match error {
+            ComputeError::Solve(error) => error.into(),
+            ComputeError::Device(failure) => failure.into(),
+        }
+    }
+}
+
+impl NetworkError {
+    /// Whether a solve diverged, see [`SolveError::is_divergence`].
+    pub fn is_divergence(&self) -> bool {
+        match self {
+            Self::Solve(error) => error.is_divergence(),
+            Self::Evolution(error) => error.is_divergence(),
+            Self::Device(_) | Self::Images { .. } | Self::NoFixedEvaluations => false,
+        }
+    }
+}
