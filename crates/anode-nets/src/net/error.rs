@@ -51,3 +51,30 @@ impl NetworkError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_divergence_has_the_message_of_the_solver_in_every_layer() {
+        let cause = SolveError::NotFinite { step: 3, stage: 1, t: 0.5 };
+        let layers = [
+            NetworkError::from(cause.clone()),
+            ComputeError::from(cause.clone()).into(),
+            EvolutionError::from(cause.clone()).into(),
+        ];
+        for error in layers {
+            assert!(error.is_divergence());
+            assert_eq!(error.to_string(), cause.to_string());
+        }
+        let failure = DeviceFailure::new(std::io::Error::other("lost"));
+        let refused = [
+            SolveError::NoEmbedded("euler").into(),
+            ComputeError::from(failure).into(),
+            EvolutionError::Choice("steps is 0".into()).into(),
+            NetworkError::NoFixedEvaluations,
+        ];
+        assert!(refused.iter().all(|error| !error.is_divergence()));
+    }
+}
