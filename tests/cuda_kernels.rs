@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 
 use anode::doctor::{Comparison, Shapes, compare};
 use anode::kernels::cuda::{Buffer, Gpu, give_back_all};
-use anode::kernels::{ComputeError, ConvShape, Device, Part, PoolShape};
+use anode::kernels::{ComputeError, ConvShape, Device, DeviceNorm, Part, PoolShape};
 use anode::ode::{Real, SolveError, Vector};
 use emulator::{Emulator, device};
 
@@ -173,4 +173,97 @@ fn parts_of_buffers_are_taken_joined_and_put() {
     let mut y = gpu.upload(vec![9.0; 4]);
     gpu.put(anode::kernels::PartMut::new(&mut y, 1..3), inner);
     assert_eq!(gpu.download(&y), [9.0, 2.0, 3.0, 9.0]);
+}
+
+/// Numbers in [-1, 1) that depend on a seed.
+fn numbers<R: Real>(seed: u64, len: usize) -> Vec<R> {
+    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+    let next = |_| {
+        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        R::of((state >> 33) as f64 / f64::from(1u32 << 30) - 1.0)
+    };
+    (0..len).map(next).collect()
+}
+
+fn bits<R: Real>(x: &Buffer<R, Emulator>) -> Vec<u64> {
+    x.to_f64().into_iter().map(f64::to_bits).collect()
+}
+
+fn sums_with_norms_have_the_bits_of_norm_and_axpy<R: Real>(gpu: &Gpu<Emulator>) {
+    for [n, channels, pixels] in [[1, 1, 9], [2, 3, 5], [9, 7, 300], [3, 257, 4], [5, 2, 64], [1, 1, 1], [0, 3, 4]] {
+        let len = n * channels * pixels;
+        let [x, z] = [1, 2].map(|seed| gpu.upload(numbers::<R>(seed, len)));
+        let parameters = gpu.upload(numbers::<R>(3, 2 * channels));
+        let moments = gpu.moments(&gpu.upload(numbers::<R>(4, 6 * channels)), &[], [channels, 3], None);
+        for relu in [false, true] {
+            let norm = DeviceNorm { pixels, relu, moments: &moments, parameters: Part::all(&parameters) };
+            let a = R::of(-0.7);
+            let (mut y, mut expected) = (gpu.room(len), z.duplicate());
+            gpu.norm(norm, &x, &mut y);
+            assert!(expected.axpy_is_finite(a, &y));
+            let (sum, finite) = gpu.sum_with_norm(norm, a, &x, &z);
+            let mut in_place = z.duplicate();
+            assert!(finite && gpu.add_norm(norm, a, x.duplicate(), &mut in_place));
+            assert_eq!(
+                (bits(&sum), bits(&in_place)),
+                (bits(&expected), bits(&expected)),
+                "{n} x {channels} x {pixels}"
+            );
+            assert_eq!(gpu.settle(), Ok(()));
+            if len > 0 {
+                let mut broken = numbers::<R>(2, len);
+                broken[len - 1] = R::infinity();
+                gpu.sum_with_norm(norm, a, &x, &gpu.upload(broken));
+                assert_eq!(gpu.settle(), Err(SolveError::Overflow));
+            }
+        }
+    }
+}
+
+#[test]
+fn sums_with_norms_are_those_of_separate_kernels() {
+    let Some(gpu) = device(0, MEMORY) else { return };
+    sums_with_norms_have_the_bits_of_norm_and_axpy::<f32>(&gpu);
+    sums_with_norms_have_the_bits_of_norm_and_axpy::<f64>(&gpu);
+}
+
+/// Memory that was never written is NaN in the emulator, so a number that is left out shows.
+fn overwritten_cotangents_have_the_bits_of_a_sum_with_zeros<R: Real>(gpu: &Gpu<Emulator>) {
+    for (shape, n) in odd_shapes().convolutions {
+        let w = gpu.upload(numbers::<R>(1, shape.weight_len()));
+        let y_bar = gpu.upload(numbers::<R>(2, n * shape.output_len()));
+        let mut expected = gpu.zeros(n * shape.input_len());
+        gpu.conv_vjp_input(&shape, Part::all(&w), &y_bar, &mut expected);
+        let mut found = gpu.upload(vec![R::nan(); n * shape.input_len()]);
+        gpu.conv_vjp_input_over(&shape, Part::all(&w), &y_bar, &mut found);
+        assert_eq!(bits(&found), bits(&expected), "{shape:?}");
+    }
+}
+
+#[test]
+fn cotangents_of_convolutions_overwrite_any_contents() {
+    let Some(gpu) = device(0, MEMORY) else { return };
+    overwritten_cotangents_have_the_bits_of_a_sum_with_zeros::<f32>(&gpu);
+    overwritten_cotangents_have_the_bits_of_a_sum_with_zeros::<f64>(&gpu);
+}
+
+fn scaled_vectors_have_the_bits_of_an_axpy_onto_zeros<R: Real>(gpu: &Gpu<Emulator>) {
+    for len in [0, 1, 3, 4, 5, 1023, 4097] {
+        let mut numbers = numbers::<R>(5, len);
+        numbers.iter_mut().step_by(3).for_each(|x| *x = R::zero());
+        let x = gpu.upload(numbers);
+        for a in [-0.7, 0.1] {
+            let (mut found, mut expected) = (gpu.upload(vec![R::nan(); len]), x.zeros_like());
+            found.set_scaled(R::of(a), &x);
+            expected.axpy(R::of(a), &x);
+            assert_eq!(bits(&found), bits(&expected), "{len} numbers");
+        }
+    }
+}
+
+#[test]
+fn scaled_vectors_are_sums_with_zeros() {
+    let Some(gpu) = device(0, MEMORY) else { return };
+    scaled_vectors_have_the_bits_of_an_axpy_onto_zeros::<f32>(&gpu);
+    scaled_vectors_have_the_bits_of_an_axpy_onto_zeros::<f64>(&gpu);
 }

@@ -34,6 +34,8 @@ struct Counts {
     uploads: Tally,
     downloads: Tally,
     allocations: Tally,
+    /// The peak of the bytes in use in the arena, parameters and images included.
+    peak: usize,
 }
 
 /// A device that counts calls and computes nothing: all its numbers stay zero. Networks have their full size, because
@@ -120,28 +122,30 @@ fn gradient(name: &str, batch: usize, solver_name: &str) -> Counts {
     let mut counts = Counts::default();
     for _ in 0..2 {
         gpu.driver().take();
+        gpu.restart_peak();
         let ledger = Ledger::new();
         let (_, kept) = net.forward(&images, &theta, how, &ledger).unwrap();
         let mut theta_bar = theta.zeros_like();
         net.backward(kept, &theta, &cotangent, &mut theta_bar, how, &ledger).unwrap();
         gpu.settle().unwrap();
-        counts = gpu.driver().take();
+        counts = Counts { peak: gpu.held().peak, ..gpu.driver().take() };
     }
     counts
 }
 
 /// A row of the table.
 fn row(label: &str, counts: Counts) -> String {
-    let mib = |tally: Tally| format!("{:.1}", tally.bytes as f64 / f64::from(1 << 20));
-    let Counts { launches, fills, copies, uploads, downloads, allocations } = counts;
+    let mib = |bytes: usize| format!("{:.1}", bytes as f64 / f64::from(1 << 20));
+    let Counts { launches, fills, copies, uploads, downloads, allocations, peak } = counts;
     assert_eq!((uploads.calls, allocations.calls), (0, 0), "{label}: a gradient allocates and uploads nothing");
     format!(
-        "| {label} | {launches} | {} | {} | {} | {} | {} |",
+        "| {label} | {launches} | {} | {} | {} | {} | {} | {} |",
         fills.calls,
-        mib(fills),
+        mib(fills.bytes),
         copies.calls,
-        mib(copies),
-        downloads.calls
+        mib(copies.bytes),
+        downloads.calls,
+        mib(peak)
     )
 }
 

@@ -202,6 +202,10 @@ impl<R: Real, L: Driver> Vector for Buffer<R, L> {
         Self::zeros(&self.gpu, self.len)
     }
 
+    fn room_like(&self) -> Self {
+        Self::new(self.gpu.clone(), self.len)
+    }
+
     fn duplicate(&self) -> Self {
         let mut copy = Self::new(self.gpu.clone(), self.len);
         copy.copy_part(0, self, 0, self.len);
@@ -227,6 +231,11 @@ impl<R: Real, L: Driver> Vector for Buffer<R, L> {
     fn axpy_is_finite(&mut self, a: R, x: &Self) -> bool {
         self.elementwise("axpy", Some(x), None, a.f64(), self.gpu.flag());
         true
+    }
+
+    /// Bit-identical to an axpy onto zeros, in one kernel.
+    fn set_scaled(&mut self, a: R, x: &Self) {
+        self.elementwise("set_scaled", Some(x), None, a.f64(), 0);
     }
 
     fn scale(&mut self, a: R) {

@@ -194,6 +194,24 @@ pub(super) fn conv_vjp_input<R: Real, L: Driver>(
     }
 }
 
+/// `x_bar = (dy/dx)^T y_bar`, bit-identical to [`conv_vjp_input`] for an `x_bar` of zeros. cuDNN does not promise equal
+/// bits for both, so there `x_bar` is set to zero first.
+pub(super) fn conv_vjp_input_over<R: Real, L: Driver>(
+    shape: &ConvShape,
+    w: Part<Buffer<R, L>>,
+    y_bar: &Buffer<R, L>,
+    x_bar: &mut Buffer<R, L>,
+) {
+    if x_bar.gpu().cudnn().is_some() {
+        x_bar.set_zero();
+        return conv_vjp_input(shape, w, y_bar, x_bar);
+    }
+    let n = images(shape, x_bar, y_bar, w.len());
+    if n > 0 {
+        Product { shape, w, turned: true }.run(n, y_bar, None, x_bar, false);
+    }
+}
+
 /// Adds the cotangents of the weights of `n` images, which fit, to the numbers at `sum`.
 fn add_products<R: Real, L: Driver>(shape: &ConvShape, n: usize, x: &Buffer<R, L>, y_bar: &Buffer<R, L>, sum: u64) {
     let weights = shape.weight_len();

@@ -10,7 +10,7 @@ use anode_kernels::{
 use super::activation::activate;
 use super::buffer::Buffer;
 use super::bytes::images_of_bytes;
-use super::conv::{conv, conv_vjp_input, conv_vjp_weights, linear_shape};
+use super::conv::{conv, conv_vjp_input, conv_vjp_input_over, conv_vjp_weights, linear_shape};
 use super::dense::{dense, dense_vjp};
 use super::descent::descend;
 use super::driver::Driver;
@@ -102,6 +102,16 @@ impl<L: Driver> Device for Gpu<L> {
         x_bar: &mut Buffer<R, L>,
     ) {
         conv_vjp_input(shape, w, y_bar, x_bar);
+    }
+
+    fn conv_vjp_input_over<R: Real>(
+        &self,
+        shape: &ConvShape,
+        w: Part<Buffer<R, L>>,
+        y_bar: &Buffer<R, L>,
+        x_bar: &mut Buffer<R, L>,
+    ) {
+        conv_vjp_input_over(shape, w, y_bar, x_bar);
     }
 
     fn conv_vjp_weights<R: Real>(
@@ -205,6 +215,25 @@ impl<L: Driver> Device for Gpu<L> {
         bar: PartMut<Buffer<R, L>>,
     ) {
         GpuNorm::from(norm).vjp(x, y_bar, x_bar, bar);
+    }
+
+    /// Always `true`, as [`Vector::axpy_is_finite`] of a buffer.
+    fn add_norm<R: Real>(&self, norm: DeviceNorm<Self, R>, a: R, x: Buffer<R, L>, z: &mut Buffer<R, L>) -> bool {
+        GpuNorm::from(norm).add_in_place(a, &x, z);
+        true
+    }
+
+    /// Always `true`, as [`Vector::axpy_is_finite`] of a buffer.
+    fn sum_with_norm<R: Real>(
+        &self,
+        norm: DeviceNorm<Self, R>,
+        a: R,
+        x: &Buffer<R, L>,
+        z: &Buffer<R, L>,
+    ) -> (Buffer<R, L>, bool) {
+        let mut sum = self.room(z.len());
+        GpuNorm::from(norm).add(a, x, z, &mut sum);
+        (sum, true)
     }
 
     fn average_pool<R: Real>(&self, shape: &PoolShape, x: &Buffer<R, L>, y: &mut Buffer<R, L>) {

@@ -24,6 +24,11 @@ template <class T> struct NormArguments {
     double momentum, epsilon;
     int images, channels, pixels, images_a_part, number;
     int relu;
+    // Of add_norm: z + factor norm(x), and the flag as in VectorArguments.
+    const T *z;
+    double factor;
+    unsigned *flag;
+    unsigned serial;
 };
 
 // WIDTH numbers that are loaded together.
@@ -159,14 +164,17 @@ template <class T, class F> __device__ inline void over_images(const NormArgumen
     if (first < count) f(first, fours, int(first / a.pixels % a.channels));
 }
 
+// The norm of one number.
+template <class T> __device__ inline T normed(const NormArguments<T> &a, T scale, T shift, T x) {
+    const T y = multiply_add(scale, x, shift);
+    return a.relu && y <= T(0) ? T(0) : y;
+}
+
 // Writes the norm of x to y; they may be the same.
 template <class T> __device__ inline void norm(const NormArguments<T> &a) {
     over_images(a, [&](long long first, bool fours, int c) {
         const T scale = a.lines[4 * c], shift = a.lines[4 * c + 1];
-        auto of = [&](T x) {
-            const T y = multiply_add(scale, x, shift);
-            return a.relu && y <= T(0) ? T(0) : y;
-        };
+        auto of = [&](T x) { return normed(a, scale, shift, x); };
         if (fours) {
             Four<T> x = *(const Four<T> *)(a.x + first);
             for (int i = 0; i < 4; i++) x.v[i] = of(x.v[i]);
@@ -174,6 +182,28 @@ template <class T> __device__ inline void norm(const NormArguments<T> &a) {
         } else {
             a.y[first] = of(a.x[first]);
         }
+    });
+}
+
+// Writes z + factor norm(x) to y, which may be z. The operations are those of norm and axpy, so the bits are equal.
+template <class T> __device__ inline void add_norm(const NormArguments<T> &a) {
+    over_images(a, [&](long long first, bool fours, int c) {
+        const T scale = a.lines[4 * c], shift = a.lines[4 * c + 1], factor = T(a.factor);
+        bool finite = true;
+        auto of = [&](T x, T z) {
+            const T sum = multiply_add(factor, normed(a, scale, shift, x), z);
+            finite = finite && is_finite(sum);
+            return sum;
+        };
+        if (fours) {
+            const Four<T> x = *(const Four<T> *)(a.x + first);
+            Four<T> z = *(const Four<T> *)(a.z + first);
+            for (int i = 0; i < 4; i++) z.v[i] = of(x.v[i], z.v[i]);
+            *(Four<T> *)(a.y + first) = z;
+        } else {
+            a.y[first] = of(a.x[first], a.z[first]);
+        }
+        if (a.flag && !finite && *a.flag == 0) *a.flag = a.serial;
     });
 }
 
@@ -264,6 +294,7 @@ EXPORT_BOTH(channel_sums, THREADS, NormArguments)
 EXPORT_BOTH(add_channel_sums, THREADS, NormArguments)
 EXPORT_BOTH(norm_lines, THREADS, NormArguments)
 EXPORT_BOTH(norm, THREADS, NormArguments)
+EXPORT_BOTH(add_norm, THREADS, NormArguments)
 EXPORT_BOTH(norm_vjp_sums, THREADS, NormArguments)
 EXPORT_BOTH(norm_vjp_lines, THREADS, NormArguments)
 EXPORT_BOTH(norm_vjp, THREADS, NormArguments)

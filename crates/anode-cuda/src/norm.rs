@@ -40,6 +40,10 @@ struct NormArguments {
     images_a_part: i32,
     number: i32,
     relu: i32,
+    z: u64,
+    factor: f64,
+    flag: u64,
+    serial: u32,
 }
 
 /// Images `[n, channels, pixels]`, and how their channels are summed.
@@ -81,6 +85,10 @@ impl Channels {
             images_a_part: images_a_part as i32,
             number: number as i32,
             relu: 0,
+            z: 0,
+            factor: 0.0,
+            flag: 0,
+            serial: 0,
         };
         Self { n, channels, pixels, number, arguments }
     }
@@ -191,6 +199,28 @@ impl<R: Real, L: Driver> GpuNorm<'_, R, L> {
     /// Overwrites `x` with its norm: the same bits.
     pub fn apply_in_place(&self, x: &mut Buffer<R, L>) {
         self.apply_to(x, x.address());
+    }
+
+    /// Writes `z + a norm(x)` to the address `sum`, which may be that of `z`. If a number of the result is not finite,
+    /// sets the device's flag.
+    fn add_to(&self, a: R, x: &Buffer<R, L>, z: &Buffer<R, L>, sum: u64) {
+        assert_eq!(x.len(), z.len(), "images that do not fit");
+        let (images, _lines) = self.prepare(x);
+        let (z, flag) = (z.address(), x.gpu().flag());
+        let arguments = NormArguments { y: sum, z, factor: a.f64(), flag, serial: 1, ..images.arguments };
+        // SAFETY: the images fit, and z and the sum have the length of x.
+        unsafe { x.gpu().launch_for::<R, _>("add_norm", images.over_images(), &arguments) };
+    }
+
+    /// `sum = z + a norm(x)`, bit-identical to [`Self::apply`] followed by an axpy.
+    pub fn add(&self, a: R, x: &Buffer<R, L>, z: &Buffer<R, L>, sum: &mut Buffer<R, L>) {
+        assert_eq!(z.len(), sum.len(), "images that do not fit");
+        self.add_to(a, x, z, sum.address());
+    }
+
+    /// `z += a norm(x)`, bit-identical to [`Self::add`].
+    pub fn add_in_place(&self, a: R, x: &Buffer<R, L>, z: &mut Buffer<R, L>) {
+        self.add_to(a, x, z, z.address());
     }
 
     /// Turns `y_bar` into the cotangent of `x`, and adds to the cotangents of the parameters.

@@ -50,6 +50,12 @@ template <class T> __device__ inline void axpy(const VectorArguments<T> &a) {
     elementwise<true, true, false>(a, [&](T y, T x, T) { return multiply_add(s, x, y); });
 }
 
+// y = s x, with the bits of axpy onto zeros: negative zeros become positive.
+template <class T> __device__ inline void set_scaled(const VectorArguments<T> &a) {
+    T s = T(a.a);
+    elementwise<false, true, false>(a, [&](T, T x, T) { return multiply_add(s, x, T(0)); });
+}
+
 template <class T> __device__ inline void scale(const VectorArguments<T> &a) {
     elementwise<true, false, false>(a, [&](T y, T, T) { return T(a.a) * y; });
 }
@@ -162,6 +168,7 @@ __device__ inline void sum_of_parts(const SumArguments &a) {
 }
 
 EXPORT_BOTH(axpy, THREADS, VectorArguments)
+EXPORT_BOTH(set_scaled, THREADS, VectorArguments)
 EXPORT_BOTH(scale, THREADS, VectorArguments)
 EXPORT_BOTH(relu, THREADS, VectorArguments)
 EXPORT_BOTH(add_relu, THREADS, VectorArguments)

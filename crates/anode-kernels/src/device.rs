@@ -91,6 +91,19 @@ pub trait Device: Clone + Send + Sync + 'static {
         x_bar: &mut Self::Buffer<R>,
     );
 
+    /// `x_bar = (dy/dx)^T y_bar`. Overwrites `x_bar`; the result is bit-identical to that of
+    /// [`Device::conv_vjp_input`] for an `x_bar` of zeros.
+    fn conv_vjp_input_over<R: Real>(
+        &self,
+        shape: &ConvShape,
+        w: Part<Self::Buffer<R>>,
+        y_bar: &Self::Buffer<R>,
+        x_bar: &mut Self::Buffer<R>,
+    ) {
+        x_bar.set_zero();
+        self.conv_vjp_input(shape, w, y_bar, x_bar);
+    }
+
     /// Adds to the cotangents of the weights and, where `bias` is set, of the biases behind them.
     fn conv_vjp_weights<R: Real>(
         &self,
@@ -258,8 +271,8 @@ pub trait Device: Clone + Send + Sync + 'static {
         let len = x.len();
         drop(x);
         let images_bar = wants_images.then(|| {
-            let mut x_bar = self.zeros(len);
-            self.conv_vjp_input(shape, w, &y_bar, &mut x_bar);
+            let mut x_bar = self.room(len);
+            self.conv_vjp_input_over(shape, w, &y_bar, &mut x_bar);
             x_bar
         });
         (images_bar, vec![])

@@ -69,6 +69,12 @@ pub trait Vector: Sized {
     /// A new vector of zeros with the length of `self`.
     fn zeros_like(&self) -> Self;
 
+    /// A new vector with the length of `self` and any contents, for a caller that overwrites all of it. Zeros unless
+    /// the vector's memory can be left as it is.
+    fn room_like(&self) -> Self {
+        self.zeros_like()
+    }
+
     /// Overwrites `self` with `other` (same length).
     fn copy_from(&mut self, other: &Self);
 

@@ -107,6 +107,22 @@ template <class T> void norm_case(const Images &s, bool relu, bool with_running,
         expect("cotangent of the input", x_bar, expected_bar);
         a.y_bar = nullptr;
     }
+    // z + factor norm(x), written elsewhere and in place. If `sums`, the last number of z is infinite.
+    for (bool in_place : {false, true}) {
+        Array<T> z(s.count()), sum(s.count());
+        Array<unsigned> flag(1);
+        z.fill();
+        if (sums) z[s.count() - 1] = std::numeric_limits<T>::infinity();
+        vector<double> expected_sum(s.count());
+        for (size_t i = 0; i < s.count(); i++) expected_sum[i] = double(z[i]) + 0.75 * expected[i];
+        flag[0] = 0;
+        NormArguments<T> added = a;
+        added.z = z.data(), added.y = in_place ? z.data() : sum.data();
+        added.factor = 0.75, added.flag = flag.data(), added.serial = 7;
+        launch("add_norm" + type, all, added);
+        expect("sum with the norm", in_place ? z : sum, expected_sum);
+        if (comparing && flag[0] != (sums ? 7u : 0u)) machine::fail(current + ": another flag");
+    }
     // In place.
     a.y = x.data();
     launch("norm" + type, all, a);

@@ -14,6 +14,7 @@ template <class T> void elementwise_case(integer count) {
     };
     const Operation operations[] = {
         {"axpy", true, true, false, [](double s, double y, double x, double) { return y + s * x; }},
+        {"set_scaled", false, true, false, [](double s, double, double x, double) { return s * x; }},
         {"scale", true, false, false, [](double s, double y, double, double) { return s * y; }},
         {"relu", false, true, false, [](double, double, double x, double) { return x <= 0 ? 0 : x; }},
         {"add_relu", true, true, false, [](double, double y, double x, double) { return y + x <= 0 ? 0 : y + x; }},
