@@ -17,7 +17,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("kernels", &["ode"]),
     ("gradient", &["ode"]),
     ("evolution", &["ode", "gradient", "kernels"]),
-    ("data", &["digest", "files", "random"]),
+    ("data", &["kernels", "digest", "files", "random"]),
     ("net", &["ode", "kernels", "gradient", "evolution", "random"]),
     // Names that may stand in a definition are registered by the rooms that have them.
     ("definition", &["ode", "kernels", "gradient", "evolution", "net", "files", "nearest"]),
