@@ -104,7 +104,7 @@ fn each_record(
     known: &HashSet<String>,
     visit: &mut dyn FnMut(Loaded),
 ) -> Result<(), RecordError> {
-    for (path, run, mut files) in unpack_all(path, &|_| true)? {
+    for Packed { path, run, mut files } in unpack_all(path, &|_| true)? {
         let damaged = |why: String| RecordError::Damaged { path: path.clone(), why };
         let folder = path.join(&run);
         let record = files.remove(RUN).ok_or_else(|| damaged(format!("{run}/{RUN} is missing")))?;
@@ -129,7 +129,7 @@ fn each_record(
 /// A file that cannot be read or is no archive of records; a record whose id does not follow from what it says.
 pub fn read_archived_headers(path: &Path) -> Result<Vec<Record>, RecordError> {
     let (mut found, mut budget) = (vec![], Budget::of_an_experiment());
-    for (path, run, files) in unpack_all(path, &|name| name == RUN)? {
+    for Packed { path, run, files } in unpack_all(path, &|name| name == RUN)? {
         let damaged = |why: String| RecordError::Damaged { path: path.clone(), why };
         let bytes = files.get(RUN).ok_or_else(|| damaged(format!("{run}/{RUN} is missing")))?;
         budget
@@ -147,17 +147,22 @@ pub fn read_archived_headers(path: &Path) -> Result<Vec<Record>, RecordError> {
 /// Files by run and name.
 type Files = BTreeMap<String, BTreeMap<String, Vec<u8>>>;
 
-/// The runs of an archive and of its predecessor, each once: the file, the run, and its files whose names are `wanted`.
-fn unpack_all(
-    path: &Path,
-    wanted: &dyn Fn(&str) -> bool,
-) -> Result<Vec<(PathBuf, String, BTreeMap<String, Vec<u8>>)>, RecordError> {
-    let mut found: Vec<(PathBuf, String, _)> = vec![];
-    for (path, bytes) in read_files(path).map_err(|(path, error)| RecordError::io(&path)(error))? {
+/// A run in an archive.
+struct Packed {
+    /// The archive's file.
+    path: PathBuf,
+    run: String,
+    files: BTreeMap<String, Vec<u8>>,
+}
+
+/// The runs of an archive and of its predecessor, each once, with those files whose names are `wanted`.
+fn unpack_all(path: &Path, wanted: &dyn Fn(&str) -> bool) -> Result<Vec<Packed>, RecordError> {
+    let mut found: Vec<Packed> = vec![];
+    for (path, bytes) in read_files(path)? {
         let damaged = |e| RecordError::Damaged { path: path.clone(), why: format!("not an archive of records: {e}") };
-        let known: HashSet<String> = found.iter().map(|(_, run, _)| run.clone()).collect();
+        let known: HashSet<String> = found.iter().map(|packed| packed.run.clone()).collect();
         let runs = unpack(&bytes, wanted).map_err(damaged)?.into_iter().filter(|(run, _)| !known.contains(run));
-        found.extend(runs.map(|(run, files)| (path.clone(), run, files)));
+        found.extend(runs.map(|(run, files)| Packed { path: path.clone(), run, files }));
     }
     Ok(found)
 }

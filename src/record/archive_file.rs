@@ -9,6 +9,7 @@ use flate2::read::GzDecoder;
 use lzma_rust2::{XzOptions, XzReader, XzWriter};
 
 use super::limits::ARCHIVE;
+use super::write::RecordError;
 use crate::definition::Profile;
 use crate::files;
 
@@ -46,13 +47,13 @@ fn names(path: &Path) -> Vec<PathBuf> {
 ///
 /// # Errors
 /// A file that cannot be read or is larger than an archive may be.
-pub(super) fn read_files(path: &Path) -> Result<Vec<(PathBuf, Vec<u8>)>, (PathBuf, io::Error)> {
+pub(super) fn read_files(path: &Path) -> Result<Vec<(PathBuf, Vec<u8>)>, RecordError> {
     let mut found = vec![];
     for path in names(path) {
         match files::read(&path, ARCHIVE) {
             Ok(bytes) => found.push((path, bytes)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err((path, error)),
+            Err(error) => return Err(RecordError::io(&path)(error)),
         }
     }
     Ok(found)
