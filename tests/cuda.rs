@@ -144,7 +144,7 @@ fn counted_bytes_are_the_drivers() {
     let Some((_one, gpu)) = gpu() else { return };
     let (before, held) = (gpu.driver().memory().unwrap().0, gpu.held());
     let _buffer = gpu.zeros::<f32>(64 << 20);
-    gpu.settle().unwrap();
+    gpu.synchronize().unwrap();
     let counted = gpu.held().live - held.live;
     let fell = before - gpu.driver().memory().unwrap().0;
     // The driver hands out pages of two MiB.

@@ -53,7 +53,7 @@ fn every_kernel_agrees_with_the_cpu() {
         all_hold(&compare::<_, f32>(&gpu, &shapes));
         all_hold(&compare::<_, f64>(&gpu, &shapes));
     }
-    gpu.settle().unwrap();
+    gpu.synchronize().unwrap();
 }
 
 /// A race between barriers, or between blocks, shows as other bits under another order of the threads.
@@ -76,18 +76,21 @@ fn bits_do_not_depend_on_the_order_of_threads() {
 fn finite_numbers_are_told_apart<R: Real>(gpu: &Gpu<Emulator>) {
     for length in [1, 4, 4097] {
         let sound = Buffer::<R, _>::upload(gpu, &vec![R::max_value(); length]);
-        assert!(sound.is_finite() && gpu.settle().is_ok());
+        assert!(sound.is_finite() && gpu.synchronize().is_ok());
         for (place, bad) in [(0, R::nan()), (length - 1, R::infinity()), (length / 2, R::neg_infinity())] {
             let mut numbers = vec![R::one(); length];
             numbers[place] = bad;
             let broken = Buffer::upload(gpu, &numbers);
             assert!(!broken.is_finite());
-            assert!(gpu.settle().is_ok(), "a look is told at once, and not again");
+            assert!(gpu.synchronize().is_ok(), "a look is told at once, and not again");
             let mut sum = Buffer::zeros(gpu, length);
             assert!(sum.axpy_is_finite(R::one(), &broken), "told later");
             sum.set_zero();
-            assert!(matches!(gpu.settle(), Err(ComputeError::Solve(SolveError::Overflow))), "once met, it is told");
-            gpu.settle().unwrap();
+            assert!(
+                matches!(gpu.synchronize(), Err(ComputeError::Solve(SolveError::Overflow))),
+                "once met, it is told"
+            );
+            gpu.synchronize().unwrap();
         }
     }
 }
@@ -128,7 +131,7 @@ fn memory_is_kept_used_again_and_counted() {
     assert_eq!(all - free, gpu.held().live + gpu.held().kept);
     // What is kept makes room for what is asked for.
     drop(gpu.zeros::<f64>((1 << 20) / 8 - 128));
-    gpu.settle().unwrap();
+    gpu.synchronize().unwrap();
     assert_eq!(gpu.held().kept, (1 << 20) - 1024);
     // Nothing is kept once another library has run out of memory.
     assert!(give_back_all() >= (1 << 20) - 1024);
@@ -143,11 +146,11 @@ fn too_little_memory_says_what_helps_and_computes_nothing_more() {
     let Some(gpu) = device(0, 64 << 10) else { return };
     let x = gpu.zeros::<f32>(8 << 10);
     let y = x.duplicate();
-    let Err(ComputeError::Device(failure)) = gpu.settle() else { panic!("it cannot fit") };
+    let Err(ComputeError::Device(failure)) = gpu.synchronize() else { panic!("it cannot fit") };
     let text = failure.to_string();
     assert!(text.contains("32768 bytes") && text.contains("smaller batch"), "{text}");
     assert_eq!(y.to_f64(), vec![0.0; 8 << 10], "nothing is there to be read");
-    assert!(matches!(gpu.settle(), Err(ComputeError::Device(_))), "it stays failed");
+    assert!(matches!(gpu.synchronize(), Err(ComputeError::Device(_))), "it stays failed");
 }
 
 #[test]
@@ -157,9 +160,9 @@ fn a_lost_device_is_an_error_with_a_cure() {
     let mut y = gpu.zeros::<f32>(16);
     gpu.driver().launches_left.store(1, Ordering::Relaxed);
     y.axpy(1.0, &x);
-    gpu.settle().unwrap();
+    gpu.synchronize().unwrap();
     y.axpy(1.0, &x);
-    let Err(ComputeError::Device(failure)) = gpu.settle() else { panic!("it is lost") };
+    let Err(ComputeError::Device(failure)) = gpu.synchronize() else { panic!("it is lost") };
     let text = failure.to_string();
     assert!(text.contains("axpy_f32") && text.contains("last checkpoint"), "{text}");
 }
@@ -169,7 +172,7 @@ fn parts_of_buffers_are_taken_joined_and_put() {
     let Some(gpu) = device(0, MEMORY) else { return };
     let x = gpu.upload(vec![0.0, 1.0, 2.0, 3.0, 4.0, 5.0]);
     let inner = Part::new(&x, 1..5).part(1..3);
-    assert_eq!(gpu.join(&[inner, Part::new(&x, 0..0), Part::new(&x, 5..6)]).to_f64(), [2.0, 3.0, 5.0]);
+    assert_eq!(gpu.concat(&[inner, Part::new(&x, 0..0), Part::new(&x, 5..6)]).to_f64(), [2.0, 3.0, 5.0]);
     let mut y = gpu.upload(vec![9.0; 4]);
     gpu.put(anode::kernels::PartMut::new(&mut y, 1..3), inner);
     assert_eq!(gpu.download(&y), [9.0, 2.0, 3.0, 9.0]);
@@ -198,7 +201,7 @@ fn sums_with_norms_have_the_bits_of_norm_and_axpy<R: Real>(gpu: &Gpu<Emulator>) 
         for relu in [false, true] {
             let norm = DeviceNorm { pixels, relu, moments: &moments, parameters: Part::all(&parameters) };
             let a = R::of(-0.7);
-            let (mut y, mut expected) = (gpu.room(len), z.duplicate());
+            let (mut y, mut expected) = (gpu.alloc_uninit(len), z.duplicate());
             gpu.norm(norm, &x, &mut y);
             assert!(expected.axpy_is_finite(a, &y));
             let (sum, finite) = gpu.sum_with_norm(norm, a, &x, &z);
@@ -209,12 +212,12 @@ fn sums_with_norms_have_the_bits_of_norm_and_axpy<R: Real>(gpu: &Gpu<Emulator>) 
                 (bits(&expected), bits(&expected)),
                 "{n} x {channels} x {pixels}"
             );
-            gpu.settle().unwrap();
+            gpu.synchronize().unwrap();
             if len > 0 {
                 let mut broken = numbers::<R>(2, len);
                 broken[len - 1] = R::infinity();
                 gpu.sum_with_norm(norm, a, &x, &gpu.upload(broken));
-                assert!(matches!(gpu.settle(), Err(ComputeError::Solve(SolveError::Overflow))));
+                assert!(matches!(gpu.synchronize(), Err(ComputeError::Solve(SolveError::Overflow))));
             }
         }
     }

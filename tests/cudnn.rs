@@ -78,7 +78,7 @@ fn every_convolution_agrees_with_the_cpu_by_deterministic_algorithms_alone() {
     let (taken, asked) = gpu.cudnn_takes();
     assert!(taken > 200 && asked > taken, "{taken} of {asked}");
     assert!(gpu.describe().contains("cuDNN 9.10.2 (deterministic algorithms, no TF32)"), "{}", gpu.describe());
-    gpu.settle().unwrap();
+    gpu.synchronize().unwrap();
     assert!(gpu.cudnn_algorithms().iter().any(|text| text.ends_with("algorithm 1, 1000 bytes of workspace")));
     drop((gpu, own));
     assert_eq!(cudnn.ask(c"fake_objects", 0), 0, "all that was opened is closed");
@@ -126,7 +126,7 @@ fn sweep(gpu: &Gpu<Emulator>, which: usize, kernel: [usize; 2]) {
         1 => gpu.conv_vjp_input(&shape, Part::all(&w), &y, &mut x),
         _ => gpu.conv_vjp_weights(&shape, &x, &y, PartMut::all(&mut w), false),
     }
-    gpu.settle().unwrap();
+    gpu.synchronize().unwrap();
 }
 
 #[test]
@@ -166,7 +166,7 @@ fn weights_in_the_middle_of_all_parameters_are_read_and_added_to() {
         let (mut x_bar, mut bar) = (x.duplicate(), parameters.duplicate());
         gpu.conv_vjp_input(&shape, w, &y, &mut x_bar);
         gpu.conv_vjp_weights(&shape, &x, &y, PartMut::new(&mut bar, 1..1 + weights + 3), true);
-        gpu.settle().unwrap();
+        gpu.synchronize().unwrap();
         [y.to_f64(), x_bar.to_f64(), bar.to_f64()].concat()
     };
     // Sums of a few eighths are exact in any order.
@@ -192,10 +192,10 @@ fn a_failure_is_told_with_what_was_asked_for() {
     cudnn.ask(c"fake_fail_in", 1);
     let mut conv = || gpu.conv(&shape, &x, Part::new(&w, 0..w.len()), None, &mut y);
     conv();
-    gpu.settle().unwrap();
+    gpu.synchronize().unwrap();
     conv();
     cudnn.ask(c"fake_fail_in", -1);
-    let Err(ComputeError::Device(failure)) = gpu.settle() else { panic!("it failed") };
+    let Err(ComputeError::Device(failure)) = gpu.synchronize() else { panic!("it failed") };
     let text = failure.to_string();
     let expected = ["cuDNN, convolution", "CUDNN_STATUS_EXECUTION_FAILED", "last checkpoint"];
     assert!(expected.iter().all(|part| text.contains(part)), "{text}");

@@ -127,7 +127,7 @@ fn gradient(name: &str, batch: usize, solver_name: &str) -> Counts {
         let (_, kept) = net.forward(&images, &theta, how, &ledger).unwrap();
         let mut theta_bar = theta.zeros_like();
         net.backward(kept, &theta, &cotangent, &mut theta_bar, how, &ledger).unwrap();
-        gpu.settle().unwrap();
+        gpu.synchronize().unwrap();
         counts = Counts { peak: gpu.held().peak, ..gpu.driver().take() };
     }
     counts

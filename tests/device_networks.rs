@@ -61,7 +61,7 @@ fn a_state_that_overflows_and_a_lost_device_are_told_at_the_end_of_a_sweep() {
     let images = gpu.upload(vec![f32::MAX; 2 * 2 * 64]);
     let how = solve("euler", 2, Method::Anode);
     assert!(net.forward(&images, &theta, how, &Ledger::new()).is_ok());
-    let error = gpu.settle().unwrap_err();
+    let error = gpu.synchronize().unwrap_err();
     assert!(error.is_divergence() && matches!(error, ComputeError::Solve(SolveError::Overflow)));
     gpu.driver().launches_left.store(5, Ordering::Relaxed);
     let images = gpu.upload(vec![1.0f32; 2 * 2 * 64]);

@@ -158,7 +158,7 @@ fn step(gpu: &Gpu<Nvidia>, set: &DataSet, name: &str, batch: usize, method: Meth
         let ledger = Arc::new(Mutex::new(Ledger::new()));
         let gradient = learner.gradient(images.clone(), &labels, solve, &ledger)?;
         learner.update(0.01, &gradient.theta)?;
-        Ok(gpu.settle()?)
+        Ok(gpu.synchronize()?)
     })?;
     Ok(json!({ "median_s": median, "least_s": least, "calls": calls, "peak_bytes": gpu.held().peak }))
 }
@@ -173,16 +173,16 @@ fn convolution(gpu: &Gpu<Nvidia>, shape: ConvShape) -> Result<Value, Failure> {
     // Ten launches per call, so that waiting for the last one counts little.
     let forward = seconds(10, || {
         (0..10).for_each(|_| gpu.conv(&shape, &x, part(), None, &mut y));
-        Ok(gpu.settle()?)
+        Ok(gpu.synchronize()?)
     })?;
     let input = seconds(10, || {
         (0..10).for_each(|_| gpu.conv_vjp_input(&shape, part(), &y, &mut x_bar));
-        Ok(gpu.settle()?)
+        Ok(gpu.synchronize()?)
     })?;
     let weights = seconds(10, || {
         let len = w_bar.len();
         (0..10).for_each(|_| gpu.conv_vjp_weights(&shape, &x, &y, PartMut::new(&mut w_bar, 0..len), false));
-        Ok(gpu.settle()?)
+        Ok(gpu.synchronize()?)
     })?;
     let rate = |times: Times| (10.0 * operations / times.median / 1e9).round();
     Ok(json!({ "gflops_forward": rate(forward), "gflops_vjp_input": rate(input), "gflops_vjp_weights": rate(weights) }))

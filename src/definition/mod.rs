@@ -1,7 +1,7 @@
 //! Experiment definitions: what an experiment file says, and whether it makes sense.
 //!
-//! This room knows the names that other rooms register (solvers, gradient methods, networks); it knows
-//! nothing of running.
+//! The names of solvers, gradient methods and networks come from the modules that register them. Independent of how
+//! runs are executed.
 
 mod choices;
 pub mod columns;

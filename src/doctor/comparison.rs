@@ -93,7 +93,7 @@ impl<D: Device> Test<'_, D> {
         let repeats = first.iter().zip(&second).all(|(a, b)| a.to_bits() == b.to_bits());
         let error = relative_distance(&first, &reference.to_vec());
         // A device that failed reads zeros, which must not count as a result.
-        let error = if self.device.settle().is_ok() && !error.is_nan() { error } else { f64::INFINITY };
+        let error = if self.device.synchronize().is_ok() && !error.is_nan() { error } else { f64::INFINITY };
         self.found.push(Comparison { kernel, shape: shape.to_string(), dtype: R::NAME, error, bound, repeats });
     }
 

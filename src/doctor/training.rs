@@ -68,7 +68,7 @@ fn train<D: TrainingDevice>(device: &D) -> Result<Trained, String> {
     }
     let theta = learner.theta().into_iter().map(f64::from).collect();
     // A failed device reads as zeros.
-    device.settle().map_err(|error| error.to_string())?;
+    device.synchronize().map_err(|error| error.to_string())?;
     Ok([losses, gradients, theta])
 }
 

@@ -101,7 +101,7 @@ fn plan_one(
         let label = label(&point.settings, &axes);
         let planned = Settings::parse(definition.study, &point.settings)
             .map_err(|faults| faults_in_words(&faults))
-            .and_then(|settings| study.settle(&place, settings).map_err(|e| e.to_string()))
+            .and_then(|settings| study.synchronize(&place, settings).map_err(|e| e.to_string()))
             .and_then(|settings| Ok((digests(&settings)?, settings)));
         let (inputs, settings) = match planned {
             Ok(found) => found,

@@ -1,6 +1,6 @@
 //! What a run leaves on disk, and reading it back.
 //!
-//! This room knows definitions. It knows nothing of how a run is computed or shown.
+//! Independent of how a run is computed or shown.
 
 mod adopt;
 mod agreement;

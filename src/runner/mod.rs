@@ -1,6 +1,6 @@
 //! Walks a plan: several runs at once, each in its own folder, recorded as it ends.
 //!
-//! This room knows plans, studies and records. It knows nothing of reports or of the command line.
+//! Independent of reports and the command line.
 
 mod budget;
 mod earlier;

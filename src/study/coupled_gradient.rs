@@ -151,7 +151,7 @@ impl<D: Device, R: Real> There<'_, D, R> {
         let cotangent = forward.end().clone();
         let mut bar = at.parameters.zeros_like();
         let z0 = forward.backward(block, &at.parameters, &cotangent, &mut bar, &ledger)?;
-        device.settle()?;
+        device.synchronize()?;
         let p = bar.split_off(at.weights);
         let parts = [device.download(&z0), bar, p];
         Ok(Found { loss: cotangent.dot(&cotangent) / 2.0, parts, cost: ledger.cost() })
@@ -164,7 +164,7 @@ impl<D: Device, R: Real> There<'_, D, R> {
             let mut moved = at.parameters.clone();
             moved[i] = moved[i] + R::of(by);
             let end = self.block.solve(&z0, &moved)?;
-            self.device.settle()?;
+            self.device.synchronize()?;
             Ok(end.dot(&end) / 2.0)
         };
         let d = 1e-3;

@@ -48,7 +48,7 @@ fn on_cuda(study: &impl AnyDevice, context: &Context<'_>) -> Result<Ending, Stud
     let opened = found.map_or_else(|| Gpu::nvidia(0, convolver), Ok);
     let gpu = opened.map_err(|e| StudyError::failed("device", e))?;
     let ended = study.compute(&gpu, context);
-    match gpu.settle() {
+    match gpu.synchronize() {
         // An overflow that nobody asked for is not the next run's.
         Ok(()) | Err(ComputeError::Solve(_)) => drop(idle().insert(context.device.to_owned(), gpu)),
         // Numbers read from a device that failed are zeros.

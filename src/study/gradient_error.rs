@@ -114,7 +114,7 @@ fn gradient<D: Device, R: Real, F: DifferentiableField<Vector = D::Buffer<R>>>(
     let cotangent = forward.end().clone();
     let mut w_bar = w.zeros_like();
     let z0_bar = forward.backward(block, w, &cotangent, &mut w_bar, &ledger)?;
-    device.settle()?;
+    device.synchronize()?;
     let (z0, w) = (device.download(&z0_bar), device.download(&w_bar));
     Ok(Gradient { loss: cotangent.dot(&cotangent) / 2.0, z0, w, cost: ledger.cost() })
 }
@@ -136,7 +136,7 @@ fn truth<D: Device, R: Real, F: DifferentiableField<Vector = D::Buffer<R>>>(
     let tableau = named_solver("dormand-prince").ok_or(SolveError::NoEmbedded("dormand-prince"))?;
     let block = AdaptiveBlock { field, tableau, control: Adaptive::new(tolerance, tolerance), span: (0.0, 1.0) };
     let found = reference(&block, z0, w, |end| end.clone())?;
-    device.settle()?;
+    device.synchronize()?;
     let uncertainty = found.uncertainty_z0.max(found.uncertainty_theta);
     Ok(Truth { z0: device.download(&found.z0), w: device.download(&found.theta), uncertainty })
 }

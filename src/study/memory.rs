@@ -62,7 +62,7 @@ impl AnyDevice for Memory {
                 blocks: settings.blocks,
                 ..block.extent(&chain.start, &chain.kernels[0]).map_err(ComputeError::from).map_err(at)?
             };
-            let (found, counted) = device.rise(|| chain.gradient(method, tableau, steps));
+            let (found, counted) = device.measure_peak(|| chain.gradient(method, tableau, steps));
             // The first gradient of either method is not timed: it finds memory and caches cold.
             let (cost, _) = found.map_err(at)?;
             chain.gradient(Method::Full, tableau, steps).map_err(at)?;
@@ -166,7 +166,7 @@ impl<D: Device> Chain<D> {
             let mut kernel_bar = kernel.zeros_like();
             z = trajectory.backward(&block, kernel, &z, &mut kernel_bar, &ledger)?;
         }
-        self.device.settle()?;
+        self.device.synchronize()?;
         Ok((ledger.cost(), clock.elapsed().as_secs_f64()))
     }
 }

@@ -92,7 +92,7 @@ pub trait Study: Sync {
     }
 
     /// The settings of a run with every choice made that depends on what is present, before the run's id is computed.
-    fn settle(&self, _: &Place, settings: Settings) -> Result<Settings, StudyError> {
+    fn synchronize(&self, _: &Place, settings: Settings) -> Result<Settings, StudyError> {
         Ok(settings)
     }
 

@@ -296,7 +296,7 @@ impl<D: Device, R: Real, F: VectorField<Vector = D::Buffer<R>>> There<'_, D, R, 
     /// `z` in host memory once all work is done.
     fn settled(&self, solved: Result<D::Buffer<R>, ComputeError>) -> Result<Vec<R>, ComputeError> {
         let z = solved?;
-        self.device.settle()?;
+        self.device.synchronize()?;
         Ok(self.device.download(&z))
     }
 

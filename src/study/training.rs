@@ -74,7 +74,7 @@ impl Study for Training {
         Ok(Map::from_iter([(data.name, Value::String(data.digest))]))
     }
 
-    fn settle(&self, place: &Place, settings: Settings) -> Result<Settings, StudyError> {
+    fn synchronize(&self, place: &Place, settings: Settings) -> Result<Settings, StudyError> {
         let named: &TrainingSettings = typed(&settings)?;
         let first = first_present(place.data.as_deref(), named.data.sets())?;
         let DataChoice::First(sets) = &named.data else { return Ok(settings) };

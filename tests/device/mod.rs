@@ -76,7 +76,7 @@ fn on_device<D: Device, R: Real>(device: &D, net: Network, pixels: usize, n: usi
     let (logits, kept) = net.forward(&images, &theta, solve, &ledger).unwrap();
     let mut theta_bar = theta.zeros_like();
     net.backward(kept, &theta, &bar, &mut theta_bar, solve, &ledger).unwrap();
-    device.settle().unwrap();
+    device.synchronize().unwrap();
     assert_eq!(ledger.cost().live_bytes, 0, "everything kept is given back");
     let evaluated = net.evaluate(&images, &theta, solve).unwrap();
     [logits.to_f64(), theta_bar.to_f64(), net.statistics(), evaluated.to_f64()]
@@ -222,7 +222,7 @@ pub fn coupled_blocks_agree<D: Device>(device: &D) {
                 let forward = block.forward(method, &device.upload(z0.clone()), &parameters, &there).unwrap();
                 let end_there = forward.end().clone();
                 let z_bar_there = forward.backward(&block, &parameters, &end_there, &mut bar_there, &there).unwrap();
-                device.settle().unwrap();
+                device.synchronize().unwrap();
                 assert_eq!(ledger.cost(), there.cost(), "the same work, and the same bytes");
                 for (what, found, expected) in [
                     ("z(1)", end_there.to_f64(), end),

@@ -113,7 +113,7 @@ fn rooms_use_only_what_they_may() {
     assert!(seen > 100, "the source was read: {seen}");
 }
 
-/// The rooms that a source names as `crate::room` or inside `crate::{...}`; comments do not count.
+/// The rooms that a source names as `crate::alloc_uninit` or inside `crate::{...}`; comments do not count.
 fn rooms_used(source: &str) -> BTreeSet<String> {
     let code: String = source.lines().map(|l| l.split("//").next().unwrap_or_default()).collect::<Vec<_>>().join(" ");
     let mut found = BTreeSet::new();

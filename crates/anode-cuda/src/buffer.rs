@@ -13,7 +13,7 @@ const DOT: usize = 1 << 14;
 
 /// A vector of `len` numbers on a device.
 ///
-/// Once something went wrong on the device it holds nothing, and reads as zeros; see [`Gpu::settle`].
+/// Once something went wrong on the device it holds nothing, and reads as zeros; see [`Gpu::synchronize`].
 pub struct Buffer<R: Real, L: Driver> {
     gpu: Gpu<L>,
     block: Option<Block<L>>,
@@ -202,7 +202,7 @@ impl<R: Real, L: Driver> Vector for Buffer<R, L> {
         Self::zeros(&self.gpu, self.len)
     }
 
-    fn room_like(&self) -> Self {
+    fn alloc_uninit_like(&self) -> Self {
         Self::new(self.gpu.clone(), self.len)
     }
 
@@ -226,7 +226,7 @@ impl<R: Real, L: Driver> Vector for Buffer<R, L> {
         self.elementwise("axpy", Some(x), None, a.f64(), 0);
     }
 
-    /// Always `true`: that a number is not finite is kept on the device until [`Gpu::settle`], so that a step need not
+    /// Always `true`: that a number is not finite is kept on the device until [`Gpu::synchronize`], so that a step need not
     /// wait.
     fn axpy_is_finite(&mut self, a: R, x: &Self) -> bool {
         self.elementwise("axpy", Some(x), None, a.f64(), self.gpu.flag());

@@ -1,12 +1,12 @@
-// Images of bytes as numbers: cropped out of their padded selves, mirrored, normalised by a table. One number a thread.
+// Converts images of bytes to numbers: padded, cropped, mirrored, and normalised by a table. One number per thread.
 #pragma once
 #include "common.cuh"
 
 template <class T> struct BytesArguments {
     T *x;
-    // The number of each byte, [channels][256]; black is byte 0.
+    // The number that stands for each byte, [channels][256]; padding is byte 0.
     const float *values;
-    // An image each: rows above its crop, columns to the left of it, whether it is mirrored; 8 bits each.
+    // One per image: rows above its crop, columns to the left of it, whether it is mirrored; 8 bits each.
     const unsigned *crops;
     const unsigned char *pixels;
     long long count;

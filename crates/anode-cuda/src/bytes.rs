@@ -1,4 +1,4 @@
-//! The launch that makes numbers of images of bytes.
+//! The launch that converts images of bytes to numbers.
 
 use anode_core::ode::Real;
 use anode_kernels::ByteImages;
@@ -18,10 +18,11 @@ struct BytesArguments {
     padding: i32,
 }
 
-/// The numbers of [`ByteImages::numbers`]. Table, crops and bytes travel in one copy, a quarter of the numbers' size.
+/// Computes [`ByteImages::numbers`] on the device. Table, crops and bytes are copied there together, which is about a
+/// quarter of the numbers' size.
 pub(super) fn images_of_bytes<R: Real, L: Driver>(gpu: &Gpu<L>, images: &ByteImages) -> Buffer<R, L> {
     images.check();
-    let x = gpu.room::<R>(images.pixels.len());
+    let x = gpu.alloc_uninit::<R>(images.pixels.len());
     gpu.count("a batch", images.pixels.len());
     let crops = images
         .crops

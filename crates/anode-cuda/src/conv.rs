@@ -127,7 +127,7 @@ impl<R: Real, L: Driver> Product<'_, R, L> {
         let [kernel_h, kernel_w] = shape.kernel;
         let padded_sources = source[0].next_multiple_of(DEPTH);
         let packed_targets = target[0].next_multiple_of(tile.channels);
-        let packed = x.gpu().room::<R>(kernel_h * kernel_w * padded_sources * packed_targets);
+        let packed = x.gpu().alloc_uninit::<R>(kernel_h * kernel_w * padded_sources * packed_targets);
         let (weights, start) = w.place();
         let pack = PackArguments {
             w: weights.at(start),
@@ -220,7 +220,7 @@ fn add_products<R: Real, L: Driver>(shape: &ConvShape, n: usize, x: &Buffer<R, L
     let (across, down) = (depth.div_ceil(tile.across), shape.channels.div_ceil(tile.channels));
     let images_a_part = n.div_ceil((BLOCKS / (across * down)).clamp(1, n));
     let number = n.div_ceil(images_a_part);
-    let parts = x.gpu().room::<R>(number * weights);
+    let parts = x.gpu().alloc_uninit::<R>(number * weights);
     let arguments = WeightArguments {
         x: x.address(),
         y_bar: y_bar.address(),

@@ -34,15 +34,15 @@ impl<L: Driver> Device for Gpu<L> {
     const NAME: &'static str = "cuda";
     const TAKES_BYTES: bool = true;
 
-    fn rise<T>(&self, work: impl FnOnce() -> T) -> (T, Option<usize>) {
+    fn measure_peak<T>(&self, work: impl FnOnce() -> T) -> (T, Option<usize>) {
         self.restart_peak();
         let before = self.held().live;
         let made = work();
         (made, Some(self.held().peak - before))
     }
 
-    fn settle(&self) -> Result<(), ComputeError> {
-        Gpu::settle(self)
+    fn synchronize(&self) -> Result<(), ComputeError> {
+        Gpu::synchronize(self)
     }
 
     fn upload<R: Real>(&self, x: Vec<R>) -> Buffer<R, L> {
@@ -61,12 +61,12 @@ impl<L: Driver> Device for Gpu<L> {
         Buffer::zeros(self, len)
     }
 
-    fn room<R: Real>(&self, len: usize) -> Buffer<R, L> {
-        Gpu::room(self, len)
+    fn alloc_uninit<R: Real>(&self, len: usize) -> Buffer<R, L> {
+        Gpu::alloc_uninit(self, len)
     }
 
-    fn join<R: Real>(&self, parts: &[Part<Buffer<R, L>>]) -> Buffer<R, L> {
-        let mut joined = self.room(parts.iter().map(|part| part.len()).sum());
+    fn concat<R: Real>(&self, parts: &[Part<Buffer<R, L>>]) -> Buffer<R, L> {
+        let mut joined = self.alloc_uninit(parts.iter().map(|part| part.len()).sum());
         let mut to = 0;
         for part in parts {
             let (whole, start) = part.place();
@@ -231,7 +231,7 @@ impl<L: Driver> Device for Gpu<L> {
         x: &Buffer<R, L>,
         z: &Buffer<R, L>,
     ) -> (Buffer<R, L>, bool) {
-        let mut sum = self.room(z.len());
+        let mut sum = self.alloc_uninit(z.len());
         GpuNorm::from(norm).add(a, x, z, &mut sum);
         (sum, true)
     }
@@ -275,7 +275,7 @@ impl<L: Driver> Device for Gpu<L> {
     }
 
     fn masked<R: Real>(&self, mask: &Buffer<R, L>, bar: &Buffer<R, L>) -> Buffer<R, L> {
-        let mut there = self.room(bar.len());
+        let mut there = self.alloc_uninit(bar.len());
         there.mask(mask, bar);
         there
     }

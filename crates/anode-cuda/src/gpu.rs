@@ -17,7 +17,7 @@ pub(super) const THREADS: u32 = 256;
 
 /// A CUDA device behind its driver; clones are the same device.
 ///
-/// Work is launched and not waited for. What goes wrong is kept, nothing is launched from then on, and [`Gpu::settle`]
+/// Work is launched and not waited for. What goes wrong is kept, nothing is launched from then on, and [`Gpu::synchronize`]
 /// tells. That a vector left the finite numbers is kept on the device, and told there too.
 pub struct Gpu<L: Driver> {
     inner: Arc<Inner<L>>,
@@ -27,7 +27,7 @@ struct Inner<L: Driver> {
     /// Before the memory that its work is done in.
     cudnn: Option<Cudnn>,
     arena: Arc<Arena<L>>,
-    /// Two flags on the device: a number that is not finite was met since the last call of `settle`, and in the last
+    /// Two flags on the device: a number that is not finite was met since the last call of `synchronize`, and in the last
     /// look.
     flags: Block<L>,
     failed: AtomicBool,
@@ -126,7 +126,7 @@ impl<L: Driver> Gpu<L> {
     /// # Errors
     /// The first failure of the device, or [`SolveError::Overflow`] if a vector left the finite numbers since the last
     /// call.
-    pub fn settle(&self) -> Result<(), ComputeError> {
+    pub fn synchronize(&self) -> Result<(), ComputeError> {
         let mut flag = [0; 4];
         // SAFETY: the flags are ours.
         self.attempt(|driver| unsafe { driver.download(&mut flag, self.inner.flags.address) });
@@ -228,7 +228,7 @@ impl<L: Driver> Gpu<L> {
     }
 
     /// A buffer with any contents.
-    pub(super) fn room<R: Real>(&self, len: usize) -> Buffer<R, L> {
+    pub(super) fn alloc_uninit<R: Real>(&self, len: usize) -> Buffer<R, L> {
         Buffer::new(self.clone(), len)
     }
 

@@ -95,7 +95,7 @@ impl Channels {
 
     /// Room for the parts of each channel.
     fn parts<L: Driver>(&self, gpu: &Gpu<L>) -> Buffer<f64, L> {
-        gpu.room(2 * self.channels * self.number.max(1))
+        gpu.alloc_uninit(2 * self.channels * self.number.max(1))
     }
 
     /// The grid of a kernel that sums a part of a channel a block.
@@ -119,7 +119,7 @@ pub(super) fn moments<R: Real, L: Driver>(
 ) -> GpuMoments<L> {
     let gpu = x.gpu();
     let images = Channels::of(x, channels, pixels);
-    let (both, parts) = (gpu.room::<f64>(2 * channels), images.parts(gpu));
+    let (both, parts) = (gpu.alloc_uninit::<f64>(2 * channels), images.parts(gpu));
     let (running, momentum) = running.map_or((0, 0.0), |(mut running, momentum)| {
         assert_eq!(running.len(), 2 * channels, "running statistics that do not fit");
         let (whole, start) = running.place();
@@ -146,7 +146,7 @@ pub(super) fn moments<R: Real, L: Driver>(
 /// Running statistics as moments.
 pub(super) fn given<L: Driver>(running: Part<Buffer<f64, L>>) -> GpuMoments<L> {
     let (whole, start) = running.place();
-    let mut both = whole.gpu().room(running.len());
+    let mut both = whole.gpu().alloc_uninit(running.len());
     both.copy_part(0, whole, start, running.len());
     GpuMoments { both }
 }
@@ -165,7 +165,7 @@ impl<R: Real, L: Driver> GpuNorm<'_, R, L> {
         let channels = self.moments.both.len() / 2;
         assert_eq!(self.parameters.len(), 2 * channels, "parameters that do not fit");
         let mut images = Channels::of(x, channels, self.pixels);
-        let lines = x.gpu().room::<R>(4 * channels);
+        let lines = x.gpu().alloc_uninit::<R>(4 * channels);
         let (whole, start) = self.parameters.place();
         images.arguments = NormArguments {
             weight: whole.at(start),

@@ -1,13 +1,13 @@
-//! Images of bytes as numbers: cropped out of their padded selves, mirrored, and normalised by a table.
+//! Converts images of bytes to numbers: each image is padded, cropped, possibly mirrored, and normalised by a table.
 
-/// How an image is altered: where a crop of the padded image starts, and whether it is mirrored then.
+/// The crop of a padded image, and whether the crop is mirrored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Crop {
     /// Rows of the padded image above the crop.
     pub top: u8,
     /// Columns of the padded image to the left of the crop.
     pub left: u8,
-    /// Whether left and right are exchanged.
+    /// Whether left and right of the crop are exchanged.
     pub mirrored: bool,
 }
 
@@ -18,19 +18,19 @@ pub struct ByteImages {
     pub shape: [usize; 3],
     /// Black pixels on each side of an image before it is cropped.
     pub padding: usize,
-    /// The number of each byte in each channel, `[channels, 256]`; black is byte 0.
+    /// The number that stands for each byte in each channel, `[channels, 256]`. Padding is byte 0.
     pub values: Vec<f32>,
-    /// A crop for each image.
+    /// One crop per image; at most `2 * padding` from the top and from the left.
     pub crops: Vec<Crop>,
-    /// The images, NCHW.
+    /// The images, `[n, channels, height, width]`.
     pub pixels: Vec<u8>,
 }
 
 impl ByteImages {
-    /// The numbers, NCHW.
+    /// Returns the numbers of the cropped images, `[n, channels, height, width]`.
     ///
     /// # Panics
-    /// If the lengths do not fit the shape, or a crop is not within the padded image.
+    /// See [`Self::check`].
     pub fn numbers(&self) -> Vec<f32> {
         self.check();
         let [channels, height, width] = self.shape;
@@ -63,10 +63,10 @@ impl ByteImages {
         }
     }
 
-    /// Requires lengths that fit and crops within the padded images.
+    /// Checks the lengths and the crops.
     ///
     /// # Panics
-    /// Otherwise.
+    /// If a length does not fit the shape, or a crop is not within the padded image.
     pub fn check(&self) {
         let [channels, height, width] = self.shape;
         let fits = self.pixels.len() == self.crops.len() * channels * height * width;

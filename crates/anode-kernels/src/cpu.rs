@@ -41,7 +41,7 @@ impl Device for Cpu {
 
     const NAME: &'static str = "cpu";
 
-    fn settle(&self) -> Result<(), ComputeError> {
+    fn synchronize(&self) -> Result<(), ComputeError> {
         Ok(())
     }
 
@@ -57,7 +57,7 @@ impl Device for Cpu {
         zeros(len)
     }
 
-    fn room<R: Real>(&self, len: usize) -> Vec<R> {
+    fn alloc_uninit<R: Real>(&self, len: usize) -> Vec<R> {
         zeros(len)
     }
 
@@ -65,7 +65,7 @@ impl Device for Cpu {
         Cow::Borrowed(x)
     }
 
-    fn join<R: Real>(&self, parts: &[Part<Vec<R>>]) -> Vec<R> {
+    fn concat<R: Real>(&self, parts: &[Part<Vec<R>>]) -> Vec<R> {
         parts.iter().map(|part| part.slice()).collect::<Vec<_>>().concat()
     }
 

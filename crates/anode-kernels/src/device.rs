@@ -13,7 +13,7 @@ type Sums = Vec<(f64, f64)>;
 /// A device: its buffers, and the kernels on them. Images are `[n, channel, row, column]`; lengths that do not fit are
 /// a bug of the caller and panic. Cotangents of parameters are added to; those of inputs are as each kernel says.
 ///
-/// A device may work behind its caller's back. What goes wrong there is told by [`Device::settle`]; until then it reads
+/// A device may work behind its caller's back. What goes wrong there is told by [`Device::synchronize`]; until then it reads
 /// zeros.
 pub trait Device: Clone + Send + Sync + 'static {
     /// Numbers in the device's memory.
@@ -28,9 +28,9 @@ pub trait Device: Clone + Send + Sync + 'static {
     /// Its kind: `cpu` or `cuda`.
     const NAME: &'static str;
 
-    /// The bytes by which the most that was in use at once rose above what is in use now, while `work` ran; `None`
-    /// where the device does not count.
-    fn rise<T>(&self, work: impl FnOnce() -> T) -> (T, Option<usize>) {
+    /// Runs `work` and returns its result with the increase of peak memory in bytes; `None` if the device does not
+    /// count.
+    fn measure_peak<T>(&self, work: impl FnOnce() -> T) -> (T, Option<usize>) {
         (work(), None)
     }
 
@@ -39,7 +39,7 @@ pub trait Device: Clone + Send + Sync + 'static {
     /// # Errors
     /// The device failed, or a vector left the finite numbers since the last call
     /// ([`SolveError::Overflow`](anode_core::ode::SolveError::Overflow)).
-    fn settle(&self) -> Result<(), ComputeError>;
+    fn synchronize(&self) -> Result<(), ComputeError>;
 
     /// Takes numbers from host memory.
     fn upload<R: Real>(&self, x: Vec<R>) -> Self::Buffer<R>;
@@ -47,10 +47,14 @@ pub trait Device: Clone + Send + Sync + 'static {
     /// Brings numbers to host memory.
     fn download<R: Real>(&self, x: &Self::Buffer<R>) -> Vec<R>;
 
-    /// Whether [`Device::images_of_bytes`] computes the numbers on the device, from a copy of the bytes.
+    /// Whether [`Device::images_of_bytes`] copies bytes and computes the numbers on the device.
     const TAKES_BYTES: bool = false;
 
-    /// The numbers of images of bytes, on the device; the bits of [`ByteImages::numbers`].
+    /// Returns the numbers of images, `[n, channels, height, width]`, on the device, bit-identical to
+    /// [`ByteImages::numbers`] in `f32`.
+    ///
+    /// # Panics
+    /// As [`ByteImages::check`].
     fn images_of_bytes<R: Real>(&self, images: &ByteImages) -> Self::Buffer<R> {
         self.upload(images.numbers().into_iter().map(|x| R::of(x.into())).collect())
     }
@@ -59,7 +63,7 @@ pub trait Device: Clone + Send + Sync + 'static {
     fn zeros<R: Real>(&self, len: usize) -> Self::Buffer<R>;
 
     /// A buffer with any contents.
-    fn room<R: Real>(&self, len: usize) -> Self::Buffer<R>;
+    fn alloc_uninit<R: Real>(&self, len: usize) -> Self::Buffer<R>;
 
     /// The numbers in host memory, without a copy if they are there already.
     fn host<'a, R: Real>(&self, x: &'a Self::Buffer<R>) -> Cow<'a, [R]> {
@@ -67,7 +71,7 @@ pub trait Device: Clone + Send + Sync + 'static {
     }
 
     /// Parts of buffers, one after the other in a new one.
-    fn join<R: Real>(&self, parts: &[Part<Self::Buffer<R>>]) -> Self::Buffer<R>;
+    fn concat<R: Real>(&self, parts: &[Part<Self::Buffer<R>>]) -> Self::Buffer<R>;
 
     /// Overwrites a part.
     fn put<R: Real>(&self, to: PartMut<Self::Buffer<R>>, from: Part<Self::Buffer<R>>);
@@ -192,7 +196,7 @@ pub trait Device: Clone + Send + Sync + 'static {
                 x
             }
             Cow::Borrowed(x) => {
-                let mut y = self.room(x.len());
+                let mut y = self.alloc_uninit(x.len());
                 self.norm(norm, x, &mut y);
                 y
             }
@@ -228,7 +232,7 @@ pub trait Device: Clone + Send + Sync + 'static {
         _sums: &[(f64, f64)],
         bar: PartMut<Self::Buffer<R>>,
     ) -> Cotangent<'a, Self, R> {
-        let mut x_bar = self.room(x.len());
+        let mut x_bar = self.alloc_uninit(x.len());
         self.norm_vjp(norm, x, &y_bar, &mut x_bar, bar);
         Cotangent { numbers: Cow::Owned(x_bar), norm: None }
     }
@@ -249,7 +253,7 @@ pub trait Device: Clone + Send + Sync + 'static {
         _wants_sums: bool,
     ) -> (Self::Buffer<R>, Vec<f64>) {
         let x = images.written(self);
-        let mut y = self.room(x.len() / shape.input_len() * shape.output_len());
+        let mut y = self.alloc_uninit(x.len() / shape.input_len() * shape.output_len());
         self.conv(shape, &x, w, bias, &mut y);
         (y, vec![])
     }
@@ -271,7 +275,7 @@ pub trait Device: Clone + Send + Sync + 'static {
         let len = x.len();
         drop(x);
         let images_bar = wants_images.then(|| {
-            let mut x_bar = self.room(len);
+            let mut x_bar = self.alloc_uninit(len);
             self.conv_vjp_input_over(shape, w, &y_bar, &mut x_bar);
             x_bar
         });
@@ -304,7 +308,7 @@ pub trait Device: Clone + Send + Sync + 'static {
 
     /// As [`Device::relu_vjp`], in place where it can be.
     fn relu_vjp_of<R: Real>(&self, x: &Self::Buffer<R>, y_bar: Cow<Self::Buffer<R>>) -> Self::Buffer<R> {
-        let mut x_bar = self.room(x.len());
+        let mut x_bar = self.alloc_uninit(x.len());
         self.relu_vjp(x, &y_bar, &mut x_bar);
         x_bar
     }

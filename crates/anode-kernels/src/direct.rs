@@ -112,7 +112,7 @@ unsafe fn convolve(
     assert!(x.len() == images * input && y.len() == images * output, "images that do not fit");
     let sums = x.par_chunks(input * k).zip(y.par_chunks_mut(output * k)).map_init(
         || {
-            let padded = if in_place { Box::default() } else { plan.room(images) };
+            let padded = if in_place { Box::default() } else { plan.alloc_uninit(images) };
             (padded, Box::<[f32]>::new_uninit_slice(if k == 1 { 0 } else { plan.output_len() }))
         },
         |(padded, together), (x, y)| {
@@ -369,7 +369,7 @@ fn weights_of_blocks(plan: &Plan, (x, input): (&[f32], usize), (y_bar, output): 
         .par_chunks(input * k)
         .zip(y_bar.par_chunks(output * k))
         .map(|(x, y_bar)| {
-            let (mut padded, mut together) = (plan.room(images), Box::new_uninit_slice(plan.output_len()));
+            let (mut padded, mut together) = (plan.alloc_uninit(images), Box::new_uninit_slice(plan.output_len()));
             plan.pad(x, &[], &mut padded);
             plan.gather(y_bar, &mut together);
             // SAFETY: all of `padded` was written, when it was made or just now; all of `together` just now.

@@ -81,7 +81,7 @@ impl Plans {
         let sums: Vec<Sums> = images_bars
             .into_par_iter()
             .enumerate()
-            .map_init(|| work.room(), |room, (group, bar)| work.group(room, group * GROUP, bar, w.len()))
+            .map_init(|| work.alloc_uninit(), |room, (group, bar)| work.group(room, group * GROUP, bar, w.len()))
             .collect();
         for group in &sums {
             bars.weights.iter_mut().zip(&group.weights).for_each(|(w, g)| *w += g);
@@ -97,7 +97,7 @@ impl Plans {
 }
 
 impl Work<'_, '_> {
-    fn room(&self) -> Room {
+    fn alloc_uninit(&self) -> Room {
         let Plans { forward, lengths: (_, output), turned } = self.plans;
         let at_a_time = summed_at_a_time(forward);
         let copied = |plan: &Plan, through: bool| through || !plan.needs_no_copy();

@@ -96,7 +96,7 @@ impl Plan {
 
     /// Room for the padded ones of so many images: zeros where [`Self::pad`] does not write. Nothing is written where,
     /// without zeros around and with an image at every place, it writes all.
-    pub fn room(&self, images: usize) -> Box<[MaybeUninit<f32>]> {
+    pub fn alloc_uninit(&self, images: usize) -> Box<[MaybeUninit<f32>]> {
         let writes_all = self.zeros == [0, 0] && images.is_multiple_of(self.images);
         let len = self.padded_len();
         if writes_all { Box::new_uninit_slice(len) } else { Box::new_zeroed_slice(len) }

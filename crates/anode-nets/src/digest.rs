@@ -1,5 +1,5 @@
 //! SHA-256 as hexadecimal digits: the digest of records, inputs, runs and checkpoints; and MD5, of what others
-//! published. This room knows nothing else.
+//! published.
 
 use std::fs::File;
 use std::io::Read;

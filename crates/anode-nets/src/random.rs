@@ -1,6 +1,6 @@
 //! Random numbers: one master seed a run, one independent ChaCha stream a use.
 //!
-//! Same seed, same bits, on every machine and for any number of threads. This room knows nothing else.
+//! The same seed gives the same numbers on every machine and for any number of threads.
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;

@@ -119,7 +119,7 @@ pub(super) struct Adjoints<V> {
 
 impl<V: Vector> Adjoints<V> {
     pub(super) fn new(stages: usize, z: &V) -> Self {
-        Self { stage_bars: (0..stages).map(|_| z.room_like()).collect(), k_bar: z.room_like() }
+        Self { stage_bars: (0..stages).map(|_| z.alloc_uninit_like()).collect(), k_bar: z.alloc_uninit_like() }
     }
 
     /// `z_bar += sum_i Z_bar_i`: the cotangent of z that the increment of `step` leaves. Refuses one that is not

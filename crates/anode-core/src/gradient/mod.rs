@@ -1,7 +1,7 @@
 //! Gradients of an ODE block: one executor of checkpoint schedules (discretize-then-optimize) and the
 //! continuous adjoints (optimize-then-discretize).
 //!
-//! This room knows fields and solvers. It knows nothing of networks or experiments.
+//! Independent of networks and experiments.
 
 mod adaptive;
 mod adjoint;

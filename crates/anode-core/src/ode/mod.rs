@@ -1,7 +1,6 @@
 //! Solving dz/dt = f(t, z, theta) with explicit Runge-Kutta methods.
 //!
-//! This room knows Butcher tableaus, steps and step-size control. It knows nothing of gradients,
-//! networks or experiments.
+//! Independent of gradients, networks and experiments.
 
 mod adaptive;
 mod closure;

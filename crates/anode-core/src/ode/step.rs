@@ -95,13 +95,13 @@ pub fn stages<V: Vector>(
 ) -> Result<(), SolveError> {
     for i in 0..tableau.solution_stages() {
         if workspace.k.len() == i {
-            workspace.k.push(z.room_like());
+            workspace.k.push(z.alloc_uninit_like());
         }
         let (done, rest) = workspace.k.split_at_mut(i);
         let at = step.at(tableau, i);
         let state = match tableau.a[i] {
             [] => z,
-            row => stage_state(row, step.h, z, done, workspace.stage.get_or_insert_with(|| z.room_like())),
+            row => stage_state(row, step.h, z, done, workspace.stage.get_or_insert_with(|| z.alloc_uninit_like())),
         };
         located(at, || eval(at, state, &mut rest[0]))?;
     }

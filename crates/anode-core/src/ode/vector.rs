@@ -71,7 +71,7 @@ pub trait Vector: Sized {
 
     /// A new vector with the length of `self` and any contents, for a caller that overwrites all of it. Zeros unless
     /// the vector's memory can be left as it is.
-    fn room_like(&self) -> Self {
+    fn alloc_uninit_like(&self) -> Self {
         self.zeros_like()
     }
 

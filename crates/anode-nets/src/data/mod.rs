@@ -1,4 +1,4 @@
-//! Data: arrays, digits, image sets. This room knows nothing of networks or experiments.
+//! Data: arrays, digits, image sets. Independent of networks and experiments.
 
 mod archive;
 mod array;

@@ -56,7 +56,7 @@ impl<F, R: Real, D: Device> GivenWeights<F, R, D> {
             Source::Table => {
                 let end = (at.step + 1) * self.len;
                 expect_len("table of weights", parameters.len(), parameters.len().max(end))?;
-                Ok(self.device.join(&[Part::new(parameters, end - self.len..end)]))
+                Ok(self.device.concat(&[Part::new(parameters, end - self.len..end)]))
             }
             Source::Flow { flow, .. } => {
                 let parameters = self.device.download(parameters);
@@ -109,7 +109,7 @@ impl<R: Real, D: Device, F: DifferentiableField<Vector = D::Buffer<R>>> Differen
         match &self.source {
             Source::Table => {
                 let place = tape.step * self.len..(tape.step + 1) * self.len;
-                let mut sum = self.device.join(&[Part::new(given_bar, place.clone())]);
+                let mut sum = self.device.concat(&[Part::new(given_bar, place.clone())]);
                 sum.axpy(R::one(), &theta_bar);
                 self.device.put(PartMut::new(given_bar, place), Part::all(&sum));
                 Ok(())

@@ -1,8 +1,8 @@
 //! ANODEV2 (Zhang et al. 2019): weights that evolve by a PDE while the activations evolve by them.
 //!
 //! dz/dt = f(t, z, theta), dw/dt = q(w; p), theta(t) = integral of K(t - tau) w(tau) dtau. The unknowns are w(0) and p.
-//! This room knows fields, solvers and gradient methods. It knows nothing of networks or experiments.
-//! `docs/evolution.md` has the equations and the choices where the paper is silent.
+//! Independent of networks and experiments. `docs/evolution.md` has the equations and the choices that the paper
+//! leaves unspecified.
 
 mod block;
 mod chain;

@@ -179,7 +179,7 @@ impl<'a, D: Device, R: Real> Sweep<'a, D, R> {
     ) -> Option<(ChainTape<D, R>, bool)> {
         let (last, before) = self.units.split_last().filter(|(last, before)| last.is_norm() && !before.is_empty())?;
         let mut tape = ChainTape::new(self.step);
-        let start = Cow::Owned(std::mem::replace(z, self.device.room(0)));
+        let start = Cow::Owned(std::mem::replace(z, self.device.alloc_uninit(0)));
         let (x, sums) = walk(before, true, start, (statistics, running), Some(&mut tape));
         let x = x.into_owned();
         let moments = last.moments(&x, &sums, statistics, running)?;

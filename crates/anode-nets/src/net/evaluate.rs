@@ -36,7 +36,7 @@ impl<D: Device> Network<D> {
     ) -> Result<Vec<R>, NetworkError> {
         let logits = self.walk(images, theta, solve, mode, |_, _, _, _| {})?;
         let logits = self.device.download(&logits);
-        self.device.settle()?;
+        self.device.synchronize()?;
         Ok(logits)
     }
 
@@ -56,10 +56,10 @@ impl<D: Device> Network<D> {
         let (mut errors, mut failed) = (vec![], Ok(()));
         let logits = self.walk(images, theta, solve, Mode::Watching, |field, theta, start, end| {
             // What the forward sweep met must not count as the reverse solve's.
-            failed = failed.clone().and(self.device.settle());
+            failed = failed.clone().and(self.device.synchronize());
             let mut back = end.duplicate();
             let solved = solve.reverse(field, &mut back, theta).map_err(ComputeError::from);
-            match solved.and(self.device.settle()) {
+            match solved.and(self.device.synchronize()) {
                 Ok(()) => errors.push(reversal_error(start, &back)),
                 Err(error) if error.is_divergence() => errors.push(f64::INFINITY),
                 // A fault is no result.
@@ -68,7 +68,7 @@ impl<D: Device> Network<D> {
         });
         logits?;
         failed?;
-        self.device.settle()?;
+        self.device.synchronize()?;
         Ok(errors)
     }
 
@@ -103,7 +103,7 @@ impl<D: Device> Network<D> {
                     current = block.forward(Method::Anode, &current, &theta, &Ledger::new())?.end().duplicate();
                 }
                 Segment::Ode(chain, None) => {
-                    let (field, theta) = (self.field(chain, mode), device.join(&[own]));
+                    let (field, theta) = (self.field(chain, mode), device.concat(&[own]));
                     let start = current.duplicate();
                     solve.advance(&field, &mut current, &theta)?;
                     visit(&field, &theta, &start, &current);

@@ -127,7 +127,7 @@ impl Layer {
         theta: Part<D::Buffer<R>>,
     ) -> D::Buffer<R> {
         let images = x.len() / self.input.iter().product::<usize>();
-        let mut y = device.room(images * self.output.iter().product::<usize>());
+        let mut y = device.alloc_uninit(images * self.output.iter().product::<usize>());
         match self.kind {
             Kind::AveragePool(shape) => device.average_pool(&shape, x, &mut y),
             Kind::MaxPool(shape) => device.max_pool(&shape, x, &mut y),

@@ -1,8 +1,7 @@
 //! Networks: lists of segments (plain layers, residual blocks, ODE blocks), each with forward and vjp. A network is a
 //! file of its own and a line in [`NETWORKS`].
 //!
-//! This room knows kernels, solvers, gradient methods and weight evolution. It knows nothing of data, training or
-//! experiments.
+//! Independent of data, training and experiments.
 
 mod alexnet;
 mod builder;

@@ -268,7 +268,7 @@ impl<D: Device> Network<D> {
     }
 
     /// Logits `[n, classes]` of `n` images in training mode, with what the vjp needs. Nothing is waited for, so a state
-    /// that left the finite may be told only by the device, see [`Device::settle`].
+    /// that left the finite may be told only by the device, see [`Device::synchronize`].
     ///
     /// # Errors
     /// See [`NetworkError`].
@@ -307,7 +307,7 @@ impl<D: Device> Network<D> {
                     kept.push(KeptSegment::Coupled { block, theta, trajectory });
                 }
                 Segment::Ode(chain, None) => {
-                    let (field, theta) = (self.field(chain, self.mode()), device.join(&[own]));
+                    let (field, theta) = (self.field(chain, self.mode()), device.concat(&[own]));
                     let solved;
                     (current, solved) = solve.forward(&field, &current, &theta, ledger)?;
                     kept.push(KeptSegment::Ode { field, solved });
@@ -351,8 +351,8 @@ impl<D: Device> Network<D> {
                     x_bar
                 }
                 KeptSegment::Ode { field, solved } => {
-                    let theta = device.join(&[own]);
-                    let mut own_bar = device.join(&[Part::new(theta_bar, range.clone())]);
+                    let theta = device.concat(&[own]);
+                    let mut own_bar = device.concat(&[Part::new(theta_bar, range.clone())]);
                     let z_bar = solved.backward(solve, &field, &theta, bar, &mut own_bar, ledger)?;
                     device.put(PartMut::new(theta_bar, range), Part::all(&own_bar));
                     Some(z_bar)
@@ -362,7 +362,7 @@ impl<D: Device> Network<D> {
                     let z_bar = trajectory.backward(&block, &theta, &bar, &mut own_bar, ledger)?;
                     let unknowns_bar = own_bar.split_off(range.len());
                     for (range, part) in [(range, own_bar), (segment.unknowns(), unknowns_bar)] {
-                        let mut sum = device.join(&[Part::new(theta_bar, range.clone())]);
+                        let mut sum = device.concat(&[Part::new(theta_bar, range.clone())]);
                         sum.axpy(R::one(), &device.upload(part));
                         device.put(PartMut::new(theta_bar, range), Part::all(&sum));
                     }

@@ -116,7 +116,7 @@ impl<D: Device> Network<D> {
         for images in batches {
             network.walk(&self.device.upload(images), theta, solve, Mode::Averaging, |_, _, _, _| {})?;
         }
-        self.device.settle()?;
+        self.device.synchronize()?;
         Ok(network)
     }
 

@@ -86,7 +86,7 @@ impl<'a, D: Device, R: Real> Unit<'a, D, R> {
                 Cow::Owned(x)
             }
             (Some(_), None, Cow::Borrowed(x)) => {
-                let mut y = self.device.room(x.len());
+                let mut y = self.device.alloc_uninit(x.len());
                 self.device.relu(x, &mut y);
                 Cow::Owned(y)
             }

@@ -72,7 +72,7 @@ impl<R: Real, D: Device> DifferentiableField for ConvField<R, D> {
         kernel: &Self::Vector,
         dz: &mut Self::Vector,
     ) -> Result<Self::Tape, FieldError> {
-        let mut x = self.device.room(z.len());
+        let mut x = self.device.alloc_uninit(z.len());
         self.preactivation(z, kernel, &mut x)?;
         dz.copy_from(&x);
         self.device.activate(self.activation, 1.0, dz);

@@ -66,7 +66,7 @@ impl<R: Real, D: Device> DifferentiableField for Dense<R, D> {
         w: &Self::Vector,
         dz: &mut Self::Vector,
     ) -> Result<Self::Tape, FieldError> {
-        let mut x = self.device.room(self.n);
+        let mut x = self.device.alloc_uninit(self.n);
         self.preactivation(z, w, &mut x)?;
         dz.copy_from(&x);
         self.device.activate(self.activation, self.sign, dz);

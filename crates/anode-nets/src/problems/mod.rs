@@ -1,6 +1,6 @@
 //! Reference problems: small fields with known truths, shared by studies, tests, benches and docs.
 //!
-//! This room knows fields and kernels. It knows nothing of experiments.
+//! Independent of experiments.
 
 mod conv;
 mod dense;

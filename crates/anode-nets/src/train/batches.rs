@@ -9,7 +9,7 @@ use std::thread::{Builder, JoinHandle};
 use crate::data::{Alteration, DataSet, shuffled};
 use crate::kernels::{ByteImages, Device};
 
-/// Images `[n, 3, 32, 32]` on their way to a device.
+/// The images of a batch, `[n, 3, 32, 32]`, before they are copied to a device.
 #[derive(Clone, Debug, PartialEq)]
 pub enum BatchImages {
     /// Normalised numbers.
@@ -19,7 +19,7 @@ pub enum BatchImages {
 }
 
 impl BatchImages {
-    /// The numbers, on the device.
+    /// Copies the images to a device and returns their normalised numbers.
     pub fn to<D: Device>(self, device: &D) -> D::Buffer<f32> {
         match self {
             Self::Numbers(numbers) => device.upload(numbers),

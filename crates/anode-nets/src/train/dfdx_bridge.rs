@@ -1,5 +1,4 @@
-//! The bridge to dfdx, which computes the loss of a training step and its cotangent. No other module of training uses
-//! dfdx. A device's buffers become dfdx's tensors in the raw storage of gradients, which dfdx makes accessible, unlike
+//! Computes the loss of a training step and its cotangent with dfdx. Only this module of training uses dfdx. A device's buffers become dfdx's tensors in the raw storage of gradients, which dfdx makes accessible, unlike
 //! that of tensors.
 
 use dfdx::prelude::*;

@@ -83,7 +83,7 @@ pub(super) struct Learning<D: TrainingDevice> {
 impl<D: TrainingDevice> Learning<D> {
     fn guarded<T>(&mut self, work: impl FnOnce(&mut Learner<D>) -> Result<T, StepError>) -> Result<T, StepError> {
         let device = self.learner.device().clone();
-        guarded(|| device.settle(), || work(&mut self.learner))
+        guarded(|| device.synchronize(), || work(&mut self.learner))
     }
 }
 
@@ -118,7 +118,7 @@ impl<D: TrainingDevice> Engine for Learning<D> {
     }
 
     fn sound(&self) -> Result<(), DeviceFailure> {
-        match self.learner.device().settle() {
+        match self.learner.device().synchronize() {
             Err(ComputeError::Device(failure)) => Err(failure),
             _ => Ok(()),
         }
@@ -136,7 +136,7 @@ impl<D: TrainingDevice> Engine for Learning<D> {
     }
 
     fn velocity(&self) -> Result<Vec<f32>, StepError> {
-        guarded(|| self.learner.device().settle(), || Ok(self.learner.velocity()))
+        guarded(|| self.learner.device().synchronize(), || Ok(self.learner.velocity()))
     }
 
     fn rest(&mut self) -> Result<(), StepError> {
@@ -166,13 +166,13 @@ impl<D: TrainingDevice> Engine for Learning<D> {
 }
 
 /// Executes `work` on a device. dfdx and cudarc panic if the device fails in the middle of a copy or when memory is
-/// freed. A panic after which `settle` reports a failure of the device is returned as that failure. If memory
+/// freed. A panic after which `synchronize` reports a failure of the device is returned as that failure. If memory
 /// for a copy is lacking, the device does not fail, and the panic of dfdx is the only report.
 fn guarded<T>(
-    settle: impl FnOnce() -> Result<(), ComputeError>,
+    synchronize: impl FnOnce() -> Result<(), ComputeError>,
     work: impl FnOnce() -> Result<T, StepError>,
 ) -> Result<T, StepError> {
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| match settle() {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| match synchronize() {
         Err(ComputeError::Device(failure)) => Err(failure.into()),
         _ => match panic.downcast_ref::<String>().filter(|text| is_of_driver(text)) {
             Some(text) => Err(said(text).into()),
@@ -194,8 +194,8 @@ mod tests {
         let full = || panic!("{}", "unwrap on an Err value: Driver(DriverError(CUDA_ERROR_OUT_OF_MEMORY))");
         let error = guarded::<()>(|| Ok(()), full).unwrap_err().to_string();
         assert!(error.contains("no memory left for a tensor of dfdx"), "{error}");
-        for settle in [Ok(()), Err(ComputeError::from(SolveError::Overflow))] {
-            let panicked = catch_unwind(AssertUnwindSafe(|| guarded::<()>(|| settle.clone(), || panic!("a bug"))));
+        for result in [Ok(()), Err(ComputeError::from(SolveError::Overflow))] {
+            let panicked = catch_unwind(AssertUnwindSafe(|| guarded::<()>(|| result.clone(), || panic!("a bug"))));
             assert_eq!(panicked.unwrap_err().downcast_ref::<&str>(), Some(&"a bug"));
         }
     }

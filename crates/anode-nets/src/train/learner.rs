@@ -96,7 +96,7 @@ impl<D: TrainingDevice> Learner<D> {
         let velocity = theta.zeros_like();
         let descent = Descent { learning_rate: 0.0, momentum, weight_decay, decaying };
         let learner = Self { network, loss, theta: Arc::new(theta), velocity, descent };
-        learner.device().settle()?;
+        learner.device().synchronize()?;
         Ok(learner)
     }
 
@@ -154,7 +154,7 @@ impl<D: TrainingDevice> Learner<D> {
             None => return Err(StepError::NoBackward),
         };
         let norm = theta.norm();
-        match device.settle() {
+        match device.synchronize() {
             // Which sweep it was does not matter to training: both are a divergence.
             Err(error) if error.is_divergence() && loss.is_finite() => {
                 Err(StepError::Backward { loss, source: error.into() })

@@ -1,7 +1,6 @@
 //! Training a network: the recipe, one step at a time, with checkpoints.
 //!
-//! This room knows networks and data, and of records only how an unfinished file is named. It knows nothing of
-//! experiments or reports.
+//! Independent of experiments and reports; of records, it uses only the name of an unfinished file.
 
 mod batches;
 mod carry;
