@@ -1,5 +1,5 @@
-//! Computes the loss of a training step and its cotangent with dfdx. Only this module of training uses dfdx. A device's buffers become dfdx's tensors in the raw storage of gradients, which dfdx makes accessible, unlike
-//! that of tensors.
+//! Computes the loss of a training step and its cotangent with dfdx. Only this module of training uses dfdx. A device's
+//! buffers become dfdx's tensors in the raw storage of gradients, which dfdx makes accessible, unlike that of tensors.
 
 use dfdx::prelude::*;
 
