@@ -155,7 +155,7 @@ struct Packed {
     files: BTreeMap<String, Vec<u8>>,
 }
 
-/// The runs of an archive and of its predecessor, each once, with those files whose names are `wanted`.
+/// Returns the runs of an archive and of its earlier version, each once, with the files whose names are `wanted`.
 fn unpack_all(path: &Path, wanted: &dyn Fn(&str) -> bool) -> Result<Vec<Packed>, RecordError> {
     let mut found: Vec<Packed> = vec![];
     for (path, bytes) in read_files(path)? {

@@ -13,28 +13,29 @@ use super::write::RecordError;
 use crate::definition::Profile;
 use crate::files;
 
-/// Ends of the names of archives, after the profile; those that start with `.kept` hold records that no run shows.
+/// Endings of the names of archives, after the profile. Archives with `.kept` contain records that no run shows.
 pub const ARCHIVE_ENDS: [&str; 4] = [".kept.tar.xz", ".kept.tar.gz", ".tar.xz", ".tar.gz"];
 
 /// Start of every xz file.
 const XZ: &[u8] = b"\xfd7zXZ\0";
-/// Dictionary of the archives that are written, in bytes: more than the records of any experiment so far. The encoder
-/// takes about ten times as much memory.
+/// Dictionary size for writing, in bytes: more than the records of any committed experiment. The encoder needs about
+/// ten times as much memory.
 const DICTIONARY: u32 = 8 << 20;
-/// Most memory of the decoder, in KiB: the dictionary of `xz -9` and the decoder's own tables.
+/// Memory limit of the decoder in KiB: the dictionary of `xz -9` and the decoder's tables.
 const DECODER: u32 = 66 << 10;
 
-/// The archive of an experiment's records.
+/// Returns the path of the archive of an experiment's records.
 pub fn archive_path(results: &Path, experiment: &str, profile: Profile) -> PathBuf {
     results.join("records").join(format!("{experiment}.{}.tar.xz", profile.name()))
 }
 
-/// Records that match no run of their definition as it is now, or that another record of the same run outdoes.
+/// Returns the path of the archive of records that match no run of the current definition, or that another record of
+/// the same run replaces.
 pub fn kept_path(results: &Path, experiment: &str, profile: Profile) -> PathBuf {
     results.join("records").join(format!("{experiment}.{}.kept.tar.xz", profile.name()))
 }
 
-/// The existing files of an archive: itself, and its predecessor of earlier versions.
+/// Returns the existing files of an archive: itself, and that of an earlier version (gzip).
 pub fn archive_files(path: &Path) -> Vec<PathBuf> {
     names(path).into_iter().filter(|file| file.is_file()).collect()
 }
@@ -43,10 +44,10 @@ fn names(path: &Path) -> Vec<PathBuf> {
     BTreeSet::from([path.to_owned(), path.with_extension("gz")]).into_iter().rev().collect()
 }
 
-/// The archive and its predecessor of earlier versions, without those that do not exist.
+/// Reads [`archive_files`].
 ///
 /// # Errors
-/// A file that cannot be read or is larger than an archive may be.
+/// A file cannot be read, or is larger than an archive may be.
 pub(super) fn read_files(path: &Path) -> Result<Vec<(PathBuf, Vec<u8>)>, RecordError> {
     let mut found = vec![];
     for path in names(path) {
@@ -59,7 +60,7 @@ pub(super) fn read_files(path: &Path) -> Result<Vec<(PathBuf, Vec<u8>)>, RecordE
     Ok(found)
 }
 
-/// Compresses an archive. The same bytes give the same bytes.
+/// Compresses an archive with xz. Equal input gives equal output.
 ///
 /// # Errors
 /// The encoder fails.
@@ -72,7 +73,7 @@ pub(super) fn compress(tar: &[u8]) -> io::Result<Vec<u8>> {
     xz.finish()
 }
 
-/// The tar of an archive, decompressed as it is read.
+/// Returns a reader that decompresses an archive, in xz or gzip.
 pub(super) fn decompress(bytes: &[u8]) -> Box<dyn Read + '_> {
     if bytes.starts_with(XZ) {
         Box::new(XzReader::new_mem_limit(bytes, false, DECODER))
