@@ -226,8 +226,7 @@ impl<R: Real, L: Driver> Vector for Buffer<R, L> {
         self.elementwise("axpy", Some(x), None, a.f64(), 0);
     }
 
-    /// Always `true`: that a number is not finite is kept on the device until [`Gpu::synchronize`], so that a step need not
-    /// wait.
+    /// Returns `true` without waiting. A non-finite number sets a flag on the device, which [`Gpu::synchronize`] reads.
     fn axpy_is_finite(&mut self, a: R, x: &Self) -> bool {
         self.elementwise("axpy", Some(x), None, a.f64(), self.gpu.flag());
         true

@@ -17,8 +17,8 @@ pub(super) const THREADS: u32 = 256;
 
 /// A CUDA device behind its driver; clones are the same device.
 ///
-/// Work is launched and not waited for. What goes wrong is kept, nothing is launched from then on, and [`Gpu::synchronize`]
-/// tells. That a vector left the finite numbers is kept on the device, and told there too.
+/// Launches do not wait. After the first failure nothing is launched, and [`Gpu::synchronize`] returns the failure. A
+/// flag on the device stores that a vector has a non-finite number, which `synchronize` returns as an error too.
 pub struct Gpu<L: Driver> {
     inner: Arc<Inner<L>>,
 }
@@ -27,8 +27,8 @@ struct Inner<L: Driver> {
     /// Before the memory that its work is done in.
     cudnn: Option<Cudnn>,
     arena: Arc<Arena<L>>,
-    /// Two flags on the device: a number that is not finite was met since the last call of `synchronize`, and in the last
-    /// look.
+    /// Two flags on the device: a non-finite number was found since the last call of `synchronize`, and by the last
+    /// check of a vector.
     flags: Block<L>,
     failed: AtomicBool,
     failure: Mutex<Option<DeviceError>>,

@@ -13,8 +13,8 @@ type Sums = Vec<(f64, f64)>;
 /// A device: its buffers, and the kernels on them. Images are `[n, channel, row, column]`; lengths that do not fit are
 /// a bug of the caller and panic. Cotangents of parameters are added to; those of inputs are as each kernel says.
 ///
-/// A device may work behind its caller's back. What goes wrong there is told by [`Device::synchronize`]; until then it reads
-/// zeros.
+/// A device may compute asynchronously. [`Device::synchronize`] returns its failures; results that are read after a
+/// failure are zeros.
 pub trait Device: Clone + Send + Sync + 'static {
     /// Numbers in the device's memory.
     type Buffer<R: Real>: Vector<Real = R> + Clone + std::fmt::Debug + Send + Sync + 'static;
