@@ -188,7 +188,7 @@ impl<F: DifferentiableField> Block<'_, F> {
 
 /// Refuses a state or a cotangent that left the finite numbers in `step`.
 pub(super) fn finite<V: Vector>(x: &V, step: Step) -> Result<(), SolveError> {
-    if x.is_finite() { Ok(()) } else { Err(not_finite(step)) }
+    if x.is_finite_deferred() { Ok(()) } else { Err(not_finite(step)) }
 }
 
 fn not_finite(step: Step) -> SolveError {

@@ -109,6 +109,21 @@ impl Ledger {
         self.drift.set(self.drift.get().max(drift));
     }
 
+    /// Counts work that was counted before, by another ledger.
+    pub fn add(&self, cost: &Cost) {
+        self.evaluations.set(self.evaluations.get() + cost.function_evaluations);
+        self.vjps.set(self.vjps.get() + cost.vjps);
+        self.forward_steps.set(self.forward_steps.get() + cost.forward_steps);
+        self.replayed_steps.set(self.replayed_steps.get() + cost.replayed_steps);
+        self.rejected_steps.set(self.rejected_steps.get() + cost.rejected_steps);
+        self.reverse_steps.set(self.reverse_steps.get() + cost.reverse_steps);
+        self.rejected_reverse_steps.set(self.rejected_reverse_steps.get() + cost.rejected_reverse_steps);
+        self.peak.set(self.peak.get().max(self.live.get() + cost.peak_bytes));
+        self.live.set(self.live.get() + cost.live_bytes);
+        self.peak_snapshots.set(self.peak_snapshots.get().max(self.snapshots.get() + cost.peak_snapshots));
+        self.drifted(cost.reversal_drift);
+    }
+
     /// The counts now.
     pub fn cost(&self) -> Cost {
         Cost {

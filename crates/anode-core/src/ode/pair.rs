@@ -71,4 +71,8 @@ impl<A: Vector, B: Vector<Real = A::Real>> Vector for Pair<A, B> {
     fn is_finite(&self) -> bool {
         self.0.is_finite() && self.1.is_finite()
     }
+
+    fn is_finite_deferred(&self) -> bool {
+        self.0.is_finite_deferred() && self.1.is_finite_deferred()
+    }
 }

@@ -127,6 +127,12 @@ pub trait Vector: Sized {
     /// Whether every component is finite.
     fn is_finite(&self) -> bool;
 
+    /// As [`Self::is_finite`], without waiting. A vector on a device may return `true` and report a non-finite number
+    /// later, as for [`Self::axpy_is_finite`].
+    fn is_finite_deferred(&self) -> bool {
+        self.is_finite()
+    }
+
     /// A new vector with the contents of `self`.
     fn duplicate(&self) -> Self {
         let mut copy = self.zeros_like();
