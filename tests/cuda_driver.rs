@@ -48,10 +48,25 @@ fn every_kernel_runs_through_the_driver_with_and_without_cudnn() {
         "GPU: Emulated GPU, compute capability 8.0",
         "ok    f32 conv ",
         "convolutions are computed by cuDNN 9.10.2 (deterministic algorithms, no TF32); it takes 54 of 54 sweeps",
+        "ok    f32 captured sweeps, gradient",
+        "ok    f64 captured sweeps, statistics",
         "WRONG training steps through dfdx failed: cuBLAS cannot be loaded",
         "Something is WRONG.",
     ];
     assert!(code == 1 && parts.iter().all(|part| text.contains(part)), "{text}");
+}
+
+#[test]
+fn sweeps_are_captured_on_a_stream_of_their_own_and_replayed_on_the_default_stream() {
+    let Some(place) = place(false) else { return };
+    let (_, text) = said(&place, &[("SAY", "1")], &["doctor"]);
+    // Two sweeps of two batches, twice, in two types of numbers.
+    assert_eq!(text.matches("replay of ").count(), 2 * 2 * 2 * 2, "{text}");
+    assert!(!text.contains("replay of 0 calls"), "{text}");
+    let (code, text) = said(&place, &[("SAY", "1"), ("GRAPHS", "0")], &["doctor"]);
+    assert!(code == 1 && !text.contains("replay of "), "{text}");
+    let why = "training steps launch each kernel: the device failed in ending a capture: CUDA_ERROR: an error";
+    assert!(text.contains(why) && !text.contains("WRONG f"), "{text}");
 }
 
 /// Through cuBLAS and the allocations of dfdx's device, up to its kernels, which the emulated driver cannot load.
@@ -72,7 +87,7 @@ fn the_device_of_dfdx_opens_with_and_without_memory_pools() {
     let output = command.output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
     assert_eq!(output.status.code(), Some(1), "{text}");
-    assert!(text.contains("WRONG training steps through dfdx failed: dfdx's device: "), "{text}");
+    assert!(text.contains("WRONG training steps through dfdx failed: dfdx's device cannot be opened (Blas("), "{text}");
 }
 
 /// The self-test has filled the arena by then. A limit of 64 KiB leaves what is in use, and nothing that is kept.

@@ -226,6 +226,8 @@ fn the_self_test_tells_what_computes() {
     assert!(told.kernels.len() == 6 && told.kernels.iter().all(Comparison::holds));
     let training = found.training.unwrap();
     assert!(training.len() == 6 && training.iter().all(Comparison::holds), "{training:#?}");
+    let captured = found.capture.unwrap();
+    assert!(captured.len() == 6 && captured.iter().all(Comparison::holds), "{captured:#?}");
     let none = diagnose_device(&own, Err("there is none".into()), &shapes).unwrap();
     assert_eq!(none.cudnn.as_ref().unwrap_err(), "there is none");
     assert_eq!(none.training.as_ref().unwrap().len(), 3);
@@ -247,6 +249,12 @@ fn a_training_step_that_fails_or_differs_is_a_fault() {
     wrong.training.as_mut().unwrap()[1].error = 0.5;
     let (sound, text) = judged(Ok(wrong));
     assert!(!sound && text.contains("WRONG f32 training, gradient"), "{text}");
+    gpu.driver().wrong_replay.store(gpu.driver().replays.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+    let (sound, text) = judged(Ok(diagnose()));
+    assert!(!sound && text.contains("WRONG f32 captured sweeps, logits"), "{text}");
+    gpu.driver().refuses_captures.store(true, Ordering::Relaxed);
+    let (sound, text) = judged(Ok(diagnose()));
+    assert!(sound && text.contains("training steps launch each kernel: the work of this emulator"), "{text}");
     gpu.driver().launches_left.store(50, Ordering::Relaxed);
     let (sound, text) = judged(Ok(diagnose()));
     let parts = ["WRONG training steps through dfdx failed: ", "the device failed in", "the device is lost"];

@@ -1,7 +1,7 @@
 //! How often a gradient calls the driver, and how many bytes the calls move, as the table in docs/cuda.md says.
 
 use std::alloc::{Layout, alloc_zeroed, dealloc};
-use std::ffi::c_void;
+use std::mem::MaybeUninit;
 use std::path::Path;
 use std::sync::Mutex;
 
@@ -29,6 +29,7 @@ impl Tally {
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 struct Counts {
     launches: usize,
+    replays: usize,
     fills: Tally,
     copies: Tally,
     uploads: Tally,
@@ -102,14 +103,27 @@ impl Driver for Counter {
         Ok(())
     }
 
-    unsafe fn launch(&self, _: &str, _: [u32; 3], _: u32, _: *const c_void) -> Result<(), DeviceError> {
+    unsafe fn launch(&self, _: &str, _: [u32; 3], _: u32, _: &[MaybeUninit<u8>]) -> Result<(), DeviceError> {
         self.count(|counts| counts.launches += 1);
+        Ok(())
+    }
+
+    fn begin_capture(&self) -> Result<(), DeviceError> {
+        Ok(())
+    }
+
+    fn end_capture(&self) -> Result<u64, DeviceError> {
+        Ok(0)
+    }
+
+    unsafe fn replay(&self, _: u64) -> Result<(), DeviceError> {
+        self.count(|counts| counts.replays += 1);
         Ok(())
     }
 }
 
-/// The second gradient of a network: buffers and packed weights are there.
-fn gradient(name: &str, batch: usize, solver_name: &str) -> Counts {
+/// The second gradient of a network, when the arena has its buffers, and a captured one.
+fn gradients(name: &str, batch: usize, solver_name: &str) -> [Counts; 2] {
     let how = Solve { tableau: solver(solver_name).unwrap(), steps: Steps::Fixed(2), method: Method::Anode };
     let registered = network(name).unwrap();
     let net = Network::new(&(registered.build)(Form::Ode, registered.width, 10));
@@ -119,7 +133,7 @@ fn gradient(name: &str, batch: usize, solver_name: &str) -> Counts {
     let images = gpu.upload(vec![0.0f32; batch * 3 * 32 * 32]);
     let theta = gpu.upload(parameters);
     let cotangent = gpu.upload(vec![0.0f32; batch * classes]);
-    let mut counts = Counts::default();
+    let mut plain = Counts::default();
     for _ in 0..2 {
         gpu.driver().take();
         gpu.restart_peak();
@@ -128,15 +142,20 @@ fn gradient(name: &str, batch: usize, solver_name: &str) -> Counts {
         let mut theta_bar = theta.zeros_like();
         net.backward(kept, &theta, &cotangent, &mut theta_bar, how, &ledger).unwrap();
         gpu.synchronize().unwrap();
-        counts = Counts { peak: gpu.held().peak, ..gpu.driver().take() };
+        plain = Counts { peak: gpu.held().peak, ..gpu.driver().take() };
     }
-    counts
+    let mut sweeps = net.capture::<f32>(batch, how).unwrap();
+    gpu.driver().take();
+    sweeps.forward(&images, &theta).unwrap();
+    sweeps.backward(&cotangent, &Ledger::new()).unwrap();
+    gpu.synchronize().unwrap();
+    [plain, Counts { peak: gpu.held().live, ..gpu.driver().take() }]
 }
 
-/// A row of the table.
+/// A row of the table of plain gradients.
 fn row(label: &str, counts: Counts) -> String {
     let mib = |bytes: usize| format!("{:.1}", bytes as f64 / f64::from(1 << 20));
-    let Counts { launches, fills, copies, uploads, downloads, allocations, peak } = counts;
+    let Counts { launches, replays: _, fills, copies, uploads, downloads, allocations, peak } = counts;
     assert_eq!((uploads.calls, allocations.calls), (0, 0), "{label}: a gradient allocates and uploads nothing");
     format!(
         "| {label} | {launches} | {} | {} | {} | {} | {} | {} |",
@@ -149,17 +168,35 @@ fn row(label: &str, counts: Counts) -> String {
     )
 }
 
+/// A row of the table of captured gradients.
+fn captured_row(label: &str, plain: Counts, captured: Counts) -> String {
+    let calls = |counts: Counts| {
+        let Counts { launches, replays, fills, copies, downloads, uploads, allocations, .. } = counts;
+        assert_eq!(uploads.calls + allocations.calls, 0, "{label}");
+        launches + replays + fills.calls + copies.calls + downloads.calls
+    };
+    assert_eq!((captured.launches, captured.replays), (0, 2), "{label}: two replays and no launch");
+    let mib = captured.peak as f64 / f64::from(1 << 20);
+    format!("| {label} | {} | {} | {mib:.1} |", calls(plain), calls(captured))
+}
+
 #[test]
 fn gradients_make_as_many_calls_as_documented() {
-    let rows = [
-        ("ResNet-4, Euler", gradient("resnet4", 256, "euler")),
-        ("ResNet-10, Euler", gradient("resnet10", 256, "euler")),
-        ("ResNet-18, Euler", gradient("resnet18", 256, "euler")),
-        ("SqueezeNext, RK2", gradient("sqnxt", 256, "midpoint")),
-        ("AlexNet, Euler", gradient("alexnet", 256, "euler")),
+    let networks = [
+        ("ResNet-4, Euler", "resnet4", "euler"),
+        ("ResNet-10, Euler", "resnet10", "euler"),
+        ("ResNet-18, Euler", "resnet18", "euler"),
+        ("SqueezeNext, RK2", "sqnxt", "midpoint"),
+        ("AlexNet, Euler", "alexnet", "euler"),
     ];
-    let rows: Vec<String> = rows.into_iter().map(|(label, counts)| row(label, counts)).collect();
+    let (mut rows, mut captured_rows) = (vec![], vec![]);
+    for (label, name, solver) in networks {
+        let [plain, captured] = gradients(name, 256, solver);
+        rows.push(row(label, plain));
+        captured_rows.push(captured_row(label, plain, captured));
+    }
     let page = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/cuda.md")).expect("a page");
+    rows.extend(captured_rows);
     for row in &rows {
         assert!(page.lines().any(|line| line == row), "docs/cuda.md lacks a row; all rows:\n{}", rows.join("\n"));
     }

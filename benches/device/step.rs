@@ -6,7 +6,7 @@
 //! `DEVICE` is `cuda-own`, `cuda-cudnn`, `cuda-tf32` or `cuda-fast`; without one, all of them are timed.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anode::data::{Alteration, DataSet, synthetic};
@@ -15,7 +15,7 @@ use anode::kernels::cuda::{Convolver, Gpu, Nvidia};
 use anode::kernels::{ConvShape, Device, Part, PartMut};
 use anode::net::{Form, Network, Solve, Steps, network};
 use anode::ode::{Vector, solver};
-use anode::train::{BatchImages, Learner};
+use anode::train::{BatchImages, CaptureState, Learner};
 use serde_json::{Map, Value, json};
 
 type Failure = Box<dyn std::error::Error>;
@@ -155,12 +155,18 @@ fn step(gpu: &Gpu<Nvidia>, set: &DataSet, name: &str, batch: usize, method: Meth
     let mut learner = Learner::new(net, host.initial(0), 0.9, 5e-4)?;
     gpu.restart_peak();
     let Times { calls, median, least } = seconds(15, || {
-        let ledger = Arc::new(Mutex::new(Ledger::new()));
+        let ledger = Ledger::new();
         let gradient = learner.gradient(images.clone(), &labels, solve, &ledger)?;
         learner.update(0.01, &gradient.theta)?;
         Ok(gpu.synchronize()?)
     })?;
-    Ok(json!({ "median_s": median, "least_s": least, "calls": calls, "peak_bytes": gpu.held().peak }))
+    let captured = match learner.capture_state() {
+        CaptureState::Captured => json!(true),
+        state => json!(format!("{state:?}")),
+    };
+    Ok(json!({
+        "median_s": median, "least_s": least, "calls": calls, "peak_bytes": gpu.held().peak, "captured": captured
+    }))
 }
 
 /// Rates of a convolution and its vjps.

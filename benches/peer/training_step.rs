@@ -3,7 +3,7 @@
 //! Usage: training_step NET BATCH NT METHOD
 
 use std::io::BufRead;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Instant;
 
 use anode::gradient::{Ledger, Method};
@@ -32,7 +32,7 @@ fn main() {
     for _ in std::io::stdin().lock().lines() {
         let images = images.clone();
         let start = Instant::now();
-        let ledger = Arc::new(Mutex::new(Ledger::new()));
+        let ledger = Ledger::new();
         let gradient = learner.gradient(images, &labels, solve, &ledger).expect("a gradient");
         learner.update(0.01, &gradient.theta).expect("an update");
         let seconds = start.elapsed().as_secs_f64();

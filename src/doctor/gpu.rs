@@ -3,6 +3,7 @@
 use crate::kernels::cuda::{Driver, Gpu};
 use crate::train::TrainingDevice;
 
+use super::capture::compare_capture;
 use super::report::{CudnnDiagnosis, GpuDiagnosis, NoGpu};
 use super::training::compare_training;
 use super::{Shapes, compare};
@@ -81,6 +82,10 @@ where
     }
     // Before the training steps, so that cuDNN's count is that of these shapes.
     let convolutions = cudnn.as_ref().map(|gpu| CudnnDiagnosis::of(gpu, shapes)).map_err(Clone::clone);
+    let capture = compare_capture::<_, f32>(gpu).and_then(|mut found| {
+        found.extend(compare_capture::<_, f64>(gpu)?);
+        Ok(found)
+    });
     let mut training = compare_training(gpu, "own kernels");
     if let (Ok(compared), Ok(cudnn)) = (&mut training, &cudnn) {
         match compare_training(cudnn, "cuDNN") {
@@ -94,6 +99,7 @@ where
         counted: (held.live + held.kept, memory.0.saturating_sub(left.0)),
         kernels,
         cudnn: convolutions,
+        capture,
         training,
     })
 }

@@ -2,6 +2,7 @@
 //!
 //! Covers the kernels and, on a GPU, training steps of a small network. Independent of experiments.
 
+mod capture;
 mod comparison;
 mod cpu;
 mod gpu;

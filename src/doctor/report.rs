@@ -58,6 +58,9 @@ pub struct GpuDiagnosis {
     pub kernels: Vec<Comparison>,
     /// Convolutions by cuDNN, or why it is not used.
     pub cudnn: Result<CudnnDiagnosis, String>,
+    /// Captured sweeps against plain ones, or why sweeps cannot be captured, which is no fault: training steps then launch
+    /// each kernel.
+    pub capture: Result<Vec<Comparison>, String>,
     /// Training steps through dfdx against the CPU in double precision, or what failed in them. A failure is a fault.
     pub training: Result<Vec<Comparison>, String>,
 }
@@ -80,7 +83,8 @@ impl GpuDiagnosis {
         let cudnn = self.cudnn.iter().flat_map(|cudnn| &cudnn.kernels);
         let training =
             self.training.as_ref().is_ok_and(|found| !found.is_empty() && found.iter().all(Comparison::holds));
-        self.kernels.iter().chain(cudnn).all(Comparison::holds) && training
+        let captured = self.capture.iter().flatten();
+        self.kernels.iter().chain(cudnn).chain(captured).all(Comparison::holds) && training
     }
 }
 
@@ -162,6 +166,11 @@ impl std::fmt::Display for Diagnosis {
                     Err(why) => writeln!(text, "  convolutions are computed by the kernels above: {why}"),
                 };
                 table(&mut text, gpu.cudnn.as_ref().map_or(&[], |cudnn| &cudnn.kernels));
+                let _ = match &gpu.capture {
+                    Ok(_) => writeln!(text, "  sweeps of a network captured in a graph, against plain ones:"),
+                    Err(why) => writeln!(text, "  training steps launch each kernel: {why}"),
+                };
+                table(&mut text, gpu.capture.as_ref().map_or(&[], Vec::as_slice));
                 let _ = match &gpu.training {
                     Ok(_) => writeln!(text, "  training steps through dfdx, against the CPU in double precision:"),
                     Err(why) => writeln!(text, "  WRONG training steps through dfdx failed: {why}"),

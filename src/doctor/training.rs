@@ -1,18 +1,18 @@
 //! Training steps through dfdx on a device, compared with the same steps in double precision on the CPU.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use crate::gradient::{Ledger, Method};
 use crate::kernels::Cpu;
 use crate::net::{NetSpec, Network, NetworkError, Part, SegmentSpec, Solve, Steps};
-use crate::ode::{Real, Vector, relative_distance, solver};
+use crate::ode::{Real, SolveError, Vector, relative_distance, solver};
 use crate::random::{Stream, normal, stream};
 use crate::train::{Learner, StepError, TrainingDevice};
 
 use super::Comparison;
 
 /// Images per batch and classes.
-const SIZES: [usize; 2] = [4, 3];
+pub(super) const SIZES: [usize; 2] = [4, 3];
 /// The second step starts from the parameters and the velocity that the first one leaves.
 const STEPS: usize = 2;
 const MOMENTUM: f64 = 0.9;
@@ -24,7 +24,7 @@ const WHAT: [&str; 3] = ["training, loss", "training, gradient", "training, para
 type Trained = [Vec<f64>; 3];
 
 /// A convolution, an ODE block, a pooling and a linear layer on 8 x 8 images.
-fn net() -> Network {
+pub(super) fn net() -> Network {
     let conv = |channels| Part::Conv { channels, kernel: [3, 3], stride: 1, bias: false };
     Network::new(&NetSpec {
         input: [2, 8, 8],
@@ -36,21 +36,25 @@ fn net() -> Network {
     })
 }
 
-/// A batch, the same for every step.
-fn batch() -> (Vec<f32>, Vec<u8>) {
-    let images: Vec<f64> = normal(&mut stream(21, Stream::Data), SIZES[0] * 2 * 64, 1.0);
-    let labels = (0..SIZES[0]).map(|i| (i % SIZES[1]) as u8).collect();
-    (images.into_iter().map(|x| x as f32).collect(), labels)
+/// Images of a batch.
+pub(super) fn images(seed: u64) -> Vec<f32> {
+    let images: Vec<f64> = normal(&mut stream(seed, Stream::Data), SIZES[0] * 2 * 64, 1.0);
+    images.into_iter().map(|x| x as f32).collect()
 }
 
-fn solve() -> Result<Solve, String> {
-    let tableau = solver("euler").ok_or("no Euler method")?;
+/// A batch, the same for every step.
+fn batch() -> (Vec<f32>, Vec<u8>) {
+    (images(21), (0..SIZES[0]).map(|i| (i % SIZES[1]) as u8).collect())
+}
+
+pub(super) fn solve() -> Result<Solve, SolveError> {
+    let tableau = solver("euler").ok_or_else(|| SolveError::Argument("there is no Euler method".into()))?;
     Ok(Solve { tableau, steps: Steps::Fixed(2), method: Method::Anode })
 }
 
 /// Trains on `device` in single precision, with dfdx's loss and tape.
 fn train<D: TrainingDevice>(device: &D) -> Result<Trained, String> {
-    let (net, solve, (images, labels)) = (net(), solve()?, batch());
+    let (net, solve, (images, labels)) = (net(), solve().map_err(|e| e.to_string())?, batch());
     let theta = net.initial::<f32>(20);
     let said = |error: StepError| match error {
         StepError::Forward(NetworkError::Device(failure)) => failure.to_string(),
@@ -60,7 +64,7 @@ fn train<D: TrainingDevice>(device: &D) -> Result<Trained, String> {
     let mut learner = Learner::new(net, theta, MOMENTUM, DECAY).map_err(said)?;
     let (mut losses, mut gradients) = (vec![], vec![]);
     for _ in 0..STEPS {
-        let ledger = Arc::new(Mutex::new(Ledger::new()));
+        let ledger = Ledger::new();
         let gradient = learner.gradient(images.clone(), &labels, solve, &ledger).map_err(said)?;
         learner.update(RATE, &gradient.theta).map_err(said)?;
         losses.push(gradient.loss);
@@ -74,7 +78,7 @@ fn train<D: TrainingDevice>(device: &D) -> Result<Trained, String> {
 
 /// The same steps on the CPU in double precision, without dfdx.
 fn reference() -> Result<Trained, String> {
-    let (net, solve, (images, labels)) = (net(), solve()?, batch());
+    let (net, solve, (images, labels)) = (net(), solve().map_err(|e| e.to_string())?, batch());
     let mut theta: Vec<f64> = net.initial::<f32>(20).into_iter().map(f64::from).collect();
     let mut velocity = theta.zeros_like();
     let images: Vec<f64> = images.into_iter().map(f64::from).collect();

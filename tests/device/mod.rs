@@ -2,7 +2,7 @@
 
 #![allow(dead_code, reason = "not every test file uses every check")]
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use anode::data::{Alteration, synthetic};
 use anode::evolution::{
@@ -271,7 +271,7 @@ const MOMENTUM: f64 = 0.9;
 const DECAY: f64 = 5e-4;
 const RATE: f64 = 0.02;
 
-fn batch(step: usize) -> (Vec<f32>, Vec<u8>) {
+pub fn batch(step: usize) -> (Vec<f32>, Vec<u8>) {
     let set = synthetic();
     let indices: Vec<usize> = (6 * step..6 * step + 6).collect();
     set.batch(&set.train, &indices, |_| Alteration::NONE)
@@ -325,7 +325,7 @@ pub fn vectors_of_other_networks_are_refused<D: TrainingDevice>(device: &D) {
         (images[1..].to_vec(), &labels[..], "images"),
         (images, &[10; 6], "label 10"),
     ] {
-        let found = learner.gradient(images, labels, solve, &Arc::new(Mutex::new(Ledger::new())));
+        let found = learner.gradient(images, labels, solve, &Ledger::new());
         let error = said(found.map(|_| ()));
         assert!(error.contains(what), "{error}");
     }
@@ -351,7 +351,7 @@ fn built_training_agrees<D: TrainingDevice>(device: &D, build: impl Fn() -> Netw
         let losses: Vec<f64> = (0..steps)
             .map(|step| {
                 let (images, labels) = batch(step);
-                let ledger = Arc::new(Mutex::new(Ledger::new()));
+                let ledger = Ledger::new();
                 let gradient = learner.gradient(images, &labels, solve, &ledger).unwrap();
                 assert!(gradient.norm > 0.0 && gradient.logits.len() == 60);
                 learner.update(RATE, &gradient.theta).unwrap();

@@ -1,14 +1,18 @@
 // CUDA's driver on a CPU, with the emulated kernels in it: what the program calls of libcuda, so that the code around the driver runs
 // where there is none. The environment says what is wrong with it: FAKE_CUDA_VERSION, _INIT (the answer of cuInit), _DEVICES,
-// _CAPABILITY (75 is 7.5), _MEMORY (MiB), _LOST_AFTER (launches), _POOLS (1: the device has a memory pool), _FULL
+// _CAPABILITY (75 is 7.5), _MEMORY (MiB), _LOST_AFTER (launches), _POOLS (1: the device has a memory pool), _GRAPHS (0: no
+// capture ends well), _FULL
 // (bytes: the memory pool finds no memory while blocks from outside it hold more). With _SAY, the release threshold of
-// the pool and each lack of memory in it are written to stderr.
+// the pool, each lack of memory in it, and each replay of a graph are written to stderr.
 #include <dlfcn.h>
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <functional>
 #include <map>
+#include <string>
+#include <vector>
 
 #include "kernels.cu"
 
@@ -28,7 +32,15 @@ size_t used = 0;
 std::map<uint64_t, size_t> blocks;
 long launches = 0;
 bool lost = false;
-int context, event, module_, stream, pool;
+int context, event, module_, pool;
+// A stream, and the calls that it captures.
+struct Stream {
+    bool captures = false;
+    std::vector<std::function<int()>> calls;
+};
+using Graph = std::vector<std::function<int()>>;
+// Bytes of the arguments of each kernel.
+std::map<void *, unsigned> sizes;
 // Bytes that the memory pool keeps, and how many it may keep when the host waits.
 // Of the bytes in use, how many are from the pool.
 size_t pooled = 0, drawn = 0;
@@ -47,6 +59,13 @@ int allocate(uint64_t *place, size_t bytes) {
     *place = (uint64_t)block;
     blocks[*place] = bytes;
     return SUCCESS;
+}
+
+// Stores a call on a stream that captures; null is the default stream.
+bool captured(void *stream, std::function<int()> call) {
+    if (!stream || !((Stream *)stream)->captures) return false;
+    ((Stream *)stream)->calls.push_back(std::move(call));
+    return true;
 }
 
 bool inside(uint64_t address, size_t bytes) {
@@ -109,6 +128,8 @@ int cuModuleGetFunction(void **place, void *, const char *name) {
     dladdr((void *)&cuModuleGetFunction, &self);
     void *library = dlopen(self.dli_fname, RTLD_NOW | RTLD_NOLOAD);
     *place = dlsym(library, name);
+    const void *bytes = dlsym(library, (std::string(name) + "_bytes").c_str());
+    if (bytes) sizes[*place] = *(const unsigned *)bytes;
     return answer(*place ? SUCCESS : NOT_FOUND);
 }
 int cuMemGetInfo_v2(size_t *free, size_t *all) {
@@ -167,10 +188,41 @@ int cuMemPoolTrimTo(void *given, size_t bytes) {
     return answer();
 }
 int cuStreamCreate(void **place, unsigned) {
-    *place = &stream;
+    *place = new Stream;
     return answer();
 }
-int cuStreamDestroy_v2(void *) { return answer(); }
+int cuStreamDestroy_v2(void *stream) {
+    delete (Stream *)stream;
+    return answer();
+}
+int cuStreamBeginCapture_v2(void *stream, int mode) {
+    // The default stream cannot be captured; with mode 2, relaxed, the thread may allocate meanwhile.
+    if (!stream || mode != 2 || ((Stream *)stream)->captures) return answer(INVALID_VALUE);
+    ((Stream *)stream)->captures = true;
+    return answer();
+}
+int cuStreamEndCapture(void *stream, void **place) {
+    if (!stream || !((Stream *)stream)->captures) return answer(INVALID_VALUE);
+    ((Stream *)stream)->captures = false;
+    *place = new Graph(((Stream *)stream)->calls);
+    return answer(setting("FAKE_CUDA_GRAPHS", 1) ? SUCCESS : INVALID_VALUE);
+}
+int cuGraphInstantiateWithFlags(void **place, void *graph, unsigned long long) {
+    *place = new Graph(*(Graph *)graph);
+    return answer();
+}
+int cuGraphDestroy(void *graph) {
+    delete (Graph *)graph;
+    return answer();
+}
+int cuGraphExecDestroy(void *graph) { return cuGraphDestroy(graph); }
+int cuGraphLaunch(void *graph, void *stream) {
+    if (stream) return answer(INVALID_VALUE);
+    if (setting("FAKE_CUDA_SAY", 0)) fprintf(stderr, "replay of %zu calls\n", ((Graph *)graph)->size());
+    for (auto &call : *(Graph *)graph)
+        if (const int failed = call()) return failed;
+    return answer();
+}
 int cuStreamWaitEvent(void *, void *, unsigned) { return answer(); }
 int cuEventRecord(void *, void *) { return answer(); }
 int cuStreamSynchronize(void *) {
@@ -188,7 +240,8 @@ int cuMemcpyDtoH_v2(void *to, uint64_t from, size_t bytes) {
     waited();
     return answer();
 }
-int cuMemcpyDtoDAsync_v2(uint64_t to, uint64_t from, size_t bytes, void *) {
+int cuMemcpyDtoDAsync_v2(uint64_t to, uint64_t from, size_t bytes, void *stream) {
+    if (captured(stream, [=] { return cuMemcpyDtoDAsync_v2(to, from, bytes, nullptr); })) return answer();
     if (!inside(to, bytes) || !inside(from, bytes)) return answer(INVALID_VALUE);
     memcpy((void *)to, (void *)from, bytes);
     return answer();
@@ -198,14 +251,22 @@ int cuMemcpyHtoDAsync_v2(uint64_t to, const void *from, size_t bytes, void *) {
 }
 int cuMemcpyDtoHAsync_v2(void *to, uint64_t from, size_t bytes, void *) { return cuMemcpyDtoH_v2(to, from, bytes); }
 int cuMemcpyDtoD_v2(uint64_t to, uint64_t from, size_t bytes) { return cuMemcpyDtoDAsync_v2(to, from, bytes, nullptr); }
-int cuMemsetD8Async(uint64_t to, unsigned char value, size_t bytes, void *) {
+int cuMemsetD8Async(uint64_t to, unsigned char value, size_t bytes, void *stream) {
+    if (captured(stream, [=] { return cuMemsetD8Async(to, value, bytes, nullptr); })) return answer();
     if (!inside(to, bytes)) return answer(INVALID_VALUE);
     memset((void *)to, value, bytes);
     return answer();
 }
 int cuMemsetD8_v2(uint64_t to, unsigned char value, size_t bytes) { return cuMemsetD8Async(to, value, bytes, nullptr); }
-int cuLaunchKernel(void *kernel, unsigned x, unsigned y, unsigned z, unsigned threads, unsigned, unsigned, unsigned, void *,
-                   void **parameters, void **) {
+int cuLaunchKernel(void *kernel, unsigned x, unsigned y, unsigned z, unsigned threads, unsigned, unsigned, unsigned,
+                   void *stream, void **parameters, void **) {
+    const auto *bytes = (const uint64_t *)parameters[0];
+    std::vector<uint64_t> copy(bytes, bytes + (sizes[kernel] + 7) / 8);
+    const auto again = [=]() mutable {
+        void *parameters = copy.data();
+        return cuLaunchKernel(kernel, x, y, z, threads, 1, 1, 0, nullptr, &parameters, nullptr);
+    };
+    if (captured(stream, again)) return answer();
     const long last = setting("FAKE_CUDA_LOST_AFTER", -1);
     lost = lost || (last >= 0 && launches++ >= last);
     if (lost) return answer();

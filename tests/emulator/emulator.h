@@ -125,6 +125,7 @@ inline const char *run(Place grid, unsigned threads, uint64_t seed, Body what, c
 #define __syncthreads() emulator::leave()
 
 #define EXPORT(NAME, COUNT, ARGUMENTS, BODY)                                                                          \
+    extern "C" const unsigned NAME##_bytes = sizeof(ARGUMENTS);                                                       \
     extern "C" const char *NAME(const void *with, const unsigned *grid, unsigned threads, uint64_t seed) {            \
         if (threads != (COUNT)) return "another number of threads than the kernel is written for";                    \
         return emulator::run({grid[0], grid[1], grid[2]}, threads, seed,                                              \

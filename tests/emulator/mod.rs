@@ -1,6 +1,6 @@
 //! A driver that runs the device's kernels on the CPU: `kernels.cu`, compiled by a C++ compiler with `emulator.h`.
 //!
-//! Memory starts as NaN and lies between guards, so reads of what was never written and writes beside a block are
+//! Captured calls are stored and executed by a replay. Memory starts as NaN and lies between guards, so reads of what was never written and writes beside a block are
 //! found.
 
 #![allow(dead_code, reason = "not every test file uses every helper")]
@@ -8,9 +8,10 @@
 use std::alloc::{Layout, alloc, dealloc};
 use std::collections::BTreeMap;
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
+use std::mem::MaybeUninit;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use anode::kernels::cuda::{DeviceError, Driver, Gpu};
@@ -123,6 +124,21 @@ impl Cudnn {
     }
 }
 
+/// A captured call.
+enum Call {
+    Copy { to: u64, from: u64, bytes: usize },
+    Zero { to: u64, bytes: usize },
+    Launch { kernel: String, grid: [u32; 3], threads: u32, arguments: Vec<MaybeUninit<u64>>, bytes: usize },
+}
+
+/// What was captured: graphs by their number, and the calls of the one that is being captured.
+#[derive(Default)]
+struct Captured {
+    graphs: BTreeMap<u64, Vec<Call>>,
+    open: Option<Vec<Call>>,
+    made: u64,
+}
+
 /// The emulated device.
 pub struct Emulator {
     handle: usize,
@@ -130,6 +146,13 @@ pub struct Emulator {
     capacity: usize,
     used: AtomicUsize,
     blocks: Mutex<BTreeMap<u64, usize>>,
+    captured: Mutex<Captured>,
+    /// Whether nothing can be captured.
+    pub refuses_captures: AtomicBool,
+    /// Which replay of a graph leaves out its last call, from 1; 0: none.
+    pub wrong_replay: AtomicU64,
+    /// Replays so far.
+    pub replays: AtomicU64,
     /// Launches until the device is lost.
     pub launches_left: AtomicU64,
     /// Launches and copies until then.
@@ -150,6 +173,10 @@ pub fn emulator(seed: u64, capacity: usize) -> Option<Emulator> {
         capacity,
         used: AtomicUsize::new(0),
         blocks: Mutex::default(),
+        captured: Mutex::default(),
+        refuses_captures: AtomicBool::new(false),
+        wrong_replay: AtomicU64::new(0),
+        replays: AtomicU64::new(0),
         launches_left: AtomicU64::new(u64::MAX),
         calls_left: AtomicU64::new(u64::MAX),
     })
@@ -168,6 +195,33 @@ impl Emulator {
     fn alive(&self, what: &str, left: &AtomicU64) -> Result<(), DeviceError> {
         let counted = left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1));
         counted.map(drop).map_err(|_| DeviceError::Failed { what: what.into(), answer: "the device is lost".into() })
+    }
+
+    /// Stores a call if work is being captured.
+    fn capture(&self, call: impl FnOnce() -> Call) -> bool {
+        let mut captured = self.captured.lock().expect("captured");
+        captured.open.as_mut().map(|calls| calls.push(call())).is_some()
+    }
+
+    /// Executes a captured call.
+    fn call(&self, call: &Call) -> Result<(), DeviceError> {
+        // SAFETY: whoever replays promised that the blocks are there.
+        unsafe {
+            match call {
+                Call::Copy { to, from, bytes } => self.copy(*to, *from, *bytes),
+                Call::Zero { to, bytes } => self.zero(*to, *bytes),
+                Call::Launch { kernel, grid, threads, arguments, bytes } => {
+                    let arguments = std::slice::from_raw_parts(arguments.as_ptr().cast(), *bytes);
+                    self.launch(kernel, *grid, *threads, arguments)
+                }
+            }
+        }
+    }
+
+    /// An error if work is being captured.
+    fn not_captured(&self, what: &'static str) -> Result<(), DeviceError> {
+        let open = self.captured.lock().expect("captured").open.is_some();
+        if open { Err(DeviceError::NotCaptured(what)) } else { Ok(()) }
     }
 
     fn layout(bytes: usize) -> Layout {
@@ -220,6 +274,7 @@ impl Driver for Emulator {
     }
 
     unsafe fn upload(&self, to: u64, from: &[u8]) -> Result<(), DeviceError> {
+        self.not_captured("a copy to the device")?;
         self.alive("copying to the device", &self.calls_left)?;
         self.check(to, from.len());
         // SAFETY: checked.
@@ -228,6 +283,7 @@ impl Driver for Emulator {
     }
 
     unsafe fn download(&self, to: &mut [u8], from: u64) -> Result<(), DeviceError> {
+        self.not_captured("a copy from the device")?;
         self.alive("copying from the device", &self.calls_left)?;
         self.check(from, to.len());
         // SAFETY: checked.
@@ -236,6 +292,9 @@ impl Driver for Emulator {
     }
 
     unsafe fn copy(&self, to: u64, from: u64, bytes: usize) -> Result<(), DeviceError> {
+        if self.capture(|| Call::Copy { to, from, bytes }) {
+            return Ok(());
+        }
         self.alive("copying on the device", &self.calls_left)?;
         self.check(to, bytes);
         self.check(from, bytes);
@@ -245,6 +304,9 @@ impl Driver for Emulator {
     }
 
     unsafe fn zero(&self, to: u64, bytes: usize) -> Result<(), DeviceError> {
+        if self.capture(|| Call::Zero { to, bytes }) {
+            return Ok(());
+        }
         self.check(to, bytes);
         // SAFETY: checked.
         unsafe { (to as *mut u8).write_bytes(0, bytes) };
@@ -256,8 +318,17 @@ impl Driver for Emulator {
         kernel: &str,
         grid: [u32; 3],
         threads: u32,
-        arguments: *const c_void,
+        arguments: &[MaybeUninit<u8>],
     ) -> Result<(), DeviceError> {
+        let stored = || {
+            let mut words = vec![MaybeUninit::uninit(); arguments.len().div_ceil(8)];
+            // SAFETY: there is room for all bytes.
+            unsafe { arguments.as_ptr().copy_to_nonoverlapping(words.as_mut_ptr().cast(), arguments.len()) };
+            Call::Launch { kernel: kernel.into(), grid, threads, arguments: words, bytes: arguments.len() }
+        };
+        if self.capture(stored) {
+            return Ok(());
+        }
         let failed = |answer: String| DeviceError::Failed { what: kernel.into(), answer };
         self.alive(kernel, &self.launches_left)?;
         self.alive(kernel, &self.calls_left)?;
@@ -277,12 +348,45 @@ impl Driver for Emulator {
                     seed
                 }
             };
-            run(arguments, grid.as_ptr(), threads, seed)
+            run(arguments.as_ptr().cast(), grid.as_ptr(), threads, seed)
         };
         if answer.is_null() {
             return Ok(());
         }
         // SAFETY: a constant of the library.
         Err(failed(unsafe { CStr::from_ptr(answer) }.to_string_lossy().into_owned()))
+    }
+
+    fn begin_capture(&self) -> Result<(), DeviceError> {
+        if self.refuses_captures.load(Ordering::Relaxed) {
+            return Err(DeviceError::NotCaptured("the work of this emulator"));
+        }
+        let mut captured = self.captured.lock().expect("captured");
+        assert!(captured.open.is_none(), "one capture at a time");
+        captured.open = Some(vec![]);
+        Ok(())
+    }
+
+    fn end_capture(&self) -> Result<u64, DeviceError> {
+        let mut captured = self.captured.lock().expect("captured");
+        let calls = captured.open.take().expect("a capture");
+        captured.made += 1;
+        let graph = captured.made;
+        captured.graphs.insert(graph, calls);
+        Ok(graph)
+    }
+
+    unsafe fn replay(&self, graph: u64) -> Result<(), DeviceError> {
+        self.not_captured("a replay")?;
+        let number = self.replays.fetch_add(1, Ordering::Relaxed) + 1;
+        let calls = self.captured.lock().expect("captured").graphs.remove(&graph).expect("a graph");
+        let skipped = usize::from(number == self.wrong_replay.load(Ordering::Relaxed));
+        let called = calls[..calls.len() - skipped].iter().try_for_each(|call| self.call(call));
+        self.captured.lock().expect("captured").graphs.insert(graph, calls);
+        called
+    }
+
+    unsafe fn drop_graph(&self, graph: u64) {
+        self.captured.lock().expect("captured").graphs.remove(&graph).expect("a graph");
     }
 }

@@ -1,8 +1,9 @@
-//! Memory of a device: blocks are kept for the next use of their size, and counted.
+//! Memory of a device: blocks are kept for the next use of their size, and counted. Captured work has blocks of its own.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError, Weak};
 
+use super::capture::{Reserved, reserved_by_capture};
 use super::driver::{DeviceError, Driver};
 
 /// Sizes are rounded up to this.
@@ -11,7 +12,7 @@ const GRAIN: usize = 512;
 /// What an arena holds, in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Held {
-    /// In blocks that are in use.
+    /// In blocks that are in use, or reserved by captured work.
     pub live: usize,
     /// The most that were in use at once.
     pub peak: usize,
@@ -99,9 +100,14 @@ impl<L: Driver> Arena<L> {
         state.held.peak = state.held.live;
     }
 
-    /// A block of at least this many bytes, with any contents.
+    /// A block of at least this many bytes, with any contents. While this thread captures work on the device, the block
+    /// is one that only this work uses.
     pub fn block(self: &Arc<Self>, bytes: usize) -> Result<Block<L>, DeviceError> {
         let bytes = bytes.max(1).next_multiple_of(GRAIN);
+        let reserved = reserved_by_capture();
+        if let Some(address) = reserved.as_ref().and_then(|reserved| reserved.take(bytes)) {
+            return Ok(Block { arena: self.clone(), address, bytes, reserved });
+        }
         let mut state = self.state();
         let kept = state.kept.get_mut(&bytes).and_then(Vec::pop);
         let address = match kept {
@@ -111,9 +117,12 @@ impl<L: Driver> Arena<L> {
             }
             None => self.fresh(&mut state, bytes)?,
         };
+        if let Some(reserved) = &reserved {
+            reserved.grow(bytes);
+        }
         state.held.live += bytes;
         state.held.peak = state.held.peak.max(state.held.live);
-        Ok(Block { arena: self.clone(), address, bytes })
+        Ok(Block { arena: self.clone(), address, bytes, reserved })
     }
 
     /// Allocates a block from the driver. If there is not enough memory, returns all kept blocks and those of memory
@@ -128,6 +137,14 @@ impl<L: Driver> Arena<L> {
         let address = self.driver.allocate(bytes)?;
         let free = if address.is_none() { self.driver.memory()?.0 } else { 0 };
         address.ok_or(DeviceError::OutOfMemory { asked: bytes, live, kept, free })
+    }
+
+    /// Keeps a block for later.
+    pub fn keep(&self, address: u64, bytes: usize) {
+        let mut state = self.state();
+        state.held.live -= bytes;
+        state.held.kept += bytes;
+        state.kept.entry(bytes).or_default().push(address);
     }
 
     /// Gives all kept blocks back to the driver.
@@ -149,18 +166,18 @@ impl<L: Driver> Drop for Arena<L> {
     }
 }
 
-/// A block in use; dropped, it is kept for later.
+/// A block in use. When it is dropped, it is kept for later, or for the captured work that allocated it.
 pub(super) struct Block<L: Driver> {
     arena: Arc<Arena<L>>,
     pub address: u64,
     bytes: usize,
+    reserved: Option<Arc<Reserved>>,
 }
 
 impl<L: Driver> Drop for Block<L> {
     fn drop(&mut self) {
-        let mut state = self.arena.state();
-        state.held.live -= self.bytes;
-        state.held.kept += self.bytes;
-        state.kept.entry(self.bytes).or_default().push(self.address);
+        if !self.reserved.as_ref().is_some_and(|reserved| reserved.put_back(self.address, self.bytes)) {
+            self.arena.keep(self.address, self.bytes);
+        }
     }
 }

@@ -154,6 +154,14 @@ impl<R: Real, L: Driver> Buffer<R, L> {
         unsafe { self.gpu.launch_for::<R, _>(kernel, self.len.div_ceil(4), &arguments) };
     }
 
+    /// Sets the flag at `flag` if a number is not finite.
+    fn look(&self, flag: u64) {
+        let (x, count) = (self.address(), self.len as i64);
+        let arguments = VectorArguments { y: 0, x, z: 0, count, a: 0.0, flag, serial: 1 };
+        // SAFETY: the vector has this length.
+        unsafe { self.gpu.launch_for::<R, _>("look", self.len.div_ceil(4), &arguments) };
+    }
+
     /// A number that one kernel makes a part at a time, from the arguments for where the parts go, and another of the
     /// parts. Waits.
     fn reduced<A>(&self, [kernel, join]: [&str; 2], arguments: impl FnOnce(u64) -> A) -> f64 {
@@ -261,11 +269,12 @@ impl<R: Real, L: Driver> Vector for Buffer<R, L> {
     }
 
     fn is_finite(&self) -> bool {
-        let (x, count) = (self.address(), self.len as i64);
-        !self.gpu.asked(|flag| {
-            let arguments = VectorArguments { y: 0, x, z: 0, count, a: 0.0, flag, serial: 1 };
-            // SAFETY: the vector has this length.
-            unsafe { self.gpu.launch_for::<R, _>("look", self.len.div_ceil(4), &arguments) };
-        })
+        !self.gpu.asked(|flag| self.look(flag))
+    }
+
+    /// Returns `true` without waiting, as [`Vector::axpy_is_finite`] does.
+    fn is_finite_deferred(&self) -> bool {
+        self.look(self.gpu.flag());
+        true
     }
 }

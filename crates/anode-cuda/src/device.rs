@@ -4,16 +4,18 @@ use std::convert::Infallible;
 
 use anode_core::ode::{Real, Vector};
 use anode_kernels::{
-    Activation, ByteImages, ComputeError, ConvShape, Descent, Device, DeviceNorm, Part, PartMut, PoolShape,
+    Activation, ByteImages, ComputeError, ConvShape, Descent, Device, DeviceFailure, DeviceNorm, Part, PartMut,
+    PoolShape,
 };
 
 use super::activation::activate;
 use super::buffer::Buffer;
 use super::bytes::images_of_bytes;
+use super::capture::Graph;
 use super::conv::{conv, conv_vjp_input, conv_vjp_input_over, conv_vjp_weights, linear_shape};
 use super::dense::{dense, dense_vjp};
 use super::descent::descend;
-use super::driver::Driver;
+use super::driver::{DeviceError, Driver};
 use super::gpu::Gpu;
 use super::norm::{GpuMoments, GpuNorm, given, moments};
 use super::pool::Pooling;
@@ -30,9 +32,11 @@ impl<L: Driver> Device for Gpu<L> {
     type Moments = GpuMoments<L>;
     type Mask<R: Real> = Buffer<R, L>;
     type NormVjp<'a, R: Real> = Infallible;
+    type Graph = Graph<L>;
 
     const NAME: &'static str = "cuda";
     const TAKES_BYTES: bool = true;
+    const CAPTURES: bool = true;
 
     fn measure_peak<T>(&self, work: impl FnOnce() -> T) -> (T, Option<usize>) {
         self.restart_peak();
@@ -43,6 +47,20 @@ impl<L: Driver> Device for Gpu<L> {
 
     fn synchronize(&self) -> Result<(), ComputeError> {
         Gpu::synchronize(self)
+    }
+
+    /// cuDNN's work is not captured.
+    fn capture<T>(&self, graph: &mut Graph<L>, work: impl FnOnce() -> T) -> Result<T, ComputeError> {
+        if self.cudnn().is_some() {
+            return Err(DeviceFailure::from(DeviceError::NotCaptured("the work of cuDNN")).into());
+        }
+        graph.add(self, work).map_err(|error| DeviceFailure::from(error).into())
+    }
+
+    unsafe fn replay(&self, graph: &Graph<L>, part: usize) {
+        let part = graph.part(part);
+        // SAFETY: the caller's promise, and the graph's blocks are reserved until it is dropped.
+        self.attempt(|driver| unsafe { driver.replay(part) });
     }
 
     fn upload<R: Real>(&self, x: Vec<R>) -> Buffer<R, L> {

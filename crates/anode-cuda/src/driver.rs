@@ -1,6 +1,6 @@
 //! What a GPU is asked for: memory, copies and launches, in the order of one stream.
 
-use std::ffi::c_void;
+use std::mem::MaybeUninit;
 
 use anode_kernels::DeviceFailure;
 
@@ -82,6 +82,9 @@ pub enum DeviceError {
         /// Its numbers.
         count: usize,
     },
+    /// Work that cannot be captured, see [`anode_kernels::Device::capture`].
+    #[error("{0} cannot be captured in a graph")]
+    NotCaptured(&'static str),
     /// Anything else that the driver says; after most such answers the device is lost to this process.
     #[error(
         "the device failed in {what}: {answer}; finished records stay, and a new start goes on from the last checkpoint"
@@ -169,12 +172,44 @@ pub trait Driver: Send + Sync + 'static {
     /// Launches a kernel of `kernels.cu` with its one struct of arguments.
     ///
     /// # Safety
-    /// `arguments` points to the kernel's struct, and what that points to lies in blocks of this driver.
+    /// `arguments` are the bytes of the kernel's struct, aligned as it is, and what that points to lies in blocks of
+    /// this driver.
     unsafe fn launch(
         &self,
         kernel: &str,
         grid: [u32; 3],
         threads: u32,
-        arguments: *const c_void,
+        arguments: &[MaybeUninit<u8>],
     ) -> Result<(), DeviceError>;
+
+    /// Captures the copies, fills and launches of this thread from now on in a graph instead of executing them. Copies
+    /// between host and device are refused meanwhile.
+    ///
+    /// # Errors
+    /// The driver does not capture, which is the default; a device that fails.
+    fn begin_capture(&self) -> Result<(), DeviceError> {
+        Err(DeviceError::NotCaptured("the work of this driver"))
+    }
+
+    /// Ends what [`Self::begin_capture`] began on this thread, and returns the graph.
+    ///
+    /// # Errors
+    /// Calls that cannot be captured; a device that fails.
+    fn end_capture(&self) -> Result<u64, DeviceError> {
+        Err(DeviceError::NotCaptured("the work of this driver"))
+    }
+
+    /// Executes a graph, in order with the other calls.
+    ///
+    /// # Safety
+    /// [`Self::end_capture`] returned it, and the blocks that its calls use have not been freed.
+    unsafe fn replay(&self, _graph: u64) -> Result<(), DeviceError> {
+        Err(DeviceError::NotCaptured("the work of this driver"))
+    }
+
+    /// Frees a graph after its work.
+    ///
+    /// # Safety
+    /// [`Self::end_capture`] returned it, and no later call uses it.
+    unsafe fn drop_graph(&self, _graph: u64) {}
 }

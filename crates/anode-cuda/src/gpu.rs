@@ -1,6 +1,7 @@
 //! A CUDA device: its driver, its memory, and the first thing that went wrong.
 
-use std::ffi::{CStr, c_void};
+use std::ffi::CStr;
+use std::mem::MaybeUninit;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -9,6 +10,7 @@ use anode_kernels::{ComputeError, DeviceFailure};
 
 use super::arena::{Arena, Block, Held};
 use super::buffer::Buffer;
+use super::capture::{fail_capture, state_of_capture};
 use super::cudnn::{Cudnn, Freedom};
 use super::driver::{DeviceError, Driver};
 
@@ -145,15 +147,17 @@ impl<L: Driver> Gpu<L> {
         self.inner.failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Keeps what went wrong, if it is the first thing.
+    /// Keeps what went wrong, if it is the first thing. What goes wrong in captured work fails only the capture.
     pub(super) fn fail(&self, error: DeviceError) {
+        let Some(error) = fail_capture(error) else { return };
         self.inner.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
         self.inner.failed.store(true, Ordering::Release);
     }
 
     /// Runs `work`, unless something went wrong before.
     pub(super) fn attempt<T>(&self, work: impl FnOnce(&L) -> Result<T, DeviceError>) -> Option<T> {
-        if self.inner.failed.load(Ordering::Acquire) {
+        let failed = state_of_capture().map(|state| state.is_err());
+        if failed.unwrap_or_else(|| self.inner.failed.load(Ordering::Acquire)) {
             return None;
         }
         work(self.driver()).map_err(|error| self.fail(error)).ok()
@@ -167,6 +171,11 @@ impl<L: Driver> Gpu<L> {
     /// A block.
     pub(super) fn arena_block(&self, bytes: usize) -> Result<Block<L>, DeviceError> {
         self.inner.arena.block(bytes)
+    }
+
+    /// Keeps a block for later that captured work had reserved.
+    pub(super) fn keep_block(&self, address: u64, bytes: usize) {
+        self.inner.arena.keep(address, bytes);
     }
 
     /// What computes convolutions, where it is not our own kernels.
@@ -211,8 +220,12 @@ impl<L: Driver> Gpu<L> {
             for (block, count) in blocks.iter_mut().zip(grid) {
                 *block = u32::try_from(count).map_err(|_| DeviceError::TooLarge { what: "a grid", count })?;
             }
+            // SAFETY: any bytes of the struct, padding included, may be uninitialized here.
+            let bytes = unsafe {
+                std::slice::from_raw_parts(std::ptr::from_ref(arguments).cast::<MaybeUninit<u8>>(), size_of::<A>())
+            };
             // SAFETY: the caller's promise.
-            unsafe { driver.launch(name, blocks, threads, std::ptr::from_ref(arguments).cast::<c_void>()) }
+            unsafe { driver.launch(name, blocks, threads, bytes) }
         });
     }
 

@@ -8,6 +8,7 @@ mod activation;
 mod arena;
 mod buffer;
 mod bytes;
+mod capture;
 mod conv;
 mod convolver;
 mod cudnn;
@@ -26,6 +27,7 @@ mod pool;
 
 pub use arena::{Held, give_back_all};
 pub use buffer::Buffer;
+pub use capture::Graph;
 pub use convolver::Convolver;
 pub use cudnn::{Freedom, LIBRARIES};
 pub use driver::{DeviceError, Driver};

@@ -70,7 +70,8 @@ functions! { fill_driver, driver:
     cuCtxGetCurrent cuCtxSetCurrent cuDestroyExternalMemory cuDeviceGet cuDeviceGetAttribute cuDeviceGetCount
     cuDeviceGetMemPool cuDeviceGetName cuDevicePrimaryCtxRelease_v2 cuDevicePrimaryCtxRetain cuDeviceTotalMem_v2
     cuDriverGetVersion cuEventCreate cuEventDestroy_v2 cuEventElapsedTime cuEventRecord cuExternalMemoryGetMappedBuffer
-    cuGetErrorName cuGetErrorString cuImportExternalMemory cuInit
+    cuGetErrorName cuGetErrorString cuGraphDestroy cuGraphExecDestroy cuGraphInstantiateWithFlags cuGraphLaunch
+    cuImportExternalMemory cuInit
     cuLaunchKernel cuMemAllocAsync cuMemAlloc_v2 cuMemFreeAsync cuMemFree_v2 cuMemGetInfo_v2
     cuMemPoolSetAttribute cuMemPoolTrimTo cuMemcpyDtoDAsync_v2
     cuMemcpyDtoD_v2 cuMemcpyDtoHAsync_v2 cuMemcpyDtoH_v2 cuMemcpyHtoDAsync_v2 cuMemcpyHtoD_v2
@@ -79,7 +80,7 @@ functions! { fill_driver, driver:
     cuOccupancyMaxActiveBlocksPerMultiprocessor cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags
     cuOccupancyMaxActiveClusters cuOccupancyMaxPotentialBlockSize cuOccupancyMaxPotentialBlockSizeWithFlags
     cuOccupancyMaxPotentialClusterSize cuProfilerStart cuProfilerStop cuStreamCreate cuStreamDestroy_v2
-    cuStreamSynchronize cuStreamWaitEvent
+    cuStreamBeginCapture_v2 cuStreamEndCapture cuStreamSynchronize cuStreamWaitEvent
 }
 
 functions! { fill_nvrtc, nvrtc:

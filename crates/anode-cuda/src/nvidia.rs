@@ -1,12 +1,14 @@
 //! CUDA's own driver, through cudarc. Kernels were compiled when the program was built and lie in it.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
-use std::ffi::{CString, c_void};
+use std::ffi::CString;
+use std::mem::MaybeUninit;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use cudarc::driver::sys::{
-    self, CUdevice_attribute_enum as Attribute, CUfunction, CUmemPool_attribute_enum as PoolAttribute, CUmemoryPool,
-    CUmodule, CUresult,
+    self, CUdevice_attribute_enum as Attribute, CUfunction, CUgraphExec, CUmemPool_attribute_enum as PoolAttribute,
+    CUmemoryPool, CUmodule, CUresult, CUstream, CUstreamCaptureMode_enum as CaptureMode,
 };
 use cudarc::driver::{CudaDevice, DriverError, result};
 
@@ -24,6 +26,19 @@ use super::library;
 struct Aligned<B: ?Sized>(B);
 
 static KERNELS: &Aligned<[u8]> = &Aligned(*include_bytes!(concat!(env!("OUT_DIR"), "/kernels.fatbin")));
+
+/// A stream whose work does not wait for the default stream.
+const NON_BLOCKING: u32 = 1;
+
+thread_local! {
+    /// The stream on which this thread captures work; null, which is the default stream, if it captures none.
+    static CAPTURING: Cell<CUstream> = const { Cell::new(std::ptr::null_mut()) };
+}
+
+/// An error if this thread captures work, which `what` cannot be a part of.
+fn not_captured(what: &'static str) -> Result<(), DeviceError> {
+    if CAPTURING.get().is_null() { Ok(()) } else { Err(DeviceError::NotCaptured(what)) }
+}
 
 /// An NVIDIA GPU. All work runs on the default stream, as dfdx's does.
 pub struct Nvidia {
@@ -248,12 +263,14 @@ impl Driver for Nvidia {
     }
 
     unsafe fn upload(&self, to: u64, from: &[u8]) -> Result<(), DeviceError> {
+        not_captured("a copy to the device")?;
         self.bound("copying to the device")?;
         // SAFETY: the caller's promise.
         unsafe { result::memcpy_htod_sync(to, from) }.map_err(failed("copying to the device"))
     }
 
     unsafe fn download(&self, to: &mut [u8], from: u64) -> Result<(), DeviceError> {
+        not_captured("a copy from the device")?;
         self.bound("copying from the device")?;
         // SAFETY: the caller's promise.
         unsafe { result::memcpy_dtoh_sync(to, from) }.map_err(failed("copying from the device"))
@@ -262,8 +279,7 @@ impl Driver for Nvidia {
     unsafe fn copy(&self, to: u64, from: u64, bytes: usize) -> Result<(), DeviceError> {
         self.bound("copying on the device")?;
         // SAFETY: the caller's promise.
-        unsafe { result::memcpy_dtod_async(to, from, bytes, std::ptr::null_mut()) }
-            .map_err(failed("copying on the device"))
+        unsafe { result::memcpy_dtod_async(to, from, bytes, CAPTURING.get()) }.map_err(failed("copying on the device"))
     }
 
     unsafe fn zero(&self, to: u64, bytes: usize) -> Result<(), DeviceError> {
@@ -272,7 +288,7 @@ impl Driver for Nvidia {
             return Ok(());
         }
         // SAFETY: the caller's promise.
-        unsafe { result::memset_d8_async(to, 0, bytes, std::ptr::null_mut()) }.map_err(failed("clearing memory"))
+        unsafe { result::memset_d8_async(to, 0, bytes, CAPTURING.get()) }.map_err(failed("clearing memory"))
     }
 
     unsafe fn launch(
@@ -280,13 +296,69 @@ impl Driver for Nvidia {
         kernel: &str,
         [x, y, z]: [u32; 3],
         threads: u32,
-        arguments: *const c_void,
+        arguments: &[MaybeUninit<u8>],
     ) -> Result<(), DeviceError> {
         self.bound(kernel)?;
         let function = self.function(kernel)?;
-        let mut parameters = [arguments.cast_mut()];
+        let mut parameters = [arguments.as_ptr().cast_mut().cast()];
         // SAFETY: the caller's promise.
-        unsafe { result::launch_kernel(function, (x, y, z), (threads, 1, 1), 0, std::ptr::null_mut(), &mut parameters) }
+        unsafe { result::launch_kernel(function, (x, y, z), (threads, 1, 1), 0, CAPTURING.get(), &mut parameters) }
             .map_err(failed(kernel))
+    }
+
+    /// On a stream of its own, because the default stream cannot be captured. Other threads, and dfdx, go on as before.
+    fn begin_capture(&self) -> Result<(), DeviceError> {
+        self.bound("beginning a capture")?;
+        let mut stream = std::ptr::null_mut();
+        // SAFETY: a place for the stream.
+        unsafe { sys::cuStreamCreate(&mut stream, NON_BLOCKING) }
+            .result()
+            .map_err(failed("creating a stream for a capture"))?;
+        // Relaxed, because the arena may have to allocate a block meanwhile.
+        // SAFETY: the stream was just created.
+        let begun = unsafe { sys::cuStreamBeginCapture_v2(stream, CaptureMode::CU_STREAM_CAPTURE_MODE_RELAXED) };
+        if let Err(error) = begun.result() {
+            // SAFETY: nobody uses the stream.
+            let _ = unsafe { sys::cuStreamDestroy_v2(stream) };
+            return Err(failed("beginning a capture")(error));
+        }
+        CAPTURING.set(stream);
+        Ok(())
+    }
+
+    fn end_capture(&self) -> Result<u64, DeviceError> {
+        let stream = CAPTURING.replace(std::ptr::null_mut());
+        self.bound("ending a capture")?;
+        let (mut graph, mut executable): (_, CUgraphExec) = (std::ptr::null_mut(), std::ptr::null_mut());
+        // SAFETY: `begin_capture` created the stream; places for the two graphs; nobody else has either.
+        unsafe {
+            let ended = sys::cuStreamEndCapture(stream, &mut graph).result();
+            let _ = sys::cuStreamDestroy_v2(stream);
+            ended.map_err(failed("ending a capture"))?;
+            let made = sys::cuGraphInstantiateWithFlags(&mut executable, graph, 0).result();
+            let _ = sys::cuGraphDestroy(graph);
+            made.map_err(failed("instantiating a graph"))?;
+        }
+        Ok(executable as u64)
+    }
+
+    unsafe fn replay(&self, graph: u64) -> Result<(), DeviceError> {
+        not_captured("a replay")?;
+        self.bound("replaying a graph")?;
+        // SAFETY: the caller's promise.
+        unsafe { sys::cuGraphLaunch(graph as CUgraphExec, std::ptr::null_mut()) }
+            .result()
+            .map_err(failed("replaying a graph"))
+    }
+
+    unsafe fn drop_graph(&self, graph: u64) {
+        if self.bound("freeing a graph").is_ok() {
+            // SAFETY: the caller's promise. The graph may still run, so the host waits. A device that is lost has
+            // freed it already.
+            unsafe {
+                let _ = sys::cuStreamSynchronize(std::ptr::null_mut());
+                let _ = sys::cuGraphExecDestroy(graph as CUgraphExec);
+            }
+        }
     }
 }

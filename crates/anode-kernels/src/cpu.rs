@@ -38,6 +38,7 @@ impl Device for Cpu {
     type Moments = Moments;
     type Mask<R: Real> = Vec<bool>;
     type NormVjp<'a, R: Real> = NormVjp<'a, R>;
+    type Graph = ();
 
     const NAME: &'static str = "cpu";
 

@@ -5,7 +5,8 @@ use std::borrow::Cow;
 
 use anode_core::ode::{Real, Vector};
 
-use super::{Activation, ByteImages, ComputeError, ConvShape, Descent, Part, PartMut, PoolShape};
+use super::error::NoCapture;
+use super::{Activation, ByteImages, ComputeError, ConvShape, Descent, DeviceFailure, Part, PartMut, PoolShape};
 
 /// What a batch norm's vjp needs of each channel of each image, `[n, channels]`; empty if not computed yet.
 type Sums = Vec<(f64, f64)>;
@@ -24,6 +25,8 @@ pub trait Device: Clone + Send + Sync + 'static {
     type Mask<R: Real>: Send;
     /// What the vjp of a batch norm leaves to the kernel that reads its result, see [`Cotangent`].
     type NormVjp<'a, R: Real>;
+    /// Captured work, see [`Device::capture`]. Dropping it frees the memory that it reserves.
+    type Graph: Default + Send;
 
     /// Its kind: `cpu` or `cuda`.
     const NAME: &'static str;
@@ -40,6 +43,34 @@ pub trait Device: Clone + Send + Sync + 'static {
     /// The device failed, or a vector left the finite numbers since the last call
     /// ([`SolveError::Overflow`](anode_core::ode::SolveError::Overflow)).
     fn synchronize(&self) -> Result<(), ComputeError>;
+
+    /// Whether [`Device::capture`] captures work.
+    const CAPTURES: bool = false;
+
+    /// Captures the launches, copies and fills of `work` as the next part of `graph`, without executing them.
+    ///
+    /// Buffers that `work` allocates belong to `graph`: until it is dropped, no other work uses their memory, and each
+    /// replay writes to the same places. One graph may have several parts, which share these buffers. Use this for work
+    /// that is repeated often and consists of many short kernels, because a replay needs one call of the driver.
+    ///
+    /// # Errors
+    /// The device does not capture, which is the default; `work` waits for the device or copies between host and device;
+    /// the graph would leave too little memory for other work of the same size; the device failed. `graph` must not be
+    /// replayed then.
+    fn capture<T>(&self, _graph: &mut Self::Graph, _work: impl FnOnce() -> T) -> Result<T, ComputeError> {
+        Err(DeviceFailure::new(NoCapture).into())
+    }
+
+    /// Executes a part of `graph` in the order of this device's other work, without waiting.
+    ///
+    /// # Safety
+    /// This device captured `graph`. All buffers that its work uses still exist, except those that it allocated itself.
+    ///
+    /// # Panics
+    /// The graph has no such part.
+    unsafe fn replay(&self, _graph: &Self::Graph, part: usize) {
+        panic!("no part {part}: this device does not capture")
+    }
 
     /// Takes numbers from host memory.
     fn upload<R: Real>(&self, x: Vec<R>) -> Self::Buffer<R>;

@@ -17,6 +17,11 @@ impl DeviceFailure {
     }
 }
 
+/// The device executes work at once.
+#[derive(Debug, thiserror::Error)]
+#[error("this device does not capture work")]
+pub(super) struct NoCapture;
+
 /// An error of a solve on a device. There are only these two causes, so the enum is exhaustive.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum ComputeError {

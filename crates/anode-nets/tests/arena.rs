@@ -1,7 +1,7 @@
 //! The memory of a training step: after the first two steps nothing is asked of the system, and the ledger's bytes are
 //! those that the allocator has out. One test, since it counts the memory of the whole process.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use anode_core::gradient::{Ledger, Method};
 use anode_core::ode::solver;
@@ -50,7 +50,7 @@ fn asked_alone(name: &str, batch: usize) -> Vec<usize> {
     let mut learner = Learner::new(net.clone(), net.initial(0), recipe.momentum, recipe.weight_decay).unwrap();
     let labels = vec![1; batch];
     asked(6, || {
-        let ledger = Arc::new(Mutex::new(Ledger::new()));
+        let ledger = Ledger::new();
         let gradient = learner.gradient(vec![0.5; batch * 3072], &labels, recipe.solve, &ledger).unwrap();
         learner.update(0.01, &gradient.theta).unwrap();
     })

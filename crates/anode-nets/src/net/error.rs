@@ -30,6 +30,11 @@ pub enum NetworkError {
         "adaptive steps have no fixed evaluations, so no evaluation has its own batch-norm statistics; use fixed steps"
     )]
     NoFixedEvaluations,
+    /// Sweeps that depend on numbers that the host reads between launches, see [`Network::capture`].
+    ///
+    /// [`Network::capture`]: super::Network::capture
+    #[error("a training step with {0} cannot be captured")]
+    NotCaptured(&'static str),
 }
 
 impl From<ComputeError> for NetworkError {
@@ -47,7 +52,7 @@ impl NetworkError {
         match self {
             Self::Solve(error) => error.is_divergence(),
             Self::Evolution(error) => error.is_divergence(),
-            Self::Device(_) | Self::Images { .. } | Self::NoFixedEvaluations => false,
+            Self::Device(_) | Self::Images { .. } | Self::NoFixedEvaluations | Self::NotCaptured(_) => false,
         }
     }
 }

@@ -5,6 +5,7 @@
 
 mod alexnet;
 mod builder;
+mod captured;
 mod chain;
 mod describe;
 mod error;
@@ -24,6 +25,7 @@ mod statistics;
 mod unit;
 
 pub use builder::{Parameter, StartValue};
+pub use captured::CapturedSweeps;
 pub use chain::{Chain, ChainTape};
 pub use describe::{LayerRow, describe};
 pub use error::NetworkError;

@@ -235,7 +235,10 @@ impl<D: Device> Network<D> {
     pub fn set_statistics(&self, statistics: &[f64]) -> Result<(), NetworkError> {
         let mut running = self.running();
         expect_shape("statistics", &[statistics.len()], "the network", &[running.kept.len()])?;
-        *running = Running::new(self.device.upload(statistics.to_vec()));
+        // In place, because captured sweeps update the statistics where they are.
+        let statistics = self.device.upload(statistics.to_vec());
+        self.device.put(PartMut::all(&mut running.kept), Part::all(&statistics));
+        running.restart_averages();
         Ok(())
     }
 

@@ -17,6 +17,11 @@ impl<D: Device> Running<D> {
         Self { kept, averaged: HashMap::new() }
     }
 
+    /// Starts the averages anew.
+    pub(super) fn restart_averages(&mut self) {
+        self.averaged.clear();
+    }
+
     /// Counts an update of the norm at `place`. Returns the momentum with which its statistics become the average over
     /// all updates that were counted.
     pub(super) fn next_average(&mut self, place: usize) -> f64 {

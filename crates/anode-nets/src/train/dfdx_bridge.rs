@@ -17,9 +17,9 @@ pub trait TrainingDevice: kernels::Device {
     /// dfdx's device cannot be opened.
     fn open_loss(&self) -> Result<Self::Loss, DeviceFailure>;
 
-    /// Computes the mean cross-entropy of `logits` with `targets`, both of shape `[n, classes]`, on dfdx's tape. The
-    /// network is one operation on this tape, whose vjp is `backward`: it receives the cotangent of the logits. Returns
-    /// the loss if dfdx sums it in a fixed order, else `None`.
+    /// Computes the mean cross-entropy of `logits` with `targets`, both of shape `[n, classes]`, on dfdx's tape. Returns
+    /// the loss if dfdx sums it in a fixed order, else `None`, and the cotangent of the logits, with which the network's
+    /// backward sweep begins.
     ///
     /// # Errors
     /// The device failed, or has no memory left.
@@ -29,8 +29,7 @@ pub trait TrainingDevice: kernels::Device {
         logits: &Self::Buffer<f32>,
         targets: Vec<f32>,
         shape: (usize, usize),
-        backward: impl FnOnce(Self::Buffer<f32>) + 'static,
-    ) -> Result<Option<f32>, DeviceFailure>;
+    ) -> Result<(Option<f32>, Self::Buffer<f32>), DeviceFailure>;
 }
 
 impl<D: Crossing> TrainingDevice for D {
@@ -46,22 +45,16 @@ impl<D: Crossing> TrainingDevice for D {
         logits: &D::Buffer<f32>,
         targets: Vec<f32>,
         shape: (usize, usize),
-        backward: impl FnOnce(D::Buffer<f32>) + 'static,
-    ) -> Result<Option<f32>, DeviceFailure> {
+    ) -> Result<(Option<f32>, D::Buffer<f32>), DeviceFailure> {
         let logits = to_tensor(self, by, Part::all(logits), shape)?;
-        let (of_logits, device) = (logits.ghost(), self.clone());
-        let mut tape = OwnedTape::default();
-        tape.add_backward_op(move |gradients| {
-            let mut logits_bar = device.zeros(shape.0 * shape.1);
-            device.read(gradients.get_or_alloc_mut(&of_logits)?, PartMut::all(&mut logits_bar));
-            backward(logits_bar);
-            Ok(())
-        });
+        let of_logits = logits.ghost();
         let targets = by.try_tensor_from_vec(targets, shape).map_err(said)?;
-        let loss = mean_cross_entropy::<D, _>(logits.put_tape(tape), targets).map_err(said)?;
+        let loss = mean_cross_entropy::<D, _>(logits.put_tape(OwnedTape::default()), targets).map_err(said)?;
         let value = D::REPRODUCIBLE_LOSS.then(|| loss.as_vec()[0]);
-        loss.try_backward().map_err(said)?;
-        Ok(value)
+        let mut gradients = loss.try_backward().map_err(said)?;
+        let mut logits_bar = self.alloc_uninit(shape.0 * shape.1);
+        self.read(gradients.get_or_alloc_mut(&of_logits).map_err(said)?, PartMut::all(&mut logits_bar));
+        Ok((value, logits_bar))
     }
 }
 

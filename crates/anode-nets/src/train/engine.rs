@@ -1,7 +1,6 @@
 //! An object-safe interface between the training loop and a learner on any device.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::{Arc, Mutex};
 
 use crate::data::DataSet;
 use crate::gradient::Ledger;
@@ -31,7 +30,7 @@ pub(super) trait Engine {
         images: BatchImages,
         labels: &[u8],
         solve: Solve,
-        ledger: &Arc<Mutex<Ledger>>,
+        ledger: &Ledger,
     ) -> Result<Measured, StepError>;
 
     /// The last gradient, given away.
@@ -93,7 +92,7 @@ impl<D: TrainingDevice> Engine for Learning<D> {
         images: BatchImages,
         labels: &[u8],
         solve: Solve,
-        ledger: &Arc<Mutex<Ledger>>,
+        ledger: &Ledger,
     ) -> Result<Measured, StepError> {
         self.last = None;
         let found = self.guarded(|learner| learner.gradient(images, labels, solve, ledger))?;

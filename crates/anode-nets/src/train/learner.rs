@@ -1,8 +1,8 @@
-//! A network in training, on any device. The network between images and logits is one operation on the tape of the
-//! loss, and a step of gradient descent is one kernel. No activation leaves the device. A step waits once, for the
-//! logits.
+//! A network in training, on any device. dfdx computes the loss and the cotangent of the logits, and a step of gradient
+//! descent is one kernel. No activation leaves the device. A step waits once, for the logits. On a device that captures
+//! work, the sweeps of repeated steps are replayed.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::data::DataSet;
 use crate::gradient::Ledger;
@@ -11,6 +11,7 @@ use crate::net::{EvaluationMode, Network, NetworkError, Solve};
 use crate::ode::{Vector, expect_shape};
 
 use super::batches::BatchImages;
+use super::capture::{Capture, CaptureState, PlainStep};
 use super::dfdx_bridge::TrainingDevice;
 use super::evaluate::{cross_entropy_sum, evaluate};
 use super::trainer::TrainError;
@@ -21,10 +22,11 @@ pub struct Learner<D: TrainingDevice = kernels::Cpu> {
     network: Arc<Network<D>>,
     loss: D::Loss,
     /// The parameters, as the network reads them.
-    theta: Arc<D::Buffer<f32>>,
+    theta: D::Buffer<f32>,
     velocity: D::Buffer<f32>,
     /// The rate is that of the step.
     descent: Descent,
+    capture: Mutex<Capture<D>>,
 }
 
 /// The loss and the gradient of one batch.
@@ -62,9 +64,6 @@ pub enum StepError {
         /// The classes of the network.
         classes: usize,
     },
-    /// dfdx did not call the vjp of the network.
-    #[error("the vjp of the network did not run")]
-    NoBackward,
 }
 
 impl<E: Into<NetworkError>> From<E> for StepError {
@@ -78,7 +77,7 @@ impl StepError {
     pub fn is_divergence(&self) -> bool {
         match self {
             Self::Forward(source) | Self::Backward { source, .. } => source.is_divergence(),
-            Self::Label { .. } | Self::NoBackward => false,
+            Self::Label { .. } => false,
         }
     }
 }
@@ -95,7 +94,7 @@ impl<D: TrainingDevice> Learner<D> {
         let theta = device.upload(theta);
         let velocity = theta.zeros_like();
         let descent = Descent { learning_rate: 0.0, momentum, weight_decay, decaying };
-        let learner = Self { network, loss, theta: Arc::new(theta), velocity, descent };
+        let learner = Self { network, loss, theta, velocity, descent, capture: Mutex::new(Capture::new()) };
         learner.device().synchronize()?;
         Ok(learner)
     }
@@ -114,8 +113,7 @@ impl<D: TrainingDevice> Learner<D> {
         self.device().download(&self.theta)
     }
 
-    /// Computes loss and gradient of a batch with `labels`. Launches all work, then waits for the
-    /// logits.
+    /// Computes loss and gradient of a batch with `labels`. Launches all work, then waits for the logits.
     ///
     /// # Errors
     /// See [`StepError`]; labels that do not fit the network or the images.
@@ -124,37 +122,62 @@ impl<D: TrainingDevice> Learner<D> {
         images: impl Into<BatchImages>,
         labels: &[u8],
         solve: Solve,
-        ledger: &Arc<Mutex<Ledger>>,
+        ledger: &Ledger,
     ) -> Result<Gradient<D>, StepError> {
-        let (device, theta) = (self.device().clone(), self.theta.clone());
         let targets = targets(labels, self.network.classes())?;
-        let images = images.into().to(&device);
-        let (output, kept) = self.network.forward(&images, &theta, solve, &lock(ledger))?;
-        drop(images);
-        let shape = (labels.len(), self.network.classes());
-        expect_shape("the labels", &[shape.0], "the images", &[output.len() / shape.1.max(1)])?;
-        // The tape does not return results, so the closure stores the vjp here.
-        let found = Arc::new(Mutex::new(None));
-        let (network, ledger, left) = (self.network.clone(), ledger.clone(), found.clone());
-        let backward = move |logits_bar: D::Buffer<f32>| {
-            let mut theta_bar = theta.zeros_like();
-            let done = network.backward(kept, &theta, &logits_bar, &mut theta_bar, solve, &lock(&ledger));
-            *lock(&left) = Some(done.map(|()| theta_bar));
-        };
-        let swept = device.cross_entropy(&self.loss, &output, targets, shape, backward);
+        let images = images.into().to(self.device());
+        let mut capture = self.capture.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(sweeps) = capture.sweeps(labels.len(), solve) {
+            sweeps.forward(&images, &self.theta)?;
+            let (loss, logits_bar) = self.loss(sweeps.logits(), targets, labels)?;
+            let theta = sweeps.backward(&logits_bar, ledger).map(Vector::duplicate);
+            return self.finished(loss, sweeps.logits(), labels, theta);
+        }
+        let due = capture.is_due(labels.len(), solve);
+        let statistics = if due { self.network.statistics() } else { vec![] };
+        let (logits, kept) = self.network.forward(&images, &self.theta, solve, ledger)?;
+        // Freed before the backward sweep, which needs the most memory.
+        let images = due.then_some(images);
+        let (loss, logits_bar) = self.loss(&logits, targets, labels)?;
+        let mut theta_bar = self.theta.zeros_like();
+        let swept = self.network.backward(kept, &self.theta, &logits_bar, &mut theta_bar, solve, ledger);
+        let found = self.finished(loss, &logits, labels, swept.map(|()| theta_bar))?;
+        if let Some(images) = images {
+            let (theta, gradient) = (&self.theta, &found.theta);
+            let plain = PlainStep { images, theta, statistics, logits, logits_bar, gradient };
+            capture.check(&self.network, labels.len(), solve, &plain)?;
+        }
+        Ok(found)
+    }
 
-        let logits = device.download(&output);
-        let loss = match swept? {
+    /// Computes the loss where dfdx sums it in a fixed order, and the cotangent of the logits. Does not wait otherwise.
+    fn loss(
+        &self,
+        logits: &D::Buffer<f32>,
+        targets: Vec<f32>,
+        labels: &[u8],
+    ) -> Result<(Option<f32>, D::Buffer<f32>), StepError> {
+        let shape = (labels.len(), self.network.classes());
+        expect_shape("the labels", &[shape.0], "the images", &[logits.len() / shape.1.max(1)])?;
+        Ok(self.device().cross_entropy(&self.loss, logits, targets, shape)?)
+    }
+
+    /// Waits for the logits, and checks that the device computed what was launched.
+    fn finished(
+        &self,
+        loss: Option<f32>,
+        logits: &D::Buffer<f32>,
+        labels: &[u8],
+        theta: Result<D::Buffer<f32>, NetworkError>,
+    ) -> Result<Gradient<D>, StepError> {
+        let logits = self.device().download(logits);
+        let loss = match loss {
             Some(loss) => f64::from(loss),
             None => cross_entropy_sum(&logits, labels) / labels.len().max(1) as f64,
         };
-        let theta = match lock(&found).take() {
-            Some(Ok(theta)) => theta,
-            Some(Err(source)) => return Err(StepError::Backward { loss, source }),
-            None => return Err(StepError::NoBackward),
-        };
+        let theta = theta.map_err(|source| StepError::Backward { loss, source })?;
         let norm = theta.norm();
-        match device.synchronize() {
+        match self.device().synchronize() {
             // Which sweep it was does not matter to training: both are a divergence.
             Err(error) if error.is_divergence() && loss.is_finite() => {
                 Err(StepError::Backward { loss, source: error.into() })
@@ -164,6 +187,11 @@ impl<D: TrainingDevice> Learner<D> {
         }
     }
 
+    /// Whether the sweeps of this learner's steps are captured and replayed.
+    pub fn capture_state(&self) -> CaptureState {
+        self.capture.lock().unwrap_or_else(PoisonError::into_inner).state.clone()
+    }
+
     /// One step of stochastic gradient descent, see [`Descent`].
     ///
     /// # Errors
@@ -171,7 +199,7 @@ impl<D: TrainingDevice> Learner<D> {
     pub fn update(&mut self, learning_rate: f64, gradient: &D::Buffer<f32>) -> Result<(), StepError> {
         expect_shape("the gradient", &[gradient.len()], "theta", &[self.theta.len()])?;
         let descent = Descent { learning_rate, ..self.descent };
-        self.network.device().descend(descent, Arc::make_mut(&mut self.theta), &mut self.velocity, gradient);
+        self.network.device().descend(descent, &mut self.theta, &mut self.velocity, gradient);
         Ok(())
     }
 
@@ -196,7 +224,7 @@ impl<D: TrainingDevice> Learner<D> {
     /// Another number of parameters.
     pub fn set_theta(&mut self, theta: &[f32]) -> Result<(), StepError> {
         expect_shape("the new theta", &[theta.len()], "theta", &[self.theta.len()])?;
-        self.theta = Arc::new(self.device().upload(theta.to_vec()));
+        self.theta = self.device().upload(theta.to_vec());
         Ok(())
     }
 
@@ -238,9 +266,4 @@ fn targets(labels: &[u8], classes: usize) -> Result<Vec<f32>, StepError> {
         row[usize::from(label)] = 1.0;
     }
     Ok(targets)
-}
-
-/// Locks a mutex, also after a panic: its value is only replaced as a whole, or counts.
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -3,6 +3,7 @@
 //! Independent of experiments and reports; of records, it uses only the name of an unfinished file.
 
 mod batches;
+mod capture;
 mod carry;
 mod checkpoint;
 mod dfdx_bridge;
@@ -16,6 +17,7 @@ mod rate;
 mod trainer;
 
 pub use batches::BatchImages;
+pub use capture::CaptureState;
 pub use carry::Saved;
 pub use checkpoint::{CHECKPOINTS, CheckpointError, keep_newest, remove, resume, save};
 pub use dfdx_bridge::{HostTensors, TrainingDevice};

@@ -1,7 +1,5 @@
 //! How good the reverse-time gradient is on the network that is being trained.
 
-use std::sync::{Arc, Mutex};
-
 use crate::gradient::{Ledger, Method};
 use crate::net::{Solve, Steps};
 
@@ -38,7 +36,7 @@ impl Trainer {
     fn measure(&mut self) -> Result<Quality, TrainError> {
         let (images, labels) = self.next_batch();
         let gradient = |engine: &mut dyn Engine, method| {
-            let (solve, ledger) = (Solve { method, ..self.recipe.solve }, Arc::new(Mutex::new(Ledger::new())));
+            let (solve, ledger) = (Solve { method, ..self.recipe.solve }, Ledger::new());
             engine.gradient(images.clone(), &labels, solve, &ledger).map(|_| engine.last())
         };
         let exact = match self.recipe.solve.steps {

@@ -5,7 +5,6 @@
 #![allow(clippy::single_range_in_vec_init)]
 
 use std::ops::Range;
-use std::sync::{Arc, Mutex};
 
 use rand_chacha::ChaCha8Rng;
 
@@ -38,12 +37,12 @@ impl Trainer {
         kind: RandomError,
         images: BatchImages,
         labels: &[u8],
-        ledger: &Arc<Mutex<Ledger>>,
+        ledger: &Ledger,
     ) -> Result<Measured, StepError> {
         let (engine, solve) = (&mut self.engine, self.recipe.solve);
         let statistics = engine.statistics();
         let reverse = Solve { method: Method::ReverseTime, ..solve };
-        let reversed = engine.gradient(images.clone(), labels, reverse, &Arc::default());
+        let reversed = engine.gradient(images.clone(), labels, reverse, &Ledger::new());
         engine.set_statistics(&statistics)?;
         reversed?;
         let reversed = engine.last();
@@ -81,6 +80,8 @@ fn norm(numbers: impl Iterator<Item = f64>) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::data::{DataSet, synthetic};
     use crate::net::{Form, Network, Steps, network};
@@ -118,7 +119,7 @@ mod tests {
     fn gradient(method: Method, random_error: Option<RandomError>) -> (Vec<f32>, Vec<f64>, f64) {
         let mut trainer = Trainer::new(net(), data(), recipe(method, random_error)).unwrap();
         let (images, labels) = trainer.next_batch();
-        let measured = trainer.gradient(images, &labels, &Arc::default()).unwrap();
+        let measured = trainer.gradient(images, &labels, &Ledger::new()).unwrap();
         (trainer.engine.last(), trainer.engine.statistics(), measured.norm)
     }
 

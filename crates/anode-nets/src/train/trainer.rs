@@ -1,6 +1,6 @@
 //! The training loop, one step at a time.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use crate::data::{Alteration, DataSet};
 use crate::gradient::{Cost, Ledger};
@@ -12,7 +12,7 @@ use super::batches::{Batch, BatchImages, Batches};
 use super::dfdx_bridge::TrainingDevice;
 use super::engine::{Engine, Learning, Measured};
 use super::evaluate::{accuracy, score};
-use super::learner::{Learner, StepError, lock};
+use super::learner::{Learner, StepError};
 use super::random_error::RandomError;
 use super::rate::Rate;
 
@@ -228,7 +228,7 @@ impl Trainer {
         if self.step + 1 < self.total_steps() {
             self.batches.start(self.step + 1);
         }
-        let ledger = Arc::new(Mutex::new(Ledger::new()));
+        let ledger = Ledger::new();
         let gradient = match self.gradient(images, &labels, &ledger) {
             Ok(gradient) => gradient,
             Err(error) => return Err(self.failed(error)),
@@ -240,7 +240,7 @@ impl Trainer {
         }
         let learning_rate = self.learning_rate(self.step);
         self.engine.update(learning_rate)?;
-        let cost = lock(&ledger).cost();
+        let cost = ledger.cost();
         let metrics = StepMetrics {
             step: self.step,
             epoch,
@@ -260,7 +260,7 @@ impl Trainer {
         &mut self,
         images: BatchImages,
         labels: &[u8],
-        ledger: &Arc<Mutex<Ledger>>,
+        ledger: &Ledger,
     ) -> Result<Measured, StepError> {
         match self.recipe.random_error {
             None => self.engine.gradient(images, labels, self.recipe.solve, ledger),

@@ -1,6 +1,6 @@
 //! Training: the same bits for every exact method and across interruptions, honest data, sound checkpoints.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use anode_core::gradient::{Ledger, Method};
 use anode_core::ode::{SolveError, solver};
@@ -332,9 +332,8 @@ fn a_learner_refuses_vectors_that_do_not_fit() {
     let set = data(60);
     let (images, labels) = set.batch(&set.train, &[0, 1, 2], |_| Alteration::NONE);
     let solve = recipe(Method::Anode).solve;
-    let gradient = |images: &[f32], labels: &[u8]| {
-        learner.gradient(images.to_vec(), labels, solve, &Arc::new(Mutex::new(Ledger::new()))).map(|_| ())
-    };
+    let gradient =
+        |images: &[f32], labels: &[u8]| learner.gradient(images.to_vec(), labels, solve, &Ledger::new()).map(|_| ());
     gradient(&images, &labels).unwrap();
     assert!(said(gradient(&images, &labels[1..])).contains("labels"));
     assert!(said(gradient(&images[1..], &labels)).contains("images"));
