@@ -58,8 +58,8 @@ pub struct GpuDiagnosis {
     pub kernels: Vec<Comparison>,
     /// Convolutions by cuDNN, or why it is not used.
     pub cudnn: Result<CudnnDiagnosis, String>,
-    /// Captured sweeps against plain ones, or why sweeps cannot be captured, which is no fault: training steps then launch
-    /// each kernel.
+    /// Captured sweeps against plain ones, or why sweeps cannot be captured, which is no fault: training steps then
+    /// launch each kernel.
     pub capture: Result<Vec<Comparison>, String>,
     /// Training steps through dfdx against the CPU in double precision, or what failed in them. A failure is a fault.
     pub training: Result<Vec<Comparison>, String>,

@@ -1,9 +1,9 @@
-// CUDA's driver on a CPU, with the emulated kernels in it: what the program calls of libcuda, so that the code around the driver runs
-// where there is none. The environment says what is wrong with it: FAKE_CUDA_VERSION, _INIT (the answer of cuInit), _DEVICES,
-// _CAPABILITY (75 is 7.5), _MEMORY (MiB), _LOST_AFTER (launches), _POOLS (1: the device has a memory pool), _GRAPHS (0: no
-// capture ends well), _FULL
-// (bytes: the memory pool finds no memory while blocks from outside it hold more). With _SAY, the release threshold of
-// the pool, each lack of memory in it, and each replay of a graph are written to stderr.
+// CUDA's driver on a CPU, with the emulated kernels in it: what the program calls of libcuda, so that the code around
+// the driver runs where there is none. The environment says what is wrong with it: FAKE_CUDA_VERSION, _INIT (the answer
+// of cuInit), _DEVICES, _CAPABILITY (75 is 7.5), _MEMORY (MiB), _LOST_AFTER (launches), _POOLS (1: the device has a
+// memory pool), _GRAPHS (0: no capture ends well), _FULL (bytes: the memory pool finds no memory while blocks from
+// outside it hold more). With _SAY, the release threshold of the pool, each lack of memory in it, and each replay of a
+// graph are written to stderr.
 #include <dlfcn.h>
 #include <algorithm>
 #include <cstdio>

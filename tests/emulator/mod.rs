@@ -1,7 +1,7 @@
 //! A driver that runs the device's kernels on the CPU: `kernels.cu`, compiled by a C++ compiler with `emulator.h`.
 //!
-//! Captured calls are stored and executed by a replay. Memory starts as NaN and lies between guards, so reads of what was never written and writes beside a block are
-//! found.
+//! Captured calls are stored and executed by a replay. Memory starts as NaN and lies between guards, so reads of what
+//! was never written and writes beside a block are found.
 
 #![allow(dead_code, reason = "not every test file uses every helper")]
 

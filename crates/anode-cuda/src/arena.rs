@@ -1,4 +1,5 @@
-//! Memory of a device: blocks are kept for the next use of their size, and counted. Captured work has blocks of its own.
+//! Memory of a device: blocks are kept for the next use of their size, and counted. Captured work has blocks of its
+//! own.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError, Weak};

@@ -125,8 +125,8 @@ impl<L: Driver> Graph<L> {
     /// the graph keeps its blocks.
     ///
     /// # Errors
-    /// The driver does not capture, `work` contains calls that cannot be captured, the thread captures already, there is
-    /// too little memory, or the device failed.
+    /// The driver does not capture, `work` contains calls that cannot be captured, the thread captures already, there
+    /// is too little memory, or the device failed.
     pub(super) fn add<T>(&mut self, gpu: &Gpu<L>, work: impl FnOnce() -> T) -> Result<T, DeviceError> {
         if let Some(failure) = gpu.failure() {
             return Err(failure);

@@ -54,9 +54,9 @@ pub trait Device: Clone + Send + Sync + 'static {
     /// that is repeated often and consists of many short kernels, because a replay needs one call of the driver.
     ///
     /// # Errors
-    /// The device does not capture, which is the default; `work` waits for the device or copies between host and device;
-    /// the graph would leave too little memory for other work of the same size; the device failed. `graph` must not be
-    /// replayed then.
+    /// The device does not capture, which is the default; `work` waits for the device or copies between host and
+    /// device; the graph would leave too little memory for other work of the same size; the device failed. `graph` must
+    /// not be replayed then.
     fn capture<T>(&self, _graph: &mut Self::Graph, _work: impl FnOnce() -> T) -> Result<T, ComputeError> {
         Err(DeviceFailure::new(NoCapture).into())
     }

@@ -17,9 +17,9 @@ pub trait TrainingDevice: kernels::Device {
     /// dfdx's device cannot be opened.
     fn open_loss(&self) -> Result<Self::Loss, DeviceFailure>;
 
-    /// Computes the mean cross-entropy of `logits` with `targets`, both of shape `[n, classes]`, on dfdx's tape. Returns
-    /// the loss if dfdx sums it in a fixed order, else `None`, and the cotangent of the logits, with which the network's
-    /// backward sweep begins.
+    /// Computes the mean cross-entropy of `logits` with `targets`, both of shape `[n, classes]`, on dfdx's tape.
+    /// Returns the loss if dfdx sums it in a fixed order, else `None`, and the cotangent of the logits, with which the
+    /// network's backward sweep begins.
     ///
     /// # Errors
     /// The device failed, or has no memory left.
