@@ -270,3 +270,22 @@ fn scaled_vectors_are_sums_with_zeros() {
     scaled_vectors_have_the_bits_of_an_axpy_onto_zeros::<f32>(&gpu);
     scaled_vectors_have_the_bits_of_an_axpy_onto_zeros::<f64>(&gpu);
 }
+
+/// The largest batch is computed with a tile of 64 channels, the others with narrower ones.
+#[test]
+fn the_tile_of_a_linear_layer_does_not_decide_bits() {
+    let Some(gpu) = device(0, MEMORY) else { return };
+    let (inputs, outputs, images) = (9, 40, 32_768);
+    let (x, w) = (numbers::<f32>(1, images * inputs), numbers::<f32>(2, (inputs + 1) * outputs));
+    let parameters = gpu.upload(w);
+    let computed = |images: usize| {
+        let x = gpu.upload(x[..images * inputs].to_vec());
+        let mut y = gpu.zeros::<f32>(images * outputs);
+        gpu.linear(inputs, outputs, &x, Part::all(&parameters), &mut y);
+        bits(&y)
+    };
+    let whole = computed(images);
+    for part in [3, 129, 9000] {
+        assert!(computed(part) == whole[..part * outputs], "{part} images");
+    }
+}

@@ -43,6 +43,19 @@ fn weight_tiles<R: Real>() -> &'static [Tile] {
     if size_of::<R>() == 4 { SINGLE } else { DOUBLE }
 }
 
+/// Blocks of a launch that occupy about all multiprocessors of a device.
+const BUSY: usize = 128;
+
+/// The tile of a convolution with `pixels` pixels in all target images. A linear layer has one pixel per image, so that
+/// wide tiles make few blocks of its product: it takes the widest tile that makes [`BUSY`] blocks, else the narrowest.
+/// The tile does not decide bits, because one thread sums each number in a fixed order.
+fn choose_product(tiles: &'static [Tile], channels: usize, pixels: usize, linear: bool) -> &'static Tile {
+    let widest = choose(tiles, channels);
+    let blocks = |tile: &Tile| pixels.div_ceil(tile.across) * channels.div_ceil(tile.channels);
+    let narrower = tiles.iter().rev().skip_while(|tile| tile.channels > widest.channels);
+    if linear { narrower.clone().find(|tile| blocks(tile) >= BUSY).unwrap_or(&tiles[0]) } else { widest }
+}
+
 /// The narrowest tile that holds all channels, else the widest.
 fn choose(tiles: &'static [Tile], channels: usize) -> &'static Tile {
     tiles.iter().find(|tile| tile.channels >= channels).unwrap_or(&tiles[tiles.len() - 1])
@@ -123,7 +136,8 @@ impl<R: Real, L: Driver> Product<'_, R, L> {
     fn run(&self, n: usize, x: &Buffer<R, L>, bias: Option<Part<Buffer<R, L>>>, y: &mut Buffer<R, L>, add: bool) {
         let Self { shape, w, turned } = *self;
         let (source, target) = if turned { (shape.output(), shape.input) } else { (shape.input, shape.output()) };
-        let tile = choose(tiles::<R>(), target[0]);
+        let linear = source[1..] == [1, 1] && target[1..] == [1, 1];
+        let tile = choose_product(tiles::<R>(), target[0], n * target[1] * target[2], linear);
         let [kernel_h, kernel_w] = shape.kernel;
         let padded_sources = source[0].next_multiple_of(DEPTH);
         let packed_targets = target[0].next_multiple_of(tile.channels);
@@ -274,4 +288,24 @@ pub(super) fn conv_vjp_weights<R: Real, L: Driver>(
 /// A linear layer as a convolution.
 pub(super) fn linear_shape(inputs: usize, outputs: usize) -> ConvShape {
     ConvShape { input: [inputs, 1, 1], channels: outputs, kernel: [1, 1], stride: 1, padding: [0, 0] }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chosen(channels: usize, pixels: usize, linear: bool) -> (&'static str, usize) {
+        let tile = choose_product(tiles::<f32>(), channels, pixels, linear);
+        (tile.name, pixels.div_ceil(tile.across) * channels.div_ceil(tile.channels))
+    }
+
+    #[test]
+    fn linear_layers_take_tiles_that_make_many_blocks() {
+        // The last product of AlexNet, 4096 x 384: 6 blocks with the tile of a convolution.
+        assert_eq!(chosen(384, 256, false), ("128", 6));
+        assert_eq!(chosen(384, 256, true), ("16", 48));
+        assert_eq!(chosen(4096, 256, true), ("32", 256));
+        assert_eq!(chosen(4096, 4096, true), ("128", 1024));
+        assert_eq!(chosen(10, 256, true), ("16", 2));
+    }
 }
