@@ -69,6 +69,18 @@ fn sweeps_are_captured_on_a_stream_of_their_own_and_replayed_on_the_default_stre
     assert!(text.contains(why) && !text.contains("WRONG f"), "{text}");
 }
 
+#[test]
+fn copies_to_the_device_are_staged_in_page_locked_memory_where_there_is_any() {
+    let Some(place) = place(false) else { return };
+    let [staged, direct] = ["1", "0"].map(|locked| {
+        let (_, text) = said(&place, &[("SAY", "1"), ("LOCKED", locked)], &["doctor"]);
+        assert_eq!(text.contains("bytes page-locked"), locked == "1", "{text}");
+        let kernels = |line: &&str| line.contains("ok    f") || line.contains("WRONG f");
+        text.lines().filter(kernels).map(str::to_owned).collect::<Vec<_>>()
+    });
+    assert!(staged == direct && staged.len() > 60, "the same errors: {staged:#?}");
+}
+
 /// Through cuBLAS and the allocations of dfdx's device, up to its kernels, which the emulated driver cannot load.
 #[test]
 fn the_device_of_dfdx_opens_with_and_without_memory_pools() {

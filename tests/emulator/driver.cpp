@@ -1,9 +1,9 @@
 // CUDA's driver on a CPU, with the emulated kernels in it: what the program calls of libcuda, so that the code around
 // the driver runs where there is none. The environment says what is wrong with it: FAKE_CUDA_VERSION, _INIT (the answer
 // of cuInit), _DEVICES, _CAPABILITY (75 is 7.5), _MEMORY (MiB), _LOST_AFTER (launches), _POOLS (1: the device has a
-// memory pool), _GRAPHS (0: no capture ends well), _FULL (bytes: the memory pool finds no memory while blocks from
-// outside it hold more). With _SAY, the release threshold of the pool, each lack of memory in it, and each replay of a
-// graph are written to stderr.
+// memory pool), _GRAPHS (0: no capture ends well), _LOCKED (0: there is no page-locked memory), _FULL (bytes: the
+// memory pool finds no memory while blocks from outside it hold more). With _SAY, the release threshold of the pool,
+// each lack of memory in it, each page-locked buffer and each replay of a graph are written to stderr.
 #include <dlfcn.h>
 #include <algorithm>
 #include <cstdio>
@@ -11,6 +11,7 @@
 #include <cstring>
 #include <functional>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -68,6 +69,15 @@ bool captured(void *stream, std::function<int()> call) {
     return true;
 }
 
+// Copies from page-locked memory, which the device makes as late as it may: a buffer that is written too early is
+// found.
+std::vector<std::function<void()>> copies;
+std::set<const void *> locked;
+void copied_now() {
+    for (auto &copy : copies) copy();
+    copies.clear();
+}
+
 bool inside(uint64_t address, size_t bytes) {
     auto after = blocks.upper_bound(address);
     if (after == blocks.begin()) return false;
@@ -114,6 +124,23 @@ int cuEventCreate(void **place, unsigned) {
     return answer();
 }
 int cuEventDestroy_v2(void *) { return answer(); }
+int cuEventSynchronize(void *) {
+    copied_now();
+    return answer();
+}
+int cuMemAllocHost_v2(void **place, size_t bytes) {
+    if (setting("FAKE_CUDA_LOCKED", 1) == 0) return OUT_OF_MEMORY;
+    *place = malloc(bytes);
+    locked.insert(*place);
+    if (setting("FAKE_CUDA_SAY", 0)) fprintf(stderr, "%zu bytes page-locked\n", bytes);
+    return answer();
+}
+int cuMemFreeHost(void *place) {
+    copied_now();
+    locked.erase(place);
+    free(place);
+    return answer();
+}
 int cuModuleLoadData(void **place, const void *image) {
     // What begins a fat binary, where the driver can read it at once.
     uint32_t magic;
@@ -158,6 +185,7 @@ int cuMemAllocAsync(uint64_t *place, size_t bytes, void *) {
     return allocate(place, bytes);
 }
 int cuMemFree_v2(uint64_t place) {
+    copied_now();
     auto block = blocks.find(place);
     if (block == blocks.end()) return answer(INVALID_VALUE);
     used -= block->second;
@@ -231,28 +259,35 @@ int cuStreamSynchronize(void *) {
 }
 int cuMemcpyHtoD_v2(uint64_t to, const void *from, size_t bytes) {
     if (!inside(to, bytes)) return answer(INVALID_VALUE);
+    copied_now();
     memcpy((void *)to, from, bytes);
     return answer();
 }
 int cuMemcpyDtoH_v2(void *to, uint64_t from, size_t bytes) {
     if (!inside(from, bytes)) return answer(INVALID_VALUE);
+    copied_now();
     if (!lost) memcpy(to, (void *)from, bytes);
     waited();
     return answer();
 }
 int cuMemcpyDtoDAsync_v2(uint64_t to, uint64_t from, size_t bytes, void *stream) {
     if (captured(stream, [=] { return cuMemcpyDtoDAsync_v2(to, from, bytes, nullptr); })) return answer();
+    copied_now();
     if (!inside(to, bytes) || !inside(from, bytes)) return answer(INVALID_VALUE);
     memcpy((void *)to, (void *)from, bytes);
     return answer();
 }
 int cuMemcpyHtoDAsync_v2(uint64_t to, const void *from, size_t bytes, void *) {
-    return cuMemcpyHtoD_v2(to, from, bytes);
+    if (!inside(to, bytes)) return answer(INVALID_VALUE);
+    if (lost || !locked.count(from)) return cuMemcpyHtoD_v2(to, from, bytes);
+    copies.push_back([=] { memcpy((void *)to, from, bytes); });
+    return answer();
 }
 int cuMemcpyDtoHAsync_v2(void *to, uint64_t from, size_t bytes, void *) { return cuMemcpyDtoH_v2(to, from, bytes); }
 int cuMemcpyDtoD_v2(uint64_t to, uint64_t from, size_t bytes) { return cuMemcpyDtoDAsync_v2(to, from, bytes, nullptr); }
 int cuMemsetD8Async(uint64_t to, unsigned char value, size_t bytes, void *stream) {
     if (captured(stream, [=] { return cuMemsetD8Async(to, value, bytes, nullptr); })) return answer();
+    copied_now();
     if (!inside(to, bytes)) return answer(INVALID_VALUE);
     memset((void *)to, value, bytes);
     return answer();
@@ -267,6 +302,7 @@ int cuLaunchKernel(void *kernel, unsigned x, unsigned y, unsigned z, unsigned th
         return cuLaunchKernel(kernel, x, y, z, threads, 1, 1, 0, nullptr, &parameters, nullptr);
     };
     if (captured(stream, again)) return answer();
+    copied_now();
     const long last = setting("FAKE_CUDA_LOST_AFTER", -1);
     lost = lost || (last >= 0 && launches++ >= last);
     if (lost) return answer();

@@ -24,6 +24,8 @@ mod norm;
 #[cfg(feature = "cuda")]
 mod nvidia;
 mod pool;
+#[cfg(feature = "cuda")]
+mod staging;
 
 pub use arena::{Held, give_back_all};
 pub use buffer::Buffer;

@@ -20,6 +20,7 @@ use super::cudnn::LIBRARIES;
 use super::driver::{DeviceError, Driver};
 use super::gpu::Gpu;
 use super::library;
+use super::staging::Staging;
 
 /// Bytes where the driver likes them to begin.
 #[repr(C, align(64))]
@@ -48,6 +49,7 @@ pub struct Nvidia {
     /// The pool that dfdx's tensors are allocated from; `None` if the device has no memory pools.
     pool: Option<CUmemoryPool>,
     functions: Mutex<BTreeMap<String, CUfunction>>,
+    staging: Mutex<Staging>,
     description: String,
 }
 
@@ -151,7 +153,7 @@ impl Nvidia {
             capability.1,
             env!("ANODE_CUDA")
         );
-        Ok(Self { ordinal, device, module, pool, functions: Mutex::default(), description })
+        Ok(Self { ordinal, device, module, pool, functions: Mutex::default(), staging: Mutex::default(), description })
     }
 
     /// The number of the device.
@@ -179,6 +181,8 @@ impl Nvidia {
 impl Drop for Nvidia {
     fn drop(&mut self) {
         if self.bound("closing").is_ok() {
+            // SAFETY: the context is bound.
+            unsafe { self.staging.get_mut().unwrap_or_else(PoisonError::into_inner).close() };
             // SAFETY: loaded by `new`; nothing is launched any more. A device that is lost cannot be told.
             let _ = unsafe { result::module::unload(self.module) };
         }
@@ -265,6 +269,11 @@ impl Driver for Nvidia {
     unsafe fn upload(&self, to: u64, from: &[u8]) -> Result<(), DeviceError> {
         not_captured("a copy to the device")?;
         self.bound("copying to the device")?;
+        let mut staging = self.staging.lock().unwrap_or_else(PoisonError::into_inner);
+        // SAFETY: the caller's promise, and the context is bound.
+        if unsafe { staging.upload(to, from) }.map_err(failed("copying to the device"))? {
+            return Ok(());
+        }
         // SAFETY: the caller's promise.
         unsafe { result::memcpy_htod_sync(to, from) }.map_err(failed("copying to the device"))
     }
