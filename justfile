@@ -47,7 +47,7 @@ test *ARGS:
 test-parquet *ARGS:
     cargo test --features parquet --test export {{ARGS}}
 
-# List the public items of packages; needs a nightly toolchain and cargo-public-api
+# List the public items of packages; needs cargo-public-api
 public-api *PACKAGES:
     scripts/public-api.sh {{PACKAGES}}
 

@@ -5,7 +5,7 @@
 use std::hint::black_box;
 use std::time::Instant;
 
-use anode::allocator::Keeping;
+use anode::allocator::ArenaAllocator;
 use anode::gradient::{Block, Ledger, Method};
 use anode::kernels::{ConvShape, conv, conv_vjp_input, conv_vjp_weights, linear, linear_vjp};
 use anode::net::{Form, Network, Solve, Steps, network};
@@ -16,7 +16,7 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 
 /// The program's.
 #[global_allocator]
-static ALLOCATOR: Keeping = Keeping::new();
+static ALLOCATOR: ArenaAllocator = ArenaAllocator::new();
 
 fn numbers(n: usize) -> Vec<f32> {
     normal(&mut stream(1, Stream::Data), n, 0.05).into_iter().map(|x| x as f32).collect()

@@ -2,7 +2,7 @@
 
 /// Steps ask for the same large blocks again and again.
 #[global_allocator]
-static ALLOCATOR: anode::allocator::Keeping = anode::allocator::Keeping::new();
+static ALLOCATOR: anode::allocator::ArenaAllocator = anode::allocator::ArenaAllocator::new();
 
 fn main() -> std::process::ExitCode {
     anode::cli::main()

@@ -13,7 +13,7 @@ use anode::random::{Stream, normal, stream};
 use anode::train::Learner;
 
 #[global_allocator]
-static ALLOCATOR: anode::allocator::Keeping = anode::allocator::Keeping::new();
+static ALLOCATOR: anode::allocator::ArenaAllocator = anode::allocator::ArenaAllocator::new();
 
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();

@@ -94,7 +94,7 @@ impl<L: Driver> Device for Gpu<L> {
         joined
     }
 
-    fn put<R: Real>(&self, mut to: PartMut<Buffer<R, L>>, from: Part<Buffer<R, L>>) {
+    fn copy<R: Real>(&self, mut to: PartMut<Buffer<R, L>>, from: Part<Buffer<R, L>>) {
         assert_eq!(to.len(), from.len(), "copy of a part of different length");
         let (source, start) = from.place();
         let (target, place) = to.place();

@@ -70,7 +70,7 @@ impl Device for Cpu {
         parts.iter().map(|part| part.slice()).collect::<Vec<_>>().concat()
     }
 
-    fn put<R: Real>(&self, mut to: PartMut<Vec<R>>, from: Part<Vec<R>>) {
+    fn copy<R: Real>(&self, mut to: PartMut<Vec<R>>, from: Part<Vec<R>>) {
         to.slice().copy_from_slice(from.slice());
     }
 

@@ -105,7 +105,7 @@ pub trait Device: Clone + Send + Sync + 'static {
     fn concat<R: Real>(&self, parts: &[Part<Self::Buffer<R>>]) -> Self::Buffer<R>;
 
     /// Overwrites a part.
-    fn put<R: Real>(&self, to: PartMut<Self::Buffer<R>>, from: Part<Self::Buffer<R>>);
+    fn copy<R: Real>(&self, to: PartMut<Self::Buffer<R>>, from: Part<Self::Buffer<R>>);
 
     /// `y = x * w + bias`.
     fn conv<R: Real>(

@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use anode_core::gradient::{Ledger, Method};
 use anode_core::ode::solver;
-use anode_kernels::allocator::Keeping;
+use anode_kernels::allocator::ArenaAllocator;
 use anode_nets::data::synthetic;
 use anode_nets::net::{Form, Network, Solve, Steps, network};
 use anode_nets::train::{Learner, Rate, Recipe, Trainer};
 
 #[global_allocator]
-static ALLOCATOR: Keeping = Keeping::new();
+static ALLOCATOR: ArenaAllocator = ArenaAllocator::new();
 
 fn net(name: &str) -> Network {
     let registered = network(name).unwrap();
@@ -37,9 +37,9 @@ fn recipe(batch: usize) -> Recipe {
 /// Bytes asked of the system by each call.
 fn asked(steps: usize, mut step: impl FnMut()) -> Vec<usize> {
     let mut asked = |_| {
-        let before = ALLOCATOR.asked_bytes();
+        let before = ALLOCATOR.requested_bytes();
         step();
-        ALLOCATOR.asked_bytes() - before
+        ALLOCATOR.requested_bytes() - before
     };
     (0..steps).map(&mut asked).collect()
 }
@@ -89,6 +89,6 @@ fn steps_live_on_the_memory_of_the_first_ones_and_the_ledger_counts_it() {
         // Threads give blocks back in an order of their own, so gaps differ a little from step to step.
         let bytes = asked_by_training(name, batch);
         let later: usize = bytes[2..].iter().sum();
-        assert!(later <= ALLOCATOR.asked_bytes() / 10, "{name}: {bytes:?}");
+        assert!(later <= ALLOCATOR.requested_bytes() / 10, "{name}: {bytes:?}");
     }
 }

@@ -88,7 +88,8 @@ impl Extent {
 
 impl From<BudgetError> for SolveError {
     fn from(error: BudgetError) -> Self {
-        Self::Memory(error.to_string())
+        let BudgetError { budget, least, with } = error;
+        Self::Memory { budget, least, with: with.to_string() }
     }
 }
 
@@ -102,6 +103,7 @@ mod tests {
             for steps in [1, 2, 7, 32, 100] {
                 let extent = Extent { blocks, steps, state_bytes: state, step_tape_bytes: tape };
                 let refused = extent.within(1).unwrap_err();
+                assert_eq!(SolveError::from(refused.clone()).to_string(), refused.to_string());
                 let least = refused.least;
                 assert_eq!(extent.within(least - 1), Err(BudgetError { budget: least - 1, ..refused.clone() }));
                 assert_eq!(extent.within(least).map(|m| extent.bound_bytes(m)), Ok(least), "the least that is named");

@@ -62,8 +62,15 @@ pub enum SolveError {
     #[error("{0}")]
     Argument(String),
     /// No checkpoint schedule fits the memory that was allowed.
-    #[error("{0}")]
-    Memory(String),
+    #[error("{budget} bytes are too few; the least that works is {least}, with {with}")]
+    Memory {
+        /// The bytes that were allowed.
+        budget: usize,
+        /// The fewest bytes that work.
+        least: usize,
+        /// The gradient method that needs them.
+        with: String,
+    },
     /// A solver that runs backwards did not come back to its start, so its gradient is that of other states.
     #[error(
         "after {steps} steps back the start came out with a relative error of {drift:e}, above {bound:e}: rounding \

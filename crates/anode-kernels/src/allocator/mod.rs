@@ -7,7 +7,7 @@
 //!
 //! ```ignore
 //! #[global_allocator]
-//! static ALLOCATOR: anode_kernels::allocator::Keeping = anode_kernels::allocator::Keeping::new();
+//! static ALLOCATOR: anode_kernels::allocator::ArenaAllocator = anode_kernels::allocator::ArenaAllocator::new();
 //! ```
 
 mod arena;
@@ -24,20 +24,20 @@ use self::pages::PAGE;
 const LARGE: usize = 128 << 10;
 
 /// The allocator: the system's, with large blocks from an arena.
-pub struct Keeping {
+pub struct ArenaAllocator {
     arena: Mutex<Arena>,
     live: AtomicUsize,
     most: AtomicUsize,
     refused: AtomicUsize,
 }
 
-impl Default for Keeping {
+impl Default for ArenaAllocator {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl Keeping {
+impl ArenaAllocator {
     /// An allocator whose arena is empty.
     pub const fn new() -> Self {
         Self {
@@ -53,18 +53,18 @@ impl Keeping {
         self.live.load(Ordering::Relaxed)
     }
 
-    /// The most bytes of large blocks that were in use at once since the last [`Self::watch`].
-    pub fn most_bytes(&self) -> usize {
+    /// The most bytes of large blocks that were in use at once since the last [`Self::reset_peak`].
+    pub fn peak_bytes(&self) -> usize {
         self.most.load(Ordering::Relaxed)
     }
 
-    /// Starts [`Self::most_bytes`] again from what is in use now.
-    pub fn watch(&self) {
+    /// Starts [`Self::peak_bytes`] again from what is in use now.
+    pub fn reset_peak(&self) {
         self.most.store(self.live_bytes(), Ordering::Relaxed);
     }
 
     /// Bytes that were ever asked of the system for large blocks.
-    pub fn asked_bytes(&self) -> usize {
+    pub fn requested_bytes(&self) -> usize {
         self.arena().reached() + self.refused.load(Ordering::Relaxed)
     }
 
@@ -99,7 +99,7 @@ fn is_large(layout: Layout) -> bool {
 
 // SAFETY: small blocks are the system's from first to last. A large block is cut from the arena, where no two blocks
 // meet, or is the system's, and goes back to where its address says; `realloc` is the default, a new block and a copy.
-unsafe impl GlobalAlloc for Keeping {
+unsafe impl GlobalAlloc for ArenaAllocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // SAFETY: the caller ensures that the size is not zero.
         if is_large(layout) { self.obtain(layout, false) } else { unsafe { System.alloc(layout) } }
@@ -132,7 +132,7 @@ mod tests {
 
     #[test]
     fn large_blocks_are_used_again_and_zeroed_when_asked() {
-        let allocator = Keeping::new();
+        let allocator = ArenaAllocator::new();
         let layout = Layout::from_size_align(300_000, 8).unwrap();
         // SAFETY: blocks are written within their size and freed once with their layout.
         unsafe {
@@ -142,12 +142,12 @@ mod tests {
             one.write_bytes(7, 300_000);
             allocator.dealloc(one, layout);
             allocator.dealloc(two, layout);
-            assert_eq!((allocator.live_bytes(), allocator.most_bytes()), (0, 2 * 303_104));
-            let asked = allocator.asked_bytes();
+            assert_eq!((allocator.live_bytes(), allocator.peak_bytes()), (0, 2 * 303_104));
+            let asked = allocator.requested_bytes();
             let again = allocator.alloc_zeroed(layout);
             assert!(std::slice::from_raw_parts(again, 300_000) == vec![0; 300_000]);
             again.write_bytes(7, 300_000);
-            assert_eq!(allocator.asked_bytes(), asked, "nothing more");
+            assert_eq!(allocator.requested_bytes(), asked, "nothing more");
             let grown = allocator.realloc(again, layout, 400_000);
             assert!(std::slice::from_raw_parts(grown, 300_000) == vec![7; 300_000]);
             allocator.dealloc(grown, Layout::from_size_align(400_000, 8).unwrap());
@@ -155,14 +155,14 @@ mod tests {
             let block = allocator.alloc(small);
             allocator.dealloc(block, small);
         }
-        allocator.watch();
-        assert_eq!((allocator.live_bytes(), allocator.most_bytes()), (0, 0));
+        allocator.reset_peak();
+        assert_eq!((allocator.live_bytes(), allocator.peak_bytes()), (0, 0));
     }
 
     #[test]
     #[cfg_attr(miri, ignore = "blocks of 820 MiB in all, for the size of the arena alone")]
     fn ever_other_sizes_share_their_memory() {
-        let allocator = Keeping::new();
+        let allocator = ArenaAllocator::new();
         // One at a time, from 1 to 40 MiB: each kept for itself would be 820 MiB.
         for size in 1..=40 {
             let layout = Layout::from_size_align(size << 20, 8).unwrap();
@@ -173,6 +173,6 @@ mod tests {
                 allocator.dealloc(block, layout);
             }
         }
-        assert_eq!(allocator.asked_bytes(), 40 << 20);
+        assert_eq!(allocator.requested_bytes(), 40 << 20);
     }
 }

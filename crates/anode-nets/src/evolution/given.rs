@@ -111,7 +111,7 @@ impl<R: Real, D: Device, F: DifferentiableField<Vector = D::Buffer<R>>> Differen
                 let place = tape.step * self.len..(tape.step + 1) * self.len;
                 let mut sum = self.device.concat(&[Part::new(given_bar, place.clone())]);
                 sum.axpy(R::one(), &theta_bar);
-                self.device.put(PartMut::new(given_bar, place), Part::all(&sum));
+                self.device.copy(PartMut::new(given_bar, place), Part::all(&sum));
                 Ok(())
             }
             Source::Flow { flow, .. } => {

@@ -237,7 +237,7 @@ impl<D: Device> Network<D> {
         expect_shape("statistics", &[statistics.len()], "the network", &[running.kept.len()])?;
         // In place, because captured sweeps update the statistics where they are.
         let statistics = self.device.upload(statistics.to_vec());
-        self.device.put(PartMut::all(&mut running.kept), Part::all(&statistics));
+        self.device.copy(PartMut::all(&mut running.kept), Part::all(&statistics));
         running.restart_averages();
         Ok(())
     }
@@ -357,7 +357,7 @@ impl<D: Device> Network<D> {
                     let theta = device.concat(&[own]);
                     let mut own_bar = device.concat(&[Part::new(theta_bar, range.clone())]);
                     let z_bar = solved.backward(solve, &field, &theta, bar, &mut own_bar, ledger)?;
-                    device.put(PartMut::new(theta_bar, range), Part::all(&own_bar));
+                    device.copy(PartMut::new(theta_bar, range), Part::all(&own_bar));
                     Some(z_bar)
                 }
                 KeptSegment::Coupled { block, theta, trajectory } => {
@@ -367,7 +367,7 @@ impl<D: Device> Network<D> {
                     for (range, part) in [(range, own_bar), (segment.unknowns(), unknowns_bar)] {
                         let mut sum = device.concat(&[Part::new(theta_bar, range.clone())]);
                         sum.axpy(R::one(), &device.upload(part));
-                        device.put(PartMut::new(theta_bar, range), Part::all(&sum));
+                        device.copy(PartMut::new(theta_bar, range), Part::all(&sum));
                     }
                     Some(z_bar)
                 }

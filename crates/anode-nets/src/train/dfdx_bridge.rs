@@ -128,7 +128,7 @@ impl<L: HostTensors> Crossing for Gpu<L> {
 
     fn read(&self, from: &Raw<Self>, to: PartMut<Self::Buffer<f32>>) {
         let up = kernels::Device::upload(self, from.to_vec());
-        kernels::Device::put(self, to, Part::all(&up));
+        kernels::Device::copy(self, to, Part::all(&up));
     }
 }
 
