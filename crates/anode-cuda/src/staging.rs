@@ -19,8 +19,8 @@ pub(super) struct Staging {
 unsafe impl Send for Staging {}
 
 impl Staging {
-    /// Copies `from` to the device at `to`, in the order of the default stream, and returns before the device has copied
-    /// it. Returns `false` if it did nothing, because `from` is too large or there is no page-locked memory.
+    /// Copies `from` to the device at `to`, in the order of the default stream, and returns before the device has
+    /// copied it. Returns `false` if it did nothing, because `from` is too large or there is no page-locked memory.
     ///
     /// # Safety
     /// At `to` there is room. The context is bound to this thread.
