@@ -57,7 +57,7 @@ fn every_kernel_runs_through_the_driver_with_and_without_cudnn() {
 }
 
 #[test]
-fn sweeps_are_captured_on_a_stream_of_their_own_and_replayed_on_the_default_stream() {
+fn sweeps_are_captured_on_a_new_stream_and_replayed_on_the_default_stream() {
     let Some(place) = place(false) else { return };
     let (_, text) = said(&place, &[("SAY", "1")], &["doctor"]);
     // Two sweeps of two batches, twice, in two types of numbers.
@@ -67,6 +67,9 @@ fn sweeps_are_captured_on_a_stream_of_their_own_and_replayed_on_the_default_stre
     assert!(code == 1 && !text.contains("replay of "), "{text}");
     let why = "training steps launch each kernel: the device failed in ending a capture: CUDA_ERROR: an error";
     assert!(text.contains(why) && !text.contains("WRONG f"), "{text}");
+    let (_, text) = said(&place, &[("SAY", "1"), ("UPLOAD", "0")], &["doctor"]);
+    let why = "training steps launch each kernel: the device failed in copying a graph to the device: ";
+    assert!(text.contains(why) && !text.contains("WRONG f") && !text.contains("replay of "), "{text}");
 }
 
 #[test]

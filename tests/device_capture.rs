@@ -1,5 +1,5 @@
-//! Captured sweeps on the CUDA device, emulated: the bits of plain ones, also after other work, and no harm where work
-//! cannot be captured.
+//! Captured sweeps on the CUDA device, emulated: the bits of plain ones, also after other work. Work that cannot be
+//! captured is refused, and the device goes on.
 
 mod device;
 mod emulator;
@@ -12,7 +12,7 @@ use anode::kernels::cuda::Gpu;
 use anode::kernels::{Cpu, Device};
 use anode::net::{Form, Network, NetworkError, Solve, Steps, network};
 use anode::ode::{Adaptive, Real, Vector, solver};
-use anode::train::{CaptureState, Learner};
+use anode::train::{CaptureState, Learner, TrainingDevice};
 use device::{batch, small, solve};
 use emulator::Emulator;
 
@@ -159,6 +159,11 @@ fn what_cannot_be_captured_is_refused_and_harms_nothing() {
     }
     let inner = gpu.capture(&mut graph, || said(gpu.capture(&mut Default::default(), || ())));
     assert!(inner.unwrap().contains("another capture"), "one capture at a time");
+    let other = emulator::device(0, MEMORY).unwrap();
+    let second = said(other.capture(&mut graph, || ()));
+    assert!(second.contains("a second device"), "{second}");
+    let mixed = gpu.capture(&mut graph, || other.upload(vec![3.0f32]).to_f64());
+    assert_eq!(mixed.unwrap(), [3.0], "another device computes as before");
     let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
         gpu.capture(&mut Default::default(), || panic!("in the work"))
     }));
@@ -177,4 +182,40 @@ fn what_cannot_be_captured_is_refused_and_harms_nothing() {
         assert!(matches!(sweeps.forward(&images, theta), Err(NetworkError::Solve(_))));
     }
     assert!(matches!(sweeps.backward(&gpu.zeros(3), &Ledger::new()), Err(NetworkError::Solve(_))));
+    let bar = gpu.zeros(2 * 5);
+    let early = sweeps.backward(&bar, &Ledger::new()).unwrap_err().to_string();
+    assert!(early.contains("needs a forward sweep"), "{early}");
+    sweeps.forward(&gpu.zeros(256), &theta).unwrap();
+    assert!(sweeps.backward(&bar, &Ledger::new()).is_ok());
+    assert!(sweeps.backward(&bar, &Ledger::new()).is_err(), "its tapes are overwritten");
+}
+
+/// A step that overflows, as the third one is, which would be captured.
+fn overflow<D: TrainingDevice>(device: &D, method: Method) -> (bool, String) {
+    let host = Network::new(&(network("resnet4").unwrap().build)(Form::Ode, 4, 10));
+    let theta: Vec<f32> = host.initial(5);
+    let net = Arc::new(Network::on(&host, device.clone()));
+    let mut learner = Learner::new(net, theta.clone(), 0.9, 0.0).unwrap();
+    let (images, labels) = batch(0);
+    let gradient =
+        |learner: &Learner<D>| learner.gradient(images.clone(), &labels, solve("euler", 2, method), &Ledger::new());
+    for _ in 0..2 {
+        gradient(&learner).unwrap();
+    }
+    learner.set_theta(&theta.iter().map(|x| x * 1e20).collect::<Vec<_>>()).unwrap();
+    let error = gradient(&learner).map(|_| ()).unwrap_err();
+    device.synchronize().expect("the overflow was reported once");
+    learner.set_theta(&theta).unwrap();
+    gradient(&learner).expect("the device goes on");
+    (error.is_divergence(), error.to_string())
+}
+
+#[test]
+fn an_overflow_is_a_divergence_with_every_method() {
+    for method in [Method::Anode, Method::ReverseTime, Method::StoredAdjoint, Method::Leapfrog, Method::Reversible] {
+        let Some(gpu) = emulator::device(0, MEMORY) else { return };
+        let (expected, on_cpu) = overflow(&Cpu, method);
+        let (found, on_gpu) = overflow(&gpu, method);
+        assert!(expected && found, "{method}: {on_cpu}; {on_gpu}");
+    }
 }

@@ -58,7 +58,7 @@ pub struct GpuDiagnosis {
     pub kernels: Vec<Comparison>,
     /// Convolutions by cuDNN, or why it is not used.
     pub cudnn: Result<CudnnDiagnosis, String>,
-    /// Captured sweeps against plain ones, or why sweeps cannot be captured, which is no fault: training steps then
+    /// Captured sweeps against plain ones, or why sweeps cannot be captured. This is not a fault: training steps then
     /// launch each kernel.
     pub capture: Result<Vec<Comparison>, String>,
     /// Training steps through dfdx against the CPU in double precision, or what failed in them. A failure is a fault.

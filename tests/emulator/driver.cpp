@@ -1,9 +1,10 @@
 // CUDA's driver on a CPU, with the emulated kernels in it: what the program calls of libcuda, so that the code around
 // the driver runs where there is none. The environment says what is wrong with it: FAKE_CUDA_VERSION, _INIT (the answer
 // of cuInit), _DEVICES, _CAPABILITY (75 is 7.5), _MEMORY (MiB), _LOST_AFTER (launches), _POOLS (1: the device has a
-// memory pool), _GRAPHS (0: no capture ends well), _LOCKED (0: there is no page-locked memory), _FULL (bytes: the
-// memory pool finds no memory while blocks from outside it hold more). With _SAY, the release threshold of the pool,
-// each lack of memory in it, each page-locked buffer and each replay of a graph are written to stderr.
+// memory pool), _GRAPHS (0: no capture ends well), _UPLOAD (0: no memory for a graph), _LOCKED (0: there is no
+// page-locked memory), _FULL (bytes: the memory pool finds no memory while blocks from outside it hold more). With
+// _SAY, the release threshold of the pool, each lack of memory in it, each page-locked buffer and each replay of a
+// graph are written to stderr.
 #include <dlfcn.h>
 #include <algorithm>
 #include <cstdio>
@@ -36,7 +37,7 @@ bool lost = false;
 int context, event, module_, pool;
 // A stream, and the calls that it captures.
 struct Stream {
-    bool captures = false;
+    bool blocking, captures = false;
     std::vector<std::function<int()>> calls;
 };
 using Graph = std::vector<std::function<int()>>;
@@ -215,8 +216,8 @@ int cuMemPoolTrimTo(void *given, size_t bytes) {
     pooled = std::min(pooled, bytes);
     return answer();
 }
-int cuStreamCreate(void **place, unsigned) {
-    *place = new Stream;
+int cuStreamCreate(void **place, unsigned flags) {
+    *place = new Stream{flags != 1};
     return answer();
 }
 int cuStreamDestroy_v2(void *stream) {
@@ -224,8 +225,10 @@ int cuStreamDestroy_v2(void *stream) {
     return answer();
 }
 int cuStreamBeginCapture_v2(void *stream, int mode) {
-    // The default stream cannot be captured; with mode 2, relaxed, the thread may allocate meanwhile.
-    if (!stream || mode != 2 || ((Stream *)stream)->captures) return answer(INVALID_VALUE);
+    // The default stream cannot be captured, and calls on it would end the capture of a stream that it waits for. With
+    // mode 2, relaxed, the thread may allocate meanwhile.
+    const auto *of = (const Stream *)stream;
+    if (!of || of->blocking || mode != 2 || of->captures) return answer(INVALID_VALUE);
     ((Stream *)stream)->captures = true;
     return answer();
 }
@@ -243,6 +246,7 @@ int cuGraphDestroy(void *graph) {
     delete (Graph *)graph;
     return answer();
 }
+int cuGraphUpload(void *, void *) { return answer(setting("FAKE_CUDA_UPLOAD", 1) ? SUCCESS : OUT_OF_MEMORY); }
 int cuGraphExecDestroy(void *graph) { return cuGraphDestroy(graph); }
 int cuGraphLaunch(void *graph, void *stream) {
     if (stream) return answer(INVALID_VALUE);

@@ -1,5 +1,5 @@
-//! Memory of a device: blocks are kept for the next use of their size, and counted. Captured work has blocks of its
-//! own.
+//! Memory of a device: blocks are kept for the next use of their size, and counted. The blocks of
+//! captured work are reserved for it.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError, Weak};
@@ -101,11 +101,16 @@ impl<L: Driver> Arena<L> {
         state.held.peak = state.held.live;
     }
 
+    /// Tells this arena from others.
+    pub fn id(self: &Arc<Self>) -> usize {
+        Arc::as_ptr(self) as usize
+    }
+
     /// A block of at least this many bytes, with any contents. While this thread captures work on the device, the block
     /// is one that only this work uses.
     pub fn block(self: &Arc<Self>, bytes: usize) -> Result<Block<L>, DeviceError> {
         let bytes = bytes.max(1).next_multiple_of(GRAIN);
-        let reserved = reserved_by_capture();
+        let reserved = reserved_by_capture(self.id());
         if let Some(address) = reserved.as_ref().and_then(|reserved| reserved.take(bytes)) {
             return Ok(Block { arena: self.clone(), address, bytes, reserved });
         }

@@ -44,7 +44,7 @@ impl Reserved {
         !blocks.closed
     }
 
-    /// Takes no more blocks back. Returns the free ones with their sizes.
+    /// Returns the free blocks with their sizes. Later ones are not taken back.
     fn close(&self) -> Vec<(u64, usize)> {
         let mut blocks = self.blocks();
         blocks.closed = true;
@@ -55,6 +55,8 @@ impl Reserved {
 
 /// What this thread captures.
 struct Capturing {
+    /// The device, see [`Gpu::id`].
+    device: usize,
     reserved: Arc<Reserved>,
     failure: Option<DeviceError>,
 }
@@ -63,24 +65,24 @@ thread_local! {
     static CAPTURING: RefCell<Option<Capturing>> = const { RefCell::new(None) };
 }
 
-/// The blocks of the graph that this thread captures, if it captures one.
-pub(super) fn reserved_by_capture() -> Option<Arc<Reserved>> {
-    CAPTURING.with_borrow(|capturing| capturing.as_ref().map(|capturing| capturing.reserved.clone()))
+/// The blocks of the graph in which this thread captures work of `device`, if it does.
+pub(super) fn reserved_by_capture(device: usize) -> Option<Arc<Reserved>> {
+    CAPTURING.with_borrow(|capturing| capturing.as_ref().filter(|c| c.device == device).map(|c| c.reserved.clone()))
 }
 
-/// Whether this thread captures work, and whether that has failed.
-pub(super) fn state_of_capture() -> Option<Result<(), ()>> {
-    CAPTURING.with_borrow(|capturing| capturing.as_ref().map(|c| if c.failure.is_some() { Err(()) } else { Ok(()) }))
+/// Whether this thread captures work of `device`, and whether that has failed.
+pub(super) fn capture_has_failed(device: usize) -> Option<bool> {
+    CAPTURING.with_borrow(|capturing| capturing.as_ref().filter(|c| c.device == device).map(|c| c.failure.is_some()))
 }
 
-/// Stores a failure of the work that this thread captures. Gives the error back if it captures none.
-pub(super) fn fail_capture(error: DeviceError) -> Option<DeviceError> {
+/// Stores a failure of the work of `device` that this thread captures. Returns the error if it captures none.
+pub(super) fn fail_capture(device: usize, error: DeviceError) -> Option<DeviceError> {
     CAPTURING.with_borrow_mut(|capturing| match capturing {
-        Some(capturing) => {
+        Some(capturing) if capturing.device == device => {
             capturing.failure.get_or_insert(error);
             None
         }
-        None => Some(error),
+        _ => Some(error),
     })
 }
 
@@ -99,7 +101,7 @@ impl<L: Driver> Drop for Ending<'_, L> {
     fn drop(&mut self) {
         if !self.1 {
             if let Ok(part) = self.0.end_capture() {
-                // SAFETY: nobody has the graph.
+                // SAFETY: the graph was not given to any caller.
                 unsafe { self.0.drop_graph(part) };
             }
             CAPTURING.take();
@@ -131,12 +133,14 @@ impl<L: Driver> Graph<L> {
         if let Some(failure) = gpu.failure() {
             return Err(failure);
         }
-        if state_of_capture().is_some() {
+        if CAPTURING.with_borrow(Option::is_some) {
             return Err(DeviceError::NotCaptured("another capture"));
         }
-        self.gpu.get_or_insert_with(|| gpu.clone());
+        if self.gpu.get_or_insert_with(|| gpu.clone()).id() != gpu.id() {
+            return Err(DeviceError::NotCaptured("the work of a second device"));
+        }
         gpu.driver().begin_capture()?;
-        CAPTURING.set(Some(Capturing { reserved: self.reserved.clone(), failure: None }));
+        CAPTURING.set(Some(Capturing { device: gpu.id(), reserved: self.reserved.clone(), failure: None }));
         let ending = Ending(gpu.driver(), false);
         let made = work();
         let (ended, failure) = ending.end();
@@ -163,7 +167,7 @@ impl<L: Driver> Drop for Graph<L> {
     fn drop(&mut self) {
         let Some(gpu) = &self.gpu else { return };
         for part in self.parts.drain(..) {
-            // SAFETY: the driver made the graph, and nobody replays it any more.
+            // SAFETY: this driver made the graph, as `add` checks, and no later call replays it.
             unsafe { gpu.driver().drop_graph(part) };
         }
         for (address, bytes) in self.reserved.close() {

@@ -10,7 +10,7 @@ use anode_kernels::{ComputeError, DeviceFailure};
 
 use super::arena::{Arena, Block, Held};
 use super::buffer::Buffer;
-use super::capture::{fail_capture, state_of_capture};
+use super::capture::{capture_has_failed, fail_capture};
 use super::cudnn::{Cudnn, Freedom};
 use super::driver::{DeviceError, Driver};
 
@@ -149,15 +149,14 @@ impl<L: Driver> Gpu<L> {
 
     /// Keeps what went wrong, if it is the first thing. What goes wrong in captured work fails only the capture.
     pub(super) fn fail(&self, error: DeviceError) {
-        let Some(error) = fail_capture(error) else { return };
+        let Some(error) = fail_capture(self.id(), error) else { return };
         self.inner.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
         self.inner.failed.store(true, Ordering::Release);
     }
 
     /// Runs `work`, unless something went wrong before.
     pub(super) fn attempt<T>(&self, work: impl FnOnce(&L) -> Result<T, DeviceError>) -> Option<T> {
-        let failed = state_of_capture().map(|state| state.is_err());
-        if failed.unwrap_or_else(|| self.inner.failed.load(Ordering::Acquire)) {
+        if capture_has_failed(self.id()).unwrap_or_else(|| self.inner.failed.load(Ordering::Acquire)) {
             return None;
         }
         work(self.driver()).map_err(|error| self.fail(error)).ok()
@@ -171,6 +170,11 @@ impl<L: Driver> Gpu<L> {
     /// A block.
     pub(super) fn arena_block(&self, bytes: usize) -> Result<Block<L>, DeviceError> {
         self.inner.arena.block(bytes)
+    }
+
+    /// Tells this device from others; clones have the same number.
+    pub(super) fn id(&self) -> usize {
+        self.inner.arena.id()
     }
 
     /// Keeps a block for later that captured work had reserved.

@@ -72,7 +72,7 @@ functions! { fill_driver, driver:
     cuDriverGetVersion cuEventCreate cuEventDestroy_v2 cuEventElapsedTime cuEventRecord cuEventSynchronize
     cuExternalMemoryGetMappedBuffer
     cuGetErrorName cuGetErrorString cuGraphDestroy cuGraphExecDestroy cuGraphInstantiateWithFlags cuGraphLaunch
-    cuImportExternalMemory cuInit
+    cuGraphUpload cuImportExternalMemory cuInit
     cuLaunchKernel cuMemAllocAsync cuMemAllocHost_v2 cuMemAlloc_v2 cuMemFreeAsync cuMemFreeHost cuMemFree_v2
     cuMemGetInfo_v2
     cuMemPoolSetAttribute cuMemPoolTrimTo cuMemcpyDtoDAsync_v2
@@ -101,8 +101,9 @@ type OfThree = unsafe extern "C" fn(usize, usize, usize) -> c_int;
 /// Whether an answer of the driver means that the device, or this process's part of it, is lost: it is told to every
 /// call from then on.
 fn is_lost(answer: c_int) -> bool {
-    // Deinitialised, unavailable, no context, memory errors, and all that a kernel may have met.
-    matches!(answer, 4 | 46 | 201 | 214 | 220 | 226) || answer >= 700
+    // Deinitialised, unavailable, no context, memory errors, and all that a kernel may have met; not the errors of a
+    // stream capture, 900 to 909.
+    matches!(answer, 4 | 46 | 201 | 214 | 220 | 226) || answer >= 700 && !(900..910).contains(&answer)
 }
 
 /// Puts a function before others that answers for a lost device that all is well. They give back what the device had,

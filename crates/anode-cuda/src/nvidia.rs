@@ -32,13 +32,8 @@ static KERNELS: &Aligned<[u8]> = &Aligned(*include_bytes!(concat!(env!("OUT_DIR"
 const NON_BLOCKING: u32 = 1;
 
 thread_local! {
-    /// The stream on which this thread captures work; null, which is the default stream, if it captures none.
-    static CAPTURING: Cell<CUstream> = const { Cell::new(std::ptr::null_mut()) };
-}
-
-/// An error if this thread captures work, which `what` cannot be a part of.
-fn not_captured(what: &'static str) -> Result<(), DeviceError> {
-    if CAPTURING.get().is_null() { Ok(()) } else { Err(DeviceError::NotCaptured(what)) }
+    /// The module of the device whose work this thread captures, and the stream; null if it captures none.
+    static CAPTURING: Cell<(CUmodule, CUstream)> = const { Cell::new((std::ptr::null_mut(), std::ptr::null_mut())) };
 }
 
 /// An NVIDIA GPU. All work runs on the default stream, as dfdx's does.
@@ -165,6 +160,17 @@ impl Nvidia {
         self.device.bind_to_thread().map_err(failed(what))
     }
 
+    /// The stream of a call: that of a capture on this thread, else the default stream.
+    fn stream(&self) -> CUstream {
+        let (module, stream) = CAPTURING.get();
+        if module == self.module { stream } else { std::ptr::null_mut() }
+    }
+
+    /// An error if this thread captures work, which `what` cannot be a part of.
+    fn not_captured(&self, what: &'static str) -> Result<(), DeviceError> {
+        if self.stream().is_null() { Ok(()) } else { Err(DeviceError::NotCaptured(what)) }
+    }
+
     fn function(&self, kernel: &str) -> Result<CUfunction, DeviceError> {
         let mut functions = self.functions.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(&function) = functions.get(kernel) {
@@ -267,7 +273,7 @@ impl Driver for Nvidia {
     }
 
     unsafe fn upload(&self, to: u64, from: &[u8]) -> Result<(), DeviceError> {
-        not_captured("a copy to the device")?;
+        self.not_captured("a copy to the device")?;
         self.bound("copying to the device")?;
         let mut staging = self.staging.lock().unwrap_or_else(PoisonError::into_inner);
         // SAFETY: the caller's promise, and the context is bound.
@@ -279,7 +285,7 @@ impl Driver for Nvidia {
     }
 
     unsafe fn download(&self, to: &mut [u8], from: u64) -> Result<(), DeviceError> {
-        not_captured("a copy from the device")?;
+        self.not_captured("a copy from the device")?;
         self.bound("copying from the device")?;
         // SAFETY: the caller's promise.
         unsafe { result::memcpy_dtoh_sync(to, from) }.map_err(failed("copying from the device"))
@@ -288,7 +294,7 @@ impl Driver for Nvidia {
     unsafe fn copy(&self, to: u64, from: u64, bytes: usize) -> Result<(), DeviceError> {
         self.bound("copying on the device")?;
         // SAFETY: the caller's promise.
-        unsafe { result::memcpy_dtod_async(to, from, bytes, CAPTURING.get()) }.map_err(failed("copying on the device"))
+        unsafe { result::memcpy_dtod_async(to, from, bytes, self.stream()) }.map_err(failed("copying on the device"))
     }
 
     unsafe fn zero(&self, to: u64, bytes: usize) -> Result<(), DeviceError> {
@@ -297,7 +303,7 @@ impl Driver for Nvidia {
             return Ok(());
         }
         // SAFETY: the caller's promise.
-        unsafe { result::memset_d8_async(to, 0, bytes, CAPTURING.get()) }.map_err(failed("clearing memory"))
+        unsafe { result::memset_d8_async(to, 0, bytes, self.stream()) }.map_err(failed("clearing memory"))
     }
 
     unsafe fn launch(
@@ -311,12 +317,16 @@ impl Driver for Nvidia {
         let function = self.function(kernel)?;
         let mut parameters = [arguments.as_ptr().cast_mut().cast()];
         // SAFETY: the caller's promise.
-        unsafe { result::launch_kernel(function, (x, y, z), (threads, 1, 1), 0, CAPTURING.get(), &mut parameters) }
+        unsafe { result::launch_kernel(function, (x, y, z), (threads, 1, 1), 0, self.stream(), &mut parameters) }
             .map_err(failed(kernel))
     }
 
-    /// On a stream of its own, because the default stream cannot be captured. Other threads, and dfdx, go on as before.
+    /// Captures on a new stream, because the default stream cannot be captured. This does not change the work of other
+    /// threads and of dfdx.
     fn begin_capture(&self) -> Result<(), DeviceError> {
+        if std::env::var_os("ANODE_CUDA_GRAPHS").is_some_and(|value| value == "0") {
+            return Err(DeviceError::NotCaptured("with ANODE_CUDA_GRAPHS=0, work"));
+        }
         self.bound("beginning a capture")?;
         let mut stream = std::ptr::null_mut();
         // SAFETY: a place for the stream.
@@ -331,12 +341,12 @@ impl Driver for Nvidia {
             let _ = unsafe { sys::cuStreamDestroy_v2(stream) };
             return Err(failed("beginning a capture")(error));
         }
-        CAPTURING.set(stream);
+        CAPTURING.set((self.module, stream));
         Ok(())
     }
 
     fn end_capture(&self) -> Result<u64, DeviceError> {
-        let stream = CAPTURING.replace(std::ptr::null_mut());
+        let (_, stream) = CAPTURING.replace((std::ptr::null_mut(), std::ptr::null_mut()));
         self.bound("ending a capture")?;
         let (mut graph, mut executable): (_, CUgraphExec) = (std::ptr::null_mut(), std::ptr::null_mut());
         // SAFETY: `begin_capture` created the stream; places for the two graphs; nobody else has either.
@@ -347,12 +357,17 @@ impl Driver for Nvidia {
             let made = sys::cuGraphInstantiateWithFlags(&mut executable, graph, 0).result();
             let _ = sys::cuGraphDestroy(graph);
             made.map_err(failed("instantiating a graph"))?;
+            // Here, a lack of memory fails the capture; in the first replay, it would fail the device.
+            if let Err(error) = sys::cuGraphUpload(executable, std::ptr::null_mut()).result() {
+                let _ = sys::cuGraphExecDestroy(executable);
+                return Err(failed("copying a graph to the device")(error));
+            }
         }
         Ok(executable as u64)
     }
 
     unsafe fn replay(&self, graph: u64) -> Result<(), DeviceError> {
-        not_captured("a replay")?;
+        self.not_captured("a replay")?;
         self.bound("replaying a graph")?;
         // SAFETY: the caller's promise.
         unsafe { sys::cuGraphLaunch(graph as CUgraphExec, std::ptr::null_mut()) }

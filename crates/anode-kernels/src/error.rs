@@ -17,7 +17,7 @@ impl DeviceFailure {
     }
 }
 
-/// The device executes work at once.
+/// [`Device::capture`](super::Device::capture) on a device that has no graphs.
 #[derive(Debug, thiserror::Error)]
 #[error("this device does not capture work")]
 pub(super) struct NoCapture;

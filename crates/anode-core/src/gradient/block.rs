@@ -186,8 +186,13 @@ impl<F: DifferentiableField> Block<'_, F> {
     }
 }
 
-/// Refuses a state or a cotangent that left the finite numbers in `step`.
+/// Refuses a state or a cotangent that left the finite numbers in `step`. Waits for a device.
 pub(super) fn finite<V: Vector>(x: &V, step: Step) -> Result<(), SolveError> {
+    if x.is_finite() { Ok(()) } else { Err(not_finite(step)) }
+}
+
+/// As [`finite`], without waiting, see [`Vector::is_finite_deferred`].
+pub(super) fn finite_deferred<V: Vector>(x: &V, step: Step) -> Result<(), SolveError> {
     if x.is_finite_deferred() { Ok(()) } else { Err(not_finite(step)) }
 }
 

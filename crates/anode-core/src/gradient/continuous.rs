@@ -6,7 +6,7 @@
 
 use crate::ode::{ButcherTableau, DifferentiableField, Real, SolveError, Vector, combine, located, stage_state};
 
-use super::block::finite;
+use super::block::finite_deferred;
 use super::{Block, Ledger};
 
 /// A state with its rate.
@@ -90,10 +90,10 @@ impl<V: Vector> Stages<V> {
         }
         if let Past::Moving(z) = past {
             combine(&tableau.b[..stages], step.h, &self.state_rates, z);
-            finite(z, step)?;
+            finite_deferred(z, step)?;
         }
         combine(&tableau.b[..stages], -step.h, &self.adjoint_rates, adjoint);
-        finite(adjoint, step)
+        finite_deferred(adjoint, step)
     }
 }
 

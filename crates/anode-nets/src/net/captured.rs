@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use crate::gradient::{Cost, Ledger};
 use crate::kernels::{ComputeError, Device};
-use crate::ode::{Real, Vector, expect_shape};
+use crate::ode::{Real, SolveError, Vector, expect_shape};
 
 use super::error::NetworkError;
 use super::network::Network;
@@ -29,6 +29,8 @@ pub struct CapturedSweeps<R: Real, D: Device> {
     /// The graph updates them in place.
     _running: Arc<Mutex<Running<D>>>,
     cost: Cost,
+    /// Whether a backward sweep may follow: it overwrites the tapes of the forward sweep.
+    taped: bool,
 }
 
 impl<D: Device> Network<D> {
@@ -57,7 +59,18 @@ impl<D: Device> Network<D> {
             self.backward(kept, &theta, &logits_bar, &mut theta_bar, solve, &ledger).map(|()| theta_bar)
         }))?;
         let (device, running, cost) = (device.clone(), self.running.clone(), ledger.cost());
-        Ok(CapturedSweeps { graph, device, images, theta, logits, logits_bar, theta_bar, _running: running, cost })
+        Ok(CapturedSweeps {
+            graph,
+            device,
+            images,
+            theta,
+            logits,
+            logits_bar,
+            theta_bar,
+            _running: running,
+            cost,
+            taped: false,
+        })
     }
 }
 
@@ -78,6 +91,7 @@ impl<R: Real, D: Device> CapturedSweeps<R, D> {
         self.theta.copy_from(theta);
         // SAFETY: this device captured the graph; its buffers are fields of `self` or belong to the graph.
         unsafe { self.device.replay(&self.graph, 0) };
+        self.taped = true;
         Ok(())
     }
 
@@ -87,12 +101,16 @@ impl<R: Real, D: Device> CapturedSweeps<R, D> {
     }
 
     /// Replays the backward sweep of the last forward sweep: the gradient for the parameters. Does not wait. Counts
-    /// both sweeps in `ledger`.
+    /// both sweeps in `ledger`. Each backward sweep needs a forward sweep before it.
     ///
     /// # Errors
-    /// A cotangent that does not fit the logits.
+    /// A cotangent that does not fit the logits; no forward sweep since the last backward sweep.
     pub fn backward(&mut self, logits_bar: &D::Buffer<R>, ledger: &Ledger) -> Result<&D::Buffer<R>, NetworkError> {
         expect_shape("the cotangent", &[logits_bar.len()], "the logits", &[self.logits_bar.len()])?;
+        if !std::mem::take(&mut self.taped) {
+            let why = "a captured backward sweep needs a forward sweep before it";
+            return Err(SolveError::Argument(why.into()).into());
+        }
         self.logits_bar.copy_from(logits_bar);
         // SAFETY: as in `forward`.
         unsafe { self.device.replay(&self.graph, 1) };

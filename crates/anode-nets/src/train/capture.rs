@@ -78,36 +78,37 @@ impl<D: Device> Capture<D> {
         step: &PlainStep<'_, D>,
     ) -> Result<(), NetworkError> {
         let after = network.statistics();
-        self.state = match self.replays(network, images, solve, step, &after) {
-            Ok(true) => CaptureState::Captured,
-            Ok(false) => CaptureState::Plain("the replay differs from the captured step".into()),
+        self.state = match replayed(network, images, solve, step, &after) {
+            Ok(Some(sweeps)) => {
+                self.sweeps = Some(sweeps);
+                CaptureState::Captured
+            }
+            Ok(None) => CaptureState::Plain("the replay differs from the captured step".into()),
             Err(error) => CaptureState::Plain(error.to_string()),
         };
-        if self.state != CaptureState::Captured {
-            self.sweeps = None;
+        if self.sweeps.is_none() {
             network.set_statistics(&after)?;
         }
         Ok(network.device().synchronize()?)
     }
+}
 
-    /// Captures the sweeps and returns whether their replay has the bits of the plain step.
-    fn replays(
-        &mut self,
-        network: &Network<D>,
-        images: usize,
-        solve: Solve,
-        step: &PlainStep<'_, D>,
-        after: &[f64],
-    ) -> Result<bool, NetworkError> {
-        let sweeps = self.sweeps.insert(network.capture(images, solve)?);
-        network.set_statistics(&step.statistics)?;
-        sweeps.forward(&step.images, step.theta)?;
-        let same_gradient = bits(sweeps.backward(&step.logits_bar, &Ledger::new())?) == bits(step.gradient);
-        let same_logits = bits(sweeps.logits()) == bits(&step.logits);
-        let same_statistics = bits(&network.statistics()) == bits(&after.to_vec());
-        network.device().synchronize()?;
-        Ok(same_gradient && same_logits && same_statistics)
-    }
+/// Captures the sweeps, and returns them if their replay has the bits of the plain step.
+fn replayed<D: Device>(
+    network: &Network<D>,
+    images: usize,
+    solve: Solve,
+    step: &PlainStep<'_, D>,
+    after: &[f64],
+) -> Result<Option<CapturedSweeps<f32, D>>, NetworkError> {
+    let mut sweeps = network.capture(images, solve)?;
+    network.set_statistics(&step.statistics)?;
+    sweeps.forward(&step.images, step.theta)?;
+    let same_gradient = bits(sweeps.backward(&step.logits_bar, &Ledger::new())?) == bits(step.gradient);
+    let same_logits = bits(sweeps.logits()) == bits(&step.logits);
+    let same_statistics = bits(&network.statistics()) == bits(&after.to_vec());
+    network.device().synchronize()?;
+    Ok((same_gradient && same_logits && same_statistics).then_some(sweeps))
 }
 
 /// The inputs and the results of a plain step.

@@ -175,16 +175,18 @@ impl<D: TrainingDevice> Learner<D> {
             Some(loss) => f64::from(loss),
             None => cross_entropy_sum(&logits, labels) / labels.len().max(1) as f64,
         };
-        let theta = theta.map_err(|source| StepError::Backward { loss, source })?;
-        let norm = theta.norm();
+        let norm = theta.as_ref().map_or(f64::NAN, Vector::norm);
+        // An overflow on the device comes first: it may be the cause of another error of the backward sweep.
         match self.device().synchronize() {
             // Which sweep it was does not matter to training: both are a divergence.
             Err(error) if error.is_divergence() && loss.is_finite() => {
-                Err(StepError::Backward { loss, source: error.into() })
+                return Err(StepError::Backward { loss, source: error.into() });
             }
-            Err(error) => Err(error.into()),
-            Ok(()) => Ok(Gradient { loss, logits, norm, theta }),
+            Err(error) => return Err(error.into()),
+            Ok(()) => {}
         }
+        let theta = theta.map_err(|source| StepError::Backward { loss, source })?;
+        Ok(Gradient { loss, logits, norm, theta })
     }
 
     /// Whether the sweeps of this learner's steps are captured and replayed.
