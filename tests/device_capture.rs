@@ -1,5 +1,5 @@
 //! Captured sweeps on the CUDA device, emulated: the bits of plain ones, also after other work. Work that cannot be
-//! captured is refused, and the device goes on.
+//! captured is refused, and the device stays usable.
 
 mod device;
 mod emulator;
@@ -79,7 +79,7 @@ fn captured_sweeps_have_the_bits_of_plain_ones() {
     }
 }
 
-/// What a training run leaves: losses, parameters, velocity and statistics.
+/// Losses, and the final parameters, velocity and statistics.
 type Trained = (Vec<f64>, Vec<f32>, Vec<f32>, Vec<f64>);
 
 /// Trains for seven steps on batches of six images, the fifth of which is smaller.
@@ -144,7 +144,7 @@ fn a_graph_that_leaves_too_little_memory_is_not_used() {
 }
 
 #[test]
-fn what_cannot_be_captured_is_refused_and_harms_nothing() {
+fn refused_captures_leave_the_device_usable() {
     let Some(gpu) = emulator::device(0, MEMORY) else { return };
     let x = gpu.upload(vec![1.0f32, 2.0]);
     let mut graph = anode::kernels::cuda::Graph::default();
@@ -168,7 +168,7 @@ fn what_cannot_be_captured_is_refused_and_harms_nothing() {
         gpu.capture(&mut Default::default(), || panic!("in the work"))
     }));
     assert!(panicked.is_err());
-    assert_eq!(x.to_f64(), [1.0, 2.0], "the device goes on");
+    assert_eq!(x.to_f64(), [1.0, 2.0], "the device stays usable");
     assert!(gpu.synchronize().is_ok());
     assert!(Cpu.capture(&mut (), || ()).unwrap_err().to_string().contains("does not capture"));
 
@@ -190,7 +190,7 @@ fn what_cannot_be_captured_is_refused_and_harms_nothing() {
     assert!(sweeps.backward(&bar, &Ledger::new()).is_err(), "its tapes are overwritten");
 }
 
-/// A step that overflows, as the third one is, which would be captured.
+/// Takes a third step that overflows: without the overflow it would be captured. Returns whether it diverged, and why.
 fn overflow<D: TrainingDevice>(device: &D, method: Method) -> (bool, String) {
     let host = Network::new(&(network("resnet4").unwrap().build)(Form::Ode, 4, 10));
     let theta: Vec<f32> = host.initial(5);
@@ -206,7 +206,7 @@ fn overflow<D: TrainingDevice>(device: &D, method: Method) -> (bool, String) {
     let error = gradient(&learner).map(|_| ()).unwrap_err();
     device.synchronize().expect("the overflow was reported once");
     learner.set_theta(&theta).unwrap();
-    gradient(&learner).expect("the device goes on");
+    gradient(&learner).expect("the device stays usable");
     (error.is_divergence(), error.to_string())
 }
 

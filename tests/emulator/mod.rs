@@ -205,7 +205,7 @@ impl Emulator {
 
     /// Executes a captured call.
     fn call(&self, call: &Call) -> Result<(), DeviceError> {
-        // SAFETY: whoever replays promised that the blocks are there.
+        // SAFETY: the caller of `replay` promises that the blocks exist.
         unsafe {
             match call {
                 Call::Copy { to, from, bytes } => self.copy(*to, *from, *bytes),
@@ -322,7 +322,7 @@ impl Driver for Emulator {
     ) -> Result<(), DeviceError> {
         let stored = || {
             let mut words = vec![MaybeUninit::uninit(); arguments.len().div_ceil(8)];
-            // SAFETY: there is room for all bytes.
+            // SAFETY: the words have at least as many bytes.
             unsafe { arguments.as_ptr().copy_to_nonoverlapping(words.as_mut_ptr().cast(), arguments.len()) };
             Call::Launch { kernel: kernel.into(), grid, threads, arguments: words, bytes: arguments.len() }
         };

@@ -101,7 +101,7 @@ impl<L: Driver> Arena<L> {
         state.held.peak = state.held.live;
     }
 
-    /// Tells this arena from others.
+    /// A number that identifies this arena.
     pub fn id(self: &Arc<Self>) -> usize {
         Arc::as_ptr(self) as usize
     }

@@ -86,23 +86,27 @@ pub(super) fn fail_capture(device: usize, error: DeviceError) -> Option<DeviceEr
     })
 }
 
-/// Ends the capture on this thread, also if the captured work panics.
-struct Ending<'a, L: Driver>(&'a L, bool);
+/// An open capture on this thread, which ends when this is dropped, also if the captured work panics.
+struct OpenCapture<'a, L: Driver> {
+    driver: &'a L,
+    ended: bool,
+}
 
-impl<L: Driver> Ending<'_, L> {
+impl<L: Driver> OpenCapture<'_, L> {
+    /// Ends the capture. Returns the driver's graph, and the first failure of the captured work.
     fn end(mut self) -> (Result<u64, DeviceError>, Option<DeviceError>) {
-        self.1 = true;
-        let ended = self.0.end_capture();
+        self.ended = true;
+        let ended = self.driver.end_capture();
         (ended, CAPTURING.take().and_then(|capturing| capturing.failure))
     }
 }
 
-impl<L: Driver> Drop for Ending<'_, L> {
+impl<L: Driver> Drop for OpenCapture<'_, L> {
     fn drop(&mut self) {
-        if !self.1 {
-            if let Ok(part) = self.0.end_capture() {
+        if !self.ended {
+            if let Ok(part) = self.driver.end_capture() {
                 // SAFETY: the graph was not given to any caller.
-                unsafe { self.0.drop_graph(part) };
+                unsafe { self.driver.drop_graph(part) };
             }
             CAPTURING.take();
         }
@@ -141,9 +145,9 @@ impl<L: Driver> Graph<L> {
         }
         gpu.driver().begin_capture()?;
         CAPTURING.set(Some(Capturing { device: gpu.id(), reserved: self.reserved.clone(), failure: None }));
-        let ending = Ending(gpu.driver(), false);
+        let open = OpenCapture { driver: gpu.driver(), ended: false };
         let made = work();
-        let (ended, failure) = ending.end();
+        let (ended, failure) = open.end();
         if let Ok(part) = ended {
             self.parts.push(part);
         }

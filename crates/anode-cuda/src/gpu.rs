@@ -172,12 +172,12 @@ impl<L: Driver> Gpu<L> {
         self.inner.arena.block(bytes)
     }
 
-    /// Tells this device from others; clones have the same number.
+    /// A number that identifies the device and is the same for all clones.
     pub(super) fn id(&self) -> usize {
         self.inner.arena.id()
     }
 
-    /// Keeps a block for later that captured work had reserved.
+    /// Returns a block to the arena that captured work had reserved.
     pub(super) fn keep_block(&self, address: u64, bytes: usize) {
         self.inner.arena.keep(address, bytes);
     }

@@ -329,7 +329,7 @@ impl Driver for Nvidia {
         }
         self.bound("beginning a capture")?;
         let mut stream = std::ptr::null_mut();
-        // SAFETY: a place for the stream.
+        // SAFETY: a pointer to the stream that is written.
         unsafe { sys::cuStreamCreate(&mut stream, NON_BLOCKING) }
             .result()
             .map_err(failed("creating a stream for a capture"))?;
@@ -337,7 +337,7 @@ impl Driver for Nvidia {
         // SAFETY: the stream was just created.
         let begun = unsafe { sys::cuStreamBeginCapture_v2(stream, CaptureMode::CU_STREAM_CAPTURE_MODE_RELAXED) };
         if let Err(error) = begun.result() {
-            // SAFETY: nobody uses the stream.
+            // SAFETY: the stream has no other user.
             let _ = unsafe { sys::cuStreamDestroy_v2(stream) };
             return Err(failed("beginning a capture")(error));
         }
@@ -349,7 +349,8 @@ impl Driver for Nvidia {
         let (_, stream) = CAPTURING.replace((std::ptr::null_mut(), std::ptr::null_mut()));
         self.bound("ending a capture")?;
         let (mut graph, mut executable): (_, CUgraphExec) = (std::ptr::null_mut(), std::ptr::null_mut());
-        // SAFETY: `begin_capture` created the stream; places for the two graphs; nobody else has either.
+        // SAFETY: `begin_capture` created the stream; pointers to the graphs that are written; neither has another
+        // user.
         unsafe {
             let ended = sys::cuStreamEndCapture(stream, &mut graph).result();
             let _ = sys::cuStreamDestroy_v2(stream);

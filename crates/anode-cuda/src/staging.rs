@@ -1,4 +1,4 @@
-//! Page-locked host memory, from which the device copies by itself while the host goes on.
+//! Page-locked host memory. The device copies from it while the host continues.
 
 use std::ffi::c_void;
 
@@ -8,7 +8,7 @@ use cudarc::driver::{DriverError, result};
 /// The largest copy that is staged. A batch of 256 images is 0.75 MiB as bytes and 3 MiB as `f32`.
 const MOST: usize = 8 << 20;
 
-/// A page-locked buffer, and an event that has passed when the device has copied its contents.
+/// A page-locked buffer, and the event that follows the last copy from it.
 #[derive(Default)]
 pub(super) struct Staging {
     buffer: Option<(*mut c_void, usize)>,
@@ -23,7 +23,8 @@ impl Staging {
     /// copied it. Returns `false` if it did nothing, because `from` is too large or there is no page-locked memory.
     ///
     /// # Safety
-    /// At `to` there is room. The context is bound to this thread.
+    /// `to` is the address of at least as many bytes of device memory as `from` has. The context is bound to this
+    /// thread.
     pub unsafe fn upload(&mut self, to: u64, from: &[u8]) -> Result<bool, DriverError> {
         if from.len() > MOST {
             return Ok(false);
@@ -41,7 +42,7 @@ impl Staging {
         Ok(true)
     }
 
-    /// The buffer, with at least this many bytes; `None` if there is no memory for it.
+    /// Returns the buffer, enlarged to at least `bytes` bytes, or `None` if there is no page-locked memory.
     ///
     /// # Safety
     /// The device does not read the buffer.
@@ -50,17 +51,18 @@ impl Staging {
             if size >= bytes {
                 return Some(place);
             }
-            // SAFETY: allocated below; nobody reads it.
+            // SAFETY: allocated below; the device has copied the contents, as the caller promises.
             let _ = unsafe { sys::cuMemFreeHost(place) };
             self.buffer = None;
         }
         let (mut place, size) = (std::ptr::null_mut(), bytes.next_power_of_two().max(1 << 20));
-        // SAFETY: a place for the address.
+        // SAFETY: a pointer to the address that is written.
         unsafe { sys::cuMemAllocHost_v2(&mut place, size) }.result().ok()?;
         self.buffer = Some((place, size));
         Some(place)
     }
 
+    /// Returns the event, or `None` if it cannot be created.
     fn event(&mut self) -> Option<CUevent> {
         if self.copied.is_none() {
             self.copied = result::event::create(sys::CUevent_flags::CU_EVENT_DISABLE_TIMING).ok();
@@ -73,7 +75,8 @@ impl Staging {
     /// # Safety
     /// The context is bound to this thread.
     pub unsafe fn close(&mut self) {
-        // SAFETY: ours, and the device has copied the contents. A device that is lost has freed them.
+        // SAFETY: event and buffer are ours, and the device has copied the contents. Errors of a lost device are
+        // ignored.
         unsafe {
             if let Some(event) = self.copied.take() {
                 let _ = sys::cuEventSynchronize(event);

@@ -33,7 +33,7 @@ pub enum NetworkError {
     /// Sweeps that depend on numbers that the host reads between launches, see [`Network::capture`].
     ///
     /// [`Network::capture`]: super::Network::capture
-    #[error("a training step with {0} cannot be captured")]
+    #[error("steps with {0} cannot be captured in a graph; they are launched kernel by kernel")]
     NotCaptured(&'static str),
 }
 

@@ -1,4 +1,4 @@
-//! Decides when the sweeps of a training run are captured, and checks the capture before it is used.
+//! Decides when a learner's sweeps are captured, and checks the capture before it is used.
 
 use crate::gradient::{Ledger, Method};
 use crate::kernels::Device;
@@ -8,7 +8,7 @@ use crate::ode::{Real, Vector};
 /// Steps of one kind before they are captured: the first ones fill the arena and load kernels.
 const PLAIN_STEPS: usize = 2;
 
-/// What decides the launches of a step: the size of its batch, and how it is solved.
+/// The settings that determine the launches of a step: batch size, solver, steps and gradient method.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Shape {
     images: usize,
@@ -65,8 +65,8 @@ impl<D: Device> Capture<D> {
         self.seen > PLAIN_STEPS
     }
 
-    /// Captures the sweeps, replays the plain step `step`, and compares all bits. A capture that fails, or differs, is
-    /// not used. Running statistics are afterwards those of the plain step.
+    /// Captures the sweeps, replays the plain step `step`, and compares all bits. A capture that fails or differs is
+    /// not used. The running statistics are then those after the plain step.
     ///
     /// # Errors
     /// The device failed.
@@ -127,7 +127,7 @@ fn shape(images: usize, solve: Solve) -> Shape {
     Shape { images, solver: tableau.name, steps, method }
 }
 
-/// The numbers of a vector, bit by bit. Waits.
+/// Returns the bits of a vector's numbers. Waits.
 fn bits<V: Vector<Real = R>, R: Real>(x: &V) -> Vec<u64> {
     x.to_f64().into_iter().map(f64::to_bits).collect()
 }
