@@ -186,6 +186,7 @@ fn gradients_make_as_many_calls_as_documented() {
         ("ResNet-4, Euler", "resnet4", "euler"),
         ("ResNet-10, Euler", "resnet10", "euler"),
         ("ResNet-18, Euler", "resnet18", "euler"),
+        ("SqueezeNext, Euler", "sqnxt", "euler"),
         ("SqueezeNext, RK2", "sqnxt", "midpoint"),
         ("AlexNet, Euler", "alexnet", "euler"),
     ];

@@ -370,7 +370,7 @@ impl<D: Device> Test<'_, D> {
             t.device.add_relu(&mut sum, &x);
             t.device.relu_vjp(&x, &y, &mut bar);
             t.device.relu(&x, &mut up);
-            let masked = t.device.masked(&t.device.mask(&up), &y);
+            let masked = t.device.masked(&t.device.mask(&up), y.duplicate());
             [sum.to_f64(), bar.to_f64(), masked.to_f64()].concat()
         });
     }

@@ -3,13 +3,14 @@
 use anode_core::ode::{Real, Vector};
 use anode_kernels::Activation;
 
+use super::address::{Source, Target};
 use super::buffer::Buffer;
 use super::driver::Driver;
 
 #[repr(C)]
 struct ActivationArguments {
-    y: u64,
-    x: u64,
+    y: Target,
+    x: Source,
     count: i64,
     a: f64,
     activation: i32,
@@ -25,8 +26,8 @@ pub(super) fn activate<R: Real, L: Driver>(
     assert!(x.is_none_or(|x| x.len() == y.len()), "an activation of vectors of different length");
     let count = y.len();
     let arguments = ActivationArguments {
-        y: y.address(),
-        x: x.map_or(0, Buffer::address),
+        y: y.target(),
+        x: x.map_or(Source::NULL, Buffer::source),
         count: count as i64,
         a,
         activation: activation as i32,

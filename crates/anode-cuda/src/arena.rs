@@ -124,7 +124,7 @@ impl<L: Driver> Arena<L> {
             None => self.fresh(&mut state, bytes)?,
         };
         if let Some(reserved) = &reserved {
-            reserved.grow(bytes);
+            reserved.add(address, bytes);
         }
         state.held.live += bytes;
         state.held.peak = state.held.peak.max(state.held.live);
@@ -182,8 +182,9 @@ pub(super) struct Block<L: Driver> {
 
 impl<L: Driver> Drop for Block<L> {
     fn drop(&mut self) {
-        if !self.reserved.as_ref().is_some_and(|reserved| reserved.put_back(self.address, self.bytes)) {
-            self.arena.keep(self.address, self.bytes);
+        let Some(reserved) = &self.reserved else { return self.arena.keep(self.address, self.bytes) };
+        for (address, bytes) in reserved.put_back(self.address, self.bytes) {
+            self.arena.keep(address, bytes);
         }
     }
 }

@@ -1,22 +1,30 @@
 //! Vectors in device memory.
 
 use std::marker::PhantomData;
+use std::sync::Arc;
 
 use anode_core::ode::{Real, Vector};
 
+use super::address::{Source, Target};
 use super::arena::Block;
 use super::driver::Driver;
 use super::gpu::{Gpu, THREADS};
 
+/// Kernels that load four numbers at a time need addresses that are multiples of the bytes of four `f64`.
+const ALIGNMENT: usize = 32;
+
 /// Numbers a block of the inner product's first stage sums.
 const DOT: usize = 1 << 14;
 
-/// A vector of `len` numbers on a device.
+/// A vector of `len` numbers on a device. Several vectors may share memory, see [`Vector::share`]; one that is written
+/// gets its own memory first.
 ///
 /// Once something went wrong on the device it holds nothing, and reads as zeros; see [`Gpu::synchronize`].
 pub struct Buffer<R: Real, L: Driver> {
     gpu: Gpu<L>,
-    block: Option<Block<L>>,
+    block: Option<Arc<Block<L>>>,
+    /// Where its first number is in the block.
+    start: usize,
     len: usize,
     real: PhantomData<R>,
 }
@@ -35,30 +43,30 @@ impl<R: Real, L: Driver> Clone for Buffer<R, L> {
 
 #[repr(C)]
 struct VectorArguments {
-    y: u64,
-    x: u64,
-    z: u64,
+    y: Target,
+    x: Source,
+    z: Source,
     count: i64,
     a: f64,
-    flag: u64,
+    flag: Target,
     serial: u32,
 }
 
 #[repr(C)]
 struct DotArguments {
-    x: u64,
-    y: u64,
-    parts: u64,
+    x: Source,
+    y: Source,
+    parts: Target,
     count: i64,
     count_a_part: i64,
 }
 
 #[repr(C)]
 struct WeightedArguments {
-    x: u64,
-    y: u64,
-    z: u64,
-    parts: u64,
+    x: Source,
+    y: Source,
+    z: Source,
+    parts: Target,
     count: i64,
     count_a_part: i64,
     a: f64,
@@ -67,8 +75,8 @@ struct WeightedArguments {
 
 #[repr(C)]
 struct SumArguments {
-    parts: u64,
-    sum: u64,
+    parts: Source,
+    sum: Target,
     count: i64,
 }
 
@@ -81,8 +89,8 @@ fn bytes<R: Real>(x: &[R]) -> &[u8] {
 impl<R: Real, L: Driver> Buffer<R, L> {
     /// A buffer with any contents.
     pub(super) fn new(gpu: Gpu<L>, len: usize) -> Self {
-        let block = gpu.block(len * size_of::<R>());
-        Self { gpu, block, len, real: PhantomData }
+        let block = gpu.block(len * size_of::<R>()).map(Arc::new);
+        Self { gpu, block, start: 0, len, real: PhantomData }
     }
 
     /// A buffer of zeros.
@@ -94,10 +102,11 @@ impl<R: Real, L: Driver> Buffer<R, L> {
 
     /// A copy of host memory on the device.
     pub fn upload(gpu: &Gpu<L>, x: &[R]) -> Self {
-        let buffer = Self::new(gpu.clone(), x.len());
+        let mut buffer = Self::new(gpu.clone(), x.len());
         if !x.is_empty() {
+            let to = buffer.target_over().address();
             // SAFETY: the buffer has the length of `x`.
-            gpu.attempt(|driver| unsafe { driver.upload(buffer.address(), bytes(x)) });
+            gpu.attempt(|driver| unsafe { driver.upload(to, bytes(x)) });
         }
         buffer
     }
@@ -114,18 +123,56 @@ impl<R: Real, L: Driver> Buffer<R, L> {
         // SAFETY: any bytes are numbers; the borrow goes to the slice alone.
         let to = unsafe { std::slice::from_raw_parts_mut(x.as_mut_ptr().cast::<u8>(), len * size_of::<R>()) };
         // SAFETY: the part lies in the buffer.
-        self.gpu.attempt(|driver| unsafe { driver.download(to, self.at(start)) });
+        self.gpu.attempt(|driver| unsafe { driver.download(to, self.source_at(start).address()) });
         x
     }
 
     /// Where it begins on the device; 0 once something went wrong.
     pub fn address(&self) -> u64 {
-        self.block.as_ref().map_or(0, |block| block.address)
+        self.block.as_ref().map_or(0, |block| block.address + (self.start * size_of::<R>()) as u64)
     }
 
-    /// Where number `i` is.
-    pub(super) fn at(&self, i: usize) -> u64 {
-        self.address() + (i * size_of::<R>()) as u64
+    /// Where a kernel reads it.
+    pub(super) fn source(&self) -> Source {
+        self.source_at(0)
+    }
+
+    /// Where a kernel reads it from number `i` on.
+    pub(super) fn source_at(&self, i: usize) -> Source {
+        Source::new(self.address() + (i * size_of::<R>()) as u64)
+    }
+
+    /// Where a kernel changes it. Copies shared memory first.
+    pub(super) fn target(&mut self) -> Target {
+        self.target_at(0)
+    }
+
+    /// Where a kernel changes it from number `i` on. Copies shared memory first.
+    pub(super) fn target_at(&mut self, i: usize) -> Target {
+        if self.is_shared() {
+            *self = self.duplicate();
+        }
+        Target::new(self.address() + (i * size_of::<R>()) as u64)
+    }
+
+    /// Where a kernel overwrites all of it.
+    fn target_over(&mut self) -> Target {
+        if self.is_shared() {
+            *self = self.alloc_uninit_like();
+        }
+        Target::new(self.address())
+    }
+
+    /// The `len` numbers from `start` on, in the same memory. `None` where kernels could not load them four at a time.
+    pub(super) fn share_part(&self, start: usize, len: usize) -> Option<Self> {
+        assert!(start + len <= self.len, "a part that is not in the buffer");
+        let part = Self { start: self.start + start, len, ..self.share() };
+        (part.start * size_of::<R>()).is_multiple_of(ALIGNMENT).then_some(part)
+    }
+
+    /// Whether another buffer uses its memory.
+    pub(super) fn is_shared(&self) -> bool {
+        self.block.as_ref().is_some_and(|block| Arc::strong_count(block) > 1)
     }
 
     /// The device.
@@ -137,40 +184,43 @@ impl<R: Real, L: Driver> Buffer<R, L> {
     pub fn copy_part(&mut self, to: usize, from: &Self, start: usize, len: usize) {
         assert!(to + len <= self.len && start + len <= from.len, "a part that is not in the buffer");
         if len > 0 {
-            // SAFETY: both parts lie in their buffers, which are two.
-            self.gpu.attempt(|driver| unsafe { driver.copy(self.at(to), from.at(start), len * size_of::<R>()) });
+            let to = if len == self.len { self.target_over() } else { self.target_at(to) }.address();
+            let from = from.source_at(start).address();
+            // SAFETY: both parts lie in their buffers, which do not share memory.
+            self.gpu.attempt(|driver| unsafe { driver.copy(to, from, len * size_of::<R>()) });
         }
     }
 
     /// Launches a kernel over four numbers a thread.
-    fn elementwise(&mut self, kernel: &str, x: Option<&Self>, z: Option<&Self>, a: f64, flag: u64) {
+    fn elementwise(&mut self, kernel: &str, x: Option<&Self>, z: Option<&Self>, a: f64, flag: Target) {
         for other in [x, z].into_iter().flatten() {
             assert_eq!(self.len, other.len, "{kernel} of vectors of different length");
         }
-        let address = |v: Option<&Self>| v.map_or(0, Self::address);
-        let (y, count) = (self.address(), self.len as i64);
-        let arguments = VectorArguments { y, x: address(x), z: address(z), count, a, flag, serial: 1 };
+        let source = |v: Option<&Self>| v.map_or(Source::NULL, Self::source);
+        let (y, count) = (self.target(), self.len as i64);
+        let arguments = VectorArguments { y, x: source(x), z: source(z), count, a, flag, serial: 1 };
         // SAFETY: all vectors have this length.
         unsafe { self.gpu.launch_for::<R, _>(kernel, self.len.div_ceil(4), &arguments) };
     }
 
     /// Sets the flag at `flag` if a number is not finite.
-    fn look(&self, flag: u64) {
-        let (x, count) = (self.address(), self.len as i64);
-        let arguments = VectorArguments { y: 0, x, z: 0, count, a: 0.0, flag, serial: 1 };
+    fn look(&self, flag: Target) {
+        let (x, count) = (self.source(), self.len as i64);
+        let arguments = VectorArguments { y: Target::NULL, x, z: Source::NULL, count, a: 0.0, flag, serial: 1 };
         // SAFETY: the vector has this length.
         unsafe { self.gpu.launch_for::<R, _>("look", self.len.div_ceil(4), &arguments) };
     }
 
     /// A number that one kernel makes a part at a time, from the arguments for where the parts go, and another of the
     /// parts. Waits.
-    fn reduced<A>(&self, [kernel, join]: [&str; 2], arguments: impl FnOnce(u64) -> A) -> f64 {
+    fn reduced<A>(&self, [kernel, join]: [&str; 2], arguments: impl FnOnce(Target) -> A) -> f64 {
         let parts = self.len.div_ceil(DOT).max(1);
-        let made = Buffer::<f64, L>::new(self.gpu.clone(), parts + 1);
-        let sum = SumArguments { parts: made.address(), sum: made.at(parts), count: parts as i64 };
+        let mut made = Buffer::<f64, L>::new(self.gpu.clone(), parts + 1);
+        let (first, sum) = (made.target(), made.target_at(parts));
+        let sum = SumArguments { parts: first.source(), sum, count: parts as i64 };
         // SAFETY: the vectors have this length, as the callers checked; there is room for all parts and their sum.
         unsafe {
-            self.gpu.launch::<R, _>(kernel, [parts, 1, 1], THREADS, &arguments(made.address()));
+            self.gpu.launch::<R, _>(kernel, [parts, 1, 1], THREADS, &arguments(first));
             self.gpu.launch_named(join, [1, 1, 1], THREADS, &sum);
         }
         made.download_part(parts, 1)[0]
@@ -179,23 +229,32 @@ impl<R: Real, L: Driver> Buffer<R, L> {
     /// Reduces `self` weighted by two vectors.
     fn weighted(&self, kernels: [&str; 2], [y, z]: [&Self; 2], [a, b]: [f64; 2]) -> f64 {
         assert!(self.len == y.len && self.len == z.len, "a weighted vector of different length");
-        let (x, y, z, count) = (self.address(), y.address(), z.address(), self.len as i64);
+        let (x, y, z, count) = (self.source(), y.source(), z.source(), self.len as i64);
         self.reduced(kernels, |parts| WeightedArguments { x, y, z, parts, count, count_a_part: DOT as i64, a, b })
     }
 
     /// `self = max(0, x)`.
     pub fn relu(&mut self, x: &Self) {
-        self.elementwise("relu", Some(x), None, 0.0, 0);
+        self.elementwise("relu", Some(x), None, 0.0, Target::NULL);
     }
 
     /// `self = max(0, self + x)`.
     pub fn add_relu(&mut self, x: &Self) {
-        self.elementwise("add_relu", Some(x), None, 0.0, 0);
+        self.elementwise("add_relu", Some(x), None, 0.0, Target::NULL);
     }
 
     /// `self = bar` where `x > 0`, else 0.
     pub fn mask(&mut self, x: &Self, bar: &Self) {
-        self.elementwise("masked", Some(x), Some(bar), 0.0, 0);
+        self.elementwise("masked", Some(x), Some(bar), 0.0, Target::NULL);
+    }
+
+    /// Sets the numbers to zero where `x > 0` does not hold.
+    pub fn mask_in_place(&mut self, x: &Self) {
+        assert_eq!(self.len, x.len, "a mask of different length");
+        let (y, x, count) = (self.target(), x.source(), self.len as i64);
+        let arguments = VectorArguments { y, x, z: y.source(), count, a: 0.0, flag: Target::NULL, serial: 1 };
+        // SAFETY: both vectors have this length. Each thread reads its numbers before it writes them.
+        unsafe { self.gpu.launch_for::<R, _>("masked", self.len.div_ceil(4), &arguments) };
     }
 }
 
@@ -214,6 +273,10 @@ impl<R: Real, L: Driver> Vector for Buffer<R, L> {
         Self::new(self.gpu.clone(), self.len)
     }
 
+    fn share(&self) -> Self {
+        Self { gpu: self.gpu.clone(), block: self.block.clone(), start: self.start, len: self.len, real: PhantomData }
+    }
+
     fn duplicate(&self) -> Self {
         let mut copy = Self::new(self.gpu.clone(), self.len);
         copy.copy_part(0, self, 0, self.len);
@@ -226,27 +289,28 @@ impl<R: Real, L: Driver> Vector for Buffer<R, L> {
     }
 
     fn set_zero(&mut self) {
+        let to = self.target_over().address();
         // SAFETY: all of the buffer.
-        self.gpu.attempt(|driver| unsafe { driver.zero(self.address(), self.len * size_of::<R>()) });
+        self.gpu.attempt(|driver| unsafe { driver.zero(to, self.len * size_of::<R>()) });
     }
 
     fn axpy(&mut self, a: R, x: &Self) {
-        self.elementwise("axpy", Some(x), None, a.f64(), 0);
+        self.elementwise("axpy", Some(x), None, a.f64(), Target::NULL);
     }
 
     /// Returns `true` without waiting. A non-finite number sets a flag on the device, which [`Gpu::synchronize`] reads.
     fn axpy_is_finite(&mut self, a: R, x: &Self) -> bool {
-        self.elementwise("axpy", Some(x), None, a.f64(), self.gpu.flag());
+        self.elementwise("axpy", Some(x), None, a.f64(), Target::new(self.gpu.flag()));
         true
     }
 
     /// Bit-identical to an axpy onto zeros, in one kernel.
     fn set_scaled(&mut self, a: R, x: &Self) {
-        self.elementwise("set_scaled", Some(x), None, a.f64(), 0);
+        self.elementwise("set_scaled", Some(x), None, a.f64(), Target::NULL);
     }
 
     fn scale(&mut self, a: R) {
-        self.elementwise("scale", None, None, a.f64(), 0);
+        self.elementwise("scale", None, None, a.f64(), Target::NULL);
     }
 
     fn to_f64(&self) -> Vec<f64> {
@@ -256,7 +320,7 @@ impl<R: Real, L: Driver> Vector for Buffer<R, L> {
     /// Accumulated in `f64` in a fixed order: parts first, then the parts.
     fn dot(&self, other: &Self) -> f64 {
         assert_eq!(self.len, other.len, "inner product of vectors of different length");
-        let (x, y, count) = (self.address(), other.address(), self.len as i64);
+        let (x, y, count) = (self.source(), other.source(), self.len as i64);
         self.reduced(["dot", "sum_parts"], |parts| DotArguments { x, y, parts, count, count_a_part: DOT as i64 })
     }
 
@@ -269,12 +333,12 @@ impl<R: Real, L: Driver> Vector for Buffer<R, L> {
     }
 
     fn is_finite(&self) -> bool {
-        !self.gpu.asked(|flag| self.look(flag))
+        !self.gpu.asked(|flag| self.look(Target::new(flag)))
     }
 
     /// Returns `true` without waiting, as [`Vector::axpy_is_finite`] does.
     fn is_finite_deferred(&self) -> bool {
-        self.look(self.gpu.flag());
+        self.look(Target::new(self.gpu.flag()));
         true
     }
 }

@@ -3,16 +3,17 @@
 use anode_core::ode::Real;
 use anode_kernels::ByteImages;
 
+use super::address::{Source, Target};
 use super::buffer::Buffer;
 use super::driver::Driver;
 use super::gpu::Gpu;
 
 #[repr(C)]
 struct BytesArguments {
-    x: u64,
-    values: u64,
-    crops: u64,
-    pixels: u64,
+    x: Target,
+    values: Source,
+    crops: Source,
+    pixels: Source,
     count: i64,
     shape: [i32; 3],
     padding: i32,
@@ -22,7 +23,7 @@ struct BytesArguments {
 /// quarter of the numbers' size.
 pub(super) fn images_of_bytes<R: Real, L: Driver>(gpu: &Gpu<L>, images: &ByteImages) -> Buffer<R, L> {
     images.check();
-    let x = gpu.alloc_uninit::<R>(images.pixels.len());
+    let mut x = gpu.alloc_uninit::<R>(images.pixels.len());
     gpu.count("a batch", images.pixels.len());
     let crops = images
         .crops
@@ -36,10 +37,10 @@ pub(super) fn images_of_bytes<R: Real, L: Driver>(gpu: &Gpu<L>, images: &ByteIma
     let words: Vec<f32> = images.values.iter().copied().chain(crops).chain(pixels).collect();
     let packed = Buffer::upload(gpu, &words);
     let arguments = BytesArguments {
-        x: x.address(),
-        values: packed.address(),
-        crops: packed.at(images.values.len()),
-        pixels: packed.at(images.values.len() + images.crops.len()),
+        x: x.target(),
+        values: packed.source(),
+        crops: packed.source_at(images.values.len()),
+        pixels: packed.source_at(images.values.len() + images.crops.len()),
         count: images.pixels.len() as i64,
         shape: images.shape.map(|size| size as i32),
         padding: images.padding as i32,

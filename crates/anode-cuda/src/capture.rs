@@ -1,55 +1,50 @@
 //! Work that is captured once and replayed: CUDA graphs, and the memory that they reserve.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::driver::{DeviceError, Driver};
 use super::gpu::Gpu;
+use super::slabs::Slabs;
 
-/// Blocks that only the work of one graph uses.
+/// Memory that only the work of one graph uses.
 #[derive(Default)]
-pub(super) struct Reserved(Mutex<Blocks>);
+pub(super) struct Reserved(Mutex<Memory>);
 
 #[derive(Default)]
-struct Blocks {
-    free: BTreeMap<usize, Vec<u64>>,
-    /// Bytes of all blocks of the graph.
-    bytes: usize,
+struct Memory {
+    slabs: Slabs,
     /// Whether the graph was dropped.
     closed: bool,
 }
 
 impl Reserved {
-    fn blocks(&self) -> MutexGuard<'_, Blocks> {
+    fn memory(&self) -> MutexGuard<'_, Memory> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a free block of exactly this size.
+    /// Takes a block of free memory.
     pub fn take(&self, bytes: usize) -> Option<u64> {
-        self.blocks().free.get_mut(&bytes)?.pop()
+        self.memory().slabs.take(bytes)
     }
 
-    /// Counts a new block.
-    pub fn grow(&self, bytes: usize) {
-        self.blocks().bytes += bytes;
+    /// Adds a block of the arena, which is in use.
+    pub fn add(&self, address: u64, bytes: usize) {
+        self.memory().slabs.add(address, bytes);
     }
 
-    /// Takes a block back, unless the graph was dropped.
-    pub fn put_back(&self, address: u64, bytes: usize) -> bool {
-        let mut blocks = self.blocks();
-        if !blocks.closed {
-            blocks.free.entry(bytes).or_default().push(address);
-        }
-        !blocks.closed
+    /// Takes a block back. Returns memory of the arena that the graph does not need any more.
+    pub fn put_back(&self, address: u64, bytes: usize) -> Vec<(u64, usize)> {
+        let mut memory = self.memory();
+        memory.slabs.put_back(address, bytes);
+        if memory.closed { memory.slabs.remove_free() } else { vec![] }
     }
 
-    /// Returns the free blocks with their sizes. Later ones are not taken back.
+    /// Returns the memory of the arena that is not in use. The rest is returned when its blocks are put back.
     fn close(&self) -> Vec<(u64, usize)> {
-        let mut blocks = self.blocks();
-        blocks.closed = true;
-        let free = std::mem::take(&mut blocks.free);
-        free.into_iter().flat_map(|(bytes, all)| all.into_iter().map(move |address| (address, bytes))).collect()
+        let mut memory = self.memory();
+        memory.closed = true;
+        memory.slabs.remove_free()
     }
 }
 
@@ -153,7 +148,7 @@ impl<L: Driver> Graph<L> {
         }
         match (failure, ended) {
             (Some(error), _) | (None, Err(error)) => Err(error),
-            (None, Ok(_)) if gpu.driver().memory()?.0 + gpu.held().kept < self.reserved.blocks().bytes => {
+            (None, Ok(_)) if gpu.driver().memory()?.0 + gpu.held().kept < self.reserved.memory().slabs.bytes() => {
                 Err(DeviceError::NotCaptured("work whose graph leaves less memory than the work needs"))
             }
             (None, Ok(_)) => Ok(made),

@@ -4,6 +4,7 @@
 use anode_core::ode::{Real, Vector};
 use anode_kernels::{ConvShape, Part, PartMut};
 
+use super::address::{Source, Target};
 use super::buffer::Buffer;
 use super::cudnn;
 use super::driver::Driver;
@@ -63,10 +64,10 @@ fn choose(tiles: &'static [Tile], channels: usize) -> &'static Tile {
 
 #[repr(C)]
 struct ConvArguments {
-    x: u64,
-    w: u64,
-    bias: u64,
-    y: u64,
+    x: Source,
+    w: Source,
+    bias: Source,
+    y: Target,
     images: i32,
     source: [i32; 3],
     target: [i32; 3],
@@ -79,8 +80,8 @@ struct ConvArguments {
 
 #[repr(C)]
 struct PackArguments {
-    w: u64,
-    packed: u64,
+    w: Source,
+    packed: Target,
     outputs: i32,
     inputs: i32,
     taps: i32,
@@ -91,9 +92,9 @@ struct PackArguments {
 
 #[repr(C)]
 struct WeightArguments {
-    x: u64,
-    y_bar: u64,
-    parts: u64,
+    x: Source,
+    y_bar: Source,
+    parts: Target,
     images: i32,
     images_a_part: i32,
     input: [i32; 3],
@@ -105,8 +106,8 @@ struct WeightArguments {
 
 #[repr(C)]
 struct AddPartsArguments {
-    parts: u64,
-    sum: u64,
+    parts: Source,
+    sum: Target,
     count: i64,
     number: i32,
 }
@@ -141,11 +142,11 @@ impl<R: Real, L: Driver> Product<'_, R, L> {
         let [kernel_h, kernel_w] = shape.kernel;
         let padded_sources = source[0].next_multiple_of(DEPTH);
         let packed_targets = target[0].next_multiple_of(tile.channels);
-        let packed = x.gpu().alloc_uninit::<R>(kernel_h * kernel_w * padded_sources * packed_targets);
+        let mut packed = x.gpu().alloc_uninit::<R>(kernel_h * kernel_w * padded_sources * packed_targets);
         let (weights, start) = w.place();
         let pack = PackArguments {
-            w: weights.at(start),
-            packed: packed.address(),
+            w: weights.source_at(start),
+            packed: packed.target(),
             outputs: shape.channels as i32,
             inputs: shape.input[0] as i32,
             taps: (kernel_h * kernel_w) as i32,
@@ -154,10 +155,10 @@ impl<R: Real, L: Driver> Product<'_, R, L> {
             turned: turned.into(),
         };
         let arguments = ConvArguments {
-            x: x.address(),
-            w: packed.address(),
-            bias: bias.map_or(0, |bias| bias.place().0.at(bias.place().1)),
-            y: y.address(),
+            x: x.source(),
+            w: packed.source(),
+            bias: bias.map_or(Source::NULL, |bias| bias.place().0.source_at(bias.place().1)),
+            y: y.target(),
             images: n as i32,
             source: small(source),
             target: small(target),
@@ -227,18 +228,18 @@ pub(super) fn conv_vjp_input_over<R: Real, L: Driver>(
 }
 
 /// Adds the cotangents of the weights of `n` images, which fit, to the numbers at `sum`.
-fn add_products<R: Real, L: Driver>(shape: &ConvShape, n: usize, x: &Buffer<R, L>, y_bar: &Buffer<R, L>, sum: u64) {
+fn add_products<R: Real, L: Driver>(shape: &ConvShape, n: usize, x: &Buffer<R, L>, y_bar: &Buffer<R, L>, sum: Target) {
     let weights = shape.weight_len();
     let depth = weights / shape.channels;
     let tile = choose(weight_tiles::<R>(), shape.channels);
     let (across, down) = (depth.div_ceil(tile.across), shape.channels.div_ceil(tile.channels));
     let images_a_part = n.div_ceil((BLOCKS / (across * down)).clamp(1, n));
     let number = n.div_ceil(images_a_part);
-    let parts = x.gpu().alloc_uninit::<R>(number * weights);
+    let mut parts = x.gpu().alloc_uninit::<R>(number * weights);
     let arguments = WeightArguments {
-        x: x.address(),
-        y_bar: y_bar.address(),
-        parts: parts.address(),
+        x: x.source(),
+        y_bar: y_bar.source(),
+        parts: parts.target(),
         images: n as i32,
         images_a_part: images_a_part as i32,
         input: small(shape.input),
@@ -247,7 +248,7 @@ fn add_products<R: Real, L: Driver>(shape: &ConvShape, n: usize, x: &Buffer<R, L
         stride: shape.stride as i32,
         padding: small(shape.padding),
     };
-    let add = AddPartsArguments { parts: parts.address(), sum, count: weights as i64, number: number as i32 };
+    let add = AddPartsArguments { parts: parts.source(), sum, count: weights as i64, number: number as i32 };
     // SAFETY: images and weights fit the shape, as was checked; there is room for all parts.
     unsafe {
         x.gpu().launch::<R, _>(
@@ -275,7 +276,7 @@ pub(super) fn conv_vjp_weights<R: Real, L: Driver>(
         return;
     }
     let (whole, start) = bar.place();
-    let sum = whole.at(start);
+    let sum = whole.target_at(start);
     if !cudnn::conv_vjp_weights(shape, n, x, y_bar, sum) {
         add_products(shape, n, x, y_bar, sum);
     }

@@ -2,6 +2,7 @@
 
 use anode_core::ode::{Real, Vector};
 
+use super::address::{Source, Target};
 use super::buffer::Buffer;
 use super::driver::Driver;
 use super::gpu::THREADS;
@@ -9,12 +10,12 @@ use super::gpu::THREADS;
 #[repr(C)]
 #[derive(Clone, Copy)]
 struct DenseArguments {
-    w: u64,
-    x: u64,
-    y: u64,
-    y_bar: u64,
-    x_bar: u64,
-    w_bar: u64,
+    w: Source,
+    x: Source,
+    y: Target,
+    y_bar: Source,
+    x_bar: Target,
+    w_bar: Target,
     rows: i64,
     columns: i64,
 }
@@ -24,14 +25,15 @@ impl DenseArguments {
     fn of<R: Real, L: Driver>(w: &Buffer<R, L>, x: &Buffer<R, L>, rows: usize) -> Self {
         let columns = x.len();
         assert_eq!(w.len(), rows * columns, "a matrix that does not fit");
-        let (w, x, rows, columns) = (w.address(), x.address(), rows as i64, columns as i64);
-        Self { w, x, y: 0, y_bar: 0, x_bar: 0, w_bar: 0, rows, columns }
+        let (w, x, rows, columns) = (w.source(), x.source(), rows as i64, columns as i64);
+        let (y, y_bar, x_bar, w_bar) = (Target::NULL, Source::NULL, Target::NULL, Target::NULL);
+        Self { w, x, y, y_bar, x_bar, w_bar, rows, columns }
     }
 }
 
 /// `y = w x`.
 pub(super) fn dense<R: Real, L: Driver>(w: &Buffer<R, L>, x: &Buffer<R, L>, y: &mut Buffer<R, L>) {
-    let arguments = DenseArguments { y: y.address(), ..DenseArguments::of(w, x, y.len()) };
+    let arguments = DenseArguments { y: y.target(), ..DenseArguments::of(w, x, y.len()) };
     if !y.is_empty() {
         // SAFETY: matrix and vectors fit, as was checked.
         unsafe { x.gpu().launch::<R, _>("dense", [y.len(), 1, 1], THREADS, &arguments) };
@@ -47,7 +49,7 @@ pub(super) fn dense_vjp<R: Real, L: Driver>(
     w_bar: &mut Buffer<R, L>,
 ) {
     assert!(x_bar.len() == x.len() && w_bar.len() == w.len(), "a cotangent that does not fit");
-    let (y_bar_at, x_bar_at, w_bar_at) = (y_bar.address(), x_bar.address(), w_bar.address());
+    let (y_bar_at, x_bar_at, w_bar_at) = (y_bar.source(), x_bar.target(), w_bar.target());
     let arguments =
         DenseArguments { y_bar: y_bar_at, x_bar: x_bar_at, w_bar: w_bar_at, ..DenseArguments::of(w, x, y_bar.len()) };
     // SAFETY: matrix and vectors fit, as was checked.

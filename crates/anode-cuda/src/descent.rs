@@ -3,14 +3,15 @@
 use anode_core::ode::{Real, Vector};
 use anode_kernels::Descent;
 
+use super::address::{Source, Target};
 use super::buffer::Buffer;
 use super::driver::Driver;
 
 #[repr(C)]
 struct DescentArguments {
-    theta: u64,
-    velocity: u64,
-    gradient: u64,
+    theta: Target,
+    velocity: Target,
+    gradient: Source,
     count: i64,
     decaying: i64,
     learning_rate: f64,
@@ -30,9 +31,9 @@ pub(super) fn descend<R: Real, L: Driver>(
     let Descent { learning_rate, momentum, weight_decay, decaying } = descent;
     let decaying = if weight_decay == 0.0 { 0 } else { decaying.min(count) };
     let arguments = DescentArguments {
-        theta: theta.address(),
-        velocity: velocity.address(),
-        gradient: gradient.address(),
+        theta: theta.target(),
+        velocity: velocity.target(),
+        gradient: gradient.source(),
         count: count as i64,
         decaying: decaying as i64,
         learning_rate,

@@ -1,11 +1,12 @@
 //! A GPU as a device.
 
+use std::borrow::Cow;
 use std::convert::Infallible;
 
 use anode_core::ode::{Real, Vector};
 use anode_kernels::{
-    Activation, ByteImages, ComputeError, ConvShape, Descent, Device, DeviceFailure, DeviceNorm, Part, PartMut,
-    PoolShape,
+    Activation, ByteImages, ComputeError, ConvShape, Cotangent, Descent, Device, DeviceFailure, DeviceNorm, Part,
+    PartMut, PoolShape,
 };
 
 use super::activation::activate;
@@ -92,6 +93,11 @@ impl<L: Driver> Device for Gpu<L> {
             to += part.len();
         }
         joined
+    }
+
+    fn share_part<R: Real>(&self, part: Part<Buffer<R, L>>) -> Buffer<R, L> {
+        let (whole, start) = part.place();
+        whole.share_part(start, part.len()).unwrap_or_else(|| self.concat(&[part]))
     }
 
     fn copy<R: Real>(&self, mut to: PartMut<Buffer<R, L>>, from: Part<Buffer<R, L>>) {
@@ -235,9 +241,21 @@ impl<L: Driver> Device for Gpu<L> {
         GpuNorm::from(norm).vjp(x, y_bar, x_bar, bar);
     }
 
+    fn norm_vjp_deferred<'a, R: Real>(
+        &self,
+        norm: DeviceNorm<Self, R>,
+        x: Cow<'a, Buffer<R, L>>,
+        y_bar: Cow<'a, Buffer<R, L>>,
+        _: &[(f64, f64)],
+        bar: PartMut<Buffer<R, L>>,
+    ) -> Cotangent<'a, Self, R> {
+        Cotangent { numbers: Cow::Owned(GpuNorm::from(norm).vjp_in_place(x, y_bar, bar)), norm: None }
+    }
+
     /// Always `true`, as [`Vector::axpy_is_finite`] of a buffer.
-    fn add_norm<R: Real>(&self, norm: DeviceNorm<Self, R>, a: R, x: Buffer<R, L>, z: &mut Buffer<R, L>) -> bool {
-        GpuNorm::from(norm).add_in_place(a, &x, z);
+    fn add_norm<R: Real>(&self, norm: DeviceNorm<Self, R>, a: R, mut x: Buffer<R, L>, z: &mut Buffer<R, L>) -> bool {
+        GpuNorm::from(norm).add_in_place(a, &mut x, z);
+        *z = x;
         true
     }
 
@@ -284,18 +302,28 @@ impl<L: Driver> Device for Gpu<L> {
         x_bar.mask(x, y_bar);
     }
 
+    fn relu_vjp_of<R: Real>(&self, x: &Buffer<R, L>, y_bar: Cow<Buffer<R, L>>) -> Buffer<R, L> {
+        match y_bar {
+            Cow::Owned(bar) => self.masked(x, bar),
+            Cow::Borrowed(bar) => {
+                let mut x_bar = self.alloc_uninit(bar.len());
+                x_bar.mask(x, bar);
+                x_bar
+            }
+        }
+    }
+
     fn add_relu<R: Real>(&self, y: &mut Buffer<R, L>, x: &Buffer<R, L>) {
         y.add_relu(x);
     }
 
     fn mask<R: Real>(&self, y: &Buffer<R, L>) -> Buffer<R, L> {
-        y.duplicate()
+        y.share()
     }
 
-    fn masked<R: Real>(&self, mask: &Buffer<R, L>, bar: &Buffer<R, L>) -> Buffer<R, L> {
-        let mut there = self.alloc_uninit(bar.len());
-        there.mask(mask, bar);
-        there
+    fn masked<R: Real>(&self, mask: &Buffer<R, L>, mut bar: Buffer<R, L>) -> Buffer<R, L> {
+        bar.mask_in_place(mask);
+        bar
     }
 
     fn mask_bytes<R: Real>(mask: &Buffer<R, L>) -> usize {

@@ -5,6 +5,7 @@
 //! repeat from run to run.
 
 mod activation;
+mod address;
 mod arena;
 mod buffer;
 mod bytes;
@@ -24,6 +25,7 @@ mod norm;
 #[cfg(feature = "cuda")]
 mod nvidia;
 mod pool;
+mod slabs;
 #[cfg(feature = "cuda")]
 mod staging;
 

@@ -1,8 +1,11 @@
 //! Launches of batch norm, and of sums of channels.
 
+use std::borrow::Cow;
+
 use anode_core::ode::{Real, Vector};
 use anode_kernels::{EPSILON, Part, PartMut};
 
+use super::address::{Source, Target};
 use super::buffer::Buffer;
 use super::driver::Driver;
 use super::gpu::{Gpu, THREADS};
@@ -20,18 +23,19 @@ pub struct GpuMoments<L: Driver> {
 #[repr(C)]
 #[derive(Clone, Copy)]
 struct NormArguments {
-    x: u64,
-    y_bar: u64,
-    y: u64,
-    weight: u64,
-    bias: u64,
-    weight_bar: u64,
-    bias_bar: u64,
-    mean: u64,
-    variance: u64,
-    parts: u64,
-    lines: u64,
-    running: u64,
+    x: Source,
+    y_bar: Source,
+    y: Target,
+    weight: Source,
+    bias: Source,
+    weight_bar: Target,
+    bias_bar: Target,
+    /// Written by `moments`, read by the others.
+    mean: Source,
+    variance: Source,
+    parts: Target,
+    lines: Target,
+    running: Target,
     momentum: f64,
     epsilon: f64,
     images: i32,
@@ -40,9 +44,9 @@ struct NormArguments {
     images_a_part: i32,
     number: i32,
     relu: i32,
-    z: u64,
+    z: Source,
     factor: f64,
-    flag: u64,
+    flag: Target,
     serial: u32,
 }
 
@@ -65,18 +69,18 @@ impl Channels {
         let images_a_part = n.div_ceil(number).max(1);
         let number = n.div_ceil(images_a_part);
         let arguments = NormArguments {
-            x: x.address(),
-            y_bar: 0,
-            y: 0,
-            weight: 0,
-            bias: 0,
-            weight_bar: 0,
-            bias_bar: 0,
-            mean: 0,
-            variance: 0,
-            parts: 0,
-            lines: 0,
-            running: 0,
+            x: x.source(),
+            y_bar: Source::NULL,
+            y: Target::NULL,
+            weight: Source::NULL,
+            bias: Source::NULL,
+            weight_bar: Target::NULL,
+            bias_bar: Target::NULL,
+            mean: Source::NULL,
+            variance: Source::NULL,
+            parts: Target::NULL,
+            lines: Target::NULL,
+            running: Target::NULL,
             momentum: 0.0,
             epsilon: EPSILON,
             images: n as i32,
@@ -85,9 +89,9 @@ impl Channels {
             images_a_part: images_a_part as i32,
             number: number as i32,
             relu: 0,
-            z: 0,
+            z: Source::NULL,
             factor: 0.0,
-            flag: 0,
+            flag: Target::NULL,
             serial: 0,
         };
         Self { n, channels, pixels, number, arguments }
@@ -119,16 +123,16 @@ pub(super) fn moments<R: Real, L: Driver>(
 ) -> GpuMoments<L> {
     let gpu = x.gpu();
     let images = Channels::of(x, channels, pixels);
-    let (both, parts) = (gpu.alloc_uninit::<f64>(2 * channels), images.parts(gpu));
-    let (running, momentum) = running.map_or((0, 0.0), |(mut running, momentum)| {
+    let (mut both, mut parts) = (gpu.alloc_uninit::<f64>(2 * channels), images.parts(gpu));
+    let (running, momentum) = running.map_or((Target::NULL, 0.0), |(mut running, momentum)| {
         assert_eq!(running.len(), 2 * channels, "running statistics that do not fit");
         let (whole, start) = running.place();
-        (whole.at(start), momentum)
+        (whole.target_at(start), momentum)
     });
     let arguments = NormArguments {
-        mean: both.address(),
-        variance: both.at(channels),
-        parts: parts.address(),
+        mean: both.target().source(),
+        variance: both.target_at(channels).source(),
+        parts: parts.target(),
         running,
         momentum,
         ..images.arguments
@@ -165,14 +169,14 @@ impl<R: Real, L: Driver> GpuNorm<'_, R, L> {
         let channels = self.moments.both.len() / 2;
         assert_eq!(self.parameters.len(), 2 * channels, "parameters that do not fit");
         let mut images = Channels::of(x, channels, self.pixels);
-        let lines = x.gpu().alloc_uninit::<R>(4 * channels);
+        let mut lines = x.gpu().alloc_uninit::<R>(4 * channels);
         let (whole, start) = self.parameters.place();
         images.arguments = NormArguments {
-            weight: whole.at(start),
-            bias: whole.at(start + channels),
-            mean: self.moments.both.address(),
-            variance: self.moments.both.at(channels),
-            lines: lines.address(),
+            weight: whole.source_at(start),
+            bias: whole.source_at(start + channels),
+            mean: self.moments.both.source(),
+            variance: self.moments.both.source_at(channels),
+            lines: lines.target(),
             relu: self.relu.into(),
             ..images.arguments
         };
@@ -183,7 +187,7 @@ impl<R: Real, L: Driver> GpuNorm<'_, R, L> {
         (images, lines)
     }
 
-    fn apply_to(&self, x: &Buffer<R, L>, y: u64) {
+    fn apply_to(&self, x: &Buffer<R, L>, y: Target) {
         let (images, _lines) = self.prepare(x);
         let arguments = NormArguments { y, ..images.arguments };
         // SAFETY: the images fit, and y has the length of x.
@@ -193,20 +197,21 @@ impl<R: Real, L: Driver> GpuNorm<'_, R, L> {
     /// Writes the norm of `x` to `y`.
     pub fn apply(&self, x: &Buffer<R, L>, y: &mut Buffer<R, L>) {
         assert_eq!(x.len(), y.len(), "images that do not fit");
-        self.apply_to(x, y.address());
+        self.apply_to(x, y.target());
     }
 
     /// Overwrites `x` with its norm: the same bits.
     pub fn apply_in_place(&self, x: &mut Buffer<R, L>) {
-        self.apply_to(x, x.address());
+        let y = x.target();
+        self.apply_to(x, y);
     }
 
-    /// Writes `z + a norm(x)` to the address `sum`, which may be that of `z`. If a number of the result is not finite,
+    /// Writes `z + a norm(x)` to the address `sum`, which may be that of `x`. If a number of the result is not finite,
     /// sets the device's flag.
-    fn add_to(&self, a: R, x: &Buffer<R, L>, z: &Buffer<R, L>, sum: u64) {
+    fn add_to(&self, a: R, x: &Buffer<R, L>, z: &Buffer<R, L>, sum: Target) {
         assert_eq!(x.len(), z.len(), "images that do not fit");
         let (images, _lines) = self.prepare(x);
-        let (z, flag) = (z.address(), x.gpu().flag());
+        let (z, flag) = (z.source(), Target::new(x.gpu().flag()));
         let arguments = NormArguments { y: sum, z, factor: a.f64(), flag, serial: 1, ..images.arguments };
         // SAFETY: the images fit, and z and the sum have the length of x.
         unsafe { x.gpu().launch_for::<R, _>("add_norm", images.over_images(), &arguments) };
@@ -215,34 +220,61 @@ impl<R: Real, L: Driver> GpuNorm<'_, R, L> {
     /// `sum = z + a norm(x)`, bit-identical to [`Self::apply`] followed by an axpy.
     pub fn add(&self, a: R, x: &Buffer<R, L>, z: &Buffer<R, L>, sum: &mut Buffer<R, L>) {
         assert_eq!(z.len(), sum.len(), "images that do not fit");
-        self.add_to(a, x, z, sum.address());
+        self.add_to(a, x, z, sum.target());
     }
 
-    /// `z += a norm(x)`, bit-identical to [`Self::add`].
-    pub fn add_in_place(&self, a: R, x: &Buffer<R, L>, z: &mut Buffer<R, L>) {
-        self.add_to(a, x, z, z.address());
+    /// `x = z + a norm(x)`, bit-identical to [`Self::add`].
+    pub fn add_in_place(&self, a: R, x: &mut Buffer<R, L>, z: &Buffer<R, L>) {
+        let sum = x.target();
+        self.add_to(a, x, z, sum);
     }
 
     /// Turns `y_bar` into the cotangent of `x`, and adds to the cotangents of the parameters.
-    pub fn vjp(
+    pub fn vjp(&self, x: &Buffer<R, L>, y_bar: &Buffer<R, L>, x_bar: &mut Buffer<R, L>, bar: PartMut<Buffer<R, L>>) {
+        assert_eq!(x.len(), x_bar.len(), "images that do not fit");
+        self.vjp_to(x, y_bar, x_bar.target(), bar);
+    }
+
+    /// As [`Self::vjp`], in the memory of `y_bar` or of `x` where that is owned and not shared, else in new memory.
+    pub fn vjp_in_place(
         &self,
-        x: &Buffer<R, L>,
-        y_bar: &Buffer<R, L>,
-        x_bar: &mut Buffer<R, L>,
-        mut bar: PartMut<Buffer<R, L>>,
-    ) {
-        assert!(x.len() == y_bar.len() && x.len() == x_bar.len(), "images that do not fit");
+        x: Cow<Buffer<R, L>>,
+        y_bar: Cow<Buffer<R, L>>,
+        bar: PartMut<Buffer<R, L>>,
+    ) -> Buffer<R, L> {
+        match (x, y_bar) {
+            (x, Cow::Owned(mut y_bar)) if !y_bar.is_shared() => {
+                let x_bar = y_bar.target();
+                self.vjp_to(&x, &y_bar, x_bar, bar);
+                y_bar
+            }
+            (Cow::Owned(mut x), y_bar) if !x.is_shared() => {
+                let x_bar = x.target();
+                self.vjp_to(&x, &y_bar, x_bar, bar);
+                x
+            }
+            (x, y_bar) => {
+                let mut x_bar = x.alloc_uninit_like();
+                self.vjp(&x, &y_bar, &mut x_bar, bar);
+                x_bar
+            }
+        }
+    }
+
+    /// Writes the cotangent of `x` to the address `x_bar`, which may be that of `x` or of `y_bar`.
+    fn vjp_to(&self, x: &Buffer<R, L>, y_bar: &Buffer<R, L>, x_bar: Target, mut bar: PartMut<Buffer<R, L>>) {
+        assert_eq!(x.len(), y_bar.len(), "images that do not fit");
         let (images, _lines) = self.prepare(x);
         let (gpu, channels) = (x.gpu(), images.channels);
         assert_eq!(bar.len(), 2 * channels, "a cotangent that does not fit");
-        let parts = images.parts(gpu);
+        let mut parts = images.parts(gpu);
         let (whole, start) = bar.place();
         let arguments = NormArguments {
-            y_bar: y_bar.address(),
-            y: x_bar.address(),
-            weight_bar: whole.at(start),
-            bias_bar: whole.at(start + channels),
-            parts: parts.address(),
+            y_bar: y_bar.source(),
+            y: x_bar,
+            weight_bar: whole.target_at(start),
+            bias_bar: whole.target_at(start + channels),
+            parts: parts.target(),
             ..images.arguments
         };
         if images.n > 0 {
@@ -266,9 +298,9 @@ pub(super) fn add_channel_sums<R: Real, L: Driver>(
     let gpu = x.gpu();
     let images = Channels::of(x, channels, pixels);
     assert_eq!(bar.len(), channels, "a cotangent that does not fit");
-    let parts = images.parts(gpu);
+    let mut parts = images.parts(gpu);
     let (whole, start) = bar.place();
-    let arguments = NormArguments { bias_bar: whole.at(start), parts: parts.address(), ..images.arguments };
+    let arguments = NormArguments { bias_bar: whole.target_at(start), parts: parts.target(), ..images.arguments };
     if images.n > 0 {
         // SAFETY: the images fit; there is room for all parts.
         unsafe {

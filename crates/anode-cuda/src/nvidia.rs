@@ -215,7 +215,7 @@ impl Gpu<Nvidia> {
     pub unsafe fn copy_out<R: Real>(&self, to: u64, from: &Buffer<R, Nvidia>, start: usize, len: usize) {
         assert!(start + len <= from.len(), "a part that is not in the buffer");
         // SAFETY: checked, and the caller's promise.
-        self.attempt(|driver| unsafe { driver.copy(to, from.at(start), len * size_of::<R>()) });
+        self.attempt(|driver| unsafe { driver.copy(to, from.source_at(start).address(), len * size_of::<R>()) });
     }
 
     /// Copies `len` numbers from memory of somebody else's on this device to `to`, starting at `start`.
@@ -224,8 +224,9 @@ impl Gpu<Nvidia> {
     /// At `from` there are as many.
     pub unsafe fn copy_in<R: Real>(&self, to: &mut Buffer<R, Nvidia>, start: usize, from: u64, len: usize) {
         assert!(start + len <= to.len(), "a part that is not in the buffer");
+        let to = to.target_at(start).address();
         // SAFETY: checked, and the caller's promise.
-        self.attempt(|driver| unsafe { driver.copy(to.at(start), from, len * size_of::<R>()) });
+        self.attempt(|driver| unsafe { driver.copy(to, from, len * size_of::<R>()) });
     }
 }
 

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use rayon::prelude::*;
 
-use anode_core::ode::{Real, Vector, zeros};
+use anode_core::ode::{Real, zeros};
 
 use super::{
     Activation, ComputeError, ConvBars, ConvShape, Cotangent, Descent, Device, DeviceImages, DeviceNorm, Images,
@@ -200,12 +200,16 @@ impl Device for Cpu {
     fn norm_vjp_deferred<'a, R: Real>(
         &self,
         norm: DeviceNorm<Self, R>,
-        x: &'a Vec<R>,
+        x: Cow<'a, Vec<R>>,
         y_bar: Cow<'a, Vec<R>>,
         sums: &[(f64, f64)],
         mut bar: PartMut<Vec<R>>,
     ) -> Cotangent<'a, Self, R> {
         let (weight_bar, bias_bar) = bar.slice().split_at_mut(norm.moments.mean.len());
+        let x = match x {
+            Cow::Borrowed(x) => Cow::from(x),
+            Cow::Owned(x) => Cow::from(x),
+        };
         let vjp = norm.on_cpu().vjp(x, &y_bar, sums, weight_bar, bias_bar);
         Cotangent { numbers: y_bar, norm: Some(vjp) }
     }
@@ -288,12 +292,11 @@ impl Device for Cpu {
         mask
     }
 
-    fn masked<R: Real>(&self, mask: &Vec<bool>, bar: &Vec<R>) -> Vec<R> {
-        let mut masked = bar.duplicate();
-        masked.par_chunks_mut(SHARE).zip(mask.par_chunks(SHARE)).for_each(|(bar, mask)| {
+    fn masked<R: Real>(&self, mask: &Vec<bool>, mut bar: Vec<R>) -> Vec<R> {
+        bar.par_chunks_mut(SHARE).zip(mask.par_chunks(SHARE)).for_each(|(bar, mask)| {
             bar.iter_mut().zip(mask).for_each(|(bar, &live)| *bar = if live { *bar } else { R::zero() });
         });
-        masked
+        bar
     }
 
     fn mask_bytes<R: Real>(mask: &Vec<bool>) -> usize {

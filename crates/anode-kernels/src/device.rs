@@ -104,6 +104,11 @@ pub trait Device: Clone + Send + Sync + 'static {
     /// Parts of buffers, one after the other in a new one.
     fn concat<R: Real>(&self, parts: &[Part<Self::Buffer<R>>]) -> Self::Buffer<R>;
 
+    /// A part of a buffer as a buffer, which may share its memory, see [`Vector::share`].
+    fn share_part<R: Real>(&self, part: Part<Self::Buffer<R>>) -> Self::Buffer<R> {
+        self.concat(&[part])
+    }
+
     /// Overwrites a part.
     fn copy<R: Real>(&self, to: PartMut<Self::Buffer<R>>, from: Part<Self::Buffer<R>>);
 
@@ -254,17 +259,18 @@ pub trait Device: Clone + Send + Sync + 'static {
     }
 
     /// As [`Device::norm_vjp`], for a cotangent that is read once: what it leaves undone is done there. `sums` are
-    /// those that [`Device::norm_conv_vjp`] returned with `y_bar`, or empty.
+    /// those that [`Device::norm_conv_vjp`] returned with `y_bar`, or empty. May compute in the memory of `x` and
+    /// `y_bar` where they are owned.
     fn norm_vjp_deferred<'a, R: Real>(
         &self,
         norm: DeviceNorm<Self, R>,
-        x: &'a Self::Buffer<R>,
+        x: Cow<'a, Self::Buffer<R>>,
         y_bar: Cow<'a, Self::Buffer<R>>,
         _sums: &[(f64, f64)],
         bar: PartMut<Self::Buffer<R>>,
     ) -> Cotangent<'a, Self, R> {
         let mut x_bar = self.alloc_uninit(x.len());
-        self.norm_vjp(norm, x, &y_bar, &mut x_bar, bar);
+        self.norm_vjp(norm, &x, &y_bar, &mut x_bar, bar);
         Cotangent { numbers: Cow::Owned(x_bar), norm: None }
     }
 
@@ -351,7 +357,7 @@ pub trait Device: Clone + Send + Sync + 'static {
     fn mask<R: Real>(&self, y: &Self::Buffer<R>) -> Self::Mask<R>;
 
     /// `bar` there, zero elsewhere.
-    fn masked<R: Real>(&self, mask: &Self::Mask<R>, bar: &Self::Buffer<R>) -> Self::Buffer<R>;
+    fn masked<R: Real>(&self, mask: &Self::Mask<R>, bar: Self::Buffer<R>) -> Self::Buffer<R>;
 
     /// One step of gradient descent in place, see [`Descent`].
     fn descend<R: Real>(

@@ -2,6 +2,7 @@
 //!
 //! Statistics are sums in `f64`, a channel a task, in the order of the images: the same bits for any thread count.
 
+use std::borrow::Cow;
 use std::mem::MaybeUninit;
 
 use rayon::prelude::*;
@@ -317,13 +318,13 @@ impl<R: Real> Norm<'_, R> {
     /// x_bar = weight / std (g - mean(g) - xhat mean(g xhat)).
     pub fn vjp<'x>(
         &self,
-        x: &'x [R],
+        x: impl Into<Cow<'x, [R]>>,
         y_bar: &[R],
         sums: &[(f64, f64)],
         weight_bar: &mut [R],
         bias_bar: &mut [R],
     ) -> NormVjp<'x, R> {
-        let (pixels, channels, m) = (self.pixels, self.channels(), self.moments);
+        let (x, pixels, channels, m) = (x.into(), self.pixels, self.channels(), self.moments);
         let lines = self.lines();
         // The sums of g and of g xhat.
         let sums: Vec<(f64, f64)> = (0..channels)
@@ -335,7 +336,7 @@ impl<R: Real> Norm<'_, R> {
                     total.1 += weighted * inverse;
                 };
                 if sums.is_empty() {
-                    let planes = planes(x, channels, pixels, c).zip(planes(y_bar, channels, pixels, c));
+                    let planes = planes(&x, channels, pixels, c).zip(planes(y_bar, channels, pixels, c));
                     masked_sums(planes.map(|(x, g)| (x, g, lines[c], m.mean[c]))).into_iter().for_each(add);
                 } else {
                     sums.iter().skip(c).step_by(channels).for_each(|&sums| add(sums));
@@ -376,9 +377,9 @@ impl<R: Real> Folded<R> {
 /// What turns the cotangent of a batch norm's output into that of its input `x`: one pass over memory, due where it is
 /// read.
 #[derive(Clone, Debug)]
-pub struct NormVjp<'a, R> {
+pub struct NormVjp<'a, R: Clone> {
     pixels: usize,
-    x: &'a [R],
+    x: Cow<'a, [R]>,
     folded: Vec<Folded<R>>,
 }
 
@@ -390,7 +391,7 @@ impl<R: Real> NormVjp<'_, R> {
             let line = Line { a: single(a), b: single(b), relu };
             Folded { line, p: single(p), q: single(q) }
         });
-        Some(NormVjp { pixels: self.pixels, x: singles(self.x)?, folded: folded.collect() })
+        Some(NormVjp { pixels: self.pixels, x: singles(&self.x)?.into(), folded: folded.collect() })
     }
 
     /// Writes the cotangent `x_bar` of the input for that of the output.

@@ -110,23 +110,24 @@ impl<F: DifferentiableField> Block<'_, F> {
     }
 }
 
-/// Vectors that the vjp of a step needs. Reused by all steps of a backward sweep.
+/// Vectors that the vjp of a step needs. Reused by all steps of a backward sweep, unless a field takes their memory.
 pub(super) struct Adjoints<V> {
     /// (df/dz)^T k_bar of each stage.
-    stage_bars: Vec<V>,
-    k_bar: V,
+    stage_bars: Vec<Option<V>>,
+    k_bar: Option<V>,
 }
 
 impl<V: Vector> Adjoints<V> {
-    pub(super) fn new(stages: usize, z: &V) -> Self {
-        Self { stage_bars: (0..stages).map(|_| z.alloc_uninit_like()).collect(), k_bar: z.alloc_uninit_like() }
+    /// Without memory, which the first step allocates.
+    pub(super) fn new(stages: usize) -> Self {
+        Self { stage_bars: (0..stages).map(|_| None).collect(), k_bar: None }
     }
 
     /// `z_bar += sum_i Z_bar_i`: the cotangent of z that the increment of `step` leaves. Refuses one that is not
     /// finite.
     pub(super) fn add_to(&self, z_bar: &mut V, step: Step) -> Result<(), SolveError> {
         let mut finite = true;
-        for (i, bar) in self.stage_bars.iter().enumerate() {
+        for (i, bar) in self.stage_bars.iter().flatten().enumerate() {
             if i + 1 == self.stage_bars.len() {
                 finite = z_bar.axpy_is_finite(Real::of(1.0), bar);
             } else {
@@ -138,50 +139,55 @@ impl<V: Vector> Adjoints<V> {
 }
 
 impl<F: DifferentiableField> Block<'_, F> {
-    /// The vjp of one step: turns the cotangent `z_bar` of z_{n+1} into that of z_n and adds to `theta_bar`.
+    /// The vjp of one step: turns the cotangent `z_bar` of z_{n+1} into that of z_n, adds to `theta_bar` and frees the
+    /// tape.
     pub(super) fn step_vjp(
         &self,
-        tape: &StepTape<F::Tape>,
+        tape: StepTape<F::Tape>,
         adjoints: &mut Adjoints<F::Vector>,
         z_bar: &mut F::Vector,
         theta: &F::Vector,
         theta_bar: &mut F::Vector,
         ledger: &Ledger,
     ) -> Result<(), SolveError> {
+        let step = tape.step;
         self.increment_vjp(tape, adjoints, z_bar, theta, theta_bar, ledger)?;
-        adjoints.add_to(z_bar, tape.step)
+        adjoints.add_to(z_bar, step)
     }
 
-    /// The vjp of a step's increment h sum_i b_i k_i for its `cotangent`: adds to `theta_bar`, and leaves what is due
-    /// to z in `adjoints`.
+    /// The vjp of a step's increment h sum_i b_i k_i for its `cotangent`: adds to `theta_bar`, leaves what is due to z
+    /// in `adjoints` and frees the tape.
     ///
     /// From k_i = f(Z_i), Z_i = z + h sum_j a_ij k_j, backwards over the stages:
     /// k_bar_i = h b_i cotangent + h sum_{j>i} a_ji Z_bar_j, Z_bar_i = (df/dz)^T k_bar_i, z_bar = sum_i Z_bar_i.
     pub(super) fn increment_vjp(
         &self,
-        tape: &StepTape<F::Tape>,
+        tape: StepTape<F::Tape>,
         adjoints: &mut Adjoints<F::Vector>,
         cotangent: &F::Vector,
         theta: &F::Vector,
         theta_bar: &mut F::Vector,
         ledger: &Ledger,
     ) -> Result<(), SolveError> {
-        let h = tape.step.h;
-        for i in (0..tape.stages.len()).rev() {
+        let StepTape { stages, step, bytes } = tape;
+        let (h, count) = (step.h, stages.len());
+        for (i, stage) in stages.into_iter().enumerate().rev() {
             let (earlier, later) = adjoints.stage_bars.split_at_mut(i + 1);
-            let this = &mut earlier[i];
+            let mut k_bar = adjoints.k_bar.take().unwrap_or_else(|| cotangent.alloc_uninit_like());
             match self.tableau.b[i] {
-                0.0 => adjoints.k_bar.set_zero(),
-                b => adjoints.k_bar.set_scaled(Real::of(h * b), cotangent),
+                0.0 => k_bar.set_zero(),
+                b => k_bar.set_scaled(Real::of(h * b), cotangent),
             }
-            for (j, bar) in (i + 1..).zip(later.iter().take(tape.stages.len() - i - 1)) {
-                combine(&[self.tableau.a[j][i]], h, std::slice::from_ref(bar), &mut adjoints.k_bar);
+            for (j, bar) in (i + 1..count).zip(later.iter().flatten()) {
+                combine(&[self.tableau.a[j][i]], h, std::slice::from_ref(bar), &mut k_bar);
             }
             ledger.vjp();
-            located(tape.step.at(self.tableau, i), || {
-                self.field.vjp_afresh(&tape.stages[i], theta, &adjoints.k_bar, this, theta_bar)
-            })?;
+            let spare = earlier[i].take();
+            let (bar, left) =
+                located(step.at(self.tableau, i), || self.field.vjp_consuming(stage, theta, k_bar, spare, theta_bar))?;
+            (earlier[i], adjoints.k_bar) = (Some(bar), left);
         }
+        ledger.free(bytes);
         Ok(())
     }
 }

@@ -31,7 +31,7 @@ pub(super) fn forward<F: DifferentiableField>(
 ) -> Result<(F::Vector, Paused<F>), SolveError> {
     let left = block.grid.steps();
     let mut paused = Paused { actions: actions.into_iter(), done: 0, at: 0, left, snapshots: vec![], tapes: vec![] };
-    let mut z = Some(z0.duplicate());
+    let mut z = Some(z0.share());
     paused.run(block, &mut z, theta, ledger, None)?;
     let end =
         z.ok_or(SolveError::Schedule { action: paused.done, why: "a step is reversed in the forward sweep".into() })?;
@@ -54,7 +54,7 @@ impl<F: DifferentiableField> Paused<F> {
         ledger: &Ledger,
     ) -> Result<F::Vector, SolveError> {
         let mut z_bar = cotangent;
-        let mut adjoints = Adjoints::new(block.tableau.solution_stages(), &z_bar);
+        let mut adjoints = Adjoints::new(block.tableau.solution_stages());
         self.run(block, &mut None, theta, ledger, Some((&mut z_bar, theta_bar, &mut adjoints)))?;
         Ok(z_bar)
     }
@@ -101,7 +101,7 @@ impl<F: DifferentiableField> Paused<F> {
                 Action::Store => {
                     let z = z.as_ref().ok_or_else(no_state)?;
                     ledger.keep_snapshot(z.bytes());
-                    self.snapshots.push((*at, z.duplicate()));
+                    self.snapshots.push((*at, z.share()));
                 }
                 Action::Restore { step } => {
                     let place = self.snapshots.iter().position(|(s, _)| *s == step);
@@ -117,7 +117,7 @@ impl<F: DifferentiableField> Paused<F> {
                         let state = &self.snapshots[place].1;
                         match z {
                             Some(z) => z.copy_from(state),
-                            None => *z = Some(state.duplicate()),
+                            None => *z = Some(state.share()),
                         }
                     }
                     *at = step;
@@ -139,8 +139,7 @@ impl<F: DifferentiableField> Paused<F> {
                         return Err(wrong(format!("step {step} is reversed while {left} steps are left")));
                     }
                     self.left -= 1;
-                    block.step_vjp(&tape, adjoints, z_bar, theta, theta_bar, ledger)?;
-                    ledger.free(tape.bytes);
+                    block.step_vjp(tape, adjoints, z_bar, theta, theta_bar, ledger)?;
                 }
             }
         }

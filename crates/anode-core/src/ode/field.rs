@@ -114,17 +114,23 @@ pub trait DifferentiableField: VectorField {
         theta_bar: &mut Self::Vector,
     ) -> Result<(), FieldError>;
 
-    /// As [`Self::vjp`], but overwrites `z_bar`.
-    fn vjp_afresh(
+    /// As [`Self::vjp`] for a `z_bar` of zeros, but consumes tape and cotangent. Returns `z_bar`, and a vector of its
+    /// length, if there is one, whose memory the caller can use again; `spare` is such a vector.
+    ///
+    /// Implement this if memory can be saved by computing in the memory of the tape or of the cotangent, or by freeing
+    /// parts of the tape early.
+    fn vjp_consuming(
         &self,
-        tape: &Self::Tape,
+        tape: Self::Tape,
         theta: &Self::Vector,
-        cotangent: &Self::Vector,
-        z_bar: &mut Self::Vector,
+        cotangent: Self::Vector,
+        spare: Option<Self::Vector>,
         theta_bar: &mut Self::Vector,
-    ) -> Result<(), FieldError> {
+    ) -> Result<(Self::Vector, Option<Self::Vector>), FieldError> {
+        let mut z_bar = spare.unwrap_or_else(|| cotangent.alloc_uninit_like());
         z_bar.set_zero();
-        self.vjp(tape, theta, cotangent, z_bar, theta_bar)
+        self.vjp(&tape, theta, &cotangent, &mut z_bar, theta_bar)?;
+        Ok((z_bar, Some(cotangent)))
     }
 
     /// Bytes that `tape` keeps alive.

@@ -140,6 +140,12 @@ pub trait Vector: Sized {
         copy
     }
 
+    /// As [`Self::duplicate`], but may share memory with `self` until one of the two is changed (copy on write). Use it
+    /// for a copy that probably stays as it is.
+    fn share(&self) -> Self {
+        self.duplicate()
+    }
+
     /// Euclidean norm, accumulated in `f64`.
     fn norm(&self) -> f64 {
         self.dot(self).sqrt()

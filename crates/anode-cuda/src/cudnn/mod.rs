@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use anode_core::ode::Real;
 use anode_kernels::{ConvShape, Part};
 
+use super::address::Target;
 use super::arena::Block;
 use super::buffer::Buffer;
 use super::driver::{DeviceError, Driver};
@@ -263,7 +264,7 @@ pub(super) fn conv<R: Real, L: Driver>(
     bias: Option<Part<Buffer<R, L>>>,
     y: &mut Buffer<R, L>,
 ) -> bool {
-    let places = [x.address(), at(w), y.address()];
+    let places = [x.address(), at(w), y.target().address()];
     swept::<R, L>(x.gpu(), || job::<R>(Sweep::Forward, shape, images), places, bias.map(at), 0.0)
 }
 
@@ -275,7 +276,7 @@ pub(super) fn conv_vjp_input<R: Real, L: Driver>(
     y_bar: &Buffer<R, L>,
     x_bar: &mut Buffer<R, L>,
 ) -> bool {
-    let places = [at(w), y_bar.address(), x_bar.address()];
+    let places = [at(w), y_bar.address(), x_bar.target().address()];
     swept::<R, L>(y_bar.gpu(), || job::<R>(Sweep::Input, shape, images), places, None, 1.0)
 }
 
@@ -285,14 +286,14 @@ pub(super) fn conv_vjp_weights<R: Real, L: Driver>(
     images: usize,
     x: &Buffer<R, L>,
     y_bar: &Buffer<R, L>,
-    w_bar: u64,
+    w_bar: Target,
 ) -> bool {
-    let places = [x.address(), y_bar.address(), w_bar];
+    let places = [x.address(), y_bar.address(), w_bar.address()];
     swept::<R, L>(x.gpu(), || job::<R>(Sweep::Weights, shape, images), places, None, 1.0)
 }
 
 /// Where a part's numbers are.
 fn at<R: Real, L: Driver>(part: Part<Buffer<R, L>>) -> u64 {
     let (whole, start) = part.place();
-    whole.at(start)
+    whole.source_at(start).address()
 }

@@ -121,6 +121,12 @@ pub struct ChainTape<D: Device, R: Real> {
     moments: Vec<Option<D::Moments>>,
 }
 
+/// What the vjp of a chain reads: a tape that it may use up, or one that stays.
+struct Read<'t, D: Device, R: Real> {
+    inputs: Vec<Cow<'t, D::Buffer<R>>>,
+    moments: &'t [Option<D::Moments>],
+}
+
 impl<D: Device, R: Real> ChainTape<D, R> {
     fn new(step: usize) -> Self {
         Self { step, inputs: vec![], moments: vec![] }
@@ -190,16 +196,15 @@ impl<'a, D: Device, R: Real> Sweep<'a, D, R> {
         Some((tape, finite))
     }
 
-    /// As [`Self::forward`], same bits, with the tape.
+    /// As [`Self::forward`], same bits, with the tape, which keeps `x`.
     pub fn forward_taped(
         &self,
-        x: &D::Buffer<R>,
+        x: D::Buffer<R>,
         statistics: Statistics,
         running: &mut Running<D>,
     ) -> (D::Buffer<R>, ChainTape<D, R>) {
         let mut tape = ChainTape::new(self.step);
-        let start = Cow::Owned(x.duplicate());
-        let (y, _) = walk(&self.units, false, start, (statistics, running), Some(&mut tape));
+        let (y, _) = walk(&self.units, false, Cow::Owned(x), (statistics, running), Some(&mut tape));
         (y.into_owned(), tape)
     }
 
@@ -212,15 +217,37 @@ impl<'a, D: Device, R: Real> Sweep<'a, D, R> {
         theta_bar: &mut PartMut<D::Buffer<R>>,
         want_input: bool,
     ) -> Option<D::Buffer<R>> {
-        let mut bar = Cotangent { numbers: Cow::Borrowed(y_bar), norm: None };
-        for (i, unit) in self.units.iter().enumerate().rev() {
-            let (x, moments) = (&tape.inputs[i], tape.moments[i].as_ref());
-            bar = unit.vjp(x, moments, bar, theta_bar, i > 0 || want_input)?;
+        let read = Read { inputs: tape.inputs.iter().map(Cow::Borrowed).collect(), moments: &tape.moments };
+        self.vjp_of(read, Cow::Borrowed(y_bar), theta_bar, want_input)
+    }
+
+    /// As [`Self::vjp`], same bits, in less memory: frees each input once it has been read, and computes in its memory
+    /// and in that of the cotangent.
+    pub fn vjp_consuming(
+        &self,
+        tape: ChainTape<D, R>,
+        y_bar: D::Buffer<R>,
+        theta_bar: &mut PartMut<D::Buffer<R>>,
+        want_input: bool,
+    ) -> Option<D::Buffer<R>> {
+        let ChainTape { inputs, moments, .. } = tape;
+        let read = Read { inputs: inputs.into_iter().map(Cow::Owned).collect(), moments: &moments };
+        self.vjp_of(read, Cow::Owned(y_bar), theta_bar, want_input)
+    }
+
+    fn vjp_of<'t>(
+        &'t self,
+        read: Read<'t, D, R>,
+        y_bar: Cow<'t, D::Buffer<R>>,
+        theta_bar: &mut PartMut<D::Buffer<R>>,
+        want_input: bool,
+    ) -> Option<D::Buffer<R>> {
+        let mut bar = Cotangent { numbers: y_bar, norm: None };
+        let units = self.units.iter().zip(read.inputs).zip(read.moments).enumerate();
+        for (i, ((unit, x), moments)) in units.rev() {
+            bar = unit.vjp(x, moments.as_ref(), bar, theta_bar, i > 0 || want_input)?;
         }
-        want_input.then(|| match self.device.written(bar) {
-            Cow::Borrowed(bar) => bar.duplicate(),
-            Cow::Owned(bar) => bar,
-        })
+        want_input.then(|| self.device.written(bar).into_owned())
     }
 }
 

@@ -103,7 +103,7 @@ impl<D: Device> Network<D> {
                     current = block.forward(Method::Anode, &current, &theta, &Ledger::new())?.end().duplicate();
                 }
                 Segment::Ode(chain, None) => {
-                    let (field, theta) = (self.field(chain, mode), device.concat(&[own]));
+                    let (field, theta) = (self.field(chain, mode), device.share_part(own));
                     let start = current.duplicate();
                     solve.advance(&field, &mut current, &theta)?;
                     visit(&field, &theta, &start, &current);

@@ -284,20 +284,20 @@ impl<D: Device> Network<D> {
     ) -> Result<Swept<R, D>, NetworkError> {
         self.expect_lengths(images.len(), theta.len())?;
         let (device, host, mut kept) = (&self.device, self.evolving_parameters(theta), vec![]);
-        let mut current = images.duplicate();
+        let mut current = images.share();
         for segment in &self.segments {
             let own = Part::new(theta, segment.parameters());
             match segment {
                 Segment::Plain(chain) => {
                     let sweep = Sweep::new(device, chain, (0, 0), own);
-                    let (y, tape) = sweep.forward_taped(&current, Statistics::BatchUpdating, &mut self.running());
+                    let (y, tape) = sweep.forward_taped(current, Statistics::BatchUpdating, &mut self.running());
                     ledger.keep(tape.bytes());
                     kept.push(KeptSegment::Plain(chain.clone(), tape));
                     current = y;
                 }
                 Segment::Residual(block) => {
                     let sweep = ResidualSweep::new(device, block, own);
-                    let (y, tape) = sweep.forward_taped(&current, Statistics::BatchUpdating, &mut self.running());
+                    let (y, tape) = sweep.forward_taped(current, Statistics::BatchUpdating, &mut self.running());
                     ledger.keep(tape.bytes());
                     kept.push(KeptSegment::Residual(block.clone(), tape));
                     current = y;
@@ -310,7 +310,7 @@ impl<D: Device> Network<D> {
                     kept.push(KeptSegment::Coupled { block, theta, trajectory });
                 }
                 Segment::Ode(chain, None) => {
-                    let (field, theta) = (self.field(chain, self.mode()), device.concat(&[own]));
+                    let (field, theta) = (self.field(chain, self.mode()), device.share_part(own));
                     let solved;
                     (current, solved) = solve.forward(&field, &current, &theta, ledger)?;
                     kept.push(KeptSegment::Ode { field, solved });
@@ -343,18 +343,16 @@ impl<D: Device> Network<D> {
             let x_bar = match kept {
                 KeptSegment::Plain(chain, tape) => {
                     let sweep = Sweep::new(device, &chain, (0, 0), own);
-                    let x_bar = sweep.vjp(&tape, &bar, &mut PartMut::new(theta_bar, range), i > 0);
                     ledger.free(tape.bytes());
-                    x_bar
+                    sweep.vjp_consuming(tape, bar, &mut PartMut::new(theta_bar, range), i > 0)
                 }
                 KeptSegment::Residual(block, tape) => {
                     let sweep = ResidualSweep::new(device, &block, own);
-                    let x_bar = sweep.vjp(&tape, &bar, &mut PartMut::new(theta_bar, range));
                     ledger.free(tape.bytes());
-                    x_bar
+                    sweep.vjp(tape, bar, &mut PartMut::new(theta_bar, range))
                 }
                 KeptSegment::Ode { field, solved } => {
-                    let theta = device.concat(&[own]);
+                    let theta = device.share_part(own);
                     let mut own_bar = device.concat(&[Part::new(theta_bar, range.clone())]);
                     let z_bar = solved.backward(solve, &field, &theta, bar, &mut own_bar, ledger)?;
                     device.copy(PartMut::new(theta_bar, range), Part::all(&own_bar));

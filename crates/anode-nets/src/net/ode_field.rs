@@ -119,7 +119,7 @@ impl<R: Real, D: Device> DifferentiableField for OdeField<R, D> {
     ) -> Result<Self::Tape, FieldError> {
         self.check(z, theta)?;
         let sweep = self.sweep((at.step, at.stage), theta);
-        let (y, tape) = sweep.forward_taped(z, self.mode.statistics(at.pass), &mut self.running());
+        let (y, tape) = sweep.forward_taped(z.share(), self.mode.statistics(at.pass), &mut self.running());
         *dz = y;
         Ok(tape)
     }
@@ -138,19 +138,20 @@ impl<R: Real, D: Device> DifferentiableField for OdeField<R, D> {
         sweep.advance_taped(z, a, self.mode.statistics(at.pass), &mut self.running()).map(Ok)
     }
 
-    fn vjp_afresh(
+    fn vjp_consuming(
         &self,
-        tape: &Self::Tape,
+        tape: Self::Tape,
         theta: &Self::Vector,
-        cotangent: &Self::Vector,
-        z_bar: &mut Self::Vector,
+        cotangent: Self::Vector,
+        spare: Option<Self::Vector>,
         theta_bar: &mut Self::Vector,
-    ) -> Result<(), FieldError> {
+    ) -> Result<(Self::Vector, Option<Self::Vector>), FieldError> {
+        drop(spare);
         let sweep = self.sweep((tape.step, 0), theta);
-        if let Some(bar) = sweep.vjp(tape, cotangent, &mut PartMut::all(theta_bar), true) {
-            *z_bar = bar;
+        match sweep.vjp_consuming(tape, cotangent, &mut PartMut::all(theta_bar), true) {
+            Some(z_bar) => Ok((z_bar, None)),
+            None => unreachable!("the cotangent of the input is wanted"),
         }
-        Ok(())
     }
 
     fn vjp(

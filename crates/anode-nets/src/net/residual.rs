@@ -77,17 +77,25 @@ impl<'a, D: Device, R: Real> ResidualSweep<'a, D, R> {
         y
     }
 
-    /// As [`Self::forward`], same bits, with the tape.
+    /// As [`Self::forward`], same bits, with the tape, which keeps `x`.
     pub fn forward_taped(
         &self,
-        x: &D::Buffer<R>,
+        x: D::Buffer<R>,
         statistics: Statistics,
         running: &mut Running<D>,
     ) -> (D::Buffer<R>, ResidualTape<D, R>) {
-        let (mut y, main) = self.main.forward_taped(x, statistics, running);
-        let (skipped, shortcut) =
-            self.shortcut.as_ref().map(|shortcut| shortcut.forward_taped(x, statistics, running)).unzip();
-        self.device.add_relu(&mut y, skipped.as_ref().unwrap_or(x));
+        let (mut y, main) = self.main.forward_taped(x.share(), statistics, running);
+        let shortcut = match &self.shortcut {
+            None => {
+                self.device.add_relu(&mut y, &x);
+                None
+            }
+            Some(shortcut) => {
+                let (skipped, tape) = shortcut.forward_taped(x, statistics, running);
+                self.device.add_relu(&mut y, &skipped);
+                Some(tape)
+            }
+        };
         let live = self.device.mask(&y);
         (y, ResidualTape { main, shortcut, live })
     }
@@ -95,16 +103,18 @@ impl<'a, D: Device, R: Real> ResidualSweep<'a, D, R> {
     /// From the cotangent of the output: adds to `theta_bar` and returns the cotangent of the input.
     pub fn vjp(
         &self,
-        tape: &ResidualTape<D, R>,
-        y_bar: &D::Buffer<R>,
+        tape: ResidualTape<D, R>,
+        y_bar: D::Buffer<R>,
         theta_bar: &mut PartMut<D::Buffer<R>>,
     ) -> Option<D::Buffer<R>> {
+        let ResidualTape { main, shortcut, live } = tape;
         let (cut, end) = (self.cut, theta_bar.len());
-        let bar = self.device.masked(&tape.live, y_bar);
-        let mut x_bar = self.main.vjp(&tape.main, &bar, &mut theta_bar.part(0..cut), true)?;
-        let other = match self.shortcut.as_ref().zip(tape.shortcut.as_ref()) {
+        let bar = self.device.masked(&live, y_bar);
+        drop(live);
+        let mut x_bar = self.main.vjp_consuming(main, bar.share(), &mut theta_bar.part(0..cut), true)?;
+        let other = match self.shortcut.as_ref().zip(shortcut) {
             None => bar,
-            Some((shortcut, tape)) => shortcut.vjp(tape, &bar, &mut theta_bar.part(cut..end), true)?,
+            Some((shortcut, tape)) => shortcut.vjp_consuming(tape, bar, &mut theta_bar.part(cut..end), true)?,
         };
         x_bar.axpy(R::one(), &other);
         Some(x_bar)

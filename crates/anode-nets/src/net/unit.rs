@@ -122,10 +122,11 @@ impl<'a, D: Device, R: Real> Unit<'a, D, R> {
     }
 
     /// From the cotangent of the output: adds to the chain's `theta_bar` and returns that of the input `x`; `None`
-    /// where `wants_input` is false and it was not needed. `moments` are those of `x`.
+    /// where `wants_input` is false and it was not needed. `moments` are those of `x`. Computes in the memory of owned
+    /// buffers where it can.
     pub fn vjp<'b>(
         &self,
-        x: &'b D::Buffer<R>,
+        x: Cow<'b, D::Buffer<R>>,
         moments: Option<&'b D::Moments>,
         bar: Cotangent<'b, D, R>,
         theta_bar: &mut PartMut<D::Buffer<R>>,
@@ -138,7 +139,7 @@ impl<'a, D: Device, R: Real> Unit<'a, D, R> {
         let (bar, sums) = match self.main {
             None => (device.written(bar), vec![]),
             Some(Layer { kind: Kind::Conv { shape, .. }, range, .. }) => {
-                let x = self.read_relu(Cow::Borrowed(x), norm.is_some());
+                let x = self.read_relu(Cow::Borrowed(&*x), norm.is_some());
                 let (w, _) = self.theta.part(range.clone()).split(shape.weight_len());
                 let (images, theta_bar) = (DeviceImages { numbers: &*x, norm }, theta_bar.part(range.clone()));
                 let wanted = wants_input || self.cheap.is_some();
@@ -147,7 +148,7 @@ impl<'a, D: Device, R: Real> Unit<'a, D, R> {
             }
             Some(layer) => {
                 let mut x_bar = x.zeros_like();
-                let x = if layer.vjp_reads() { self.read(Cow::Borrowed(x), norm) } else { Cow::Borrowed(x) };
+                let x = if layer.vjp_reads() { self.read(Cow::Borrowed(&*x), norm) } else { Cow::Borrowed(&*x) };
                 let theta_bar = theta_bar.part(layer.range.clone());
                 layer.vjp(device, &x, self.theta, &device.written(bar), (theta_bar, &mut x_bar));
                 (Cow::Owned(x_bar), vec![])
@@ -158,7 +159,7 @@ impl<'a, D: Device, R: Real> Unit<'a, D, R> {
             (Some(layer), Some(norm)) => {
                 device.norm_vjp_deferred(norm, x, bar, &sums, theta_bar.part(layer.range.clone()))
             }
-            (Some(_), None) => Cotangent { numbers: Cow::Owned(device.relu_vjp_of(x, bar)), norm: None },
+            (Some(_), None) => Cotangent { numbers: Cow::Owned(device.relu_vjp_of(&x, bar)), norm: None },
         })
     }
 }

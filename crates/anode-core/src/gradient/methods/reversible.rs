@@ -11,7 +11,7 @@
 
 use num_traits::Float;
 
-use crate::gradient::block::{Adjoints, StepTape, finite};
+use crate::gradient::block::{Adjoints, finite};
 use crate::gradient::{Adjoint, Argument, Block, Extent, Descriptor, Ledger, ForwardSteps};
 use crate::ode::{DifferentiableField, Pass, Real, SolveError, Step, Vector, Workspace, combine, distance};
 
@@ -115,7 +115,7 @@ impl Adjoint for Reversible {
         let (mut minus, mut z_bar) = (cotangent.zeros_like(), cotangent.zeros_like());
         let mut y_bar = cotangent;
         let mut workspace = Workspace::lazy();
-        let mut adjoints = Adjoints::new(block.tableau.solution_stages(), &z);
+        let mut adjoints = Adjoints::new(block.tableau.solution_stages());
         for n in (0..block.grid.steps()).rev() {
             let (there, back) = both_ways(block, n, Pass::Reverse);
             // z' = z - Psi_{-h}(y') solved for z, and its vjp: y'_bar -= (dPsi_{-h}/dy')^T z'_bar.
@@ -123,18 +123,16 @@ impl Adjoint for Reversible {
             combine(b, back.h, &workspace.k, &mut z);
             minus.set_zero();
             minus.axpy(real(-1.0), &z_bar);
-            block.increment_vjp(&tape, &mut adjoints, &minus, theta, theta_bar, ledger)?;
+            block.increment_vjp(tape, &mut adjoints, &minus, theta, theta_bar, ledger)?;
             adjoints.add_to(&mut y_bar, back)?;
-            drop_tape(tape, ledger);
             // y' = lambda y + (1 - lambda) z + Psi_h(z) solved for y, and its vjp.
             let tape = block.taped_stages(there, &mut workspace, &z, theta, ledger)?;
             combine(b, -there.h, &workspace.k, &mut y);
             y.axpy(real(COUPLING - 1.0), &z);
             y.scale(real(1.0 / COUPLING));
-            block.increment_vjp(&tape, &mut adjoints, &y_bar, theta, theta_bar, ledger)?;
+            block.increment_vjp(tape, &mut adjoints, &y_bar, theta, theta_bar, ledger)?;
             z_bar.axpy(real(1.0 - COUPLING), &y_bar);
             adjoints.add_to(&mut z_bar, there)?;
-            drop_tape(tape, ledger);
             y_bar.scale(real(COUPLING));
             finite(&y, there)?;
         }
@@ -154,8 +152,4 @@ impl Adjoint for Reversible {
     fn steps_taken(self, steps: usize) -> usize {
         steps.saturating_mul(4)
     }
-}
-
-fn drop_tape<T>(tape: StepTape<T>, ledger: &Ledger) {
-    ledger.free(tape.bytes);
 }
