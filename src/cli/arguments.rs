@@ -1,6 +1,6 @@
 //! The command line.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -47,8 +47,11 @@ pub struct Cli {
 /// Heading of the options that all commands have.
 const GLOBAL: &str = "Options of all commands";
 
+/// The folder of published results.
+const RESULTS: &str = "results";
+
 /// The folder of published charts.
-pub const FIGURES: &str = "figures";
+const FIGURES: &str = "figures";
 
 /// Options of all commands.
 #[derive(Debug, Args)]
@@ -57,11 +60,11 @@ pub struct Common {
     #[arg(long, global = true, help_heading = GLOBAL, default_value = "experiments", value_name = "DIR")]
     pub experiments: PathBuf,
     /// Folder of results
-    #[arg(long, global = true, help_heading = GLOBAL, default_value = "results", value_name = "DIR")]
+    #[arg(long, global = true, help_heading = GLOBAL, default_value = RESULTS, value_name = "DIR")]
     pub results: PathBuf,
-    /// Folder of charts
-    #[arg(long, global = true, help_heading = GLOBAL, default_value = FIGURES, value_name = "DIR")]
-    pub figures: PathBuf,
+    /// Folder of charts [default: figures; with --results DIR, DIR/figures]
+    #[arg(long = "figures", global = true, help_heading = GLOBAL, value_name = "DIR")]
+    pub figures_given: Option<PathBuf>,
     /// Folder of real data sets [default: ANODE_DATA, else data, else ../shared/data]
     #[arg(long, global = true, help_heading = GLOBAL, value_name = "DIR")]
     pub data: Option<PathBuf>,
@@ -75,6 +78,19 @@ pub struct Common {
     /// Print the result as JSON on standard output, and an error as JSON on standard error (docs/json.md)
     #[arg(long, global = true, help_heading = GLOBAL)]
     pub json: bool,
+}
+
+impl Common {
+    /// The folder of charts. Another results folder has its own, because a report removes the charts of results that it
+    /// does not contain.
+    pub fn figures(&self) -> PathBuf {
+        self.figures_given.clone().unwrap_or_else(|| self.default_figures())
+    }
+
+    /// The folder of the charts of all results.
+    pub fn default_figures(&self) -> PathBuf {
+        if self.results == Path::new(RESULTS) { FIGURES.into() } else { self.results.join(FIGURES) }
+    }
 }
 
 /// The commands.

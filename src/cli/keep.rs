@@ -1,13 +1,11 @@
 //! `anode figures` and `anode report`: tables, charts and the report from the records.
 
-use std::path::Path;
-
 use clap::Args;
 
 use crate::definition::Profile;
 use crate::report::{self, Contents, Kept, Summary};
 
-use super::arguments::{Common, FIGURES, ProfileName, Selection};
+use super::arguments::{Common, ProfileName, Selection};
 use super::check;
 use super::complete;
 use super::error::CliError;
@@ -46,11 +44,12 @@ pub struct FiguresArguments {
 pub fn figures(common: &Common, arguments: &FiguresArguments) -> Result<(), CliError> {
     let FiguresArguments { ids, profile, only, only_where, png } = arguments;
     let profile = profile.map(Profile::from);
-    let published = [Path::new(FIGURES), &common.results.join(OWN).join("figures")].contains(&common.figures.as_path());
+    let figures = common.figures();
+    let published = [common.default_figures(), common.results.join(OWN).join("figures")].contains(&figures);
     if !only_where.is_empty() && published {
         return Err(CliError::Usage(format!(
             "charts of some runs would replace the charts of all runs in {}; name another folder with --figures DIR",
-            common.figures.display()
+            figures.display()
         )));
     }
     let subjects = Subject::of(common, ids, only.as_deref())?;
@@ -59,7 +58,7 @@ pub fn figures(common: &Common, arguments: &FiguresArguments) -> Result<(), CliE
     for subject in &subjects {
         let contents = subject.contents(common);
         // The charts of own experiments have a folder inside the results.
-        let contents = if runs.is_some() { Contents { figures: &common.figures, ..contents } } else { contents };
+        let contents = if runs.is_some() { Contents { figures: &figures, ..contents } } else { contents };
         summary = summary.and(report::figures(contents, profile, runs.as_ref(), *png)?);
     }
     tell(common, &summary, "charts");

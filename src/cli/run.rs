@@ -71,14 +71,15 @@ pub fn run(common: &Common, ids: &[String], how: &How) -> Result<(), CliError> {
 pub fn reproduce(common: &Common, ids: &[String], only: Option<&str>, how: &How) -> Result<(), CliError> {
     let loaded = select::chosen(common, ids, only)?;
     // Told before the hours of work, not after.
-    std::fs::create_dir_all(&common.figures).map_err(|source| CliError::Io { path: common.figures.clone(), source })?;
+    let figures = common.figures();
+    std::fs::create_dir_all(&figures).map_err(|source| CliError::Io { path: figures.clone(), source })?;
     let (tally, skipped, device) = walk(common, &loaded, how)?;
     // A report may be being written by another call; no write takes an hour.
     let results = &common.results;
     let own = results.join("own");
     let inside =
         ["tables", "timing", "records", "own/tables", "own/timing", "own/figures"].map(|name| results.join(name));
-    for folder in [&common.figures, results, &own].into_iter().chain(&inside) {
+    for folder in [&figures, results, &own].into_iter().chain(&inside) {
         sweep(folder, Duration::from_secs(3600)).map_err(|source| CliError::Io { path: folder.clone(), source })?;
     }
     if tally.interrupted > 0 || how.shard.is_some() || !how.only_where.is_empty() {
@@ -197,7 +198,7 @@ fn tell(common: &Common, tally: &Tally, skipped: &[Skipped], summary: &Summary) 
     if wrote(&common.results.join("REPORT.md")) {
         print(&format!(
             "report: {results}/REPORT.md and {results}/report.html; tables: {results}/tables; charts: {}",
-            common.figures.display()
+            common.figures().display()
         ));
     }
     if wrote(&common.results.join("own/REPORT.md")) {

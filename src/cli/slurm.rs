@@ -33,7 +33,7 @@ pub fn script(common: &Common, arguments: &PlanArguments, runs: &[Run]) -> Resul
     let shards = (job.shards as usize).min(runs.len());
     let results = text(&common.results)?;
     let mut common_options = vec![];
-    for (name, path) in [("--experiments", &common.experiments), ("--figures", &common.figures)] {
+    for (name, path) in [("--experiments", &common.experiments), ("--figures", &common.figures())] {
         common_options.extend([name.to_owned(), text(path)?]);
     }
     if let Some(data) = &common.data {

@@ -52,7 +52,7 @@ impl Subject {
             let whole = others.iter().all(|id| outline.publishes(id) != is_published);
             let own = common.results.join(OWN);
             let (output, figures) = match is_published {
-                true => (common.results.clone(), common.figures.clone()),
+                true => (common.results.clone(), common.figures()),
                 false => (own.clone(), own.join("figures")),
             };
             subjects.push(Self {
@@ -89,7 +89,7 @@ impl Subject {
             inputs: InputsHere::new(common, loaded),
             experiments,
             output: common.results.clone(),
-            figures: common.figures.clone(),
+            figures: common.figures(),
         })
     }
 

@@ -199,7 +199,7 @@ fn results_are_compared_by_row_and_by_bit() {
     let text = place.expect(0, &["compare", "quick", "standard"]);
     assert!(text.contains("one: 3 and 3 runs") && text.contains("solver: rk4 and heun"), "{text}");
     // A copy of the results: bit-identical, until a cell is changed.
-    place.expect(0, &["reproduce", "--results", "copy", "--figures", "copy/figures"]);
+    place.expect(0, &["reproduce", "--results", "copy"]);
     let text = place.expect(0, &["compare", "results", "copy"]);
     assert!(text.contains("3 pairs of runs should be bit-identical and are"), "{text}");
     // Two runs.

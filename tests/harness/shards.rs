@@ -188,3 +188,30 @@ fn a_job_script_is_sound_bash_and_keeps_to_the_number_of_runs() {
     assert!(notes.contains("--output=it's $(touch here)/shards/quick/%a-of-9.log\n"), "{notes}");
     assert!(!place.path("here").exists() && place.path("it's $(touch here)/shards/quick").is_dir());
 }
+
+#[test]
+fn a_report_of_other_results_leaves_the_published_charts_as_they_are() {
+    let place = Workplace::new();
+    place.define(&reversal("first")).define(&reversal("second"));
+    place.expect(0, &["reproduce"]);
+    let charts = |folder: &str| {
+        let mut names: Vec<_> = std::fs::read_dir(place.path(folder))
+            .expect("a folder of charts")
+            .map(|entry| entry.expect("an entry").file_name().into_string().expect("a name"))
+            .filter(|name| name.ends_with(".svg"))
+            .collect();
+        names.sort();
+        names
+    };
+    let published = charts("figures");
+    assert!(published.len() >= 2, "{published:?}");
+    place.expect(0, &["run", "first", "--results", "other"]);
+    place.expect(0, &["report", "--results", "other"]);
+    assert_eq!(charts("figures"), published);
+    let other = charts("other/figures");
+    assert!(!other.is_empty() && other.iter().all(|name| name.starts_with("first")), "{other:?}");
+    let page = std::fs::read_to_string(place.path("other/REPORT.md")).expect("a report");
+    assert!(page.contains(&format!("](figures/{}", other[0])), "the report shows its own charts");
+    let text = place.expect(2, &["figures", "--results", "other", "--where", "seed=0"]);
+    assert!(text.contains("would replace the charts of all runs in other"), "{text}");
+}
