@@ -6,7 +6,7 @@ use crate::net::{self, Part, SegmentSpec};
 use crate::study::StudyError;
 
 use super::Estimate;
-use super::solve::{ADAPTIVE, Solved, method, stages};
+use super::solve::{Solved, adaptive_steps, method, stages};
 
 /// Numbers of an image.
 const IMAGE: f64 = 3.0 * 32.0 * 32.0;
@@ -215,7 +215,10 @@ fn chosen(settings: &TrainingSettings) -> Result<Chosen<'_>, StudyError> {
         net: settings.net.as_str(),
         form: settings.form,
         width: settings.width,
-        steps: settings.steps.map_or(ADAPTIVE, |n| n as f64),
+        steps: match (settings.steps, &settings.tolerances) {
+            (None, Some(tolerances)) => adaptive_steps(tolerances, &settings.solver)?,
+            (steps, _) => steps.unwrap_or(1) as f64,
+        },
         stages: stages(&settings.solver)?,
         norm_per_step: settings.norm_per_step,
         method: method(&settings.method).unwrap_or(Method::Full),
