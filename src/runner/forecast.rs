@@ -18,6 +18,10 @@ use crate::study::{CPU, estimate};
 /// Multiply-adds that take about as long as one evaluation of a vector field without any.
 const PER_EVALUATION: f64 = 200.0;
 
+/// A run is not timed by runs with so many times less work in all: opening data and evaluating networks would count as
+/// steps.
+const LARGER: f64 = 300.0;
+
 /// What a run will take.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Forecast {
@@ -145,8 +149,9 @@ impl Measured {
             (&study, true, Basis::Study),
         ];
         let known = places.into_iter().find_map(|(key, here, basis)| {
-            let rate = self.rates.get(&(key.clone(), run.device.clone(), here)).filter(|rate| rate.work > 0.0)?;
-            Some((work? * rate.seconds / rate.work, basis))
+            let rate = self.rates.get(&(key.clone(), run.device.clone(), here))?;
+            let work = work.filter(|work| rate.work * LARGER >= *work)?;
+            Some((work * rate.seconds / rate.work, basis))
         });
         let (seconds, basis) = match (known, work) {
             (Some((seconds, basis)), _) => (Some(seconds), basis),

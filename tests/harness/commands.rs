@@ -341,6 +341,12 @@ fn a_plan_says_what_it_takes_and_asks_before_half_a_day() {
     assert_eq!(json_of(&place, &["plan", "short", "--json"])[1]["forecast"]["basis"], "same");
     short["fixed"]["epochs"] = json!(8);
     place.define(&short);
+    // A run with much more work is not forecast from it.
+    short["fixed"]["epochs"] = json!(100_000);
+    place.define(&short);
+    assert_eq!(json_of(&place, &["plan", "short", "--json"])[1]["forecast"]["basis"], "multiply-adds");
+    short["fixed"]["epochs"] = json!(8);
+    place.define(&short);
     let text = place.expect(0, &["plan", "short"]);
     assert!(text.contains("2 runs to compute") && text.contains("measured: runs of the same size"), "{text}");
 }
