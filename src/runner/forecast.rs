@@ -18,8 +18,8 @@ use crate::study::{CPU, estimate};
 /// Multiply-adds that take about as long as one evaluation of a vector field without any.
 const PER_EVALUATION: f64 = 200.0;
 
-/// A run is not timed by runs with so many times less work in all: opening data and evaluating networks would count as
-/// steps.
+/// The time of a run is not estimated from runs whose total work is smaller by more than this factor: opening data sets
+/// and evaluating networks dominate their time.
 const LARGER: f64 = 300.0;
 
 /// What a run will take.

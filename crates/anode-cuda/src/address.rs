@@ -1,13 +1,13 @@
-//! Addresses on a device, by what is done there: the arguments of a launch show what it writes, and only memory that no
-//! other buffer shares can be written.
+//! Device addresses by access. The arguments of a launch show what it writes, and memory that buffers share cannot be
+//! written.
 
-/// Where a kernel reads; null if it reads nothing there.
+/// An address that a kernel reads; null if the argument is not used.
 #[derive(Clone, Copy, Debug, Default)]
 #[repr(transparent)]
 pub(super) struct Source(u64);
 
-/// Where a kernel writes, and may read; null if it does neither. That of a buffer is made by
-/// [`Buffer::target`](super::buffer::Buffer::target), so no other buffer shares the memory.
+/// An address that a kernel writes and may read; null if the argument is not used.
+/// [`Buffer::target`](super::buffer::Buffer::target) returns that of a buffer, whose memory is then not shared.
 #[derive(Clone, Copy, Debug, Default)]
 #[repr(transparent)]
 pub(super) struct Target(u64);
@@ -35,7 +35,7 @@ impl Target {
         self.0
     }
 
-    /// The same address for a kernel that only reads.
+    /// The same address, for reading.
     pub fn source(self) -> Source {
         Source(self.0)
     }

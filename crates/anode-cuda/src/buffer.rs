@@ -23,7 +23,7 @@ const DOT: usize = 1 << 14;
 pub struct Buffer<R: Real, L: Driver> {
     gpu: Gpu<L>,
     block: Option<Arc<Block<L>>>,
-    /// Where its first number is in the block.
+    /// Place of the first number in the block, in numbers.
     start: usize,
     len: usize,
     real: PhantomData<R>,
@@ -132,22 +132,22 @@ impl<R: Real, L: Driver> Buffer<R, L> {
         self.block.as_ref().map_or(0, |block| block.address + (self.start * size_of::<R>()) as u64)
     }
 
-    /// Where a kernel reads it.
+    /// The address of the first number, for reading.
     pub(super) fn source(&self) -> Source {
         self.source_at(0)
     }
 
-    /// Where a kernel reads it from number `i` on.
+    /// The address of number `i`, for reading.
     pub(super) fn source_at(&self, i: usize) -> Source {
         Source::new(self.address() + (i * size_of::<R>()) as u64)
     }
 
-    /// Where a kernel changes it. Copies shared memory first.
+    /// The address of the first number, for writing. Copies shared memory first.
     pub(super) fn target(&mut self) -> Target {
         self.target_at(0)
     }
 
-    /// Where a kernel changes it from number `i` on. Copies shared memory first.
+    /// The address of number `i`, for writing. Copies shared memory first.
     pub(super) fn target_at(&mut self, i: usize) -> Target {
         if self.is_shared() {
             *self = self.duplicate();
@@ -155,7 +155,7 @@ impl<R: Real, L: Driver> Buffer<R, L> {
         Target::new(self.address() + (i * size_of::<R>()) as u64)
     }
 
-    /// Where a kernel overwrites all of it.
+    /// The address of the first number, for overwriting all numbers. Replaces shared memory first.
     fn target_over(&mut self) -> Target {
         if self.is_shared() {
             *self = self.alloc_uninit_like();
@@ -163,7 +163,8 @@ impl<R: Real, L: Driver> Buffer<R, L> {
         Target::new(self.address())
     }
 
-    /// The `len` numbers from `start` on, in the same memory. `None` where kernels could not load them four at a time.
+    /// The `len` numbers from `start` on, in the same memory. `None` if their address is not aligned for kernels that
+    /// load four numbers at a time.
     pub(super) fn share_part(&self, start: usize, len: usize) -> Option<Self> {
         assert!(start + len <= self.len, "a part that is not in the buffer");
         let part = Self { start: self.start + start, len, ..self.share() };

@@ -235,7 +235,7 @@ impl<R: Real, L: Driver> GpuNorm<'_, R, L> {
         self.vjp_to(x, y_bar, x_bar.target(), bar);
     }
 
-    /// As [`Self::vjp`], in the memory of `y_bar` or of `x` where that is owned and not shared, else in new memory.
+    /// As [`Self::vjp`], in the memory of `y_bar` or of `x` if that is owned and not shared, else in new memory.
     pub fn vjp_in_place(
         &self,
         x: Cow<Buffer<R, L>>,

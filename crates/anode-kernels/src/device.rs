@@ -260,7 +260,7 @@ pub trait Device: Clone + Send + Sync + 'static {
 
     /// As [`Device::norm_vjp`], for a cotangent that is read once: what it leaves undone is done there. `sums` are
     /// those that [`Device::norm_conv_vjp`] returned with `y_bar`, or empty. May compute in the memory of `x` and
-    /// `y_bar` where they are owned.
+    /// `y_bar` if they are owned.
     fn norm_vjp_deferred<'a, R: Real>(
         &self,
         norm: DeviceNorm<Self, R>,

@@ -121,7 +121,7 @@ pub struct ChainTape<D: Device, R: Real> {
     moments: Vec<Option<D::Moments>>,
 }
 
-/// What the vjp of a chain reads: a tape that it may use up, or one that stays.
+/// The tape that the vjp of a chain reads: owned if the vjp may consume it, else borrowed.
 struct Read<'t, D: Device, R: Real> {
     inputs: Vec<Cow<'t, D::Buffer<R>>>,
     moments: &'t [Option<D::Moments>],
@@ -196,7 +196,7 @@ impl<'a, D: Device, R: Real> Sweep<'a, D, R> {
         Some((tape, finite))
     }
 
-    /// As [`Self::forward`], same bits, with the tape, which keeps `x`.
+    /// As [`Self::forward`], bit-identical, with the tape, which keeps `x`.
     pub fn forward_taped(
         &self,
         x: D::Buffer<R>,
@@ -221,8 +221,8 @@ impl<'a, D: Device, R: Real> Sweep<'a, D, R> {
         self.vjp_of(read, Cow::Borrowed(y_bar), theta_bar, want_input)
     }
 
-    /// As [`Self::vjp`], same bits, in less memory: frees each input once it has been read, and computes in its memory
-    /// and in that of the cotangent.
+    /// As [`Self::vjp`], bit-identical, in less memory: frees each input once it has been read, and computes in its
+    /// memory and in that of the cotangent.
     pub fn vjp_consuming(
         &self,
         tape: ChainTape<D, R>,

@@ -77,7 +77,7 @@ impl<'a, D: Device, R: Real> ResidualSweep<'a, D, R> {
         y
     }
 
-    /// As [`Self::forward`], same bits, with the tape, which keeps `x`.
+    /// As [`Self::forward`], bit-identical, with the tape, which keeps `x`.
     pub fn forward_taped(
         &self,
         x: D::Buffer<R>,

@@ -123,7 +123,7 @@ impl<'a, D: Device, R: Real> Unit<'a, D, R> {
 
     /// From the cotangent of the output: adds to the chain's `theta_bar` and returns that of the input `x`; `None`
     /// where `wants_input` is false and it was not needed. `moments` are those of `x`. Computes in the memory of owned
-    /// buffers where it can.
+    /// buffers if possible.
     pub fn vjp<'b>(
         &self,
         x: Cow<'b, D::Buffer<R>>,
