@@ -1,9 +1,9 @@
 """Committed trained networks in PyTorch: loss and accuracy on the images that `anode` decoded, beside what `anode`
 finds.
 
-Usage: load.py [FILE ...] [--data DIR] [--statistics MODE ...] [--anode PROGRAM] [--csv FILE]; without files, all of
-results/models. Updates results/peer/models.csv, which the report prints, after each evaluation. Needs a release build
-of `anode`, PyTorch, numpy and safetensors.
+Usage: load.py [FILE ...] [--data DIR] [--statistics MODE ...] [--missing] [--anode PROGRAM] [--csv FILE]; without files,
+all of results/models. Updates results/peer/models.csv, which the report prints, after each evaluation. Needs a release
+build of `anode`, PyTorch, numpy and safetensors.
 """
 
 import argparse
@@ -256,6 +256,7 @@ def main():
     parser.add_argument("files", nargs="*", type=Path)
     parser.add_argument("--data", help="folder of data sets")
     parser.add_argument("--statistics", nargs="*", choices=MODES, default=MODES)
+    parser.add_argument("--missing", action="store_true", help="only evaluations that the table lacks")
     parser.add_argument("--anode", default=str(ROOT / "target/release/anode"), help="the program")
     parser.add_argument("--csv", type=Path, default=ROOT / "results/peer/models.csv")
     arguments = parser.parse_args()
@@ -268,6 +269,8 @@ def main():
     # Two experiments may share a run: its network is evaluated once.
     for path in {path.name.split(".")[1]: path for path in reversed(files)}.values():
         for mode in arguments.statistics:
+            if arguments.missing and (path.name.split(".")[1], mode) in rows:
+                continue
             try:
                 row = compare(path.resolve(), mode, arguments.data, arguments.anode)
             except NotImplementedError as why:
