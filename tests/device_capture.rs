@@ -9,8 +9,8 @@ use std::sync::atomic::Ordering;
 
 use anode::gradient::{Cost, Ledger, Method};
 use anode::kernels::cuda::Gpu;
-use anode::kernels::{Cpu, Device};
-use anode::net::{Form, Network, NetworkError, Solve, Steps, network};
+use anode::kernels::{Cpu, Device, Part};
+use anode::net::{Form, NetSpec, Network, NetworkError, SegmentSpec, Solve, Steps, network};
 use anode::ode::{Adaptive, Real, Vector, solver};
 use anode::train::{CaptureState, Learner, TrainingDevice};
 use device::{batch, small, solve};
@@ -77,6 +77,33 @@ fn captured_sweeps_have_the_bits_of_plain_ones() {
             assert!(sweeps::<f64>(0, how, true) == sweeps::<f64>(7, how, false), "{method}, {name}, f64");
         }
     }
+}
+
+#[test]
+fn replays_change_no_copy_of_captured_results() {
+    let Some(gpu) = emulator::device(2, MEMORY) else { return };
+    let how = solve("euler", 2, Method::Anode);
+    let host = Network::with_norms(&small(), 2);
+    let net = Network::on(&host, gpu.clone());
+    let theta = gpu.upload(host.initial::<f32>(3));
+    let mut graph = net.capture::<f32>(3, how).unwrap();
+    graph.forward(&numbers(&gpu, 0, 3 * 128), &theta).unwrap();
+    let (shared, part) = (graph.logits().share(), gpu.share_part(Part::new(graph.logits(), 4..15)));
+    let first = shared.to_f64();
+    graph.forward(&numbers(&gpu, 1, 3 * 128), &theta).unwrap();
+    assert!(graph.logits().to_f64() != first, "other images have other logits");
+    assert!(shared.to_f64() == first && part.to_f64() == first[4..]);
+
+    // The logits of a network without layers are its images.
+    let spec = NetSpec { input: [5, 1, 1], segments: vec![SegmentSpec::Plain(vec![])] };
+    let net = Network::on(&Network::new(&spec), gpu.clone());
+    let (mut graph, theta) = (net.capture::<f32>(3, how).unwrap(), gpu.zeros::<f32>(0));
+    for seed in 0..3 {
+        let images = numbers::<f32>(&gpu, seed, 15);
+        graph.forward(&images, &theta).unwrap();
+        assert_eq!(graph.logits().to_f64(), images.to_f64());
+    }
+    gpu.synchronize().unwrap();
 }
 
 /// Losses, and the final parameters, velocity and statistics.

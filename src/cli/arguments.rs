@@ -51,7 +51,7 @@ const GLOBAL: &str = "Options of all commands";
 const RESULTS: &str = "results";
 
 /// The folder of published charts.
-const FIGURES: &str = "figures";
+pub const FIGURES: &str = "figures";
 
 /// Options of all commands.
 #[derive(Debug, Args)]
@@ -89,7 +89,9 @@ impl Common {
 
     /// The folder of the charts of all results.
     pub fn default_figures(&self) -> PathBuf {
-        if self.results == Path::new(RESULTS) { FIGURES.into() } else { self.results.join(FIGURES) }
+        let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.into());
+        let is_published = absolute(&self.results) == absolute(Path::new(RESULTS));
+        if is_published { FIGURES.into() } else { self.results.join(FIGURES) }
     }
 }
 

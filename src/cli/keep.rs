@@ -5,7 +5,7 @@ use clap::Args;
 use crate::definition::Profile;
 use crate::report::{self, Contents, Kept, Summary};
 
-use super::arguments::{Common, ProfileName, Selection};
+use super::arguments::{Common, FIGURES, ProfileName, Selection};
 use super::check;
 use super::complete;
 use super::error::CliError;
@@ -45,7 +45,8 @@ pub fn figures(common: &Common, arguments: &FiguresArguments) -> Result<(), CliE
     let FiguresArguments { ids, profile, only, only_where, png } = arguments;
     let profile = profile.map(Profile::from);
     let figures = common.figures();
-    let published = [common.default_figures(), common.results.join(OWN).join("figures")].contains(&figures);
+    let published =
+        [FIGURES.into(), common.default_figures(), common.results.join(OWN).join("figures")].contains(&figures);
     if !only_where.is_empty() && published {
         return Err(CliError::Usage(format!(
             "charts of some runs would replace the charts of all runs in {}; name another folder with --figures DIR",

@@ -18,8 +18,8 @@ use crate::study::{CPU, estimate};
 /// Multiply-adds that take about as long as one evaluation of a vector field without any.
 const PER_EVALUATION: f64 = 200.0;
 
-/// The time of a run is not estimated from runs whose total work is smaller by more than this factor: opening data sets
-/// and evaluating networks dominate their time.
+/// On a CPU, the time of a run is not estimated from runs with less work by more than this factor: opening data sets and
+/// evaluating networks dominate their time.
 const LARGER: f64 = 300.0;
 
 /// What a run will take.
@@ -96,6 +96,8 @@ enum Key {
 struct Rate {
     seconds: f64,
     work: f64,
+    /// The work of the largest run.
+    largest: f64,
 }
 
 impl Measured {
@@ -130,6 +132,7 @@ impl Measured {
             let rate = self.rates.entry((key, e.device.clone(), here)).or_default();
             rate.seconds += e.seconds;
             rate.work += work;
+            rate.largest = rate.largest.max(work);
         }
     }
 
@@ -150,8 +153,9 @@ impl Measured {
         ];
         let known = places.into_iter().find_map(|(key, here, basis)| {
             let rate = self.rates.get(&(key.clone(), run.device.clone(), here))?;
-            let work = work.filter(|work| rate.work * LARGER >= *work)?;
-            Some((work * rate.seconds / rate.work, basis))
+            // On other devices there is no better estimate.
+            let work = work.filter(|work| rate.largest * LARGER >= *work || run.device != CPU)?;
+            (rate.work > 0.0).then(|| (work * rate.seconds / rate.work, basis))
         });
         let (seconds, basis) = match (known, work) {
             (Some((seconds, basis)), _) => (Some(seconds), basis),

@@ -214,4 +214,11 @@ fn a_report_of_other_results_leaves_the_published_charts_as_they_are() {
     assert!(page.contains(&format!("](figures/{}", other[0])), "the report shows its own charts");
     let text = place.expect(2, &["figures", "--results", "other", "--where", "seed=0"]);
     assert!(text.contains("would replace the charts of all runs in other"), "{text}");
+    let text = place.expect(2, &["figures", "--results", "other", "--figures", "figures", "--where", "seed=0"]);
+    assert!(text.contains("would replace the charts of all runs in figures"), "{text}");
+    let results = place.path("results");
+    for published in ["./results", results.to_str().expect("a path in UTF-8")] {
+        place.expect(0, &["report", "--results", published]);
+        assert!(!place.path("results/figures").exists(), "{published} is the folder of published results");
+    }
 }

@@ -1,5 +1,4 @@
-//! Device addresses by access. The arguments of a launch show what it writes, and memory that buffers share cannot be
-//! written.
+//! Device addresses by access, so that no launch writes to memory that buffers share.
 
 /// An address that a kernel reads; null if the argument is not used.
 #[derive(Clone, Copy, Debug, Default)]

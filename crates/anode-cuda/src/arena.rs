@@ -180,6 +180,13 @@ pub(super) struct Block<L: Driver> {
     reserved: Option<Arc<Reserved>>,
 }
 
+impl<L: Driver> Block<L> {
+    /// Whether it is memory of captured work, which replays write to.
+    pub fn is_reserved(&self) -> bool {
+        self.reserved.is_some()
+    }
+}
+
 impl<L: Driver> Drop for Block<L> {
     fn drop(&mut self) {
         let Some(reserved) = &self.reserved else { return self.arena.keep(self.address, self.bytes) };

@@ -10,8 +10,8 @@ use super::arena::Block;
 use super::driver::Driver;
 use super::gpu::{Gpu, THREADS};
 
-/// Kernels that load four numbers at a time need addresses that are multiples of the bytes of four `f64`.
-const ALIGNMENT: usize = 32;
+/// Alignment in bytes of addresses from which kernels load four numbers at a time.
+const ALIGNMENT: usize = 16;
 
 /// Numbers a block of the inner product's first stage sums.
 const DOT: usize = 1 << 14;
@@ -149,7 +149,7 @@ impl<R: Real, L: Driver> Buffer<R, L> {
 
     /// The address of number `i`, for writing. Copies shared memory first.
     pub(super) fn target_at(&mut self, i: usize) -> Target {
-        if self.is_shared() {
+        if self.block.as_mut().is_some_and(|block| Arc::get_mut(block).is_none()) {
             *self = self.duplicate();
         }
         Target::new(self.address() + (i * size_of::<R>()) as u64)
@@ -157,7 +157,7 @@ impl<R: Real, L: Driver> Buffer<R, L> {
 
     /// The address of the first number, for overwriting all numbers. Replaces shared memory first.
     fn target_over(&mut self) -> Target {
-        if self.is_shared() {
+        if self.block.as_mut().is_some_and(|block| Arc::get_mut(block).is_none()) {
             *self = self.alloc_uninit_like();
         }
         Target::new(self.address())
@@ -167,7 +167,8 @@ impl<R: Real, L: Driver> Buffer<R, L> {
     /// load four numbers at a time.
     pub(super) fn share_part(&self, start: usize, len: usize) -> Option<Self> {
         assert!(start + len <= self.len, "a part that is not in the buffer");
-        let part = Self { start: self.start + start, len, ..self.share() };
+        let shared = self.share();
+        let part = Self { start: shared.start + start, len, ..shared };
         (part.start * size_of::<R>()).is_multiple_of(ALIGNMENT).then_some(part)
     }
 
@@ -274,7 +275,11 @@ impl<R: Real, L: Driver> Vector for Buffer<R, L> {
         Self::new(self.gpu.clone(), self.len)
     }
 
+    /// Copies the memory of captured work, because replays change it.
     fn share(&self) -> Self {
+        if self.block.as_ref().is_some_and(|block| block.is_reserved()) && !self.gpu.is_capturing() {
+            return self.duplicate();
+        }
         Self { gpu: self.gpu.clone(), block: self.block.clone(), start: self.start, len: self.len, real: PhantomData }
     }
 

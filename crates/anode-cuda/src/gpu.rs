@@ -177,6 +177,11 @@ impl<L: Driver> Gpu<L> {
         self.inner.arena.id()
     }
 
+    /// Whether this thread captures work of the device.
+    pub(super) fn is_capturing(&self) -> bool {
+        capture_has_failed(self.id()).is_some()
+    }
+
     /// Returns a block to the arena that captured work had reserved.
     pub(super) fn keep_block(&self, address: u64, bytes: usize) {
         self.inner.arena.keep(address, bytes);

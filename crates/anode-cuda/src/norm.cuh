@@ -185,7 +185,7 @@ template <class T> __device__ inline void norm(const NormArguments<T> &a) {
     });
 }
 
-// Writes z + factor norm(x) to y, which may be z. The operations are those of norm and axpy, so the bits are equal.
+// Writes z + factor norm(x) to y, which may be x or z. The operations are those of norm and axpy, so the bits are equal.
 template <class T> __device__ inline void add_norm(const NormArguments<T> &a) {
     over_images(a, [&](long long first, bool fours, int c) {
         const T scale = a.lines[4 * c], shift = a.lines[4 * c + 1], factor = T(a.factor);
@@ -272,7 +272,7 @@ template <class T> __device__ inline void norm_vjp_lines(const NormArguments<T> 
     a.lines[4 * c + 3] = T(-scale * plain / count - p * a.mean[c]);
 }
 
-// Writes the cotangent of x to y.
+// Writes the cotangent of x to y, which may be x or y_bar.
 template <class T> __device__ inline void norm_vjp(const NormArguments<T> &a) {
     over_images(a, [&](long long first, bool fours, int c) {
         const T scale = a.lines[4 * c], shift = a.lines[4 * c + 1], p = a.lines[4 * c + 2], q = a.lines[4 * c + 3];

@@ -2,8 +2,12 @@
 
 use std::collections::BTreeMap;
 
+/// A block is not cut from a part that is larger by more than this factor: it would split large slabs for little memory.
+const MUCH_LARGER: usize = 64;
+
 /// Slabs, and which parts of them are free. A block is cut from the smallest free part that fits, and free neighbours
-/// of one slab are joined, so that blocks of many sizes need little more than the largest sum of sizes in use at once.
+/// of one slab are joined, so that blocks of many sizes usually need little more than the largest sum of sizes in use
+/// at once.
 #[derive(Debug, Default)]
 pub(super) struct Slabs {
     /// The bytes of each slab, by address.
@@ -23,9 +27,9 @@ impl Slabs {
         self.slabs.values().sum()
     }
 
-    /// Takes a block of this size. `None` if no free part is large enough.
+    /// Takes a block of this size. `None` if no free part fits.
     pub fn take(&mut self, bytes: usize) -> Option<u64> {
-        let fitting = self.free.iter().filter(|&(_, &free)| free >= bytes);
+        let fitting = self.free.iter().filter(|&(_, &free)| free >= bytes && free / MUCH_LARGER <= bytes);
         let (&address, &free) = fitting.min_by_key(|&(&address, &free)| (free, address))?;
         self.free.remove(&address);
         if free > bytes {
@@ -87,6 +91,9 @@ mod tests {
         slabs.put_back(1140, 10);
         slabs.put_back(1100, 40);
         assert_eq!((slabs.remove_free(), slabs.bytes()), (vec![(1100, 50)], 0));
+        slabs.add(2000, 6500);
+        slabs.put_back(2000, 6500);
+        assert_eq!((slabs.take(100), slabs.take(101)), (None, Some(2000)), "a part that is much larger is not cut");
     }
 
     proptest! {

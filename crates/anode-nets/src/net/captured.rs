@@ -52,7 +52,11 @@ impl<D: Device> Network<D> {
         let images = device.zeros(images * input);
         let theta = device.zeros::<R>(self.parameter_count());
         let mut graph = D::Graph::default();
-        let (logits, kept) = captured(device.capture(&mut graph, || self.forward(&images, &theta, solve, &ledger)))?;
+        let (logits, kept) = captured(device.capture(&mut graph, || {
+            let (logits, kept) = self.forward(&images, &theta, solve, &ledger)?;
+            // The logits of a network without layers share the memory of its images.
+            Ok((logits.duplicate(), kept))
+        }))?;
         let logits_bar = logits.zeros_like();
         let theta_bar = captured(device.capture(&mut graph, || {
             let mut theta_bar = theta.zeros_like();

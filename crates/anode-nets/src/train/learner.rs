@@ -136,7 +136,7 @@ impl<D: TrainingDevice> Learner<D> {
         let due = capture.is_due(labels.len(), solve);
         let statistics = if due { self.network.statistics() } else { vec![] };
         let (logits, kept) = self.network.forward(&images, &self.theta, solve, ledger)?;
-        // Freed before the backward sweep, which needs the most memory.
+        // Freed before the backward sweep, which needs the most memory, unless its tapes share them.
         let images = due.then_some(images);
         let (loss, logits_bar) = self.loss(&logits, targets, labels)?;
         let mut theta_bar = self.theta.zeros_like();
