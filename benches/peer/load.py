@@ -1,9 +1,9 @@
 """Committed trained networks in PyTorch: loss and accuracy on the images that `anode` decoded, beside what `anode`
 finds.
 
-Usage: load.py [FILE ...] [--data DIR] [--statistics MODE ...] [--missing] [--anode PROGRAM] [--csv FILE]; without files,
-all of results/models. Updates results/peer/models.csv, which the report prints, after each evaluation. Needs a release
-build of `anode`, PyTorch, numpy and safetensors.
+Usage: load.py [FILE ...] [--data DIR] [--statistics MODE ...] [--missing] [--anode PROGRAM] [--csv FILE]; without
+files, all of results/models. Updates results/peer/models.csv, which the report prints, after each evaluation. Needs a
+release build of `anode`, PyTorch, numpy and safetensors.
 """
 
 import argparse

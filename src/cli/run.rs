@@ -14,7 +14,7 @@ use crate::doctor::{UsableGpu, usable_gpu};
 use crate::plan::{Run, Skipped, plan, plan_digest};
 use crate::record::sweep;
 use crate::report::{Summary, SummaryRow};
-use crate::runner::{Options, Tally, run_all};
+use crate::runner::{Options, RunnerError, Tally, run_all};
 use crate::study::STUDIES;
 
 use super::arguments::{Common, Device, How};
@@ -71,11 +71,11 @@ pub fn run(common: &Common, ids: &[String], how: &How) -> Result<(), CliError> {
 pub fn reproduce(common: &Common, ids: &[String], only: Option<&str>, how: &How) -> Result<(), CliError> {
     let loaded = select::chosen(common, ids, only)?;
     // Told before the hours of work, not after.
-    let figures = common.figures();
+    let (results, figures) = (&common.results, common.figures());
+    std::fs::create_dir_all(results).map_err(|source| RunnerError::Results { path: results.clone(), source })?;
     std::fs::create_dir_all(&figures).map_err(|source| CliError::Io { path: figures.clone(), source })?;
     let (tally, skipped, device) = walk(common, &loaded, how)?;
     // A report may be being written by another call; no write takes an hour.
-    let results = &common.results;
     let own = results.join("own");
     let inside =
         ["tables", "timing", "records", "own/tables", "own/timing", "own/figures"].map(|name| results.join(name));

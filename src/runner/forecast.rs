@@ -18,8 +18,8 @@ use crate::study::{CPU, estimate};
 /// Multiply-adds that take about as long as one evaluation of a vector field without any.
 const PER_EVALUATION: f64 = 200.0;
 
-/// On a CPU, the time of a run is not estimated from runs with less work by more than this factor: opening data sets and
-/// evaluating networks dominate their time.
+/// On a CPU, the time of a run is not estimated from runs with less work by more than this factor: opening data sets
+/// and evaluating networks dominate their time.
 const LARGER: f64 = 300.0;
 
 /// What a run will take.

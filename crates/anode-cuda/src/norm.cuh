@@ -185,7 +185,8 @@ template <class T> __device__ inline void norm(const NormArguments<T> &a) {
     });
 }
 
-// Writes z + factor norm(x) to y, which may be x or z. The operations are those of norm and axpy, so the bits are equal.
+// Writes z + factor norm(x) to y, which may be x or z. The operations are those of norm and axpy, so the bits are
+// equal.
 template <class T> __device__ inline void add_norm(const NormArguments<T> &a) {
     over_images(a, [&](long long first, bool fours, int c) {
         const T scale = a.lines[4 * c], shift = a.lines[4 * c + 1], factor = T(a.factor);

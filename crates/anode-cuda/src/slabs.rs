@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-/// A block is not cut from a part that is larger by more than this factor: it would split large slabs for little memory.
+/// A block is not cut from a part that is larger by more than this factor: it would split large slabs for little
+/// memory.
 const MUCH_LARGER: usize = 64;
 
 /// Slabs, and which parts of them are free. A block is cut from the smallest free part that fits, and free neighbours

@@ -33,8 +33,8 @@ pub struct Estimate {
     pub evaluations: f64,
 }
 
-/// Estimates a run from its settings. An adaptive solve counts as `solve::ADAPTIVE` steps, that of a network's ODE block
-/// as `solve::adaptive_steps`; files that settings name count as nothing.
+/// Estimates a run from its settings. An adaptive solve counts as `solve::ADAPTIVE` steps, that of a network's ODE
+/// block as `solve::adaptive_steps`; files that settings name count as nothing.
 ///
 /// # Errors
 /// Settings that are not those of the study.

@@ -9,8 +9,8 @@ use crate::study::parts::solver;
 /// Steps that an adaptive solve of a problem counts as.
 pub const ADAPTIVE: f64 = 100.0;
 
-/// Steps that an adaptive solve of a network's ODE block counts as: the error estimate of a solver of order q falls with
-/// h^q. MATLAB's controller takes at most a tenth of the span per step.
+/// Steps that an adaptive solve of a network's ODE block counts as: the error estimate of a solver of order q falls
+/// with h^q. MATLAB's controller takes at most a tenth of the span per step.
 ///
 /// In recorded training runs with Dormand-Prince, blocks take 2 to 4 steps at a tolerance of 1e-2 or 1e-3 and 14 to 21
 /// at 1e-6; with MATLAB's controller 11 at 1e-2.
