@@ -131,7 +131,7 @@ fn layers_whose_buffers_share_memory_change_alone() {
         images.download() == numbers::<f32>(96, 2) && bar.download() == numbers::<f32>(96, 4),
         "inputs stay as they are"
     );
-    // In the memory of either argument, or of neither: the same bits.
+    // The result is bit-identical whether it is computed in the memory of an argument or in new memory.
     let expected = vjp(Cow::Borrowed(&images), Cow::Borrowed(&bar)).download();
     assert!(vjp(Cow::Owned(images.duplicate()), Cow::Borrowed(&bar)).download() == expected);
     assert!(vjp(Cow::Borrowed(&images), Cow::Owned(bar.duplicate())).download() == expected);

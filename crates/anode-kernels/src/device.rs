@@ -50,9 +50,9 @@ pub trait Device: Clone + Send + Sync + 'static {
     /// Captures the launches, copies and fills of `work` as the next part of `graph`, without executing them.
     ///
     /// `work` must not change buffers that exist already while they share memory, see [`Vector::share`]. Buffers that
-    /// `work` allocates belong to `graph`: until it is dropped, no other work uses their memory, and each
-    /// replay writes to the same places. One graph may have several parts, which share these buffers. Use this for work
-    /// that is repeated often and consists of many short kernels, because a replay needs one call of the driver.
+    /// `work` allocates belong to `graph`: until it is dropped, no other work uses their memory, and each replay writes
+    /// to the same places. One graph may have several parts, which share these buffers. Use this for work that is
+    /// repeated often and consists of many short kernels, because a replay needs one call of the driver.
     ///
     /// # Errors
     /// The device does not capture, which is the default; `work` waits for the device or copies between host and
@@ -66,7 +66,7 @@ pub trait Device: Clone + Send + Sync + 'static {
     ///
     /// # Safety
     /// This device captured `graph`. All buffers that its work uses still exist, except those that it allocated itself,
-    /// and none of them was changed while it shared memory, which moves it.
+    /// and none was changed while it shared memory, because such a change moves it.
     ///
     /// # Panics
     /// The graph has no such part.

@@ -12,8 +12,8 @@ pub const ADAPTIVE: f64 = 100.0;
 /// Steps that an adaptive solve of a network's ODE block counts as: the error estimate of a solver of order q falls
 /// with h^q. MATLAB's controller takes at most a tenth of the span per step.
 ///
-/// In recorded training runs with Dormand-Prince, blocks take 2 to 4 steps at a tolerance of 1e-2 or 1e-3 and 14 to 21
-/// at 1e-6; with MATLAB's controller 11 at 1e-2.
+/// In recorded training runs with Dormand-Prince, a block takes 2.5 to 4 steps on average at a tolerance of 1e-2 or
+/// 1e-3 and 7 to 23 at 1e-6; with MATLAB's controller 11 at 1e-2.
 pub fn adaptive_steps(tolerances: &Tolerances, name: &SolverName) -> Result<f64, StudyError> {
     let tolerance = tolerances.rtol.max(tolerances.atol).min(1.0);
     let least = if tolerances.norm == Controller::Matlab { 11.0 } else { 1.0 };

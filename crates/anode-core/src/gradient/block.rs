@@ -155,8 +155,8 @@ impl<F: DifferentiableField> Block<'_, F> {
         adjoints.add_to(z_bar, step)
     }
 
-    /// The vjp of a step's increment h sum_i b_i k_i for its `cotangent`: adds to `theta_bar`, stores the
-    /// cotangents of the stages' states in `adjoints` and frees the tape.
+    /// The vjp of a step's increment h sum_i b_i k_i for its `cotangent`: adds to `theta_bar`, stores the cotangents of
+    /// the stages' states in `adjoints` and frees the tape.
     ///
     /// From k_i = f(Z_i), Z_i = z + h sum_j a_ij k_j, backwards over the stages:
     /// k_bar_i = h b_i cotangent + h sum_{j>i} a_ji Z_bar_j, Z_bar_i = (df/dz)^T k_bar_i, z_bar = sum_i Z_bar_i.

@@ -122,7 +122,7 @@ pub struct ChainTape<D: Device, R: Real> {
 }
 
 /// The tape that the vjp of a chain reads: owned if the vjp may consume it, else borrowed.
-struct Read<'t, D: Device, R: Real> {
+struct TapeInputs<'t, D: Device, R: Real> {
     inputs: Vec<Cow<'t, D::Buffer<R>>>,
     moments: &'t [Option<D::Moments>],
 }
@@ -217,8 +217,8 @@ impl<'a, D: Device, R: Real> Sweep<'a, D, R> {
         theta_bar: &mut PartMut<D::Buffer<R>>,
         want_input: bool,
     ) -> Option<D::Buffer<R>> {
-        let read = Read { inputs: tape.inputs.iter().map(Cow::Borrowed).collect(), moments: &tape.moments };
-        self.vjp_of(read, Cow::Borrowed(y_bar), theta_bar, want_input)
+        let tape = TapeInputs { inputs: tape.inputs.iter().map(Cow::Borrowed).collect(), moments: &tape.moments };
+        self.vjp_of(tape, Cow::Borrowed(y_bar), theta_bar, want_input)
     }
 
     /// As [`Self::vjp`], bit-identical, in less memory: frees each input once it has been read, and computes in its
@@ -231,19 +231,19 @@ impl<'a, D: Device, R: Real> Sweep<'a, D, R> {
         want_input: bool,
     ) -> Option<D::Buffer<R>> {
         let ChainTape { inputs, moments, .. } = tape;
-        let read = Read { inputs: inputs.into_iter().map(Cow::Owned).collect(), moments: &moments };
-        self.vjp_of(read, Cow::Owned(y_bar), theta_bar, want_input)
+        let tape = TapeInputs { inputs: inputs.into_iter().map(Cow::Owned).collect(), moments: &moments };
+        self.vjp_of(tape, Cow::Owned(y_bar), theta_bar, want_input)
     }
 
     fn vjp_of<'t>(
         &'t self,
-        read: Read<'t, D, R>,
+        tape: TapeInputs<'t, D, R>,
         y_bar: Cow<'t, D::Buffer<R>>,
         theta_bar: &mut PartMut<D::Buffer<R>>,
         want_input: bool,
     ) -> Option<D::Buffer<R>> {
         let mut bar = Cotangent { numbers: y_bar, norm: None };
-        let units = self.units.iter().zip(read.inputs).zip(read.moments).enumerate();
+        let units = self.units.iter().zip(tape.inputs).zip(tape.moments).enumerate();
         for (i, ((unit, x), moments)) in units.rev() {
             bar = unit.vjp(x, moments.as_ref(), bar, theta_bar, i > 0 || want_input)?;
         }
