@@ -26,7 +26,8 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 CLASSES = {"cifar100": 100}
 BATCH = 250
-MODES = ["running", "test-batch", "recalibrated", "per-evaluation"]
+RECORDED = ["running", "test-batch", "recalibrated", "per-evaluation"]
+MODES = [*RECORDED, "recalibrated-augmented", "per-evaluation-augmented"]
 # The running means and variances of later evaluations in ODE blocks, in the order of steps, stages and layers, where a
 # network was trained with statistics for each evaluation; the first evaluation's are those of the layers.
 LATER = "later_evaluations.statistics"
@@ -172,12 +173,17 @@ def read(path):
     return records[:, 1:].reshape(-1, 3, 32, 32), records[:, 0]
 
 
+def estimates(mode):
+    """Whether a mode estimates statistics again from training images."""
+    return mode.startswith(("recalibrated", "per-evaluation"))
+
+
 def set_statistics(model, mode, images, metadata):
     norms = [m for m in model.modules() if isinstance(m, nn.BatchNorm2d)]
-    if mode == "per-evaluation":
+    if mode.startswith("per-evaluation"):
         per_evaluation(model)
         norms = [m for m in model.modules() if isinstance(m, nn.BatchNorm2d)]
-    if mode in ("recalibrated", "per-evaluation"):
+    if estimates(mode):
         for norm in norms:
             norm.reset_running_stats()
             norm.momentum = None
@@ -199,7 +205,7 @@ def evaluate(path, mode, folder, found):
         fill_later(model, later)
         # The copies start in training mode.
         model.eval()
-    train = read(folder / "train.bin") if mode in ("recalibrated", "per-evaluation") else None
+    train = read(folder / "train.bin") if estimates(mode) else None
     set_statistics(model, mode, train, found)
     loss, right, count = 0.0, 0, 0
     for images, labels in batches(read(folder / "test.bin"), found):
@@ -255,7 +261,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("files", nargs="*", type=Path)
     parser.add_argument("--data", help="folder of data sets")
-    parser.add_argument("--statistics", nargs="*", choices=MODES, default=MODES)
+    parser.add_argument("--statistics", nargs="*", choices=MODES, default=RECORDED)
     parser.add_argument("--missing", action="store_true", help="only evaluations that the table lacks")
     parser.add_argument("--anode", default=str(ROOT / "target/release/anode"), help="the program")
     parser.add_argument("--csv", type=Path, default=ROOT / "results/peer/models.csv")

@@ -27,7 +27,9 @@ pub struct EvaluateArguments {
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
     /// Batch norm's statistics: running, test-batch (those of each test batch: a diagnostic), recalibrated (estimated
-    /// again from training images) or per-evaluation (the same for each step and stage of an ODE block)
+    /// again from training images) or per-evaluation (the same for each step and stage of an ODE block);
+    /// recalibrated-augmented and per-evaluation-augmented estimate them from images cropped and mirrored at random, as
+    /// in training
     #[arg(long, value_name = "MODE", default_value_t = EvaluationMode::Running)]
     pub statistics: EvaluationMode,
     /// Write the decoded images to this folder, in the binary layout of CIFAR-10: test.bin, and train.bin for
@@ -43,7 +45,8 @@ pub struct Evaluated {
     file: PathBuf,
     /// Id of the run that trained it.
     run: String,
-    /// Statistics of batch norm: `running`, `test-batch`, `recalibrated` or `per-evaluation`.
+    /// Statistics of batch norm: `running`, `test-batch`, `recalibrated`, `per-evaluation`, `recalibrated-augmented` or
+    /// `per-evaluation-augmented`.
     statistics: String,
     /// Mean loss on the test images.
     loss: Value,
@@ -89,7 +92,7 @@ pub fn evaluate(common: &Common, arguments: &EvaluateArguments) -> Result<(), Cl
     let place = Place { definition: common.experiments.clone(), data };
     let found = trained.evaluate(&place, &settings, seed, arguments.statistics).map_err(fault)?;
     if let Some(folder) = &arguments.images {
-        write_images(&place, &settings, folder).map_err(fault)?;
+        write_images(&place, &settings, arguments.statistics, folder).map_err(fault)?;
     }
     let recorded = trained.recorded();
     if common.json {

@@ -144,7 +144,10 @@ pub enum Rule {
         max: f64,
     },
     /// The mean of `column` over rows with `greater` exceeds the mean over rows with `than` by at least `by`,
-    /// for every group of rows that agree in the columns `per`.
+    /// for every group of rows that agree in the columns `per`. If both sides share two or more seeds, the 95 % interval
+    /// of the paired difference (Student's t) must support the answer, otherwise the check is inconclusive: a difference
+    /// of at least `by` must exclude values below 0 (below `by` if that is negative), a smaller one values above `by`
+    /// (above 0 if `by` is negative).
     Exceeds {
         /// The column.
         column: String,
@@ -165,7 +168,9 @@ pub enum Rule {
     },
     /// The gap of `column`, its mean over rows with `greater` minus its mean over rows with `than`, is at most a
     /// multiple of the gap of `reference`, for every group of rows that agree in the columns `per`. The check is
-    /// inconclusive unless the gap of `reference` is positive.
+    /// inconclusive unless the gap of `reference` is positive. If both sides share two or more seeds, it is also
+    /// inconclusive if the 95 % interval (Student's t) of that multiple less the gap of `column`, seed by seed,
+    /// contains 0.
     GapRatio {
         /// The column whose gap should be small.
         column: String,

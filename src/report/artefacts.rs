@@ -144,8 +144,8 @@ pub fn artefacts(contents: Contents, profile: Profile, from: From) -> Result<(Su
     let published = output == folder;
     let pieces: Vec<Piece> = summary::opening(published)
         .into_iter()
-        .chain(chapters::counts(&lines, contents.outline))
         .chain(findings::answers(contents.outline, &numbers))
+        .chain(chapters::counts(&lines, contents.outline))
         .chain(findings::findings(contents.outline, &numbers))
         .chain(story.as_ref().map(|story| page::figure(story, &links)))
         .chain(chapters::tables(&lines, contents.not_run, contents.outline))

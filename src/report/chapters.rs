@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use crate::definition::{NotRun, Outline};
+use crate::definition::{Chapter, NotRun, Outline, Profile};
 
 use super::document::{Cell, Piece};
 use super::summary::{Line, without_results};
@@ -21,26 +21,42 @@ pub(super) fn largest(lines: &[Line]) -> Vec<&Line> {
     found
 }
 
-/// How many claims are confirmed, contradicted, inconclusive, not run. Experiments that share their runs with another
-/// count once.
+/// How many claims of each chapter are confirmed, contradicted, inconclusive and not run, how many have only records of
+/// the quick profile, and how many are known from memory. Experiments that share their runs with another count once.
 pub fn counts(lines: &[Line], outline: &Outline) -> Option<Piece> {
-    let counted = |id: &str| !outline.same_runs.contains_key(id);
-    let lines_of: Vec<&Line> = largest(lines).into_iter().filter(|l| counted(&l.told.id)).collect();
-    let of = |verdict: Verdict| lines_of.iter().filter(|l| l.told.verdict == verdict.word()).count();
-    let ran: HashSet<&str> = lines_of.iter().map(|l| l.told.id.as_str()).collect();
-    let all: HashSet<&str> = lines.iter().map(|l| l.told.id.as_str()).filter(|id| counted(id)).collect();
-    if all.is_empty() {
-        return None;
-    }
-    let text = format!(
-        "Of {} claims tested, {} are confirmed, {} contradicted, {} inconclusive and {} not run.",
-        all.len(),
-        of(Verdict::Confirmed),
-        of(Verdict::Contradicted),
-        of(Verdict::Inconclusive),
-        all.len() - ran.len(),
-    );
-    Some(Piece::Paragraph(String::new(), text))
+    let best = largest(lines);
+    let all: HashSet<&str> = lines.iter().map(|line| line.told.id.as_str()).collect();
+    let row = |chapter: &Chapter| {
+        let counted = |id: &&str| all.contains(id) && !outline.same_runs.contains_key(*id);
+        let ids: Vec<&str> = chapter.experiments.iter().map(String::as_str).filter(counted).collect();
+        let own: Vec<&Line> = best.iter().copied().filter(|line| ids.contains(&line.told.id.as_str())).collect();
+        let number = |count: usize| Cell::Number(count.to_string());
+        let of = |keep: &dyn Fn(&Line) -> bool| number(own.iter().filter(|line| keep(line)).count());
+        let verdict = |verdict: Verdict| of(&|line| line.told.verdict == verdict.word());
+        let cells = vec![
+            Cell::Text(chapter.title.clone()),
+            number(ids.len()),
+            verdict(Verdict::Confirmed),
+            verdict(Verdict::Contradicted),
+            verdict(Verdict::Inconclusive),
+            number(ids.len() - own.len()),
+            of(&|line| line.profile == Profile::Quick && line.told.verdict == Verdict::Inconclusive.word()),
+            of(&|line| line.source == "M"),
+        ];
+        (!ids.is_empty()).then_some(cells)
+    };
+    let rows: Vec<Vec<Cell>> = outline.chapters.iter().filter_map(row).collect();
+    let head = [
+        "Claims of",
+        "tested",
+        "confirmed",
+        "contradicted",
+        "inconclusive",
+        "not run",
+        "inconclusive because only the quick profile ran",
+        "known from memory only",
+    ];
+    (!rows.is_empty()).then(|| Piece::Table("Verdicts".into(), head.map(str::to_owned).to_vec(), rows))
 }
 
 /// A table for each chapter, then one for experiments that no chapter lists.

@@ -85,7 +85,7 @@ fn effect(choice: &Choice, results: &Results) -> Option<Cell> {
     let check = results.definition.expectation.checks.iter().find(|check| check.name.starts_with(name))?;
     let judged = judge_check(check, &results.of(check.source));
     let measured = labelled(&judged.brief, results.definition);
-    let text = format!("{}: {measured} ({experiment}, {profile} profile)", check.name);
+    let text = format!("check \"{}\": {measured} ({experiment}, {profile} profile)", check.name);
     judged.found.then(|| Cell::Link(text, anchor(results)))
 }
 

@@ -191,7 +191,11 @@ fn full_precision(files: &[Artefact]) -> impl Iterator<Item = Piece> {
 }
 
 fn counted(rows: usize, what: &str) -> String {
-    if rows > MOST_ROWS { format!("The first {MOST_ROWS} of {rows} {what}") } else { format!("All {rows} {what}") }
+    match rows {
+        1 => format!("The only {}", what.replacen("rows", "row", 1)),
+        2..=MOST_ROWS => format!("All {rows} {what}"),
+        _ => format!("The first {MOST_ROWS} of {rows} {what}"),
+    }
 }
 
 /// The table where points of the grid have several seeds.

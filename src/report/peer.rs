@@ -1,5 +1,6 @@
 //! The committed networks beside an independent evaluation in PyTorch, as `benches/peer/load.py` left it.
 
+use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 
 use crate::definition::value_label;
@@ -18,17 +19,8 @@ pub const TABLE: &str = "models.csv";
 /// Largest file that is read, in bytes.
 const MOST: u64 = 1 << 20;
 
-/// Columns of the table, with what they are called.
-const COLUMNS: [(&str, &str); 8] = [
-    ("experiment", "experiment"),
-    ("net", "net"),
-    ("method", "method"),
-    ("statistics", "batch norm's statistics"),
-    ("loss", "test loss"),
-    ("difference", "relative difference to PyTorch's"),
-    ("accuracy", "test accuracy"),
-    ("images_apart", "images apart"),
-];
+/// Columns that the section reads.
+const COLUMNS: [&str; 5] = ["experiment", "run", "statistics", "difference", "images_apart"];
 
 /// The section; nothing if no comparison was made.
 ///
@@ -39,39 +31,50 @@ pub fn peer(results: &Path) -> Result<Vec<Piece>, ReportError> {
     let Some(bytes) = read_at_most(&path, MOST)? else { return Ok(vec![]) };
     let damaged = |why: String| RecordError::Damaged { path: path.clone(), why };
     let rows = csv_to_rows(&bytes).map_err(damaged)?;
-    for (column, _) in COLUMNS {
+    for column in COLUMNS {
         if rows.iter().any(|row| !row.contains_key(column)) {
             return Err(damaged(format!("it has no column `{column}`; make it again with benches/peer/load.py")).into());
         }
     }
-    let greatest = |column: &str| {
+    let greatest = |rows: &[&Row], column: &str| {
         let values = rows.iter().filter_map(|row| as_number(row.get(column)));
         short(values.fold(0.0, f64::max))
     };
+    let all: Vec<&Row> = rows.iter().collect();
     let text = format!(
         "PyTorch repeated {} evaluations of committed networks, with independently written networks, on the images \
          that this program decoded. The largest relative difference of test losses is {}. Accuracies differ by at most \
          {} images.",
         rows.len(),
-        greatest("difference"),
-        greatest("images_apart")
+        greatest(&all, "difference"),
+        greatest(&all, "images_apart")
     );
-    let line = |row: &Row| {
-        let cell = |(column, _): &(&str, &str)| {
-            let text = shown(row.get(*column));
-            match as_number(row.get(*column)) {
-                Some(_) => Cell::Number(text),
-                None => Cell::Text(value_label(column, &text).unwrap_or(text)),
-            }
-        };
-        COLUMNS.iter().map(cell).collect()
+    let mut groups: BTreeMap<(String, String), Vec<&Row>> = BTreeMap::new();
+    for row in &rows {
+        groups.entry((shown(row.get("experiment")), shown(row.get("statistics")))).or_default().push(row);
+    }
+    let line = |((experiment, statistics), rows): ((String, String), Vec<&Row>)| {
+        let networks: HashSet<String> = rows.iter().map(|row| shown(row.get("run"))).collect();
+        vec![
+            Cell::Text(experiment),
+            Cell::Text(value_label("statistics", &statistics).unwrap_or(statistics)),
+            Cell::Number(networks.len().to_string()),
+            Cell::Number(greatest(&rows, "difference")),
+            Cell::Number(greatest(&rows, "images_apart")),
+        ]
     };
-    let head = COLUMNS.map(|(_, name)| name.to_owned()).to_vec();
-    let caption = format!("Trained networks in PyTorch; in full precision: {FILE}");
+    let head = [
+        "experiment",
+        "batch norm's statistics",
+        "networks",
+        "largest relative difference of test losses",
+        "most images apart",
+    ];
+    let caption = format!("Trained networks in PyTorch; every evaluation: {FILE}");
     Ok(vec![
         Piece::Heading(2, "Trained networks evaluated in PyTorch".into(), "peer".into()),
         Piece::Paragraph(String::new(), text),
-        Piece::Table(caption, head, rows.iter().map(line).collect()),
+        Piece::Table(caption, head.map(str::to_owned).to_vec(), groups.into_iter().map(line).collect()),
         Piece::Up,
     ])
 }

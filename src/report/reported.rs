@@ -1,6 +1,6 @@
 //! The paper's numbers beside ours, each with what it was measured on. Only what was read is printed as the paper's.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use crate::definition::{Claim, Profile, Reported, SourceTag, StudyKind, value_label};
 use crate::record::{Row, cell};
@@ -29,7 +29,11 @@ pub fn reported(results: &Results) -> Piece {
         let paper = if known(number) { [number.min, number.value, number.max] } else { [None; 3] };
         let mut cells = vec![Cell::Text(number.label.clone()), Cell::Text(source(number))];
         cells.extend(three(paper, spread));
-        cells.push(Cell::Text(if values.is_empty() { NONE.into() } else { conditions(&own) + &empty }));
+        cells.push(Cell::Text(if values.is_empty() {
+            NONE.into()
+        } else {
+            conditions(&own, &results.varying) + &empty
+        }));
         cells.extend(three(of(&values), spread));
         cells
     };
@@ -77,9 +81,9 @@ pub fn evidence(results: &Results) -> String {
     if results.definition.study == StudyKind::Training {
         let full = results.definition.resolve(Profile::Paper);
         let full = full.and_then(|paper| paper.points().next()?.settings.get("epochs")?.as_u64());
-        let text = conditions(&rows.iter().collect::<Vec<_>>());
+        let text = conditions(&rows.iter().collect::<Vec<_>>(), &results.varying);
         return match full {
-            Some(epochs) => text.replacen(" epochs", &format!(" of {epochs} epochs"), 1),
+            Some(epochs) => text.replacen(" epoch", &format!(" of {epochs} epoch"), 1),
             None => text,
         };
     }
@@ -115,21 +119,32 @@ fn three([least, mean, greatest]: [Option<f64>; 3], spread: bool) -> Vec<Cell> {
 }
 
 /// What rows were measured on: data, passes over it, seeds.
-fn conditions(rows: &[&Row]) -> String {
+fn conditions(rows: &[&Row], varying: &[String]) -> String {
     let each = |column: &str| {
         let mut seen = HashSet::new();
         let texts = rows.iter().filter_map(|r| r.get(column)).map(cell);
         let texts = texts.map(|text| value_label(column, &text).unwrap_or(text));
         texts.filter(|text| seen.insert(text.clone())).collect::<Vec<String>>()
     };
-    let (data, epochs, seeds) = (each("data"), each("epochs"), each("seed").len());
+    let (data, epochs) = (each("data"), each("epochs"));
     let mut parts = vec![];
     if !data.is_empty() {
         parts.push(data.join(" and "));
     }
     if !epochs.is_empty() {
-        parts.push(format!("{} epochs", epochs.join(" and ")));
+        parts.push(format!("{} epoch{}", epochs.join(" and "), if epochs == ["1"] { "" } else { "s" }));
     }
-    parts.push(if seeds == 1 { "1 seed".into() } else { format!("{seeds} seeds") });
+    // Settings may have different numbers of seeds.
+    let mut seeds: HashMap<Vec<String>, HashSet<String>> = HashMap::new();
+    for row in rows {
+        let settings = varying.iter().map(|column| row.get(column).map(cell).unwrap_or_default()).collect();
+        seeds.entry(settings).or_default().insert(row.get("seed").map(cell).unwrap_or_default());
+    }
+    let counts = || seeds.values().map(HashSet::len);
+    parts.push(match (counts().min().unwrap_or(0), counts().max().unwrap_or(0)) {
+        (1, 1) => "1 seed".into(),
+        (least, most) if least == most => format!("{most} seeds"),
+        (least, most) => format!("{least} to {most} seeds"),
+    });
     parts.join(", ")
 }

@@ -13,7 +13,7 @@ use crate::files;
 use crate::kernels::Cpu;
 use crate::net::EvaluationMode;
 use crate::record::write_atomically;
-use crate::train::{Model, RECALIBRATION_IMAGES, Saved, Trainer};
+use crate::train::{Model, Saved, Trainer, recalibration_images};
 
 use super::images::load;
 use super::parts::{parsed, typed};
@@ -146,21 +146,36 @@ fn sound(settings: &Map<String, Value>) -> Result<Settings, StudyError> {
 }
 
 /// Writes the decoded images that `settings` name into `folder`, in the binary layout of CIFAR-10 (a label, then the
-/// bytes of the image): `test.bin`, and `train.bin` with those training images from which statistics are estimated
+/// bytes of the image): `test.bin`, and `train.bin` with those training images from which `mode` estimates statistics
 /// again.
 ///
 /// # Errors
 /// The images are missing, or the folder cannot be written.
-pub fn write_images(place: &Place, settings: &Map<String, Value>, folder: &Path) -> Result<(), StudyError> {
+pub fn write_images(
+    place: &Place,
+    settings: &Map<String, Value>,
+    mode: EvaluationMode,
+    folder: &Path,
+) -> Result<(), StudyError> {
     let settings = parsed(StudyKind::Training, settings)?;
     let data = load(place, typed(&settings)?)?;
-    for (name, images, most) in [("test.bin", &data.test, usize::MAX), ("train.bin", &data.train, RECALIBRATION_IMAGES)]
-    {
-        let pixels = images.pixels.chunks_exact(IMAGE_LEN);
-        let records = images.labels.iter().zip(pixels).take(most);
-        let bytes: Vec<u8> =
-            records.flat_map(|(label, pixels)| std::iter::once(label).chain(pixels)).copied().collect();
-        write_atomically(&folder.join(name), &bytes).map_err(super::training::log_error)?;
-    }
-    Ok(())
+    let write =
+        |name: &str, bytes: Vec<u8>| write_atomically(&folder.join(name), &bytes).map_err(super::training::log_error);
+    let test = data.test.labels.iter().zip(data.test.pixels.chunks_exact(IMAGE_LEN));
+    write("test.bin", test.flat_map(|(label, pixels)| std::iter::once(label).chain(pixels)).copied().collect())?;
+    let channel = IMAGE_LEN / 3;
+    let byte = |(i, x): (usize, f32)| {
+        let c = i / channel;
+        (255.0 * (f64::from(x) * data.deviation[c] + data.mean[c])).round() as u8
+    };
+    let train = recalibration_images(&data, mode).flat_map(|(images, labels)| {
+        let images: Vec<Vec<f32>> = images.chunks_exact(IMAGE_LEN).map(<[f32]>::to_vec).collect();
+        labels.into_iter().zip(images)
+    });
+    write(
+        "train.bin",
+        train
+            .flat_map(|(label, image)| std::iter::once(label).chain(image.into_iter().enumerate().map(byte)))
+            .collect(),
+    )
 }

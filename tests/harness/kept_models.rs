@@ -6,13 +6,17 @@ use anode::record::{MODEL, read_record};
 use common::{Workplace, training};
 use serde_json::{Value, json};
 
+/// Every evaluation but that with running statistics.
+const MODES: [&str; 5] =
+    ["recalibrated-augmented", "per-evaluation-augmented", "test-batch", "recalibrated", "per-evaluation"];
+
 /// A workplace with a recorded training run of a profile whose networks are kept, and the run's id.
 fn trained() -> (Workplace, String) {
     let place = Workplace::new();
     let mut definition = training("train");
     definition["fixed"]["epochs"] = json!(1);
     definition["fixed"]["norm_per_step"] = json!(true);
-    definition["fixed"]["evaluations"] = json!(["test-batch", "recalibrated", "per-evaluation"]);
+    definition["fixed"]["evaluations"] = json!(MODES);
     definition["profiles"] = json!({ "quick": {}, "standard": {} });
     place.define(&definition).expect(0, &["reproduce", "--profile", "standard"]);
     let runs = std::fs::read_dir(place.path("results/runs/standard/train")).unwrap();
@@ -45,7 +49,7 @@ fn a_kept_model_and_the_last_checkpoint_give_the_recorded_loss_and_accuracy_agai
         let numbers = (&found["run"], &found["loss"], &found["accuracy"], &found["images"]);
         assert_eq!(numbers, (&json!(id), &row["test_loss"], &row["test_accuracy"], &json!(50)), "{file}");
     }
-    for mode in ["test-batch", "recalibrated", "per-evaluation"] {
+    for mode in MODES {
         let (found, column) = (evaluated(&place, &model, mode), mode.replace('-', "_"));
         let recorded = (&row[&format!("test_loss_{column}")], &row[&format!("test_accuracy_{column}")]);
         assert_eq!((&found["loss"], &found["accuracy"]), recorded, "{mode}");

@@ -7,6 +7,8 @@ const ADAPTIVE: When = When::Has("tolerances.rtol");
 const TEST_BATCH: When = When::Lists("evaluations", "test-batch");
 const RECALIBRATED: When = When::Lists("evaluations", "recalibrated");
 const PER_EVALUATION: When = When::Lists("evaluations", "per-evaluation");
+const RECALIBRATED_AUGMENTED: When = When::Lists("evaluations", "recalibrated-augmented");
+const PER_EVALUATION_AUGMENTED: When = When::Lists("evaluations", "per-evaluation-augmented");
 const REVERSED: When = When::All(&[When::Has("block_reversal"), When::Is("form", &["ode"])]);
 const EVOLVING: When = When::Is("form", &["configuration-1", "configuration-2", "configuration-2-final"]);
 
@@ -32,6 +34,12 @@ const ROWS: &[Column] = &[
     number("test_loss_per_evaluation", "test loss with statistics for each evaluation of f, at the end")
         .when(PER_EVALUATION),
     number("test_accuracy_per_evaluation", "test accuracy, likewise").when(PER_EVALUATION),
+    number("test_loss_recalibrated_augmented", "test loss with statistics estimated again from altered images")
+        .when(RECALIBRATED_AUGMENTED),
+    number("test_accuracy_recalibrated_augmented", "test accuracy, likewise").when(RECALIBRATED_AUGMENTED),
+    number("test_loss_per_evaluation_augmented", "test loss, likewise for each evaluation of f")
+        .when(PER_EVALUATION_AUGMENTED),
+    number("test_accuracy_per_evaluation_augmented", "test accuracy, likewise").when(PER_EVALUATION_AUGMENTED),
     number("reversal_error_block_#", "reversal error rho of an ODE block on a fixed batch, at the end").when(REVERSED),
     number("epochs_taken", "epochs taken, with fractions").when(ADAPTIVE),
     number("mean_gradient_error", "mean over the measured steps of `gradient_error`").when(MEASURED),
@@ -64,6 +72,12 @@ const STEPS: &[Column] = &[
     number("test_loss_per_evaluation", "test loss with statistics for each evaluation of f, at the end of an epoch")
         .when(PER_EVALUATION),
     number("test_accuracy_per_evaluation", "test accuracy, likewise").when(PER_EVALUATION),
+    number("test_loss_recalibrated_augmented", "test loss with statistics estimated again from altered images")
+        .when(RECALIBRATED_AUGMENTED),
+    number("test_accuracy_recalibrated_augmented", "test accuracy, likewise").when(RECALIBRATED_AUGMENTED),
+    number("test_loss_per_evaluation_augmented", "test loss, likewise for each evaluation of f")
+        .when(PER_EVALUATION_AUGMENTED),
+    number("test_accuracy_per_evaluation_augmented", "test accuracy, likewise").when(PER_EVALUATION_AUGMENTED),
     number("reversal_error_block_#", "reversal error rho of an ODE block on a fixed batch, at the end of an epoch")
         .when(REVERSED),
     number("gradient_error", "relative distance of the reverse-time gradient from the exact one").when(MEASURED),

@@ -9,8 +9,9 @@ use crate::net::EvaluationMode;
 use super::{Faults, TrainingSettings};
 
 /// Which statistics batch norm uses in an evaluation on the test images in addition to that with the running
-/// statistics. In modes that estimate statistics again, this is done with the first 10,000 training images, unaltered,
-/// in batches of 250, each with the same weight; norms outside ODE blocks are included.
+/// statistics. In modes that estimate statistics again, this is done with the first 10,000 training images in batches
+/// of 250, each with the same weight; norms outside ODE blocks are included. The images are unaltered except in the
+/// modes whose names end in `augmented`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum EvaluationName {
@@ -21,6 +22,10 @@ pub enum EvaluationName {
     Recalibrated,
     /// Statistics estimated again, separate for each step and stage of an ODE block; needs fixed steps.
     PerEvaluation,
+    /// As `recalibrated`, with images that are cropped and mirrored at random: for networks trained with `augment`.
+    RecalibratedAugmented,
+    /// As `per-evaluation`, with images that are cropped and mirrored at random.
+    PerEvaluationAugmented,
 }
 
 impl From<EvaluationName> for EvaluationMode {
@@ -29,6 +34,8 @@ impl From<EvaluationName> for EvaluationMode {
             EvaluationName::TestBatch => Self::TestBatch,
             EvaluationName::Recalibrated => Self::Recalibrated,
             EvaluationName::PerEvaluation => Self::PerEvaluation,
+            EvaluationName::RecalibratedAugmented => Self::RecalibratedAugmented,
+            EvaluationName::PerEvaluationAugmented => Self::PerEvaluationAugmented,
         }
     }
 }
@@ -52,7 +59,7 @@ impl TrainingSettings {
         });
         let method: Option<Method> = self.method.as_str().parse().ok();
         for (at, asked) in [
-            ("evaluations", self.evaluations.contains(&EvaluationName::PerEvaluation)),
+            ("evaluations", self.evaluations.iter().any(|&name| EvaluationMode::from(name).is_per_evaluation())),
             ("statistics_per_evaluation", self.statistics_per_evaluation),
         ] {
             faults.require(!asked || self.tolerances.is_none(), at, || {

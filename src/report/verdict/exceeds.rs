@@ -23,8 +23,28 @@ pub struct Exceeds<'a> {
     pub by: f64,
     /// Columns that pair the groups.
     pub per: &'a [String],
-    /// Level at which the difference must be sure.
+    /// Level at which the whole interval must be above or below `by`; absent: the means decide, if their interval
+    /// supports it ([`is_known`]). Means of a single seed decide without an interval.
     pub confidence: Option<f64>,
+}
+
+/// Said of means over seeds that differ too much.
+pub(super) const FEW: &str = "; too few seeds: the interval leaves it open";
+
+/// Whether an interval of the difference supports the verdict of a rule on means: a difference that is large enough is
+/// also positive, or within the margin if the margin is negative, in the whole interval; and the other way round.
+fn is_known(interval: Interval, holds: bool, by: f64) -> bool {
+    let Interval { mean, half, .. } = interval;
+    if holds { mean - half >= by.min(0.0) } else { mean + half <= by.max(0.0) }
+}
+
+/// Whether two groups hold: one that fails decides; one of which nothing can be said leaves the rest open.
+pub(super) fn both(a: Option<bool>, b: Option<bool>) -> Option<bool> {
+    match (a, b) {
+        (Some(false), _) | (_, Some(false)) => Some(false),
+        (None, _) | (_, None) => None,
+        _ => Some(true),
+    }
 }
 
 /// Judges the rule.
@@ -36,18 +56,17 @@ pub fn exceeds(rule: &Exceeds, rows: &[&Row]) -> Judged {
         let b = side(rule.column, &rows, rule.than).map_err(at)?;
         let interval = mean_interval(&paired(&a, &b), rule.confidence.unwrap_or(CONFIDENCE));
         let found = match (rule.confidence, interval) {
-            (None, _) => Some(mean(&a) - mean(&b) >= rule.by),
+            (None, interval) => {
+                let holds = mean(&a) - mean(&b) >= rule.by;
+                let known = interval.is_none_or(|i| is_known(i, holds, rule.by));
+                known.then_some(holds)
+            }
             (Some(_), None) => None,
             (Some(_), Some(i)) if i.mean - i.half >= rule.by => Some(true),
             (Some(_), Some(i)) if i.mean + i.half < rule.by => Some(false),
             (Some(_), Some(_)) => None,
         };
-        // One group that fails decides; one of which nothing can be said leaves the rest open.
-        holds = match (holds, found) {
-            (Some(false), _) | (_, Some(false)) => Some(false),
-            (None, _) | (_, None) => None,
-            _ => Some(true),
-        };
+        holds = both(holds, found);
         let name = if key.is_empty() { String::new() } else { format!("{key}: ") };
         let [a, b] = [&a, &b].map(|side| value(rule.column, mean(side)));
         parts.push(format!("{name}{a} against {b}{}", spread(rule, interval)));
@@ -55,7 +74,8 @@ pub fn exceeds(rule: &Exceeds, rows: &[&Row]) -> Judged {
     let brief = format!("{} {}", rule.column, parts.join("; "));
     let sure = if rule.confidence.is_some() { "with the whole interval " } else { "" };
     let by = difference(rule.column, rule.by);
-    let measured = format!("mean {}: {} (expected {sure}at least {by} more)", rule.column, parts.join("; "));
+    let few = if holds.is_none() && rule.confidence.is_none() { FEW } else { "" };
+    let measured = format!("mean {}: {} (expected {sure}at least {by} more){few}", rule.column, parts.join("; "));
     Ok(Finding { holds, measured, brief })
 }
 
@@ -72,7 +92,7 @@ fn spread(rule: &Exceeds, interval: Option<Interval>) -> String {
 }
 
 /// The values of one side by seed, or why there are none.
-fn side(column: &str, rows: &[&Row], filter: &Filter) -> Result<BTreeMap<String, Vec<f64>>, String> {
+pub(super) fn side(column: &str, rows: &[&Row], filter: &Filter) -> Result<BTreeMap<String, Vec<f64>>, String> {
     let rows: Vec<&Row> = rows.iter().copied().filter(|r| matches(r, filter)).collect();
     if rows.is_empty() {
         return Err(nothing(filter));
@@ -84,13 +104,14 @@ fn side(column: &str, rows: &[&Row], filter: &Filter) -> Result<BTreeMap<String,
     Ok(found)
 }
 
-fn mean(side: &BTreeMap<String, Vec<f64>>) -> f64 {
+/// The mean of all values of a side.
+pub(super) fn mean(side: &BTreeMap<String, Vec<f64>>) -> f64 {
     let count: usize = side.values().map(Vec::len).sum();
     side.values().flatten().sum::<f64>() / count as f64
 }
 
 /// The differences of the means of each seed that both sides have.
-fn paired(a: &BTreeMap<String, Vec<f64>>, b: &BTreeMap<String, Vec<f64>>) -> Vec<f64> {
+pub(super) fn paired(a: &BTreeMap<String, Vec<f64>>, b: &BTreeMap<String, Vec<f64>>) -> Vec<f64> {
     let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
     a.iter().filter_map(|(seed, values)| Some(mean(values) - mean(b.get(seed)?))).collect()
 }
@@ -127,6 +148,23 @@ mod tests {
         assert_eq!(found.verdict, Verdict::Inconclusive, "{}", found.measured);
         assert_eq!(judged(&a, &b, 0.05, Some(0.95)).verdict, Verdict::Contradicted);
         assert_eq!(judged(&a, &b, 0.02, None).verdict, Verdict::Confirmed, "the means alone differ by 0.0225");
+    }
+
+    #[test]
+    fn means_decide_only_if_their_interval_supports_it() {
+        // Differences 1, 2, 3: 2 ± 2.484. Differences 11, 12, 13: 12 ± 2.484.
+        let verdict = |a: [f64; 3], by| judged(&a, &[0.0; 3], by, None).verdict;
+        assert_eq!(verdict([1.0, 2.0, 3.0], 1.0), Verdict::Inconclusive, "0 is in the interval");
+        assert_eq!(verdict([1.0, 2.0, 3.0], 3.0), Verdict::Inconclusive, "3 is in the interval");
+        assert_eq!(verdict([1.0, 2.0, 3.0], 5.0), Verdict::Contradicted);
+        assert_eq!(verdict([11.0, 12.0, 13.0], 11.0), Verdict::Confirmed, "above 0 in the whole interval");
+        assert_eq!(verdict([1.0, 2.0, 3.0], -0.4), Verdict::Inconclusive, "the margin is in the interval");
+        assert_eq!(verdict([1.0, 2.0, 3.0], -0.5), Verdict::Confirmed, "the margin is below the interval");
+        assert_eq!(verdict([-1.0, -2.0, -3.0], -1.0), Verdict::Inconclusive, "0 is in the interval");
+        assert_eq!(verdict([-11.0, -12.0, -13.0], -1.0), Verdict::Contradicted);
+        assert_eq!(verdict([2.0, 2.0, 2.0], 2.0), Verdict::Confirmed, "no spread");
+        let open = judged(&[1.0, 2.0, 3.0], &[0.0; 3], 1.0, None);
+        assert!(open.measured.ends_with("too few seeds: the interval leaves it open"), "{}", open.measured);
     }
 
     #[test]

@@ -1,11 +1,14 @@
 //! The rule that the gap between two sides is smaller in one column than in another.
 
-use super::quantity::difference;
-use super::rules::{groups, numbers};
-use super::{Finding, Judged, nothing};
+use super::exceeds::{FEW, both, mean, paired, side};
+use super::quantity::{difference, interval};
+use super::rules::groups;
+use super::{Finding, Judged};
 use crate::definition::Filter;
 use crate::record::Row;
-use crate::report::results::{matches, short};
+use crate::report::results::short;
+use crate::report::seeds::CONFIDENCE;
+use crate::report::statistics::mean_interval;
 
 /// The rule's settings.
 pub struct GapRatio<'a> {
@@ -23,43 +26,45 @@ pub struct GapRatio<'a> {
     pub per: &'a [String],
 }
 
-/// Judges the rule.
+/// Judges the rule. With two or more seeds on both sides, the 95 % interval of `at_most` times the reference's gap less
+/// the column's gap, seed by seed, must not contain 0.
 pub fn gap_ratio(rule: &GapRatio, rows: &[&Row]) -> Judged {
-    let (mut parts, mut holds) = (vec![], true);
+    let (mut parts, mut holds) = (vec![], Some(true));
     for (key, rows) in groups(rows, rule.per) {
         let name = if key.is_empty() { String::new() } else { format!("{key}: ") };
         let at = |why: String| format!("{name}{why}");
-        let gap = |column| -> Result<f64, String> {
-            Ok(mean(column, &rows, rule.greater)? - mean(column, &rows, rule.than)?)
+        let gap = |column| -> Result<_, String> {
+            let (a, b) = (side(column, &rows, rule.greater)?, side(column, &rows, rule.than)?);
+            Ok((mean(&a) - mean(&b), paired(&a, &b)))
         };
         let (own, reference) = (gap(rule.column).map_err(at)?, gap(rule.reference).map_err(at)?);
+        let seeds = |scale: f64| -> Vec<f64> { own.1.iter().zip(&reference.1).map(|(x, y)| scale * y - x).collect() };
+        let (margin, apart) = (mean_interval(&seeds(rule.at_most), CONFIDENCE), mean_interval(&seeds(1.0), CONFIDENCE));
+        let (own, reference) = (own.0, reference.0);
         if !(own.is_finite() && reference.is_finite() && reference > 0.0) {
             let found = difference(rule.reference, reference);
             return Err(at(format!("the gap of {} is {found}: no gap to compare with", rule.reference)));
         }
-        holds &= own <= rule.at_most * reference;
+        let known = margin.is_none_or(|i| i.mean.abs() >= i.half);
+        holds = both(holds, known.then_some(own <= rule.at_most * reference));
         let ratio = short(own / reference);
         let (own, reference) = (difference(rule.column, own), difference(rule.reference, reference));
-        parts.push(format!("{name}{own} against {reference}, ratio {ratio}"));
+        let apart = apart.map_or(String::new(), |i| {
+            let (apart, seeds) = (interval(rule.column, i), i.count);
+            format!(", difference of the gaps {apart} ({} %, {seeds} seeds)", 100.0 * CONFIDENCE)
+        });
+        parts.push(format!("{name}{own} against {reference}, ratio {ratio}{apart}"));
     }
     let brief = format!("gaps of {} and {} {}", rule.column, rule.reference, parts.join("; "));
     let measured = format!(
-        "gap of {} against that of {}: {} (expected a ratio of at most {})",
+        "gap of {} against that of {}: {} (expected a ratio of at most {}){}",
         rule.column,
         rule.reference,
         parts.join("; "),
-        short(rule.at_most)
+        short(rule.at_most),
+        if holds.is_none() { FEW } else { "" }
     );
-    Ok(Finding { holds: Some(holds), measured, brief })
-}
-
-/// The mean of a column over the rows of a side.
-fn mean(column: &str, rows: &[&Row], filter: &Filter) -> Result<f64, String> {
-    let rows: Vec<&Row> = rows.iter().copied().filter(|row| matches(row, filter)).collect();
-    if rows.is_empty() {
-        return Err(nothing(filter));
-    }
-    Ok(numbers(column, &rows)?.iter().sum::<f64>() / rows.len() as f64)
+    Ok(Finding { holds, measured, brief })
 }
 
 #[cfg(test)]
@@ -93,6 +98,25 @@ mod tests {
         // A gap that is negative is below every multiple of a positive one.
         let reversed = [line("n", "a", 0.1, 0.9), line("n", "b", 0.2, 0.1)];
         assert_eq!(judged(0.0, &[], &reversed).verdict, Verdict::Confirmed);
+    }
+
+    #[test]
+    fn seeds_that_disagree_leave_it_open() {
+        let seeds = |x: [f64; 3]| -> Vec<Row> {
+            let side = |method: &str, seed: usize, x: f64, y: f64| {
+                let mut row = line("n", method, x, y);
+                row.insert("seed".into(), seed.into());
+                row
+            };
+            x.into_iter().enumerate().flat_map(|(i, x)| [side("a", i, x, 1.0), side("b", i, 0.0, 0.0)]).collect()
+        };
+        // Gaps of x per seed; the gap of y is 1. 0.8 - x is 0.3, 0.4, 0.5: 0.40 ± 0.25.
+        assert_eq!(judged(0.8, &[], &seeds([0.5, 0.4, 0.3])).verdict, Verdict::Confirmed);
+        // -0.1, 0, 0.7: 0.2 ± 1.1.
+        let found = judged(0.8, &[], &seeds([0.9, 0.8, 0.1]));
+        assert_eq!(found.verdict, Verdict::Inconclusive, "{}", found.measured);
+        assert!(found.measured.contains("difference of the gaps 0.4 ± 1.1 (95 %, 3 seeds)"), "{}", found.measured);
+        assert_eq!(judged(0.8, &[], &seeds([1.9, 1.8, 1.7])).verdict, Verdict::Contradicted);
     }
 
     #[test]

@@ -21,12 +21,18 @@ pub enum EvaluationMode {
     Running,
     /// Those of the test batch: a diagnostic, since a prediction depends on the other images of its batch.
     TestBatch,
-    /// Statistics estimated again from training images, shared by all evaluations of an ODE block (as in the released
-    /// code).
+    /// Statistics estimated again from unaltered training images, shared by all evaluations of an ODE block (as in the
+    /// released code).
     Recalibrated,
-    /// Statistics estimated again, separate for each step and stage of an ODE block. Scale and shift stay shared. In
-    /// training, every evaluation normalises with its own batch, so this is the estimate that matches training.
+    /// Statistics estimated again from unaltered training images, separate for each step and stage of an ODE block.
+    /// Scale and shift stay shared. In training, every evaluation normalises with its own batch, so these statistics
+    /// match training unless it alters its images.
     PerEvaluation,
+    /// As [`Self::Recalibrated`], from images that are cropped and mirrored at random. Use this for networks that were
+    /// trained with such images: with those of unaltered ones they lose about three points of accuracy.
+    RecalibratedAugmented,
+    /// As [`Self::PerEvaluation`], from images that are cropped and mirrored at random.
+    PerEvaluationAugmented,
 }
 
 /// A name that is no evaluation mode.
@@ -36,7 +42,14 @@ pub struct UnknownMode(String);
 
 impl EvaluationMode {
     /// Every mode.
-    pub const ALL: [Self; 4] = [Self::Running, Self::TestBatch, Self::Recalibrated, Self::PerEvaluation];
+    pub const ALL: [Self; 6] = [
+        Self::Running,
+        Self::TestBatch,
+        Self::Recalibrated,
+        Self::PerEvaluation,
+        Self::RecalibratedAugmented,
+        Self::PerEvaluationAugmented,
+    ];
 
     /// Its name in settings, columns and on the command line.
     pub const fn name(self) -> &'static str {
@@ -45,7 +58,19 @@ impl EvaluationMode {
             Self::TestBatch => "test-batch",
             Self::Recalibrated => "recalibrated",
             Self::PerEvaluation => "per-evaluation",
+            Self::RecalibratedAugmented => "recalibrated-augmented",
+            Self::PerEvaluationAugmented => "per-evaluation-augmented",
         }
+    }
+
+    /// Whether statistics are estimated again from images that are cropped and mirrored at random.
+    pub const fn is_augmented(self) -> bool {
+        matches!(self, Self::RecalibratedAugmented | Self::PerEvaluationAugmented)
+    }
+
+    /// Whether each step and stage of an ODE block has its own statistics, which needs fixed steps.
+    pub const fn is_per_evaluation(self) -> bool {
+        matches!(self, Self::PerEvaluation | Self::PerEvaluationAugmented)
     }
 }
 

@@ -12,8 +12,7 @@ use super::trainer::TrainError;
 /// by one. Adaptive steps and statistics are chosen for a batch, so it is always the same one.
 pub const EVALUATION_BATCH: usize = 250;
 
-/// Training images from which statistics are estimated again: the first ones, unaltered, in batches of
-/// [`EVALUATION_BATCH`].
+/// Training images from which statistics are estimated again: the first ones, in batches of [`EVALUATION_BATCH`].
 pub const RECALIBRATION_IMAGES: usize = 10_000;
 
 /// Mean cross-entropy and accuracy of `network` with the parameters `theta` on the test images of `data`, on the device
@@ -21,10 +20,11 @@ pub const RECALIBRATION_IMAGES: usize = 10_000;
 /// ([`Network::set_statistics`]); no mode changes them.
 ///
 /// Statistics are estimated again from the first [`RECALIBRATION_IMAGES`] training images of `data`, see
-/// [`Network::recalibrated`]. If that leaves the finite, the loss is NaN and no image counts as classified rightly.
+/// [`recalibration_images`] and [`Network::recalibrated`]. If that leaves the finite, the loss is NaN and no image counts
+/// as classified rightly.
 ///
 /// # Errors
-/// [`EvaluationMode::PerEvaluation`] with adaptive steps; a broken field; a device that failed.
+/// Statistics for each evaluation with adaptive steps; a broken field; a device that failed.
 pub fn evaluate<D: Device, R: Real>(
     network: &Network<D>,
     theta: &D::Buffer<R>,
@@ -33,12 +33,12 @@ pub fn evaluate<D: Device, R: Real>(
     mode: EvaluationMode,
 ) -> Result<(f64, f64), TrainError> {
     let real = |images: Vec<f32>| images.into_iter().map(|x| R::of(x.into())).collect::<Vec<R>>();
-    let recalibrated =
-        |per_evaluation| network.recalibrated(per_evaluation, theta, solve, recalibration_batches(data).map(real));
     let estimated = match mode {
         EvaluationMode::Running | EvaluationMode::TestBatch => None,
-        EvaluationMode::Recalibrated => Some(recalibrated(false)),
-        EvaluationMode::PerEvaluation => Some(recalibrated(true)),
+        mode => {
+            let batches = recalibration_images(data, mode).map(|(images, _)| real(images));
+            Some(network.recalibrated(mode.is_per_evaluation(), theta, solve, batches))
+        }
     };
     let network = match &estimated {
         None => network,
@@ -55,11 +55,14 @@ pub fn evaluate<D: Device, R: Real>(
     })
 }
 
-/// The training images from which statistics are estimated again.
-fn recalibration_batches(data: &DataSet) -> impl Iterator<Item = Vec<f32>> {
+/// The training images from which `mode` estimates statistics again, normalised, in batches of [`EVALUATION_BATCH`],
+/// `[250, 3, 32, 32]`, with their labels. Augmented images are altered as those of the first epoch of a training run
+/// with seed 0.
+pub fn recalibration_images(data: &DataSet, mode: EvaluationMode) -> impl Iterator<Item = (Vec<f32>, Vec<u8>)> {
+    let alter = move |i| if mode.is_augmented() { Alteration::random(0, 0, i) } else { Alteration::NONE };
     let indices: Vec<usize> = (0..data.train.len().min(RECALIBRATION_IMAGES)).collect();
     let batches: Vec<Vec<usize>> = indices.chunks(EVALUATION_BATCH).map(<[usize]>::to_vec).collect();
-    batches.into_iter().map(|indices| data.batch(&data.train, &indices, |_| Alteration::NONE).0)
+    batches.into_iter().map(move |indices| data.batch(&data.train, &indices, alter))
 }
 
 /// Mean cross-entropy and accuracy on the test images, for a function from images to logits. An image whose logits are

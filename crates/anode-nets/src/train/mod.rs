@@ -21,7 +21,7 @@ pub use capture::CaptureState;
 pub use carry::Saved;
 pub use checkpoint::{CHECKPOINTS, CheckpointError, keep_newest, remove, resume, save};
 pub use dfdx_bridge::{HostTensors, TrainingDevice};
-pub use evaluate::{EVALUATION_BATCH, RECALIBRATION_IMAGES, evaluate};
+pub use evaluate::{EVALUATION_BATCH, RECALIBRATION_IMAGES, evaluate, recalibration_images};
 pub use learner::{Gradient, Learner, StepError};
 pub use model::Model;
 pub use quality::Quality;
