@@ -143,10 +143,10 @@ pub enum Rule {
         /// Expected interval.
         max: f64,
     },
-    /// The mean of `column` over rows with `greater` exceeds the mean over rows with `than` by at least `by`,
-    /// for every group of rows that agree in the columns `per`. If both sides share two or more seeds, the 95 % interval
-    /// of the paired difference (Student's t) must support the answer, otherwise the check is inconclusive: a difference
-    /// of at least `by` must exclude values below 0 (below `by` if that is negative), a smaller one values above `by`
+    /// The mean of `column` over rows with `greater` exceeds the mean over rows with `than` by at least `by`, for every
+    /// group of rows that agree in the columns `per`. If both sides share two or more seeds, the 95 % interval of the
+    /// paired difference (Student's t) must support the answer, otherwise the check is inconclusive: a difference of
+    /// at least `by` must exclude values below 0 (below `by` if that is negative), a smaller one values above `by`
     /// (above 0 if `by` is negative).
     Exceeds {
         /// The column.

@@ -20,8 +20,8 @@ pub const RECALIBRATION_IMAGES: usize = 10_000;
 /// ([`Network::set_statistics`]); no mode changes them.
 ///
 /// Statistics are estimated again from the first [`RECALIBRATION_IMAGES`] training images of `data`, see
-/// [`recalibration_images`] and [`Network::recalibrated`]. If that leaves the finite, the loss is NaN and no image counts
-/// as classified rightly.
+/// [`recalibration_images`] and [`Network::recalibrated`]. If that leaves the finite, the loss is NaN and no image
+/// counts as classified rightly.
 ///
 /// # Errors
 /// Statistics for each evaluation with adaptive steps; a broken field; a device that failed.
