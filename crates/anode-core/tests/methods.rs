@@ -53,3 +53,25 @@ fn every_registered_method_keeps_what_it_states() {
     }
     assert!(seen >= 5 * METHODS.len());
 }
+
+#[test]
+fn the_bound_on_bytes_of_zero_snapshots_is_that_of_the_one_that_is_kept() {
+    let field = ClosureField(
+        |_t, z: &[f64], w: &[f64], dz: &mut [f64]| dz[0] = w[0] * z[0],
+        |_t, z: &[f64], w: &[f64], c: &[f64], z_bar: &mut [f64], w_bar: &mut [f64]| {
+            z_bar[0] += w[0] * c[0];
+            w_bar[0] += z[0] * c[0];
+        },
+    );
+    let block = Block { field: &field, tableau: solver("euler").unwrap(), grid: Grid::unit(5) };
+    let extent = block.extent(&vec![1.0], &vec![0.5]).unwrap();
+    for (method, one) in [
+        (Method::Revolve(0), Method::Revolve(1)),
+        (Method::Online(0), Method::Online(1)),
+        (Method::Uniform(0), Method::Uniform(1)),
+    ] {
+        let cost = method.gradient(&block, &vec![1.0], &vec![0.5], |end| end.clone()).unwrap().cost;
+        assert_eq!(method.peak_bytes(&extent), one.peak_bytes(&extent), "{method}");
+        assert!(cost.peak_bytes <= method.peak_bytes(&extent), "{method}: {} bytes", cost.peak_bytes);
+    }
+}
