@@ -4,7 +4,7 @@ use std::cell::Cell;
 
 use anode_core::ode::{
     Adaptive, At, Closure, Controller, FieldError, Grid, Solution, SolveError, VectorField, integrate,
-    integrate_adaptive, solver,
+    integrate_adaptive, reversal_error, solver,
 };
 use serde_json::Value;
 
@@ -238,4 +238,13 @@ fn tolerances_spans_and_grids_that_make_no_sense_are_refused_with_what_is_allowe
     for grid in [Grid::Times(vec![]), Grid::Times(vec![0.3]), Grid::unit(0)] {
         assert_eq!(on(grid), Ok(vec![1.0]), "no steps, no change");
     }
+}
+
+#[test]
+fn a_state_of_zeros_that_comes_back_exactly_has_no_reversal_error() {
+    assert_eq!(reversal_error(&vec![0.0, 0.0], &vec![0.0, 0.0]), 0.0);
+    assert_eq!(reversal_error(&vec![0.0], &vec![1e-3]), f64::INFINITY);
+    assert_eq!(reversal_error(&vec![0.0], &vec![f64::NAN]), f64::INFINITY);
+    assert_eq!(reversal_error(&vec![3.0, 4.0], &vec![3.0, f64::INFINITY]), f64::INFINITY);
+    assert_eq!(reversal_error(&vec![3.0, 4.0], &vec![3.0, 3.0]), 0.2);
 }

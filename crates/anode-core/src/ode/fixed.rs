@@ -1,6 +1,6 @@
 //! Solves on a given time grid.
 
-use super::{ButcherTableau, Pass, Real, SolveError, Step, Vector, VectorField, Workspace, step};
+use super::{ButcherTableau, Pass, SolveError, Step, Vector, VectorField, Workspace, relative_distance, step};
 
 /// The times between which steps are taken.
 #[derive(Clone, Debug, PartialEq)]
@@ -130,10 +130,9 @@ fn sweep<F: VectorField>(
     Ok(())
 }
 
-/// rho = |z0 - back| / |z0| (ANODE, section 3); infinite where `back` is not finite.
+/// rho = |z0 - back| / |z0| (ANODE, section 3). 0 if `back` equals `z0`, also if both are zero; infinite if `back` is not
+/// finite, or if only `z0` is zero.
 pub fn reversal_error<V: Vector>(z0: &V, back: &V) -> f64 {
-    let mut difference = back.duplicate();
-    difference.axpy(V::Real::of(-1.0), z0);
-    let rho = difference.norm() / z0.norm();
+    let rho = relative_distance(back, z0);
     if rho.is_nan() { f64::INFINITY } else { rho }
 }
