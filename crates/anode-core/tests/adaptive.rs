@@ -235,6 +235,15 @@ fn tolerances_spans_and_grids_that_make_no_sense_are_refused_with_what_is_allowe
         refused(on(Grid::Times(times)), "strictly");
     }
     refused(on(Grid::Uniform { t0: 0.0, t1: f64::NAN, steps: 4 }), "finite");
+    // Both ends are finite, but the length of the span overflows.
+    for controller in CONTROLLERS {
+        let short = Adaptive { max_steps: 10, ..control(1e-3, 1e-6, controller) };
+        for span in [(-1e308, 1e308), (1e308, -1e308)] {
+            refused(solve(&decay, short, span, &[1.0]).map(|s| s.end), "length");
+        }
+    }
+    refused(on(Grid::Uniform { t0: -1e308, t1: 1e308, steps: 4 }), "length");
+    refused(on(Grid::Times(vec![-1e308, 1e308])), "length");
     for grid in [Grid::Times(vec![]), Grid::Times(vec![0.3]), Grid::unit(0)] {
         assert_eq!(on(grid), Ok(vec![1.0]), "no steps, no change");
     }

@@ -109,6 +109,9 @@ pub fn integrate_observed<F: VectorField>(
     if !t0.is_finite() || !t1.is_finite() {
         return Err(SolveError::Argument(format!("the time span runs from {t0} to {t1}; both must be finite")));
     }
+    if !(t1 - t0).is_finite() {
+        return Err(SolveError::Argument(format!("the time span runs from {t0} to {t1}; its length must be finite")));
+    }
     let (mut z, mut t) = (z0.duplicate(), t0);
     let mut solution = Solution { end: z0.zeros_like(), times: vec![t0], last: vec![], rejected: 0, evaluations: 0 };
     if t0 == t1 {

@@ -32,8 +32,8 @@ impl Grid {
         }
     }
 
-    /// Refuses times that are not finite, or that do not strictly rise or fall. A grid without steps is sound: the
-    /// solution over it is its start.
+    /// Refuses times that are not finite, that do not strictly rise or fall, or whose differences overflow. A grid
+    /// without steps is sound: the solution over it is its start.
     ///
     /// # Errors
     /// [`SolveError::Argument`] with the place.
@@ -43,10 +43,19 @@ impl Grid {
             Self::Uniform { t0, t1, .. } if !t0.is_finite() || !t1.is_finite() => {
                 refused(format!("runs from {t0} to {t1}; both must be finite"))
             }
+            Self::Uniform { t0, t1, .. } if !(t1 - t0).is_finite() => {
+                refused(format!("runs from {t0} to {t1}; its length must be finite"))
+            }
             Self::Uniform { .. } => Ok(()),
             Self::Times(times) => {
                 if let Some(place) = times.iter().position(|t| !t.is_finite()) {
                     return refused(format!("holds {} at place {place}; times must be finite", times[place]));
+                }
+                if let Some(pair) = times.windows(2).find(|pair| !(pair[1] - pair[0]).is_finite()) {
+                    return refused(format!(
+                        "goes from {} to {}; the length of a step must be finite",
+                        pair[0], pair[1]
+                    ));
                 }
                 let falls = times.first() > times.last();
                 let turns = |pair: &[f64]| if falls { pair[0] <= pair[1] } else { pair[0] >= pair[1] };
