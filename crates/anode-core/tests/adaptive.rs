@@ -250,6 +250,26 @@ fn tolerances_spans_and_grids_that_make_no_sense_are_refused_with_what_is_allowe
 }
 
 #[test]
+fn no_stage_lies_beyond_the_span_by_a_rounding() {
+    // t + (t1 - t) rounds to more than t1 in the last step from -1 to 0.1, for which this field is no number.
+    let field = Closure(|t: f64, z: &[f64], dz: &mut [f64]| dz[0] = 1e-6 * z[0] + 1e-9 * (0.1 - t).sqrt());
+    let mirrored = Closure(|t: f64, z: &[f64], dz: &mut [f64]| dz[0] = -1e-6 * z[0] - 1e-9 * (0.1 + t).sqrt());
+    for controller in CONTROLLERS {
+        let control = control(1e-3, 1e-6, controller);
+        let end = (1.1e-6f64).exp();
+        let found = solve(&field, control, (-1.0, 0.1), &[1.0]).unwrap();
+        assert!((found.end[0] - end).abs() < 2e-9, "{controller:?} {found:?}");
+        assert_eq!(found.rejected, 0, "{controller:?}");
+        let falling = solve(&mirrored, control, (1.0, -0.1), &[1.0]).unwrap();
+        assert!((falling.end[0] - end).abs() < 2e-9 && falling.rejected == 0, "{controller:?} {falling:?}");
+        let tableau = solver("dormand-prince").unwrap();
+        let mut again = vec![1.0];
+        integrate(&field, tableau, &Grid::Times(found.times.clone()), &mut again, &vec![]).unwrap();
+        assert_eq!(again, found.end, "{controller:?}: the accepted grid repeats the solve, bit for bit");
+    }
+}
+
+#[test]
 fn a_state_of_zeros_that_comes_back_exactly_has_no_reversal_error() {
     assert_eq!(reversal_error(&vec![0.0, 0.0], &vec![0.0, 0.0]), 0.0);
     assert_eq!(reversal_error(&vec![0.0], &vec![1e-3]), f64::INFINITY);

@@ -129,7 +129,7 @@ pub fn integrate_observed<F: VectorField>(
     // Where a step of this size ends: never beyond t1.
     let after = |t: f64, size: f64| if size >= (t1 - t).abs() { t1 } else { t + direction * size };
 
-    let start = Step { t, h: 0.0, index: 0, pass };
+    let start = Step { t, h: 0.0, index: 0, pass, limit: t };
     located(start.at(tableau, 0), || field.eval(start.at(tableau, 0), &z, theta, &mut workspace.k[0]))?;
     solution.evaluations += 1;
     if !workspace.k[0].is_finite() {
@@ -143,7 +143,8 @@ pub fn integrate_observed<F: VectorField>(
             let first = control.first_guess(&z, &workspace.k[0]).max(resolution(t0)).min(interval);
             probe.copy_from(&z);
             probe.axpy(Real::of(direction * first), &workspace.k[0]);
-            let at = Step { t: after(t, first), ..start }.at(tableau, 0);
+            let t = after(t, first);
+            let at = Step { t, limit: t, ..start }.at(tableau, 0);
             located(at, || field.eval(at, &probe, theta, &mut workspace.k[1]))?;
             solution.evaluations += 1;
             control.second_guess(first, exponent, &z, &workspace.k[0], &workspace.k[1])
@@ -173,7 +174,7 @@ pub fn integrate_observed<F: VectorField>(
         // h is the difference of representable times, so that a fixed solve over the accepted times repeats the bits.
         let next_t = if finishing { t1 } else { after(t, size) };
         let h = next_t - t;
-        let step = Step { t, h, index, pass };
+        let step = Step { t, h, index, pass, limit: t1 };
         for i in usize::from(first_ready)..stages {
             let (done, rest) = workspace.k.split_at_mut(i);
             let state = stage_state(tableau.a[i], h, &z, done, &mut next);

@@ -74,13 +74,22 @@ impl Grid {
     /// Step `index` in forward time.
     pub fn forward(&self, index: usize, pass: Pass) -> Step {
         let (t, h) = self.place(index);
-        Step { t, h, index, pass }
+        Step { t, h, index, pass, limit: self.limit(h, |times| times.last()) }
     }
 
     /// Step `index` from its end to its start.
     pub fn backward(&self, index: usize) -> Step {
         let (t, h) = self.place(index);
-        Step { t: t + h, h: -h, index, pass: Pass::Reverse }
+        Step { t: t + h, h: -h, index, pass: Pass::Reverse, limit: self.limit(-h, |times| times.first()) }
+    }
+
+    /// The limit of steps of size `h` that end at the time that `end` chooses.
+    fn limit(&self, h: f64, end: impl Fn(&[f64]) -> Option<&f64>) -> f64 {
+        let chosen = match self {
+            Self::Uniform { .. } => None,
+            Self::Times(times) => end(times).copied(),
+        };
+        chosen.unwrap_or(if h < 0.0 { f64::NEG_INFINITY } else { f64::INFINITY })
     }
 
     fn place(&self, index: usize) -> (f64, f64) {
