@@ -1,10 +1,11 @@
 //! Adaptive steps: counts against torchdiffeq and SciPy, spans and starts at the edges, and arguments that are refused.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 
+use anode_core::gradient::{AdaptiveBlock, Ledger, Method, reference};
 use anode_core::ode::{
-    Adaptive, At, Closure, Controller, FieldError, Grid, Solution, SolveError, VectorField, integrate,
-    integrate_adaptive, reversal_error, solver,
+    Adaptive, At, Closure, Controller, DifferentiableField, FieldError, Grid, Pass, Solution, SolveError, VectorField,
+    integrate, integrate_adaptive, reversal_error, solver,
 };
 use serde_json::Value;
 
@@ -266,6 +267,75 @@ fn no_stage_lies_beyond_the_span_by_a_rounding() {
         let mut again = vec![1.0];
         integrate(&field, tableau, &Grid::Times(found.times.clone()), &mut again, &vec![]).unwrap();
         assert_eq!(again, found.end, "{controller:?}: the accepted grid repeats the solve, bit for bit");
+    }
+}
+
+/// dz/dt = -w z, and the sweeps that asked for it.
+struct Passes(RefCell<Vec<Pass>>);
+
+impl VectorField for Passes {
+    type Vector = Vec<f64>;
+    fn eval(&self, at: At, z: &Vec<f64>, w: &Vec<f64>, dz: &mut Vec<f64>) -> Result<(), FieldError> {
+        self.0.borrow_mut().push(at.pass);
+        dz[0] = -w[0] * z[0];
+        Ok(())
+    }
+}
+
+impl DifferentiableField for Passes {
+    type Tape = f64;
+    fn eval_taped(&self, at: At, z: &Vec<f64>, w: &Vec<f64>, dz: &mut Vec<f64>) -> Result<f64, FieldError> {
+        self.eval(at, z, w, dz)?;
+        Ok(z[0])
+    }
+    fn vjp(
+        &self,
+        z: &f64,
+        w: &Vec<f64>,
+        cotangent: &Vec<f64>,
+        z_bar: &mut Vec<f64>,
+        w_bar: &mut Vec<f64>,
+    ) -> Result<(), FieldError> {
+        z_bar[0] -= w[0] * cotangent[0];
+        w_bar[0] -= z * cotangent[0];
+        Ok(())
+    }
+    fn tape_bytes(&self, _: &f64) -> usize {
+        8
+    }
+}
+
+#[test]
+fn the_pass_of_an_evaluation_is_that_of_its_sweep_whether_the_span_rises_or_falls() {
+    for span in [(0.0, 1.0), (1.0, 0.0)] {
+        for (method, backward) in [
+            (Method::Anode, Pass::Replay),
+            (Method::Online(2), Pass::Replay),
+            (Method::ReverseTime, Pass::Reverse),
+            (Method::InterpolatedAdjoint, Pass::Reverse),
+        ] {
+            let field = Passes(RefCell::default());
+            let tableau = solver("dormand-prince").unwrap();
+            let block = AdaptiveBlock { field: &field, tableau, control: Adaptive::new(1e-6, 1e-9), span };
+            let (w, ledger) = (vec![0.5], Ledger::new());
+            let forward = method.forward_adaptive(&block, &vec![1.0], &w, &ledger).unwrap();
+            let mut seen = field.0.take();
+            if method == Method::InterpolatedAdjoint {
+                assert_eq!(seen.pop(), Some(Pass::Replay), "the rate at the end is not of the sweep");
+            }
+            assert!(seen.iter().all(|pass| *pass == Pass::Forward), "{method} {span:?}: {seen:?}");
+            forward.backward(&block, &w, &vec![1.0], &mut vec![0.0], &ledger).unwrap();
+            let seen = field.0.take();
+            assert!(seen.iter().all(|pass| *pass == backward), "{method} {span:?}: {seen:?}");
+        }
+        // Both sweeps of a reference over the span.
+        let field = Passes(RefCell::default());
+        let tableau = solver("dormand-prince").unwrap();
+        let block = AdaptiveBlock { field: &field, tableau, control: Adaptive::new(1e-6, 1e-9), span };
+        reference(&block, &vec![1.0], &vec![0.5], |_| vec![1.0]).unwrap();
+        let seen = field.0.take();
+        let first_reverse = seen.iter().position(|pass| *pass == Pass::Reverse).unwrap();
+        assert!(seen[..first_reverse].iter().all(|pass| *pass == Pass::Forward), "{span:?}: {seen:?}");
     }
 }
 

@@ -5,7 +5,7 @@
 
 use crate::ode::{
     Adaptive, At, ButcherTableau, DifferentiableField, FieldError, Grid, Pass, Real, Solution, SolveError, Stack,
-    Vector, VectorField, integrate_adaptive, integrate_observed, located,
+    Vector, VectorField, integrate_observed, located,
 };
 
 use super::continuous::{Node, hermite};
@@ -18,7 +18,7 @@ use super::{Action, AdaptiveStorage, Adjoint, Block, Gradient, Ledger, Method, p
 ///
 /// Exact methods differentiate the accepted steps with their sizes held fixed. To compare with finite differences, take
 /// the differences on a [`Block`] over [`Grid::Times`] of `forward.solution().times`, where a fixed solve has the same
-/// bits; [`integrate_adaptive`] would choose other steps for each.
+/// bits; [`integrate_adaptive`](crate::ode::integrate_adaptive) would choose other steps for each.
 pub struct AdaptiveBlock<'a, F> {
     /// The vector field f.
     pub field: &'a F,
@@ -125,7 +125,7 @@ impl Method {
         let (mut states, mut nodes) = (vec![], vec![]);
         let field = Counted(block.field, ledger);
         let mut solution =
-            integrate_observed(&field, block.tableau, block.control, block.span, z0, theta, |accepted| {
+            integrate_observed(&field, block.tableau, block.control, block.span, Pass::Forward, z0, theta, |accepted| {
                 ledger.step(false);
                 match keeps {
                     AdaptiveStorage::Input | AdaptiveStorage::Snapshots(_) => {
@@ -224,7 +224,8 @@ impl<F: DifferentiableField> AdaptiveTrajectory<F> {
         let start = Stack(parts);
         let span = (block.span.1, block.span.0);
         // The augmented field holds theta itself; what is handed through as parameters is not looked at.
-        let back = integrate_adaptive(&field, block.tableau, block.control, span, &start, &Stack(vec![]))?;
+        let (tableau, nothing) = (block.tableau, Stack(vec![]));
+        let back = integrate_observed(&field, tableau, block.control, span, Pass::Reverse, &start, &nothing, |_| ())?;
         ledger.reverse_steps(back.times.len() - 1, back.rejected);
         match field.past {
             Some(past) => past.nodes.into_iter().for_each(|node| node.free(ledger)),

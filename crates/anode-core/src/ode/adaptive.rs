@@ -63,8 +63,9 @@ pub struct Solution<V> {
 
 /// Integrates from `t0` to `t1` (which may lie before `t0`) with steps chosen by the embedded error.
 ///
-/// Where `t0` equals `t1`, the end is `z0` and the field is not evaluated. The field is never evaluated outside the
-/// span.
+/// If `t0` equals `t1`, the end is `z0` and the field is not evaluated. The field is never evaluated outside the span.
+/// Its evaluations belong to [`Pass::Forward`] if t0 < t1, else to [`Pass::Reverse`]; [`integrate_observed`] takes the
+/// pass as an argument.
 ///
 /// # Errors
 /// See [`SolveError`]. A step whose numbers overflow is rejected and made smaller, until it underflows. A start that is
@@ -77,7 +78,8 @@ pub fn integrate_adaptive<F: VectorField>(
     z0: &F::Vector,
     theta: &F::Vector,
 ) -> Result<Solution<F::Vector>, SolveError> {
-    integrate_observed(field, tableau, control, span, z0, theta, |_| ())
+    let pass = if span.1 < span.0 { Pass::Reverse } else { Pass::Forward };
+    integrate_observed(field, tableau, control, span, pass, z0, theta, |_| ())
 }
 
 /// The start of a step that was accepted.
@@ -91,15 +93,17 @@ pub struct Accepted<'a, V> {
     pub rate: &'a V,
 }
 
-/// As [`integrate_adaptive`], and tells `observe` of every accepted step.
+/// As [`integrate_adaptive`], for evaluations of the sweep `pass`. Calls `observe` with every accepted step.
 ///
 /// # Errors
 /// See [`integrate_adaptive`].
+#[allow(clippy::too_many_arguments)]
 pub fn integrate_observed<F: VectorField>(
     field: &F,
     tableau: &'static ButcherTableau,
     control: Adaptive,
     (t0, t1): (f64, f64),
+    pass: Pass,
     z0: &F::Vector,
     theta: &F::Vector,
     mut observe: impl FnMut(Accepted<F::Vector>),
@@ -123,7 +127,7 @@ pub fn integrate_observed<F: VectorField>(
     }
     let error_weights = control.controller.error_weights(tableau, embedded);
     let exponent = 1.0 / (embedded.order.min(tableau.order) as f64 + 1.0);
-    let (direction, pass) = if t1 < t0 { (-1.0, Pass::Reverse) } else { (1.0, Pass::Forward) };
+    let direction = if t1 < t0 { -1.0 } else { 1.0 };
     let (interval, stages) = ((t1 - t0).abs(), tableau.stages());
     let mut workspace = Workspace::new(stages, z0);
     // Where a step of this size ends: never beyond t1.
