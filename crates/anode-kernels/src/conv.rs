@@ -93,6 +93,10 @@ impl ConvShape {
                     let first = first.div_ceil(self.stride).min(out_width);
                     let end = (width as isize - shift).max(0) as usize;
                     let end = end.div_ceil(self.stride).clamp(first, out_width);
+                    // A column of the kernel may lie beside the image wherever it is, if the padding is wide.
+                    if first == end {
+                        continue;
+                    }
                     for y in 0..out_height {
                         let from = (y * self.stride + ky) as isize - self.padding[0] as isize;
                         if (0..height as isize).contains(&from) {
