@@ -344,3 +344,43 @@ fn vectors_that_do_not_fit_the_network_are_refused() {
     assert!(said(net.set_statistics(&statistics[1..])).contains("statistics"));
     assert_eq!(net.statistics(), statistics);
 }
+
+#[test]
+fn an_evaluation_takes_the_steps_of_training_under_every_method() {
+    // One ODE block with f(z) = w z and w = 1: two Euler steps give 1.5^2, two leapfrog steps 2.625, and two reversible
+    // Euler steps 0.999 * 1.5 + 0.001 * 1.75 + 0.875.
+    let conv = Part::Conv { channels: 1, kernel: [1, 1], stride: 1, bias: false };
+    let spec = NetSpec { input: [1, 1, 1], segments: vec![SegmentSpec::Ode(vec![conv])] };
+    let (image, theta) = (vec![1.0f64], vec![1.0f64]);
+    for (method, expected) in [(Method::Anode, 2.25), (Method::Leapfrog, 2.625), (Method::Reversible, 2.37525)] {
+        let solve = solve("euler", 2, method);
+        let net = Network::new(&spec);
+        let trained = net.forward(&image, &theta, solve, &Ledger::new()).unwrap().0;
+        assert!((trained[0] - expected).abs() < 1e-15, "{method}: {trained:?}");
+        let recalibrated = net.recalibrated(false, &theta, solve, [image.clone()]).unwrap();
+        let found = [
+            net.evaluate(&image, &theta, solve).unwrap(),
+            net.evaluate_batch(&image, &theta, solve).unwrap(),
+            recalibrated.evaluate(&image, &theta, solve).unwrap(),
+        ];
+        assert_eq!(found, [(); 3].map(|()| trained.clone()), "{method}");
+        // The unknowns of the evolution are 0, so the weight stays.
+        let evolution = evolution(Stepping::Together, Terms::Rda);
+        let net = Network::new(&spec).with_evolution(evolution, solve).unwrap();
+        let theta: Vec<f64> = [1.0].into_iter().chain(vec![0.0; net.parameter_count() - 1]).collect();
+        let trained = net.forward(&image, &theta, solve, &Ledger::new()).unwrap().0;
+        assert_eq!(net.evaluate(&image, &theta, solve).unwrap(), trained, "{method}, evolving weights");
+    }
+}
+
+#[test]
+fn a_reversal_error_is_that_of_the_solver_of_the_method() {
+    // f(z) = z from the ends above: two Euler steps back multiply by 0.5^2, and two leapfrog steps back, which start
+    // with the velocity f(z(1)), end at 0.984375.
+    let conv = Part::Conv { channels: 1, kernel: [1, 1], stride: 1, bias: false };
+    let net = Network::new(&NetSpec { input: [1, 1, 1], segments: vec![SegmentSpec::Ode(vec![conv])] });
+    for (method, back) in [(Method::Anode, 2.25 / 4.0), (Method::Leapfrog, 0.984375)] {
+        let rho = net.reversal_errors(&vec![1.0f64], &vec![1.0], solve("euler", 2, method)).unwrap();
+        assert_eq!(rho, [1.0 - back], "{method}");
+    }
+}
