@@ -2,8 +2,8 @@
 
 use std::sync::{Arc, Mutex};
 
-use anode_core::gradient::{Ledger, Method};
-use anode_core::ode::{At, DifferentiableField, Pass, SolveError, Vector, VectorField, solver};
+use anode_core::gradient::{Block, Ledger, Method};
+use anode_core::ode::{At, DifferentiableField, Grid, Pass, SolveError, Vector, VectorField, solver};
 use anode_nets::evolution::{Evaluation, Law, Memory, Terms};
 use anode_nets::net::{
     Evolution, Form, Mode, NETWORKS, NetSpec, Network, NetworkError, OdeField, Part, Running, Segment, SegmentSpec,
@@ -343,6 +343,34 @@ fn vectors_that_do_not_fit_the_network_are_refused() {
     let statistics = net.statistics();
     assert!(said(net.set_statistics(&statistics[1..])).contains("statistics"));
     assert_eq!(net.statistics(), statistics);
+}
+
+#[test]
+fn a_field_with_running_statistics_refuses_the_gradient_that_it_has_not() {
+    // The state and the field of the first ODE block with batch norm.
+    let net = Network::new(&small());
+    let Segment::Ode(chain, _) = &net.segments()[2] else { panic!("an ODE block") };
+    let theta = numbers(61, chain.parameters.len());
+    let running = || Arc::new(Mutex::new(Running::new(net.statistics())));
+    let z = numbers(60, 2 * chain.input_len);
+    for (method, name) in [(Method::Full, "euler"), (Method::Anode, "heun"), (Method::Leapfrog, "euler")] {
+        let gradient = |mode| {
+            let field = OdeField::<f64>::new(chain.clone(), running(), mode);
+            let block = Block { field: &field, tableau: solver(name).unwrap(), grid: Grid::unit(2) };
+            method.gradient(&block, &z, &theta, |end| end.clone())
+        };
+        let refused = gradient(Mode::Evaluation).unwrap_err().to_string();
+        assert!(refused.contains("running statistics") && refused.contains("`Training`"), "{refused}");
+        assert!(gradient(Mode::Watching).unwrap().theta.iter().all(|x| x.is_finite()));
+    }
+    // Without batch norm, there is nothing to refuse.
+    let conv = Part::Conv { channels: 1, kernel: [1, 1], stride: 1, bias: false };
+    let net = Network::new(&NetSpec { input: [1, 1, 1], segments: vec![SegmentSpec::Ode(vec![conv])] });
+    let Segment::Ode(chain, _) = &net.segments()[0] else { panic!("an ODE block") };
+    let field = OdeField::<f64>::new(chain.clone(), running(), Mode::Evaluation);
+    let block = Block { field: &field, tableau: solver("euler").unwrap(), grid: Grid::unit(2) };
+    let found = Method::Full.gradient(&block, &vec![1.0], &vec![1.0], |_| vec![1.0]).unwrap();
+    assert_eq!((found.z0, found.theta), (vec![2.25], vec![1.5]));
 }
 
 #[test]
