@@ -420,8 +420,8 @@ fn weight_vjp_unrolled<R: Real>(shape: &ConvShape, x: &[R], y_bar: &[R], w_bar: 
     }
 }
 
-/// The number of vectors in batches `[n, inputs]` and `[n, outputs]`. Panics if these and a bias of these lengths do not
-/// belong together.
+/// The number of vectors in batches `[n, inputs]` and `[n, outputs]`. Panics if these and a bias of these lengths do
+/// not belong together.
 fn vectors([inputs, outputs]: [usize; 2], [x, y, bias]: [usize; 3]) -> usize {
     let n = x / inputs.max(1);
     assert!(x == n * inputs && y == n * outputs, "vectors that do not fit");

@@ -10,8 +10,8 @@ use super::{
 
 /// A gradient method: what the forward sweep of a block stores, and how the backward sweep uses it.
 ///
-/// [`Method`] lists the methods of this crate. Implement this trait for a custom method, or [`CheckpointSchedule`] for a
-/// custom schedule of snapshots and tapes. Both provide [`Adjoint::gradient`] and [`Adjoint::gradient_adaptive`].
+/// [`Method`] lists the methods of this crate. Implement this trait for a custom method, or [`CheckpointSchedule`] for
+/// a custom schedule of snapshots and tapes. Both provide [`Adjoint::gradient`] and [`Adjoint::gradient_adaptive`].
 pub trait Adjoint: Copy {
     /// What the forward sweep stores for the backward sweep.
     type Kept<F: DifferentiableField>;

@@ -148,8 +148,8 @@ fn sweep<F: VectorField>(
     Ok(())
 }
 
-/// rho = |z0 - back| / |z0| (ANODE, section 3). 0 if `back` equals `z0`, also if both are zero; infinite if `back` is not
-/// finite, or if only `z0` is zero.
+/// rho = |z0 - back| / |z0| (ANODE, section 3). 0 if `back` equals `z0`, also if both are zero. Infinite if `back` is
+/// not finite, or if only `z0` is zero.
 pub fn reversal_error<V: Vector>(z0: &V, back: &V) -> f64 {
     let rho = relative_distance(back, z0);
     if rho.is_nan() { f64::INFINITY } else { rho }
