@@ -25,6 +25,14 @@ pub enum NetworkError {
         /// Components of one image.
         input: usize,
     },
+    /// A definition of a network whose layers do not fit each other.
+    #[error("segment {segment} of the network {why}")]
+    Spec {
+        /// The segment, from 0.
+        segment: usize,
+        /// What does not fit, with shapes as channels, height and width.
+        why: String,
+    },
     /// Batch-norm statistics per evaluation need a fixed number of evaluations.
     #[error(
         "adaptive steps have no fixed evaluations, so no evaluation has its own batch-norm statistics; use fixed steps"
@@ -52,7 +60,11 @@ impl NetworkError {
         match self {
             Self::Solve(error) => error.is_divergence(),
             Self::Evolution(error) => error.is_divergence(),
-            Self::Device(_) | Self::Images { .. } | Self::NoFixedEvaluations | Self::NotCaptured(_) => false,
+            Self::Device(_)
+            | Self::Images { .. }
+            | Self::Spec { .. }
+            | Self::NoFixedEvaluations
+            | Self::NotCaptured(_) => false,
         }
     }
 }

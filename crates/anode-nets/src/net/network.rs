@@ -54,13 +54,22 @@ type Coupled<R, D> = CoupledBlock<OdeField<R, D>, R, D>;
 
 impl Network {
     /// Builds a network; running means start at 0, variances at 1.
+    ///
+    /// # Panics
+    /// If [`NetSpec::check`] refuses the definition.
     pub fn new(spec: &NetSpec) -> Self {
         Self::with_norms(spec, 1)
     }
 
     /// The same with batch norms, and running statistics, for each of the first `norms` steps of every ODE block. Later
     /// steps use the last ones; 1 is the released code's single one for all steps.
+    ///
+    /// # Panics
+    /// If [`NetSpec::check`] refuses the definition.
     pub fn with_norms(spec: &NetSpec, norms: usize) -> Self {
+        if let Err(error) = spec.check() {
+            panic!("{error}; check definitions with `NetSpec::check`");
+        }
         let mut builder = Builder { shape: spec.input, parameters: vec![], statistics: vec![], norms: vec![] };
         let segments: Vec<Segment> = spec
             .segments

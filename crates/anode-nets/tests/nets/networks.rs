@@ -412,3 +412,44 @@ fn a_reversal_error_is_that_of_the_solver_of_the_method() {
         assert_eq!(rho, [1.0 - back], "{method}");
     }
 }
+
+#[test]
+fn definitions_whose_layers_do_not_fit_are_refused() {
+    let conv = |channels, kernel, stride| Part::Conv { channels, kernel, stride, bias: false };
+    let same = conv(16, [3, 3], 1);
+    let plain = |part| SegmentSpec::Plain(vec![part]);
+    for (segment, why) in [
+        (SegmentSpec::Ode(vec![conv(32, [3, 3], 1), Part::NormRelu]), "ODE block from [16, 8, 8] to [32, 8, 8]"),
+        (SegmentSpec::Ode(vec![conv(16, [3, 3], 2)]), "ODE block from [16, 8, 8] to [16, 4, 4]"),
+        (
+            SegmentSpec::Residual { main: vec![conv(32, [3, 3], 1)], shortcut: vec![] },
+            "main path that ends in [32, 8, 8] and a shortcut that ends in [16, 8, 8]",
+        ),
+        (
+            SegmentSpec::Residual { main: vec![same], shortcut: vec![conv(16, [1, 1], 2)] },
+            "main path that ends in [16, 8, 8] and a shortcut that ends in [16, 4, 4]",
+        ),
+        (plain(Part::MaxPool(3)), "windows of 3 x 3"),
+        (plain(Part::AveragePool(0)), "windows of 0 x 0"),
+        (plain(conv(16, [3, 3], 0)), "stride of 0"),
+        (plain(conv(16, [0, 3], 1)), "kernel of [0, 3]"),
+        (plain(conv(16, [30, 3], 1)), ""),
+        (plain(conv(0, [3, 3], 1)), "no outputs"),
+    ] {
+        let spec = NetSpec { input: [3, 8, 8], segments: vec![plain(same), segment, plain(Part::Linear(10))] };
+        if why.is_empty() {
+            spec.check().unwrap();
+            continue;
+        }
+        let refused = spec.check().unwrap_err().to_string();
+        assert!(refused.starts_with("segment 1 of the network") && refused.contains(why), "{refused}");
+        let panic = std::panic::catch_unwind(|| Network::new(&spec).classes()).unwrap_err();
+        assert!(panic.downcast_ref::<String>().is_some_and(|text| text.contains(why)));
+    }
+    for registered in NETWORKS {
+        for form in [Form::Ode, Form::Baseline] {
+            (registered.build)(form, registered.width_unit, 10).check().unwrap();
+        }
+    }
+    small().check().unwrap();
+}
