@@ -17,8 +17,8 @@ pub enum NetworkError {
     /// The device failed.
     #[error(transparent)]
     Device(#[from] DeviceFailure),
-    /// A batch that does not consist of whole images.
-    #[error("images have {found} components, which is no multiple of the network's input, {input}")]
+    /// A batch that does not consist of whole images, or that is empty.
+    #[error("images have {found} components, but the network takes one or more images of {input} components")]
     Images {
         /// Components of the batch.
         found: usize,

@@ -251,11 +251,11 @@ impl<D: Device> Network<D> {
         Ok(())
     }
 
-    /// Refuses images or parameters of another network.
+    /// Refuses images or parameters of another network, and batches without images: they have no statistics.
     pub(super) fn expect_lengths(&self, images: usize, theta: usize) -> Result<(), NetworkError> {
         expect_shape("theta", &[theta], "the network", &[self.parameter_count()])?;
         let input = self.segments.first().map_or(0, Segment::input_len);
-        if input > 0 && !images.is_multiple_of(input) {
+        if images == 0 || !images.is_multiple_of(input.max(1)) {
             return Err(NetworkError::Images { found: images, input });
         }
         Ok(())

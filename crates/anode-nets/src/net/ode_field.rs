@@ -76,6 +76,10 @@ impl<R: Real, D: Device> OdeField<R, D> {
     }
 
     fn check(&self, z: &D::Buffer<R>, theta: &D::Buffer<R>) -> Result<(), FieldError> {
+        if z.is_empty() {
+            // Batch norm has no statistics of no images.
+            return Err(FieldError::Shape { what: "state", expected: self.chain.input_len, found: 0 });
+        }
         expect_len("state", z.len() % self.chain.input_len.max(1), 0)?;
         expect_len("parameters", theta.len(), self.chain.parameters.len())
     }

@@ -333,10 +333,22 @@ fn vectors_that_do_not_fit_the_network_are_refused() {
         assert!(said(backward(wrong, 15, n)).contains("theta"));
         assert!(said(backward(&theta, 15, wrong.len())).contains("gradient for theta"));
     }
-    for wrong in [&images[1..].to_vec(), &vec![0.0]] {
+    let before = net.statistics();
+    for wrong in [&images[1..].to_vec(), &vec![0.0], &vec![]] {
         assert!(said(net.forward(wrong, &theta, solve, &Ledger::new()).map(|_| ())).contains("images"));
         assert!(said(net.evaluate_batch(wrong, &theta, solve).map(|_| ())).contains("images"));
+        assert!(said(net.recalibrated(true, &theta, solve, [wrong.clone()]).map(|_| ())).contains("images"));
     }
+    // An empty batch has no statistics, and leaves the running ones.
+    assert_eq!(net.statistics(), before);
+    let Segment::Ode(chain, _) = &net.segments()[2] else { panic!("an ODE block") };
+    let running = Arc::new(Mutex::new(Running::new(before.clone())));
+    let field = OdeField::<f64>::new(chain.clone(), running.clone(), Mode::Training(Updates::default()));
+    let block = Block { field: &field, tableau: solve.tableau, grid: Grid::unit(2) };
+    let own = theta[chain.parameters.clone()].to_vec();
+    let refused = Method::Full.forward(&block, &vec![], &own, &Ledger::new()).map(|_| ()).unwrap_err();
+    assert!(refused.to_string().contains("state has 0 components"), "{refused}");
+    assert_eq!(running.lock().unwrap().kept, before);
     for wrong in [14, 16, 0] {
         assert!(said(backward(&theta, wrong, n)).contains("cotangent"));
     }
