@@ -194,12 +194,19 @@ impl<D: Device> Network<D> {
     }
 
     /// The coefficients of every evolving block in force for the parameters `theta`: `segment1.conv0.diffusion`, value.
-    pub fn coefficients(&self, theta: &[f32]) -> Vec<(String, f64)> {
+    ///
+    /// # Errors
+    /// Another number of parameters than the network has.
+    pub fn coefficients(&self, theta: &[f32]) -> Result<Vec<(String, f64)>, NetworkError> {
+        expect_shape("theta", &[theta.len()], "the network", &[self.parameter_count()])?;
         let blocks = self.segments.iter().enumerate().filter_map(|(i, segment)| match segment {
             Segment::Ode(_, Some(evolving)) => Some((i, evolving.coefficients(&theta[evolving.unknowns.clone()]))),
             _ => None,
         });
-        blocks.flat_map(|(i, found)| found.into_iter().map(move |(n, v)| (format!("segment{i}.{n}"), v))).collect()
+        let named = |(i, found): (usize, Vec<(String, f64)>)| {
+            found.into_iter().map(move |(name, value)| (format!("segment{i}.{name}"), value))
+        };
+        Ok(blocks.flat_map(named).collect())
     }
 
     /// Number of classes.

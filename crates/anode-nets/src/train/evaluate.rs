@@ -63,7 +63,7 @@ fn recalibration_batches(data: &DataSet) -> impl Iterator<Item = Vec<f32>> {
 }
 
 /// Mean cross-entropy and accuracy on the test images, for a function from images to logits. An image whose logits are
-/// not finite counts as wrong.
+/// not finite counts as wrong. Refuses labels that the logits have no class for.
 pub(super) fn score<R: Real>(
     data: &DataSet,
     mut logits: impl FnMut(Vec<f32>) -> Result<Vec<R>, NetworkError>,
@@ -74,6 +74,10 @@ pub(super) fn score<R: Real>(
         let (images, labels) = data.batch(&data.test, indices, |_| Alteration::NONE);
         match logits(images) {
             Ok(logits) => {
+                let classes = logits.len() / labels.len().max(1);
+                if let Some(&label) = labels.iter().find(|&&label| usize::from(label) >= classes) {
+                    return Err(StepError::Label { label, classes }.into());
+                }
                 loss += cross_entropy_sum(&logits, &labels);
                 right += accuracy(&logits, &labels) * labels.len() as f64;
             }

@@ -196,12 +196,15 @@ impl Trainer {
     }
 
     /// The coefficients of evolving weights in force: names and values.
-    pub fn coefficients(&self) -> Vec<(String, f64)> {
+    ///
+    /// # Errors
+    /// See [`Network::coefficients`].
+    pub fn coefficients(&self) -> Result<Vec<(String, f64)>, TrainError> {
         // Parameters on a device would be fetched for nothing.
         if self.network.weight_count() == self.network.parameter_count() {
-            return vec![];
+            return Ok(vec![]);
         }
-        self.network.coefficients(&self.theta())
+        Ok(self.network.coefficients(&self.theta()).map_err(StepError::from)?)
     }
 
     /// The learning rate of a step.

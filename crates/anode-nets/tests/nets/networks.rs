@@ -465,3 +465,16 @@ fn definitions_whose_layers_do_not_fit_are_refused() {
     }
     small().check().unwrap();
 }
+
+#[test]
+fn coefficients_of_parameters_that_do_not_fit_are_refused() {
+    let solve = solve("euler", 2, Method::Anode);
+    let net = Network::new(&small()).with_evolution(evolution(Stepping::Together, Terms::Rda), solve).unwrap();
+    let theta = net.initial::<f32>(27);
+    // Two convolutions of three channels, whose coefficients are named once for each convolution.
+    assert_eq!(net.coefficients(&theta).unwrap().len(), 8);
+    for wrong in [&theta[1..], &[]] {
+        let refused = net.coefficients(wrong).unwrap_err().to_string();
+        assert!(refused.contains("theta has"), "{refused}");
+    }
+}

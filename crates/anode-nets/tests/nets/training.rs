@@ -352,3 +352,17 @@ fn a_state_of_another_network_is_refused() {
     assert!(said(trainer.set_state(&theta, &statistics[1..])).contains("statistics"));
     trainer.set_state(&theta, &statistics).unwrap();
 }
+
+#[test]
+fn an_evaluation_refuses_labels_that_the_network_has_no_class_for() {
+    let mut set = (*data(12)).clone();
+    set.test.labels[3] = 10;
+    let network = Network::new(&(network("resnet4").unwrap().build)(Form::Ode, 4, 10));
+    let trainer = Trainer::new(network, Arc::new(set), recipe(Method::Anode)).unwrap();
+    for mode in EvaluationMode::ALL {
+        match trainer.evaluate_in(mode) {
+            Err(TrainError::Step(StepError::Label { label: 10, classes: 10 })) => {}
+            other => panic!("{mode}: {other:?}"),
+        }
+    }
+}
