@@ -158,3 +158,23 @@ fn a_custom_method_works_with_adaptive_steps_as_it_states() {
     let refused = Custom(None).gradient_adaptive(&block, &z0, &w, |end| end.clone()).unwrap_err().to_string();
     assert!(refused.contains("`custom`") && refused.contains("online:M"), "{refused}");
 }
+
+#[test]
+fn a_schedule_that_does_not_fit_in_memory_is_refused() {
+    let field =
+        ClosureField(|_t, _: &[f64], _: &[f64], _: &mut [f64]| (), |_t, _: &_, _: &_, _: &_, _: &mut _, _: &mut _| ());
+    let block = Block { field: &field, tableau: solver("euler").unwrap(), grid: Grid::unit(usize::MAX) };
+    for method in [
+        Method::Full,
+        Method::Anode,
+        Method::Uniform(3),
+        Method::Revolve(3),
+        Method::Online(3),
+        Method::Within(1 << 20),
+    ] {
+        match method.gradient(&block, &vec![1.0], &vec![0.0], |end| end.clone()) {
+            Err(SolveError::Argument(text)) => assert!(text.contains("steps are too many"), "{text}"),
+            other => panic!("{method}: {other:?}"),
+        }
+    }
+}

@@ -48,8 +48,11 @@ pub trait Adjoint: Copy {
         ledger: &Ledger,
     ) -> Result<F::Vector, SolveError>;
 
-    /// Upper bound on the bytes of snapshots, stored states and tapes at any time, for all blocks of `extent`.
-    /// Saturates.
+    /// Upper bound on the bytes of snapshots, stored states and tapes that a ledger counts at any time, for all blocks
+    /// of `extent`. Saturates.
+    ///
+    /// The continuous adjoints use the tape of each evaluation at once and do not count it. The reversible solvers
+    /// count theirs. No method counts its schedule, workspace or cotangents.
     fn peak_bytes(self, extent: &Extent) -> usize;
 
     /// Upper bound on the steps that the gradient of one block of `steps` steps takes: forward, replayed and backward.
@@ -290,6 +293,9 @@ pub trait CheckpointSchedule: Copy {
 
     /// The actions for a block of `steps` steps. The executor returns [`SolveError::Schedule`] unless they reverse
     /// every step once, from the last to the first, and free every snapshot.
+    ///
+    /// The list is in host memory and no part of [`Self::peak_bytes`]. Blocks of more than 2^32 - 1 steps are refused
+    /// before it is built.
     fn actions(self, steps: usize) -> Vec<Action>;
 
     /// As [`Adjoint::peak_bytes`].
@@ -318,6 +324,7 @@ impl<S: CheckpointSchedule> Adjoint for S {
         theta: &F::Vector,
         ledger: &Ledger,
     ) -> Result<(F::Vector, Self::Kept<F>), SolveError> {
+        super::schedule::expect_steps(block.grid.steps())?;
         super::executor::forward(block, self.actions(block.grid.steps()), z0, theta, ledger)
     }
 
