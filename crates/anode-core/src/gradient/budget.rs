@@ -18,7 +18,8 @@ pub struct Extent {
 }
 
 impl<F: DifferentiableField> Block<'_, F> {
-    /// The sizes of this block, the tapes measured on its first step from `z0`: one taped step, as a replay.
+    /// The sizes of this block. Measures the tapes on the first step from `z0`: one taped step of [`Pass::Replay`],
+    /// which no ledger of the caller counts.
     ///
     /// # Errors
     /// Those of the field.

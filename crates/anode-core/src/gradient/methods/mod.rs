@@ -150,7 +150,9 @@ register! {
     /// Discretize-then-optimize with this many snapshots, placed while the number of steps is not known yet (Wang, Moin
     /// & Iaccarino 2009): for adaptive solvers.
     Online(snapshots: usize) in online,
-    /// Discretize-then-optimize with the schedule that takes the fewest steps within this many bytes for the block.
+    /// Discretize-then-optimize with the schedule that takes the fewest steps within this many bytes for the block. To
+    /// measure the size of a tape, it evaluates one additional step from z(t0) as a replay. The ledger does not count
+    /// these evaluations, nor the tape of this step. A field that updates statistics in replays updates them here too.
     Within(bytes: usize) in within,
     /// Optimize-then-discretize: state and adjoint integrated backwards together from z(1) (Chen et al. 2018). Its
     /// error is large at the few steps that networks take; see ANODE, sections 3 and 4.
