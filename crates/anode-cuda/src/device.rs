@@ -298,10 +298,6 @@ impl<L: Driver> Device for Gpu<L> {
         y.relu(x);
     }
 
-    fn relu_vjp<R: Real>(&self, x: &Buffer<R, L>, y_bar: &Buffer<R, L>, x_bar: &mut Buffer<R, L>) {
-        x_bar.mask(x, y_bar);
-    }
-
     fn relu_vjp_of<R: Real>(&self, x: &Buffer<R, L>, y_bar: Cow<Buffer<R, L>>) -> Buffer<R, L> {
         match y_bar {
             Cow::Owned(bar) => self.masked(x, bar),

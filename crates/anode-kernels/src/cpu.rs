@@ -272,14 +272,6 @@ impl Device for Cpu {
         y.iter_mut().zip(x).for_each(|(y, &x)| *y = if x <= R::zero() { R::zero() } else { x });
     }
 
-    fn relu_vjp<R: Real>(&self, x: &Vec<R>, y_bar: &Vec<R>, x_bar: &mut Vec<R>) {
-        fits(x_bar, x);
-        fits(x_bar, y_bar);
-        for ((x_bar, &x), &bar) in x_bar.iter_mut().zip(x).zip(y_bar) {
-            *x_bar = if x > R::zero() { bar } else { R::zero() };
-        }
-    }
-
     fn relu_vjp_of<R: Real>(&self, x: &Vec<R>, y_bar: Cow<Vec<R>>) -> Vec<R> {
         let mut bar = y_bar.into_owned();
         fits(&bar, x);
