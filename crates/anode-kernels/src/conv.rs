@@ -12,13 +12,10 @@ use rayon::prelude::*;
 
 use anode_core::ode::Real;
 
-use super::direct::{self, Start};
+use super::direct::{self, GROUP, Start};
 use super::norm::channel_sums;
 use super::unwritten::to_write;
 use super::winograd;
-
-/// Images whose weight gradients are summed on one thread before the groups are added in order.
-const GROUP: usize = 8;
 
 /// The shape of a convolution of one image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
