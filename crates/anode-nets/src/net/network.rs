@@ -90,16 +90,8 @@ impl Network {
         }
     }
 
-    /// The same with weights that evolve in every ODE block. The unknowns of the evolution stand behind all weights and
-    /// start at 0, as a neural ODE.
-    ///
-    /// # Errors
-    /// See [`EvolutionError`].
-    pub fn evolving(spec: &NetSpec, evolution: Evolution, solve: Solve) -> Result<Self, EvolutionError> {
-        Self::new(spec).with_evolution(evolution, solve)
-    }
-
-    /// This network with weights that evolve, as [`Self::evolving`].
+    /// This network with weights that evolve in every ODE block. The unknowns of the evolution stand behind all weights
+    /// and start at 0, as a neural ODE.
     ///
     /// # Errors
     /// See [`EvolutionError`].

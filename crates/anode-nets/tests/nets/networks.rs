@@ -250,7 +250,7 @@ fn networks_with_evolving_weights_have_the_gradient_of_finite_differences() {
     let (images, bar) = (numbers(25, 3 * 128), numbers(26, 15));
     for stepping in STEPPINGS {
         let solve = solve("heun", 2, Method::Anode);
-        let net = Network::evolving(&small(), evolution(stepping, Terms::Rda), solve).unwrap();
+        let net = Network::new(&small()).with_evolution(evolution(stepping, Terms::Rda), solve).unwrap();
         // Two convolutions of three channels, four coefficients each.
         assert_eq!(net.parameter_count(), net.weight_count() + 24);
         let mut theta: Vec<f64> = net.initial(27);
@@ -272,7 +272,7 @@ fn weights_that_do_not_evolve_give_the_bits_of_the_plain_network() {
     for stepping in STEPPINGS {
         for method in [Method::Full, Method::Anode, Method::ReverseTime] {
             let solve = solve("euler", 3, method);
-            let net = Network::evolving(&small(), evolution(stepping, Terms::Constant), solve).unwrap();
+            let net = Network::new(&small()).with_evolution(evolution(stepping, Terms::Constant), solve).unwrap();
             let plain = Network::new(&small());
             assert!(gradient(&net, &images, &theta, &bar, solve) == gradient(&plain, &images, &theta, &bar, solve));
             assert_eq!(net.statistics(), plain.statistics());

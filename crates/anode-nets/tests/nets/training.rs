@@ -300,7 +300,7 @@ fn a_learner_decays_the_weights_and_not_the_unknowns_of_their_evolution() {
     let (sharing, stepping, memory) = (Sharing::Layer, Stepping::Together, Memory::None);
     let (law, evaluation) = (Law::new(Terms::Rda), Evaluation::Steps);
     let evolution = Evolution { law, sharing, stepping, memory, evaluation, allow_unstable: false };
-    let net = Network::evolving(&spec, evolution, recipe(Method::Anode).solve).unwrap();
+    let net = Network::new(&spec).with_evolution(evolution, recipe(Method::Anode).solve).unwrap();
     let (theta, weights) = (net.initial::<f32>(3), net.weight_count());
     assert!(weights < theta.len());
     let gradient: Vec<f32> = theta.iter().map(|x| 0.3 * x + 0.01).collect();
