@@ -51,7 +51,7 @@ fn vectors_that_share_memory_change_alone() {
     writes_alone(&gpu, "copy", 37, |y| gpu.copy(PartMut::new(y, 5..9), Part::new(&x, 1..5)));
     writes_alone(&gpu, "relu", 37, |y| gpu.relu(&x, y));
     writes_alone(&gpu, "add_relu", 37, |y| gpu.add_relu(y, &x));
-    writes_alone(&gpu, "relu_vjp", 37, |y| gpu.relu_vjp(&x, &z, y));
+    writes_alone(&gpu, "relu_vjp_of", 37, |y| *y = gpu.relu_vjp_of(&x, Cow::Owned(y.share())));
     writes_alone(&gpu, "activate", 37, |y| gpu.activate::<f32>(Activation::Tanh, 0.7, y));
     writes_alone(&gpu, "activate_vjp", 37, |y| gpu.activate_vjp(Activation::Tanh, 0.7, &x, y));
     let descent = Descent { learning_rate: 0.1, momentum: 0.9, weight_decay: 0.01, decaying: 20 };

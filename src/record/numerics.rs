@@ -20,6 +20,8 @@ enum Kind {
     OtherController,
     /// Fixed steps with an online checkpoint schedule.
     Online,
+    /// Fixed steps of the solver of a gradient method, instead of the tableau's.
+    OtherSolver,
 }
 
 /// The version of the numerics of a run with these resolved settings. It is part of the run's id.
@@ -32,7 +34,8 @@ pub fn numerics(study: StudyKind, settings: &Map<String, Value>) -> u32 {
         // Includes the reference, which takes adaptive steps.
         (StudyKind::GradientError, _) => 5,
         (StudyKind::CoupledGradient | StudyKind::Memory | StudyKind::Schedules, Kind::Online) => 5,
-        (StudyKind::Training, Kind::Online) => 5,
+        // Evaluations take the steps of the method since version 5; before, they took those of the tableau.
+        (StudyKind::Training, Kind::Online | Kind::OtherSolver) => 5,
         (StudyKind::Training, Kind::Matlab | Kind::Torchdiffeq | Kind::OtherController) => 5,
         _ => FIRST_NUMERICS,
     }
@@ -48,11 +51,13 @@ fn kind(settings: &Map<String, Value>) -> Kind {
             _ => Kind::OtherController,
         };
     }
-    let names_online = |value: &Value| value.as_str().is_some_and(|name| name.starts_with("online"));
-    let one = ["method", "schedule"].iter().filter_map(|name| settings.get(*name));
+    let one = || ["method", "schedule"].iter().filter_map(|name| settings.get(*name));
     let several = settings.get("methods").and_then(Value::as_array).into_iter().flatten();
-    let online = one.chain(several).any(names_online);
-    if online { Kind::Online } else { Kind::Fixed }
+    if one().chain(several).filter_map(Value::as_str).any(|name| name.starts_with("online")) {
+        return Kind::Online;
+    }
+    let other_solver = one().filter_map(Value::as_str).any(|name| matches!(name, "leapfrog" | "reversible"));
+    if other_solver { Kind::OtherSolver } else { Kind::Fixed }
 }
 
 #[cfg(test)]
@@ -66,6 +71,9 @@ mod tests {
         for (settings, expected) in [
             (json!({ "steps": 2, "method": "anode" }), Kind::Fixed),
             (json!({ "steps": 2, "method": "online:3" }), Kind::Online),
+            (json!({ "steps": 2, "method": "leapfrog" }), Kind::OtherSolver),
+            (json!({ "steps": 2, "method": "reversible" }), Kind::OtherSolver),
+            (json!({ "steps": [2], "methods": ["full", "leapfrog"] }), Kind::Fixed),
             (json!({ "snapshots": 3, "schedule": "online" }), Kind::Online),
             (json!({ "steps": [2], "methods": ["full", "online:3"] }), Kind::Online),
             (json!({ "steps": [2], "methods": ["full", "revolve:3"] }), Kind::Fixed),

@@ -163,7 +163,7 @@ impl<D: Device, R: Real> There<'_, D, R> {
         let loss = |i: usize, by: f64| -> Result<f64, NetworkError> {
             let mut moved = at.parameters.clone();
             moved[i] = moved[i] + R::of(by);
-            let end = self.block.solve(&z0, &moved)?;
+            let end = self.block.solve(Method::Full, &z0, &moved)?;
             self.device.synchronize()?;
             Ok(end.dot(&end) / 2.0)
         };

@@ -95,7 +95,9 @@ pub(super) fn extend(
     let data = load(context.place, settings)?;
     let per_epoch = data.train.len().div_ceil(settings.batch.max(1)) as u64;
     let (network, _) = network(&Chosen::from(settings), data.classes)?;
-    let columns = columns(settings, &network, &network.coefficients(&network.initial::<f32>(context.seed)));
+    let coefficients = network.coefficients(&network.initial::<f32>(context.seed));
+    let coefficients = coefficients.map_err(|e| StudyError::failed("the coefficients of the network", e))?;
+    let columns = columns(settings, &network, &coefficients);
     let named: Vec<&str> = columns.iter().map(String::as_str).collect();
     let accept = |saved: &Saved| match StepLog::holds(context.folder, &named, LATER, saved.next_step(), saved.log()) {
         true => Ok(()),

@@ -96,17 +96,20 @@ fn with_shared_statistics(settings: &Chosen, classes: usize) -> Result<(Network,
     let registered = net::network(settings.net.as_str()).ok_or_else(unknown)?;
     let method: Method = settings.method.as_str().parse().map_err(|e| StudyError::failed("settings", e))?;
     let solve = Solve { tableau: solver(&settings.solver)?, steps: steps(settings)?, method };
-    let build = |form| (registered.build)(form, settings.width.unwrap_or(registered.width), classes);
+    let build = |form| {
+        let spec = (registered.build)(form, settings.width.unwrap_or(registered.width), classes);
+        spec.check().map(|()| spec).map_err(|e| StudyError::failed("settings", e))
+    };
     let norms = solve.steps.count().filter(|_| settings.norm_per_step).unwrap_or(1);
     let weight_steps = settings.evolution.and_then(|e| e.weight_steps).unwrap_or(WEIGHT_STEPS);
     let stepping = match settings.form {
-        settings::Form::Ode => return Ok((Network::with_norms(&build(Form::Ode), norms), solve)),
-        settings::Form::Baseline => return Ok((Network::new(&build(Form::Baseline)), solve)),
+        settings::Form::Ode => return Ok((Network::with_norms(&build(Form::Ode)?, norms), solve)),
+        settings::Form::Baseline => return Ok((Network::new(&build(Form::Baseline)?), solve)),
         settings::Form::Configuration1 => Stepping::Together,
         settings::Form::Configuration2 => Stepping::Matching { weight_steps },
         settings::Form::Configuration2Final => Stepping::Final { weight_steps },
     };
-    let made = Network::with_norms(&build(Form::Ode), norms).with_evolution(evolution(settings, stepping), solve);
+    let made = Network::with_norms(&build(Form::Ode)?, norms).with_evolution(evolution(settings, stepping), solve);
     made.map(|network| (network, solve)).map_err(|e| StudyError::failed("weight evolution", e))
 }
 

@@ -211,7 +211,8 @@ fn go(
 ) -> Result<Ending, StudyError> {
     let fingerprint = context.fingerprint();
     let epoch_end = EpochEnd::new(settings, trainer.network());
-    let columns = columns(settings, trainer.network(), &trainer.coefficients());
+    let unread = |error: TrainError| StudyError::failed("the coefficients of the network", error);
+    let columns = columns(settings, trainer.network(), &trainer.coefficients().map_err(unread)?);
     let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
     let usable = |step, digest: Option<&str>| StepLog::holds(context.folder, &columns, LATER, step, digest);
     let before = train::resume(&mut trainer, context.folder, &fingerprint, usable);
@@ -268,7 +269,8 @@ fn go(
             line.extend(QUALITY.iter().zip(found).map(|(&name, value)| (name.to_owned(), number(value))));
         }
         line.extend(ADAPTIVE.iter().zip(counts(&metrics.cost)).map(|(&name, n)| (name.to_owned(), n.into())));
-        line.extend(trainer.coefficients().into_iter().map(|(name, value)| (name, number(value))));
+        let coefficients = trainer.coefficients().map_err(unread)?;
+        line.extend(coefficients.into_iter().map(|(name, value)| (name, number(value))));
         if metrics.ends_epoch {
             line.extend(epoch_end.measure(&trainer, metrics.epoch)?);
         }

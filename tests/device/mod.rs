@@ -175,7 +175,7 @@ pub fn evolving_networks_agree<D: Device>(device: &D) {
     for stepping in [Stepping::Together, Stepping::Matching { weight_steps: 2 }, Stepping::Final { weight_steps: 3 }] {
         for memory in MEMORIES {
             let how = solve("heun", 2, Method::Anode);
-            let build = || Network::evolving(&small(), evolution(stepping, memory), how).unwrap();
+            let build = || Network::new(&small()).with_evolution(evolution(stepping, memory), how).unwrap();
             built_network_agrees(device, &format!("{stepping:?}, {memory:?}"), build, &small(), 3, how);
         }
     }
@@ -337,7 +337,7 @@ pub fn training_of_evolving_weights_agrees<D: TrainingDevice>(device: &D) {
     let spec = (network("resnet4").unwrap().build)(Form::Ode, 4, 10);
     for stepping in [Stepping::Together, Stepping::Matching { weight_steps: 5 }, Stepping::Final { weight_steps: 5 }] {
         let how = solve("euler", 2, Method::Anode);
-        let build = || Network::evolving(&spec, evolution(stepping, Memory::None), how).unwrap();
+        let build = || Network::new(&spec).with_evolution(evolution(stepping, Memory::None), how).unwrap();
         built_training_agrees(device, build, 4);
     }
 }

@@ -1,5 +1,6 @@
 //! Neural ODEs: explicit Runge-Kutta solvers for dz/dt = f(t, z, theta), and gradients of a loss of z(t1) with respect
-//! to z(t0) and theta in bounded memory.
+//! to z(t0) and theta in bounded memory: a bounded number of states and tapes. A checkpoint schedule itself is a list
+//! of 16 bytes per action, so O(Nt) bytes.
 //!
 //! Gholami, Keutzer and Biros (ANODE, arXiv 1902.10298) showed that the gradient from solving the ODE backwards in time
 //! (Chen et al. 2018) is numerically unstable, and that optimize-then-discretize gradients are wrong at practical step
@@ -43,7 +44,8 @@
 //!
 //! # Cost
 //!
-//! For Nt steps of a solver with s stages, per block:
+//! For Nt steps of a solver with s stages, per block. The ledger counts this memory, except the tapes of the continuous
+//! adjoints, each of which is used as soon as it is made:
 //!
 //! | method | gradient | memory | evaluations of f |
 //! |---|---|---|---|
@@ -51,8 +53,8 @@
 //! | `Anode` | exact | the input, then Nt tapes while the block is reversed | 2 s Nt |
 //! | `Revolve(m)` | exact | m snapshots, one tape | the fewest possible for m snapshots |
 //! | `Online(m)` | exact | m snapshots, one tape; Nt need not be known | near `Revolve(m)` |
-//! | `ReverseTime` | of the continuous adjoint; unstable | one state, one tape | 2 s Nt |
-//! | `StoredAdjoint` | of the continuous adjoint | Nt states, one tape | 2 s Nt |
+//! | `ReverseTime` | of the continuous adjoint; unstable | one state, tape of one evaluation | 2 s Nt |
+//! | `StoredAdjoint` | of the continuous adjoint | Nt states, tape of one evaluation | 2 s Nt |
 
 pub mod gradient;
 pub mod ode;

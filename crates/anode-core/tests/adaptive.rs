@@ -1,10 +1,11 @@
 //! Adaptive steps: counts against torchdiffeq and SciPy, spans and starts at the edges, and arguments that are refused.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 
+use anode_core::gradient::{AdaptiveBlock, Ledger, Method, reference};
 use anode_core::ode::{
-    Adaptive, At, Closure, Controller, FieldError, Grid, Solution, SolveError, VectorField, integrate,
-    integrate_adaptive, solver,
+    Adaptive, At, Closure, Controller, DifferentiableField, FieldError, Grid, Pass, Solution, SolveError, VectorField,
+    integrate, integrate_adaptive, reversal_error, solver,
 };
 use serde_json::Value;
 
@@ -235,7 +236,114 @@ fn tolerances_spans_and_grids_that_make_no_sense_are_refused_with_what_is_allowe
         refused(on(Grid::Times(times)), "strictly");
     }
     refused(on(Grid::Uniform { t0: 0.0, t1: f64::NAN, steps: 4 }), "finite");
+    // Both ends are finite, but the length of the span overflows.
+    for controller in CONTROLLERS {
+        let short = Adaptive { max_steps: 10, ..control(1e-3, 1e-6, controller) };
+        for span in [(-1e308, 1e308), (1e308, -1e308)] {
+            refused(solve(&decay, short, span, &[1.0]).map(|s| s.end), "length");
+        }
+    }
+    refused(on(Grid::Uniform { t0: -1e308, t1: 1e308, steps: 4 }), "length");
+    refused(on(Grid::Times(vec![-1e308, 1e308])), "length");
     for grid in [Grid::Times(vec![]), Grid::Times(vec![0.3]), Grid::unit(0)] {
         assert_eq!(on(grid), Ok(vec![1.0]), "no steps, no change");
     }
+}
+
+#[test]
+fn no_stage_lies_beyond_the_span_by_a_rounding() {
+    // t + (t1 - t) rounds to more than t1 in the last step from -1 to 0.1, for which this field is no number.
+    let field = Closure(|t: f64, z: &[f64], dz: &mut [f64]| dz[0] = 1e-6 * z[0] + 1e-9 * (0.1 - t).sqrt());
+    let mirrored = Closure(|t: f64, z: &[f64], dz: &mut [f64]| dz[0] = -1e-6 * z[0] - 1e-9 * (0.1 + t).sqrt());
+    for controller in CONTROLLERS {
+        let control = control(1e-3, 1e-6, controller);
+        let end = (1.1e-6f64).exp();
+        let found = solve(&field, control, (-1.0, 0.1), &[1.0]).unwrap();
+        assert!((found.end[0] - end).abs() < 2e-9, "{controller:?} {found:?}");
+        assert_eq!(found.rejected, 0, "{controller:?}");
+        let falling = solve(&mirrored, control, (1.0, -0.1), &[1.0]).unwrap();
+        assert!((falling.end[0] - end).abs() < 2e-9 && falling.rejected == 0, "{controller:?} {falling:?}");
+        let tableau = solver("dormand-prince").unwrap();
+        let mut again = vec![1.0];
+        integrate(&field, tableau, &Grid::Times(found.times.clone()), &mut again, &vec![]).unwrap();
+        assert_eq!(again, found.end, "{controller:?}: the accepted grid repeats the solve, bit for bit");
+    }
+}
+
+/// dz/dt = -w z, and the sweeps that asked for it.
+struct Passes(RefCell<Vec<Pass>>);
+
+impl VectorField for Passes {
+    type Vector = Vec<f64>;
+    fn eval(&self, at: At, z: &Vec<f64>, w: &Vec<f64>, dz: &mut Vec<f64>) -> Result<(), FieldError> {
+        self.0.borrow_mut().push(at.pass);
+        dz[0] = -w[0] * z[0];
+        Ok(())
+    }
+}
+
+impl DifferentiableField for Passes {
+    type Tape = f64;
+    fn eval_taped(&self, at: At, z: &Vec<f64>, w: &Vec<f64>, dz: &mut Vec<f64>) -> Result<f64, FieldError> {
+        self.eval(at, z, w, dz)?;
+        Ok(z[0])
+    }
+    fn vjp(
+        &self,
+        z: &f64,
+        w: &Vec<f64>,
+        cotangent: &Vec<f64>,
+        z_bar: &mut Vec<f64>,
+        w_bar: &mut Vec<f64>,
+    ) -> Result<(), FieldError> {
+        z_bar[0] -= w[0] * cotangent[0];
+        w_bar[0] -= z * cotangent[0];
+        Ok(())
+    }
+    fn tape_bytes(&self, _: &f64) -> usize {
+        8
+    }
+}
+
+#[test]
+fn the_pass_of_an_evaluation_is_that_of_its_sweep_whether_the_span_rises_or_falls() {
+    for span in [(0.0, 1.0), (1.0, 0.0)] {
+        for (method, backward) in [
+            (Method::Anode, Pass::Replay),
+            (Method::Online(2), Pass::Replay),
+            (Method::ReverseTime, Pass::Reverse),
+            (Method::InterpolatedAdjoint, Pass::Reverse),
+        ] {
+            let field = Passes(RefCell::default());
+            let tableau = solver("dormand-prince").unwrap();
+            let block = AdaptiveBlock { field: &field, tableau, control: Adaptive::new(1e-6, 1e-9), span };
+            let (w, ledger) = (vec![0.5], Ledger::new());
+            let forward = method.forward_adaptive(&block, &vec![1.0], &w, &ledger).unwrap();
+            let mut seen = field.0.take();
+            if method == Method::InterpolatedAdjoint {
+                assert_eq!(seen.pop(), Some(Pass::Replay), "the rate at the end is not of the sweep");
+            }
+            assert!(seen.iter().all(|pass| *pass == Pass::Forward), "{method} {span:?}: {seen:?}");
+            forward.backward(&block, &w, &vec![1.0], &mut vec![0.0], &ledger).unwrap();
+            let seen = field.0.take();
+            assert!(seen.iter().all(|pass| *pass == backward), "{method} {span:?}: {seen:?}");
+        }
+        // Both sweeps of a reference over the span.
+        let field = Passes(RefCell::default());
+        let tableau = solver("dormand-prince").unwrap();
+        let block = AdaptiveBlock { field: &field, tableau, control: Adaptive::new(1e-6, 1e-9), span };
+        reference(&block, &vec![1.0], &vec![0.5], |_| vec![1.0]).unwrap();
+        let seen = field.0.take();
+        let first_reverse = seen.iter().position(|pass| *pass == Pass::Reverse).unwrap();
+        assert!(seen[..first_reverse].iter().all(|pass| *pass == Pass::Forward), "{span:?}: {seen:?}");
+    }
+}
+
+#[test]
+fn a_state_of_zeros_that_comes_back_exactly_has_no_reversal_error() {
+    assert_eq!(reversal_error(&vec![0.0, 0.0], &vec![0.0, 0.0]), 0.0);
+    assert_eq!(reversal_error(&vec![0.0], &vec![1e-3]), f64::INFINITY);
+    assert_eq!(reversal_error(&vec![0.0], &vec![f64::NAN]), f64::INFINITY);
+    assert_eq!(reversal_error(&vec![3.0, 4.0], &vec![3.0, f64::INFINITY]), f64::INFINITY);
+    assert_eq!(reversal_error(&vec![3.0, 4.0], &vec![3.0, 3.0]), 0.2);
 }

@@ -1,7 +1,9 @@
 //! Tests every registered gradient method: its gradient and its stated bounds.
 
-use anode_core::gradient::{Adjoint, Argument, Block, ForwardSteps, METHODS, Method};
-use anode_core::ode::{ClosureField, Grid, solver};
+use anode_core::gradient::{
+    AdaptiveBlock, AdaptiveStorage, Adjoint, Argument, Block, Descriptor, Extent, ForwardSteps, Ledger, METHODS, Method,
+};
+use anode_core::ode::{Adaptive, ClosureField, DifferentiableField, Grid, SolveError, solver};
 
 /// The methods with this name, for several arguments.
 fn spelled(name: &str, argument: Argument) -> Vec<Method> {
@@ -52,4 +54,127 @@ fn every_registered_method_keeps_what_it_states() {
         }
     }
     assert!(seen >= 5 * METHODS.len());
+}
+
+#[test]
+fn the_bound_on_bytes_of_zero_snapshots_is_that_of_the_one_that_is_kept() {
+    let field = ClosureField(
+        |_t, z: &[f64], w: &[f64], dz: &mut [f64]| dz[0] = w[0] * z[0],
+        |_t, z: &[f64], w: &[f64], c: &[f64], z_bar: &mut [f64], w_bar: &mut [f64]| {
+            z_bar[0] += w[0] * c[0];
+            w_bar[0] += z[0] * c[0];
+        },
+    );
+    let block = Block { field: &field, tableau: solver("euler").unwrap(), grid: Grid::unit(5) };
+    let extent = block.extent(&vec![1.0], &vec![0.5]).unwrap();
+    for (method, one) in [
+        (Method::Revolve(0), Method::Revolve(1)),
+        (Method::Online(0), Method::Online(1)),
+        (Method::Uniform(0), Method::Uniform(1)),
+    ] {
+        let cost = method.gradient(&block, &vec![1.0], &vec![0.5], |end| end.clone()).unwrap().cost;
+        assert_eq!(method.peak_bytes(&extent), one.peak_bytes(&extent), "{method}");
+        assert!(cost.peak_bytes <= method.peak_bytes(&extent), "{method}: {} bytes", cost.peak_bytes);
+    }
+}
+
+/// A custom method: `Anode` by another name.
+#[derive(Clone, Copy)]
+struct Custom(Option<AdaptiveStorage>);
+
+static CUSTOM: Descriptor = Descriptor {
+    name: "custom",
+    argument: Argument::None,
+    exact: true,
+    steps: ForwardSteps::Tableau,
+    memory: "",
+    evaluations: "",
+    source: "",
+    advice: "",
+};
+
+impl Adjoint for Custom {
+    type Kept<F: DifferentiableField> = <Method as Adjoint>::Kept<F>;
+
+    fn descriptor(self) -> &'static Descriptor {
+        &CUSTOM
+    }
+
+    fn forward_sweep<F: DifferentiableField>(
+        self,
+        block: &Block<F>,
+        z0: &F::Vector,
+        theta: &F::Vector,
+        ledger: &Ledger,
+    ) -> Result<(F::Vector, Self::Kept<F>), SolveError> {
+        Method::Anode.forward_sweep(block, z0, theta, ledger)
+    }
+
+    fn backward_sweep<F: DifferentiableField>(
+        kept: Self::Kept<F>,
+        block: &Block<F>,
+        theta: &F::Vector,
+        cotangent: F::Vector,
+        theta_bar: &mut F::Vector,
+        ledger: &Ledger,
+    ) -> Result<F::Vector, SolveError> {
+        Method::backward_sweep(kept, block, theta, cotangent, theta_bar, ledger)
+    }
+
+    fn peak_bytes(self, extent: &Extent) -> usize {
+        Method::Anode.peak_bytes(extent)
+    }
+
+    fn steps_taken(self, steps: usize) -> usize {
+        Method::Anode.steps_taken(steps)
+    }
+
+    fn adaptive_storage(self) -> Option<AdaptiveStorage> {
+        self.0
+    }
+}
+
+#[test]
+fn a_custom_method_works_with_adaptive_steps_as_it_states() {
+    let field = ClosureField(
+        |t: f64, z: &[f64], w: &[f64], dz: &mut [f64]| dz[0] = (w[0] * z[0] + t).sin(),
+        |t: f64, z: &[f64], w: &[f64], c: &[f64], z_bar: &mut [f64], w_bar: &mut [f64]| {
+            z_bar[0] += w[0] * (w[0] * z[0] + t).cos() * c[0];
+            w_bar[0] += z[0] * (w[0] * z[0] + t).cos() * c[0];
+        },
+    );
+    let tableau = solver("dormand-prince").unwrap();
+    let block = AdaptiveBlock { field: &field, tableau, control: Adaptive::new(1e-6, 1e-9), span: (0.0, 2.0) };
+    let (z0, w) = (vec![0.3], vec![2.0]);
+    for (storage, method) in [
+        (AdaptiveStorage::Input, Method::Anode),
+        (AdaptiveStorage::Snapshots(2), Method::Online(2)),
+        (AdaptiveStorage::End, Method::ReverseTime),
+        (AdaptiveStorage::Nodes, Method::InterpolatedAdjoint),
+    ] {
+        let custom = Custom(Some(storage)).gradient_adaptive(&block, &z0, &w, |end| end.clone()).unwrap();
+        assert_eq!(custom, method.gradient_adaptive(&block, &z0, &w, |end| end.clone()).unwrap(), "{method}");
+    }
+    let refused = Custom(None).gradient_adaptive(&block, &z0, &w, |end| end.clone()).unwrap_err().to_string();
+    assert!(refused.contains("`custom`") && refused.contains("online:M"), "{refused}");
+}
+
+#[test]
+fn a_schedule_that_does_not_fit_in_memory_is_refused() {
+    let field =
+        ClosureField(|_t, _: &[f64], _: &[f64], _: &mut [f64]| (), |_t, _: &_, _: &_, _: &_, _: &mut _, _: &mut _| ());
+    let block = Block { field: &field, tableau: solver("euler").unwrap(), grid: Grid::unit(usize::MAX) };
+    for method in [
+        Method::Full,
+        Method::Anode,
+        Method::Uniform(3),
+        Method::Revolve(3),
+        Method::Online(3),
+        Method::Within(1 << 20),
+    ] {
+        match method.gradient(&block, &vec![1.0], &vec![0.0], |end| end.clone()) {
+            Err(SolveError::Argument(text)) => assert!(text.contains("steps are too many"), "{text}"),
+            other => panic!("{method}: {other:?}"),
+        }
+    }
 }

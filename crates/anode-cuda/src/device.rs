@@ -21,13 +21,6 @@ use super::gpu::Gpu;
 use super::norm::{GpuMoments, GpuNorm, given, moments};
 use super::pool::Pooling;
 
-impl<'a, R: Real, L: Driver> From<DeviceNorm<'a, Gpu<L>, R>> for GpuNorm<'a, R, L> {
-    fn from(norm: DeviceNorm<'a, Gpu<L>, R>) -> Self {
-        let DeviceNorm { pixels, relu, moments, parameters } = norm;
-        Self { pixels, relu, moments, parameters }
-    }
-}
-
 impl<L: Driver> Device for Gpu<L> {
     type Buffer<R: Real> = Buffer<R, L>;
     type Moments = GpuMoments<L>;
@@ -223,11 +216,11 @@ impl<L: Driver> Device for Gpu<L> {
     }
 
     fn norm<R: Real>(&self, norm: DeviceNorm<Self, R>, x: &Buffer<R, L>, y: &mut Buffer<R, L>) {
-        GpuNorm::from(norm).apply(x, y);
+        GpuNorm(norm).apply(x, y);
     }
 
     fn norm_in_place<R: Real>(&self, norm: DeviceNorm<Self, R>, x: &mut Buffer<R, L>) {
-        GpuNorm::from(norm).apply_in_place(x);
+        GpuNorm(norm).apply_in_place(x);
     }
 
     fn norm_vjp<R: Real>(
@@ -238,7 +231,7 @@ impl<L: Driver> Device for Gpu<L> {
         x_bar: &mut Buffer<R, L>,
         bar: PartMut<Buffer<R, L>>,
     ) {
-        GpuNorm::from(norm).vjp(x, y_bar, x_bar, bar);
+        GpuNorm(norm).vjp(x, y_bar, x_bar, bar);
     }
 
     fn norm_vjp_deferred<'a, R: Real>(
@@ -249,12 +242,12 @@ impl<L: Driver> Device for Gpu<L> {
         _: &[(f64, f64)],
         bar: PartMut<Buffer<R, L>>,
     ) -> Cotangent<'a, Self, R> {
-        Cotangent { numbers: Cow::Owned(GpuNorm::from(norm).vjp_in_place(x, y_bar, bar)), norm: None }
+        Cotangent { numbers: Cow::Owned(GpuNorm(norm).vjp_in_place(x, y_bar, bar)), norm: None }
     }
 
     /// Always `true`, as [`Vector::axpy_is_finite`] of a buffer.
     fn add_norm<R: Real>(&self, norm: DeviceNorm<Self, R>, a: R, mut x: Buffer<R, L>, z: &mut Buffer<R, L>) -> bool {
-        GpuNorm::from(norm).add_in_place(a, &mut x, z);
+        GpuNorm(norm).add_in_place(a, &mut x, z);
         *z = x;
         true
     }
@@ -268,7 +261,7 @@ impl<L: Driver> Device for Gpu<L> {
         z: &Buffer<R, L>,
     ) -> (Buffer<R, L>, bool) {
         let mut sum = self.alloc_uninit(z.len());
-        GpuNorm::from(norm).add(a, x, z, &mut sum);
+        GpuNorm(norm).add(a, x, z, &mut sum);
         (sum, true)
     }
 
@@ -296,10 +289,6 @@ impl<L: Driver> Device for Gpu<L> {
 
     fn relu<R: Real>(&self, x: &Buffer<R, L>, y: &mut Buffer<R, L>) {
         y.relu(x);
-    }
-
-    fn relu_vjp<R: Real>(&self, x: &Buffer<R, L>, y_bar: &Buffer<R, L>, x_bar: &mut Buffer<R, L>) {
-        x_bar.mask(x, y_bar);
     }
 
     fn relu_vjp_of<R: Real>(&self, x: &Buffer<R, L>, y_bar: Cow<Buffer<R, L>>) -> Buffer<R, L> {

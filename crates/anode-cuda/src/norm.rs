@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use anode_core::ode::{Real, Vector};
-use anode_kernels::{EPSILON, Part, PartMut};
+use anode_kernels::{DeviceNorm, EPSILON, Part, PartMut};
 
 use super::address::{Source, Target};
 use super::buffer::Buffer;
@@ -155,29 +155,24 @@ pub(super) fn given<L: Driver>(running: Part<Buffer<f64, L>>) -> GpuMoments<L> {
     GpuMoments { both }
 }
 
-/// A batch norm with its parameters: weights, then biases.
-pub(super) struct GpuNorm<'a, R: Real, L: Driver> {
-    pub pixels: usize,
-    pub relu: bool,
-    pub moments: &'a GpuMoments<L>,
-    pub parameters: Part<'a, Buffer<R, L>>,
-}
+/// A batch norm as kernels compute it.
+pub(super) struct GpuNorm<'a, R: Real, L: Driver>(pub DeviceNorm<'a, Gpu<L>, R>);
 
 impl<R: Real, L: Driver> GpuNorm<'_, R, L> {
     /// The arguments without where to write, and the room for scale and shift of each channel, which are computed.
     fn prepare(&self, x: &Buffer<R, L>) -> (Channels, Buffer<R, L>) {
-        let channels = self.moments.both.len() / 2;
-        assert_eq!(self.parameters.len(), 2 * channels, "parameters that do not fit");
-        let mut images = Channels::of(x, channels, self.pixels);
+        let channels = self.0.moments.both.len() / 2;
+        assert_eq!(self.0.parameters.len(), 2 * channels, "parameters that do not fit");
+        let mut images = Channels::of(x, channels, self.0.pixels);
         let mut lines = x.gpu().alloc_uninit::<R>(4 * channels);
-        let (whole, start) = self.parameters.place();
+        let (whole, start) = self.0.parameters.place();
         images.arguments = NormArguments {
             weight: whole.source_at(start),
             bias: whole.source_at(start + channels),
-            mean: self.moments.both.source(),
-            variance: self.moments.both.source_at(channels),
+            mean: self.0.moments.both.source(),
+            variance: self.0.moments.both.source_at(channels),
             lines: lines.target(),
-            relu: self.relu.into(),
+            relu: self.0.relu.into(),
             ..images.arguments
         };
         if images.n > 0 {

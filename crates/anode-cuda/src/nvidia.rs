@@ -208,25 +208,23 @@ impl Gpu<Nvidia> {
         }
     }
 
-    /// Copies `len` numbers of `from`, starting at `start`, to memory of somebody else's on this device.
+    /// Copies the numbers of `from` to memory on this device that another library allocated.
     ///
     /// # Safety
-    /// At `to` there is room for them.
-    pub unsafe fn copy_out<R: Real>(&self, to: u64, from: &Buffer<R, Nvidia>, start: usize, len: usize) {
-        assert!(start + len <= from.len(), "a part that is not in the buffer");
-        // SAFETY: checked, and the caller's promise.
-        self.attempt(|driver| unsafe { driver.copy(to, from.source_at(start).address(), len * size_of::<R>()) });
+    /// At `to` there is memory for all numbers of `from`.
+    pub unsafe fn copy_out<R: Real>(&self, to: u64, from: &Buffer<R, Nvidia>) {
+        // SAFETY: the buffer has these numbers, and the caller's promise.
+        self.attempt(|driver| unsafe { driver.copy(to, from.source().address(), from.bytes()) });
     }
 
-    /// Copies `len` numbers from memory of somebody else's on this device to `to`, starting at `start`.
+    /// Overwrites `to` with numbers from memory on this device that another library allocated.
     ///
     /// # Safety
-    /// At `from` there are as many.
-    pub unsafe fn copy_in<R: Real>(&self, to: &mut Buffer<R, Nvidia>, start: usize, from: u64, len: usize) {
-        assert!(start + len <= to.len(), "a part that is not in the buffer");
-        let to = to.target_at(start).address();
-        // SAFETY: checked, and the caller's promise.
-        self.attempt(|driver| unsafe { driver.copy(to, from, len * size_of::<R>()) });
+    /// At `from` there are as many numbers as in `to`.
+    pub unsafe fn copy_in<R: Real>(&self, to: &mut Buffer<R, Nvidia>, from: u64) {
+        let (target, bytes) = (to.target().address(), to.bytes());
+        // SAFETY: the buffer has these numbers, and the caller's promise.
+        self.attempt(|driver| unsafe { driver.copy(target, from, bytes) });
     }
 }
 

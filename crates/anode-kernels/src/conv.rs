@@ -12,13 +12,10 @@ use rayon::prelude::*;
 
 use anode_core::ode::Real;
 
-use super::direct::{self, Start};
+use super::direct::{self, GROUP, Start};
 use super::norm::channel_sums;
 use super::unwritten::to_write;
 use super::winograd;
-
-/// Images whose weight gradients are summed on one thread before the groups are added in order.
-const GROUP: usize = 8;
 
 /// The shape of a convolution of one image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -77,6 +74,15 @@ impl ConvShape {
         h * w
     }
 
+    /// Panics unless batches of `inputs` and `outputs` numbers, `weights` and a bias of these lengths belong to this
+    /// convolution.
+    pub(super) fn expect(&self, [inputs, outputs, weights]: [usize; 3], bias: Option<usize>) {
+        let n = inputs / self.input_len().max(1);
+        assert!(inputs == n * self.input_len() && outputs == n * self.output_len(), "images that do not fit");
+        assert_eq!(weights, self.weight_len(), "weights that do not fit");
+        assert!(bias.is_none_or(|bias| bias == self.channels), "a bias that does not fit");
+    }
+
     /// Calls `visit(row of the unrolled matrix, output row, input row, first output column, input column, count)` for
     /// every run of pixels that the kernel sees inside the image (stride 1: contiguous runs).
     fn runs(&self, mut visit: impl FnMut(usize, usize, usize, std::ops::Range<usize>, isize)) {
@@ -93,6 +99,10 @@ impl ConvShape {
                     let first = first.div_ceil(self.stride).min(out_width);
                     let end = (width as isize - shift).max(0) as usize;
                     let end = end.div_ceil(self.stride).clamp(first, out_width);
+                    // A column of the kernel may lie beside the image wherever it is, if the padding is wide.
+                    if first == end {
+                        continue;
+                    }
                     for y in 0..out_height {
                         let from = (y * self.stride + ky) as isize - self.padding[0] as isize;
                         if (0..height as isize).contains(&from) {
@@ -268,8 +278,7 @@ pub fn conv<R: Real>(shape: &ConvShape, x: &[R], w: &[R], bias: Option<&[R]>, y:
 
 /// [`conv`] to what may be unwritten: writes every number of `y`.
 pub(super) fn write_conv<R: Real>(shape: &ConvShape, x: &[R], w: &[R], bias: Option<&[R]>, y: &mut [MaybeUninit<R>]) {
-    let n = x.len() / shape.input_len();
-    assert!(x.len() == n * shape.input_len() && y.len() == n * shape.output_len(), "images that do not fit");
+    shape.expect([x.len(), y.len(), w.len()], bias.map(<[R]>::len));
     let as_singles = (singles(x), singles(w), bias.map(singles));
     if let (Some(x), Some(w), None | Some(Some(_))) = as_singles
         && let Some(y) = singles_mut::<_, MaybeUninit<f32>>(y)
@@ -309,6 +318,7 @@ fn conv_unrolled<R: Real>(shape: &ConvShape, x: &[R], w: &[R], y: &mut [MaybeUni
 
 /// `x_bar += (dy/dx)^T y_bar` for a batch of images.
 pub fn conv_vjp_input<R: Real>(shape: &ConvShape, w: &[R], y_bar: &[R], x_bar: &mut [R]) {
+    shape.expect([x_bar.len(), y_bar.len(), w.len()], None);
     // SAFETY: the numbers of `x_bar` are initialised, and only numbers are written.
     if !unsafe { vjp_by_registers(shape, w, y_bar, to_write(x_bar), Start::Add) } {
         vjp_input_unrolled(shape, w, y_bar, x_bar);
@@ -317,6 +327,7 @@ pub fn conv_vjp_input<R: Real>(shape: &ConvShape, w: &[R], y_bar: &[R], x_bar: &
 
 /// As [`conv_vjp_input`] onto zeros, whatever `x_bar` holds: the same bits. Writes every number of `x_bar`.
 pub(super) fn conv_vjp_input_over<R: Real>(shape: &ConvShape, w: &[R], y_bar: &[R], x_bar: &mut [MaybeUninit<R>]) {
+    shape.expect([x_bar.len(), y_bar.len(), w.len()], None);
     // SAFETY: sums over what is there read nothing of it.
     if !unsafe { vjp_by_registers(shape, w, y_bar, x_bar, Start::Over) } {
         x_bar.fill(MaybeUninit::new(R::zero()));
@@ -364,6 +375,7 @@ fn vjp_input_unrolled<R: Real>(shape: &ConvShape, w: &[R], y_bar: &[R], x_bar: &
 
 /// `w_bar += (dy/dw)^T y_bar`, and the same for the bias, summed over a batch of images.
 pub fn conv_vjp_weights<R: Real>(shape: &ConvShape, x: &[R], y_bar: &[R], w_bar: &mut [R], bias_bar: Option<&mut [R]>) {
+    shape.expect([x.len(), y_bar.len(), w_bar.len()], bias_bar.as_ref().map(|bias| bias.len()));
     let pixels = shape.pixels();
     let taken = match (singles(x), singles(y_bar), singles_mut(w_bar)) {
         (Some(x), Some(y_bar), Some(w_bar)) => {
@@ -405,9 +417,18 @@ fn weight_vjp_unrolled<R: Real>(shape: &ConvShape, x: &[R], y_bar: &[R], w_bar: 
     }
 }
 
+/// The number of vectors in batches `[n, inputs]` and `[n, outputs]`. Panics if these and a bias of these lengths do
+/// not belong together.
+fn vectors([inputs, outputs]: [usize; 2], [x, y, bias]: [usize; 3]) -> usize {
+    let n = x / inputs.max(1);
+    assert!(x == n * inputs && y == n * outputs, "vectors that do not fit");
+    assert_eq!(bias, outputs, "a bias that does not fit");
+    n
+}
+
 /// `y = x w^T + bias` for a batch: `x` is `[n, inputs]`, `w` `[outputs, inputs]`, `y` `[n, outputs]`.
 pub fn linear<R: Real>(inputs: usize, outputs: usize, x: &[R], w: &[R], bias: &[R], y: &mut [R]) {
-    let n = x.len() / inputs;
+    let n = vectors([inputs, outputs], [x.len(), y.len(), bias.len()]);
     multiply(y, false, Matrix::new(x, n, inputs), Matrix::transposed(w, outputs, inputs));
     for y in y.chunks_exact_mut(outputs) {
         y.iter_mut().zip(bias).for_each(|(y, &b)| *y = *y + b);
@@ -426,7 +447,7 @@ pub fn linear_vjp<R: Real>(
     w_bar: &mut [R],
     bias_bar: &mut [R],
 ) {
-    let n = x.len() / inputs;
+    let n = vectors([inputs, outputs], [x.len(), y_bar.len(), bias_bar.len()]);
     multiply(x_bar, true, Matrix::new(y_bar, n, outputs), Matrix::new(w, outputs, inputs));
     multiply(w_bar, true, Matrix::transposed(y_bar, n, outputs), Matrix::new(x, n, inputs));
     for y_bar in y_bar.chunks_exact(outputs) {

@@ -16,6 +16,11 @@ use super::{
 /// Numbers that a thread works on at a time.
 const SHARE: usize = 1 << 15;
 
+/// Panics unless both have one length.
+fn fits<A, B>(a: &[A], b: &[B]) {
+    assert_eq!(a.len(), b.len(), "vectors of different length");
+}
+
 /// The CPU, with the threads of rayon's pool.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Cpu;
@@ -98,6 +103,7 @@ impl Device for Cpu {
         bias: bool,
     ) {
         let (w_bar, bias_bar) = bar.slice().split_at_mut(shape.weight_len());
+        assert!(bias || bias_bar.is_empty(), "a cotangent that does not fit");
         conv_vjp_weights(shape, x, y_bar, w_bar, bias.then_some(bias_bar));
     }
 
@@ -116,6 +122,7 @@ impl Device for Cpu {
         mut bar: PartMut<Vec<R>>,
     ) {
         let cut = inputs * outputs;
+        assert_eq!(parameters.len(), cut + outputs, "parameters that do not fit");
         let (w_bar, bias_bar) = bar.slice().split_at_mut(cut);
         linear_vjp(inputs, outputs, x, &parameters.slice()[..cut], y_bar, x_bar, w_bar, bias_bar);
     }
@@ -133,6 +140,7 @@ impl Device for Cpu {
     }
 
     fn activate_vjp<R: Real>(&self, activation: Activation, a: f64, x: &Vec<R>, bar: &mut Vec<R>) {
+        fits(bar, x);
         bar.iter_mut().zip(x).for_each(|(bar, &x)| *bar = R::of(a) * activation.slope(x) * *bar);
     }
 
@@ -260,22 +268,19 @@ impl Device for Cpu {
     }
 
     fn relu<R: Real>(&self, x: &Vec<R>, y: &mut Vec<R>) {
+        fits(y, x);
         y.iter_mut().zip(x).for_each(|(y, &x)| *y = if x <= R::zero() { R::zero() } else { x });
-    }
-
-    fn relu_vjp<R: Real>(&self, x: &Vec<R>, y_bar: &Vec<R>, x_bar: &mut Vec<R>) {
-        for ((x_bar, &x), &bar) in x_bar.iter_mut().zip(x).zip(y_bar) {
-            *x_bar = if x > R::zero() { bar } else { R::zero() };
-        }
     }
 
     fn relu_vjp_of<R: Real>(&self, x: &Vec<R>, y_bar: Cow<Vec<R>>) -> Vec<R> {
         let mut bar = y_bar.into_owned();
+        fits(&bar, x);
         bar.iter_mut().zip(x).for_each(|(bar, &x)| *bar = if x > R::zero() { *bar } else { R::zero() });
         bar
     }
 
     fn add_relu<R: Real>(&self, y: &mut Vec<R>, x: &Vec<R>) {
+        fits(y, x);
         y.par_chunks_mut(SHARE).zip(x.par_chunks(SHARE)).for_each(|(y, x)| {
             for (y, &x) in y.iter_mut().zip(x) {
                 let sum = *y + x;
@@ -293,6 +298,7 @@ impl Device for Cpu {
     }
 
     fn masked<R: Real>(&self, mask: &Vec<bool>, mut bar: Vec<R>) -> Vec<R> {
+        fits(&bar, mask);
         bar.par_chunks_mut(SHARE).zip(mask.par_chunks(SHARE)).for_each(|(bar, mask)| {
             bar.iter_mut().zip(mask).for_each(|(bar, &live)| *bar = if live { *bar } else { R::zero() });
         });

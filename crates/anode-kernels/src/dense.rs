@@ -13,6 +13,7 @@ pub fn dense<R: Real>(w: &[R], x: &[R], y: &mut [R]) {
 /// `x_bar += W^T y_bar` and `w_bar += y_bar x^T`.
 pub fn dense_vjp<R: Real>(w: &[R], x: &[R], y_bar: &[R], x_bar: &mut [R], w_bar: &mut [R]) {
     assert_eq!(w.len(), x.len() * y_bar.len(), "a matrix that does not fit");
+    assert!(x_bar.len() == x.len() && w_bar.len() == w.len(), "a cotangent that does not fit");
     let rows = w.chunks_exact(x.len().max(1)).zip(w_bar.chunks_exact_mut(x.len().max(1)));
     for (&y_bar, (row, row_bar)) in y_bar.iter().zip(rows) {
         for ((&w, w_bar), (&x, x_bar)) in row.iter().zip(row_bar).zip(x.iter().zip(x_bar.iter_mut())) {

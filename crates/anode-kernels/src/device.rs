@@ -342,15 +342,8 @@ pub trait Device: Clone + Send + Sync + 'static {
     /// `y = max(0, x)`; NaN stays NaN.
     fn relu<R: Real>(&self, x: &Self::Buffer<R>, y: &mut Self::Buffer<R>);
 
-    /// Its vjp: overwrites `x_bar`.
-    fn relu_vjp<R: Real>(&self, x: &Self::Buffer<R>, y_bar: &Self::Buffer<R>, x_bar: &mut Self::Buffer<R>);
-
-    /// As [`Device::relu_vjp`], in place where it can be.
-    fn relu_vjp_of<R: Real>(&self, x: &Self::Buffer<R>, y_bar: Cow<Self::Buffer<R>>) -> Self::Buffer<R> {
-        let mut x_bar = self.alloc_uninit(x.len());
-        self.relu_vjp(x, &y_bar, &mut x_bar);
-        x_bar
-    }
+    /// Its vjp: the cotangent of `x`, in the memory of an owned `y_bar`.
+    fn relu_vjp_of<R: Real>(&self, x: &Self::Buffer<R>, y_bar: Cow<Self::Buffer<R>>) -> Self::Buffer<R>;
 
     /// `y = max(0, y + x)`; NaN stays NaN.
     fn add_relu<R: Real>(&self, y: &mut Self::Buffer<R>, x: &Self::Buffer<R>);

@@ -39,6 +39,12 @@ pub struct ConvBars<'a, R> {
 }
 
 impl<'a, R: Real> Images<'a, R> {
+    /// Panics unless the norm, if there is one, is one of images of this shape.
+    fn expect(&self, [channels, height, width]: [usize; 3]) {
+        let fits = |norm: Norm<R>| norm.weight.len() == channels && norm.pixels == height * width;
+        assert!(self.norm.is_none_or(fits), "a batch norm of other images");
+    }
+
     fn written(&self) -> Cow<'a, [R]> {
         let Some(norm) = self.norm else { return Cow::Borrowed(self.numbers) };
         Cow::Owned(norm.applied(self.numbers))
@@ -91,6 +97,8 @@ pub fn norm_conv<R: Real>(
     wants_sums: bool,
 ) -> (Vec<R>, Vec<f64>) {
     let output = images.numbers.len() / shape.input_len() * shape.output_len();
+    shape.expect([images.numbers.len(), output, w.len()], bias.map(<[R]>::len));
+    images.expect(shape.input);
     // SAFETY: `write_norm_conv` writes every number.
     unsafe { made(output, |y| write_norm_conv(shape, images, w, bias, y, wants_sums)) }
 }
@@ -128,6 +136,9 @@ pub fn norm_conv_vjp<R: Real>(
     bars: ConvBars<R>,
     wants_images: bool,
 ) -> (Option<Vec<R>>, Vec<(f64, f64)>) {
+    shape.expect([images.numbers.len(), cotangent.numbers.len(), w.len()], bars.bias.as_ref().map(|bias| bias.len()));
+    assert_eq!(bars.weights.len(), w.len(), "weights that do not fit");
+    images.expect(shape.input);
     if !wants_images {
         return (None, write_norm_conv_vjp(shape, images, w, cotangent, bars, None));
     }

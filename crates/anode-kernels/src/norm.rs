@@ -31,6 +31,7 @@ impl Moments {
     /// Moves running means, then variances, towards these by PyTorch's rule: running += momentum (batch - running),
     /// with the unbiased variance.
     pub fn move_running(&self, running: &mut [f64], momentum: f64) {
+        assert_eq!(running.len(), 2 * self.mean.len(), "running statistics that do not fit");
         let (mean, variance) = running.split_at_mut(self.mean.len());
         let unbiased = self.count as f64 / (self.count as f64 - 1.0).max(1.0);
         for (kept, new) in mean.iter_mut().zip(&self.mean) {
@@ -148,10 +149,19 @@ fn masked_sums<'a, R: Real>(pairs: impl Iterator<Item = Pair<'a, R>>) -> Vec<(f6
     )
 }
 
+/// The number of images in `x`, `[n, channels, pixels]`. Panics if they are not whole.
+fn whole_images<R>(x: &[R], channels: usize, pixels: usize) -> usize {
+    let image = channels * pixels;
+    assert!(x.len().is_multiple_of(image), "images that do not fit");
+    x.len() / image.max(1)
+}
+
 /// The moments of each channel of `x`, `[n, channels, pixels]`. `sums`, the sum of each channel of each image, `[n,
 /// channels]`, are those of `x` where they are known already; empty where not.
 pub fn moments<R: Real>(x: &[R], channels: usize, pixels: usize, sums: &[f64]) -> Moments {
-    let count = x.len() / channels;
+    let images = whole_images(x, channels, pixels);
+    assert!(sums.is_empty() || sums.len() == images * channels, "sums that do not fit");
+    let count = images * pixels;
     let (mean, variance) = (0..channels)
         .into_par_iter()
         .map(|c| {
@@ -167,6 +177,7 @@ pub fn moments<R: Real>(x: &[R], channels: usize, pixels: usize, sums: &[f64]) -
 
 /// The sum of each channel of `x`, `[n, channels, pixels]`.
 pub fn channel_sums<R: Real>(x: &[R], channels: usize, pixels: usize) -> Vec<f64> {
+    whole_images(x, channels, pixels);
     (0..channels).into_par_iter().map(|c| plain(planes(x, channels, pixels, c)).iter().sum()).collect()
 }
 
@@ -201,8 +212,10 @@ impl<R: Real> Norm<'_, R> {
         1.0 / (self.moments.variance[c] + EPSILON).sqrt()
     }
 
-    /// What it does to each channel.
+    /// What it does to each channel. Panics if moments and parameters do not belong together.
     pub(super) fn lines(&self) -> Vec<Line<R>> {
+        let lengths = [self.bias.len(), self.moments.mean.len(), self.moments.variance.len()];
+        assert_eq!(lengths, [self.channels(); 3], "channels that do not fit");
         let line = |c| {
             let (a, b) = self.affine(c);
             Line { a: R::of(a), b: R::of(b), relu: self.relu }
@@ -242,6 +255,7 @@ impl<R: Real> Norm<'_, R> {
     /// Overwrites `x` with its norm: the same bits as [`Self::apply`].
     pub fn apply_in_place(&self, x: &mut [R]) {
         let (pixels, lines) = (self.pixels, self.lines());
+        whole_images(x, lines.len(), pixels);
         x.par_chunks_exact_mut(lines.len() * pixels).for_each(|x| {
             vectorised(
                 #[inline(always)]
@@ -258,6 +272,7 @@ impl<R: Real> Norm<'_, R> {
     pub fn add_to(&self, a: R, x: &[R], z: &mut [R]) -> bool {
         let (pixels, lines) = (self.pixels, self.lines());
         let image = lines.len() * pixels;
+        assert!(x.len() == z.len() && x.len().is_multiple_of(image), "images that do not fit");
         let finite = z.par_chunks_exact_mut(image).zip(x.par_chunks_exact(image)).map(|(z, x)| {
             vectorised(
                 #[inline(always)]
@@ -326,6 +341,11 @@ impl<R: Real> Norm<'_, R> {
     ) -> NormVjp<'x, R> {
         let (x, pixels, channels, m) = (x.into(), self.pixels, self.channels(), self.moments);
         let lines = self.lines();
+        let images = whole_images(&x, channels, pixels);
+        assert_eq!(x.len(), y_bar.len(), "images that do not fit");
+        assert_eq!(m.count, images * pixels, "moments that are not those of the images");
+        assert!(sums.is_empty() || sums.len() == images * channels, "sums that do not fit");
+        assert_eq!([weight_bar.len(), bias_bar.len()], [channels; 2], "cotangents that do not fit");
         // The sums of g and of g xhat.
         let sums: Vec<(f64, f64)> = (0..channels)
             .into_par_iter()
@@ -409,7 +429,8 @@ impl<R: Real> NormVjp<'_, R> {
     /// Writes every number of `x_bar`.
     fn write(&self, y_bar: &[R], x_bar: &mut [MaybeUninit<R>]) {
         let image = self.folded.len() * self.pixels;
-        assert!(x_bar.len() == y_bar.len() && y_bar.len().is_multiple_of(image), "images that do not fit");
+        let fits = x_bar.len() == y_bar.len() && y_bar.len() == self.x.len();
+        assert!(fits && y_bar.len().is_multiple_of(image), "images that do not fit");
         let images = x_bar.par_chunks_exact_mut(image).zip(y_bar.par_chunks_exact(image));
         images.enumerate().for_each(|(i, (x_bar, y_bar))| self.apply_from(i, y_bar, x_bar));
     }
@@ -417,6 +438,7 @@ impl<R: Real> NormVjp<'_, R> {
     /// Turns the cotangent of the output into that of the input.
     pub fn apply_in_place(&self, bar: &mut [R]) {
         let image = self.folded.len() * self.pixels;
+        assert!(bar.len() == self.x.len() && bar.len().is_multiple_of(image), "images that do not fit");
         bar.par_chunks_exact_mut(image).zip(self.x.par_chunks_exact(image)).for_each(|(bar, x)| {
             vectorised(
                 #[inline(always)]

@@ -20,16 +20,22 @@ impl<B> Clone for Part<'_, B> {
 
 impl<B> Copy for Part<'_, B> {}
 
-impl<'a, B> Part<'a, B> {
-    /// The numbers of `whole` at `range`.
-    pub fn new(whole: &'a B, range: Range<usize>) -> Self {
-        Self { whole, start: range.start, len: range.len() }
-    }
+/// The length of `range`.
+///
+/// # Panics
+/// If it does not lie within `len` numbers. Kernels on a device read and write memory without any other check.
+fn length(range: &Range<usize>, len: usize) -> usize {
+    assert!(range.start <= range.end && range.end <= len, "a part that is not in the whole");
+    range.len()
+}
 
+impl<'a, B> Part<'a, B> {
     /// Those of these numbers at `range`, counted from the first of these.
+    ///
+    /// # Panics
+    /// If `range` does not lie within these numbers.
     pub fn part(self, range: Range<usize>) -> Self {
-        assert!(range.start <= range.end && range.end <= self.len, "a part that is not in the whole");
-        Self::new(self.whole, self.start + range.start..self.start + range.end)
+        Self { whole: self.whole, start: self.start + range.start, len: length(&range, self.len) }
     }
 
     /// The first `at` numbers, and the others.
@@ -54,6 +60,14 @@ impl<'a, B> Part<'a, B> {
 }
 
 impl<'a, B: Vector> Part<'a, B> {
+    /// The numbers of `whole` at `range`.
+    ///
+    /// # Panics
+    /// If `range` does not lie within `whole`.
+    pub fn new(whole: &'a B, range: Range<usize>) -> Self {
+        Self { whole, start: range.start, len: length(&range, whole.len()) }
+    }
+
     /// All numbers of `whole`.
     pub fn all(whole: &'a B) -> Self {
         Self::new(whole, 0..whole.len())
@@ -76,15 +90,13 @@ pub struct PartMut<'a, B> {
 }
 
 impl<'a, B> PartMut<'a, B> {
-    /// The numbers of `whole` at `range`.
-    pub fn new(whole: &'a mut B, range: Range<usize>) -> Self {
-        Self { whole, start: range.start, len: range.len() }
-    }
-
     /// Those of these numbers at `range`, counted from the first of these.
+    ///
+    /// # Panics
+    /// If `range` does not lie within these numbers.
     pub fn part(&mut self, range: Range<usize>) -> PartMut<'_, B> {
-        assert!(range.start <= range.end && range.end <= self.len, "a part that is not in the whole");
-        PartMut { whole: &mut *self.whole, start: self.start + range.start, len: range.len() }
+        let len = length(&range, self.len);
+        PartMut { whole: &mut *self.whole, start: self.start + range.start, len }
     }
 
     /// How many numbers.
@@ -104,6 +116,15 @@ impl<'a, B> PartMut<'a, B> {
 }
 
 impl<'a, B: Vector> PartMut<'a, B> {
+    /// The numbers of `whole` at `range`.
+    ///
+    /// # Panics
+    /// If `range` does not lie within `whole`.
+    pub fn new(whole: &'a mut B, range: Range<usize>) -> Self {
+        let len = length(&range, whole.len());
+        Self { whole, start: range.start, len }
+    }
+
     /// All numbers of `whole`.
     pub fn all(whole: &'a mut B) -> Self {
         let len = whole.len();
@@ -115,5 +136,27 @@ impl<R> PartMut<'_, Vec<R>> {
     /// The numbers, in host memory.
     pub fn slice(&mut self) -> &mut [R] {
         &mut self.whole[self.start..][..self.len]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::catch_unwind;
+
+    use super::*;
+
+    #[test]
+    // Reversed ranges are what is tested.
+    #[allow(clippy::reversed_empty_ranges)]
+    fn a_range_outside_of_the_buffer_is_refused() {
+        for range in [0..4, 3..4, 4..4, 2..1, usize::MAX - 1..usize::MAX] {
+            let (there, back) = (range.clone(), range.clone());
+            assert!(catch_unwind(|| Part::new(&vec![1.0; 3], there).len()).is_err(), "{range:?}");
+            assert!(catch_unwind(|| PartMut::new(&mut vec![1.0; 3], back).len()).is_err(), "{range:?}");
+        }
+        let mut numbers = vec![1.0, 2.0, 3.0];
+        assert_eq!(Part::new(&numbers, 1..3).part(1..2).slice(), [3.0]);
+        assert_eq!(PartMut::new(&mut numbers, 1..3).part(0..1).slice(), [2.0]);
+        assert!(Part::new(&numbers, 3..3).is_empty());
     }
 }

@@ -23,6 +23,14 @@ impl PoolShape {
         (self.input.iter().product(), self.output().iter().product())
     }
 
+    /// As [`Self::lengths`], for batches of `inputs` and `outputs` numbers. Panics if they do not fit.
+    fn fitting(&self, inputs: usize, outputs: usize) -> (usize, usize) {
+        let (input, output) = self.lengths();
+        let images = inputs / input.max(1);
+        assert!(inputs == images * input && outputs == images * output, "images that do not fit");
+        (input, output)
+    }
+
     /// Where each line of an input image starts, with the line of the output that its windows lie in.
     fn lines(&self) -> impl Iterator<Item = (usize, usize)> {
         let ([channels, height, width], [_, out_height, out_width], window) = (self.input, self.output(), self.window);
@@ -47,7 +55,7 @@ impl PoolShape {
 /// Means of the windows of a batch of images.
 pub fn average_pool<R: Real>(shape: &PoolShape, x: &[R], y: &mut [R]) {
     let scale = R::of(1.0 / (shape.window * shape.window) as f64);
-    let (input, output) = shape.lengths();
+    let (input, output) = shape.fitting(x.len(), y.len());
     let (window, width, out_width) = (shape.window, shape.input[2], shape.output()[2]);
     x.par_chunks_exact(input).zip(y.par_chunks_exact_mut(output)).for_each(|(x, y)| {
         y.fill(R::zero());
@@ -64,7 +72,7 @@ pub fn average_pool<R: Real>(shape: &PoolShape, x: &[R], y: &mut [R]) {
 /// The vjp of [`average_pool`]: adds to `x_bar`.
 pub fn average_pool_vjp<R: Real>(shape: &PoolShape, y_bar: &[R], x_bar: &mut [R]) {
     let scale = R::of(1.0 / (shape.window * shape.window) as f64);
-    let (input, output) = shape.lengths();
+    let (input, output) = shape.fitting(x_bar.len(), y_bar.len());
     let (window, width, out_width) = (shape.window, shape.input[2], shape.output()[2]);
     x_bar.par_chunks_exact_mut(input).zip(y_bar.par_chunks_exact(output)).for_each(|(x_bar, y_bar)| {
         for (to, from) in shape.lines() {
@@ -78,7 +86,7 @@ pub fn average_pool_vjp<R: Real>(shape: &PoolShape, y_bar: &[R], x_bar: &mut [R]
 
 /// Maxima of the windows of a batch of images. NaN stays NaN.
 pub fn max_pool<R: Real>(shape: &PoolShape, x: &[R], y: &mut [R]) {
-    let (input, output) = shape.lengths();
+    let (input, output) = shape.fitting(x.len(), y.len());
     x.par_chunks_exact(input).zip(y.par_chunks_exact_mut(output)).for_each(|(x, y)| {
         y.fill(R::neg_infinity());
         shape.pairs(|from, to| {
@@ -91,7 +99,8 @@ pub fn max_pool<R: Real>(shape: &PoolShape, x: &[R], y: &mut [R]) {
 
 /// The vjp of [`max_pool`]: adds to `x_bar` at the first maximum of each window.
 pub fn max_pool_vjp<R: Real>(shape: &PoolShape, x: &[R], y_bar: &[R], x_bar: &mut [R]) {
-    let (input, output) = shape.lengths();
+    assert_eq!(x.len(), x_bar.len(), "images that do not fit");
+    let (input, output) = shape.fitting(x.len(), y_bar.len());
     let images = x.par_chunks_exact(input).zip(y_bar.par_chunks_exact(output));
     x_bar.par_chunks_exact_mut(input).zip(images).for_each_init(
         || vec![(R::zero(), 0); output],

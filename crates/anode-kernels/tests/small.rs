@@ -130,3 +130,28 @@ fn unrolled_images() {
 fn tiles_of_winograd() {
     check::<f32>(&ConvShape::same([64, 4, 4], 64, [3, 3]), 1);
 }
+
+/// Where the padding is wider than the image, some places of the kernel see no pixel at all.
+#[test]
+#[cfg_attr(miri, ignore = "hundreds of convolutions")]
+fn every_small_size_of_image_kernel_stride_and_padding() {
+    let mut checked = 0;
+    for (height, width) in (1..5).flat_map(|height| (1..5).map(move |width| (height, width))) {
+        for kernel in [[1, 1], [2, 2], [3, 3], [1, 5], [5, 1], [5, 5], [7, 7], [2, 9]] {
+            for (stride, padding) in (1..4).flat_map(|stride| [0, 1, 2, 3, 5].map(|padding| (stride, padding))) {
+                let shape = ConvShape { input: [2, height, width], channels: 3, kernel, stride, padding: [padding; 2] };
+                let fits = height + 2 * padding >= kernel[0] && width + 2 * padding >= kernel[1];
+                if fits {
+                    check::<f32>(&shape, 2);
+                    check::<f64>(&shape, 1);
+                    checked += 1;
+                }
+            }
+        }
+    }
+    assert!(checked > 1000, "{checked}");
+    for (size, kernel) in [([1, 1, 1], [5, 5]), ([1, 2, 2], [7, 7]), ([1, 3, 1], [7, 7])] {
+        check::<f32>(&ConvShape::same(size, 1, kernel), 1);
+        check::<f64>(&ConvShape::same(size, 1, kernel), 1);
+    }
+}

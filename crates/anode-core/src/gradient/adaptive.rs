@@ -1,24 +1,26 @@
 //! Gradients through adaptive steps: the number of steps is known only once the forward sweep has ended.
 //!
 //! Exact methods differentiate the steps that were accepted, with their sizes held fixed. The continuous adjoints of
-//! Chen et al. (2018) are integrated backwards with steps of their own, chosen by the same tolerances.
+//! Chen et al. (2018) are integrated backwards with steps of their own, chosen by the same tolerances. The error of
+//! such a step is measured over all components of state, adjoint and parameter gradient together, whereas torchdiffeq
+//! takes the largest of the norms of these parts.
 
 use crate::ode::{
     Adaptive, At, ButcherTableau, DifferentiableField, FieldError, Grid, Pass, Real, Solution, SolveError, Stack,
-    Vector, VectorField, integrate_adaptive, integrate_observed, located,
+    Vector, VectorField, integrate_observed, located,
 };
 
 use super::continuous::{Node, hermite};
 use super::executor::Paused;
 use super::methods::OnlineSnapshots;
 use super::signature::Signature;
-use super::{Action, AdaptiveStorage, Adjoint, Block, Gradient, Ledger, Method, pattern_list};
+use super::{Action, AdaptiveStorage, Block, Ledger};
 
 /// z(t1) from z(t0) with steps chosen by tolerance.
 ///
 /// Exact methods differentiate the accepted steps with their sizes held fixed. To compare with finite differences, take
 /// the differences on a [`Block`] over [`Grid::Times`] of `forward.solution().times`, where a fixed solve has the same
-/// bits; [`integrate_adaptive`] would choose other steps for each.
+/// bits; [`integrate_adaptive`](crate::ode::integrate_adaptive) would choose other steps for each.
 pub struct AdaptiveBlock<'a, F> {
     /// The vector field f.
     pub field: &'a F,
@@ -86,96 +88,68 @@ impl<F: VectorField> VectorField for Counted<'_, F> {
     }
 }
 
-impl Method {
-    /// Forward sweep with adaptive steps and gradient in one call; `cotangent` gives dJ/dz(t1) for z(t1).
-    ///
-    /// # Errors
-    /// As [`Method::forward_adaptive`] and [`AdaptiveTrajectory::backward`].
-    pub fn gradient_adaptive<F: DifferentiableField>(
-        self,
-        block: &AdaptiveBlock<F>,
-        z0: &F::Vector,
-        theta: &F::Vector,
-        cotangent: impl FnOnce(&F::Vector) -> F::Vector,
-    ) -> Result<Gradient<F::Vector>, SolveError> {
-        let ledger = Ledger::new();
-        let forward = self.forward_adaptive(block, z0, theta, &ledger)?;
-        let end = forward.end().duplicate();
-        let mut theta_bar = theta.zeros_like();
-        let z0_bar = forward.backward(block, theta, &cotangent(&end), &mut theta_bar, &ledger)?;
-        Ok(Gradient { end, z0: z0_bar, theta: theta_bar, cost: ledger.cost() })
-    }
-
-    /// Integrates `block` from `z0` with adaptive steps and keeps what this method's backward sweep needs.
-    ///
-    /// # Errors
-    /// A method that must know the number of steps beforehand: integrate first, and take it on the
-    /// [`Grid::Times`] of the accepted steps. Else see [`SolveError`].
-    pub fn forward_adaptive<F: DifferentiableField>(
-        self,
-        block: &AdaptiveBlock<F>,
-        z0: &F::Vector,
-        theta: &F::Vector,
-        ledger: &Ledger,
-    ) -> Result<AdaptiveTrajectory<F>, SolveError> {
-        let keeps = self.adaptive_storage().ok_or_else(|| {
-            SolveError::StepCountNeeded(self.to_string(), pattern_list(Method::supports_adaptive_steps))
-        })?;
-        let mut snapshots = OnlineSnapshots::new(if let AdaptiveStorage::Snapshots(m) = keeps { m } else { 1 });
-        let (mut states, mut nodes) = (vec![], vec![]);
-        let field = Counted(block.field, ledger);
-        let mut solution =
-            integrate_observed(&field, block.tableau, block.control, block.span, z0, theta, |accepted| {
-                ledger.step(false);
-                match keeps {
-                    AdaptiveStorage::Input | AdaptiveStorage::Snapshots(_) => {
-                        let choice = snapshots.reach(accepted.step);
-                        if let Some(place) = states.iter().position(|(s, _)| Some(*s) == choice.free) {
-                            let (_, state): (usize, F::Vector) = states.swap_remove(place);
-                            ledger.free_snapshot(state.bytes());
-                        }
-                        if choice.store {
-                            ledger.keep_snapshot(accepted.z.bytes());
-                            states.push((accepted.step, accepted.z.duplicate()));
-                        }
+/// The forward sweep of any method with this storage, see [`Adjoint::forward_adaptive`](super::Adjoint).
+pub(super) fn forward<F: DifferentiableField>(
+    keeps: AdaptiveStorage,
+    block: &AdaptiveBlock<F>,
+    z0: &F::Vector,
+    theta: &F::Vector,
+    ledger: &Ledger,
+) -> Result<AdaptiveTrajectory<F>, SolveError> {
+    let mut snapshots = OnlineSnapshots::new(if let AdaptiveStorage::Snapshots(m) = keeps { m } else { 1 });
+    let (mut states, mut nodes) = (vec![], vec![]);
+    let field = Counted(block.field, ledger);
+    let mut solution =
+        integrate_observed(&field, block.tableau, block.control, block.span, Pass::Forward, z0, theta, |accepted| {
+            ledger.step(false);
+            match keeps {
+                AdaptiveStorage::Input | AdaptiveStorage::Snapshots(_) => {
+                    let choice = snapshots.reach(accepted.step);
+                    if let Some(place) = states.iter().position(|(s, _)| Some(*s) == choice.free) {
+                        let (_, state): (usize, F::Vector) = states.swap_remove(place);
+                        ledger.free_snapshot(state.bytes());
                     }
-                    AdaptiveStorage::Nodes => nodes.push(Node::keep(accepted.z, accepted.rate, ledger)),
-                    AdaptiveStorage::End => {}
+                    if choice.store {
+                        ledger.keep_snapshot(accepted.z.bytes());
+                        states.push((accepted.step, accepted.z.duplicate()));
+                    }
                 }
-            })?;
-        // The last states are for those who judge a failed reversal; here they would only be kept alive.
-        solution.last.clear();
-        ledger.rejected(solution.rejected);
-        let steps = solution.times.len() - 1;
-        let signature = Signature::new(block.tableau.name, block.ends(), z0, theta);
-        if steps == 0 {
-            return Ok(AdaptiveTrajectory { solution, kept: Kept::Nothing, signature });
-        }
-        let kept = match keeps {
-            AdaptiveStorage::Input => {
-                let mut actions = vec![Action::Restore { step: 0 }, Action::Free { step: 0 }];
-                actions.extend(vec![Action::Tape; steps]);
-                actions.extend(vec![Action::Reverse; steps]);
-                Kept::Schedule(Paused::at_the_turn(actions, steps, states))
+                AdaptiveStorage::Nodes => nodes.push(Node::keep(accepted.z, accepted.rate, ledger)),
+                AdaptiveStorage::End => {}
             }
-            AdaptiveStorage::Snapshots(_) => {
-                let actions = snapshots.backward(steps);
-                Kept::Schedule(Paused::at_the_turn(actions, steps, states))
-            }
-            AdaptiveStorage::Nodes => {
-                let at = At { t: block.span.1, step: steps, stage: 0, pass: Pass::Replay };
-                let mut rate = solution.end.zeros_like();
-                located(at, || field.eval(at, &solution.end, theta, &mut rate))?;
-                nodes.push(Node::keep(&solution.end, &rate, ledger));
-                Kept::Nodes(nodes)
-            }
-            AdaptiveStorage::End => {
-                ledger.keep(solution.end.bytes());
-                Kept::End
-            }
-        };
-        Ok(AdaptiveTrajectory { solution, kept, signature })
+        })?;
+    // The last states are for those who judge a failed reversal; here they would only be kept alive.
+    solution.last.clear();
+    ledger.rejected(solution.rejected);
+    let steps = solution.times.len() - 1;
+    let signature = Signature::new(block.tableau.name, block.ends(), z0, theta);
+    if steps == 0 {
+        return Ok(AdaptiveTrajectory { solution, kept: Kept::Nothing, signature });
     }
+    let kept = match keeps {
+        AdaptiveStorage::Input => {
+            let mut actions = vec![Action::Restore { step: 0 }, Action::Free { step: 0 }];
+            actions.extend(vec![Action::Tape; steps]);
+            actions.extend(vec![Action::Reverse; steps]);
+            Kept::Schedule(Paused::at_the_turn(actions, steps, states))
+        }
+        AdaptiveStorage::Snapshots(_) => {
+            let actions = snapshots.backward(steps);
+            Kept::Schedule(Paused::at_the_turn(actions, steps, states))
+        }
+        AdaptiveStorage::Nodes => {
+            let at = At { t: block.span.1, step: steps, stage: 0, pass: Pass::Replay };
+            let mut rate = solution.end.zeros_like();
+            located(at, || field.eval(at, &solution.end, theta, &mut rate))?;
+            nodes.push(Node::keep(&solution.end, &rate, ledger));
+            Kept::Nodes(nodes)
+        }
+        AdaptiveStorage::End => {
+            ledger.keep(solution.end.bytes());
+            Kept::End
+        }
+    };
+    Ok(AdaptiveTrajectory { solution, kept, signature })
 }
 
 impl<F> AdaptiveBlock<'_, F> {
@@ -224,7 +198,8 @@ impl<F: DifferentiableField> AdaptiveTrajectory<F> {
         let start = Stack(parts);
         let span = (block.span.1, block.span.0);
         // The augmented field holds theta itself; what is handed through as parameters is not looked at.
-        let back = integrate_adaptive(&field, block.tableau, block.control, span, &start, &Stack(vec![]))?;
+        let (tableau, nothing) = (block.tableau, Stack(vec![]));
+        let back = integrate_observed(&field, tableau, block.control, span, Pass::Reverse, &start, &nothing, |_| ())?;
         ledger.reverse_steps(back.times.len() - 1, back.rejected);
         match field.past {
             Some(past) => past.nodes.into_iter().for_each(|node| node.free(ledger)),

@@ -3,12 +3,15 @@
 use crate::ode::{DifferentiableField, SolveError, Vector};
 
 use super::signature::Signature;
-use super::{Action, Block, Extent, Gradient, Ledger, Reversal, Trajectory};
+use super::{
+    Action, AdaptiveBlock, AdaptiveTrajectory, Block, Extent, Gradient, Ledger, Method, Reversal, Trajectory, adaptive,
+    pattern_list,
+};
 
 /// A gradient method: what the forward sweep of a block stores, and how the backward sweep uses it.
 ///
-/// [`Method`](super::Method) lists the methods of this crate. Implement this trait for a custom method, or
-/// [`CheckpointSchedule`] for a custom schedule of snapshots and tapes. Both provide [`Adjoint::gradient`].
+/// [`Method`] lists the methods of this crate. Implement this trait for a custom method, or [`CheckpointSchedule`] for
+/// a custom schedule of snapshots and tapes. Both provide [`Adjoint::gradient`] and [`Adjoint::gradient_adaptive`].
 pub trait Adjoint: Copy {
     /// What the forward sweep stores for the backward sweep.
     type Kept<F: DifferentiableField>;
@@ -45,8 +48,11 @@ pub trait Adjoint: Copy {
         ledger: &Ledger,
     ) -> Result<F::Vector, SolveError>;
 
-    /// Upper bound on the bytes of snapshots, stored states and tapes at any time, for all blocks of `extent`.
-    /// Saturates.
+    /// Upper bound on the bytes of snapshots, stored states and tapes that a ledger counts at any time, for all blocks
+    /// of `extent`. Saturates.
+    ///
+    /// The continuous adjoints use the tape of each evaluation at once and do not count it. The reversible solvers
+    /// count theirs. No method counts its schedule, workspace or cotangents.
     fn peak_bytes(self, extent: &Extent) -> usize;
 
     /// Upper bound on the steps that the gradient of one block of `steps` steps takes: forward, replayed and backward.
@@ -102,6 +108,47 @@ pub trait Adjoint: Copy {
         let z0_bar = forward.backward(block, theta, &cotangent(&end), &mut theta_bar, &ledger)?;
         Ok(Gradient { end, z0: z0_bar, theta: theta_bar, cost: ledger.cost() })
     }
+
+    /// Integrates `block` from `z0` with adaptive steps and stores [`Self::adaptive_storage`] for the backward sweep.
+    ///
+    /// # Errors
+    /// [`SolveError::StepCountNeeded`] for a method that needs the number of steps in advance. To use it, integrate
+    /// first, then take [`Self::forward`] on the [`Grid::Times`](crate::ode::Grid::Times) of the accepted steps. Else
+    /// see [`SolveError`].
+    fn forward_adaptive<F: DifferentiableField>(
+        self,
+        block: &AdaptiveBlock<F>,
+        z0: &F::Vector,
+        theta: &F::Vector,
+        ledger: &Ledger,
+    ) -> Result<AdaptiveTrajectory<F>, SolveError> {
+        let storage = self.adaptive_storage().ok_or_else(|| step_count_needed(self.descriptor().pattern()))?;
+        adaptive::forward(storage, block, z0, theta, ledger)
+    }
+
+    /// As [`Self::gradient`] with adaptive steps.
+    ///
+    /// # Errors
+    /// As [`Self::forward_adaptive`] and [`AdaptiveTrajectory::backward`].
+    fn gradient_adaptive<F: DifferentiableField>(
+        self,
+        block: &AdaptiveBlock<F>,
+        z0: &F::Vector,
+        theta: &F::Vector,
+        cotangent: impl FnOnce(&F::Vector) -> F::Vector,
+    ) -> Result<Gradient<F::Vector>, SolveError> {
+        let ledger = Ledger::new();
+        let forward = self.forward_adaptive(block, z0, theta, &ledger)?;
+        let end = forward.end().duplicate();
+        let mut theta_bar = theta.zeros_like();
+        let z0_bar = forward.backward(block, theta, &cotangent(&end), &mut theta_bar, &ledger)?;
+        Ok(Gradient { end, z0: z0_bar, theta: theta_bar, cost: ledger.cost() })
+    }
+}
+
+/// The error of a method, written like this, that needs the number of steps in advance.
+pub(super) fn step_count_needed(method: String) -> SolveError {
+    SolveError::StepCountNeeded(method, pattern_list(Method::supports_adaptive_steps))
 }
 
 /// What a forward sweep with adaptive steps stores for the backward sweep.
@@ -246,6 +293,9 @@ pub trait CheckpointSchedule: Copy {
 
     /// The actions for a block of `steps` steps. The executor returns [`SolveError::Schedule`] unless they reverse
     /// every step once, from the last to the first, and free every snapshot.
+    ///
+    /// The list is in host memory and no part of [`Self::peak_bytes`]. Blocks of more than 2^32 - 1 steps are refused
+    /// before it is built.
     fn actions(self, steps: usize) -> Vec<Action>;
 
     /// As [`Adjoint::peak_bytes`].
@@ -274,6 +324,7 @@ impl<S: CheckpointSchedule> Adjoint for S {
         theta: &F::Vector,
         ledger: &Ledger,
     ) -> Result<(F::Vector, Self::Kept<F>), SolveError> {
+        super::schedule::expect_steps(block.grid.steps())?;
         super::executor::forward(block, self.actions(block.grid.steps()), z0, theta, ledger)
     }
 

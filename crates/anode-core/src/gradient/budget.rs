@@ -18,7 +18,8 @@ pub struct Extent {
 }
 
 impl<F: DifferentiableField> Block<'_, F> {
-    /// The sizes of this block, the tapes measured on its first step from `z0`: one taped step, as a replay.
+    /// The sizes of this block. Measures the tapes on the first step from `z0`: one taped step of [`Pass::Replay`],
+    /// which no ledger of the caller counts.
     ///
     /// # Errors
     /// Those of the field.
@@ -30,18 +31,6 @@ impl<F: DifferentiableField> Block<'_, F> {
         }
         Ok(Extent { blocks: 1, steps, state_bytes: z0.bytes(), step_tape_bytes: ledger.cost().peak_bytes })
     }
-}
-
-/// A budget that no schedule fits.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{budget} bytes are too few; the least that works is {least}, with {with}")]
-pub struct BudgetError {
-    /// The budget in bytes.
-    pub budget: usize,
-    /// The fewest bytes that work.
-    pub least: usize,
-    /// The method that needs them.
-    pub with: Method,
 }
 
 impl Extent {
@@ -70,26 +59,19 @@ impl Extent {
     /// ```
     ///
     /// # Errors
-    /// A budget that no schedule fits, with the least that works.
-    pub fn within(&self, budget: usize) -> Result<Method, BudgetError> {
+    /// [`SolveError::Memory`] for a budget that no schedule fits, with the least that works.
+    pub fn within(&self, budget: usize) -> Result<Method, SolveError> {
         let fitting = self.candidates().filter(|m| self.bound_bytes(*m) <= budget);
         let best = fitting.min_by_key(|m| (m.steps_taken(self.steps), self.bound_bytes(*m)));
         let least = self.candidates().min_by_key(|m| (self.bound_bytes(*m), m.steps_taken(self.steps)));
         let with = least.unwrap_or(Method::Full);
-        best.ok_or(BudgetError { budget, least: self.bound_bytes(with), with })
+        best.ok_or_else(|| SolveError::Memory { budget, least: self.bound_bytes(with), with: with.to_string() })
     }
 
     fn candidates(&self) -> impl Iterator<Item = Method> {
         let snapshots = || 1..=self.steps.max(1);
         let simple = [Method::Full, Method::Anode].into_iter();
         simple.chain(snapshots().map(Method::Uniform)).chain(snapshots().map(Method::Revolve))
-    }
-}
-
-impl From<BudgetError> for SolveError {
-    fn from(error: BudgetError) -> Self {
-        let BudgetError { budget, least, with } = error;
-        Self::Memory { budget, least, with: with.to_string() }
     }
 }
 
@@ -102,10 +84,9 @@ mod tests {
         for (blocks, state, tape) in [(1, 100, 200), (4, 100, 50), (16, 7, 300)] {
             for steps in [1, 2, 7, 32, 100] {
                 let extent = Extent { blocks, steps, state_bytes: state, step_tape_bytes: tape };
-                let refused = extent.within(1).unwrap_err();
-                assert_eq!(SolveError::from(refused.clone()).to_string(), refused.to_string());
-                let least = refused.least;
-                assert_eq!(extent.within(least - 1), Err(BudgetError { budget: least - 1, ..refused.clone() }));
+                let Err(SolveError::Memory { budget: 1, least, with }) = extent.within(1) else { panic!("{extent:?}") };
+                let budget = least - 1;
+                assert_eq!(extent.within(budget), Err(SolveError::Memory { budget, least, with }));
                 assert_eq!(extent.within(least).map(|m| extent.bound_bytes(m)), Ok(least), "the least that is named");
                 assert!(least <= extent.bound_bytes(Method::Revolve(1)));
                 let mut before = usize::MAX;

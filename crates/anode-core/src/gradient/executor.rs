@@ -127,6 +127,7 @@ impl<F: DifferentiableField> Paused<F> {
                     let place = place.ok_or_else(|| wrong(format!("no snapshot of state {step} to free")))?;
                     ledger.free_snapshot(self.snapshots.swap_remove(place).1.bytes());
                 }
+                Action::Turn if reverse.is_some() => return Err(wrong("a second end of the forward sweep".into())),
                 Action::Turn if *at == steps => return Ok(()),
                 Action::Turn => return Err(wrong(format!("the forward sweep ends at state {at} of {steps}"))),
                 Action::Reverse => {
@@ -206,7 +207,7 @@ mod tests {
         let full = Method::Full.gradient(&block, &vec![0.5], &vec![0.3], |end| end.clone()).unwrap();
         let right: &[Action] = &[Tape, Store, Tape, Tape, Turn, Reverse, Reverse, Reverse, Free { step: 1 }];
         assert_eq!(gradient(right).unwrap(), (full.z0, full.theta));
-        let wrong: [(&[Action], usize, &str); 11] = [
+        let wrong: [(&[Action], usize, &str); 13] = [
             (&[Store, Tape, Tape, Tape, Turn, Reverse, Reverse, Reverse], 8, "of state 0 is never freed"),
             (&[], 0, "the forward sweep has no end"),
             (&[Advance { to: 4 }], 0, "cannot advance from state 0 to state 4 of 3"),
@@ -216,6 +217,8 @@ mod tests {
             (&[Restore { step: 0 }], 0, "no snapshot of state 0"),
             (&[Tape, Reverse], 1, "a step is reversed in the forward sweep"),
             (&[Tape, Tape, Tape, Turn, Reverse, Reverse], 6, "1 steps are not reversed"),
+            (&[Tape, Tape, Tape, Turn, Turn, Reverse, Reverse, Reverse], 4, "a second end of the forward sweep"),
+            (&[Tape, Tape, Tape, Turn, Reverse, Reverse, Reverse, Turn], 7, "a second end of the forward sweep"),
             (&[Store, Advance { to: 3 }, Turn, Restore { step: 0 }, Tape, Reverse], 5, "step 0 is reversed while 3"),
             (&[Tape, Tape, Tape, Turn, Reverse, Reverse, Reverse, Reverse], 7, "no tape to reverse"),
         ];

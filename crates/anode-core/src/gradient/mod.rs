@@ -23,7 +23,7 @@ mod spelling;
 pub use adaptive::{AdaptiveBlock, AdaptiveTrajectory};
 pub use adjoint::{AdaptiveStorage, Adjoint, Argument, CheckpointSchedule, Descriptor, ForwardSteps};
 pub use block::Block;
-pub use budget::{BudgetError, Extent};
+pub use budget::Extent;
 pub use bytes::parse_bytes;
 pub use diagram::{Life, Stroke, Timeline, Work, diagram, timeline};
 pub use ledger::{Cost, Ledger};

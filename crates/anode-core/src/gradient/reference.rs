@@ -6,7 +6,7 @@
 //! control locates each jump, by steps as small as the tolerance.
 
 use crate::ode::{
-    Adaptive, Controller, DifferentiableField, Grid, SolveError, Stack, Vector, integrate_adaptive, integrate_observed,
+    Adaptive, Controller, DifferentiableField, Grid, Pass, SolveError, Stack, Vector, integrate_observed,
     relative_distance,
 };
 
@@ -68,7 +68,7 @@ pub fn reference<F: DifferentiableField>(
     let &AdaptiveBlock { field, tableau, span, .. } = block;
     let control = Adaptive { controller: Controller::Matlab, ..block.control };
     let mut states = vec![];
-    let forward = integrate_observed(field, tableau, control, span, z0, theta, |accepted| {
+    let forward = integrate_observed(field, tableau, control, span, Pass::Forward, z0, theta, |accepted| {
         states.push(accepted.z.duplicate());
     })?;
     let ledger = Ledger::new();
@@ -77,7 +77,8 @@ pub fn reference<F: DifferentiableField>(
     for (i, pair) in forward.times.windows(2).enumerate().rev() {
         let z = states.get(i + 1).unwrap_or(&forward.end);
         let start = Stack(vec![z.duplicate(), adjoint, sum]);
-        let back = integrate_adaptive(&augmented, tableau, control, (pair[1], pair[0]), &start, &Stack(vec![]))?;
+        let (span, nothing) = ((pair[1], pair[0]), Stack(vec![]));
+        let back = integrate_observed(&augmented, tableau, control, span, Pass::Reverse, &start, &nothing, |_| ())?;
         times.extend(&back.times[1..]);
         let mut parts = back.end.0.into_iter().skip(1);
         let lost = || SolveError::Schedule { action: 0, why: "the augmented state lost its adjoint".into() };

@@ -2,6 +2,11 @@
 //!
 //! A schedule is a list of [`Action`]s for one ODE block. It decides memory and recomputation, never a number:
 //! the vjps of the steps run in the same order on the same states under every schedule.
+//!
+//! The whole list is built before the sweep: 16 bytes of host memory per action, and so O(Nt) bytes, which the ledger
+//! does not count.
+
+use crate::ode::SolveError;
 
 use super::binomial;
 use super::optimum::least_repeats;
@@ -32,6 +37,18 @@ pub enum Action {
     Turn,
     /// Apply the vjp of the newest taped step and forget its tape.
     Reverse,
+}
+
+/// The most steps of a block with a checkpoint schedule. The list of actions of a longer one takes more than 64 GiB.
+const MOST_STEPS: u64 = u32::MAX as u64;
+
+/// Refuses a block with so many steps that the list of its actions does not fit in memory.
+pub(super) fn expect_steps(steps: usize) -> Result<(), SolveError> {
+    if steps as u64 <= MOST_STEPS {
+        return Ok(());
+    }
+    let why = format!("a checkpoint schedule is a list in memory: {steps} steps are too many; allowed: {MOST_STEPS}");
+    Err(SolveError::Argument(why))
 }
 
 /// Reverses steps `from..to` with the fewest plain steps. The state z_`from` is current, and kept in a snapshot that

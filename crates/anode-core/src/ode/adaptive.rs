@@ -63,8 +63,9 @@ pub struct Solution<V> {
 
 /// Integrates from `t0` to `t1` (which may lie before `t0`) with steps chosen by the embedded error.
 ///
-/// Where `t0` equals `t1`, the end is `z0` and the field is not evaluated. The field is never evaluated outside the
-/// span.
+/// If `t0` equals `t1`, the end is `z0` and the field is not evaluated. The field is never evaluated outside the span.
+/// Its evaluations belong to [`Pass::Forward`] if t0 < t1, else to [`Pass::Reverse`]; [`integrate_observed`] takes the
+/// pass as an argument.
 ///
 /// # Errors
 /// See [`SolveError`]. A step whose numbers overflow is rejected and made smaller, until it underflows. A start that is
@@ -77,7 +78,8 @@ pub fn integrate_adaptive<F: VectorField>(
     z0: &F::Vector,
     theta: &F::Vector,
 ) -> Result<Solution<F::Vector>, SolveError> {
-    integrate_observed(field, tableau, control, span, z0, theta, |_| ())
+    let pass = if span.1 < span.0 { Pass::Reverse } else { Pass::Forward };
+    integrate_observed(field, tableau, control, span, pass, z0, theta, |_| ())
 }
 
 /// The start of a step that was accepted.
@@ -91,15 +93,17 @@ pub struct Accepted<'a, V> {
     pub rate: &'a V,
 }
 
-/// As [`integrate_adaptive`], and tells `observe` of every accepted step.
+/// As [`integrate_adaptive`], for evaluations of the sweep `pass`. Calls `observe` with every accepted step.
 ///
 /// # Errors
 /// See [`integrate_adaptive`].
+#[allow(clippy::too_many_arguments)]
 pub fn integrate_observed<F: VectorField>(
     field: &F,
     tableau: &'static ButcherTableau,
     control: Adaptive,
     (t0, t1): (f64, f64),
+    pass: Pass,
     z0: &F::Vector,
     theta: &F::Vector,
     mut observe: impl FnMut(Accepted<F::Vector>),
@@ -108,6 +112,9 @@ pub fn integrate_observed<F: VectorField>(
     let embedded = tableau.embedded.as_ref().ok_or(SolveError::NoEmbedded(tableau.name))?;
     if !t0.is_finite() || !t1.is_finite() {
         return Err(SolveError::Argument(format!("the time span runs from {t0} to {t1}; both must be finite")));
+    }
+    if !(t1 - t0).is_finite() {
+        return Err(SolveError::Argument(format!("the time span runs from {t0} to {t1}; its length must be finite")));
     }
     let (mut z, mut t) = (z0.duplicate(), t0);
     let mut solution = Solution { end: z0.zeros_like(), times: vec![t0], last: vec![], rejected: 0, evaluations: 0 };
@@ -120,13 +127,13 @@ pub fn integrate_observed<F: VectorField>(
     }
     let error_weights = control.controller.error_weights(tableau, embedded);
     let exponent = 1.0 / (embedded.order.min(tableau.order) as f64 + 1.0);
-    let (direction, pass) = if t1 < t0 { (-1.0, Pass::Reverse) } else { (1.0, Pass::Forward) };
+    let direction = if t1 < t0 { -1.0 } else { 1.0 };
     let (interval, stages) = ((t1 - t0).abs(), tableau.stages());
     let mut workspace = Workspace::new(stages, z0);
     // Where a step of this size ends: never beyond t1.
     let after = |t: f64, size: f64| if size >= (t1 - t).abs() { t1 } else { t + direction * size };
 
-    let start = Step { t, h: 0.0, index: 0, pass };
+    let start = Step { t, h: 0.0, index: 0, pass, limit: t };
     located(start.at(tableau, 0), || field.eval(start.at(tableau, 0), &z, theta, &mut workspace.k[0]))?;
     solution.evaluations += 1;
     if !workspace.k[0].is_finite() {
@@ -140,7 +147,8 @@ pub fn integrate_observed<F: VectorField>(
             let first = control.first_guess(&z, &workspace.k[0]).max(resolution(t0)).min(interval);
             probe.copy_from(&z);
             probe.axpy(Real::of(direction * first), &workspace.k[0]);
-            let at = Step { t: after(t, first), ..start }.at(tableau, 0);
+            let t = after(t, first);
+            let at = Step { t, limit: t, ..start }.at(tableau, 0);
             located(at, || field.eval(at, &probe, theta, &mut workspace.k[1]))?;
             solution.evaluations += 1;
             control.second_guess(first, exponent, &z, &workspace.k[0], &workspace.k[1])
@@ -170,7 +178,7 @@ pub fn integrate_observed<F: VectorField>(
         // h is the difference of representable times, so that a fixed solve over the accepted times repeats the bits.
         let next_t = if finishing { t1 } else { after(t, size) };
         let h = next_t - t;
-        let step = Step { t, h, index, pass };
+        let step = Step { t, h, index, pass, limit: t1 };
         for i in usize::from(first_ready)..stages {
             let (done, rest) = workspace.k.split_at_mut(i);
             let state = stage_state(tableau.a[i], h, &z, done, &mut next);

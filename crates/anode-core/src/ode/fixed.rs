@@ -1,6 +1,6 @@
 //! Solves on a given time grid.
 
-use super::{ButcherTableau, Pass, Real, SolveError, Step, Vector, VectorField, Workspace, step};
+use super::{ButcherTableau, Pass, SolveError, Step, Vector, VectorField, Workspace, relative_distance, step};
 
 /// The times between which steps are taken.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,8 +32,8 @@ impl Grid {
         }
     }
 
-    /// Refuses times that are not finite, or that do not strictly rise or fall. A grid without steps is sound: the
-    /// solution over it is its start.
+    /// Refuses times that are not finite, that do not strictly rise or fall, or whose differences overflow. A grid
+    /// without steps is sound: the solution over it is its start.
     ///
     /// # Errors
     /// [`SolveError::Argument`] with the place.
@@ -43,10 +43,19 @@ impl Grid {
             Self::Uniform { t0, t1, .. } if !t0.is_finite() || !t1.is_finite() => {
                 refused(format!("runs from {t0} to {t1}; both must be finite"))
             }
+            Self::Uniform { t0, t1, .. } if !(t1 - t0).is_finite() => {
+                refused(format!("runs from {t0} to {t1}; its length must be finite"))
+            }
             Self::Uniform { .. } => Ok(()),
             Self::Times(times) => {
                 if let Some(place) = times.iter().position(|t| !t.is_finite()) {
                     return refused(format!("holds {} at place {place}; times must be finite", times[place]));
+                }
+                if let Some(pair) = times.windows(2).find(|pair| !(pair[1] - pair[0]).is_finite()) {
+                    return refused(format!(
+                        "goes from {} to {}; the length of a step must be finite",
+                        pair[0], pair[1]
+                    ));
                 }
                 let falls = times.first() > times.last();
                 let turns = |pair: &[f64]| if falls { pair[0] <= pair[1] } else { pair[0] >= pair[1] };
@@ -65,13 +74,22 @@ impl Grid {
     /// Step `index` in forward time.
     pub fn forward(&self, index: usize, pass: Pass) -> Step {
         let (t, h) = self.place(index);
-        Step { t, h, index, pass }
+        Step { t, h, index, pass, limit: self.limit(h, |times| times.last()) }
     }
 
     /// Step `index` from its end to its start.
     pub fn backward(&self, index: usize) -> Step {
         let (t, h) = self.place(index);
-        Step { t: t + h, h: -h, index, pass: Pass::Reverse }
+        Step { t: t + h, h: -h, index, pass: Pass::Reverse, limit: self.limit(-h, |times| times.first()) }
+    }
+
+    /// The limit of steps of size `h` that end at the time that `end` chooses.
+    fn limit(&self, h: f64, end: impl Fn(&[f64]) -> Option<&f64>) -> f64 {
+        let chosen = match self {
+            Self::Uniform { .. } => None,
+            Self::Times(times) => end(times).copied(),
+        };
+        chosen.unwrap_or(if h < 0.0 { f64::NEG_INFINITY } else { f64::INFINITY })
     }
 
     fn place(&self, index: usize) -> (f64, f64) {
@@ -130,10 +148,9 @@ fn sweep<F: VectorField>(
     Ok(())
 }
 
-/// rho = |z0 - back| / |z0| (ANODE, section 3); infinite where `back` is not finite.
+/// rho = |z0 - back| / |z0| (ANODE, section 3). 0 if `back` equals `z0`, also if both are zero. Infinite if `back` is
+/// not finite, or if only `z0` is zero.
 pub fn reversal_error<V: Vector>(z0: &V, back: &V) -> f64 {
-    let mut difference = back.duplicate();
-    difference.axpy(V::Real::of(-1.0), z0);
-    let rho = difference.norm() / z0.norm();
+    let rho = relative_distance(back, z0);
     if rho.is_nan() { f64::INFINITY } else { rho }
 }

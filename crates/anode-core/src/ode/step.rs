@@ -13,12 +13,18 @@ pub struct Step {
     pub index: usize,
     /// The sweep.
     pub pass: Pass,
+    /// The time beyond which no stage lies, in the direction of `h`: the end of a solve with adaptive steps, or of a
+    /// grid of its accepted times. Infinite for uniform steps.
+    pub limit: f64,
 }
 
 impl Step {
     /// Where stage `stage` of this step evaluates the field.
     pub fn at(&self, tableau: &ButcherTableau, stage: usize) -> At {
-        At { t: self.t + tableau.c[stage] * self.h, step: self.index, stage, pass: self.pass }
+        let t = self.t + tableau.c[stage] * self.h;
+        // t + (t1 - t) may round to a number beyond t1.
+        let t = if self.h < 0.0 { t.max(self.limit) } else { t.min(self.limit) };
+        At { t, step: self.index, stage, pass: self.pass }
     }
 }
 

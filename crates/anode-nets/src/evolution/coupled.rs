@@ -10,7 +10,7 @@ use crate::kernels::{Cpu, Device};
 use crate::ode::{At, DifferentiableField, FieldError, Pair, Real, Stack, Vector, VectorField, expect_len};
 
 use super::field::WeightTape;
-use super::memory::{Term, integral};
+use super::memory::{Term, theta_terms};
 use super::system::WeightSystem;
 use super::{EvolutionError, Memory, WeightField};
 
@@ -100,15 +100,7 @@ impl<R: Real, D: Device, F: DifferentiableField<Vector = D::Buffer<R>>> CoupledF
     }
 
     fn terms(&self, t: f64) -> Vec<Term> {
-        match self.system.memory {
-            Memory::None => vec![(NOW, 0, 1.0)],
-            Memory::Exponential { .. } => vec![(NOW, 1, 1.0)],
-            Memory::Box { width, .. } => {
-                let past = integral(self.system.memory, &self.nodes, t - width);
-                let past = past.into_iter().map(|(node, part, weight)| (node, part, -weight / width));
-                std::iter::once((NOW, 1, 1.0 / width)).chain(past).collect()
-            }
-        }
+        theta_terms(self.system.memory, &self.nodes, t, NOW)
     }
 
     /// theta(t), on the device.

@@ -95,18 +95,6 @@ impl<R: Real> WeightField<R> {
         expect_len("weight rates", rates.len(), self.len)
     }
 
-    /// The name of each number of p: `piece0.group2.diffusion`.
-    pub fn parameter_names(&self) -> Vec<String> {
-        let mut names = vec![];
-        for (piece, placed) in self.pieces.iter().enumerate() {
-            for group in 0..placed.piece.groups {
-                let terms = self.law.terms.coefficients().iter();
-                names.extend(terms.map(|c| format!("piece{piece}.group{group}.{}", c.name())));
-            }
-        }
-        names
-    }
-
     /// The coefficients of each group of each piece, with their derivatives by their unknowns (1 but for d).
     pub(super) fn coefficients(&self, p: &[R]) -> Result<Vec<Group>, FieldError> {
         expect_len("evolution parameters", p.len(), self.parameters)?;

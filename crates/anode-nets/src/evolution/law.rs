@@ -120,16 +120,6 @@ impl Diffusion {
             Self::Free => (s, 1.0),
         }
     }
-
-    /// The s >= 0 (of either sign where d is free) whose diffusion is `d`; `None` where there is none.
-    pub fn invert(self, d: f64) -> Option<f64> {
-        match self {
-            // softplus(s) = d + ln 2, so e^s = 2 e^d - 1 = 1 + 2 (e^d - 1).
-            Self::Softplus if d >= 0.0 => Some((2.0 * d.exp_m1()).ln_1p()).filter(|s| s.is_finite()),
-            Self::Softplus => None,
-            Self::Free => Some(d),
-        }
-    }
 }
 
 /// Nonlinearity of the weight evolution. That of a definition is centred: sigma(x) - sigma(0).
@@ -224,8 +214,6 @@ mod tests {
             let e = 1e-6;
             let measured = (Diffusion::Softplus.apply(s + e).0 - Diffusion::Softplus.apply(s - e).0) / (2.0 * e);
             assert!((measured - slope).abs() < 1e-8, "at {s}");
-            assert!((Diffusion::Softplus.invert(d).unwrap() - s.abs()).abs() < 1e-12 * s.abs().max(1.0));
         }
-        assert_eq!((Diffusion::Softplus.invert(-0.1), Diffusion::Free.invert(-0.1)), (None, Some(-0.1)));
     }
 }

@@ -109,13 +109,18 @@ pub(super) fn integral(memory: Memory, times: &[f64], t: f64) -> Vec<Term> {
 
 /// theta at node `j` as a combination of what the nodes hold.
 pub(super) fn readout(memory: Memory, times: &[f64], j: usize) -> Vec<Term> {
+    theta_terms(memory, times, times[j], j)
+}
+
+/// theta at time `t` as a combination of the weights at that time, which are those of `node`, and what the nodes hold.
+pub(super) fn theta_terms(memory: Memory, times: &[f64], t: f64, node: usize) -> Vec<Term> {
     match memory {
-        Memory::None => vec![(j, 0, 1.0)],
-        Memory::Exponential { .. } => vec![(j, 1, 1.0)],
+        Memory::None => vec![(node, 0, 1.0)],
+        Memory::Exponential { .. } => vec![(node, 1, 1.0)],
         Memory::Box { width, .. } => {
-            let past = integral(memory, times, times[j] - width);
+            let past = integral(memory, times, t - width);
             let terms = past.into_iter().map(|(node, part, weight)| (node, part, -weight / width));
-            std::iter::once((j, 1, 1.0 / width)).chain(terms).collect()
+            std::iter::once((node, 1, 1.0 / width)).chain(terms).collect()
         }
     }
 }

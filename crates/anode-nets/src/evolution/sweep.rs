@@ -111,13 +111,14 @@ impl<R: Real, D: Device, F: DifferentiableField<Vector = D::Buffer<R>>> CoupledB
         Ok(CoupledTrajectory { kept })
     }
 
-    /// z(1) alone: the bits of [`Self::forward`], with nothing kept for a gradient.
+    /// z(1) alone, bit-identical to the end of [`Self::forward`] with this method. Keeps nothing for a gradient.
     ///
     /// # Errors
     /// See [`Self::forward`].
-    pub fn solve(&self, z0: &D::Buffer<R>, parameters: &[R]) -> Result<D::Buffer<R>, EvolutionError> {
-        // Of all methods this one keeps the least, the end itself.
-        Ok(self.forward(Method::ReverseTime, z0, parameters, &Ledger::new())?.end().duplicate())
+    pub fn solve(&self, method: Method, z0: &D::Buffer<R>, parameters: &[R]) -> Result<D::Buffer<R>, EvolutionError> {
+        // Of all methods that take the steps of the tableau, reverse time keeps the least: the end itself.
+        let method = if method.uses_tableau_steps() { Method::ReverseTime } else { method };
+        Ok(self.forward(method, z0, parameters, &Ledger::new())?.end().duplicate())
     }
 
     fn together(

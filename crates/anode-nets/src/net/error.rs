@@ -17,13 +17,21 @@ pub enum NetworkError {
     /// The device failed.
     #[error(transparent)]
     Device(#[from] DeviceFailure),
-    /// A batch that does not consist of whole images.
-    #[error("images have {found} components, which is no multiple of the network's input, {input}")]
+    /// A batch that does not consist of whole images, or that is empty.
+    #[error("images have {found} components, but the network takes one or more images of {input} components")]
     Images {
         /// Components of the batch.
         found: usize,
         /// Components of one image.
         input: usize,
+    },
+    /// A definition of a network whose layers do not fit each other.
+    #[error("segment {segment} of the network {why}")]
+    Spec {
+        /// The segment, from 0.
+        segment: usize,
+        /// What does not fit, with shapes as channels, height and width.
+        why: String,
     },
     /// Batch-norm statistics per evaluation need a fixed number of evaluations.
     #[error(
@@ -52,7 +60,11 @@ impl NetworkError {
         match self {
             Self::Solve(error) => error.is_divergence(),
             Self::Evolution(error) => error.is_divergence(),
-            Self::Device(_) | Self::Images { .. } | Self::NoFixedEvaluations | Self::NotCaptured(_) => false,
+            Self::Device(_)
+            | Self::Images { .. }
+            | Self::Spec { .. }
+            | Self::NoFixedEvaluations
+            | Self::NotCaptured(_) => false,
         }
     }
 }

@@ -1,6 +1,5 @@
 //! A network without gradients: evaluation, and how well its ODE blocks can be reversed.
 
-use crate::gradient::{Ledger, Method};
 use crate::kernels::{ComputeError, Device, Part};
 use crate::ode::{Pass, Real, Vector, reversal_error};
 
@@ -13,7 +12,8 @@ use super::segment::Segment;
 use super::solve::Solve;
 
 impl<D: Device> Network<D> {
-    /// Logits of a batch in evaluation mode: batch norm with the running statistics. Waits.
+    /// Logits of a batch in evaluation mode: batch norm with the running statistics. The ODE blocks are solved as in
+    /// [`Self::forward`], with the solver of the gradient method where it has its own. Waits.
     ///
     /// # Errors
     /// See [`NetworkError`].
@@ -41,7 +41,8 @@ impl<D: Device> Network<D> {
     }
 
     /// The reversibility error rho = |z(0) - z~(0)| / |z(0)| of every ODE block on a batch, where z~(0) is what the
-    /// block's solver finds back from z(1) on the same steps, or by the same tolerances (ANODE, section 3). Batch norm
+    /// solver of `solve` finds back from z(1) on the same steps, or by the same tolerances (ANODE, section 3): that of
+    /// the tableau, or of a gradient method with a solver of its own, which starts anew from z(1). Batch norm
     /// normalises with the batch, as in training; the running statistics stay. Infinite where the reverse solve does
     /// not end. Blocks whose weights evolve are left out: their state is more than z. Waits for each.
     ///
@@ -99,8 +100,7 @@ impl<D: Device> Network<D> {
                 Segment::Ode(chain, Some(evolving)) => {
                     let block = evolving.block(device, self.field(chain, mode), solve)?;
                     let theta = block_parameters(chain, evolving, &host);
-                    // ANODE keeps no more than the block's input.
-                    current = block.forward(Method::Anode, &current, &theta, &Ledger::new())?.end().duplicate();
+                    current = block.solve(solve.method, &current, &theta)?;
                 }
                 Segment::Ode(chain, None) => {
                     let (field, theta) = (self.field(chain, mode), device.share_part(own));

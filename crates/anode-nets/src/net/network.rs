@@ -54,13 +54,22 @@ type Coupled<R, D> = CoupledBlock<OdeField<R, D>, R, D>;
 
 impl Network {
     /// Builds a network; running means start at 0, variances at 1.
+    ///
+    /// # Panics
+    /// If [`NetSpec::check`] refuses the definition.
     pub fn new(spec: &NetSpec) -> Self {
         Self::with_norms(spec, 1)
     }
 
     /// The same with batch norms, and running statistics, for each of the first `norms` steps of every ODE block. Later
     /// steps use the last ones; 1 is the released code's single one for all steps.
+    ///
+    /// # Panics
+    /// If [`NetSpec::check`] refuses the definition.
     pub fn with_norms(spec: &NetSpec, norms: usize) -> Self {
+        if let Err(error) = spec.check() {
+            panic!("{error}; check definitions with `NetSpec::check`");
+        }
         let mut builder = Builder { shape: spec.input, parameters: vec![], statistics: vec![], norms: vec![] };
         let segments: Vec<Segment> = spec
             .segments
@@ -81,16 +90,8 @@ impl Network {
         }
     }
 
-    /// The same with weights that evolve in every ODE block. The unknowns of the evolution stand behind all weights and
-    /// start at 0, as a neural ODE.
-    ///
-    /// # Errors
-    /// See [`EvolutionError`].
-    pub fn evolving(spec: &NetSpec, evolution: Evolution, solve: Solve) -> Result<Self, EvolutionError> {
-        Self::new(spec).with_evolution(evolution, solve)
-    }
-
-    /// This network with weights that evolve, as [`Self::evolving`].
+    /// This network with weights that evolve in every ODE block. The unknowns of the evolution stand behind all weights
+    /// and start at 0, as a neural ODE.
     ///
     /// # Errors
     /// See [`EvolutionError`].
@@ -185,12 +186,19 @@ impl<D: Device> Network<D> {
     }
 
     /// The coefficients of every evolving block in force for the parameters `theta`: `segment1.conv0.diffusion`, value.
-    pub fn coefficients(&self, theta: &[f32]) -> Vec<(String, f64)> {
+    ///
+    /// # Errors
+    /// Another number of parameters than the network has.
+    pub fn coefficients(&self, theta: &[f32]) -> Result<Vec<(String, f64)>, NetworkError> {
+        expect_shape("theta", &[theta.len()], "the network", &[self.parameter_count()])?;
         let blocks = self.segments.iter().enumerate().filter_map(|(i, segment)| match segment {
             Segment::Ode(_, Some(evolving)) => Some((i, evolving.coefficients(&theta[evolving.unknowns.clone()]))),
             _ => None,
         });
-        blocks.flat_map(|(i, found)| found.into_iter().map(move |(n, v)| (format!("segment{i}.{n}"), v))).collect()
+        let named = |(i, found): (usize, Vec<(String, f64)>)| {
+            found.into_iter().map(move |(name, value)| (format!("segment{i}.{name}"), value))
+        };
+        Ok(blocks.flat_map(named).collect())
     }
 
     /// Number of classes.
@@ -242,11 +250,11 @@ impl<D: Device> Network<D> {
         Ok(())
     }
 
-    /// Refuses images or parameters of another network.
+    /// Refuses images or parameters of another network, and batches without images: they have no statistics.
     pub(super) fn expect_lengths(&self, images: usize, theta: usize) -> Result<(), NetworkError> {
         expect_shape("theta", &[theta], "the network", &[self.parameter_count()])?;
         let input = self.segments.first().map_or(0, Segment::input_len);
-        if input > 0 && !images.is_multiple_of(input) {
+        if images == 0 || !images.is_multiple_of(input.max(1)) {
             return Err(NetworkError::Images { found: images, input });
         }
         Ok(())

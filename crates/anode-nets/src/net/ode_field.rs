@@ -18,7 +18,8 @@ pub enum Mode {
     Training(Updates),
     /// Normalises with the batch and updates nothing.
     Watching,
-    /// Normalises with the running statistics.
+    /// Normalises with the running statistics. Fields with batch norm have no gradient in this mode: their vjp
+    /// differentiates the statistics of a batch.
     Evaluation,
     /// Normalises with the batch, and averages the statistics of all evaluations (see [`Statistics::Averaging`]).
     Averaging,
@@ -75,8 +76,23 @@ impl<R: Real, D: Device> OdeField<R, D> {
     }
 
     fn check(&self, z: &D::Buffer<R>, theta: &D::Buffer<R>) -> Result<(), FieldError> {
+        if z.is_empty() {
+            // Batch norm has no statistics of no images.
+            return Err(FieldError::Shape { what: "state", expected: self.chain.input_len, found: 0 });
+        }
         expect_len("state", z.len() % self.chain.input_len.max(1), 0)?;
         expect_len("parameters", theta.len(), self.chain.parameters.len())
+    }
+
+    /// As [`Self::check`], for an evaluation with a tape.
+    fn check_taped(&self, z: &D::Buffer<R>, theta: &D::Buffer<R>) -> Result<(), FieldError> {
+        self.check(z, theta)?;
+        if self.mode == Mode::Evaluation && self.chain.statistics_end() > 0 {
+            let why = "batch norm with running statistics has no vjp; take the gradient in the mode `Training`, or in \
+                       `Watching`, which normalises with the batch and updates no statistics";
+            return Err(FieldError::Other(why.into()));
+        }
+        Ok(())
     }
 
     fn sweep<'a>(&'a self, at: (usize, usize), theta: &'a D::Buffer<R>) -> Sweep<'a, D, R> {
@@ -117,7 +133,7 @@ impl<R: Real, D: Device> DifferentiableField for OdeField<R, D> {
         theta: &Self::Vector,
         dz: &mut Self::Vector,
     ) -> Result<Self::Tape, FieldError> {
-        self.check(z, theta)?;
+        self.check_taped(z, theta)?;
         let sweep = self.sweep((at.step, at.stage), theta);
         let (y, tape) = sweep.forward_taped(z.share(), self.mode.statistics(at.pass), &mut self.running());
         *dz = y;
@@ -131,7 +147,7 @@ impl<R: Real, D: Device> DifferentiableField for OdeField<R, D> {
         theta: &Self::Vector,
         a: R,
     ) -> Option<Result<(Self::Tape, bool), FieldError>> {
-        if let Err(error) = self.check(z, theta) {
+        if let Err(error) = self.check_taped(z, theta) {
             return Some(Err(error));
         }
         let sweep = self.sweep((at.step, at.stage), theta);

@@ -3,8 +3,8 @@
 
 use crate::gradient::{AdaptiveBlock, AdaptiveTrajectory, Block, Ledger, Method, Reversal};
 use crate::ode::{
-    Adaptive, ButcherTableau, DifferentiableField, Grid, SolveError, Vector, integrate, integrate_adaptive,
-    integrate_back,
+    Adaptive, At, ButcherTableau, DifferentiableField, FieldError, Grid, Pass, SolveError, Vector, VectorField,
+    integrate, integrate_adaptive, integrate_back,
 };
 
 /// The steps of each block on t in [0, 1].
@@ -73,7 +73,7 @@ impl Solve {
         }
     }
 
-    /// Turns `z` at t = 0 into that at t = 1, without gradient.
+    /// Turns `z` at t = 0 into that at t = 1, without gradient. Bit-identical to [`Self::forward`].
     pub(super) fn advance<F: DifferentiableField>(
         self,
         field: &F,
@@ -81,7 +81,13 @@ impl Solve {
         theta: &F::Vector,
     ) -> Result<(), SolveError> {
         match self.steps {
-            Steps::Fixed(steps) => integrate(field, self.tableau, &Grid::unit(steps), z, theta),
+            Steps::Fixed(steps) if self.method.uses_tableau_steps() => {
+                integrate(field, self.tableau, &Grid::unit(steps), z, theta)
+            }
+            Steps::Fixed(steps) => {
+                *z = self.method.forward(&self.block(field, steps), z, theta, &Ledger::new())?.into_parts().0;
+                Ok(())
+            }
             Steps::Adaptive(control) => {
                 *z = integrate_adaptive(field, self.tableau, control, (0.0, 1.0), z, theta)?.end;
                 Ok(())
@@ -89,7 +95,7 @@ impl Solve {
         }
     }
 
-    /// Turns `z` at t = 1 into what the solver finds for t = 0: on the same grid, or with steps of its own.
+    /// Turns `z` at t = 1 into what the method's solver finds for t = 0: on the same grid, or with steps chosen anew.
     pub(super) fn reverse<F: DifferentiableField>(
         self,
         field: &F,
@@ -97,7 +103,15 @@ impl Solve {
         theta: &F::Vector,
     ) -> Result<(), SolveError> {
         match self.steps {
-            Steps::Fixed(steps) => integrate_back(field, self.tableau, &Grid::unit(steps), z, theta),
+            Steps::Fixed(steps) if self.method.uses_tableau_steps() => {
+                integrate_back(field, self.tableau, &Grid::unit(steps), z, theta)
+            }
+            Steps::Fixed(steps) => {
+                let (field, grid) = (Backwards { field, steps }, Grid::Uniform { t0: 1.0, t1: 0.0, steps });
+                let block = Block { field: &field, tableau: self.tableau, grid };
+                *z = self.method.forward(&block, z, theta, &Ledger::new())?.into_parts().0;
+                Ok(())
+            }
             Steps::Adaptive(control) => {
                 *z = integrate_adaptive(field, self.tableau, control, (1.0, 0.0), z, theta)?.end;
                 Ok(())
@@ -111,6 +125,50 @@ impl Solve {
 
     fn adaptive<F: DifferentiableField>(self, field: &F, control: Adaptive) -> AdaptiveBlock<'_, F> {
         AdaptiveBlock { field, tableau: self.tableau, control, span: (0.0, 1.0) }
+    }
+}
+
+/// A field in a solve from t = 1 to t = 0 over `steps` steps. The field itself is evaluated with the numbers that the
+/// steps have in forward time, as by [`integrate_back`].
+struct Backwards<'a, F> {
+    field: &'a F,
+    steps: usize,
+}
+
+impl<F> Backwards<'_, F> {
+    fn at(&self, at: At) -> At {
+        At { step: (self.steps - 1).saturating_sub(at.step), pass: Pass::Reverse, ..at }
+    }
+}
+
+impl<F: VectorField> VectorField for Backwards<'_, F> {
+    type Vector = F::Vector;
+
+    fn eval(&self, at: At, z: &F::Vector, theta: &F::Vector, dz: &mut F::Vector) -> Result<(), FieldError> {
+        self.field.eval(self.at(at), z, theta, dz)
+    }
+}
+
+impl<F: DifferentiableField> DifferentiableField for Backwards<'_, F> {
+    type Tape = F::Tape;
+
+    fn eval_taped(&self, at: At, z: &F::Vector, theta: &F::Vector, dz: &mut F::Vector) -> Result<F::Tape, FieldError> {
+        self.field.eval_taped(self.at(at), z, theta, dz)
+    }
+
+    fn vjp(
+        &self,
+        tape: &F::Tape,
+        theta: &F::Vector,
+        cotangent: &F::Vector,
+        z_bar: &mut F::Vector,
+        theta_bar: &mut F::Vector,
+    ) -> Result<(), FieldError> {
+        self.field.vjp(tape, theta, cotangent, z_bar, theta_bar)
+    }
+
+    fn tape_bytes(&self, tape: &F::Tape) -> usize {
+        self.field.tape_bytes(tape)
     }
 }
 

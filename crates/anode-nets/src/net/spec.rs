@@ -1,5 +1,7 @@
 //! Networks as data: lists of segments, each a list of layers.
 
+use super::error::NetworkError;
+
 /// A layer, by what it does; its shapes follow from where it stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
@@ -51,6 +53,78 @@ pub struct NetSpec {
     pub input: [usize; 3],
     /// The stretches, from the image to the logits.
     pub segments: Vec<SegmentSpec>,
+}
+
+impl Part {
+    /// Channels, height and width of the output for an input of this shape.
+    ///
+    /// # Errors
+    /// What is wrong, if the layer cannot follow this shape.
+    fn output(self, [channels, height, width]: [usize; 3]) -> Result<[usize; 3], String> {
+        match self {
+            Self::Conv { channels: 0, .. } | Self::Linear(0) => Err("has no outputs".into()),
+            Self::Conv { stride: 0, .. } => Err("has a stride of 0".into()),
+            Self::Conv { kernel, .. } if kernel.contains(&0) => Err(format!("has a kernel of {kernel:?}")),
+            Self::Conv { channels, kernel, stride, .. } => {
+                let size = |size: usize, kernel: usize| {
+                    let padded = size + 2 * (kernel / 2);
+                    padded.checked_sub(kernel).map(|places| places / stride + 1)
+                };
+                match (size(height, kernel[0]), size(width, kernel[1])) {
+                    (Some(height), Some(width)) => Ok([channels, height, width]),
+                    _ => Err(format!("has a kernel of {kernel:?}, larger than the padded image of {height} x {width}")),
+                }
+            }
+            Self::AveragePool(window) | Self::MaxPool(window) => {
+                let tiles = |size: usize| window > 0 && size.is_multiple_of(window);
+                if tiles(height) && tiles(width) {
+                    Ok([channels, height / window, width / window])
+                } else {
+                    Err(format!("has windows of {window} x {window}, which do not tile images of {height} x {width}"))
+                }
+            }
+            Self::Linear(outputs) => Ok([outputs, 1, 1]),
+            Self::Norm | Self::NormRelu | Self::Relu => Ok([channels, height, width]),
+        }
+    }
+}
+
+impl NetSpec {
+    /// Compares the shapes of the layers: each must take the output of the one before, an ODE block must keep the shape
+    /// of its input, and both paths of a residual block must end in one shape.
+    ///
+    /// # Errors
+    /// [`NetworkError::Spec`] with the first segment that does not fit.
+    pub fn check(&self) -> Result<(), NetworkError> {
+        let wrong = |segment, why| NetworkError::Spec { segment, why };
+        if self.input.contains(&0) {
+            return Err(wrong(0, format!("has images of {:?}", self.input)));
+        }
+        let mut input = self.input;
+        for (i, segment) in self.segments.iter().enumerate() {
+            let ends = |parts: &[Part]| {
+                parts.iter().enumerate().try_fold(input, |shape, (layer, part)| {
+                    part.output(shape).map_err(|why| wrong(i, format!("layer {layer}, {part:?}, {why}")))
+                })
+            };
+            input = match segment {
+                SegmentSpec::Plain(parts) => ends(parts)?,
+                SegmentSpec::Ode(parts) => match ends(parts)? {
+                    output if output == input => output,
+                    output => return Err(wrong(i, format!("is an ODE block from {input:?} to {output:?}"))),
+                },
+                SegmentSpec::Residual { main, shortcut } => match (ends(main)?, ends(shortcut)?) {
+                    (main, shortcut) if main == shortcut => main,
+                    (main, shortcut) => {
+                        let why =
+                            format!("has a main path that ends in {main:?} and a shortcut that ends in {shortcut:?}");
+                        return Err(wrong(i, why));
+                    }
+                },
+            };
+        }
+        Ok(())
+    }
 }
 
 /// What the blocks that keep their shape are.

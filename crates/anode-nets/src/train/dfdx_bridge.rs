@@ -4,7 +4,8 @@
 use dfdx::prelude::*;
 
 use crate::kernels::cuda::{DeviceError, Driver, Gpu};
-use crate::kernels::{self, DeviceFailure, Part, PartMut};
+use crate::kernels::{self, DeviceFailure};
+use crate::ode::Vector;
 
 /// A device on which networks can be trained.
 pub trait TrainingDevice: kernels::Device {
@@ -46,14 +47,14 @@ impl<D: Crossing> TrainingDevice for D {
         targets: Vec<f32>,
         shape: (usize, usize),
     ) -> Result<(Option<f32>, D::Buffer<f32>), DeviceFailure> {
-        let logits = to_tensor(self, by, Part::all(logits), shape)?;
+        let logits = to_tensor(self, by, logits, shape)?;
         let of_logits = logits.ghost();
         let targets = by.try_tensor_from_vec(targets, shape).map_err(said)?;
         let loss = mean_cross_entropy::<D, _>(logits.put_tape(OwnedTape::default()), targets).map_err(said)?;
         let value = D::REPRODUCIBLE_LOSS.then(|| loss.as_vec()[0]);
         let mut gradients = loss.try_backward().map_err(said)?;
         let mut logits_bar = self.alloc_uninit(shape.0 * shape.1);
-        self.read(gradients.get_or_alloc_mut(&of_logits).map_err(said)?, PartMut::all(&mut logits_bar));
+        self.read(gradients.get_or_alloc_mut(&of_logits).map_err(said)?, &mut logits_bar);
         Ok((value, logits_bar))
     }
 }
@@ -86,11 +87,11 @@ pub trait Crossing: kernels::Device {
     /// What it says.
     fn tensors(&self) -> Result<Self::Tensors, DeviceFailure>;
 
-    /// Copies a part of a buffer into raw storage of its length.
-    fn write(&self, to: &mut Raw<Self>, from: Part<Self::Buffer<f32>>);
+    /// Copies a buffer into raw storage of its length.
+    fn write(&self, to: &mut Raw<Self>, from: &Self::Buffer<f32>);
 
-    /// Copies raw storage into a part of a buffer of its length.
-    fn read(&self, from: &Raw<Self>, to: PartMut<Self::Buffer<f32>>);
+    /// Copies raw storage into a buffer of its length.
+    fn read(&self, from: &Raw<Self>, to: &mut Self::Buffer<f32>);
 }
 
 impl Crossing for kernels::Cpu {
@@ -102,12 +103,12 @@ impl Crossing for kernels::Cpu {
         Ok(Cpu::seed_from_u64(0))
     }
 
-    fn write(&self, to: &mut Raw<Self>, from: Part<Vec<f32>>) {
-        to.copy_from_slice(from.slice());
+    fn write(&self, to: &mut Raw<Self>, from: &Vec<f32>) {
+        to.copy_from_slice(from);
     }
 
-    fn read(&self, from: &Raw<Self>, mut to: PartMut<Vec<f32>>) {
-        to.slice().copy_from_slice(from);
+    fn read(&self, from: &Raw<Self>, to: &mut Vec<f32>) {
+        to.copy_from_slice(from);
     }
 }
 
@@ -121,14 +122,12 @@ impl<L: HostTensors> Crossing for Gpu<L> {
         Ok(Cpu::seed_from_u64(0))
     }
 
-    fn write(&self, to: &mut Raw<Self>, from: Part<Self::Buffer<f32>>) {
-        let (whole, start) = from.place();
-        to.copy_from_slice(&whole.download_part(start, from.len()));
+    fn write(&self, to: &mut Raw<Self>, from: &Self::Buffer<f32>) {
+        to.copy_from_slice(&kernels::Device::download(self, from));
     }
 
-    fn read(&self, from: &Raw<Self>, to: PartMut<Self::Buffer<f32>>) {
-        let up = kernels::Device::upload(self, from.to_vec());
-        kernels::Device::copy(self, to, Part::all(&up));
+    fn read(&self, from: &Raw<Self>, to: &mut Self::Buffer<f32>) {
+        to.copy_from(&kernels::Device::upload(self, from.to_vec()));
     }
 }
 
@@ -137,8 +136,9 @@ mod nvidia {
     use cudarc::driver::{DevicePtr, DevicePtrMut, DeviceSlice};
     use dfdx::tensor::Cuda;
 
-    use super::{Crossing, DeviceError, DeviceFailure, Gpu, Part, PartMut, Raw};
+    use super::{Crossing, DeviceError, DeviceFailure, Gpu, Raw};
     use crate::kernels::cuda::{Nvidia, load_libraries};
+    use crate::ode::Vector;
 
     /// dfdx's device and ours share the device's context and its default stream, so copies are in order.
     impl Crossing for Gpu<Nvidia> {
@@ -152,19 +152,16 @@ mod nvidia {
             })
         }
 
-        fn write(&self, to: &mut Raw<Self>, from: Part<Self::Buffer<f32>>) {
-            let (whole, start) = from.place();
+        fn write(&self, to: &mut Raw<Self>, from: &Self::Buffer<f32>) {
             assert_eq!(to.len(), from.len(), "storage of another length");
             // SAFETY: storage of dfdx's on this device, of this length; checked above.
-            unsafe { self.copy_out(*to.device_ptr_mut(), whole, start, from.len()) };
+            unsafe { self.copy_out(*to.device_ptr_mut(), from) };
         }
 
-        fn read(&self, from: &Raw<Self>, mut to: PartMut<Self::Buffer<f32>>) {
+        fn read(&self, from: &Raw<Self>, to: &mut Self::Buffer<f32>) {
             assert_eq!(from.len(), to.len(), "storage of another length");
-            let len = to.len();
-            let (whole, start) = to.place();
             // SAFETY: as above.
-            unsafe { self.copy_in(whole, start, *from.device_ptr(), len) };
+            unsafe { self.copy_in(to, *from.device_ptr()) };
         }
     }
 }
@@ -179,11 +176,11 @@ pub(super) fn said(error: impl std::fmt::Debug) -> DeviceFailure {
     DeviceError::of_dfdx(format!("{error:?}")).into()
 }
 
-/// A part of a buffer as a tensor.
+/// A buffer as a tensor.
 fn to_tensor<D: Crossing, S: Shape>(
     device: &D,
     tensors: &D::Tensors,
-    from: Part<D::Buffer<f32>>,
+    from: &D::Buffer<f32>,
     shape: S,
 ) -> Result<Tensor<S, f32, D::Tensors>, DeviceFailure> {
     let place: Tensor<S, f32, D::Tensors> = tensors.try_zeros_like(&shape).map_err(said)?;

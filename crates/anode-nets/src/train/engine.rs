@@ -63,9 +63,6 @@ pub(super) trait Engine {
     /// Sets the running statistics.
     fn set_statistics(&self, statistics: &[f64]) -> Result<(), StepError>;
 
-    /// Logits in evaluation mode.
-    fn evaluate(&self, images: Vec<f32>, solve: Solve) -> Result<Vec<f32>, NetworkError>;
-
     /// Mean cross-entropy and accuracy on the test images, with a choice of batch norm's statistics.
     fn evaluate_in(&self, data: &DataSet, solve: Solve, mode: EvaluationMode) -> Result<(f64, f64), TrainError>;
 
@@ -149,10 +146,6 @@ impl<D: TrainingDevice> Engine for Learning<D> {
 
     fn set_statistics(&self, statistics: &[f64]) -> Result<(), StepError> {
         Ok(self.learner.network().set_statistics(statistics)?)
-    }
-
-    fn evaluate(&self, images: Vec<f32>, solve: Solve) -> Result<Vec<f32>, NetworkError> {
-        self.learner.evaluate(images, solve)
     }
 
     fn evaluate_in(&self, data: &DataSet, solve: Solve, mode: EvaluationMode) -> Result<(f64, f64), TrainError> {

@@ -66,7 +66,7 @@ pub fn recalibration_images(data: &DataSet, mode: EvaluationMode) -> impl Iterat
 }
 
 /// Mean cross-entropy and accuracy on the test images, for a function from images to logits. An image whose logits are
-/// not finite counts as wrong.
+/// not finite counts as wrong. Refuses labels that the logits have no class for.
 pub(super) fn score<R: Real>(
     data: &DataSet,
     mut logits: impl FnMut(Vec<f32>) -> Result<Vec<R>, NetworkError>,
@@ -77,6 +77,10 @@ pub(super) fn score<R: Real>(
         let (images, labels) = data.batch(&data.test, indices, |_| Alteration::NONE);
         match logits(images) {
             Ok(logits) => {
+                let classes = logits.len() / labels.len().max(1);
+                if let Some(&label) = labels.iter().find(|&&label| usize::from(label) >= classes) {
+                    return Err(StepError::Label { label, classes }.into());
+                }
                 loss += cross_entropy_sum(&logits, &labels);
                 right += accuracy(&logits, &labels) * labels.len() as f64;
             }

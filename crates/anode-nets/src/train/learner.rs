@@ -230,14 +230,6 @@ impl<D: TrainingDevice> Learner<D> {
         Ok(())
     }
 
-    /// Logits of a batch in evaluation mode. Waits.
-    ///
-    /// # Errors
-    /// See [`NetworkError`].
-    pub fn evaluate(&self, images: Vec<f32>, solve: Solve) -> Result<Vec<f32>, NetworkError> {
-        self.network.evaluate(&self.device().upload(images), &self.theta, solve)
-    }
-
     /// Mean cross-entropy and accuracy on the test images of `data`, see [`evaluate`](super::evaluate()). Waits.
     ///
     /// # Errors

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::digest::sha256_of_parts;
 use crate::net::Network;
+use crate::ode::expect_shape;
 
 /// The key under which the metadata holds the digest of the tensors.
 const DIGEST: &str = "sha256";
@@ -45,13 +46,19 @@ impl Model {
     /// The file of a network with the parameters `theta` and the running `statistics`.
     ///
     /// # Errors
-    /// None that a caller can cause; the format's own.
+    /// Another number of parameters or statistics than the network has; those of the format.
     pub fn encode(
         network: &Network,
         theta: &[f32],
         statistics: &[f64],
         metadata: BTreeMap<String, String>,
     ) -> Result<Vec<u8>, String> {
+        let statistics_count = network.statistics().len();
+        for (what, found, expected) in
+            [("theta", theta.len(), network.parameter_count()), ("statistics", statistics.len(), statistics_count)]
+        {
+            expect_shape(what, &[found], "the network", &[expected]).map_err(|error| error.to_string())?;
+        }
         let tensors = layout(network).into_iter().map(|(name, dtype, shape, place)| {
             let bytes: Vec<u8> = if dtype == Dtype::F32 {
                 theta[place].iter().flat_map(|x| x.to_le_bytes()).collect()
@@ -163,7 +170,7 @@ mod tests {
     #[test]
     fn damage_is_refused() {
         let network = net(4);
-        let (theta, statistics) = (network.initial(3), network.statistics());
+        let (theta, statistics): (Vec<f32>, _) = (network.initial(3), network.statistics());
         let bytes = Model::encode(&network, &theta, &statistics, BTreeMap::new()).unwrap();
         let mut flipped = bytes.clone();
         *flipped.last_mut().unwrap() ^= 1;
@@ -171,6 +178,9 @@ mod tests {
         for len in [0, 7, 8, 100, bytes.len() - 1] {
             assert!(Model::decode(&bytes[..len]).is_err(), "{len}");
         }
+        let encode = |theta: &[f32], statistics: &[f64]| Model::encode(&network, theta, statistics, BTreeMap::new());
+        assert!(encode(&theta[1..], &statistics).unwrap_err().contains("theta has"));
+        assert!(encode(&theta, &statistics[1..]).unwrap_err().contains("statistics has"));
         let plain = safetensors::serialize(Vec::<(String, TensorView)>::new(), None).unwrap();
         assert!(Model::decode(&plain).unwrap_err().contains("no digest"));
     }

@@ -11,7 +11,7 @@ use crate::ode::expect_shape;
 use super::batches::{Batch, BatchImages, Batches};
 use super::dfdx_bridge::TrainingDevice;
 use super::engine::{Engine, Learning, Measured};
-use super::evaluate::{accuracy, score};
+use super::evaluate::accuracy;
 use super::learner::{Learner, StepError};
 use super::random_error::RandomError;
 use super::rate::Rate;
@@ -196,12 +196,15 @@ impl Trainer {
     }
 
     /// The coefficients of evolving weights in force: names and values.
-    pub fn coefficients(&self) -> Vec<(String, f64)> {
+    ///
+    /// # Errors
+    /// See [`Network::coefficients`].
+    pub fn coefficients(&self) -> Result<Vec<(String, f64)>, TrainError> {
         // Parameters on a device would be fetched for nothing.
         if self.network.weight_count() == self.network.parameter_count() {
-            return vec![];
+            return Ok(vec![]);
         }
-        self.network.coefficients(&self.theta())
+        Ok(self.network.coefficients(&self.theta()).map_err(StepError::from)?)
     }
 
     /// The learning rate of a step.
@@ -288,7 +291,7 @@ impl Trainer {
     /// # Errors
     /// Only a broken field: a state that overflows counts as wrong too.
     pub fn evaluate(&self) -> Result<(f64, f64), TrainError> {
-        score(&self.batches.data, |images| self.engine.evaluate(images, self.recipe.solve))
+        self.evaluate_in(EvaluationMode::Running)
     }
 
     /// As [`Self::evaluate`], with a choice of statistics. No mode changes a bit of the training run.
@@ -296,9 +299,6 @@ impl Trainer {
     /// # Errors
     /// See [`evaluate`](super::evaluate()).
     pub fn evaluate_in(&self, mode: EvaluationMode) -> Result<(f64, f64), TrainError> {
-        if mode == EvaluationMode::Running {
-            return self.evaluate();
-        }
         self.engine.evaluate_in(&self.batches.data, self.recipe.solve, mode)
     }
 

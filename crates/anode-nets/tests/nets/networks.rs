@@ -2,8 +2,8 @@
 
 use std::sync::{Arc, Mutex};
 
-use anode_core::gradient::{Ledger, Method};
-use anode_core::ode::{At, DifferentiableField, Pass, SolveError, Vector, VectorField, solver};
+use anode_core::gradient::{Block, Ledger, Method};
+use anode_core::ode::{At, DifferentiableField, Grid, Pass, SolveError, Vector, VectorField, solver};
 use anode_nets::evolution::{Evaluation, Law, Memory, Terms};
 use anode_nets::net::{
     Evolution, Form, Mode, NETWORKS, NetSpec, Network, NetworkError, OdeField, Part, Running, Segment, SegmentSpec,
@@ -250,7 +250,7 @@ fn networks_with_evolving_weights_have_the_gradient_of_finite_differences() {
     let (images, bar) = (numbers(25, 3 * 128), numbers(26, 15));
     for stepping in STEPPINGS {
         let solve = solve("heun", 2, Method::Anode);
-        let net = Network::evolving(&small(), evolution(stepping, Terms::Rda), solve).unwrap();
+        let net = Network::new(&small()).with_evolution(evolution(stepping, Terms::Rda), solve).unwrap();
         // Two convolutions of three channels, four coefficients each.
         assert_eq!(net.parameter_count(), net.weight_count() + 24);
         let mut theta: Vec<f64> = net.initial(27);
@@ -272,7 +272,7 @@ fn weights_that_do_not_evolve_give_the_bits_of_the_plain_network() {
     for stepping in STEPPINGS {
         for method in [Method::Full, Method::Anode, Method::ReverseTime] {
             let solve = solve("euler", 3, method);
-            let net = Network::evolving(&small(), evolution(stepping, Terms::Constant), solve).unwrap();
+            let net = Network::new(&small()).with_evolution(evolution(stepping, Terms::Constant), solve).unwrap();
             let plain = Network::new(&small());
             assert!(gradient(&net, &images, &theta, &bar, solve) == gradient(&plain, &images, &theta, &bar, solve));
             assert_eq!(net.statistics(), plain.statistics());
@@ -333,14 +333,148 @@ fn vectors_that_do_not_fit_the_network_are_refused() {
         assert!(said(backward(wrong, 15, n)).contains("theta"));
         assert!(said(backward(&theta, 15, wrong.len())).contains("gradient for theta"));
     }
-    for wrong in [&images[1..].to_vec(), &vec![0.0]] {
+    let before = net.statistics();
+    for wrong in [&images[1..].to_vec(), &vec![0.0], &vec![]] {
         assert!(said(net.forward(wrong, &theta, solve, &Ledger::new()).map(|_| ())).contains("images"));
         assert!(said(net.evaluate_batch(wrong, &theta, solve).map(|_| ())).contains("images"));
+        assert!(said(net.recalibrated(true, &theta, solve, [wrong.clone()]).map(|_| ())).contains("images"));
     }
+    // An empty batch has no statistics, and leaves the running ones.
+    assert_eq!(net.statistics(), before);
+    let Segment::Ode(chain, _) = &net.segments()[2] else { panic!("an ODE block") };
+    let running = Arc::new(Mutex::new(Running::new(before.clone())));
+    let field = OdeField::<f64>::new(chain.clone(), running.clone(), Mode::Training(Updates::default()));
+    let block = Block { field: &field, tableau: solve.tableau, grid: Grid::unit(2) };
+    let own = theta[chain.parameters.clone()].to_vec();
+    let refused = Method::Full.forward(&block, &vec![], &own, &Ledger::new()).map(|_| ()).unwrap_err();
+    assert!(refused.to_string().contains("state has 0 components"), "{refused}");
+    assert_eq!(running.lock().unwrap().kept, before);
     for wrong in [14, 16, 0] {
         assert!(said(backward(&theta, wrong, n)).contains("cotangent"));
     }
     let statistics = net.statistics();
     assert!(said(net.set_statistics(&statistics[1..])).contains("statistics"));
     assert_eq!(net.statistics(), statistics);
+}
+
+#[test]
+fn a_field_with_running_statistics_refuses_the_gradient_that_it_has_not() {
+    // The state and the field of the first ODE block with batch norm.
+    let net = Network::new(&small());
+    let Segment::Ode(chain, _) = &net.segments()[2] else { panic!("an ODE block") };
+    let theta = numbers(61, chain.parameters.len());
+    let running = || Arc::new(Mutex::new(Running::new(net.statistics())));
+    let z = numbers(60, 2 * chain.input_len);
+    for (method, name) in [(Method::Full, "euler"), (Method::Anode, "heun"), (Method::Leapfrog, "euler")] {
+        let gradient = |mode| {
+            let field = OdeField::<f64>::new(chain.clone(), running(), mode);
+            let block = Block { field: &field, tableau: solver(name).unwrap(), grid: Grid::unit(2) };
+            method.gradient(&block, &z, &theta, |end| end.clone())
+        };
+        let refused = gradient(Mode::Evaluation).unwrap_err().to_string();
+        assert!(refused.contains("running statistics") && refused.contains("`Training`"), "{refused}");
+        assert!(gradient(Mode::Watching).unwrap().theta.iter().all(|x| x.is_finite()));
+    }
+    // Without batch norm, there is nothing to refuse.
+    let conv = Part::Conv { channels: 1, kernel: [1, 1], stride: 1, bias: false };
+    let net = Network::new(&NetSpec { input: [1, 1, 1], segments: vec![SegmentSpec::Ode(vec![conv])] });
+    let Segment::Ode(chain, _) = &net.segments()[0] else { panic!("an ODE block") };
+    let field = OdeField::<f64>::new(chain.clone(), running(), Mode::Evaluation);
+    let block = Block { field: &field, tableau: solver("euler").unwrap(), grid: Grid::unit(2) };
+    let found = Method::Full.gradient(&block, &vec![1.0], &vec![1.0], |_| vec![1.0]).unwrap();
+    assert_eq!((found.z0, found.theta), (vec![2.25], vec![1.5]));
+}
+
+#[test]
+fn an_evaluation_takes_the_steps_of_training_under_every_method() {
+    // One ODE block with f(z) = w z and w = 1: two Euler steps give 1.5^2, two leapfrog steps 2.625, and two reversible
+    // Euler steps 0.999 * 1.5 + 0.001 * 1.75 + 0.875.
+    let conv = Part::Conv { channels: 1, kernel: [1, 1], stride: 1, bias: false };
+    let spec = NetSpec { input: [1, 1, 1], segments: vec![SegmentSpec::Ode(vec![conv])] };
+    let (image, theta) = (vec![1.0f64], vec![1.0f64]);
+    for (method, expected) in [(Method::Anode, 2.25), (Method::Leapfrog, 2.625), (Method::Reversible, 2.37525)] {
+        let solve = solve("euler", 2, method);
+        let net = Network::new(&spec);
+        let trained = net.forward(&image, &theta, solve, &Ledger::new()).unwrap().0;
+        assert!((trained[0] - expected).abs() < 1e-15, "{method}: {trained:?}");
+        let recalibrated = net.recalibrated(false, &theta, solve, [image.clone()]).unwrap();
+        let found = [
+            net.evaluate(&image, &theta, solve).unwrap(),
+            net.evaluate_batch(&image, &theta, solve).unwrap(),
+            recalibrated.evaluate(&image, &theta, solve).unwrap(),
+        ];
+        assert_eq!(found, [(); 3].map(|()| trained.clone()), "{method}");
+        // The unknowns of the evolution are 0, so the weight stays.
+        let evolution = evolution(Stepping::Together, Terms::Rda);
+        let net = Network::new(&spec).with_evolution(evolution, solve).unwrap();
+        let theta: Vec<f64> = [1.0].into_iter().chain(vec![0.0; net.parameter_count() - 1]).collect();
+        let trained = net.forward(&image, &theta, solve, &Ledger::new()).unwrap().0;
+        assert_eq!(net.evaluate(&image, &theta, solve).unwrap(), trained, "{method}, evolving weights");
+    }
+}
+
+#[test]
+fn a_reversal_error_is_that_of_the_solver_of_the_method() {
+    // f(z) = z from the ends above: two Euler steps back multiply by 0.5^2, and two leapfrog steps back, which start
+    // with the velocity f(z(1)), end at 0.984375.
+    let conv = Part::Conv { channels: 1, kernel: [1, 1], stride: 1, bias: false };
+    let net = Network::new(&NetSpec { input: [1, 1, 1], segments: vec![SegmentSpec::Ode(vec![conv])] });
+    for (method, back) in [(Method::Anode, 2.25 / 4.0), (Method::Leapfrog, 0.984375)] {
+        let rho = net.reversal_errors(&vec![1.0f64], &vec![1.0], solve("euler", 2, method)).unwrap();
+        assert_eq!(rho, [1.0 - back], "{method}");
+    }
+}
+
+#[test]
+fn definitions_whose_layers_do_not_fit_are_refused() {
+    let conv = |channels, kernel, stride| Part::Conv { channels, kernel, stride, bias: false };
+    let same = conv(16, [3, 3], 1);
+    let plain = |part| SegmentSpec::Plain(vec![part]);
+    for (segment, why) in [
+        (SegmentSpec::Ode(vec![conv(32, [3, 3], 1), Part::NormRelu]), "ODE block from [16, 8, 8] to [32, 8, 8]"),
+        (SegmentSpec::Ode(vec![conv(16, [3, 3], 2)]), "ODE block from [16, 8, 8] to [16, 4, 4]"),
+        (
+            SegmentSpec::Residual { main: vec![conv(32, [3, 3], 1)], shortcut: vec![] },
+            "main path that ends in [32, 8, 8] and a shortcut that ends in [16, 8, 8]",
+        ),
+        (
+            SegmentSpec::Residual { main: vec![same], shortcut: vec![conv(16, [1, 1], 2)] },
+            "main path that ends in [16, 8, 8] and a shortcut that ends in [16, 4, 4]",
+        ),
+        (plain(Part::MaxPool(3)), "windows of 3 x 3"),
+        (plain(Part::AveragePool(0)), "windows of 0 x 0"),
+        (plain(conv(16, [3, 3], 0)), "stride of 0"),
+        (plain(conv(16, [0, 3], 1)), "kernel of [0, 3]"),
+        (plain(conv(16, [30, 3], 1)), ""),
+        (plain(conv(0, [3, 3], 1)), "no outputs"),
+    ] {
+        let spec = NetSpec { input: [3, 8, 8], segments: vec![plain(same), segment, plain(Part::Linear(10))] };
+        if why.is_empty() {
+            spec.check().unwrap();
+            continue;
+        }
+        let refused = spec.check().unwrap_err().to_string();
+        assert!(refused.starts_with("segment 1 of the network") && refused.contains(why), "{refused}");
+        let panic = std::panic::catch_unwind(|| Network::new(&spec).classes()).unwrap_err();
+        assert!(panic.downcast_ref::<String>().is_some_and(|text| text.contains(why)));
+    }
+    for registered in NETWORKS {
+        for form in [Form::Ode, Form::Baseline] {
+            (registered.build)(form, registered.width_unit, 10).check().unwrap();
+        }
+    }
+    small().check().unwrap();
+}
+
+#[test]
+fn coefficients_of_parameters_that_do_not_fit_are_refused() {
+    let solve = solve("euler", 2, Method::Anode);
+    let net = Network::new(&small()).with_evolution(evolution(Stepping::Together, Terms::Rda), solve).unwrap();
+    let theta = net.initial::<f32>(27);
+    // Two convolutions of three channels, whose coefficients are named once for each convolution.
+    assert_eq!(net.coefficients(&theta).unwrap().len(), 8);
+    for wrong in [&theta[1..], &[]] {
+        let refused = net.coefficients(wrong).unwrap_err().to_string();
+        assert!(refused.contains("theta has"), "{refused}");
+    }
 }

@@ -300,7 +300,7 @@ fn a_learner_decays_the_weights_and_not_the_unknowns_of_their_evolution() {
     let (sharing, stepping, memory) = (Sharing::Layer, Stepping::Together, Memory::None);
     let (law, evaluation) = (Law::new(Terms::Rda), Evaluation::Steps);
     let evolution = Evolution { law, sharing, stepping, memory, evaluation, allow_unstable: false };
-    let net = Network::evolving(&spec, evolution, recipe(Method::Anode).solve).unwrap();
+    let net = Network::new(&spec).with_evolution(evolution, recipe(Method::Anode).solve).unwrap();
     let (theta, weights) = (net.initial::<f32>(3), net.weight_count());
     assert!(weights < theta.len());
     let gradient: Vec<f32> = theta.iter().map(|x| 0.3 * x + 0.01).collect();
@@ -351,4 +351,18 @@ fn a_state_of_another_network_is_refused() {
     assert!(said(trainer.set_state(&theta[1..], &statistics)).contains("theta"));
     assert!(said(trainer.set_state(&theta, &statistics[1..])).contains("statistics"));
     trainer.set_state(&theta, &statistics).unwrap();
+}
+
+#[test]
+fn an_evaluation_refuses_labels_that_the_network_has_no_class_for() {
+    let mut set = (*data(12)).clone();
+    set.test.labels[3] = 10;
+    let network = Network::new(&(network("resnet4").unwrap().build)(Form::Ode, 4, 10));
+    let trainer = Trainer::new(network, Arc::new(set), recipe(Method::Anode)).unwrap();
+    for mode in EvaluationMode::ALL {
+        match trainer.evaluate_in(mode) {
+            Err(TrainError::Step(StepError::Label { label: 10, classes: 10 })) => {}
+            other => panic!("{mode}: {other:?}"),
+        }
+    }
 }

@@ -2,8 +2,10 @@
 
 use crate::ode::{DifferentiableField, SolveError};
 
+use super::adjoint::step_count_needed;
 use super::{
-    Action, AdaptiveStorage, Adjoint, Argument, Block, Descriptor, Extent, ForwardSteps, Gradient, Ledger, Trajectory,
+    Action, AdaptiveBlock, AdaptiveStorage, AdaptiveTrajectory, Adjoint, Argument, Block, Descriptor, Extent,
+    ForwardSteps, Gradient, Ledger, Trajectory, adaptive,
 };
 
 pub use reversible::COUPLING;
@@ -120,6 +122,18 @@ macro_rules! register {
                     $(Self::$name $(($number))? => Adjoint::adaptive_storage($file::$name $(($number))?),)*
                 }
             }
+
+            fn forward_adaptive<F: DifferentiableField>(
+                self,
+                block: &AdaptiveBlock<F>,
+                z0: &F::Vector,
+                theta: &F::Vector,
+                ledger: &Ledger,
+            ) -> Result<AdaptiveTrajectory<F>, SolveError> {
+                // The message names the method with its argument.
+                let storage = self.adaptive_storage().ok_or_else(|| step_count_needed(self.to_string()))?;
+                adaptive::forward(storage, block, z0, theta, ledger)
+            }
         }
     };
 }
@@ -136,7 +150,9 @@ register! {
     /// Discretize-then-optimize with this many snapshots, placed while the number of steps is not known yet (Wang, Moin
     /// & Iaccarino 2009): for adaptive solvers.
     Online(snapshots: usize) in online,
-    /// Discretize-then-optimize with the schedule that takes the fewest steps within this many bytes for the block.
+    /// Discretize-then-optimize with the schedule that takes the fewest steps within this many bytes for the block. To
+    /// measure the size of a tape, it evaluates one additional step from z(t0) as a replay. The ledger does not count
+    /// these evaluations, nor the tape of this step. A field that updates statistics in replays updates them here too.
     Within(bytes: usize) in within,
     /// Optimize-then-discretize: state and adjoint integrated backwards together from z(1) (Chen et al. 2018). Its
     /// error is large at the few steps that networks take; see ANODE, sections 3 and 4.
@@ -184,6 +200,35 @@ impl Method {
         ledger: &Ledger,
     ) -> Result<Trajectory<F>, SolveError> {
         Adjoint::forward(self, block, z0, theta, ledger)
+    }
+
+    /// Forward sweep with adaptive steps and gradient in one call; `cotangent` gives dJ/dz(t1) for z(t1).
+    ///
+    /// # Errors
+    /// As [`Method::forward_adaptive`] and [`AdaptiveTrajectory::backward`].
+    pub fn gradient_adaptive<F: DifferentiableField>(
+        self,
+        block: &AdaptiveBlock<F>,
+        z0: &F::Vector,
+        theta: &F::Vector,
+        cotangent: impl FnOnce(&F::Vector) -> F::Vector,
+    ) -> Result<Gradient<F::Vector>, SolveError> {
+        Adjoint::gradient_adaptive(self, block, z0, theta, cotangent)
+    }
+
+    /// Integrates `block` from `z0` with adaptive steps and keeps what this method's backward sweep needs.
+    ///
+    /// # Errors
+    /// A method that must know the number of steps beforehand: integrate first, and take it on the
+    /// [`Grid::Times`](crate::ode::Grid::Times) of the accepted steps. Else see [`SolveError`].
+    pub fn forward_adaptive<F: DifferentiableField>(
+        self,
+        block: &AdaptiveBlock<F>,
+        z0: &F::Vector,
+        theta: &F::Vector,
+        ledger: &Ledger,
+    ) -> Result<AdaptiveTrajectory<F>, SolveError> {
+        Adjoint::forward_adaptive(self, block, z0, theta, ledger)
     }
 
     /// Whether the result is the exact gradient of the steps taken, to rounding.

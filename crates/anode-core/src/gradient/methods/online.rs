@@ -46,7 +46,7 @@ impl CheckpointSchedule for Online {
     }
 
     fn peak_bytes(self, extent: &Extent) -> usize {
-        extent.bytes(self.0.min(extent.steps), 1)
+        extent.bytes(self.0.clamp(1, extent.steps.max(1)), 1)
     }
 
     fn steps_taken(self, steps: usize) -> usize {

@@ -34,7 +34,7 @@ impl CheckpointSchedule for Revolve {
     }
 
     fn peak_bytes(self, extent: &Extent) -> usize {
-        let snapshots = self.0.min(extent.steps).saturating_mul(extent.state_bytes);
+        let snapshots = self.0.clamp(1, extent.steps.max(1)).saturating_mul(extent.state_bytes);
         extent.blocks.saturating_mul(snapshots.saturating_add(extent.step_tape_bytes))
     }
 

@@ -1,10 +1,12 @@
 //! The schedule that takes the fewest steps within a number of bytes.
 
 use crate::gradient::executor::{self, Paused};
+use crate::gradient::schedule::expect_steps;
 use crate::gradient::{Adjoint, Argument, Block, Extent, Descriptor, Ledger, ForwardSteps};
 use crate::ode::{DifferentiableField, SolveError};
 
-/// At most this many bytes per block, with the best of the other schedules.
+/// At most this many bytes per block, with the best of the other schedules. The step that measures the size of a tape,
+/// see [`Block::extent`], is not counted in the ledger.
 #[derive(Clone, Copy)]
 pub struct Within(pub usize);
 
@@ -33,6 +35,7 @@ impl Adjoint for Within {
         theta: &F::Vector,
         ledger: &Ledger,
     ) -> Result<(F::Vector, Paused<F>), SolveError> {
+        expect_steps(block.grid.steps())?;
         let extent = block.extent(z0, theta)?;
         let actions = extent.within(self.0)?.schedule(extent.steps).unwrap_or_default();
         executor::forward(block, actions, z0, theta, ledger)

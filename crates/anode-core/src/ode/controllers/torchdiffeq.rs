@@ -9,7 +9,8 @@ static DESCRIPTOR: ControllerDescriptor = ControllerDescriptor {
     name: "torchdiffeq",
     norm: "root mean square of e_i / (atol + rtol max(|z_i|, |z'_i|)) <= 1",
     source: "torchdiffeq 0.2.5, Chen 2018",
-    advice: "Use it to reproduce torchdiffeq. It rejects more steps, since steps may grow directly after a rejection.",
+    advice: "Use it to reproduce forward solves of torchdiffeq. It rejects more steps, since steps may grow directly \
+             after a rejection.",
 };
 
 impl Control for Torchdiffeq {
