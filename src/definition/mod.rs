@@ -22,7 +22,7 @@ mod unique;
 mod validate;
 
 pub use choices::{CHOICES, Choice, load_choices};
-pub use error::DefinitionError;
+pub use error::{DefinitionError, printable};
 pub use expectation::*;
 pub use filter::*;
 pub use labels::{
