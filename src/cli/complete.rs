@@ -91,7 +91,7 @@ fn run_ids() -> Vec<(String, String)> {
     let results = folder("--results", "results");
     let mut found = BTreeMap::new();
     for profile in Profile::ALL {
-        for (experiment, run, _) in run_folders(&results.join("runs").join(profile.name())) {
+        for (experiment, run, _) in run_folders(&results.join("runs").join(profile.name())).unwrap_or_default() {
             found.insert(run, experiment);
         }
         for Loaded { definition, .. } in definitions() {

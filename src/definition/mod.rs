@@ -38,4 +38,4 @@ pub use reference::reference;
 pub use schema::schema;
 pub use settings::StudyKind;
 pub use types::*;
-pub use validate::{outline_faults, unknown_experiments};
+pub use validate::{is_name, outline_faults, unknown_experiments};

@@ -161,7 +161,8 @@ impl Faults<'_> {
     }
 }
 
-fn is_name(text: &str) -> bool {
+/// Whether a text has the form of the id of an experiment or a figure.
+pub fn is_name(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
 }
 

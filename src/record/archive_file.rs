@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use flate2::read::GzDecoder;
 use lzma_rust2::{XzOptions, XzReader, XzWriter};
 
+use super::folders::absent;
 use super::limits::ARCHIVE;
 use super::write::RecordError;
 use crate::definition::Profile;
@@ -53,7 +54,7 @@ pub(super) fn read_files(path: &Path) -> Result<Vec<(PathBuf, Vec<u8>)>, RecordE
     for path in names(path) {
         match files::read(&path, ARCHIVE) {
             Ok(bytes) => found.push((path, bytes)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => absent(&path)?,
             Err(error) => return Err(RecordError::io(&path)(error)),
         }
     }
