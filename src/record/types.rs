@@ -140,6 +140,11 @@ pub struct Environment {
 }
 
 impl Environment {
+    /// The start of the commit, or `unknown`.
+    pub fn short_commit(&self) -> String {
+        self.commit.as_deref().unwrap_or("unknown").chars().take(12).collect()
+    }
+
     /// The device, with its model.
     pub fn device_in_words(&self) -> String {
         match &self.accelerator {
