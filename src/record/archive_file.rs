@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
-use flate2::read::GzDecoder;
+use flate2::bufread::GzDecoder;
 use lzma_rust2::{XzOptions, XzReader, XzWriter};
 
 use super::folders::absent;
@@ -74,8 +74,9 @@ pub(super) fn compress(tar: &[u8]) -> io::Result<Vec<u8>> {
     xz.finish()
 }
 
-/// Returns a reader that decompresses an archive, in xz or gzip.
-pub(super) fn decompress(bytes: &[u8]) -> Box<dyn Read + '_> {
+/// Returns a reader that decompresses an archive, in xz or gzip. Once it was read to its end, `bytes` are what follows
+/// the archive.
+pub(super) fn decompress<'a>(bytes: &'a mut &[u8]) -> Box<dyn Read + 'a> {
     if bytes.starts_with(XZ) {
         Box::new(XzReader::new_mem_limit(bytes, false, DECODER))
     } else {
