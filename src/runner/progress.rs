@@ -97,9 +97,9 @@ impl Display {
         let key = self.keys.fetch_add(1, Ordering::Relaxed);
         self.change(|known, now| {
             known.estimate.begin(key, experiment, work(forecast).amount, now);
-            known.running.insert(key, (name.to_owned(), None));
+            known.running.insert(key, (name.clone(), None));
         });
-        Line { bar, name: name.to_owned(), key }
+        Line { bar, name, key }
     }
 
     /// Shows how far a run is.
@@ -234,8 +234,9 @@ fn work(forecast: &Forecast) -> Work {
 }
 
 fn interval() -> Duration {
+    const LEAST: f64 = 0.05;
     let named = std::env::var(INTERVAL_VARIABLE).ok().and_then(|seconds| seconds.parse::<f64>().ok());
-    let seconds = named.filter(|s| *s > 0.0).unwrap_or(INTERVAL);
+    let seconds = named.filter(|s| *s > 0.0).unwrap_or(INTERVAL).max(LEAST);
     Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
 }
 
