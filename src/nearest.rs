@@ -50,7 +50,8 @@ pub fn with_suggestion(message: &str) -> String {
     let Some((found, allowed)) = parts() else { return message.to_owned() };
     // A parser adds where it found the name.
     let allowed = allowed.split(" at line ").next().unwrap_or_default();
-    let words = allowed.split([',', ' ', '`', ';', ':']).filter(|word| !word.is_empty());
+    let words = allowed.split([',', ' ', '`', ';']).map(|word| word.trim_end_matches(':'));
+    let words = words.filter(|word| !word.is_empty());
     let words = words.filter(|word| !["expected", "allowed", "or", "one", "of"].contains(word) && *word != found);
     let names: Vec<&str> = words.collect();
     message.to_owned() + &did_you_mean(found, names)
@@ -66,6 +67,8 @@ mod tests {
         assert_eq!(with_suggestion(field), format!("{field}; did you mean `epochs`?"));
         let solver = "unknown solver `rk44`; allowed: euler, rk4";
         assert_eq!(with_suggestion(solver), format!("{solver}; did you mean `rk4`?"));
+        let method = "unknown gradient method `revolve:0`; allowed: full, revolve:M";
+        assert_eq!(with_suggestion(method), format!("{method}; did you mean `revolve:M`?"));
         let value = format!("`\"rk44\"`: {solver}");
         assert_eq!(with_suggestion(&value), format!("{value}; did you mean `rk4`?"));
         for other in ["unknown solver `colour`; allowed: euler, rk4", "missing field `net`", "`", "unknown `"] {

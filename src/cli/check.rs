@@ -18,6 +18,7 @@ use super::arguments::Common;
 use super::error::CliError;
 use super::json::document;
 use super::output::{print, print_json};
+use super::select;
 
 /// Faults of definitions.
 #[derive(Serialize, JsonSchema)]
@@ -74,6 +75,9 @@ pub fn check(common: &Common, write_schema: bool) -> Result<(), CliError> {
         write_atomically(&path, text.as_bytes()).map_err(ReportError::from)?;
     }
     let (loaded, mut faults) = load_all(&common.experiments);
+    if loaded.is_empty() && faults.is_empty() && !write_schema {
+        return Err(select::none(common));
+    }
     // The ids of faulty definitions are not all known.
     let all_sound = faults.is_empty();
     let not_run = load_not_run(&common.experiments).unwrap_or_else(|fault| {

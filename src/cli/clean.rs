@@ -9,10 +9,12 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::definition::Profile;
+use crate::definition::{Profile, is_name};
 use crate::nearest::did_you_mean;
-use crate::record::{ARCHIVE_ENDS, Unfinished, archive_files, archive_path, kept_path, read_header, run_folders};
-use crate::report;
+use crate::record::{
+    ARCHIVE_ENDS, Unfinished, archive_files, archive_path, entries, kept_path, read_header, run_folders,
+};
+use crate::report::{self, ReportError};
 
 use super::arguments::{Common, Selection};
 use super::complete;
@@ -135,15 +137,18 @@ fn recorded(
     only_where: &[String],
 ) -> Result<Vec<PathBuf>, CliError> {
     let known = select::all(common)?.into_iter().map(|loaded| loaded.definition.id);
-    let names = |folder: PathBuf| std::fs::read_dir(folder).into_iter().flatten().flatten().map(|e| e.file_name());
+    let names = |folder: &Path| -> Result<Vec<String>, CliError> {
+        let entries = entries(folder).map_err(ReportError::from)?;
+        Ok(entries.iter().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect())
+    };
     let base = common.results.join("runs").join(profile.name());
-    let archived = names(common.results.join("records")).filter_map(|name| {
-        let name = name.to_string_lossy().into_owned();
+    let archives = names(&common.results.join("records"))?;
+    let archived = archives.iter().filter_map(|name| {
         let stem = ARCHIVE_ENDS.into_iter().find_map(|end| name.strip_suffix(end))?;
         stem.strip_suffix(profile.name())?.strip_suffix('.').map(str::to_owned)
     });
-    let run = names(base.clone()).map(|name| name.to_string_lossy().into_owned());
-    let ids: BTreeSet<String> = known.chain(archived).chain(run).collect();
+    // A name such as `..` would lead to another folder.
+    let ids: BTreeSet<String> = known.chain(archived).chain(names(&base)?).filter(|name| is_name(name)).collect();
     let (wanted, only) = (&selection.ids, selection.only.as_deref());
     for pattern in wanted.iter().map(String::as_str).chain(only) {
         if !ids.iter().any(|id| select::glob(pattern, id)) {
@@ -153,9 +158,10 @@ fn recorded(
     }
     let chosen: Vec<&String> = ids.iter().filter(|id| select::fits(wanted, only, id)).collect();
     if !only_where.is_empty() {
-        let folders = run_folders(&base).into_iter().filter(|(experiment, _, _)| chosen.contains(&experiment));
+        let mut folders = run_folders(&base).map_err(ReportError::from)?;
+        folders.retain(|(experiment, _, _)| chosen.contains(&experiment));
         let mut runs: Vec<(PathBuf, Map<String, Value>, u64)> =
-            folders.filter_map(|(_, _, folder)| settings_in(&folder)).collect();
+            folders.into_iter().filter_map(|(_, _, folder)| settings_in(&folder)).collect();
         runs = select::only_where(runs, only_where, |(_, settings, seed)| (settings, *seed))?;
         return Ok(runs.into_iter().map(|(folder, _, _)| folder).collect());
     }

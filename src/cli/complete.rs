@@ -59,7 +59,7 @@ fn starting(current: &OsStr, all: impl IntoIterator<Item = (String, String)>) ->
 /// The folder that an option of the command line names, or its default. Other options are not complete yet, so the
 /// command line cannot be parsed.
 fn folder(option: &str, default: &str) -> PathBuf {
-    let words: Vec<String> = std::env::args().collect();
+    let words: Vec<String> = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
     let after = words.iter().position(|word| word == option).and_then(|place| words.get(place + 1).cloned());
     let joined = || words.iter().find_map(|word| Some(word.strip_prefix(option)?.strip_prefix('=')?.to_owned()));
     after.or_else(joined).unwrap_or_else(|| default.to_owned()).into()
@@ -91,7 +91,7 @@ fn run_ids() -> Vec<(String, String)> {
     let results = folder("--results", "results");
     let mut found = BTreeMap::new();
     for profile in Profile::ALL {
-        for (experiment, run, _) in run_folders(&results.join("runs").join(profile.name())) {
+        for (experiment, run, _) in run_folders(&results.join("runs").join(profile.name())).unwrap_or_default() {
             found.insert(run, experiment);
         }
         for Loaded { definition, .. } in definitions() {

@@ -158,6 +158,10 @@ fn fetch_one(common: &Common, file: &Published, folder: &Path, url: Option<&str>
 
 fn verify(common: &Common, names: &[String]) -> Result<(), CliError> {
     let folder = data_folder(common.data.as_deref());
+    if let Some(missing) = common.data.as_deref().filter(|folder| !folder.is_dir()) {
+        let why = "no such folder; name the folder of data sets with --data, or download them with `anode data fetch`";
+        return Err(CliError::Usage(format!("{}: {why}", missing.display())));
+    }
     let asked: Vec<&data::Known> = if names.is_empty() { KNOWN.iter().collect() } else { known(names) };
     let (mut wrong, mut values) = (vec![], vec![]);
     for known in asked {

@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use crate::definition::Profile;
-use crate::record::{HandedOver, HandoverError, INFLIGHT, archive_path, hand_over, read_archive, run_folders};
+use crate::record::{
+    HandedOver, HandoverError, INFLIGHT, Status, archive_path, hand_over, read_archived_headers, run_folders,
+};
 use crate::report::ReportError;
 
 use super::arguments::Common;
@@ -45,20 +47,29 @@ pub fn handover(common: &Common, ids: &[String]) -> Result<(), CliError> {
         print(&format!("removed {}: its run is recorded, or another one continued it", folder.display()));
     }
     if found.written.is_empty() {
-        print(&format!("there is no unfinished run with a checkpoint in {}", results.join("runs").display()));
+        print(&format!(
+            "nothing to hand over: no unfinished run in {} has a checkpoint, other than those whose copy in {} has \
+             more steps",
+            results.join("runs").display(),
+            results.join(INFLIGHT).display()
+        ));
     }
     Ok(())
 }
 
-/// Runs that the archives hold, or that a run in them continued, of the experiments that have a folder in `inflight/`.
+/// Runs whose results the archives contain, or that a run in them continued, of the experiments that have a folder in
+/// `inflight/`.
 fn archived(results: &Path) -> Result<BTreeSet<(String, String)>, CliError> {
     let experiments: BTreeSet<String> =
-        run_folders(&results.join(INFLIGHT)).into_iter().map(|(experiment, _, _)| experiment).collect();
+        run_folders(&results.join(INFLIGHT)).map_err(ReportError::from)?.into_iter().map(|found| found.0).collect();
     let mut found = BTreeSet::new();
     for experiment in experiments {
         for profile in Profile::ALL {
-            for loaded in read_archive(&archive_path(results, &experiment, profile)).map_err(ReportError::from)? {
-                let record = loaded.record;
+            let records = read_archived_headers(&archive_path(results, &experiment, profile));
+            let mut records = records.map_err(ReportError::from)?;
+            // The next call tries a failed run again, from its checkpoint.
+            records.retain(|record| !matches!(record.status, Status::Failed { .. }));
+            for record in records {
                 let ids = [Some(record.run), record.continued].into_iter().flatten();
                 found.extend(ids.map(|run| (experiment.clone(), run)));
             }

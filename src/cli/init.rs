@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::record::write_atomically;
+use crate::definition::LIMIT;
+use crate::record::{read_at_most, write_atomically};
 use crate::report::ReportError;
 
 use super::arguments::Common;
@@ -29,11 +30,16 @@ document!(Initialised, "init", 1);
 /// `anode init DIR`
 ///
 /// # Errors
-/// The folder has experiments already, or cannot be written.
+/// The folder has a file of the same name with other content, or cannot be written.
 pub fn init(common: &Common, folder: &Path) -> Result<(), CliError> {
     let experiments = folder.join("experiments");
-    if std::fs::read_dir(&experiments).is_ok_and(|mut entries| entries.next().is_some()) {
-        return Err(CliError::Usage(format!("{} is not empty; name another folder", experiments.display())));
+    for (name, text) in EMBEDDED {
+        let path = folder.join(name);
+        // A call that was stopped is repeated.
+        if read_at_most(&path, LIMIT).map_err(ReportError::from)?.is_some_and(|found| found != text.as_bytes()) {
+            let why = "a file with other content; name another folder, or move the file elsewhere";
+            return Err(CliError::Usage(format!("{}: {why}", path.display())));
+        }
     }
     for (name, text) in EMBEDDED {
         let path = folder.join(name);

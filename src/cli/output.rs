@@ -3,21 +3,30 @@
 use std::io::{Error, ErrorKind, IsTerminal, Write};
 use std::sync::Mutex;
 
+use crate::definition::printable;
+use crate::report::cut;
+
 use super::error::CliError;
 use super::json::{Document, Envelope};
 
 /// The first failure to print that was not the reader's wish.
 static FAILED: Mutex<Option<Error>> = Mutex::new(None);
 
-/// Prints a line on standard output. Failures are kept for [`flush`].
-pub fn print(line: &str) {
-    keep(writeln!(std::io::stdout(), "{line}"));
+/// Prints lines on standard output. Control characters, which texts of records may contain, are escaped. Failures are
+/// kept for [`flush`].
+pub fn print(lines: &str) {
+    keep(writeln!(std::io::stdout(), "{}", printable(lines)));
 }
 
-/// Prints a line on standard error, where it is heard.
-pub fn warn(line: &str) {
+/// Prints lines on standard error, likewise, where it is heard.
+pub fn warn(lines: &str) {
     // Nobody is left to be told that nobody listens.
-    let _ = writeln!(std::io::stderr(), "{line}");
+    let _ = writeln!(std::io::stderr(), "{}", printable(lines));
+}
+
+/// Clears the terminal and moves to its top.
+pub fn clear_screen() {
+    keep(write!(std::io::stdout(), "\u{1b}[2J\u{1b}[H"));
 }
 
 fn keep(printed: Result<(), Error>) {
@@ -66,7 +75,7 @@ fn terminal_columns() -> Option<usize> {
 /// Prints a document as JSON, with its name and version.
 pub fn print_json(value: &impl Document) {
     match serde_json::to_string_pretty(&Envelope::new(value)) {
-        Ok(text) => print(&text),
+        Ok(text) => print(&escaped(&text)),
         Err(error) => warn(&format!("anode: {error}")),
     }
 }
@@ -74,21 +83,34 @@ pub fn print_json(value: &impl Document) {
 /// Prints a document as one line of JSON on standard error.
 pub fn warn_json(value: &impl Document) {
     match serde_json::to_string(&Envelope::new(value)) {
-        Ok(text) => warn(&text),
+        Ok(text) => warn(&escaped(&text)),
         Err(error) => warn(&format!("anode: {error}")),
     }
 }
 
-/// Prints a table with aligned columns; the last one is as long as it is.
-pub fn print_table(head: &[&str], rows: &[Vec<String>]) {
-    let width = |i: usize| rows.iter().map(|r| r[i].chars().count()).chain([head[i].len()]).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..head.len()).map(width).collect();
-    let line = |cells: Vec<&str>| {
-        let padded = cells.iter().zip(&widths).map(|(cell, &width)| format!("{cell:width$}"));
-        padded.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+/// JSON without the control characters that its syntax permits.
+fn escaped(json: &str) -> String {
+    let escape = |c: char| match c.is_control() && c != '\n' {
+        true => format!("\\u{:04x}", u32::from(c)),
+        false => c.to_string(),
     };
-    print(&line(head.to_vec()));
+    json.chars().map(escape).collect()
+}
+
+/// Prints a table with aligned columns. The last one is as long as it is; cells of the others are cut.
+pub fn print_table(head: &[&str], rows: &[Vec<String>]) {
+    const MOST: usize = 200;
+    let cell = |i: usize, text: &str| {
+        let text = printable(text).replace('\n', " ");
+        if i + 1 < head.len() { cut(&text, MOST).into_owned() } else { text }
+    };
+    let cells = |row: Vec<&str>| row.into_iter().enumerate().map(|(i, text)| cell(i, text)).collect::<Vec<_>>();
+    let rows = rows.iter().map(|row| row.iter().map(String::as_str).collect());
+    let rows: Vec<Vec<String>> = std::iter::once(head.to_vec()).chain(rows).map(cells).collect();
+    let width = |i: usize| rows.iter().map(|row| row[i].chars().count()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..head.len().saturating_sub(1)).map(width).chain([0]).collect();
     for row in rows {
-        print(&line(row.iter().map(String::as_str).collect()));
+        let padded = row.iter().zip(&widths).map(|(cell, &width)| format!("{cell:width$}"));
+        print(padded.collect::<Vec<_>>().join("  ").trim_end());
     }
 }

@@ -212,8 +212,8 @@ fn tell(loaded: &record::Loaded, result: &Repeated, among: Option<&str>) {
         print(among);
     }
     for (name, e) in [("archived", &record.environment), ("here", &result.here)] {
-        let commit = e.commit.as_deref().map_or("unknown", |c| &c[..c.len().min(12)]);
-        print(&format!("{name}: {}, {}, {} threads, commit {commit}", e.device_in_words(), e.system, e.threads));
+        let (device, commit) = (e.device_in_words(), e.short_commit());
+        print(&format!("{name}: {device}, {}, {} threads, commit {commit}", e.system, e.threads));
     }
     print("");
     if let Some(steps) = &result.steps {

@@ -112,6 +112,12 @@ pub fn schedule(common: &Common, arguments: &ScheduleArguments) -> Result<(), Cl
     }
     let drawn = if steps <= MOST_DRAWN { diagram(method, steps) } else { None };
     let bytes = extent.bound_bytes(method);
+    if bytes == usize::MAX {
+        return Err(usage(format!(
+            "{method}: more than {} bytes; name smaller --state, --tape or --blocks",
+            bytes - 1
+        )));
+    }
     if common.json {
         print_json(&Schedule {
             method: method.to_string(),

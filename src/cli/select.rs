@@ -20,10 +20,12 @@ use super::error::CliError;
 /// Any that is wrong; a missing folder.
 pub fn all(common: &Common) -> Result<Vec<Loaded>, CliError> {
     let loaded = all_or_none(common)?;
-    if loaded.is_empty() {
-        return Err(CliError::Usage(format!("{}: no experiments in this folder", common.experiments.display())));
-    }
-    Ok(loaded)
+    if loaded.is_empty() { Err(none(common)) } else { Ok(loaded) }
+}
+
+/// A folder without definitions.
+pub fn none(common: &Common) -> CliError {
+    CliError::Usage(format!("{}: no experiments in this folder", common.experiments.display()))
 }
 
 /// All definitions, which may be none.
@@ -57,8 +59,7 @@ pub fn chosen(common: &Common, ids: &[String], only: Option<&str>) -> Result<Vec
     if let Some(pattern) = only.filter(|pattern| !loaded.iter().any(|l| glob(pattern, &l.definition.id))) {
         return Err(unknown(pattern, &loaded));
     }
-    let fits = |id: &str| ids.is_empty() || ids.iter().any(|wanted| glob(wanted, id));
-    loaded.retain(|l| fits(&l.definition.id) && only.is_none_or(|pattern| glob(pattern, &l.definition.id)));
+    loaded.retain(|l| fits(ids, only, &l.definition.id));
     if loaded.is_empty() {
         return Err(CliError::Usage(format!("none of {} matches `{}`", ids.join(", "), only.unwrap_or("*"))));
     }

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::definition::Profile;
 use crate::record::{CHECKPOINTS, Ongoing, RUN, STEPS, UNFINISHED, Unfinished, run_folders};
-use crate::report::short;
+use crate::report::{ReportError, short};
 use crate::runner::{duration, writer};
 
 use super::arguments::Common;
@@ -67,8 +67,8 @@ pub fn status(common: &Common) -> Result<(), CliError> {
     let status = Status {
         results: common.results.clone(),
         since: begun.and_then(age),
-        recorded: begun.map_or(0, |begun| recorded_since(&common.results, begun)),
-        runs: unrecorded(&common.results, writer.as_ref().and(begun)),
+        recorded: begun.map_or(Ok(0), |begun| recorded_since(&common.results, begun))?,
+        runs: unrecorded(&common.results, writer.as_ref().and(begun))?,
         process: writer,
     };
     if common.json {
@@ -80,10 +80,13 @@ pub fn status(common: &Common) -> Result<(), CliError> {
 }
 
 /// Runs without a record; those whose files changed since `begun` are being computed.
-pub fn unrecorded(results: &Path, begun: Option<SystemTime>) -> Vec<Unrecorded> {
+///
+/// # Errors
+/// A folder that cannot be read.
+pub fn unrecorded(results: &Path, begun: Option<SystemTime>) -> Result<Vec<Unrecorded>, ReportError> {
     let mut found = vec![];
     for profile in Profile::ALL {
-        for (experiment, run, folder) in run_folders(&results.join("runs").join(profile.name())) {
+        for (experiment, run, folder) in run_folders(&results.join("runs").join(profile.name()))? {
             if folder.join(RUN).exists() {
                 continue;
             }
@@ -107,7 +110,7 @@ pub fn unrecorded(results: &Path, begun: Option<SystemTime>) -> Vec<Unrecorded> 
             });
         }
     }
-    found
+    Ok(found)
 }
 
 fn modified(path: &Path) -> Option<SystemTime> {
@@ -118,9 +121,14 @@ fn age(time: SystemTime) -> Option<f64> {
     SystemTime::now().duration_since(time).ok().map(|age| age.as_secs_f64())
 }
 
-fn recorded_since(results: &Path, begun: SystemTime) -> usize {
-    let folders = Profile::ALL.iter().flat_map(|p| run_folders(&results.join("runs").join(p.name())));
-    folders.filter(|(_, _, folder)| modified(&folder.join(RUN)).is_some_and(|time| time >= begun)).count()
+fn recorded_since(results: &Path, begun: SystemTime) -> Result<usize, ReportError> {
+    let mut count = 0;
+    for profile in Profile::ALL {
+        let folders = run_folders(&results.join("runs").join(profile.name()))?;
+        let recent = |folder: &Path| modified(&folder.join(RUN)).is_some_and(|time| time >= begun);
+        count += folders.iter().filter(|(_, _, folder)| recent(folder)).count();
+    }
+    Ok(count)
 }
 
 fn tell(status: &Status) {
@@ -137,8 +145,8 @@ fn tell(status: &Status) {
     }
     let line = |run: &Unrecorded| {
         let (epoch, step) = match (&run.progress, run.epochs) {
-            (Some(p), Some(epochs)) => (format!("{}/{epochs}", p.epoch + 1), p.steps.to_string()),
-            (Some(p), None) => ((p.epoch + 1).to_string(), p.steps.to_string()),
+            (Some(p), Some(epochs)) => (format!("{}/{epochs}", p.epoch.saturating_add(1)), p.steps.to_string()),
+            (Some(p), None) => (p.epoch.saturating_add(1).to_string(), p.steps.to_string()),
             (None, _) => ("-".into(), "-".into()),
         };
         let number = |x: Option<f64>| x.map_or_else(|| "-".into(), short);

@@ -18,7 +18,7 @@ use crate::runner::duration;
 use super::arguments::Common;
 use super::complete;
 use super::error::CliError;
-use super::output::{print, width};
+use super::output::{clear_screen, print, width};
 use super::plot::plot;
 use super::run::stop_on_signal;
 use super::select;
@@ -76,10 +76,9 @@ pub fn watch(common: &Common, arguments: &WatchArguments) -> Result<(), CliError
             return Err(CliError::Usage(format!("run {run} of {name} has no log of training steps")));
         }
         if !once {
-            // Clears the screen and moves to its top.
-            print("\u{1b}[2J\u{1b}[H");
+            clear_screen();
         }
-        draw(common, &format!("{name}, run {run}"), &steps, progress, &place, done);
+        draw(common, &format!("{name}, run {run}"), &steps, progress, &place, done)?;
         if once {
             return Ok(());
         }
@@ -93,7 +92,14 @@ pub fn watch(common: &Common, arguments: &WatchArguments) -> Result<(), CliError
     }
 }
 
-fn draw(common: &Common, title: &str, steps: &[Row], progress: Option<Ongoing>, place: &Place, done: bool) {
+fn draw(
+    common: &Common,
+    title: &str,
+    steps: &[Row],
+    progress: Option<Ongoing>,
+    place: &Place,
+    done: bool,
+) -> Result<(), CliError> {
     let number = |row: &Row, column: &str| row.get(column).and_then(Value::as_f64);
     let last = |column: &str| steps.iter().rev().find_map(|row| number(row, column));
     print(title);
@@ -112,7 +118,7 @@ fn draw(common: &Common, title: &str, steps: &[Row], progress: Option<Ongoing>, 
     let epoch = last("epoch").unwrap_or(0.0) + 1.0;
     let mut line = format!("\nstep {step}, epoch {epoch}");
     if let (Some(progress), Place::Folder(folder)) = (progress, place) {
-        let all = unrecorded(&common.results, None);
+        let all = unrecorded(&common.results, None)?;
         let own = all.iter().find(|run| run.folder == *folder);
         if let Some(epochs) = own.and_then(|run| run.epochs) {
             line += &format!(" of {epochs}");
@@ -122,12 +128,13 @@ fn draw(common: &Common, title: &str, steps: &[Row], progress: Option<Ongoing>, 
         }
     }
     print(&(line + if done { ", recorded" } else { "" }));
+    Ok(())
 }
 
 /// The experiment, the id and the place of the run that a name means.
 fn found(common: &Common, name: &str) -> Result<(String, String, Place), CliError> {
     let results = &common.results;
-    let open = unrecorded(results, None);
+    let open = unrecorded(results, None)?;
     let mut runs: Vec<(String, String, Place)> = vec![];
     let fits = |experiment: &str, run: &str| run.starts_with(name) || experiment == name;
     for run in open.into_iter().filter(|run| fits(&run.experiment, &run.run)) {
@@ -135,7 +142,9 @@ fn found(common: &Common, name: &str) -> Result<(String, String, Place), CliErro
     }
     // Only the id of a run names one that is recorded.
     for profile in Profile::ALL {
-        for (experiment, run, folder) in run_folders(&results.join("runs").join(profile.name())) {
+        for (experiment, run, folder) in
+            run_folders(&results.join("runs").join(profile.name())).map_err(ReportError::from)?
+        {
             if run.starts_with(name) && runs.iter().all(|(_, known, _)| *known != run) {
                 runs.push((experiment, run, Place::Folder(folder)));
             }

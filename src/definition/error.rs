@@ -23,7 +23,7 @@ pub struct DefinitionError {
 impl DefinitionError {
     /// A fault of `file`. Long texts are cut, and control characters, which a terminal would obey, are escaped.
     pub fn new(file: &Path, at: &str, why: &str) -> Self {
-        Self { file: file.to_owned(), at: printable(at, SHOWN[0]), why: printable(why, SHOWN[1]) }
+        Self { file: file.to_owned(), at: shortened(at, SHOWN[0]), why: shortened(why, SHOWN[1]) }
     }
 
     /// Says that a file has more faults than those that are listed.
@@ -33,11 +33,16 @@ impl DefinitionError {
 }
 
 /// At most `most` characters of a text, without control characters.
-fn printable(text: &str, most: usize) -> String {
-    let escape = |c: char| if c.is_control() && c != '\n' { c.escape_default().to_string() } else { c.to_string() };
-    let shown: String = text.chars().take(most).map(escape).collect();
+fn shortened(text: &str, most: usize) -> String {
+    let shown = printable(&text.chars().take(most).collect::<String>());
     match text.chars().count() {
         all if all > most => format!("{shown}... ({all} characters)"),
         _ => shown,
     }
+}
+
+/// A text for a terminal, with control characters other than line ends escaped.
+pub fn printable(text: &str) -> String {
+    let escape = |c: char| if c.is_control() && c != '\n' { c.escape_default().to_string() } else { c.to_string() };
+    text.chars().map(escape).collect()
 }

@@ -124,9 +124,22 @@ pub(super) fn entries<T: DeserializeOwned>(file: &Path) -> Result<Vec<T>, Defini
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(vec![]),
         Err(e) => return Err(fault(".".into(), e.to_string())),
     };
-    let mut json = serde_json::Deserializer::from_str(&text);
-    let entries =
-        serde_path_to_error::deserialize(&mut json).map_err(|e| fault(e.path().to_string(), e.inner().to_string()))?;
-    json.end().map_err(|e| fault(".".into(), e.to_string()))?;
-    Ok(entries)
+    parse(file, &text)
+}
+
+/// Parses a file beside the definitions.
+///
+/// # Errors
+/// It is malformed, or an object names a key twice.
+pub(super) fn parse<T: DeserializeOwned>(file: &Path, text: &str) -> Result<T, DefinitionError> {
+    fn whole<T: DeserializeOwned>(file: &Path, text: &str) -> Result<T, DefinitionError> {
+        let mut json = serde_json::Deserializer::from_str(text);
+        let fault = |at: String, why: String| DefinitionError::new(file, &at, &why);
+        let parsed = serde_path_to_error::deserialize(&mut json)
+            .map_err(|e| fault(e.path().to_string(), e.inner().to_string()))?;
+        json.end().map_err(|e| fault(".".into(), e.to_string()))?;
+        Ok(parsed)
+    }
+    let parsed = whole(file, text)?;
+    whole::<Unique>(file, text).map(|_| parsed)
 }

@@ -22,7 +22,7 @@ mod unique;
 mod validate;
 
 pub use choices::{CHOICES, Choice, load_choices};
-pub use error::DefinitionError;
+pub use error::{DefinitionError, printable};
 pub use expectation::*;
 pub use filter::*;
 pub use labels::{
@@ -38,4 +38,4 @@ pub use reference::reference;
 pub use schema::schema;
 pub use settings::StudyKind;
 pub use types::*;
-pub use validate::{outline_faults, unknown_experiments};
+pub use validate::{is_name, outline_faults, unknown_experiments};

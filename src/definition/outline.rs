@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::files;
 
 use super::choices::{Choice, load_choices};
-use super::load::LIMIT;
+use super::load::{LIMIT, parse};
 use super::{DefinitionError, Filter, Profile, Source};
 
 /// Name of the file next to the experiments.
@@ -215,11 +215,7 @@ pub fn load_outline(folder: &Path) -> Result<Outline, DefinitionError> {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Outline { choices, ..Outline::default() }),
         Err(e) => return Err(fault(".".into(), e.to_string())),
     };
-    let mut json = serde_json::Deserializer::from_str(&text);
-    let outline: Outline =
-        serde_path_to_error::deserialize(&mut json).map_err(|e| fault(e.path().to_string(), e.inner().to_string()))?;
-    json.end().map_err(|e| fault(".".into(), e.to_string()))?;
-    let outline = Outline { choices, ..outline };
+    let outline = Outline { choices, ..parse(&file, &text)? };
     for (place, finding) in outline.sentences() {
         let at = |field: &str| format!("{place}.{field}");
         if finding.see.is_empty() {

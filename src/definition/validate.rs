@@ -161,14 +161,16 @@ impl Faults<'_> {
     }
 }
 
-fn is_name(text: &str) -> bool {
+/// Whether a text has the form of the id of an experiment or a figure.
+pub fn is_name(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
 }
 
 fn head(definition: &Definition, file: &Path, faults: &mut Faults) {
+    const MOST: usize = 100;
     let id = &definition.id;
-    if !is_name(id) {
-        faults.add("id", format!("`{id}`; allowed: lower-case letters, digits and `-`"));
+    if !is_name(id) || id.len() > MOST {
+        faults.add("id", format!("`{id}`; allowed: at most {MOST} lower-case letters, digits and `-`"));
     }
     let stem = file.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
     if *id != stem {
@@ -182,6 +184,20 @@ fn head(definition: &Definition, file: &Path, faults: &mut Faults) {
     ] {
         if text.trim().is_empty() {
             faults.add(field, "empty; a reader needs it");
+        }
+    }
+    let labels = definition
+        .metrics
+        .iter()
+        .enumerate()
+        .filter_map(|(i, metric)| Some((format!("metrics[{i}].label"), metric.label.as_deref()?, 200)));
+    let heads = [("title", &definition.title, 300), ("claim.text", &definition.claim.text, 5_000)];
+    for (field, text, most) in
+        heads.map(|(field, text, most)| (field.into(), text.as_str(), most)).into_iter().chain(labels)
+    {
+        let length = text.chars().count();
+        if length > most {
+            faults.add(field, format!("{length} characters; at most {most}"));
         }
     }
     if definition.overturn.as_ref().is_some_and(|text| text.trim().is_empty()) {
@@ -267,10 +283,12 @@ fn requires(requires: &[Requirement], faults: &mut Faults) {
 }
 
 fn figures(definition: &Definition, faults: &mut Faults) {
+    const MOST: usize = 50;
     let mut seen = HashSet::new();
     for (i, figure) in definition.figures.iter().enumerate() {
-        if !is_name(&figure.id) || !seen.insert(&figure.id) {
-            let why = format!("`{}`; allowed: lower-case letters, digits and `-`, each id once", figure.id);
+        if !is_name(&figure.id) || figure.id.len() > MOST || !seen.insert(&figure.id) {
+            let why =
+                format!("`{}`; allowed: at most {MOST} lower-case letters, digits and `-`, each id once", figure.id);
             faults.add(format!("figures[{i}].id"), why);
         }
         if let FigureKind::Images(images) = &figure.draw

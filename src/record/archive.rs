@@ -168,14 +168,15 @@ fn unpack_all(path: &Path, wanted: &dyn Fn(&str) -> bool) -> Result<Vec<Packed>,
 }
 
 /// The files of an archive whose names are `wanted`.
-fn unpack(bytes: &[u8], wanted: &dyn Fn(&str) -> bool) -> io::Result<Files> {
+fn unpack(mut bytes: &[u8], wanted: &dyn Fn(&str) -> bool) -> io::Result<Files> {
     let refused = |why: String| Err(io::Error::other(why));
-    let (mut found, mut left) = (Files::new(), ARCHIVE);
+    let (mut found, mut left, mut members) = (Files::new(), ARCHIVE, 0);
     // A member that is skipped costs its header: the stream is bounded as well.
-    let mut tar = tar::Archive::new(decompress(bytes).take(2 * ARCHIVE));
+    let mut tar = tar::Archive::new(decompress(&mut bytes).take(2 * ARCHIVE));
     // Raw: a record of a long name would be read whole, whatever its size.
     for entry in tar.entries()?.raw(true) {
         let entry = entry?;
+        members += 1;
         let path = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
         let (run, name) = path.split_once('/').unwrap_or_default();
         if !is_run_id(run) || !RECORD_FILES.contains(&name) {
@@ -200,6 +201,26 @@ fn unpack(bytes: &[u8], wanted: &dyn Fn(&str) -> bool) -> io::Result<Files> {
         if found.entry(run).or_default().insert(name, bytes).is_some() {
             return refused(format!("{path:?} comes twice"));
         }
+    }
+    // To the end: the checksum of the whole stands there, after the zeros that end a tar.
+    let mut rest = tar.into_inner();
+    let mut part = vec![0; 1 << 16];
+    loop {
+        match rest.read(&mut part)? {
+            0 => break,
+            count if part[..count].iter().all(|byte| *byte == 0) => {}
+            _ => return refused("there are bytes after its last file".into()),
+        }
+    }
+    if rest.limit() == 0 {
+        return refused(format!("more than {} bytes", 2 * ARCHIVE));
+    }
+    drop(rest);
+    if !bytes.is_empty() {
+        return refused(format!("there are {} bytes after its end", bytes.len()));
+    }
+    if members == 0 {
+        return refused("there is no record in it".into());
     }
     Ok(found)
 }

@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
-use flate2::read::GzDecoder;
+use flate2::bufread::GzDecoder;
 use lzma_rust2::{XzOptions, XzReader, XzWriter};
 
+use super::folders::absent;
 use super::limits::ARCHIVE;
 use super::write::RecordError;
 use crate::definition::Profile;
@@ -53,7 +54,7 @@ pub(super) fn read_files(path: &Path) -> Result<Vec<(PathBuf, Vec<u8>)>, RecordE
     for path in names(path) {
         match files::read(&path, ARCHIVE) {
             Ok(bytes) => found.push((path, bytes)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => absent(&path)?,
             Err(error) => return Err(RecordError::io(&path)(error)),
         }
     }
@@ -73,8 +74,9 @@ pub(super) fn compress(tar: &[u8]) -> io::Result<Vec<u8>> {
     xz.finish()
 }
 
-/// Returns a reader that decompresses an archive, in xz or gzip.
-pub(super) fn decompress(bytes: &[u8]) -> Box<dyn Read + '_> {
+/// Returns a reader that decompresses an archive, in xz or gzip. Once it was read to its end, `bytes` are what follows
+/// the archive.
+pub(super) fn decompress<'a>(bytes: &'a mut &[u8]) -> Box<dyn Read + 'a> {
     if bytes.starts_with(XZ) {
         Box::new(XzReader::new_mem_limit(bytes, false, DECODER))
     } else {

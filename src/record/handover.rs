@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::limits::is_run_id;
+use super::folders::run_folders;
 use super::read::read_record;
 use super::unfinished::{UNFINISHED, Unfinished, read_at_most};
 use super::{RUN, RecordError, STEPS, Status, TIMES, write_atomically};
@@ -77,15 +77,15 @@ pub fn hand_over(
 ) -> Result<HandedOver, HandoverError> {
     let (mut unfinished, mut ended) = (vec![], vec![]);
     for profile in Profile::ALL {
-        for (experiment, run, folder) in run_folders(&results.join("runs").join(profile.name())) {
+        for (experiment, run, folder) in run_folders(&results.join("runs").join(profile.name()))? {
             if folder.join(RUN).exists() {
                 let record = read_record(&folder).ok().flatten().map(|loaded| loaded.record);
                 let record = record.filter(|record| !matches!(record.status, Status::Failed { .. }));
                 let ids = record.map(|record| [Some(record.run), record.continued]).into_iter().flatten().flatten();
                 ended.extend(ids.map(|run| (experiment.clone(), run)));
             } else if folder.join(CHECKPOINT).is_file() && wanted(&experiment) {
-                let header = Unfinished::read(&folder).ok().flatten();
-                ended.extend(header.and_then(|header| header.continued).map(|run| (experiment.clone(), run)));
+                let header = own_header(&folder)?;
+                ended.extend(header.continued.map(|run| (experiment.clone(), run)));
                 unfinished.push((experiment, run, folder));
             }
         }
@@ -93,7 +93,7 @@ pub fn hand_over(
     // Another run has taken its place.
     unfinished.retain(|(experiment, run, _)| !ended.iter().any(|(e, r)| (e, r) == (experiment, run)));
     let (mut found, mut sizes, mut stale) = (HandedOver::default(), vec![], vec![]);
-    for (experiment, run, folder) in run_folders(&results.join(INFLIGHT)) {
+    for (experiment, run, folder) in run_folders(&results.join(INFLIGHT))? {
         if recorded(&experiment, &run) || ended.contains(&(experiment.clone(), run.clone())) {
             stale.push(folder);
         } else if !unfinished.iter().any(|(e, r, _)| (e, r) == (&experiment, &run)) {
@@ -133,6 +133,15 @@ pub fn hand_over(
     Ok(found)
 }
 
+/// The header of an unfinished run with a checkpoint. Without it, nothing says which run the checkpoint belongs to.
+pub(super) fn own_header(folder: &Path) -> Result<Unfinished, RecordError> {
+    Unfinished::read_own(folder)?.ok_or_else(|| {
+        let why = "missing, next to a checkpoint: continue the run there with this version of the program, which \
+                   writes it, or remove the folder";
+        RecordError::Damaged { path: folder.join(UNFINISHED), why: why.into() }
+    })
+}
+
 /// Lines of a folder's log; `None` if it cannot be read.
 fn logged(folder: &Path) -> Option<usize> {
     let log = read_at_most(&folder.join(STEPS), MOST_INFLIGHT).ok()?.unwrap_or_default();
@@ -169,26 +178,4 @@ pub fn remove_inflight(folder: &Path) -> Result<(), RecordError> {
         let _ = std::fs::remove_dir(parent);
     }
     Ok(())
-}
-
-/// Experiment, run and folder of every run below `folder`, in order.
-pub fn run_folders(folder: &Path) -> Vec<(String, String, PathBuf)> {
-    let mut found = vec![];
-    for experiment in inside(folder) {
-        for run in inside(&experiment) {
-            let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            let id = name(&run);
-            if is_run_id(&id) {
-                found.push((name(&experiment), id, run));
-            }
-        }
-    }
-    found.sort();
-    found
-}
-
-/// The folders inside a folder. Links, which may lead anywhere, are left out.
-fn inside(folder: &Path) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())).map(|entry| entry.path()).collect()
 }

@@ -1,19 +1,21 @@
 //! Records made elsewhere, brought into one results folder: every record is checked, nothing is copied where two
 //! disagree, and a run's folder arrives whole or not at all.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use csv::StringRecord;
 use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::Value;
 
-use super::handover::{inflight, remove_inflight};
-use super::limits::run_files;
-use super::read::{Loaded, read_record};
-use super::write::{PARTIAL, RUN, RecordError, copy as copy_file};
-use super::{Row, Status, is_timing};
-use crate::definition::Profile;
+use super::folders::{folders, link};
+use super::handover::{inflight, own_header, remove_inflight};
+use super::limits::{is_run_id, limit, run_files};
+use super::read::{header, read_checked, value};
+use super::write::{CHECKPOINTS, IMAGES, MODEL, PARTIAL, ROWS, RUN, RecordError, STEPS, copy as copy_file};
+use super::{Record, Status, is_timing};
+use crate::definition::{Profile, is_name};
+use crate::files;
 
 /// What a merge did, in runs.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
@@ -68,7 +70,7 @@ enum Worth {
 /// than an interrupted run; of equals the first stays.
 ///
 /// # Errors
-/// See [`MergeError`]; all records are read before the first is copied.
+/// See [`MergeError`]; all records are checked before the first is copied.
 pub fn merge(from: &[PathBuf], into: &Path) -> Result<Merged, MergeError> {
     let mut best: BTreeMap<PathBuf, (PathBuf, Worth)> = BTreeMap::new();
     let (mut conflicts, mut merged) = (vec![], Merged::default());
@@ -78,19 +80,24 @@ pub fn merge(from: &[PathBuf], into: &Path) -> Result<Merged, MergeError> {
         }
         for inside in runs(results)? {
             let source = results.join(&inside);
-            let worth = worth(&source, &inside)?;
+            let worth = match recorded(&source, &inside)? {
+                Some(worth) => worth,
+                None if is_begun(&source)? => Worth::Interrupted,
+                None => continue,
+            };
             let target = into.join(&inside);
             let rival = match best.get(&inside) {
                 Some(rival) => Some(rival.clone()),
-                None if target.is_dir() => Some((target.clone(), self::worth(&target, &inside)?)),
+                None if is_folder(&target)? => {
+                    let worth = recorded(&target, &inside)?.unwrap_or(Worth::Interrupted);
+                    Some((target.clone(), worth))
+                }
                 None => None,
             };
             match rival {
                 Some((other, rival)) if rival == Worth::Ended && worth == Worth::Ended => {
                     merged.present += 1;
-                    if let (Some(first), Some(second)) = (read_record(&other)?, read_record(&source)?)
-                        && let Some(what) = difference(&first, &second)
-                    {
+                    if let Some(what) = difference(&other, &source)? {
                         conflicts.push(Conflict { first: other, second: source, what });
                     }
                 }
@@ -122,83 +129,122 @@ pub fn merge(from: &[PathBuf], into: &Path) -> Result<Merged, MergeError> {
 }
 
 /// The run folders of a results folder, as `runs/<profile>/<experiment>/<run>`, in order.
+///
+/// # Errors
+/// A folder that cannot be read, or whose name is not that of an experiment or a run.
 fn runs(results: &Path) -> Result<Vec<PathBuf>, RecordError> {
+    let named = |base: &Path, is: fn(&str) -> bool, what: &str| -> Result<Vec<PathBuf>, RecordError> {
+        let names = folders(&results.join(base))?.into_iter().filter(|name| !name.starts_with('.'));
+        let one = |name: String| match is(&name) {
+            true => Ok(base.join(name)),
+            false => {
+                let why = format!("the name is no id of {what}; move this folder elsewhere");
+                Err(RecordError::Damaged { path: results.join(base).join(name), why })
+            }
+        };
+        names.map(one).collect()
+    };
     let mut found = vec![];
     for profile in Profile::ALL {
         let base = Path::new("runs").join(profile.name());
-        for experiment in folders(&results.join(&base))? {
-            let base = base.join(experiment);
-            found.extend(folders(&results.join(&base))?.into_iter().map(|run| base.join(run)));
+        for experiment in named(&base, is_name, "an experiment: lower-case letters, digits and `-`")? {
+            found.extend(named(&experiment, is_run_id, "a run: sixteen digits of 0-9 and a-f")?);
         }
     }
     Ok(found)
 }
 
-/// The folders inside a folder, by name; none where it is missing. What is damaged or half written is left out.
+/// Whether a run can replace what is at `target`: a folder, or nothing.
 ///
 /// # Errors
-/// A link, which may lead anywhere.
-pub fn folders(folder: &Path) -> Result<Vec<String>, RecordError> {
-    if !folder.is_dir() {
-        return Ok(vec![]);
+/// The target, or the folder of its experiment, is something else.
+fn is_folder(target: &Path) -> Result<bool, RecordError> {
+    let mut found = false;
+    for path in target.ancestors().take(2).collect::<Vec<_>>().into_iter().rev() {
+        found = match std::fs::symlink_metadata(path) {
+            Ok(about) if about.is_symlink() => return Err(link(path.to_owned())),
+            Ok(about) if !about.is_dir() => {
+                let why = "no folder, but that of a run or an experiment belongs here; remove it".into();
+                return Err(RecordError::Damaged { path: path.to_owned(), why });
+            }
+            found => found.is_ok(),
+        };
     }
-    let mut names = vec![];
-    for entry in std::fs::read_dir(folder).map_err(RecordError::io(folder))? {
-        let entry = entry.map_err(RecordError::io(folder))?;
-        let kind = entry.file_type().map_err(RecordError::io(&entry.path()))?;
-        let name = entry.file_name().to_string_lossy().into_owned();
-        if name.starts_with(PARTIAL) || name.contains(".damaged-") {
-            continue;
-        }
-        if kind.is_symlink() {
-            let why = "a symbolic link; put the folder itself here, or remove the link".into();
-            return Err(RecordError::Damaged { path: entry.path(), why });
-        }
-        if kind.is_dir() {
-            names.push(name);
-        }
-    }
-    names.sort();
-    Ok(names)
+    Ok(found)
 }
 
-fn worth(folder: &Path, inside: &Path) -> Result<Worth, RecordError> {
-    let Some(Loaded { record, .. }) = read_record(folder)? else { return Ok(Worth::Interrupted) };
+/// How much the record in a run's folder is worth; `None` if there is none.
+fn recorded(folder: &Path, inside: &Path) -> Result<Option<Worth>, RecordError> {
+    let Some(record) = read_checked(folder)? else { return Ok(None) };
     let own: PathBuf = ["runs", record.profile.name(), &record.experiment, &record.run].iter().collect();
     if own != inside {
         let why = format!("it is the record of {}, which is another place", own.display());
         return Err(RecordError::Damaged { path: folder.join(RUN), why });
     }
-    Ok(if matches!(record.status, Status::Failed { .. }) { Worth::Failed } else { Worth::Ended })
+    Ok(Some(if matches!(record.status, Status::Failed { .. }) { Worth::Failed } else { Worth::Ended }))
 }
 
-/// Where two records of one run differ, other than in times and the memory of the process.
-fn difference(first: &Loaded, second: &Loaded) -> Option<String> {
-    let (a, b) = (&first.record, &second.record);
+/// Whether a run without a record left a state from which it can continue.
+fn is_begun(folder: &Path) -> Result<bool, RecordError> {
+    let begun = CHECKPOINTS.iter().any(|name| std::fs::symlink_metadata(folder.join(name)).is_ok());
+    Ok(begun && own_header(folder).map(|_| true)?)
+}
+
+/// Where the records of one run differ, other than in times and the memory of the process.
+fn difference(first: &Path, second: &Path) -> Result<Option<String>, RecordError> {
+    let (Some(a), Some(b)) = (read_checked(first)?, read_checked(second)?) else { return Ok(None) };
     if a.status != b.status {
-        return Some(format!("one ended as {:?}, the other as {:?}", a.status, b.status));
+        return Ok(Some(format!("one ended as {:?}, the other as {:?}", a.status, b.status)));
     }
     if (a.seed, &a.settings, &a.inputs) != (b.seed, &b.settings, &b.inputs) {
-        return Some("they are of other settings, seeds or inputs".into());
+        return Ok(Some("they are of other settings, seeds or inputs".into()));
     }
-    let tables = [("row", &first.rows, &second.rows), ("step", &first.steps, &second.steps)];
     // A run that continued another one lacks what the other did not log.
     let gaps = a.continued.is_some() || b.continued.is_some();
-    let table = tables.into_iter().find_map(|(name, a, b)| table_difference(name, a, b, gaps));
-    table.or_else(|| (first.images != second.images).then(|| "their images differ".into()))
+    for (name, line) in [(ROWS, "row"), (STEPS, "step")] {
+        if a.files.get(name) == b.files.get(name) {
+            continue;
+        }
+        let read = |folder: &Path, record: &Record| match record.files.contains_key(name) {
+            true => files::read(&folder.join(name), limit(name)).map_err(RecordError::io(&folder.join(name))),
+            false => Ok(vec![]),
+        };
+        let tables = (read(first, &a)?, read(second, &b)?);
+        let found = table_difference(line, &tables.0, &tables.1, gaps);
+        let found = found.map_err(|why| RecordError::Damaged { path: second.join(name), why })?;
+        if found.is_some() {
+            return Ok(found);
+        }
+    }
+    Ok((a.files.get(IMAGES) != b.files.get(IMAGES)).then(|| "their images differ".into()))
 }
 
-fn table_difference(name: &str, first: &[Row], second: &[Row], gaps: bool) -> Option<String> {
-    if first.len() != second.len() {
-        return Some(format!("one has {} {name}s, the other {}", first.len(), second.len()));
+/// Where two tables in CSV differ. They are read row by row: the log of a long run has millions of values.
+fn table_difference(line: &str, first: &[u8], second: &[u8], gaps: bool) -> Result<Option<String>, String> {
+    let (mut first, mut second) = (csv::Reader::from_reader(first), csv::Reader::from_reader(second));
+    let heads = [header(&mut first)?, header(&mut second)?];
+    let columns: BTreeSet<&str> = heads.iter().flatten().filter(|column| !is_timing(column)).collect();
+    let place = |head: &StringRecord, column: &str| head.iter().position(|name| name == column);
+    let places: Vec<_> = columns.iter().map(|c| (c, place(&heads[0], c), place(&heads[1], c))).collect();
+    let (mut a, mut b) = (StringRecord::new(), StringRecord::new());
+    for row in 1.. {
+        let more = [first.read_record(&mut a), second.read_record(&mut b)].map(|read| read.map_err(|e| e.to_string()));
+        match more {
+            [Ok(false), Ok(false)] => break,
+            [Ok(true), Ok(true)] => {}
+            [Ok(_), Ok(_)] => return Ok(Some(format!("one has {} {line}s, the other has more", row - 1))),
+            [Err(why), _] | [_, Err(why)] => return Err(why),
+        }
+        for (column, i, j) in &places {
+            let (a, b) = (i.and_then(|i| a.get(i)), j.and_then(|j| b.get(j)));
+            let gap = gaps && [a, b].contains(&Some(""));
+            if a != b && a.map(value) != b.map(value) && !gap {
+                let [a, b] = [a, b].map(|cell| cell.filter(|cell| !cell.is_empty()).unwrap_or("nothing"));
+                return Ok(Some(format!("{column} in {line} {row} is {a} and {b}")));
+            }
+        }
     }
-    first.iter().zip(second).enumerate().find_map(|(i, (a, b))| {
-        let gap = |row: &Row, column: &String| gaps && row.get(column).is_some_and(Value::is_null);
-        let differs = |c: &&String| !is_timing(c) && a.get(*c) != b.get(*c) && !gap(a, c) && !gap(b, c);
-        let column = a.keys().chain(b.keys()).find(differs)?;
-        let cell = |row: &Row| row.get(column).map_or("nothing".into(), super::cell);
-        Some(format!("{column} in {name} {} is {} and {}", i + 1, cell(a), cell(b)))
-    })
+    Ok(None)
 }
 
 /// Copies the files of a run. What is at the target gives way only when the copy is whole and checked.
@@ -212,13 +258,17 @@ fn copy(source: &Path, target: &Path) -> Result<(), RecordError> {
         }
     }
     std::fs::create_dir_all(&new).map_err(RecordError::io(&new))?;
+    let model = read_checked(source)?.and_then(|record| record.model);
     for name in run_files() {
+        let path = source.join(name);
         // A link counts as there: it is refused, not passed over.
-        if std::fs::symlink_metadata(source.join(name)).is_ok() {
+        if std::fs::symlink_metadata(&path).is_ok()
+            && (name != MODEL || model.as_ref().is_some_and(|model| model.is(&path)))
+        {
             copy_file(source, &new, name)?;
         }
     }
-    read_record(&new)?;
+    read_checked(&new)?;
     let rename = |from: &Path, to: &Path| std::fs::rename(from, to).map_err(RecordError::io(to));
     if target.exists() {
         rename(target, &old)?;

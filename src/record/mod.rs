@@ -7,6 +7,7 @@ mod agreement;
 mod archive;
 mod archive_file;
 mod environment;
+mod folders;
 mod handover;
 mod identity;
 mod limits;
@@ -25,15 +26,16 @@ pub use agreement::{Agreement, Compared, TOLERATED_STEPS, tolerance};
 pub use archive::{archive_of, read_archive, read_archive_thinned, read_archived_headers, to_archive};
 pub use archive_file::{ARCHIVE_ENDS, archive_files, archive_path, kept_path};
 pub use environment::{environment, same_instructions};
+pub use folders::{entries, folders, run_folders};
 pub use handover::{
-    HANDED_OVER, HandedOver, HandoverError, INFLIGHT, MOST_INFLIGHT, hand_over, inflight, remove_inflight, run_folders,
+    HANDED_OVER, HandedOver, HandoverError, INFLIGHT, MOST_INFLIGHT, hand_over, inflight, remove_inflight,
 };
 pub use identity::{canonical, run_id};
 pub use limits::{Budget, is_run_id};
-pub use merge::{Conflict, MergeError, Merged, folders, merge};
+pub use merge::{Conflict, MergeError, Merged, merge};
 pub use numerics::{FIRST_NUMERICS, numerics};
 pub use ongoing::{Ongoing, ongoing_steps};
-pub use read::{Loaded, csv_to_rows, read_header, read_record, read_run_thinned};
+pub use read::{Loaded, csv_to_rows, read_checked, read_header, read_record, read_run_thinned};
 pub use step_log::StepLog;
 pub use thin::{MOST_STEPS, thin, thin_csv, thin_within};
 pub use types::*;

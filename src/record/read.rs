@@ -1,17 +1,19 @@
 //! Reading a run's folder back, with every digest checked.
 
-use std::path::Path;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
 use crate::definition::columns::flat;
-use crate::digest::sha256;
+use crate::digest::{Running, sha256};
 use crate::files;
 
 use super::limits::{
     Budget, CELL, COLUMNS, NAME, RECORD_FILES, is_run_id, limit, values_of_json, values_of_row, values_of_text,
 };
 use super::thin::thin_within;
+use super::unfinished::read_at_most;
 use super::write::{FORMAT, IMAGES, ROWS, RUN, RecordError, STEPS};
 use super::{Image, Record, Row};
 
@@ -38,17 +40,50 @@ pub fn read_record(folder: &Path) -> Result<Option<Loaded>, RecordError> {
 }
 
 fn read_folder(folder: &Path, log: Log, budget: &mut Budget) -> Result<Option<Loaded>, RecordError> {
-    let path = folder.join(RUN);
-    let bytes = match files::read(&path, limit(RUN)) {
-        Ok(bytes) => bytes,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(e) => return Err(RecordError::io(&path)(e)),
-    };
+    let Some(bytes) = read_at_most(&folder.join(RUN), limit(RUN))? else { return Ok(None) };
     let file = |name: &str| {
         let path = folder.join(name);
         files::read(&path, limit(name)).map_err(RecordError::io(&path))
     };
     parse(folder, &bytes, &file, log, budget).map(Some)
+}
+
+/// Reads the `run.json` of a run's folder and checks the digests of its other files, whose contents are not parsed;
+/// `None` if there is no `run.json`.
+///
+/// # Errors
+/// As [`read_record`].
+pub fn read_checked(folder: &Path) -> Result<Option<Record>, RecordError> {
+    let Some(bytes) = read_at_most(&folder.join(RUN), limit(RUN))? else { return Ok(None) };
+    let record = parse_header(folder, &bytes, &mut Budget::of_a_run())?;
+    for (name, expected) in &record.files {
+        let path = folder.join(name);
+        if *expected != digest(&path, limit(name)).map_err(RecordError::io(&path))? {
+            return Err(changed(path));
+        }
+    }
+    Ok(Some(record))
+}
+
+/// The SHA-256 of a file of at most `most` bytes, read in parts.
+pub(super) fn digest(path: &Path, most: u64) -> io::Result<String> {
+    let (mut file, mut left) = (files::open_unlinked(path)?, most);
+    let (mut digest, mut part) = (Running::default(), vec![0; 1 << 16]);
+    loop {
+        let count = file.read(&mut part)?;
+        left = left.checked_sub(count as u64).ok_or_else(|| {
+            io::Error::new(io::ErrorKind::FileTooLarge, format!("a file of this name has at most {most} bytes"))
+        })?;
+        if count == 0 {
+            return Ok(digest.digest());
+        }
+        digest.update(&part[..count]);
+    }
+}
+
+fn changed(path: PathBuf) -> RecordError {
+    let why = "its digest is not the one in run.json: the file was cut or changed".into();
+    RecordError::Damaged { path, why }
 }
 
 /// Reads a run's folder, whose name must be the id of its record, with its log of steps thinned as
@@ -94,32 +129,11 @@ pub(super) fn parse(
     budget: &mut Budget,
 ) -> Result<Loaded, RecordError> {
     let damaged = |name: &str, why: String| RecordError::Damaged { path: folder.join(name), why };
-    let record: Record = serde_json::from_slice(run).map_err(|e| damaged(RUN, e.to_string()))?;
-    // Without spaces, so that a record counts the same in a folder and in an archive.
-    let compact = serde_json::to_vec(&record).map_err(|e| damaged(RUN, e.to_string()))?;
-    budget.values(values_of_json(&compact) + values_of_text(compact.len())).map_err(|why| damaged(RUN, why))?;
-    if record.format != FORMAT {
-        return Err(damaged(RUN, format!("format {}; this version reads {FORMAT}", record.format)));
-    }
-    if let Some(name) = record.files.keys().find(|name| *name == RUN || !RECORD_FILES.contains(&name.as_str())) {
-        return Err(damaged(RUN, format!("`files` names {name:?}; allowed: {ROWS}, {STEPS}, {IMAGES}")));
-    }
-    let own = record.own_id();
-    if record.run != own {
-        let what = "settings, seed, inputs, device and numerics";
-        return Err(damaged(RUN, format!("its id is {:?}, but its {what} give {own}: it was changed", record.run)));
-    }
-    if let Some(other) = record.continued.as_ref().filter(|other| !is_run_id(other)) {
-        return Err(damaged(RUN, format!("`continued` is {other:?}, which is no id of a run")));
-    }
+    let record = parse_header(folder, run, budget)?;
     let file = |name: &str| -> Result<Option<Vec<u8>>, RecordError> {
         let Some(expected) = record.files.get(name) else { return Ok(None) };
         let bytes = read(name)?;
-        if *expected == sha256(&bytes) {
-            Ok(Some(bytes))
-        } else {
-            Err(damaged(name, "its digest is not the one in run.json: the file was cut or changed".into()))
-        }
+        if *expected == sha256(&bytes) { Ok(Some(bytes)) } else { Err(changed(folder.join(name))) }
     };
     let settings = flat(&record.settings, record.seed).len();
     let mut table = |name: &str| -> Result<Vec<Row>, RecordError> {
@@ -148,6 +162,30 @@ pub(super) fn parse(
         }
     }
     Ok(Loaded { record, rows, steps, images })
+}
+
+/// A record from its `run.json`, without its other files. Takes its values from `budget`.
+fn parse_header(folder: &Path, run: &[u8], budget: &mut Budget) -> Result<Record, RecordError> {
+    let damaged = |why: String| RecordError::Damaged { path: folder.join(RUN), why };
+    let record: Record = serde_json::from_slice(run).map_err(|e| damaged(e.to_string()))?;
+    // Without spaces, so that a record counts the same in a folder and in an archive.
+    let compact = serde_json::to_vec(&record).map_err(|e| damaged(e.to_string()))?;
+    budget.values(values_of_json(&compact) + values_of_text(compact.len())).map_err(damaged)?;
+    if record.format != FORMAT {
+        return Err(damaged(format!("format {}; this version reads {FORMAT}", record.format)));
+    }
+    if let Some(name) = record.files.keys().find(|name| *name == RUN || !RECORD_FILES.contains(&name.as_str())) {
+        return Err(damaged(format!("`files` names {name:?}; allowed: {ROWS}, {STEPS}, {IMAGES}")));
+    }
+    let own = record.own_id();
+    if record.run != own {
+        let what = "settings, seed, inputs, device and numerics";
+        return Err(damaged(format!("its id is {:?}, but its {what} give {own}: it was changed", record.run)));
+    }
+    if let Some(other) = record.continued.as_ref().filter(|other| !is_run_id(other)) {
+        return Err(damaged(format!("`continued` is {other:?}, which is no id of a run")));
+    }
+    Ok(record)
 }
 
 /// CSV as rows: numbers and booleans where a cell reads as one, null where it is empty.
@@ -190,7 +228,8 @@ pub(super) fn header(reader: &mut csv::Reader<&[u8]>) -> Result<csv::StringRecor
     Ok(columns)
 }
 
-fn value(cell: &str) -> Value {
+/// A cell of a table as a value.
+pub(super) fn value(cell: &str) -> Value {
     match cell {
         "" => Value::Null,
         "true" => Value::Bool(true),

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::limits::limit;
+use super::read::digest;
 use super::{FIRST_NUMERICS, MODEL, read_at_most};
 use crate::definition::{Profile, StudyKind};
 use crate::digest::sha256;
@@ -65,6 +66,11 @@ impl ModelFile {
     pub fn read(&self, path: &Path) -> Option<Vec<u8>> {
         let bytes = read_at_most(path, self.bytes.min(limit(MODEL))).ok().flatten()?;
         (sha256(&bytes) == self.sha256).then_some(bytes)
+    }
+
+    /// Whether `path` is this file.
+    pub(super) fn is(&self, path: &Path) -> bool {
+        digest(path, self.bytes.min(limit(MODEL))).is_ok_and(|digest| digest == self.sha256)
     }
 }
 
@@ -134,6 +140,11 @@ pub struct Environment {
 }
 
 impl Environment {
+    /// The start of the commit, or `unknown`.
+    pub fn short_commit(&self) -> String {
+        self.commit.as_deref().unwrap_or("unknown").chars().take(12).collect()
+    }
+
     /// The device, with its model.
     pub fn device_in_words(&self) -> String {
         match &self.accelerator {

@@ -6,17 +6,14 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::definition::{Profile, StudyKind};
+use crate::definition::{Profile, StudyKind, is_name};
 use crate::files;
 
-use super::limits::is_run_id;
+use super::limits::{is_run_id, limit};
 use super::{FORMAT, RecordError, run_id, write_atomically};
 
 /// Name of the header of an unfinished run.
 pub const UNFINISHED: &str = "unfinished.json";
-
-/// Largest header that is read, in bytes.
-const MOST: u64 = 1 << 20;
 
 /// An unfinished run: everything that determines its numbers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -64,7 +61,7 @@ impl Unfinished {
     pub fn read(folder: &Path) -> Result<Option<Self>, RecordError> {
         let path = folder.join(UNFINISHED);
         let damaged = |why: String| RecordError::Damaged { path: path.clone(), why };
-        let Some(bytes) = read_at_most(&path, MOST)? else { return Ok(None) };
+        let Some(bytes) = read_at_most(&path, limit(UNFINISHED))? else { return Ok(None) };
         let header: Self = serde_json::from_slice(&bytes).map_err(|e| damaged(e.to_string()))?;
         if header.format != FORMAT {
             return Err(damaged(format!("format {}; this version reads {FORMAT}", header.format)));
@@ -73,6 +70,32 @@ impl Unfinished {
         let other = header.continued.as_ref();
         if let Some(id) = std::iter::once(&header.run).chain(other).find(|id| !is_run_id(id)) {
             return Err(damaged(format!("{id:?} is no id of a run: sixteen digits of 0-9 and a-f")));
+        }
+        if !is_name(&header.experiment) {
+            let why = format!("{:?} is no id of an experiment: lower-case letters, digits and `-`", header.experiment);
+            return Err(damaged(why));
+        }
+        Ok(Some(header))
+    }
+
+    /// Reads the header in `<experiment>/<run>`; `None` if there is none.
+    ///
+    /// # Errors
+    /// As [`Unfinished::read`]; the header of another run, or whose id does not follow from its settings.
+    pub fn read_own(folder: &Path) -> Result<Option<Self>, RecordError> {
+        let Some(header) = Self::read(folder)? else { return Ok(None) };
+        let damaged = |why: String| Err(RecordError::Damaged { path: folder.join(UNFINISHED), why });
+        if !folder.ends_with(Path::new(&header.experiment).join(&header.run)) {
+            return damaged(format!("it is the header of run {} of {}", header.run, header.experiment));
+        }
+        let derived = header.own_id();
+        if header.run != derived {
+            return damaged(format!(
+                "its id is {:?}, but its settings, seed, inputs and device give {derived}: it was changed, or begun \
+                 under other numerics; remove {}",
+                header.run,
+                folder.display()
+            ));
         }
         Ok(Some(header))
     }

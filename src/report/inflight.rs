@@ -4,9 +4,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::record::{
-    Budget, RecordError, Row, STEPS, UNFINISHED, Unfinished, inflight, read_at_most, run_folders, thin_within,
-};
+use crate::record::{Budget, RecordError, Row, STEPS, Unfinished, inflight, read_at_most, run_folders, thin_within};
 
 use super::results::{as_number, short};
 
@@ -34,26 +32,11 @@ pub struct InFlight {
 /// A header that is damaged, or belongs to another place.
 pub fn headers(results: &Path, experiment: &str) -> Result<Vec<Unfinished>, RecordError> {
     let mut found = vec![];
-    for (own, run, folder) in run_folders(&results.join(crate::record::INFLIGHT)) {
+    for (own, _, folder) in run_folders(&results.join(crate::record::INFLIGHT))? {
         if own != experiment {
             continue;
         }
-        let Some(header) = Unfinished::read(&folder)? else { continue };
-        if (&header.experiment, &header.run) != (&own, &run) {
-            let why = format!("it is the header of run {} of {}", header.run, header.experiment);
-            return Err(RecordError::Damaged { path: folder.join(UNFINISHED), why });
-        }
-        let derived = header.own_id();
-        if header.run != derived {
-            let why = format!(
-                "its id is {:?}, but its settings, seed, inputs and device give {derived}: it was changed, or begun \
-                 under other numerics; remove {}",
-                header.run,
-                folder.display()
-            );
-            return Err(RecordError::Damaged { path: folder.join(UNFINISHED), why });
-        }
-        found.push(header);
+        found.extend(Unfinished::read_own(&folder)?);
     }
     Ok(found)
 }

@@ -51,6 +51,7 @@ pub use results::{From, Results, RunResult, short};
 pub use show::{Experiment, Known, KnownCheck, experiments};
 pub use statistics::{Interval, mean_interval};
 use stray::Stray;
+pub use text::cut;
 pub use verdict::{Checked, Judgement, Required, Verdict, judge, judge_check, log_slope};
 pub use verify::{Difference, verify};
 

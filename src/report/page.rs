@@ -243,14 +243,14 @@ fn provenance(results: &Results) -> Vec<Piece> {
     let (mut places, mut seen): (Vec<String>, HashSet<String>) = (vec![], HashSet::new());
     for run in &results.runs {
         let e = &run.loaded.record.environment;
-        let commit = e.commit.as_deref().map_or("unknown", |c| &c[..c.len().min(12)]);
         let changed = if e.dirty == Some(true) { " with uncommitted changes" } else { "" };
         let place = format!(
-            "{}, {} threads, {}; anode {} at commit {commit}{changed}, {}",
+            "{}, {} threads, {}; anode {} at commit {}{changed}, {}",
             e.device_in_words(),
             e.threads,
             e.system,
             e.version,
+            e.short_commit(),
             e.rustc
         );
         if seen.insert(place.clone()) {

@@ -54,7 +54,7 @@ pub fn plain(pieces: &[Piece], width: usize) -> String {
 
 fn table(head: &[String], rows: &[Vec<Cell>], width: usize) -> String {
     let texts: Vec<Vec<String>> = rows.iter().map(|row| row.iter().map(cell).collect()).collect();
-    let head: Vec<String> = head.iter().map(|name| printable(name)).collect();
+    let head: Vec<String> = head.iter().map(|name| printable(&text::cut(name, text::CELL))).collect();
     let right = |i: usize| rows.first().and_then(|row| row.get(i)).is_some_and(|c| matches!(c, Cell::Number(_)));
     let size = |text: &String| text.chars().count();
     let widths: Vec<usize> = (0..head.len())

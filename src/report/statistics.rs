@@ -48,7 +48,9 @@ pub fn welch(a: &[f64], b: &[f64], confidence: f64) -> Option<f64> {
     if u + v == 0.0 {
         return Some(0.0);
     }
-    let freedom = (u + v).powi(2) / (u * u / m + v * v / n);
+    // As a ratio, since the square of a small variance would be zero. Rounding must not leave the theoretical range.
+    let share = u / (u + v);
+    let freedom = (share.powi(2) / m + (1.0 - share).powi(2) / n).recip().clamp(m.min(n), m + n);
     let t = StudentsT::new(0.0, 1.0, freedom).ok()?.inverse_cdf(f64::midpoint(1.0, confidence));
     Some(t * (u + v).sqrt())
 }
@@ -118,6 +120,12 @@ mod tests {
         assert!((half / 5f64.sqrt() - 2.4590).abs() < 2e-3, "{}", half / 5f64.sqrt());
         assert_eq!(welch(&[1.0, 1.0], &[2.0, 2.0], 0.95), Some(0.0));
         assert_eq!(welch(&[1.0], &[2.0, 2.0], 0.95), None);
+        for scale in [1e-300, 1e-160, 1e-90, 1e90, 1e150, 1e300] {
+            let half = welch(&[scale, 2.0 * scale], &[3.0 * scale, 5.0 * scale], 0.95);
+            assert!(half.is_none_or(|half| half >= 0.0), "{scale}: {half:?}");
+        }
+        let at = |scale: f64| welch(&[scale, 2.0 * scale], &[3.0 * scale, 5.0 * scale], 0.95).unwrap() / scale;
+        assert!((at(1e-90) / at(1.0) - 1.0).abs() < 1e-9, "the interval scales with the values");
     }
 
     #[test]

@@ -37,7 +37,10 @@ pub fn strays(contents: Contents, made: &BTreeSet<PathBuf>) -> Result<Vec<(PathB
     for (kind, folder) in tables.into_iter().chain(records).chain(charts) {
         for (path, name) in files(&folder)? {
             if !made.contains(&path) {
-                found.extend(judge(contents, kind, &folder, &name, made).map(|stray| (path, stray)));
+                let stray = judge(contents, kind, &folder, &name, made);
+                // A report writes no folders here.
+                let stray = stray.map(|stray| if path.is_dir() { Stray::Unknown } else { stray });
+                found.extend(stray.map(|stray| (path, stray)));
             }
         }
     }

@@ -55,6 +55,8 @@ pub fn verify(contents: Contents, profile: Profile) -> Result<(usize, Vec<Differ
             Ok(_) => differs(path, "differs"),
             Err(e) if e.kind() == std::io::ErrorKind::FileTooLarge => differs(path, "differs"),
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => differs(path, "missing"),
+            // A folder, a link or a device.
+            Err(_) if std::fs::symlink_metadata(path).is_ok_and(|found| !found.is_file()) => differs(path, "differs"),
             Err(e) => return Err(io(path)(e)),
         }
     }

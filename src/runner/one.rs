@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use crate::plan::{Run, numerics};
 use crate::record::{
-    Environment, FORMAT, Loaded, Outcome, RUN, Record, RecordError, Status, UNFINISHED, Unfinished, adopt, environment,
-    folders, inflight, read_record, remove_inflight, sweep, write_record,
+    Environment, FORMAT, IMAGES, MODEL, Outcome, ROWS, RUN, Record, RecordError, STEPS, Status, UNFINISHED, Unfinished,
+    adopt, environment, folders, inflight, read_checked, remove_inflight, sweep, write_record,
 };
 use crate::study::{CPU, Context, Earlier, Ending, Progress, Study, StudyError, estimate};
 
@@ -34,14 +34,14 @@ pub enum Came {
 ///
 /// # Errors
 /// It is damaged, or not of this run.
-pub fn recorded(run: &Run, results: &Path) -> Result<Option<Loaded>, RecordError> {
+pub fn recorded(run: &Run, results: &Path) -> Result<Option<Record>, RecordError> {
     recorded_in(run, &run.folder(results))
 }
 
-fn recorded_in(run: &Run, folder: &Path) -> Result<Option<Loaded>, RecordError> {
-    let loaded = read_record(folder)?;
-    match &loaded {
-        Some(Loaded { record, .. })
+fn recorded_in(run: &Run, folder: &Path) -> Result<Option<Record>, RecordError> {
+    let found = read_checked(folder)?;
+    match &found {
+        Some(record)
             if record.run != run.id
                 || record.study != run.study
                 || record.settings != *run.settings
@@ -50,7 +50,7 @@ fn recorded_in(run: &Run, folder: &Path) -> Result<Option<Loaded>, RecordError> 
         {
             Err(RecordError::Damaged { path: folder.join(RUN), why: "it is the record of another run".into() })
         }
-        _ => Ok(loaded),
+        _ => Ok(found),
     }
 }
 
@@ -65,7 +65,7 @@ fn taken_over(run: &Run, results: &Path) -> Result<Option<Status>, RecordError> 
             continue;
         }
         // A damaged one is the other experiment's to tell.
-        let Ok(Some(Loaded { record, .. })) = recorded_in(run, source) else { continue };
+        let Ok(Some(record)) = recorded_in(run, source) else { continue };
         if !matches!(record.status, Status::Failed { .. }) {
             adopt(source, &record, &target, &run.experiment)?;
             return Ok(Some(record.status));
@@ -93,8 +93,8 @@ pub fn one(
         }
     }
     match recorded(run, &options.results) {
-        Ok(Some(loaded)) if !matches!(loaded.record.status, Status::Failed { .. }) => {
-            return Ok(Came::Recorded { status: loaded.record.status, before: true });
+        Ok(Some(record)) if !matches!(record.status, Status::Failed { .. }) => {
+            return Ok(Came::Recorded { status: record.status, before: true });
         }
         // Its digests would no longer hold while the run is tried again.
         Ok(Some(_)) => std::fs::remove_file(folder.join(RUN)).map_err(io)?,
@@ -107,6 +107,15 @@ pub fn one(
     }
     std::fs::create_dir_all(&folder).map_err(io)?;
     sweep(&folder, Duration::ZERO).map_err(io)?;
+    // Files of an earlier record would become part of the new one. A log may belong to an unfinished run.
+    let log = (!study.continues()).then_some(STEPS);
+    for name in [ROWS, IMAGES, MODEL].into_iter().chain(log) {
+        let path = folder.join(name);
+        match std::fs::remove_file(&path) {
+            Err(source) if source.kind() != ErrorKind::NotFound => return Err(RunnerError::Results { path, source }),
+            _ => {}
+        }
+    }
     match taken_over(run, &options.results) {
         Ok(Some(status)) => {
             tidy(study, &folder, false)?;
@@ -220,7 +229,7 @@ fn begin(
             damaged => StudyError::failed(UNFINISHED, damaged),
         })
     };
-    match study.extend(context, &earlier(run, study, results), &mut chosen, warn) {
+    match study.extend(context, &earlier(run, study, results)?, &mut chosen, warn) {
         Err(StudyError::Io { path, source }) => return Err(RunnerError::Results { path, source }),
         // Whatever the run had continued, it starts from scratch.
         Ok(false) => continued = None,

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::definition::printable;
 use crate::plan::Run;
 use crate::study::Progress;
 
@@ -91,13 +92,14 @@ impl Display {
     pub fn begin(&self, experiment: &str, name: &str, forecast: &Forecast) -> Line {
         let bar = self.bars.add(ProgressBar::new(0));
         bar.set_style(style("  {wide_msg} {pos}/{len}"));
-        bar.set_message(name.to_owned());
+        let name = printable(name);
+        bar.set_message(name.clone());
         let key = self.keys.fetch_add(1, Ordering::Relaxed);
         self.change(|known, now| {
             known.estimate.begin(key, experiment, work(forecast).amount, now);
-            known.running.insert(key, (name.to_owned(), None));
+            known.running.insert(key, (name.clone(), None));
         });
-        Line { bar, name: name.to_owned(), key }
+        Line { bar, name, key }
     }
 
     /// Shows how far a run is.
@@ -130,6 +132,7 @@ impl Display {
             known.running.remove(&run.key);
             known.recorded += usize::from(counted);
         });
+        let line = printable(line);
         if self.quiet {
         } else if self.plain {
             let (recorded, runs) = {
@@ -147,7 +150,7 @@ impl Display {
     /// Something that a person should know even when asked to be quiet.
     pub fn warn(&self, line: &str) {
         self.bars.suspend(|| {
-            let _ = writeln!(std::io::stderr(), "warning: {line}");
+            let _ = writeln!(std::io::stderr(), "warning: {}", printable(line));
         });
     }
 
@@ -231,8 +234,9 @@ fn work(forecast: &Forecast) -> Work {
 }
 
 fn interval() -> Duration {
+    const LEAST: f64 = 0.05;
     let named = std::env::var(INTERVAL_VARIABLE).ok().and_then(|seconds| seconds.parse::<f64>().ok());
-    let seconds = named.filter(|s| *s > 0.0).unwrap_or(INTERVAL);
+    let seconds = named.filter(|s| *s > 0.0).unwrap_or(INTERVAL).max(LEAST);
     Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
 }
 

@@ -11,17 +11,22 @@ use crate::definition::settings::Settings;
 use crate::definition::settings::TrainingSettings;
 use crate::files;
 use crate::kernels::Cpu;
-use crate::net::EvaluationMode;
+use crate::net::{EvaluationMode, Network};
 use crate::record::write_atomically;
 use crate::train::{Model, Saved, Trainer, recalibration_images};
 
 use super::images::load;
+use super::network::{Chosen, network};
 use super::parts::{parsed, typed};
 use super::training::trainer;
 use super::{CPU, Context, Place, StudyError, estimate};
 
 /// Largest file that is read, in bytes.
 const MOST: u64 = 4 << 30;
+/// Longest evaluation, in hours.
+const MOST_HOURS: f64 = 12.0;
+/// How much less an evaluation takes than an epoch of training: a third per image, and a fifth of the images.
+const FEWER: f64 = 15.0;
 
 /// A trained network as it was found in a file.
 pub enum Trained {
@@ -117,10 +122,22 @@ impl Trained {
             stop: &AtomicBool::new(false),
             progress: &|_| {},
         };
+        let failed = |why: String| StudyError::failed("evaluate", why);
+        // Before the arrays of training are allocated, whose sizes come from the file.
+        self.fits(&network(&Chosen::from(chosen), data.classes)?.0).map_err(failed)?;
         let mut trainer = trainer(&Cpu, &context, chosen, data)?;
-        self.load(&mut trainer).map_err(|why| StudyError::failed("evaluate", why))?;
+        self.load(&mut trainer).map_err(failed)?;
         let (loss, accuracy) = trainer.evaluate_in(mode).map_err(|e| StudyError::failed("evaluation", e))?;
         Ok(Evaluated { loss, accuracy, images, mean, deviation })
+    }
+
+    /// Whether it has the numbers that a network needs.
+    fn fits(&self, network: &Network) -> Result<(), String> {
+        match self {
+            Self::Model(model) => model.numbers(network).map(|_| ()),
+            Self::Checkpoint(saved) if !saved.fits(network) => Err("the file belongs to another network".into()),
+            Self::Checkpoint(_) => Ok(()),
+        }
     }
 
     fn load(&self, trainer: &mut Trainer) -> Result<(), String> {
@@ -141,7 +158,15 @@ fn sound(settings: &Map<String, Value>) -> Result<Settings, StudyError> {
     // Evaluation takes less than training: no gradient, and no batch of the run.
     let mut least = settings.json().clone();
     least.extend(["batch", "epochs"].map(|name| (name.to_owned(), Value::from(1))));
-    estimate::fits(StudyKind::Training, &parsed(StudyKind::Training, &least)?, CPU)?;
+    let least = parsed(StudyKind::Training, &least)?;
+    estimate::fits(StudyKind::Training, &least, CPU)?;
+    // Only the forward sweep, and on fewer images than an epoch has.
+    let epoch = estimate::estimate(StudyKind::Training, &least)?.multiply_adds;
+    let hours = epoch / FEWER / estimate::multiply_adds_per_second() / 3600.0;
+    if hours > MOST_HOURS {
+        let why = format!("takes about {hours:.0} hours on this machine; allowed: at most {MOST_HOURS}");
+        return Err(StudyError::failed("evaluate", why));
+    }
     Ok(settings)
 }
 

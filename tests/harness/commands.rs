@@ -148,7 +148,14 @@ fn the_embedded_definitions_are_those_of_the_repository() {
     place.expect(0, &["init", "project"]);
     let committed = common::tree(&Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments"));
     assert_eq!(common::tree(&place.path("project/experiments")), committed);
-    assert!(place.expect(2, &["init", "project"]).contains("is not empty"));
+    // A call that was stopped is repeated; what the user changed is kept.
+    std::fs::remove_file(place.path("project/experiments/outline.json")).unwrap();
+    place.expect(0, &["init", "project"]);
+    assert_eq!(common::tree(&place.path("project/experiments")), committed);
+    place.write("project/experiments/outline.json", "{}");
+    assert!(place.expect(2, &["init", "project"]).contains("outline.json: a file with other content"));
+    assert_eq!(std::fs::read(place.path("project/experiments/outline.json")).unwrap(), b"{}");
+    std::fs::remove_file(place.path("project/experiments/outline.json")).unwrap();
     assert!(place.expect(0, &["list", "--experiments", "project/experiments"]).contains("anode-grad"));
 }
 

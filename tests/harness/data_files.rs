@@ -89,6 +89,9 @@ fn arrays_are_read_from_csv_and_npy() {
     assert!(said("big.npy", &npy(&head.replace("(2,)", "(99999999999,)"), &doubles)).contains("99999999999"));
     assert!(said("int.npy", &npy(&head.replace("f8", "i4"), &doubles)).contains("expected an NPY array of f4 or f8"));
     assert!(said("cut.npy", &npy(head, &doubles[..9])).contains("cut.npy"));
+    for bracket in ["[", "(", "{", "{'descr': ["] {
+        assert!(said("deep.npy", &npy(&bracket.repeat(26), &doubles)).contains("nested brackets"), "{bracket}");
+    }
 }
 
 #[test]

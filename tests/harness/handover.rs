@@ -120,3 +120,68 @@ fn a_damaged_header_is_named_and_too_much_is_refused() {
         std::fs::remove_file(&path).unwrap();
     }
 }
+
+#[test]
+fn the_state_of_a_run_stays_although_an_archive_has_a_failed_record_of_it() {
+    let (place, id) = half_way();
+    place.expect(0, &["handover"]);
+    let folder = place.path(&format!("results/inflight/train/{id}"));
+    let header: Value =
+        serde_json::from_str(&std::fs::read_to_string(folder.join("unfinished.json")).unwrap()).unwrap();
+    // A longer copy is not replaced by a shorter one.
+    let log = folder.join("steps.csv");
+    let steps = std::fs::read_to_string(&log).unwrap();
+    std::fs::write(&log, format!("{steps}24,0\n")).unwrap();
+    let said = place.expect(0, &["handover"]);
+    assert!(said.contains("no unfinished run") && said.contains("more steps"), "{said}");
+    std::fs::write(&log, steps).unwrap();
+
+    std::fs::remove_dir_all(place.path("results/runs")).unwrap();
+    let mut record = header;
+    for name in ["device", "continued"] {
+        record.as_object_mut().unwrap().remove(name);
+    }
+    record["status"] = json!({ "kind": "failed", "at": "step 30", "why": "no memory" });
+    record["files"] = json!({});
+    record["environment"] = serde_json::to_value(anode::record::environment("cpu", 1, 1.0)).unwrap();
+    let record = serde_json::from_value(record).unwrap();
+    let loaded = anode::record::Loaded { record, rows: vec![], steps: vec![], images: vec![] };
+    let archive = anode::record::archive_of(vec![(&loaded, true)]).unwrap();
+    place.write("results/records/train.quick.tar.xz", archive);
+    let said = place.expect(0, &["handover"]);
+    assert!(folder.join("checkpoint.safetensors").is_file() && !said.contains("removed"), "{said}");
+}
+
+#[test]
+fn only_a_folder_with_the_header_of_its_own_run_is_handed_on_or_merged() {
+    let (place, id) = half_way();
+    let folder = place.run_folder("train");
+    let sound = std::fs::read_to_string(folder.join("unfinished.json")).unwrap();
+    let changed = |field: &str, value: Value| {
+        let mut header: Value = serde_json::from_str(&sound).unwrap();
+        header[field] = value;
+        std::fs::write(folder.join("unfinished.json"), header.to_string()).unwrap();
+    };
+    let refused = || {
+        for arguments in [&["handover"][..], &["merge", "results", "--results", "other"]] {
+            let said = place.expect(3, arguments);
+            assert!(said.contains("unfinished.json"), "{said}");
+        }
+        assert!(!place.path("results/inflight").exists() && !place.path("other/runs").exists());
+    };
+    changed("seed", json!(77));
+    refused();
+    changed("experiment", json!("other"));
+    refused();
+    changed("experiment", json!("\u{1b}[2J"));
+    refused();
+    std::fs::remove_file(folder.join("unfinished.json")).unwrap();
+    refused();
+    std::fs::write(folder.join("unfinished.json"), &sound).unwrap();
+    // A model that no record names is left where it is.
+    std::fs::write(folder.join("model.safetensors"), "large").unwrap();
+    let said = place.expect(0, &["merge", "results", "--results", "other"]);
+    assert!(said.starts_with("1 runs copied, 1 of which are to be finished"), "{said}");
+    let copy = place.path(&format!("other/runs/quick/train/{id}"));
+    assert!(copy.join("checkpoint.safetensors").is_file() && !copy.join("model.safetensors").exists());
+}

@@ -330,3 +330,146 @@ fn more_threads_and_jobs_than_processors_are_clamped_with_a_word() {
     let text = place.expect(0, &["reproduce", "--threads", "1", "--quiet", "--jobs", "65535"]);
     assert!(text.is_empty(), "{text}");
 }
+
+#[test]
+fn clean_removes_only_what_is_in_the_folder_of_its_profile() {
+    let place = Workplace::new();
+    place.define(&reversal("small"));
+    for name in ["...quick.tar.xz", "..quick.tar.gz", ".quick.tar.xz", "a b.quick.tar.xz"] {
+        place.write(&format!("results/records/{name}"), "").write("results/runs/standard/small/notes", "mine");
+        place.write("results/runs/quick/gone/notes", "old");
+        let said = place.expect(0, &["clean", "--profile", "quick", "--yes"]);
+        assert!(said.contains("quick/gone") && !said.contains(".."), "{name}: {said}");
+        assert!(place.path("results/runs/standard/small/notes").is_file(), "{name}: {said}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn results_that_cannot_be_read_are_an_error_and_not_without_records() {
+    let place = Workplace::new();
+    place.define(&reversal("small")).expect(0, &["reproduce"]);
+    let tables = common::tree(&place.path("results/tables"));
+    let runs = place.path("results/runs");
+    let refused = |path: &Path| {
+        place.expect(0, &["run", "small", "--results", "other"]);
+        for arguments in [&["report"][..], &["clean", "--yes"], &["handover"], &["status"], &["merge", "other"]] {
+            let said = place.expect(3, arguments);
+            assert!(said.contains(&path.strip_prefix(place.path("")).unwrap().display().to_string()), "{said}");
+        }
+        assert_eq!(common::tree(&place.path("results/tables")), tables);
+    };
+    std::fs::rename(&runs, place.path("aside")).unwrap();
+    std::os::unix::fs::symlink(place.path("nowhere"), &runs).unwrap();
+    refused(&runs);
+    std::fs::remove_file(&runs).unwrap();
+    place.write("results/runs/quick", "a file");
+    refused(&runs.join("quick"));
+    std::fs::remove_dir_all(&runs).unwrap();
+    // Archives, too.
+    std::fs::rename(place.path("results/records"), place.path("records")).unwrap();
+    std::os::unix::fs::symlink(place.path("nowhere"), place.path("results/records")).unwrap();
+    assert!(place.expect(3, &["report", "--verify"]).contains("results/records: a symbolic link to a path that"));
+}
+
+/// A record whose commit, claim or label is a text that no one expects.
+#[test]
+fn texts_of_any_length_and_character_are_printed() {
+    let place = Workplace::new();
+    let mut definition = reversal("small");
+    place.define(&definition).expect(0, &["reproduce"]);
+    let record = place.run_folder("small").join("run.json");
+    let mut json: Value = serde_json::from_str(&std::fs::read_to_string(&record).unwrap()).unwrap();
+    json["environment"]["commit"] = json!("0123456789a\u{e4}\u{f6}");
+    json["environment"]["system"] = json!("\u{1b}[2J\u{9b}2J");
+    std::fs::write(&record, json.to_string()).unwrap();
+    place.expect(0, &["report"]);
+    place.expect(0, &["report", "--verify"]);
+    for arguments in [&["show", "small"][..], &["repeat", "small"], &["repeat", "small", "--json"]] {
+        let said = place.expect(0, arguments);
+        assert!(!said.contains(['\u{1b}', '\u{9b}']), "{said:?}");
+    }
+    let report = std::fs::read_to_string(place.path("results/REPORT.md")).unwrap();
+    assert!(report.contains("at commit 0123456789a\u{e4} "), "{report}");
+
+    definition["claim"]["text"] = json!("c".repeat(70_000));
+    definition["metrics"][0]["label"] = json!("m".repeat(70_000));
+    definition["title"] = json!("t".repeat(70_000));
+    let faults = faults_of(&definition);
+    for field in ["title", "claim.text", "metrics[0].label"] {
+        assert!(faults.iter().any(|f| f.contains(&format!("{field}: 70000 characters; at most "))), "{faults:?}");
+    }
+    definition["claim"]["text"] = json!("c".repeat(5_000));
+    definition["metrics"][0]["label"] = json!("m".repeat(200));
+    definition["title"] = json!("t".repeat(300));
+    place.define(&definition);
+    assert!(place.expect(0, &["list"]).contains(&"c".repeat(5_000)));
+    assert!(place.expect(0, &["show", "small"]).contains(&"m".repeat(200)));
+}
+
+#[test]
+fn an_id_is_short_enough_for_the_names_of_all_its_files() {
+    let mut definition = reversal(&"a".repeat(101));
+    definition["figures"][0]["id"] = json!("f".repeat(51));
+    let faults = faults_of(&definition);
+    assert!(faults.iter().any(|f| f.starts_with("id: ") && f.contains("at most 100")), "{faults:?}");
+    assert!(faults.iter().any(|f| f.contains("figures[0].id") && f.contains("at most 50")), "{faults:?}");
+    let id = "a".repeat(100);
+    let mut definition = reversal(&id);
+    definition["figures"][0]["id"] = json!("f".repeat(50));
+    let place = Workplace::new();
+    place.define(&definition).expect(0, &["reproduce"]);
+    assert!(place.path(&format!("figures/{id}-{}.quick.svg", "f".repeat(50))).is_file());
+}
+
+#[test]
+fn nothing_is_no_success() {
+    let place = Workplace::new();
+    assert!(place.expect(2, &["check"]).contains("no experiments in this folder"));
+    let verify = place.command(&["data", "verify", "--data", "nowhere"]).output();
+    assert_eq!(verify.unwrap().status.code(), Some(2), "two folders");
+    std::fs::remove_dir_all(place.path("data")).unwrap();
+    assert!(place.expect(2, &["data", "verify"]).contains("data: no such folder"));
+    place.define(&reversal("sound")).expect(0, &["check"]);
+    for (name, text) in [
+        ("outline.json", r#"{ "findings": [], "chapters": [], "chapters": [] }"#),
+        ("not-run.json", r#"[{ "id": "a", "id": "b" }]"#),
+    ] {
+        place.write(&format!("experiments/{name}"), text);
+        assert!(place.expect(1, &["check"]).contains(name));
+        std::fs::remove_file(place.path(&format!("experiments/{name}"))).unwrap();
+    }
+}
+
+#[test]
+fn sizes_that_no_number_holds_are_refused() {
+    let place = Workplace::new();
+    let most = u64::MAX.to_string();
+    let said = place.expect(2, &["schedule", "anode", "--state", &most, "--tape", &most]);
+    assert!(said.contains("more than 18446744073709551614 bytes"), "{said}");
+    assert!(place.expect(2, &["schedule", "revolve:0"]).contains("did you mean `revolve:M`?"));
+    place.write("results/runs/quick/train/0123456789abcdef/steps.csv", format!("step,epoch,loss\n0,{most},1.0\n"));
+    assert!(place.expect(0, &["status"]).contains(&most));
+}
+
+/// More rectangles than pairs of them could be compared.
+#[test]
+fn an_image_of_many_pixels_is_drawn_at_once() {
+    let place = Workplace::new();
+    let mut definition = reversal("small");
+    definition["figures"] = json!([{ "id": "seen", "title": "Seen", "draw": { "images": {
+        "columns": [{ "image": "input", "label": "in" }], "series": [] } } }]);
+    definition["fixed"]["problem"] = json!({ "kind": "convolution", "activation": "relu", "std": 0.3, "kernel": 3,
+        "picture": { "mnist": 0 } });
+    place.define(&definition).expect(0, &["run", "small"]);
+    let folder = place.run_folder("small");
+    let pixels: Vec<f64> = (0..300_000u32).map(|i| f64::from(i % 7)).collect();
+    let images = json!([{ "name": "input", "height": 1, "width": pixels.len(), "pixels": pixels }]).to_string();
+    std::fs::write(folder.join("images.json"), &images).unwrap();
+    let mut record: Value = serde_json::from_str(&std::fs::read_to_string(folder.join("run.json")).unwrap()).unwrap();
+    record["files"]["images.json"] = json!(anode::digest::sha256(images.as_bytes()));
+    std::fs::write(folder.join("run.json"), record.to_string()).unwrap();
+    let clock = std::time::Instant::now();
+    place.expect(0, &["report"]);
+    assert!(clock.elapsed().as_secs() < 30, "{:?}", clock.elapsed());
+}

@@ -153,6 +153,13 @@ fn settings_that_a_model_or_a_header_claims_are_checked() {
         let said = place.expect(2, &["evaluate", "hostile.safetensors"]);
         assert!(words.iter().all(|word| said.contains(word)), "{name}: {said}");
     }
+    let hostile = with_settings(&model, |settings| {
+        for (name, value) in [("width", 256), ("steps", 1_500), ("train_images", 4_000)] {
+            settings[name] = json!(value);
+        }
+    });
+    let said = place.write("hostile.safetensors", hostile).expect(2, &["evaluate", "hostile.safetensors"]);
+    assert!(said.contains("hours on this machine"), "{said}");
     // A record whose settings were changed is passed over for the definition that plans the run.
     let record = place.path(&folder).join("run.json");
     let text = std::fs::read_to_string(&record).unwrap().replacen("\"test_images\": 50", "\"test_images\": 10", 1);

@@ -2,6 +2,7 @@
 
 use crate::common;
 
+use anode::record::read_archive;
 use common::{Workplace, reversal, training, tree};
 use serde_json::{Value, json};
 
@@ -84,6 +85,24 @@ fn every_published_file_that_was_changed_lost_or_added_is_named() {
         assert_eq!(verify(), [(file.to_owned(), "missing".to_owned())]);
         std::fs::write(&path, bytes).expect("written");
     }
+    // What is no file differs, and does not hide the other differences.
+    for file in ["results/REPORT.md", "results/tables/plain.quick.csv"] {
+        std::fs::rename(place.path(file), place.path("aside")).expect("moved");
+        std::fs::create_dir(place.path(file)).expect("a folder");
+        std::fs::write(place.path("figures/train-loss.quick.svg"), "").expect("written");
+        let different = |path: &str| (path.to_owned(), "differs".to_owned());
+        let mut found = verify();
+        found.sort();
+        assert_eq!(found, [different("figures/train-loss.quick.svg"), different(file)]);
+        std::fs::remove_dir(place.path(file)).expect("removed");
+        std::fs::rename(place.path("aside"), place.path(file)).expect("moved back");
+        place.expect(0, &["report"]);
+    }
+    let folder = "results/tables/plain.standard.csv";
+    std::fs::create_dir(place.path(folder)).expect("a folder");
+    place.expect(0, &["report"]);
+    assert_eq!(verify(), [(folder.to_owned(), "belongs to nothing".to_owned())]);
+    std::fs::remove_dir(place.path(folder)).expect("removed");
     place.write("results/tables/gone.quick.csv", "x\n1\n").write("figures/notes.txt", "mine");
     let nothing = |path: &str| (path.to_owned(), "belongs to nothing".to_owned());
     assert_eq!(verify(), [nothing("results/tables/gone.quick.csv"), nothing("figures/notes.txt")]);
@@ -100,7 +119,16 @@ fn a_changed_archive_is_no_record() {
         text[at] = b'B';
         common::files::xzed(&text)
     };
-    for wrong in [forged, bytes[..bytes.len() / 2].to_vec(), b"no archive".to_vec()] {
+    let tar = unpacked(&bytes);
+    let behind = common::files::xzed(&[&tar[..], b"more"].concat());
+    let zeros = common::files::xzed(&[0; 10_240]);
+    let half = bytes[..bytes.len() / 2].to_vec();
+    let ends = [bytes[..bytes.len() - 1].to_vec(), [&bytes[..], b"more"].concat(), behind, zeros];
+    let gzip = common::files::gzipped(&tar);
+    let gzips = [gzip[..gzip.len() - 1].to_vec(), [&gzip[..], b"more"].concat()];
+    std::fs::write(&path, &gzip).expect("written");
+    assert_eq!(read_archive(&path).expect("sound").len(), 1);
+    for wrong in [forged, half, b"no archive".to_vec()].into_iter().chain(ends).chain(gzips) {
         std::fs::write(&path, wrong).expect("written");
         let said = place.expect(3, &["report", "--verify"]);
         assert!(said.contains("plain.quick.tar.xz"), "{said}");

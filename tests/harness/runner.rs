@@ -1,5 +1,7 @@
 //! The runner with studies that end in every way a study can.
 
+use crate::common;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Mutex;
@@ -11,6 +13,7 @@ use anode::plan::{Run, run_id};
 use anode::record::{Outcome, Row, Status, read_record};
 use anode::runner::{Options, RunnerError, Tally, is_recorded, lock, run_all};
 use anode::study::{Context, Ending, Estimate, Place, Progress, Study, StudyError};
+use common::{Workplace, reversal};
 use serde_json::{Map, Value, json};
 
 /// A study whose setting `end` says how a run ends.
@@ -41,6 +44,10 @@ impl Study for Script {
 
     fn inputs(&self, _: &Place, _: &Settings) -> Result<Map<String, Value>, StudyError> {
         Ok(Map::new())
+    }
+
+    fn continues(&self) -> bool {
+        true
     }
 
     fn run(&self, context: &Context<'_>) -> Result<Ending, StudyError> {
@@ -243,4 +250,19 @@ fn an_empty_plan_and_an_unknown_study_are_no_trouble() {
     };
     let tally = run_all(&plan(&["finish"]), &[], &options, &AtomicBool::new(false)).unwrap();
     assert!(tally.failed.len() == 1 && tally.failed[0].1.contains("no study"), "{tally:?}");
+}
+
+#[test]
+fn files_that_a_run_did_not_write_are_no_part_of_its_record() {
+    let place = Workplace::new();
+    place.define(&reversal("small")).expect(0, &["run", "small"]);
+    let folder = place.run_folder("small");
+    std::fs::remove_file(folder.join("run.json")).unwrap();
+    for name in ["images.json", "steps.csv", "model.safetensors", "rows.csv"] {
+        std::fs::write(folder.join(name), "left here").unwrap();
+    }
+    place.expect(0, &["run", "small"]);
+    let record = read_record(&folder).expect("sound").expect("a record").record;
+    assert_eq!(record.files.keys().collect::<Vec<_>>(), ["rows.csv"]);
+    assert_eq!((record.model, folder.join("model.safetensors").exists()), (None, false));
 }

@@ -64,6 +64,17 @@ fn shells_complete_ids_settings_values_and_runs() {
     found.retain(|word| !word.starts_with('-'));
     assert_eq!((found.len(), runs.len()), (4, 4));
     assert!(runs.iter().all(|run| found.contains(run)), "{found:?}");
+    #[cfg(unix)]
+    {
+        use std::os::unix::ffi::OsStrExt;
+        let word = std::ffi::OsStr::from_bytes(b"\xff");
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_anode"));
+        command.current_dir(place.path("")).args(["--", "anode", "run", "tw"]).arg(word);
+        command.env("COMPLETE", "bash").env("_CLAP_COMPLETE_INDEX", "2").env("_CLAP_IFS", "\n");
+        command.env("_CLAP_COMPLETE_COMP_TYPE", "9").env("_CLAP_COMPLETE_SPACE", "true");
+        let output = command.output().expect("it starts");
+        assert!(output.status.success() && output.stdout.starts_with(b"two"), "{output:?}");
+    }
     // In another project, and where there is none.
     std::fs::rename(place.path("experiments"), place.path("elsewhere")).expect("moved");
     assert_eq!(offers(&["run", "tw"]), Vec::<String>::new());

@@ -4,6 +4,7 @@ use crate::common;
 
 use std::path::Path;
 
+use anode::record::{Record, Unfinished};
 use common::{Workplace, reversal, training, tree};
 use serde_json::{Value, json};
 
@@ -120,6 +121,11 @@ fn a_finished_record_takes_the_place_of_an_interrupted_run_and_not_the_other_way
     let interrupt = |results: &str| {
         run(&place, &["merge", "done", "--results", results]);
         let folder = only_run(&place, results);
+        let record = anode::record::read_record(&folder).expect("sound").expect("a record").record;
+        let (device, continued) = (record.environment.device, record.continued);
+        let Record { format, run, experiment, profile, study, settings, seed, inputs, .. } = record;
+        let header = Unfinished { format, run, experiment, profile, study, settings, seed, inputs, device, continued };
+        header.write(&folder).expect("written");
         std::fs::remove_file(folder.join("run.json")).expect("removed");
         std::fs::write(folder.join("checkpoint.safetensors"), "half").expect("written");
     };
@@ -221,4 +227,65 @@ fn a_report_of_other_results_leaves_the_published_charts_as_they_are() {
         place.expect(0, &["report", "--results", published]);
         assert!(!place.path("results/figures").exists(), "{published} is the folder of published results");
     }
+}
+
+#[cfg(unix)]
+#[test]
+fn what_is_no_run_is_refused_before_anything_is_copied() {
+    let place = Workplace::new();
+    place.define(&reversal("a")).define(&reversal("b"));
+    run(&place, &["run", "a", "b", "--results", "from"]);
+    let refused = |says: &str| {
+        let said = place.expect(3, &["merge", "from", "--results", "into"]);
+        assert!(said.contains(says), "{said}");
+        assert!(!place.path("into/runs/quick/a").exists(), "{said}");
+    };
+    for (name, says) in [("b/notes", "no id of a run"), ("\u{1b}[2J", "no id of an experiment")] {
+        let folder = place.path("from/runs/quick").join(name);
+        std::fs::create_dir(&folder).expect("a folder");
+        refused(says);
+        std::fs::remove_dir(&folder).expect("removed");
+    }
+    // Where the runs would go.
+    std::fs::create_dir_all(place.path("into/runs/quick")).expect("a folder");
+    std::fs::create_dir(place.path("elsewhere")).expect("a folder");
+    let target = place.path("into/runs/quick/b");
+    std::os::unix::fs::symlink(place.path("elsewhere"), &target).expect("a link");
+    refused("a symbolic link");
+    std::fs::remove_file(&target).expect("removed");
+    let run_of_b = std::fs::read_dir(place.path("from/runs/quick/b")).expect("runs").next().expect("one").expect("one");
+    std::fs::create_dir(&target).expect("a folder");
+    std::fs::write(target.join(run_of_b.file_name()), "a file").expect("written");
+    refused("no folder");
+    assert_eq!(std::fs::read_dir(&target).expect("a folder").count(), 1, "no partial copy is left");
+    std::fs::remove_dir_all(&target).expect("removed");
+    run(&place, &["merge", "from", "--results", "into"]);
+}
+
+#[test]
+fn a_log_of_any_length_that_a_record_names_is_recorded_and_merged() {
+    let place = Workplace::new();
+    place.define(&reversal("small"));
+    run(&place, &["run", "small", "--results", "a"]);
+    // More values than a record may have that is read as a whole.
+    let header: Vec<String> = (0..256).map(|i| format!("c{i}")).collect();
+    let log = format!("{}\n", header.join(",")) + &(",".repeat(255) + "\n").repeat(63_000);
+    let folder = only_run(&place, "a");
+    let record = std::fs::read_to_string(folder.join("run.json")).expect("a record");
+    let mut record: serde_json::Value = serde_json::from_str(&record).expect("JSON");
+    let write = |log: &str, record: &mut serde_json::Value| {
+        std::fs::write(folder.join("steps.csv"), log).expect("written");
+        record["files"]["steps.csv"] = anode::digest::sha256(log.as_bytes()).into();
+        std::fs::write(folder.join("run.json"), record.to_string()).expect("written");
+    };
+    write(&log, &mut record);
+    assert!(run(&place, &["plan", "--results", "a"]).contains("done"));
+    run(&place, &["merge", "a", "--results", "b"]);
+    run(&place, &["merge", "a", "--results", "b"]);
+    write(&log.replacen(",\n", ",x\n", 1), &mut record);
+    let said = place.expect(1, &["merge", "a", "--results", "b"]);
+    assert!(said.contains("c255 in step 1 is nothing and x"), "{said}");
+    write(&(log + &",".repeat(255) + "\n"), &mut record);
+    let said = place.expect(1, &["merge", "a", "--results", "b"]);
+    assert!(said.contains("one has 63000 steps, the other has more"), "{said}");
 }

@@ -87,11 +87,27 @@ fn from_csv(path: &Path, bytes: &[u8]) -> Result<Array, DataError> {
     Ok(Array { shape: vec![rows, columns], numbers })
 }
 
+/// The header of an NPY file: a dictionary as text. `None` if the file is shorter than that.
+fn npy_header(bytes: &[u8]) -> Option<&[u8]> {
+    let (length, rest) = match bytes.get(6)? {
+        1 => bytes.get(8..)?.split_first_chunk().map(|(n, rest)| (u16::from_le_bytes(*n).into(), rest))?,
+        _ => bytes.get(8..)?.split_first_chunk().map(|(n, rest)| (u32::from_le_bytes(*n), rest))?,
+    };
+    rest.get(..usize::try_from(length).ok()?)
+}
+
 fn from_npy(path: &Path, bytes: &[u8]) -> Result<Array, DataError> {
     let wrong =
         |what: &dyn std::fmt::Display| DataError::format(path, what.to_string(), "an NPY array of f4 or f8, C order");
-    let open = || npyz::NpyFile::new(bytes).map_err(|e| wrong(&e));
-    let file = open()?;
+    // The parser takes exponential time for nested brackets, which no array of numbers has.
+    let nested = |header: &[u8]| {
+        let count = |bracket: u8| header.iter().filter(|byte| **byte == bracket).count();
+        count(b'[') > 0 || count(b'{') > 1 || count(b'(') > 1
+    };
+    if npy_header(bytes).is_some_and(nested) {
+        return Err(wrong(&"a header with nested brackets"));
+    }
+    let file = npyz::NpyFile::new(bytes).map_err(|e| wrong(&e))?;
     let shape: Vec<usize> = file.shape().iter().map(|&n| usize::try_from(n).unwrap_or(usize::MAX)).collect();
     if file.order() != npyz::Order::C {
         return Err(wrong(&"Fortran order"));

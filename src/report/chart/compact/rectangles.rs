@@ -1,5 +1,6 @@
 //! Filled rectangles as paths, and pictures of pixels as rows of lines.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use super::path::path;
@@ -16,7 +17,7 @@ pub fn rectangles(out: &mut String, group: &[Element]) {
             |e| if let Element::Rectangle(corner, size, fill) = e { Some((*corner, *size, fill)) } else { None },
         )
         .collect();
-    let disjoint = all.iter().enumerate().all(|(i, one)| all[..i].iter().all(|other| apart(one, other)));
+    let disjoint = disjoint(&all);
     let (mut rest, mut others) = (&all[..], vec![]);
     while let Some(first) = rest.first() {
         let pixels = rest.iter().take_while(|next| disjoint && in_rows(first, next)).count();
@@ -44,9 +45,26 @@ fn in_rows((first, size, _): &Filled, (corner, other, _): &Filled) -> bool {
     size.1 == other.1 && size.1 > 0 && other.0 > 0 && (corner.1 - first.1) % size.1 == 0
 }
 
-/// Whether no rectangle lies over the other.
-fn apart((a, size_a, _): &Filled, (b, size_b, _): &Filled) -> bool {
-    a.0 + size_a.0 <= b.0 || b.0 + size_b.0 <= a.0 || a.1 + size_a.1 <= b.1 || b.1 + size_b.1 <= a.1
+/// Whether no rectangle lies over another. An image may have millions, so pairs are not compared: the rectangles are
+/// taken from top to bottom, and those that one of them can meet are found by their left edge.
+fn disjoint(all: &[Filled]) -> bool {
+    let mut order: Vec<&Filled> = all.iter().filter(|(_, size, _)| size.0 > 0 && size.1 > 0).collect();
+    order.sort_unstable_by_key(|(corner, _, _)| corner.1);
+    // Right and bottom edge by left edge. No two of them share a column.
+    let mut open: BTreeMap<i32, Point> = BTreeMap::new();
+    for ((left, top), (width, height), _) in order {
+        while let Some((&other, &(right, bottom))) = open.range(..left + width).next_back() {
+            if right <= *left {
+                break;
+            }
+            if bottom > *top {
+                return false;
+            }
+            open.remove(&other);
+        }
+        open.insert(*left, (left + width, top + height));
+    }
+    true
 }
 
 /// The greatest common divisor.
@@ -81,7 +99,7 @@ fn picture(out: &mut String, pixels: &[Filled]) {
 
 /// Rectangles, those of a colour as one path where none lies over another.
 fn filled(out: &mut String, all: &[Filled], page: bool) {
-    let disjoint = all.iter().enumerate().all(|(i, one)| all[..i].iter().all(|other| apart(one, other)));
+    let disjoint = disjoint(all);
     let mut colours: Vec<(&String, Vec<[Point; 4]>)> = vec![];
     for &(corner @ (x, y), (w, h), fill) in all {
         let corners = [corner, (x + w, y), (x + w, y + h), (x, y + h)];
@@ -111,7 +129,11 @@ fn brief(colour: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use rand::{Rng, SeedableRng};
+    use rand_chacha::ChaCha8Rng;
+
     use super::super::compact;
+    use super::*;
     use crate::report::chart::raster::pixels;
 
     #[test]
@@ -130,6 +152,29 @@ mod tests {
         // One rectangle over another is no picture.
         let twice = plotted.replacen("x=\"7\"", "x=\"3\"", 1);
         assert!(!compact(&twice.lines().take(16).map(|l| format!("{l}\n")).collect::<String>()).contains("scale"));
+    }
+
+    /// The definition, pair by pair.
+    #[test]
+    fn rectangles_are_disjoint_if_no_two_of_them_overlap() {
+        let mut random = ChaCha8Rng::seed_from_u64(0);
+        let mut found = [0, 0];
+        for _ in 0..2_000 {
+            let count = random.gen_range(1..7);
+            let fill = "#000".to_owned();
+            let mut number = |most: i32| random.gen_range(0..most);
+            let all: Vec<Filled> =
+                (0..count).map(|_| ((number(8), number(8)), (number(4), number(4)), &fill)).collect();
+            let area = |(_, size, _): &Filled| size.0 * size.1;
+            let apart = |(a, s, _): &Filled, (b, t, _): &Filled| {
+                a.0 + s.0 <= b.0 || b.0 + t.0 <= a.0 || a.1 + s.1 <= b.1 || b.1 + t.1 <= a.1
+            };
+            let pairs = all.iter().enumerate().flat_map(|(i, one)| all[..i].iter().map(move |other| (one, other)));
+            let expected = pairs.clone().all(|(a, b)| area(a) * area(b) == 0 || apart(a, b));
+            assert_eq!(disjoint(&all), expected, "{all:?}");
+            found[usize::from(expected)] += 1;
+        }
+        assert!(found.iter().all(|count| *count > 100), "{found:?}");
     }
 
     #[test]
