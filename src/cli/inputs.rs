@@ -11,7 +11,7 @@ use crate::definition::settings::Settings;
 use crate::definition::{Definition, Loaded};
 use crate::plan::canonical;
 use crate::report::Inputs;
-use crate::study::{Place, STUDIES};
+use crate::study::{Place, study};
 
 use super::arguments::Common;
 
@@ -42,7 +42,7 @@ impl Inputs for InputsHere {
         settings: &Map<String, Value>,
         data: bool,
     ) -> Option<Map<String, Value>> {
-        let study = STUDIES.iter().find(|study| study.kind() == definition.study)?;
+        let study = study(definition.study).ok()?;
         let settings = Settings::parse(definition.study, settings).ok()?;
         let definition = self.folders.get(&definition.id)?;
         let read = || {

@@ -16,7 +16,7 @@ use crate::record::{
 };
 use crate::report::ReportError;
 use crate::runner::{RepeatError, Repeated, SHOWN, repeat as repeated};
-use crate::study::{Place, STUDIES};
+use crate::study::{Place, study};
 
 use super::arguments::{Common, ProfileName};
 use super::complete;
@@ -134,12 +134,10 @@ pub fn repeat(common: &Common, arguments: &RepeatArguments) -> Result<(), CliErr
         let device = &record.environment.device;
         return Err(CliError::Usage(format!("run {} was made on {device}; only runs on cpu are repeated", record.run)));
     }
-    let Some(study) = STUDIES.iter().find(|s| s.kind() == record.study) else {
-        return Err(CliError::Usage(format!("no study `{:?}` is registered", record.study)));
-    };
+    let study = study(record.study).map_err(|error| CliError::Usage(error.to_string()))?;
     let place = Place { definition, data: data_folder(common.data.as_deref()) };
     let stop = stop_on_signal();
-    let result = repeated(&loaded, &place, *study, arguments.steps, common.quiet || common.json, stop);
+    let result = repeated(&loaded, &place, study, arguments.steps, common.quiet || common.json, stop);
     let result = result.map_err(|error| match error {
         RepeatError::Study(crate::study::StudyError::Interrupted) => CliError::Interrupted(1),
         RepeatError::Record(error) => ReportError::from(error).into(),

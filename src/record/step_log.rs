@@ -21,11 +21,10 @@ pub struct StepLog {
 }
 
 impl StepLog {
-    /// Whether a run can continue at step `next` with the `steps.csv` of `folder`: its header names `columns`, apart
-    /// from those of
-    /// `later` that a log of an earlier version lacks; it holds one whole line for each step from 0 to `next - 1`; and
-    /// these lines, header included, have the digest `expected`, which checkpoints of earlier versions lack.
-    pub fn holds(folder: &Path, columns: &[&str], later: &[&str], next: u64, expected: Option<&str>) -> bool {
+    /// Whether a run can continue at step `next` with the `steps.csv` of `folder`: its header names `columns`; it holds
+    /// one whole line for each step from 0 to `next - 1`; and these lines, header included, have the digest `expected`,
+    /// which checkpoints of earlier versions lack.
+    pub fn holds(folder: &Path, columns: &[&str], next: u64, expected: Option<&str>) -> bool {
         if next == 0 {
             return true;
         }
@@ -34,8 +33,7 @@ impl StepLog {
         let mut lines = text.split_inclusive('\n').filter_map(|line| line.strip_suffix('\n'));
         let Some(header) = lines.next() else { return false };
         let found: Vec<&str> = header.split(',').collect();
-        let known: Vec<&str> = columns.iter().copied().filter(|c| found.contains(c) || !later.contains(c)).collect();
-        if found != known {
+        if found != columns {
             return false;
         }
         let mut length = header.len() + 1;
@@ -146,17 +144,14 @@ mod tests {
         let digest = log.digest();
         log.append(&line(3)).unwrap();
         let sound = std::fs::read_to_string(folder.path().join(STEPS)).unwrap();
-        let holds = |text: &str, later: &[&str], expected: Option<&str>| {
+        let holds = |text: &str, expected: Option<&str>| {
             std::fs::write(folder.path().join(STEPS), text).unwrap();
-            StepLog::holds(folder.path(), &columns, later, 3, expected)
+            StepLog::holds(folder.path(), &columns, 3, expected)
         };
-        assert!(holds(&sound, &[], Some(&digest)) && holds(&sound, &[], None));
-        assert!(holds(&(sound.clone() + "4,0."), &[], Some(&digest)), "what stands behind is dropped");
+        assert!(holds(&sound, Some(&digest)) && holds(&sound, None));
+        assert!(holds(&(sound.clone() + "4,0."), Some(&digest)), "what stands behind is dropped");
         let edited = sound.replacen("1,0.5", "1,0.25", 1);
-        assert!(
-            !holds(&edited, &[], Some(&digest)) && holds(&edited, &[], None),
-            "only the digest shows an edited cell"
-        );
+        assert!(!holds(&edited, Some(&digest)) && holds(&edited, None), "only the digest shows an edited cell");
         for wrong in [
             sound.replacen("loss", "lss", 1),
             sound.replacen("1,0.5", "7,0.5", 1),
@@ -167,12 +162,12 @@ mod tests {
             sound[..sound.find("2,").unwrap() + 4].to_owned(),
             String::new(),
         ] {
-            assert!(!holds(&wrong, &[], None), "{wrong}");
+            assert!(!holds(&wrong, None), "{wrong}");
         }
         let older = sound.replace(",new", "").replace(",true", "");
-        assert!(!holds(&older, &[], None) && holds(&older, &["new"], None), "a column that came later");
+        assert!(!holds(&older, None), "a column is missing");
         // A start from nothing needs no log.
-        assert!(StepLog::holds(&folder.path().join("none"), &columns, &[], 0, None));
-        assert!(!StepLog::holds(&folder.path().join("none"), &columns, &[], 1, None));
+        assert!(StepLog::holds(&folder.path().join("none"), &columns, 0, None));
+        assert!(!StepLog::holds(&folder.path().join("none"), &columns, 1, None));
     }
 }

@@ -14,7 +14,7 @@ use crate::record::{Record, Row, canonical, is_timing, same_instructions};
 
 use super::results::{From, Results, RunResult, as_number};
 use super::seeds::CONFIDENCE;
-use super::statistics::{mean_interval, welch};
+use super::statistics::{mean, mean_interval, welch};
 use super::{Contents, ReportError};
 
 /// Columns that say where in a table a row belongs, besides those that a definition lists.
@@ -240,7 +240,6 @@ fn line(
     let same_seeds = first.keys().eq(second.keys());
     let (mut values, mut difference, mut half) = ([Value::Null, Value::Null], None, None);
     if let (Some(a), Some(b)) = (numbers(&cells[0]), numbers(&cells[1])) {
-        let mean = |x: &[f64]| if x.len() == 1 { x[0] } else { x.iter().sum::<f64>() / x.len() as f64 };
         values = [crate::record::number(mean(&a)), crate::record::number(mean(&b))];
         if same_seeds {
             let each: Vec<f64> = a.iter().zip(&b).map(|(a, b)| b - a).collect();

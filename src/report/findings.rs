@@ -9,7 +9,7 @@ use crate::record::{Row, cell as shown_cell};
 use super::document::{Entry, Piece};
 use super::results::{Results, as_number, is_empty, matches, short};
 use super::seeds::CONFIDENCE;
-use super::statistics::mean_interval;
+use super::statistics::{mean, mean_interval, median};
 
 /// Anchor of the section.
 pub const ANCHOR: &str = "findings";
@@ -111,7 +111,7 @@ fn printed(quantity: &Quantity, profile: Option<Profile>, results: &[&Results]) 
         Take::Min => format(cells[0]),
         Take::Max => format(cells[n - 1]),
         Take::Mean => format(mean),
-        Take::Median => format((cells[(n - 1) / 2] + cells[n / 2]) / 2.0),
+        Take::Median => format(median(&cells)),
         Take::Range if format(cells[0]) == format(cells[n - 1]) => format(mean),
         Take::Range => format!("{} to {}", format(cells[0]), format(cells[n - 1])),
         Take::Interval => match mean_interval(&cells, CONFIDENCE) {
@@ -140,10 +140,6 @@ fn by_seed(quantity: &Quantity, filter: &Filter, table: &[Row]) -> Result<BTreeM
         found.entry(seed).or_default().push(cell(column)? - less);
     }
     Ok(found)
-}
-
-fn mean(cells: &[f64]) -> f64 {
-    cells.iter().sum::<f64>() / cells.len() as f64
 }
 
 fn shown(x: f64, format: Format) -> String {

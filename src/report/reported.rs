@@ -7,6 +7,7 @@ use crate::record::{Row, cell};
 
 use super::document::{Cell, Piece};
 use super::results::{Results, as_number, matches, short};
+use super::statistics::mean;
 
 const NONE: &str = "not available";
 
@@ -110,7 +111,7 @@ fn of(values: &[f64]) -> [Option<f64>; 3] {
     }
     let least = values.iter().copied().fold(f64::INFINITY, f64::min);
     let greatest = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    [Some(least), Some(values.iter().sum::<f64>() / values.len() as f64), Some(greatest)]
+    [Some(least), Some(mean(values)), Some(greatest)]
 }
 
 fn three([least, mean, greatest]: [Option<f64>; 3], spread: bool) -> Vec<Cell> {

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::cell::OnceCell;
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 
 use serde_json::{Map, Value};
 
@@ -182,12 +182,6 @@ impl<'a> Results<'a> {
             );
         }
         steps
-    }
-
-    /// The seeds of the runs that [`Self::steps_drawn`] has.
-    pub fn seeds_drawn(&self) -> BTreeSet<u64> {
-        let recorded = self.runs.iter().map(|run| run.loaded.record.seed);
-        recorded.chain(self.inflight.iter().map(|run| run.header.seed)).collect()
     }
 
     /// Whether there is nothing to show.

@@ -9,7 +9,7 @@ use crate::definition::{FigureKind, Scale};
 use crate::record::{Row, canonical, cell, columns_to_csv, is_timing, number};
 
 use super::results::{Results, as_number, short, shown};
-use super::statistics::mean_interval;
+use super::statistics::{mean_interval, median};
 
 /// The level of every interval.
 pub const CONFIDENCE: f64 = 0.95;
@@ -81,12 +81,11 @@ fn over(values: Vec<Value>) -> Over {
     }
 }
 
-/// The middle value; the mean of the two middle ones of an even number.
-fn median(numbers: &[f64]) -> (f64, f64, f64) {
+/// The median, the least and the greatest of some numbers.
+fn middle(numbers: &[f64]) -> (f64, f64, f64) {
     let mut sorted = numbers.to_vec();
     sorted.sort_by(f64::total_cmp);
-    let n = sorted.len();
-    (f64::midpoint(sorted[(n - 1) / 2], sorted[n / 2]), sorted[0], sorted[n - 1])
+    (median(&sorted), sorted[0], sorted[sorted.len() - 1])
 }
 
 /// A number to five digits, as far as any statistic over seeds is worth.
@@ -125,7 +124,7 @@ fn csv_rows(means: &[Mean]) -> impl Iterator<Item = Row> {
             }
             let of = |x: Option<f64>| x.map_or(Value::Null, |x| number(rounded(x)));
             let interval = numbers.as_ref().and_then(|n| mean_interval(n, CONFIDENCE));
-            let middle = numbers.as_ref().map(|n| median(n));
+            let middle = numbers.as_ref().map(|n| middle(n));
             // One seed is its own mean, without an interval.
             let only = numbers.as_ref().filter(|n| n.len() == 1).map(|n| n[0]);
             row.insert(format!("{column}_mean"), of(interval.map(|i| i.mean).or(only)));
@@ -158,7 +157,7 @@ pub fn text(over: &Over, logarithmic: bool) -> String {
             if each.len() <= 3 { each.join(" or ") } else { format!("{} different", each.len()) }
         }
         Over::Numbers(numbers) if logarithmic => {
-            let (middle, least, greatest) = median(numbers);
+            let (middle, least, greatest) = middle(numbers);
             format!("{} [{}, {}]", short(middle), short(least), short(greatest))
         }
         Over::Numbers(numbers) => {

@@ -16,6 +16,17 @@ pub struct Interval {
     pub count: usize,
 }
 
+/// The mean of some numbers.
+pub fn mean(values: &[f64]) -> f64 {
+    values.iter().sum::<f64>() / values.len() as f64
+}
+
+/// The median of sorted numbers: the middle one, or the mean of the two in the middle. Panics if there is none.
+pub fn median(sorted: &[f64]) -> f64 {
+    let n = sorted.len();
+    f64::midpoint(sorted[(n - 1) / 2], sorted[n / 2])
+}
+
 /// The mean with its two-sided interval of Student's t: half = t(confidence, n - 1) s / sqrt(n), with s the sample's
 /// standard deviation. It holds the true mean in a share `confidence` of samples from a normal distribution. `None`
 /// with fewer than two values, and for a confidence outside (0, 1).
@@ -25,7 +36,7 @@ pub fn mean_interval(values: &[f64], confidence: f64) -> Option<Interval> {
         return None;
     }
     let n = count as f64;
-    let mean = values.iter().sum::<f64>() / n;
+    let mean = mean(values);
     let variance = values.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / (n - 1.0);
     let t = StudentsT::new(0.0, 1.0, n - 1.0).ok()?.inverse_cdf(f64::midpoint(1.0, confidence));
     Some(Interval { mean, half: t * (variance / n).sqrt(), count })
@@ -41,7 +52,7 @@ pub fn welch(a: &[f64], b: &[f64], confidence: f64) -> Option<f64> {
     // The variance of a mean, and its degrees of freedom.
     let of = |values: &[f64]| {
         let n = values.len() as f64;
-        let mean = values.iter().sum::<f64>() / n;
+        let mean = mean(values);
         (values.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / (n - 1.0) / n, n - 1.0)
     };
     let ((u, m), (v, n)) = (of(a), of(b));

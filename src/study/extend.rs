@@ -18,7 +18,7 @@ use crate::train::{Saved, keep_newest};
 use super::images::load;
 use super::network::{Chosen, network};
 use super::parts::{parsed, typed};
-use super::training::{LATER, columns, rate};
+use super::training::{columns, rate};
 use super::{Context, StudyError};
 
 /// Settings that decide how long a run is, and with it the learning rate, which is compared step by step.
@@ -99,7 +99,7 @@ pub(super) fn extend(
     let coefficients = coefficients.map_err(|e| StudyError::failed("the coefficients of the network", e))?;
     let columns = columns(settings, &network, &coefficients);
     let named: Vec<&str> = columns.iter().map(String::as_str).collect();
-    let accept = |saved: &Saved| match StepLog::holds(context.folder, &named, LATER, saved.next_step(), saved.log()) {
+    let accept = |saved: &Saved| match StepLog::holds(context.folder, &named, saved.next_step(), saved.log()) {
         true => Ok(()),
         false => Err("its log is another".to_owned()),
     };

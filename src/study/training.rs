@@ -39,9 +39,6 @@ const COLUMNS: &[&str] = &[
     "test_accuracy",
 ];
 
-/// Columns that logs of unfinished runs of earlier versions lack.
-pub(super) const LATER: &[&str] = &[];
-
 /// Columns of the measurements of the gradient's quality: the reverse-time gradient against the exact one, and the
 /// reversibility error of the blocks.
 const QUALITY: &[&str] = &["gradient_error", "gradient_cosine", "reversal_error"];
@@ -214,7 +211,7 @@ fn go(
     let unread = |error: TrainError| StudyError::failed("the coefficients of the network", error);
     let columns = columns(settings, trainer.network(), &trainer.coefficients().map_err(unread)?);
     let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
-    let usable = |step, digest: Option<&str>| StepLog::holds(context.folder, &columns, LATER, step, digest);
+    let usable = |step, digest: Option<&str>| StepLog::holds(context.folder, &columns, step, digest);
     let before = train::resume(&mut trainer, context.folder, &fingerprint, usable);
     let (clock, before) = (Instant::now(), before.unwrap_or(0.0));
     let mut log = StepLog::open(context.folder, STEPS, &columns, trainer.next_step()).map_err(log_error)?;

@@ -41,11 +41,6 @@ impl From<EvaluationName> for EvaluationMode {
 }
 
 impl TrainingSettings {
-    /// Settings that only add measurements: runs that differ in nothing else have bit-identical parameters and
-    /// statistics.
-    pub const MEASUREMENTS: &'static [&'static str] =
-        &["evaluations", "evaluate_every", "block_reversal", "quality_every"];
-
     /// Evaluations and statistics that the steps or the method of the ODE blocks do not have.
     pub(super) fn statistics_faults(&self, faults: &mut Faults) {
         for (i, name) in self.evaluations.iter().enumerate() {

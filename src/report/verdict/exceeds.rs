@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::super::seeds::CONFIDENCE;
-use super::super::statistics::{Interval, mean_interval};
+use super::super::statistics::{self, Interval, mean_interval};
 use super::quantity::{self, difference, value};
 use super::rules::{groups, numbers};
 use super::{Finding, Judged, nothing};
@@ -112,8 +112,7 @@ pub(super) fn mean(side: &BTreeMap<String, Vec<f64>>) -> f64 {
 
 /// The differences of the means of each seed that both sides have.
 pub(super) fn paired(a: &BTreeMap<String, Vec<f64>>, b: &BTreeMap<String, Vec<f64>>) -> Vec<f64> {
-    let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
-    a.iter().filter_map(|(seed, values)| Some(mean(values) - mean(b.get(seed)?))).collect()
+    a.iter().filter_map(|(seed, values)| Some(statistics::mean(values) - statistics::mean(b.get(seed)?))).collect()
 }
 
 #[cfg(test)]

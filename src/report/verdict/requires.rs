@@ -6,6 +6,7 @@ use super::select;
 use crate::definition::{Need, Requirement, SourceTag};
 use crate::record::Row;
 use crate::report::results::short;
+use crate::report::statistics::mean;
 
 /// A requirement with what was measured.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,7 +24,7 @@ pub fn judge(requirement: &Requirement, rows: &[Row]) -> Required {
     let Requirement { name, source, filter, column, need } = requirement;
     let mean = select::rows(*source, filter, &[column], &[], rows).and_then(|rows| {
         let numbers = numbers(column, &rows)?;
-        Ok((numbers.iter().sum::<f64>() / numbers.len() as f64, numbers.len()))
+        Ok((mean(&numbers), numbers.len()))
     });
     let wanted = wanted(column, *need);
     let (met, measured) = match mean {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::record::{Row, cell};
 use crate::report::results::as_number;
+use crate::report::statistics::{mean, median};
 use crate::report::verdict::log_slope;
 
 /// More steps of a training run than this become means of equal parts of the run.
@@ -26,8 +27,7 @@ pub struct Point {
 
 /// The middle of some numbers that are sorted.
 fn centre(sorted: &[f64], log: bool) -> f64 {
-    let n = sorted.len();
-    if log { (sorted[(n - 1) / 2] + sorted[n / 2]) / 2.0 } else { sorted.iter().sum::<f64>() / n as f64 }
+    if log { median(sorted) } else { mean(sorted) }
 }
 
 /// Groups by x, in rising order.
@@ -73,7 +73,7 @@ pub fn slope(points: &[Point], [from, to]: [f64; 2]) -> Option<f64> {
     let slope = log_slope(&inside)?;
     let level = |(x, y): &(f64, f64)| y.log10() - slope * x.log10();
     let levels: Vec<f64> = inside.iter().filter(|(x, y)| *x > 0.0 && *y > 0.0 && y.is_finite()).map(level).collect();
-    let mean = levels.iter().sum::<f64>() / levels.len() as f64;
+    let mean = mean(&levels);
     levels.iter().all(|l| (l - mean).abs() <= SCATTER).then_some(slope)
 }
 
