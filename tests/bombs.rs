@@ -90,7 +90,7 @@ fn decompression_bombs_are_stopped() {
         (cifar(&unwanted), "a decompression bomb"),
         (cifar(&lying), "a decompression bomb"),
         (archive(&long), "838860800 bytes, more than records can have"),
-        (archive(&zeros), "run.json is missing"),
+        (archive(&zeros), "more than 268435456 bytes"),
         (archive(&unknown), "is no file of a record"),
         (archive(&xz_records), "more than records can have"),
         (archive(&greedy), "not an archive of records"),
