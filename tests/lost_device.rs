@@ -48,6 +48,10 @@ impl Study for Emulated {
         ended
     }
 
+    fn continues(&self) -> bool {
+        Training.continues()
+    }
+
     fn tidy(&self, folder: &Path, keep: bool) -> Result<(), StudyError> {
         Training.tidy(folder, keep)
     }

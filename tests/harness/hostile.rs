@@ -390,7 +390,7 @@ fn texts_of_any_length_and_character_are_printed() {
         assert!(!said.contains(['\u{1b}', '\u{9b}']), "{said:?}");
     }
     let report = std::fs::read_to_string(place.path("results/REPORT.md")).unwrap();
-    assert!(report.contains("at commit 0123456789a\u{e4} "), "{report}");
+    assert!(report.contains("at commit 0123456789a\u{e4},"), "{report}");
 
     definition["claim"]["text"] = json!("c".repeat(70_000));
     definition["metrics"][0]["label"] = json!("m".repeat(70_000));

@@ -157,7 +157,7 @@ fn choices_are_listed_with_their_measured_effect() {
     place.define(&definition);
     for (measured, effect) in [
         (json!({ "experiment": "plain" }), "compared in the table of plain (quick profile)".to_owned()),
-        (json!({ "experiment": "plain", "check": check[..4] }), format!("{check}: ")),
+        (json!({ "experiment": "plain", "check": check[..4] }), format!("check \"{check}\": ")),
         (json!(null), "not measured".to_owned()),
     ] {
         write(&choice(measured)).expect(0, &["reproduce"]);

@@ -11,7 +11,9 @@ use anode_nets::net::{
     EvaluationMode, Evolution, Form, NetSpec, Network, NetworkError, Part, SegmentSpec, Sharing, Solve, Stepping,
     Steps, network,
 };
-use anode_nets::train::{Learner, Rate, Recipe, StepError, TrainError, Trainer, evaluate, remove, resume, save};
+use anode_nets::train::{
+    Learner, Rate, Recipe, StepError, TrainError, Trainer, evaluate, recalibration_images, remove, resume, save,
+};
 use dfdx::optim::{Momentum, SgdConfig, WeightDecay};
 use dfdx::prelude::*;
 use rand::{Rng, SeedableRng};
@@ -209,6 +211,32 @@ fn evaluations_and_reversals_change_no_bit_of_a_training_run() {
     });
     let saved: Vec<_> = saved.collect();
     assert!(saved[0] == saved[1], "parameters, velocity and running statistics have the same bits");
+}
+
+#[test]
+fn augmented_statistics_are_those_of_the_altered_images() {
+    let net = Network::new(&(network("resnet4").unwrap().build)(Form::Ode, 4, 10));
+    let (theta, solve, set) = (net.initial::<f32>(3), recipe(Method::Anode).solve, data(60));
+    let found = |set: &DataSet, mode| evaluate(&net, &theta, solve, set, mode).unwrap();
+    for (augmented, plain) in [
+        (EvaluationMode::RecalibratedAugmented, EvaluationMode::Recalibrated),
+        (EvaluationMode::PerEvaluationAugmented, EvaluationMode::PerEvaluation),
+    ] {
+        let (mut pixels, mut labels) = (vec![], vec![]);
+        for (images, of) in recalibration_images(&set, augmented) {
+            let byte = |(i, x): (usize, f32)| {
+                let c = i / 1024 % 3;
+                (255.0 * (f64::from(x) * set.deviation[c] + set.mean[c])).round() as u8
+            };
+            pixels.extend(images.into_iter().enumerate().map(byte));
+            labels.extend(of);
+        }
+        let train = Images { pixels, labels };
+        assert_ne!(train.pixels, set.train.pixels);
+        let altered = DataSet::new("", 10, (set.mean, set.deviation), train, set.test.clone());
+        assert_eq!(found(&set, augmented), found(&altered, plain));
+        assert_ne!(found(&set, augmented), found(&set, plain));
+    }
 }
 
 #[test]
