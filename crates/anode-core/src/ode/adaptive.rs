@@ -13,6 +13,11 @@ pub struct Adaptive {
     /// Absolute tolerance.
     pub atol: f64,
     /// How steps are chosen.
+    ///
+    /// [`Controller::Torchdiffeq`] takes the steps of torchdiffeq in forward solves. Adaptive continuous adjoints
+    /// differ: torchdiffeq takes the largest of the norms of state, adjoint and parameter gradient, and this crate,
+    /// with every controller, one norm over all of them. Many parameters without gradient then loosen the tolerance
+    /// on the state and its adjoint.
     pub controller: Controller,
     /// Attempted steps after which to give up.
     pub max_steps: usize,

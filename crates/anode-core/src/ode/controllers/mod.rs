@@ -154,11 +154,6 @@ register! {
     /// torchdiffeq: root mean square of e_i / (atol + rtol max(|z_i|, |z'_i|)) <= 1, steps unbounded; for
     /// Dormand-Prince with Shampine's error weights, as its `dopri5`. The next step follows from this error alone, and
     /// steps grow at once after a rejection.
-    ///
-    /// Forward solves take the steps of torchdiffeq. Adaptive continuous adjoints do not: torchdiffeq takes the largest
-    /// of the norms of state, adjoint and parameters' gradient, and this crate one root mean square over all of them,
-    /// as it does for every controller. Many parameters without gradient then loosen the tolerance on the state and its
-    /// adjoint.
     Torchdiffeq in torchdiffeq,
     /// SciPy's RK45 and RK23, the textbook controller (Hairer, Norsett, Wanner, Solving ODEs I, II.4): the norm of
     /// torchdiffeq with the error weights of the solver, and no growth after a rejection.
