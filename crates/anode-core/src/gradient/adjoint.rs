@@ -122,7 +122,9 @@ pub trait Adjoint: Copy {
         theta: &F::Vector,
         ledger: &Ledger,
     ) -> Result<AdaptiveTrajectory<F>, SolveError> {
-        let storage = self.adaptive_storage().ok_or_else(|| step_count_needed(self.descriptor().pattern()))?;
+        let storage = self.adaptive_storage().ok_or_else(|| {
+            SolveError::StepCountNeeded(self.descriptor().pattern(), pattern_list(Method::supports_adaptive_steps))
+        })?;
         adaptive::forward(storage, block, z0, theta, ledger)
     }
 
@@ -144,11 +146,6 @@ pub trait Adjoint: Copy {
         let z0_bar = forward.backward(block, theta, &cotangent(&end), &mut theta_bar, &ledger)?;
         Ok(Gradient { end, z0: z0_bar, theta: theta_bar, cost: ledger.cost() })
     }
-}
-
-/// The error of a method, written like this, that needs the number of steps in advance.
-pub(super) fn step_count_needed(method: String) -> SolveError {
-    SolveError::StepCountNeeded(method, pattern_list(Method::supports_adaptive_steps))
 }
 
 /// What a forward sweep with adaptive steps stores for the backward sweep.

@@ -2,10 +2,9 @@
 
 use crate::ode::{DifferentiableField, SolveError};
 
-use super::adjoint::step_count_needed;
 use super::{
     Action, AdaptiveBlock, AdaptiveStorage, AdaptiveTrajectory, Adjoint, Argument, Block, Descriptor, Extent,
-    ForwardSteps, Gradient, Ledger, Trajectory, adaptive,
+    ForwardSteps, Gradient, Ledger, Trajectory,
 };
 
 pub use reversible::COUPLING;
@@ -121,18 +120,6 @@ macro_rules! register {
                 match self {
                     $(Self::$name $(($number))? => Adjoint::adaptive_storage($file::$name $(($number))?),)*
                 }
-            }
-
-            fn forward_adaptive<F: DifferentiableField>(
-                self,
-                block: &AdaptiveBlock<F>,
-                z0: &F::Vector,
-                theta: &F::Vector,
-                ledger: &Ledger,
-            ) -> Result<AdaptiveTrajectory<F>, SolveError> {
-                // The message names the method with its argument.
-                let storage = self.adaptive_storage().ok_or_else(|| step_count_needed(self.to_string()))?;
-                adaptive::forward(storage, block, z0, theta, ledger)
             }
         }
     };
