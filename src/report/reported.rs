@@ -33,7 +33,7 @@ pub fn reported(results: &Results) -> Piece {
         cells.push(Cell::Text(if values.is_empty() {
             NONE.into()
         } else {
-            conditions(&own, &results.varying) + &empty
+            conditions(&own, &results.varying, None) + &empty
         }));
         cells.extend(three(of(&values), spread));
         cells
@@ -82,11 +82,7 @@ pub fn evidence(results: &Results) -> String {
     if results.definition.study == StudyKind::Training {
         let full = results.definition.resolve(Profile::Paper);
         let full = full.and_then(|paper| paper.points().next()?.settings.get("epochs")?.as_u64());
-        let text = conditions(&rows.iter().collect::<Vec<_>>(), &results.varying);
-        return match full {
-            Some(epochs) => text.replacen(" epoch", &format!(" of {epochs} epoch"), 1),
-            None => text,
-        };
+        return conditions(&rows.iter().collect::<Vec<_>>(), &results.varying, full);
     }
     let runs = if results.runs.len() == 1 { "1 run".into() } else { format!("{} runs", results.runs.len()) };
     format!("profile {}, {runs}", results.profile.name())
@@ -119,8 +115,8 @@ fn three([least, mean, greatest]: [Option<f64>; 3], spread: bool) -> Vec<Cell> {
     if spread { Vec::from([least, mean, greatest].map(cell)) } else { vec![cell(mean)] }
 }
 
-/// What rows were measured on: data, passes over it, seeds.
-fn conditions(rows: &[&Row], varying: &[String]) -> String {
+/// What rows were measured on: data, passes over it (of so many in full, if known), seeds.
+fn conditions(rows: &[&Row], varying: &[String], full: Option<u64>) -> String {
     let each = |column: &str| {
         let mut seen = HashSet::new();
         let texts = rows.iter().filter_map(|r| r.get(column)).map(cell);
@@ -133,7 +129,12 @@ fn conditions(rows: &[&Row], varying: &[String]) -> String {
         parts.push(data.join(" and "));
     }
     if !epochs.is_empty() {
-        parts.push(format!("{} epoch{}", epochs.join(" and "), if epochs == ["1"] { "" } else { "s" }));
+        let epochs = epochs.join(" and ");
+        parts.push(match full {
+            Some(full) => format!("{epochs} of {full} epochs"),
+            None if epochs == "1" => "1 epoch".into(),
+            None => format!("{epochs} epochs"),
+        });
     }
     // Settings may have different numbers of seeds.
     let mut seeds: HashMap<Vec<String>, HashSet<String>> = HashMap::new();
