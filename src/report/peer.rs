@@ -1,6 +1,6 @@
 //! The committed networks beside an independent evaluation in PyTorch, as `benches/peer/load.py` left it.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::definition::value_label;
@@ -20,7 +20,7 @@ pub const TABLE: &str = "models.csv";
 const MOST: u64 = 1 << 20;
 
 /// Columns that the section reads.
-const COLUMNS: [&str; 5] = ["experiment", "run", "statistics", "difference", "images_apart"];
+const COLUMNS: [&str; 4] = ["experiment", "statistics", "difference", "images_apart"];
 
 /// The section; nothing if no comparison was made.
 ///
@@ -54,11 +54,10 @@ pub fn peer(results: &Path) -> Result<Vec<Piece>, ReportError> {
         groups.entry((shown(row.get("experiment")), shown(row.get("statistics")))).or_default().push(row);
     }
     let line = |((experiment, statistics), rows): ((String, String), Vec<&Row>)| {
-        let networks: HashSet<String> = rows.iter().map(|row| shown(row.get("run"))).collect();
         vec![
             Cell::Text(experiment),
             Cell::Text(value_label("statistics", &statistics).unwrap_or(statistics)),
-            Cell::Number(networks.len().to_string()),
+            Cell::Number(rows.len().to_string()),
             Cell::Number(greatest(&rows, "difference")),
             Cell::Number(greatest(&rows, "images_apart")),
         ]
