@@ -13,7 +13,7 @@ use crate::files;
 use crate::kernels::Cpu;
 use crate::net::{EvaluationMode, Network};
 use crate::record::write_atomically;
-use crate::train::{Model, Saved, Trainer, recalibration_images};
+use crate::train::{Model, RECALIBRATION_IMAGES, Saved, Trainer, recalibration_images};
 
 use super::images::load;
 use super::network::{Chosen, network};
@@ -25,8 +25,11 @@ use super::{CPU, Context, Place, StudyError, estimate};
 const MOST: u64 = 4 << 30;
 /// Longest evaluation, in hours.
 const MOST_HOURS: f64 = 12.0;
-/// How much less an evaluation takes than an epoch of training: a third per image, and a fifth of the images.
-const FEWER: f64 = 15.0;
+/// Images of an evaluation: the test images and those from which statistics are estimated again, of each at most
+/// [`RECALIBRATION_IMAGES`].
+const IMAGES: usize = 2 * RECALIBRATION_IMAGES;
+/// A step of training takes at least this many times as long as a forward sweep.
+const SWEEPS: f64 = 3.0;
 
 /// A trained network as it was found in a file.
 pub enum Trained {
@@ -158,11 +161,10 @@ fn sound(settings: &Map<String, Value>) -> Result<Settings, StudyError> {
     // Evaluation takes less than training: no gradient, and no batch of the run.
     let mut least = settings.json().clone();
     least.extend(["batch", "epochs"].map(|name| (name.to_owned(), Value::from(1))));
-    let least = parsed(StudyKind::Training, &least)?;
-    estimate::fits(StudyKind::Training, &least, CPU)?;
-    // Only the forward sweep, and on fewer images than an epoch has.
-    let epoch = estimate::estimate(StudyKind::Training, &least)?.multiply_adds;
-    let hours = epoch / FEWER / estimate::multiply_adds_per_second() / 3600.0;
+    estimate::fits(StudyKind::Training, &parsed(StudyKind::Training, &least)?, CPU)?;
+    least.insert("train_images".into(), IMAGES.into());
+    let epoch = estimate::estimate(StudyKind::Training, &parsed(StudyKind::Training, &least)?)?.multiply_adds;
+    let hours = epoch / SWEEPS / estimate::multiply_adds_per_second() / 3600.0;
     if hours > MOST_HOURS {
         let why = format!("takes about {hours:.0} hours on this machine; allowed: at most {MOST_HOURS}");
         return Err(StudyError::failed("evaluate", why));
@@ -193,14 +195,12 @@ pub fn write_images(
         let c = i / channel;
         (255.0 * (f64::from(x) * data.deviation[c] + data.mean[c])).round() as u8
     };
-    let train = recalibration_images(&data, mode).flat_map(|(images, labels)| {
-        let images: Vec<Vec<f32>> = images.chunks_exact(IMAGE_LEN).map(<[f32]>::to_vec).collect();
-        labels.into_iter().zip(images)
-    });
-    write(
-        "train.bin",
-        train
-            .flat_map(|(label, image)| std::iter::once(label).chain(image.into_iter().enumerate().map(byte)))
-            .collect(),
-    )
+    let mut train = vec![];
+    for (images, labels) in recalibration_images(&data, mode) {
+        for (label, image) in labels.into_iter().zip(images.chunks_exact(IMAGE_LEN)) {
+            train.push(label);
+            train.extend(image.iter().copied().enumerate().map(byte));
+        }
+    }
+    write("train.bin", train)
 }
