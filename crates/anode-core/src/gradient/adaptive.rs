@@ -1,7 +1,7 @@
 //! Gradients through adaptive steps: the number of steps is known only once the forward sweep has ended.
 //!
 //! Exact methods differentiate the steps that were accepted, with their sizes held fixed. The continuous adjoints of
-//! Chen et al. (2018) are integrated backwards with steps of their own, chosen by the same tolerances. The error of
+//! Chen et al. (2018) are integrated backwards with new steps, chosen by the same tolerances. The error of
 //! such a step is measured over all components of state, adjoint and parameter gradient together, whereas torchdiffeq
 //! takes the largest of the norms of these parts.
 

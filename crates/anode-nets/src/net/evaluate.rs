@@ -41,8 +41,8 @@ impl<D: Device> Network<D> {
     }
 
     /// The reversibility error rho = |z(0) - z~(0)| / |z(0)| of every ODE block on a batch, where z~(0) is what the
-    /// solver of `solve` finds back from z(1) on the same steps, or by the same tolerances (ANODE, section 3): that of
-    /// the tableau, or of a gradient method with a solver of its own, which starts anew from z(1). Batch norm
+    /// solver of `solve` finds back from z(1) on the same steps, or by the same tolerances (ANODE, section 3). The
+    /// solver is that of the gradient method if it has one (leapfrog, reversible), else the tableau. Batch norm
     /// normalises with the batch, as in training; the running statistics stay. Infinite where the reverse solve does
     /// not end. Blocks whose weights evolve are left out: their state is more than z. Waits for each.
     ///

@@ -56,7 +56,7 @@ pub fn evaluate<D: Device, R: Real>(
 }
 
 /// The training images from which `mode` estimates statistics again, normalised, in batches of [`EVALUATION_BATCH`],
-/// `[250, 3, 32, 32]`, with their labels. Augmented images are altered as those of the first epoch of a training run
+/// `[250, 3, 32, 32]`, with their labels. Augmented images are cropped and mirrored as in the first epoch of training
 /// with seed 0.
 pub fn recalibration_images(data: &DataSet, mode: EvaluationMode) -> impl Iterator<Item = (Vec<f32>, Vec<u8>)> {
     let alter = move |i| if mode.is_augmented() { Alteration::random(0, 0, i) } else { Alteration::NONE };
