@@ -58,6 +58,8 @@ fuzz TARGET SECONDS="600" SEED="1":
 # Format, lints as errors, docs
 lint:
     cargo fmt --all -- --check
+    rustfmt --edition 2024 --check crates/anode-core/src/gradient/methods/*.rs crates/anode-core/src/ode/controllers/*.rs \
+        crates/anode-core/src/ode/solvers/*.rs src/definition/settings/*.rs
     cargo clippy --all-targets -- -D warnings
     RUSTDOCFLAGS="-D warnings" cargo doc --no-deps
 
@@ -100,7 +102,7 @@ peer-adjoint:
 check-cuda *ARGS:
     scripts/check-cuda.sh {{ARGS}}
 
-# Run the tests of the arena, of unwritten outputs and of the vectors under Miri; skipped if Miri is not installed
+# Run the tests of the arena, unwritten outputs, vectors and small convolutions under Miri; skipped without Miri
 miri:
     scripts/miri.sh
 

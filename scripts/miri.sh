@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Runs the tests of the arena, of unwritten outputs and of the vectors under Miri, which finds undefined behaviour.
+# Runs the tests of the arena, of unwritten outputs, of the vectors and of small convolutions under Miri, which finds
+# undefined behaviour.
 # Exit code 0: passed; 77: skipped, because Miri is not installed, with a line that says so; else failed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -16,3 +17,4 @@ MIRIFLAGS+=" -Zmiri-no-extra-rounding-error"
 export CARGO_INCREMENTAL=0
 cargo +nightly miri test --locked -p anode-core --lib ode::
 cargo +nightly miri test --locked -p anode-kernels --lib
+cargo +nightly miri test --locked -p anode-kernels --test small

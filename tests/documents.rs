@@ -22,7 +22,7 @@ use anode::definition::Definition;
 use clap::Parser;
 use common::Workplace;
 use gradient::{Adjoint, Block, Descriptor, ForwardSteps, METHODS, Method};
-use ode::{Closure, Controller, ControllerDescriptor, Grid, SOLVERS, integrate};
+use ode::{ButcherTableau, Closure, Controller, ControllerDescriptor, Grid, SOLVERS, integrate};
 
 /// The code blocks of a language in a Markdown text.
 fn blocks<'a>(text: &'a str, language: &str) -> Vec<&'a str> {
@@ -37,7 +37,7 @@ fn the_worked_example_of_a_solver_compiles_and_has_its_order() {
     let table = &heun3::TABLEAU;
     assert!(SOLVERS.iter().all(|t| t.name != table.name), "it is an example, not a registered solver");
     let error = |steps| {
-        let field = Closure(|t: f64, z: &[f64], dz: &mut [f64]| dz[0] = t.cos() * z[0]);
+        let field = Closure::new(|t: f64, z: &[f64], dz: &mut [f64]| dz[0] = t.cos() * z[0]);
         let mut z = vec![1.0];
         integrate(&field, table, &Grid::unit(steps), &mut z, &vec![]).unwrap();
         (z[0] - 1f64.sin().exp()).abs()
@@ -65,6 +65,8 @@ fn the_worked_example_of_a_gradient_method_compiles_and_is_exact() {
         assert_eq!(own.cost.peak_bytes, Adjoint::peak_bytes(from_start::FromStart, &extent));
         let taken = own.cost.forward_steps + own.cost.replayed_steps;
         assert_eq!(taken as usize, Adjoint::steps_taken(from_start::FromStart, steps));
+        // `evaluations` of the example, for the two stages of Heun's method.
+        assert_eq!(own.cost.function_evaluations as usize, 2 * steps * (steps + 3) / 2);
     }
 }
 
@@ -93,6 +95,19 @@ fn the_table_of_gradient_methods_is_that_of_the_registry() {
         let flat = text.split_whitespace().collect::<Vec<_>>().join(" ");
         assert!(flat.contains(&advice), "docs/gradients.md lacks: {advice}");
     }
+}
+
+#[test]
+fn the_table_of_solvers_is_that_of_the_registry() {
+    let rows = SOLVERS.iter().map(|tableau| {
+        let ButcherTableau { name, order, source, advice, .. } = tableau;
+        let stages = format!("{}{}", tableau.stages(), if tableau.first_same_as_last() { ", FSAL" } else { "" });
+        let estimate = tableau.embedded.as_ref().map_or("none".to_owned(), |pair| format!("order {}", pair.order));
+        format!("| `{name}` | {order} | {stages} | {estimate} | {source} | {advice} |")
+    });
+    let rows: Vec<String> = rows.collect();
+    let text = include_str!("../docs/gradients.md");
+    assert!(text.contains(&rows.join("\n")), "the rows of docs/gradients.md should be:\n{}", rows.join("\n"));
 }
 
 #[test]

@@ -5,7 +5,7 @@ import torch
 
 
 def numbers(seed, shape, scale):
-    """Uniform on +-scale, rounded to single precision: one step of a 64-bit mixer a number (splitmix64)."""
+    """Uniform on +-scale, rounded to single precision: one step of a 64-bit mixer (splitmix64) per number."""
     start = (seed * 0x9E3779B97F4A7C15 + 0x632BE59BD9B4E019) & ((1 << 64) - 1)
     x = np.arange(np.prod(shape), dtype=np.uint64) * np.uint64(0xD1B54A32D192ED03) + np.uint64(start)
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)

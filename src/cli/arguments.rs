@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::data::KNOWN;
 use crate::definition::Profile;
-use crate::gradient::parse_bytes;
+use crate::gradient::{byte_units, parse_bytes};
 use crate::plan::Shard;
 
 use super::clean::CleanArguments;
@@ -15,8 +15,8 @@ use super::compare::CompareArguments;
 use super::complete;
 use super::evaluate::EvaluateArguments;
 use super::export::ExportArguments;
+use super::figures::FiguresArguments;
 use super::job::PlanArguments;
-use super::keep::FiguresArguments;
 use super::new::NewArguments;
 use super::repeat::RepeatArguments;
 use super::watch::WatchArguments;
@@ -314,7 +314,7 @@ impl std::str::FromStr for Bytes {
     fn from_str(text: &str) -> Result<Self, String> {
         parse_bytes(text)
             .map(Bytes)
-            .ok_or_else(|| format!("`{text}`; allowed: a whole number above 0, then B, kB, KiB, MB, MiB, GB or GiB"))
+            .ok_or_else(|| format!("`{text}`; allowed: a whole number above 0, then {}", byte_units()))
     }
 }
 

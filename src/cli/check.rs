@@ -1,4 +1,4 @@
-//! `anode check` and `anode report --verify`: faults of definitions, and published files that no record gives.
+//! `anode check`: faults of definitions.
 
 use std::path::PathBuf;
 
@@ -6,12 +6,12 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::definition::{
-    DefinitionError, LIMIT, OUTLINE, Profile, SCHEMA, load_all, load_not_run, load_outline, outline_faults, schema,
+    DefinitionError, LIMIT, OUTLINE, SCHEMA, load_all, load_not_run, load_outline, outline_faults, schema,
     unknown_experiments,
 };
 use crate::files;
 use crate::record::write_atomically;
-use crate::report::{self, Contents, Difference, ReportError};
+use crate::report::ReportError;
 use crate::study::estimate::impossible;
 
 use super::arguments::Common;
@@ -48,17 +48,6 @@ impl Fault {
         Self { file: found.file.clone(), path: found.at.clone(), why: found.why.clone() }
     }
 }
-
-/// Published files compared with those of the archived records.
-#[derive(Serialize, JsonSchema)]
-pub struct Verification {
-    /// Files that agree.
-    agree: usize,
-    /// Files that do not.
-    differences: Vec<Difference>,
-}
-
-document!(Verification, "report-verify", 1);
 
 /// `anode check`
 ///
@@ -108,18 +97,4 @@ pub fn check(common: &Common, write_schema: bool) -> Result<(), CliError> {
         print(&format!("{} definitions are sound", loaded.len()));
     }
     Ok(())
-}
-
-/// `anode report --verify`
-///
-/// # Errors
-/// Files that differ; a damaged archive.
-pub fn verify(common: &Common, contents: Contents, profile: Profile) -> Result<(), CliError> {
-    let (agree, differences) = report::verify(contents, profile)?;
-    if common.json {
-        print_json(&Verification { agree, differences: differences.clone() });
-    } else if !common.quiet {
-        print(&format!("{agree} files are what the archived records give"));
-    }
-    if differences.is_empty() { Ok(()) } else { Err(CliError::Unverified(differences)) }
 }

@@ -20,8 +20,8 @@ use super::arguments::{Common, Selection};
 use super::complete;
 use super::error::CliError;
 use super::json::document;
-use super::keep::write;
 use super::output::{print, print_json};
+use super::report::write;
 use super::select;
 use super::subject::{OWN, Subject};
 

@@ -56,14 +56,14 @@ pub struct Compared {
     /// The second name.
     b: String,
     /// The comparisons: one for each experiment and profile that both sides have.
-    comparisons: Vec<Pair>,
+    comparisons: Vec<NamedComparison>,
 }
 
 document!(Compared, "compare", 1);
 
 /// A comparison with its name.
 #[derive(Serialize, JsonSchema)]
-pub struct Pair {
+pub struct NamedComparison {
     /// What is compared.
     #[serde(rename = "what")]
     title: String,
@@ -89,7 +89,7 @@ pub fn compare(common: &Common, arguments: &CompareArguments) -> Result<(), CliE
         let found = report::compare(sides[0], sides[1])?;
         let both = found.runs.iter().all(|n| *n > 0);
         if both {
-            pairs.push(Pair { title, found });
+            pairs.push(NamedComparison { title, found });
         }
         Ok(both)
     };
@@ -221,7 +221,7 @@ fn run(common: &Common, definitions: &[&Definition], start: &str) -> Result<Name
     }
 }
 
-fn tell(pair: &Pair, [a, b]: [&String; 2], brief: bool) {
+fn tell(pair: &NamedComparison, [a, b]: [&String; 2], brief: bool) {
     let Comparison { settings, lines, unmatched, runs, expected_identical, cells, broken, other_instructions } =
         &pair.found;
     print(&format!("{}: {} and {} runs", pair.title, runs[0], runs[1]));

@@ -11,14 +11,14 @@ use crate::runner::is_recorded;
 use super::arguments::Common;
 use super::output::warn;
 
-/// How far a planned run is.
+/// Whether a planned run has a record, and where.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
-    /// Its record is in `runs/`.
+    /// The run has a record in `runs/`.
     Done,
-    /// Its record is in `records/`.
+    /// The run has a record in an archive in `records/`.
     Archived,
-    /// It has no record.
+    /// The run has no record.
     ToDo,
 }
 

@@ -18,6 +18,7 @@ use super::output::warn_json;
 
 /// Why a command did not end well.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum CliError {
     /// Definitions are wrong.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]

@@ -13,7 +13,7 @@ use crate::definition::{Profile, StudyKind};
 use crate::export::LongParquet;
 use crate::export::{Dictionary, Long, LongCsv, dictionary_csv, long};
 use crate::record::{Draft, write_atomically};
-use crate::report::{From as Source, ReportError, Results};
+use crate::report::{RecordSource, ReportError, Results};
 
 use super::arguments::{Common, ProfileName};
 use super::complete;
@@ -85,7 +85,7 @@ pub fn export(common: &Common, arguments: &ExportArguments) -> Result<(), CliErr
     for definition in contents.experiments {
         for profile in Profile::ALL.into_iter().filter(|profile| asked.is_none_or(|asked| asked == *profile)) {
             let mut found =
-                Results::read(definition, profile, contents, Source::Everywhere).map_err(ReportError::from)?;
+                Results::read(definition, profile, contents, RecordSource::Everywhere).map_err(ReportError::from)?;
             if let Some(chosen) = &chosen {
                 found.keep(chosen);
             }

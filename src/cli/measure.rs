@@ -1,4 +1,4 @@
-//! The other end of the memory study: one gradient in a process of its own.
+//! The process that the memory study starts: computes one gradient and reports its memory.
 
 use std::io::Read;
 

@@ -1,10 +1,11 @@
-//! The program: one function a command, errors with exit codes.
+//! The program: one file per command, and errors with exit codes.
 
 mod arguments;
 mod check;
 mod clean;
 mod compare;
 mod complete;
+mod completions;
 mod cost;
 mod data;
 mod describe;
@@ -13,25 +14,29 @@ mod done;
 mod error;
 mod evaluate;
 mod export;
+mod figures;
 mod handover;
 mod init;
 mod inputs;
 mod job;
 pub mod json;
-mod keep;
-mod look;
+mod list;
 mod man;
 mod measure;
 mod merge;
 mod new;
 mod output;
+mod plan;
 mod plot;
 mod repeat;
+mod report;
+mod reproduce;
 mod run;
 mod schedule;
 mod schema;
 mod select;
 mod show;
+mod signal;
 mod slurm;
 mod status;
 mod subject;
@@ -96,36 +101,31 @@ fn dispatch(cli: &Cli) -> Result<(), CliError> {
         pool.map_err(|e| CliError::Usage(format!("--threads {threads}: {e}")))?;
     }
     match &cli.verb {
-        Verb::List => look::list(common),
+        Verb::List => list::list(common),
         Verb::Show { ids } => show::show(common, ids),
         Verb::Init { folder } => init::init(common, folder),
         Verb::New(arguments) => new::new(common, arguments),
         Verb::Compare(arguments) => compare::compare(common, arguments),
-        Verb::Plan(arguments) => look::show_plan(common, arguments),
+        Verb::Plan(arguments) => plan::show_plan(common, arguments),
         Verb::Merge { from } => merge::merge(common, from),
         Verb::Handover { ids } => handover::handover(common, ids),
         Verb::Run { ids, how } => run::run(common, ids, how),
         Verb::Status => status::status(common),
         Verb::Watch(arguments) => watch::watch(common, arguments),
         Verb::Repeat(arguments) => repeat::repeat(common, arguments),
-        Verb::Reproduce { ids, only, how } => run::reproduce(common, ids, only.as_deref(), how),
+        Verb::Reproduce { ids, only, how } => reproduce::reproduce(common, ids, only.as_deref(), how),
         Verb::Schedule(arguments) => schedule::schedule(common, arguments),
         Verb::Evaluate(arguments) => evaluate::evaluate(common, arguments),
         Verb::Data { verb } => data::data(common, verb),
         Verb::Describe(arguments) => describe::describe(common, arguments),
         Verb::Doctor => doctor::doctor(common),
         Verb::MeasureMemory => measure::measure_memory(),
-        Verb::Figures(arguments) => keep::figures(common, arguments),
+        Verb::Figures(arguments) => figures::figures(common, arguments),
         Verb::Export(arguments) => export::export(common, arguments),
-        Verb::Report { selection, verify } => keep::report(common, selection, *verify),
+        Verb::Report { selection, verify } => report::report(common, selection, *verify),
         Verb::Check { write_schema } => check::check(common, *write_schema),
         Verb::Clean(arguments) => clean::clean(common, arguments),
-        Verb::Completions { shell } => {
-            let mut text = vec![];
-            clap_complete::generate(*shell, &mut Cli::command(), "anode", &mut text);
-            output::print(String::from_utf8_lossy(&text).trim_end());
-            Ok(())
-        }
+        Verb::Completions { shell } => completions::completions(*shell),
         Verb::Schema { name } => schema::schema(common, name.as_deref()),
         Verb::Man => man::man(),
     }

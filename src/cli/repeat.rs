@@ -23,8 +23,8 @@ use super::complete;
 use super::error::CliError;
 use super::json::document;
 use super::output::{print, print_json, print_table};
-use super::run::stop_on_signal;
 use super::select;
+use super::signal::stop_on_signal;
 
 /// Which record, and how much of it.
 #[derive(Debug, Args)]

@@ -1,8 +1,6 @@
-//! `anode run` and `anode reproduce`.
+//! `anode run`: executes runs, which `anode reproduce` does too.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use clap::ValueEnum;
 use schemars::JsonSchema;
@@ -12,9 +10,8 @@ use crate::data::data_folder;
 use crate::definition::Loaded;
 use crate::doctor::{UsableGpu, usable_gpu};
 use crate::plan::{Run, Skipped, plan, plan_digest};
-use crate::record::sweep;
 use crate::report::{Summary, SummaryRow};
-use crate::runner::{Options, RunnerError, Tally, run_all};
+use crate::runner::{Options, Tally, run_all};
 use crate::study::STUDIES;
 
 use super::arguments::{Common, Device, How};
@@ -22,13 +19,10 @@ use super::clamp;
 use super::cost::Cost;
 use super::error::CliError;
 use super::json::document;
-use super::keep::{tell_of_records, write};
 use super::output::{print, print_json, print_table, warn};
+use super::report::tell_of_records;
 use super::select;
-use super::subject::Subject;
-
-/// Set by Ctrl-C and by a polite kill.
-static STOP: AtomicBool = AtomicBool::new(false);
+use super::signal::stop_on_signal;
 
 /// What became of the runs.
 #[derive(Serialize, JsonSchema)]
@@ -59,46 +53,17 @@ document!(Ran, "run", 1);
 /// See [`CliError`].
 pub fn run(common: &Common, ids: &[String], how: &How) -> Result<(), CliError> {
     let loaded = select::named(common, ids)?;
-    let (tally, skipped, _) = walk(common, &loaded, how)?;
+    let (tally, skipped, _) = execute(common, &loaded, how)?;
     tell(common, &tally, &skipped, &Summary::default());
     finish(tally, &skipped)
 }
 
-/// `anode reproduce`
+/// Plans the experiments and executes their runs. Returns what became of the runs, what could not be planned, and the
+/// name of the device.
 ///
 /// # Errors
-/// See [`CliError`].
-pub fn reproduce(common: &Common, ids: &[String], only: Option<&str>, how: &How) -> Result<(), CliError> {
-    let loaded = select::chosen(common, ids, only)?;
-    // Told before the hours of work, not after.
-    let (results, figures) = (&common.results, common.figures());
-    std::fs::create_dir_all(results).map_err(|source| RunnerError::Results { path: results.clone(), source })?;
-    std::fs::create_dir_all(&figures).map_err(|source| CliError::Io { path: figures.clone(), source })?;
-    let (tally, skipped, device) = walk(common, &loaded, how)?;
-    // A report may be being written by another call; no write takes an hour.
-    let own = results.join("own");
-    let inside =
-        ["tables", "timing", "records", "own/tables", "own/timing", "own/figures"].map(|name| results.join(name));
-    for folder in [&figures, results, &own].into_iter().chain(&inside) {
-        sweep(folder, Duration::from_secs(3600)).map_err(|source| CliError::Io { path: folder.clone(), source })?;
-    }
-    if tally.interrupted > 0 || how.shard.is_some() || !how.only_where.is_empty() {
-        // Who stops the program wants it back at once; the next call writes the report. A part of the runs gives no
-        // report.
-        tell(common, &tally, &skipped, &Summary::default());
-        return finish(tally, &skipped);
-    }
-    // The report covers all experiments, also those that ran before.
-    // Own experiments leave the report on the papers as it is, and the papers' experiments that on one's own.
-    let concerned: Vec<bool> = Subject::of(common, ids, only)?.iter().map(|subject| subject.published).collect();
-    let mut subjects = Subject::of(common, &[], None)?;
-    subjects.retain(|subject| concerned.contains(&subject.published));
-    let summary = write(common, &subjects, how.profile.into(), Some(device))?;
-    tell(common, &tally, &skipped, &summary);
-    finish(tally, &skipped)
-}
-
-fn walk(common: &Common, loaded: &[Loaded], how: &How) -> Result<(Tally, Vec<Skipped>, &'static str), CliError> {
+/// An unusable device, a missing data folder, a plan other than the one that a job expects; see [`run_all`].
+pub fn execute(common: &Common, loaded: &[Loaded], how: &How) -> Result<(Tally, Vec<Skipped>, &'static str), CliError> {
     let gpu = gpu(how.device)?;
     let device = gpu.as_ref().map_or("cpu", |gpu| gpu.device);
     let data = data_folder(common.data.as_deref());
@@ -146,23 +111,8 @@ fn gpu(device: Device) -> Result<Option<UsableGpu>, CliError> {
     }
 }
 
-/// From now on Ctrl-C sets what is returned.
-pub fn stop_on_signal() -> &'static AtomicBool {
-    // A second handler is refused, which matters only where a test calls this twice in one process.
-    let _ = ctrlc::set_handler(stop);
-    &STOP
-}
-
-/// The first Ctrl-C asks every run to stop where it can be taken up again; the second does not wait. Files are written
-/// whole or not at all, so that costs at most the work since the last checkpoint.
-fn stop() {
-    if STOP.swap(true, Ordering::Relaxed) {
-        std::process::exit(130);
-    }
-    warn("anode: stopping at the next safe point; once more to stop at once");
-}
-
-fn tell(common: &Common, tally: &Tally, skipped: &[Skipped], summary: &Summary) {
+/// Prints what became of the runs, and the `summary` of the report, which is empty if none was written.
+pub fn tell(common: &Common, tally: &Tally, skipped: &[Skipped], summary: &Summary) {
     if common.json {
         let skipped_lines = skipped.iter().map(|s| (format!("{} {}", s.experiment, s.label), s.why.clone()));
         print_json(&Ran {
@@ -207,7 +157,11 @@ fn tell(common: &Common, tally: &Tally, skipped: &[Skipped], summary: &Summary) 
     tell_of_records(summary);
 }
 
-fn finish(tally: Tally, skipped: &[Skipped]) -> Result<(), CliError> {
+/// Success if every run has a record, else the error whose exit code says what is missing.
+///
+/// # Errors
+/// Interrupted runs; failed runs, or points of the grid that could not be planned.
+pub fn finish(tally: Tally, skipped: &[Skipped]) -> Result<(), CliError> {
     if tally.interrupted > 0 {
         return Err(CliError::Interrupted(tally.interrupted));
     }

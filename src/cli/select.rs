@@ -69,7 +69,7 @@ pub fn chosen(common: &Common, ids: &[String], only: Option<&str>) -> Result<Vec
 /// The definitions with these ids, or that match these patterns.
 ///
 /// # Errors
-/// As [`chosen`].
+/// See [`chosen`].
 pub fn named(common: &Common, wanted: &[String]) -> Result<Vec<Loaded>, CliError> {
     chosen(common, wanted, None)
 }

@@ -15,9 +15,9 @@ use super::select;
 /// Folder of the report on experiments that are not published, inside the results folder.
 pub const OWN: &str = "own";
 
-/// What a report is about.
+/// The experiments of a report, with its folders.
 pub struct Subject {
-    /// Whether the report is that on the papers.
+    /// Whether this is the report on the papers, as opposed to one on other experiments.
     pub published: bool,
     experiments: Vec<Definition>,
     others: Vec<String>,

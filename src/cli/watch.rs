@@ -20,8 +20,8 @@ use super::complete;
 use super::error::CliError;
 use super::output::{clear_screen, print, width};
 use super::plot::plot;
-use super::run::stop_on_signal;
 use super::select;
+use super::signal::stop_on_signal;
 use super::status::unrecorded;
 
 /// Lines of each curve.

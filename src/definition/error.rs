@@ -16,7 +16,7 @@ pub struct DefinitionError {
     pub file: PathBuf,
     /// JSON path of the fault: `grid[1].solver[2]`, or `.` for the whole file.
     pub at: String,
-    /// What was found, and what is allowed.
+    /// The fault, and the allowed values.
     pub why: String,
 }
 

@@ -21,19 +21,19 @@ struct Labels {
     styles: BTreeMap<String, String>,
 }
 
-/// What a column of numbers or settings is called.
+/// Name, symbol and unit of a column of numbers or settings.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ColumnLabel {
-    /// Its name, with its symbol where it has one.
+    /// Name of the column, with its symbol if it has one.
     pub name: String,
-    /// Its symbol alone, for `symbol = value`.
+    /// The symbol alone, for labels such as `symbol = value`.
     #[serde(default)]
     pub symbol: Option<String>,
     /// The unit in which it is shown.
     #[serde(default)]
     pub unit: Option<String>,
-    /// What one unit is in the numbers of the column: 1048576 for bytes shown in MiB.
+    /// The number in the column that one unit stands for: 1048576 for bytes shown in MiB.
     #[serde(default = "one")]
     pub per_unit: f64,
 }
@@ -65,7 +65,7 @@ pub struct Heading {
     pub name: String,
     /// Unit; absent for pure numbers and texts.
     pub unit: Option<String>,
-    /// What one unit is in the numbers of the column.
+    /// The number in the column that one unit stands for.
     pub per_unit: f64,
 }
 
@@ -123,7 +123,7 @@ pub fn run_label(setting: impl Fn(&str) -> Option<String>) -> Option<(&'static s
     Some((&run.name, vec!["form", "method"]))
 }
 
-/// The colour and the marker of a line by its name, if it has some of its own: `blue circle`.
+/// The fixed colour and marker of a line by its name, such as `blue circle`; `None` if it has none.
 pub fn style_label(name: &str) -> Option<&'static str> {
     if let Some(style) = LABELS.styles.get(name) {
         return Some(style);

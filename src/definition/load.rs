@@ -23,7 +23,7 @@ const MOST_FILES: usize = 10_000;
 pub struct Loaded {
     /// The file.
     pub file: PathBuf,
-    /// What it says.
+    /// The definition in the file.
     pub definition: Definition,
 }
 

@@ -17,7 +17,7 @@ pub struct Point {
     pub seeds: Vec<u64>,
 }
 
-/// The axis of a grid that is no setting: seeds of its own.
+/// The axis of a grid that is not a setting: it replaces the seeds of the definition for this grid.
 pub const SEED_AXIS: &str = "seed";
 
 /// The grid, its path and the fixed settings that hold under a profile.

@@ -101,7 +101,7 @@ impl Diagnosis {
     }
 }
 
-/// Comparisons as a table: a row a kernel and type, with its worst error.
+/// Comparisons as a table: one row per kernel and type, with its largest error.
 fn table(text: &mut String, comparisons: &[Comparison]) {
     let mut rows: Vec<(&Comparison, usize, bool)> = vec![];
     for found in comparisons {

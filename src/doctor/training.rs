@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::gradient::{Ledger, Method};
 use crate::kernels::Cpu;
-use crate::net::{NetSpec, Network, NetworkError, Part, SegmentSpec, Solve, Steps};
+use crate::net::{LayerSpec, NetSpec, Network, NetworkError, SegmentSpec, Solve, Steps};
 use crate::ode::{Real, SolveError, Vector, relative_distance, solver};
 use crate::random::{Stream, normal, stream};
 use crate::train::{Learner, StepError, TrainingDevice};
@@ -25,13 +25,13 @@ type Trained = [Vec<f64>; 3];
 
 /// A convolution, an ODE block, a pooling and a linear layer on 8 x 8 images.
 pub(super) fn net() -> Network {
-    let conv = |channels| Part::Conv { channels, kernel: [3, 3], stride: 1, bias: false };
+    let conv = |channels| LayerSpec::Conv { channels, kernel: [3, 3], stride: 1, bias: false };
     Network::new(&NetSpec {
         input: [2, 8, 8],
         segments: vec![
-            SegmentSpec::Plain(vec![conv(4), Part::NormRelu]),
-            SegmentSpec::Ode(vec![conv(4), Part::NormRelu, conv(4), Part::Norm]),
-            SegmentSpec::Plain(vec![Part::Relu, Part::AveragePool(4), Part::Linear(SIZES[1])]),
+            SegmentSpec::Plain(vec![conv(4), LayerSpec::NormRelu]),
+            SegmentSpec::Ode(vec![conv(4), LayerSpec::NormRelu, conv(4), LayerSpec::Norm]),
+            SegmentSpec::Plain(vec![LayerSpec::Relu, LayerSpec::AveragePool(4), LayerSpec::Linear(SIZES[1])]),
         ],
     })
 }

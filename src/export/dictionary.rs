@@ -16,15 +16,15 @@ pub struct Term {
     pub study: String,
     /// The table that has the column.
     pub table: Kind,
-    /// Its name.
+    /// Name of the column.
     pub column: String,
     /// `number` or `text`.
     pub kind: &'static str,
     /// The unit; `1` for a pure number, empty for a text.
     pub unit: &'static str,
-    /// What the report calls it.
+    /// Label of the column in the report.
     pub label: String,
-    /// What it holds.
+    /// Description of the values.
     pub meaning: String,
 }
 

@@ -6,7 +6,7 @@ use crate::definition::Profile;
 use crate::record::Row;
 use crate::report::RunResult;
 
-/// Where a value comes from.
+/// The table that a value comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
     /// A setting of the run, or its seed. It has one row per run.
@@ -39,7 +39,7 @@ pub struct Long {
     pub run: String,
     /// Seed of the run.
     pub seed: u64,
-    /// Where the value comes from.
+    /// The table that the value comes from.
     pub table: Kind,
     /// Number of the row in its table, from 0. Always 0 for settings.
     pub row: u64,

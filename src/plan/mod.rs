@@ -21,7 +21,7 @@ pub use shard::{Shard, plan_digest};
 /// One run: one point of a grid with one seed.
 #[derive(Clone, Debug)]
 pub struct Run {
-    /// Sixteen hexadecimal digits: the start of the hash of all that decides the numbers.
+    /// Sixteen hexadecimal digits: the start of the hash of everything that determines the numbers.
     pub id: String,
     /// Id of the experiment.
     pub experiment: String,
@@ -29,17 +29,17 @@ pub struct Run {
     pub profile: Profile,
     /// The kind of study.
     pub study: StudyKind,
-    /// Its settings.
+    /// Settings of the run, with defaults filled in.
     pub settings: Settings,
     /// Master seed.
     pub seed: u64,
     /// Digests of the inputs, by name.
     pub inputs: Map<String, Value>,
-    /// Where it is computed: the device that was asked for, or `cpu` where the study takes no other.
+    /// The device that computes it: the requested one, or `cpu` if the study supports no other.
     pub device: String,
-    /// Where files are found.
+    /// The folders of the definition and of the data sets.
     pub place: Place,
-    /// The settings that vary, for people.
+    /// The settings that vary, as `name=value` pairs for messages.
     pub label: String,
 }
 
@@ -55,9 +55,9 @@ impl Run {
 pub struct Skipped {
     /// Id of the experiment.
     pub experiment: String,
-    /// The settings that vary.
+    /// The settings that vary, as `name=value` pairs.
     pub label: String,
-    /// Why.
+    /// Why the run cannot be planned.
     pub why: String,
 }
 
@@ -101,7 +101,7 @@ fn plan_one(
         let label = label(&point.settings, &axes);
         let planned = Settings::parse(definition.study, &point.settings)
             .map_err(|faults| faults_in_words(&faults))
-            .and_then(|settings| study.synchronize(&place, settings).map_err(|e| e.to_string()))
+            .and_then(|settings| study.resolve_settings(&place, settings).map_err(|e| e.to_string()))
             .and_then(|settings| Ok((digests(&settings)?, settings)));
         let (inputs, settings) = match planned {
             Ok(found) => found,

@@ -1,7 +1,7 @@
-//! A plan cut into shards, so that several machines walk it: every run is in exactly one.
+//! Cuts a plan into shards for several machines. Every run is in exactly one shard.
 //!
-//! The cut depends on the plan alone, never on what is recorded: a shard that is started again, on any machine, is the
-//! same shard.
+//! The cut depends on the plan alone, not on the records, so a shard that is started again, on any machine, has the
+//! same runs.
 
 use std::collections::BTreeMap;
 use std::fmt::{Display, Formatter};

@@ -23,7 +23,7 @@ const TOLERATED: [&str; 2] = ["loss", "gradient_norm"];
 /// A row that both tables have, with the column in which they differ most.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Compared {
-    /// What the key column says, or the place in the table.
+    /// Value of the key column, or index of the row in its table.
     pub key: u64,
     /// The column that differs most; the first one where none does.
     pub column: String,
@@ -35,7 +35,7 @@ pub struct Compared {
     pub difference: f64,
 }
 
-/// How two tables agree.
+/// The comparison of a recorded table with a repeated one.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Agreement {
     /// The rows of the recorded table that were repeated.

@@ -24,10 +24,10 @@ pub fn to_archive(records: &[Loaded]) -> io::Result<Vec<u8>> {
     archive_of(records.iter().map(|loaded| (loaded, true)).collect())
 }
 
-/// As [`to_archive`], with the images of those records alone for which it is asked.
+/// Like [`to_archive`], with the images of only those records whose flag is true.
 ///
 /// # Errors
-/// As there.
+/// See [`to_archive`].
 pub fn archive_of(mut records: Vec<(&Loaded, bool)>) -> io::Result<Vec<u8>> {
     records.sort_by(|(a, _), (b, _)| a.record.run.cmp(&b.record.run));
     let refused = |why: String| io::Error::new(io::ErrorKind::InvalidInput, why);
@@ -87,7 +87,7 @@ pub fn read_archive(path: &Path) -> Result<Vec<Loaded>, RecordError> {
 /// caller has.
 ///
 /// # Errors
-/// As there; more than `budget` has.
+/// See [`read_archive`]; the archive has more values than `budget`.
 pub fn read_archive_thinned(
     path: &Path,
     budget: &mut Budget,

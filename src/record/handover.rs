@@ -37,6 +37,7 @@ pub struct HandedOver {
 
 /// Why nothing was handed on.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum HandoverError {
     /// More than [`MOST_INFLIGHT`] bytes.
     #[error(
@@ -44,7 +45,7 @@ pub enum HandoverError {
         matter, or remove folders:\n{}", lines(.folders)
     )]
     Size {
-        /// Their size.
+        /// Total size of the folders in bytes.
         bytes: u64,
         /// Each folder with its size.
         folders: Vec<(PathBuf, u64)>,

@@ -30,6 +30,7 @@ pub struct Merged {
 
 /// Why nothing was merged.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum MergeError {
     /// A folder holds no runs.
     #[error("{0}: no folder `runs` in it; name results folders, as --results does")]
@@ -45,11 +46,11 @@ pub enum MergeError {
 /// Two records of one run with other numbers.
 #[derive(Debug)]
 pub struct Conflict {
-    /// The one that is there, or was found first.
+    /// The record in the target folder, or the first one found.
     pub first: PathBuf,
-    /// The other.
+    /// The other record.
     pub second: PathBuf,
-    /// Where they differ.
+    /// What differs between the two.
     pub what: String,
 }
 
@@ -58,7 +59,7 @@ fn lines(conflicts: &[Conflict]) -> String {
     conflicts.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
-/// How much a run's folder is worth.
+/// Which of two folders of a run a merge keeps: the greater one.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Worth {
     Interrupted,

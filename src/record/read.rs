@@ -52,7 +52,7 @@ fn read_folder(folder: &Path, log: Log, budget: &mut Budget) -> Result<Option<Lo
 /// `None` if there is no `run.json`.
 ///
 /// # Errors
-/// As [`read_record`].
+/// See [`read_record`].
 pub fn read_checked(folder: &Path) -> Result<Option<Record>, RecordError> {
     let Some(bytes) = read_at_most(&folder.join(RUN), limit(RUN))? else { return Ok(None) };
     let record = parse_header(folder, &bytes, &mut Budget::of_a_run())?;
@@ -91,7 +91,7 @@ fn changed(path: PathBuf) -> RecordError {
 /// What the record has is taken from `budget`.
 ///
 /// # Errors
-/// As [`read_record`]; the record of another run; more than `budget` has.
+/// See [`read_record`]; the record belongs to another run; it has more values than `budget`.
 pub fn read_run_thinned(folder: &Path, budget: &mut Budget) -> Result<Option<Loaded>, RecordError> {
     let Some(loaded) = read_folder(folder, Log::Thinned, budget)? else { return Ok(None) };
     let run = &loaded.record.run;

@@ -1,5 +1,5 @@
-//! Logs of one line a step, appended while a run goes on, cut back to its checkpoint when it is taken up again:
-//! `steps.csv`, which is part of the record, and `times.csv`, which is not.
+//! Logs with one line per step, appended during a run and cut back to its checkpoint when it resumes: `steps.csv`,
+//! which is part of the record, and `times.csv`, which is not.
 
 use std::fs::File;
 use std::io::{ErrorKind, Write};

@@ -34,20 +34,20 @@ pub fn thin(steps: Vec<Row>) -> Vec<Row> {
     steps.into_iter().zip(kept).filter(|(_, keep)| *keep).map(|(row, _)| row).collect()
 }
 
-/// The rows that [`thin`] keeps of a table in CSV, without making the others: a log of a long training takes hundreds
-/// of megabytes as rows.
+/// The rows that [`thin`] keeps of a table in CSV. The other rows are not built, because the log of a long training run
+/// takes hundreds of megabytes as rows.
 ///
 /// # Errors
-/// As [`csv_to_rows`](super::csv_to_rows); more steps than a log can have.
+/// See [`csv_to_rows`](super::csv_to_rows); the table has more steps than a log can have.
 pub fn thin_csv(bytes: &[u8]) -> Result<Vec<Row>, String> {
     thin_within(bytes, 0, &mut Budget::of_an_experiment()).map(|(rows, _)| rows)
 }
 
-/// As [`thin_csv`], with the number of all steps. The values of each kept row, and `settings` values more per row, are
-/// taken from `budget`.
+/// Like [`thin_csv`], and returns the number of all steps. The values of each kept row, and `settings` values more per
+/// row, are taken from `budget`.
 ///
 /// # Errors
-/// As there; more than `budget` has.
+/// See [`thin_csv`]; the rows have more values than `budget`.
 pub fn thin_within(bytes: &[u8], settings: usize, budget: &mut Budget) -> Result<(Vec<Row>, usize), String> {
     std::str::from_utf8(bytes).map_err(|e| format!("no UTF-8: {e}"))?;
     let log = Log::of(bytes)?;
@@ -70,7 +70,7 @@ pub fn thin_within(bytes: &[u8], settings: usize, budget: &mut Budget) -> Result
     Ok((bounded_rows(&kept, settings, budget)?, log.rows.len()))
 }
 
-/// Which columns of a row have a value, a bit for each.
+/// Which columns of a row have a value: one bit per column.
 type Filled = [u64; COLUMNS / 64];
 
 /// What is known of a log after one pass.

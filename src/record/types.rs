@@ -36,13 +36,13 @@ pub struct Record {
     pub seed: u64,
     /// SHA-256 of the input data, by name. Empty where the run reads none.
     pub inputs: Map<String, Value>,
-    /// How it ended.
+    /// How the run ended.
     pub status: Status,
     /// Id of the shorter or unfinished run from whose state this one continued. Its steps up to there are bit-identical
     /// to those of a run from scratch; columns that the other run did not log are empty in them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub continued: Option<String>,
-    /// Where it ran.
+    /// Machine, device and time of the run.
     pub environment: Environment,
     /// SHA-256 of each other file of the folder, by file name.
     pub files: Map<String, Value>,
@@ -55,20 +55,20 @@ pub struct Record {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ModelFile {
-    /// Its SHA-256.
+    /// SHA-256 of the file, 64 hexadecimal digits.
     pub sha256: String,
-    /// Its size.
+    /// Size of the file in bytes.
     pub bytes: u64,
 }
 
 impl ModelFile {
-    /// What stands in `path`, if it is this file.
+    /// Reads the file at `path`. `None` if its contents differ from this file's.
     pub fn read(&self, path: &Path) -> Option<Vec<u8>> {
         let bytes = read_at_most(path, self.bytes.min(limit(MODEL))).ok().flatten()?;
         (sha256(&bytes) == self.sha256).then_some(bytes)
     }
 
-    /// Whether `path` is this file.
+    /// Whether the file at `path` has the contents of this file.
     pub(super) fn is(&self, path: &Path) -> bool {
         digest(path, self.bytes.min(limit(MODEL))).is_ok_and(|digest| digest == self.sha256)
     }
@@ -85,8 +85,9 @@ fn is_first(numerics: &u32) -> bool {
 /// How a run ended.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "kind", deny_unknown_fields)]
+#[non_exhaustive]
 pub enum Status {
-    /// All its numbers are there.
+    /// The run computed all its results.
     Finished,
     /// The training loss left the finite or grew past ten times its first value, or an adaptive solve could not keep
     /// its tolerances within its limits: a result.
@@ -101,9 +102,9 @@ pub enum Status {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         cause: Option<String>,
     },
-    /// It could not be computed.
+    /// The run could not be computed.
     Failed {
-        /// Where in the run.
+        /// The part of the run that failed.
         at: String,
         /// Why.
         why: String,
@@ -177,7 +178,7 @@ pub fn is_timing(column: &str) -> bool {
     column == "seconds" || column.ends_with("_seconds") || column.starts_with("process_")
 }
 
-/// What a study hands to the runner when it ends.
+/// The results of a study, which the runner records.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Outcome {
     /// `rows.csv`: the results; settings are added by the reader from [`Record::settings`].

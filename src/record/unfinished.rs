@@ -81,7 +81,7 @@ impl Unfinished {
     /// Reads the header in `<experiment>/<run>`; `None` if there is none.
     ///
     /// # Errors
-    /// As [`Unfinished::read`]; the header of another run, or whose id does not follow from its settings.
+    /// See [`Unfinished::read`]; the header belongs to another run, or its id does not follow from its settings.
     pub fn read_own(folder: &Path) -> Result<Option<Self>, RecordError> {
         let Some(header) = Self::read(folder)? else { return Ok(None) };
         let damaged = |why: String| Err(RecordError::Damaged { path: folder.join(UNFINISHED), why });

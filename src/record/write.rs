@@ -36,6 +36,7 @@ pub const MODEL: &str = "model.safetensors";
 
 /// A record that cannot be written or read.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum RecordError {
     /// The file cannot be read or written.
     #[error("{path}: {source}")]
@@ -84,7 +85,7 @@ impl Draft {
     /// An empty draft of `path`, whose folder is made if it is not there.
     ///
     /// # Errors
-    /// As [`write_atomically`].
+    /// See [`write_atomically`].
     pub fn new(path: &Path) -> Result<Self, RecordError> {
         if std::fs::metadata(path).is_ok_and(|found| !found.is_file()) {
             let why = io::Error::other("it exists and is no regular file; name another path");
@@ -98,10 +99,10 @@ impl Draft {
         self.file.as_file()
     }
 
-    /// Puts the file in its place.
+    /// Moves the complete file to its path.
     ///
     /// # Errors
-    /// As [`write_atomically`].
+    /// See [`write_atomically`].
     pub fn finish(self) -> Result<(), RecordError> {
         // tempfile makes private files; results are for everyone who may read the folder.
         #[cfg(unix)]
@@ -113,7 +114,7 @@ impl Draft {
 /// Copies the file `name` of a run's folder into another folder, with its permissions. Whole or not at all.
 ///
 /// # Errors
-/// As [`write_atomically`]; the file is a link, no regular file, or larger than such a file can be.
+/// See [`write_atomically`]; the file is a link, no regular file, or larger than such a file can be.
 pub(super) fn copy(source: &Path, target: &Path, name: &str) -> Result<(), RecordError> {
     let (from, to) = (source.join(name), target.join(name));
     let whole = files::open_unlinked(&from).map_err(RecordError::io(&from))?;
@@ -202,7 +203,7 @@ pub fn rows_to_csv(rows: &[Row]) -> io::Result<Vec<u8>> {
 /// These columns of rows as CSV, an empty cell where a row lacks one.
 ///
 /// # Errors
-/// As [`rows_to_csv`].
+/// See [`rows_to_csv`].
 pub fn columns_to_csv<R: Borrow<Row>>(columns: &[&str], rows: impl IntoIterator<Item = R>) -> io::Result<Vec<u8>> {
     let mut writer = csv::Writer::from_writer(vec![]);
     writer.write_record(columns)?;

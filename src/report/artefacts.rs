@@ -10,18 +10,18 @@ use super::document::Piece;
 use super::findings::Numbers;
 use super::methods::Methods;
 use super::page::Shown;
-use super::results::{From, Results};
+use super::results::{RecordSource, Results};
 use super::verdict::judge;
 use super::{
-    Contents, Kept, ReportError, Summary, chapters, findings, html, io, markdown, methods, models, page, peer, summary,
-    tables,
+    Contents, ReportError, Summary, UnshownRecords, chapters, findings, html, io, markdown, methods, models, page,
+    peer, summary, tables,
 };
 
 /// A file of a report.
 pub struct Artefact {
-    /// Where it belongs.
+    /// Path of the file.
     pub path: PathBuf,
-    /// What is in it.
+    /// Contents of the file.
     pub bytes: Vec<u8>,
 }
 
@@ -58,7 +58,7 @@ pub fn files(chart: Chart, pixels: bool) -> Result<Vec<Artefact>, ReportError> {
 struct OfProfile {
     lines: Vec<summary::Line>,
     made: Vec<Artefact>,
-    kept: Vec<Kept>,
+    kept: Vec<UnshownRecords>,
     unsure: Vec<String>,
     recorded: bool,
 }
@@ -67,7 +67,11 @@ struct OfProfile {
 ///
 /// # Errors
 /// A damaged record.
-pub fn artefacts(contents: Contents, profile: Profile, from: From) -> Result<(Summary, Vec<Artefact>), ReportError> {
+pub fn artefacts(
+    contents: Contents,
+    profile: Profile,
+    from: RecordSource,
+) -> Result<(Summary, Vec<Artefact>), ReportError> {
     let Contents { experiments, results: folder, output, figures, .. } = contents;
     let links =
         figures.strip_prefix(output).map_or_else(|_| "../figures".into(), |inside| inside.display().to_string());
@@ -81,7 +85,7 @@ pub fn artefacts(contents: Contents, profile: Profile, from: From) -> Result<(Su
         // The records of one profile are in memory at a time.
         for (current, profile) in Profile::ALL.into_iter().zip(&mut profiles).rev() {
             let results = &Results::read(definition, current, contents, from)?;
-            profile.kept.extend(Kept::of(results));
+            profile.kept.extend(UnshownRecords::of(results));
             profile.unsure.extend(results.unsure.iter().cloned());
             let judgement = judge(results);
             profile.lines.push(summary::Line::new(results, &judgement));

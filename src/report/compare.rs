@@ -12,7 +12,7 @@ use crate::definition::{Definition, Profile};
 use crate::gradient::Method;
 use crate::record::{Record, Row, canonical, is_timing, same_instructions};
 
-use super::results::{From, Results, RunResult, as_number};
+use super::results::{RecordSource, Results, RunResult, as_number};
 use super::seeds::CONFIDENCE;
 use super::statistics::{mean, mean_interval, welch};
 use super::{Contents, ReportError};
@@ -25,7 +25,7 @@ const COSTS: [&str; 3] = ["bytes", "evaluations", "vjps"];
 /// One side of a comparison.
 #[derive(Clone, Copy)]
 pub struct Side<'a> {
-    /// Where its records are.
+    /// The experiments and the results folder that this side is read from.
     pub contents: Contents<'a>,
     /// The experiment.
     pub definition: &'a Definition,
@@ -59,9 +59,9 @@ pub struct Comparison {
 /// A setting that differs.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Differing {
-    /// Its name.
+    /// Name of the setting.
     pub setting: String,
-    /// Its value on both sides; null where a side lacks it.
+    /// The value on each side; null if a side lacks the setting.
     pub values: [Value; 2],
 }
 
@@ -106,7 +106,7 @@ pub struct Broken {
 /// A damaged record.
 pub fn compare(a: Side, b: Side) -> Result<Comparison, ReportError> {
     let read = |side: Side| -> Result<Vec<RunResult>, ReportError> {
-        let mut runs = Results::read(side.definition, side.profile, side.contents, From::Everywhere)?.runs;
+        let mut runs = Results::read(side.definition, side.profile, side.contents, RecordSource::Everywhere)?.runs;
         runs.retain(|run| side.run.is_none_or(|id| run.loaded.record.run == id));
         Ok(runs)
     };

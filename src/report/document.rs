@@ -35,7 +35,7 @@ pub enum Piece {
 
 /// A text in a numbered list.
 pub struct Entry {
-    /// Its topic, set in bold.
+    /// Topic of the entry, set in bold.
     pub lead: String,
     /// The text.
     pub text: String,

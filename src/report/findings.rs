@@ -158,7 +158,7 @@ mod tests {
     use serde_json::{Map, Value};
 
     use crate::definition::{Definition, NotRun, Wanted, load_all, load_not_run, load_outline};
-    use crate::report::{Contents, From, Inputs};
+    use crate::report::{Contents, Inputs, RecordSource};
 
     use super::*;
 
@@ -194,7 +194,7 @@ mod tests {
             inputs: &NoData,
             device: None,
         };
-        Results::read(definition, profile, contents, From::Archives).unwrap()
+        Results::read(definition, profile, contents, RecordSource::Archives).unwrap()
     }
 
     #[test]

@@ -12,9 +12,9 @@ use crate::record::{
     read_run_thinned,
 };
 
-use super::results::From;
+use super::results::RecordSource;
 
-/// What a run would read now.
+/// Gives the inputs that a run would read now, to compare them with those of a record.
 pub trait Inputs: std::fmt::Debug {
     /// Digests of the inputs of a run by name, where they can be read: those next to the definition or in the
     /// program and, if `data` is set, those of the folder of data sets.
@@ -38,10 +38,15 @@ pub struct Found {
 ///
 /// # Errors
 /// A damaged record.
-pub fn all(definition: &Definition, profile: Profile, results: &Path, from: From) -> Result<Vec<Found>, RecordError> {
+pub fn all(
+    definition: &Definition,
+    profile: Profile,
+    results: &Path,
+    from: RecordSource,
+) -> Result<Vec<Found>, RecordError> {
     let (mut found, mut places): (Vec<Found>, HashMap<String, usize>) = (vec![], HashMap::new());
     let mut budget = Budget::of_an_experiment();
-    if from == From::Everywhere {
+    if from == RecordSource::Everywhere {
         let folder = results.join("runs").join(profile.name()).join(&definition.id);
         for name in folders(&folder)? {
             if let Some(loaded) = read_run_thinned(&folder.join(name), &mut budget)? {

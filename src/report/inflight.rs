@@ -13,11 +13,11 @@ const MOST: u64 = 1 << 24;
 
 /// An unfinished run.
 pub struct InFlight {
-    /// What it is.
+    /// Id, settings and inputs of the run.
     pub header: Unfinished,
     /// Settings and seed as columns.
     pub settings: Row,
-    /// Its log so far, thinned.
+    /// Log of its steps so far, thinned.
     pub steps: Vec<Row>,
     /// Steps taken.
     taken: usize,
@@ -64,7 +64,7 @@ impl InFlight {
         format!("{} of {total} epochs", self.epochs)
     }
 
-    /// How far it is, and where it stands; `name` says which run it is.
+    /// Describes its progress, accuracy and loss in one line. `name` identifies the run.
     pub fn line(&self, name: &str) -> String {
         let last = |column: &str| self.steps.iter().rev().find_map(|row| as_number(row.get(column)));
         let standing = match (last("test_accuracy"), last("loss")) {

@@ -47,7 +47,7 @@ pub use chart::schedule_svg;
 pub use compare::{Broken, Comparison, Differing, Line, Side, compare};
 pub use found::Inputs;
 pub use plain::wrapped;
-pub use results::{From, Results, RunResult, short};
+pub use results::{RecordSource, Results, RunResult, short};
 pub use show::{Experiment, Known, KnownCheck, experiments};
 pub use statistics::{Interval, mean_interval};
 use stray::Stray;
@@ -57,6 +57,7 @@ pub use verify::{Difference, verify};
 
 /// Why a report could not be written.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ReportError {
     /// A record cannot be read, or a file cannot be written.
     #[error(transparent)]
@@ -70,29 +71,29 @@ fn io(path: &Path) -> impl FnOnce(stdio::Error) -> ReportError + '_ {
     move |source| RecordError::Io { path: path.to_owned(), source }.into()
 }
 
-/// What was written, and the verdict of each experiment.
+/// The files of a report, and the verdict on each experiment.
 #[derive(Clone, Debug, Default, Serialize, JsonSchema)]
 pub struct Summary {
-    /// A line an experiment.
+    /// One row per experiment.
     pub experiments: Vec<SummaryRow>,
     /// The files.
     pub written: Vec<PathBuf>,
     /// Files of earlier reports that were removed, because no record makes them any more.
     pub removed: Vec<PathBuf>,
     /// Records that no run shows. They stay where they are until `anode clean` removes them.
-    pub kept: Vec<Kept>,
+    pub kept: Vec<UnshownRecords>,
     /// Runs with several records between which nothing but a convention chose, with the one that is shown.
     pub unsure: Vec<String>,
 }
 
 /// Records of one experiment and profile that no run of its definition shows.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
-pub struct Kept {
+pub struct UnshownRecords {
     /// Id of the experiment.
     pub experiment: String,
     /// The profile.
     pub profile: Profile,
-    /// How many there are.
+    /// Number of these records.
     pub records: usize,
 }
 
@@ -109,7 +110,7 @@ impl Summary {
     }
 }
 
-impl Kept {
+impl UnshownRecords {
     fn of(results: &Results) -> Option<Self> {
         let (experiment, profile, records) = (results.definition.id.clone(), results.profile, results.unshown.len());
         (records > 0).then_some(Self { experiment, profile, records })
@@ -121,7 +122,7 @@ impl Kept {
 pub struct SummaryRow {
     /// Id of the experiment.
     pub id: String,
-    /// Its title.
+    /// Title of the experiment.
     pub title: String,
     /// `confirmed`, `contradicted`, `inconclusive` or `not run`.
     pub verdict: String,
@@ -129,7 +130,7 @@ pub struct SummaryRow {
     pub measured: String,
 }
 
-/// What a report is made of.
+/// The inputs and output folders of a report.
 #[derive(Clone, Copy, Debug)]
 pub struct Contents<'a> {
     /// The experiments.
@@ -161,7 +162,7 @@ pub struct Contents<'a> {
 /// # Errors
 /// A damaged record, a folder that cannot be written.
 pub fn write_all(contents: Contents, profile: Profile) -> Result<Summary, ReportError> {
-    let (mut summary, made) = artefacts::artefacts(contents, profile, From::Everywhere)?;
+    let (mut summary, made) = artefacts::artefacts(contents, profile, RecordSource::Everywhere)?;
     for artefact in made {
         write_atomically(&artefact.path, &artefact.bytes)?;
         summary.written.push(artefact.path);
@@ -183,7 +184,7 @@ pub fn write_all(contents: Contents, profile: Profile) -> Result<Summary, Report
 pub fn unshown(contents: Contents, profile: Profile) -> Result<Vec<PathBuf>, ReportError> {
     let mut found = vec![];
     for definition in contents.experiments {
-        let results = Results::read(definition, profile, contents, From::Everywhere)?;
+        let results = Results::read(definition, profile, contents, RecordSource::Everywhere)?;
         let base = contents.results.join("runs").join(profile.name()).join(&definition.id);
         found.extend(results.unshown.iter().map(|run| base.join(run)).filter(|folder| folder.is_dir()));
         // The report moves what no run shows to the second archive, unless no run shows anything.
@@ -198,11 +199,11 @@ pub fn unshown(contents: Contents, profile: Profile) -> Result<Vec<PathBuf>, Rep
 /// A run that a report shows.
 #[derive(Clone, Debug)]
 pub struct ShownRun {
-    /// Its id.
+    /// Id of the run.
     pub run: String,
-    /// Its settings.
+    /// Settings of the run.
     pub settings: Map<String, Value>,
-    /// Its seed.
+    /// Master seed of the run.
     pub seed: u64,
 }
 
@@ -214,7 +215,7 @@ pub fn shown_runs(contents: Contents, profile: Option<Profile>) -> Result<Vec<Sh
     let mut found = vec![];
     for definition in contents.experiments {
         for profile in Profile::ALL.into_iter().filter(|one| profile.is_none_or(|asked| asked == *one)) {
-            let results = Results::read(definition, profile, contents, From::Everywhere)?;
+            let results = Results::read(definition, profile, contents, RecordSource::Everywhere)?;
             found.extend(results.runs.into_iter().map(|run| run.loaded.record).map(|record| ShownRun {
                 run: record.run,
                 settings: record.settings,
@@ -230,7 +231,7 @@ pub fn shown_runs(contents: Contents, profile: Option<Profile>) -> Result<Vec<Sh
 /// experiments is left out.
 ///
 /// # Errors
-/// As [`write_all`].
+/// See [`write_all`].
 pub fn figures(
     contents: Contents,
     profile: Option<Profile>,
@@ -250,7 +251,7 @@ pub fn figures(
         let profiles = profile.map_or(Profile::ALL.to_vec(), |one| vec![one]);
         let mut drawn = false;
         for profile in profiles.into_iter().rev() {
-            let mut results = Results::read(definition, profile, contents, From::Everywhere)?;
+            let mut results = Results::read(definition, profile, contents, RecordSource::Everywhere)?;
             if let Some(runs) = runs {
                 results.keep(runs);
             }

@@ -7,7 +7,7 @@ use crate::definition::Profile;
 use crate::record::{MODEL, ModelFile, Record};
 
 use super::artefacts::Artefact;
-use super::results::{From, Results};
+use super::results::{RecordSource, Results};
 
 /// Folder of the committed networks, inside the results folder.
 pub const MODELS: &str = "models";
@@ -72,7 +72,7 @@ pub fn once_per_run(made: &mut Vec<Artefact>) {
 /// The networks that belong to the records of an experiment, under a profile that trains on real images. Each is a copy
 /// of the file that the run left, and has the digest that its record names. One that is not found differs from any file
 /// when it is compared, and is left out when files are written.
-pub fn models(results: &Results, folder: &Path, published: &Published, from: From) -> Vec<Artefact> {
+pub fn models(results: &Results, folder: &Path, published: &Published, from: RecordSource) -> Vec<Artefact> {
     // A minute on drawn textures trains nothing that is worth keeping.
     if results.profile == Profile::Quick {
         return vec![];
@@ -84,8 +84,10 @@ pub fn models(results: &Results, folder: &Path, published: &Published, from: Fro
         }
         let path = folder.join(MODELS).join(format!("{}.{}.safetensors", results.definition.id, record.run));
         match from {
-            From::Everywhere => model.read(&own(folder, results.profile, record)).map(|bytes| Artefact { path, bytes }),
-            From::Archives => Some(Artefact { path, bytes: ABSENT.to_vec() }),
+            RecordSource::Everywhere => {
+                model.read(&own(folder, results.profile, record)).map(|bytes| Artefact { path, bytes })
+            }
+            RecordSource::Archives => Some(Artefact { path, bytes: ABSENT.to_vec() }),
         }
     };
     let shown = results.runs.iter().map(|run| &run.loaded.record);

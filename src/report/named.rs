@@ -17,7 +17,7 @@ pub fn value(definition: &Definition, column: &str, value: Option<&Value>) -> St
     shown(found.map(|v| scaled(definition, column, v)).as_ref())
 }
 
-/// What seeds make of a column, in its unit.
+/// The values of a column over the seeds, in the unit of the column.
 pub fn over(definition: &Definition, column: &str, over: &Over) -> Over {
     let per_unit = definition.heading(column).per_unit;
     match over {

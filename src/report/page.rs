@@ -19,7 +19,7 @@ use super::{tables, text};
 /// Rows of a table in the report; the rest is in the CSV file.
 const MOST_ROWS: usize = 24;
 
-/// What a source tag means.
+/// The meaning of a source tag.
 pub fn meaning(tag: SourceTag) -> &'static str {
     match tag {
         SourceTag::S => "stated in a source that we read",
@@ -73,11 +73,11 @@ fn lead(name: &str, text: String) -> Piece {
     Piece::Paragraph(format!("{name}:"), text)
 }
 
-/// What the report shows of a profile.
+/// The part of a profile's results that the report shows.
 pub enum Shown<'a> {
     /// Everything, with these charts, the path of their folder for links, and the files of the tables.
     All(&'a [Chart], &'a str, &'a [Artefact]),
-    /// What was checked: a larger profile shows the rest.
+    /// Only the checks, because a larger profile shows the rest.
     Checks,
 }
 

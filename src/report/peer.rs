@@ -13,7 +13,7 @@ use super::results::{as_number, short, shown};
 /// Where the comparison is written, inside the results folder.
 const FILE: &str = "peer/models.csv";
 
-/// Its name.
+/// File name of the comparison.
 pub const TABLE: &str = "models.csv";
 
 /// Largest file that is read, in bytes.

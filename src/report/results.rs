@@ -17,7 +17,7 @@ use super::found::{self, Found, Places};
 
 use super::inflight::{self, InFlight};
 
-/// Everything that is known of an experiment under a profile.
+/// The records of an experiment under a profile, and what is missing.
 pub struct Results<'a> {
     /// The experiment.
     pub definition: &'a Definition,
@@ -37,7 +37,7 @@ pub struct Results<'a> {
     pub unsure: Vec<String>,
     /// Unfinished runs that were handed on. No verdict takes them into account.
     pub inflight: Vec<InFlight>,
-    /// What [`Self::rows`] returns, once it was asked for.
+    /// The result of [`Self::rows`], computed by its first call.
     rows: OnceCell<Vec<Row>>,
 }
 
@@ -46,10 +46,10 @@ pub const RUN_COLUMN: &str = "run";
 
 /// Which records are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum From {
-    /// Those of `runs/` and those of `records/`.
+pub enum RecordSource {
+    /// The records in `runs/` and in `records/`.
     Everywhere,
-    /// Those of `records/`, which is what a repository holds.
+    /// The records in `records/` only, which are committed.
     Archives,
 }
 
@@ -86,7 +86,7 @@ impl<'a> Results<'a> {
         definition: &'a Definition,
         profile: Profile,
         contents: Contents<'_>,
-        from: From,
+        from: RecordSource,
     ) -> Result<Self, RecordError> {
         let mut found = Self::none(definition, profile);
         let records = found::all(definition, profile, contents.results, from)?;
@@ -162,13 +162,13 @@ impl<'a> Results<'a> {
         self.rows.get_or_init(|| self.expand(|run| &run.loaded.rows, false))
     }
 
-    /// As [`Self::rows`], given away.
+    /// Like [`Self::rows`], without a copy.
     pub fn into_rows(self) -> Vec<Row> {
         self.rows();
         self.rows.into_inner().unwrap_or_default()
     }
 
-    /// The steps of all runs, likewise.
+    /// The training steps of all runs: settings, seed, then the columns of `steps.csv`.
     pub fn steps(&self) -> Vec<Row> {
         self.expand(|run| &run.loaded.steps, false)
     }
@@ -236,7 +236,7 @@ impl<'a> Results<'a> {
         self.runs.iter().filter(|r| matches!(r.loaded.record.status, Status::Diverged { .. })).count()
     }
 
-    /// What varies in a run, on one line.
+    /// The settings and the seed that tell a run from the others, on one line.
     pub fn name(&self, run: &RunResult) -> String {
         self.named(&run.settings, run.loaded.record.seed)
     }

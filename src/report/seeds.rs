@@ -14,7 +14,7 @@ use super::statistics::{mean_interval, median};
 /// The level of every interval.
 pub const CONFIDENCE: f64 = 0.95;
 
-/// What seeds make of one column.
+/// The values of one column over the seeds.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Over {
     /// The same in every seed.

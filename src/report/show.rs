@@ -8,7 +8,7 @@ use crate::record::Row;
 
 use super::document::Piece;
 use super::page::{self, Shown};
-use super::results::{From, Results};
+use super::results::{RecordSource, Results};
 use super::verdict::judge;
 use super::{Contents, ReportError, plain, summary, tables};
 
@@ -17,9 +17,9 @@ use super::{Contents, ReportError, plain, summary, tables};
 pub struct Experiment {
     /// Id of the experiment.
     pub id: String,
-    /// Its results under each profile that has records, the largest first.
+    /// Results under each profile that has records, the largest profile first.
     pub profiles: Vec<Known>,
-    /// Its section of the report.
+    /// The experiment's section of the report.
     #[serde(skip)]
     pub text: String,
 }
@@ -35,7 +35,7 @@ pub struct Known {
     pub recorded: usize,
     /// `confirmed`, `contradicted`, `inconclusive` or `not run`.
     pub verdict: &'static str,
-    /// How many checks hold.
+    /// Number of checks that hold, in words.
     pub measured: String,
     /// The checks.
     pub checks: Vec<KnownCheck>,
@@ -46,9 +46,9 @@ pub struct Known {
 /// A check with what was measured.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct KnownCheck {
-    /// What it says.
+    /// The statement of the check.
     pub name: String,
-    /// What became of it.
+    /// Whether it holds.
     pub verdict: &'static str,
     /// The numbers it was judged by.
     pub measured: String,
@@ -65,7 +65,7 @@ pub fn experiments(contents: Contents, width: usize, rows: bool) -> Result<Vec<E
         let (mut profiles, mut pieces): (Vec<Known>, Vec<Piece>) = (vec![], vec![]);
         let mut answer = None;
         for profile in Profile::ALL.into_iter().rev() {
-            let results = Results::read(definition, profile, contents, From::Everywhere)?;
+            let results = Results::read(definition, profile, contents, RecordSource::Everywhere)?;
             if results.is_empty() {
                 continue;
             }

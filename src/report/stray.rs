@@ -11,15 +11,15 @@ use super::models::{self, MODELS};
 use super::peer;
 use super::{Contents, ReportError, io};
 
-/// What a file is that the report does not make.
+/// The kind of a file that the report does not write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stray {
-    /// A table or a chart of an earlier report, or an archive whose records stand in another one now: `anode report`
+    /// A table or a chart of an earlier report, or an archive whose records are in another one now. `anode report`
     /// removes it.
     Outdated,
-    /// Records of an experiment without a definition: `anode clean` removes them.
+    /// Records of an experiment without a definition. `anode clean` removes them.
     Records,
-    /// It belongs to nothing.
+    /// A file of unknown origin.
     Unknown,
 }
 

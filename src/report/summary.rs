@@ -16,11 +16,11 @@ pub fn title(published: bool) -> &'static str {
 /// The glossary, beside the results folder.
 const GLOSSARY: &str = "../docs/glossary.md";
 
-/// What the summary says of one experiment under one profile.
+/// The summary of one experiment under one profile.
 pub struct Line {
     /// For the caller and for `summary.<profile>.csv`.
     pub told: SummaryRow,
-    /// How the claim is known.
+    /// How we know the claim.
     pub source: String,
     pub(super) profile: Profile,
     /// What the paper reports, in a few words.

@@ -20,16 +20,16 @@ use gap_ratio::GapRatio;
 pub use requires::Required;
 pub use rules::log_slope;
 
-/// What became of a claim.
+/// The verdict on a claim or a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// Every check holds.
     Confirmed,
     /// A check does not hold.
     Contradicted,
-    /// Nothing can be said.
+    /// The results do not decide the claim.
     Inconclusive,
-    /// There are no records.
+    /// No run has a record.
     NotRun,
 }
 
@@ -48,13 +48,13 @@ impl Verdict {
 /// One check with what was measured.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Checked {
-    /// What the check says.
+    /// The statement of the check.
     pub name: String,
-    /// What became of it.
+    /// Whether it holds.
     pub verdict: Verdict,
     /// The numbers it was judged by.
     pub measured: String,
-    /// The same in a few words, for the summary.
+    /// The measured values in a few words, for the summary.
     pub brief: String,
     /// Whether there were numbers to judge by.
     pub found: bool,
@@ -63,7 +63,7 @@ pub struct Checked {
 /// The verdict on an experiment, with what it rests on.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Judgement {
-    /// What became of the claim.
+    /// The verdict on the claim.
     pub verdict: Verdict,
     /// Conditions without which the checks decide nothing.
     pub required: Vec<Required>,

@@ -10,7 +10,7 @@ use crate::definition::Profile;
 use crate::files;
 
 use super::artefacts::artefacts;
-use super::results::From;
+use super::results::RecordSource;
 use super::stray::{Stray, strays};
 use super::{Contents, ReportError, io};
 
@@ -28,7 +28,7 @@ const RECORDS: &str = "records of no experiment that is defined";
 const UNKNOWN: &str = "belongs to nothing";
 
 impl Difference {
-    /// What makes the file agree.
+    /// How to make the file agree with the records.
     pub fn cure(&self) -> &'static str {
         match self.what {
             RECORDS => "define the experiment again, or remove its records with `anode clean --only`",
@@ -44,7 +44,7 @@ impl Difference {
 /// # Errors
 /// A damaged archive, a file that cannot be read.
 pub fn verify(contents: Contents, profile: Profile) -> Result<(usize, Vec<Difference>), ReportError> {
-    let (_, made) = artefacts(contents, profile, From::Archives)?;
+    let (_, made) = artefacts(contents, profile, RecordSource::Archives)?;
     let made: BTreeMap<PathBuf, Vec<u8>> = made.into_iter().map(|a| (a.path, a.bytes)).collect();
     let mut differences = vec![];
     let mut differs = |path: &Path, what| differences.push(Difference { path: path.to_owned(), what });

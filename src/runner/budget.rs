@@ -11,31 +11,31 @@ pub struct Budget {
 }
 
 /// A run's part of the memory, given back when it is dropped.
-pub struct Part<'a> {
+pub struct MemoryShare<'a> {
     budget: &'a Budget,
     bytes: f64,
 }
 
 impl Budget {
-    /// So many bytes to share.
+    /// A budget of `all` bytes; `None` for no limit.
     pub fn new(all: Option<f64>) -> Self {
         Self { all, taken: Mutex::new((0.0, 0)), freed: Condvar::new() }
     }
 
     /// Waits until `bytes` are free. A run that needs more than there is waits until it is alone, and then fails by
     /// itself.
-    pub fn take(&self, bytes: f64) -> Part<'_> {
+    pub fn take(&self, bytes: f64) -> MemoryShare<'_> {
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
         while taken.1 > 0 && self.all.is_some_and(|all| taken.0 + bytes > all) {
             taken = self.freed.wait(taken).unwrap_or_else(PoisonError::into_inner);
         }
         taken.0 += bytes;
         taken.1 += 1;
-        Part { budget: self, bytes }
+        MemoryShare { budget: self, bytes }
     }
 }
 
-impl Drop for Part<'_> {
+impl Drop for MemoryShare<'_> {
     fn drop(&mut self) {
         let mut taken = self.budget.taken.lock().unwrap_or_else(PoisonError::into_inner);
         // Rounding must not leave a remainder that nobody frees.

@@ -9,13 +9,13 @@ use std::collections::HashMap;
 /// The work of a run before it is begun.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Work {
-    /// Its amount: a forecast of its seconds, so that experiments can be added up.
+    /// Amount of work in forecast seconds, so that the work of experiments can be added.
     pub amount: f64,
     /// Whether the forecast was measured on this machine, and can stand for a time until there is a better one.
     pub measured: bool,
 }
 
-/// What is known of the time a plan takes.
+/// Estimates the remaining time of a plan from the runs that ended and the progress of the others.
 pub struct Estimate {
     kinds: HashMap<String, Kind>,
     running: HashMap<u64, Running>,
@@ -49,7 +49,7 @@ struct Running {
 pub enum Left {
     /// About so many seconds.
     About(f64),
-    /// So many seconds, and those of experiments of which nothing is known yet.
+    /// At least so many seconds, because the time of some experiments is not known yet.
     MoreThan(f64),
 }
 

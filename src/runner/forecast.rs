@@ -56,7 +56,7 @@ pub enum Basis {
 }
 
 impl Basis {
-    /// How the time is known, in words.
+    /// Describes in words how the time is known.
     pub fn in_words(self) -> &'static str {
         match self {
             Self::Same => "measured: the same settings on this processor",
@@ -136,7 +136,7 @@ impl Measured {
         }
     }
 
-    /// What a run will take.
+    /// Forecasts time, memory and disk space of `run`.
     pub fn forecast(&self, run: &Run) -> Forecast {
         let bytes = estimate::estimate(run.study, &run.settings).map_or(0.0, |needed| needed.bytes);
         let disk = estimate::disk(run.study, &run.settings);

@@ -1,4 +1,4 @@
-//! Walks a plan: several runs at once, each in its own folder, recorded as it ends.
+//! Executes a plan: several runs concurrently, each in its own folder; each is recorded when it ends.
 //!
 //! Independent of reports and the command line.
 
@@ -28,8 +28,9 @@ pub use one::Came;
 use progress::Display;
 pub use repeat::{RepeatError, Repeated, SHOWN, repeat};
 
-/// Why a plan could not be walked to its end. The records that are there stay.
+/// Why the execution of a plan stopped early. Records that were written are kept.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum RunnerError {
     /// The results folder cannot be read or written.
     #[error("{path}: {source}; results are kept as they were: free the path or the disk and call again")]
@@ -52,24 +53,24 @@ pub enum RunnerError {
     Record(#[from] RecordError),
 }
 
-/// How a plan is walked. None of it decides numbers.
+/// How a plan is executed. No option affects results.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// Results folder.
     pub results: PathBuf,
-    /// Runs at a time.
+    /// Number of concurrent runs.
     pub jobs: usize,
     /// Threads of the process, for the records.
     pub threads: usize,
-    /// The GPU and its libraries in words, for the runs that are not on the CPU.
+    /// Description of the GPU and its libraries, for runs that are not on the CPU.
     pub accelerator: Option<String>,
-    /// Show nothing.
+    /// Print no progress.
     pub quiet: bool,
     /// Write TensorBoard event files next to the logs of training steps.
     pub tensorboard: bool,
 }
 
-/// What came of a plan.
+/// The numbers of runs of a plan that finished, diverged, failed or were stopped.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Tally {
     /// Runs that finished now.
@@ -84,7 +85,7 @@ pub struct Tally {
     pub interrupted: usize,
 }
 
-/// Walks `runs`. A run that fails does not stop the rest; a results folder that cannot be written does.
+/// Executes `runs`. A failed run does not stop the others, but a results folder that cannot be written does.
 ///
 /// # Errors
 /// See [`RunnerError`].

@@ -16,21 +16,21 @@ use crate::study::{CPU, Context, Earlier, Ending, Progress, Study, StudyError, e
 use super::earlier::earlier;
 use super::{Options, RunnerError};
 
-/// How a run came out of a call.
+/// The state of a run after a call.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Came {
-    /// It has a record, made now or before.
+    /// The run has a record, written now or by an earlier call.
     Recorded {
-        /// How it ended.
+        /// How the run ended.
         status: Status,
-        /// Whether the record was there already.
+        /// Whether the record existed before this call.
         before: bool,
     },
-    /// A stop was asked for; it can be taken up again.
+    /// A stop was requested. The run can be resumed.
     Interrupted,
 }
 
-/// The record of `run`, where there is one.
+/// The record of `run`; `None` if it has none.
 ///
 /// # Errors
 /// It is damaged, or not of this run.

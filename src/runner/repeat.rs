@@ -16,17 +16,17 @@ use super::forecast::Measured;
 use super::one::guarded;
 use super::progress::Display;
 
-/// What a repetition found.
+/// The comparison of a repeated run with its record.
 pub struct Repeated {
-    /// The steps, where the study logs them.
+    /// Agreement of the steps, if the study logs them.
     pub steps: Option<Agreement>,
-    /// The rows, where the run was repeated to its end.
+    /// Agreement of the rows, if the run was repeated to its end.
     pub rows: Option<Agreement>,
     /// The archived value and the repeated one of the column that is shown, for each repeated step.
     pub shown: Vec<[Option<f64>; 2]>,
-    /// Where it was repeated.
+    /// The environment of the repetition.
     pub here: Environment,
-    /// Whether that is where the same bits are to be expected.
+    /// Whether processor and device are such that bit-identical results are expected.
     pub same_instructions: bool,
 }
 
@@ -57,6 +57,7 @@ impl Repeated {
 
 /// Why a run was not repeated.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum RepeatError {
     /// The record was made from other inputs, or under other numerics.
     #[error("{0}")]

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use crate::definition::StudyKind;
 use crate::definition::settings::{CoupledGradientSettings, Dtype, Settings};
 use crate::evolution::{CoupledBlock, Coupling, EvolutionError, Law, Piece, WeightField};
-use crate::gradient::{Cost, Ledger, Method};
+use crate::gradient::{Cost, Method};
 use crate::kernels::Device;
 use crate::net::NetworkError;
 use crate::ode::{Real, Vector, relative_distance};
@@ -146,15 +146,14 @@ fn run<D: Device, R: Real>(
 impl<D: Device, R: Real> There<'_, D, R> {
     fn gradient(&self, method: Method, at: &Unknowns<R>) -> Result<Found<R>, NetworkError> {
         let Self { device, block } = self;
-        let ledger = Ledger::new();
-        let forward = block.forward(method, &device.upload(at.z0.clone()), &at.parameters, &ledger)?;
-        let cotangent = forward.end().clone();
-        let mut bar = at.parameters.zeros_like();
-        let z0 = forward.backward(block, &at.parameters, &cotangent, &mut bar, &ledger)?;
+        let z0 = device.upload(at.z0.clone());
+        // dJ/dz(1) = z(1).
+        let found = block.gradient(method, &z0, &at.parameters, |end| end.clone())?;
         device.synchronize()?;
-        let p = bar.split_off(at.weights);
-        let parts = [device.download(&z0), bar, p];
-        Ok(Found { loss: cotangent.dot(&cotangent) / 2.0, parts, cost: ledger.cost() })
+        let mut w0 = found.parameters;
+        let p = w0.split_off(at.weights);
+        let parts = [device.download(&found.z0), w0, p];
+        Ok(Found { loss: found.end.dot(&found.end) / 2.0, parts, cost: found.cost })
     }
 
     /// The gradients for w(0) and p by fourth-order central differences; that for z(0) is left empty.

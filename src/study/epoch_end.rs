@@ -24,7 +24,7 @@ impl EpochEnd {
     /// The measurements that the settings name, for a network.
     pub fn new(settings: &TrainingSettings, network: &Network) -> Self {
         Self {
-            modes: settings.evaluations.iter().map(|&name| name.into()).collect(),
+            modes: settings.evaluations.clone(),
             every: settings.evaluate_every.unwrap_or(1) as u64,
             epochs: settings.epochs as u64,
             blocks: if settings.block_reversal { network.reversible_blocks() } else { 0 },
@@ -58,7 +58,7 @@ impl EpochEnd {
     /// has them, else measured now.
     ///
     /// # Errors
-    /// As [`Self::measure`].
+    /// See [`Self::measure`].
     pub fn at_the_end(&self, trainer: &Trainer, steps: &[Row]) -> Result<Row, StudyError> {
         let columns = self.columns();
         let is_last =

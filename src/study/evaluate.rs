@@ -42,12 +42,12 @@ pub enum Trained {
 /// The settings of a run, and its seed.
 pub type Seeded = (Map<String, Value>, u64);
 
-/// What an evaluation found.
+/// Loss and accuracy of an evaluation, with its images.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Evaluated {
     /// Mean cross-entropy on the test images.
     pub loss: f64,
-    /// Share of the test images that are classified correctly.
+    /// Fraction of the test images that are classified correctly, 0 to 1.
     pub accuracy: f64,
     /// Number of test images.
     pub images: usize,
@@ -72,7 +72,7 @@ impl Trained {
         Ok(Self::Model(model))
     }
 
-    /// The id of its run.
+    /// Id of the run that trained the network; empty if the file does not contain it.
     pub fn run(&self) -> &str {
         match self {
             Self::Model(model) => model.metadata.get("run").map_or("", String::as_str),
@@ -80,7 +80,7 @@ impl Trained {
         }
     }
 
-    /// The settings of its run, and the seed, if they stand in the file.
+    /// Settings and seed of the run, if the file contains them.
     ///
     /// # Errors
     /// They are there and cannot be read.
@@ -93,7 +93,7 @@ impl Trained {
         Ok(Some((settings, seed)))
     }
 
-    /// What its run recorded for loss and accuracy, if that stands in the file.
+    /// Loss and accuracy that the run recorded, if the file contains them.
     pub fn recorded(&self) -> Option<(f64, f64)> {
         let Self::Model(model) = self else { return None };
         let number = |name: &str| model.metadata.get(name)?.parse().ok();

@@ -36,11 +36,11 @@ const MOST_LOG: u64 = 1 << 30;
 /// Another run with a state from which a run may be able to continue.
 #[derive(Clone, Debug)]
 pub struct Earlier {
-    /// Its folder.
+    /// Folder of the run.
     pub folder: PathBuf,
-    /// Its id.
+    /// Id of the run.
     pub run: String,
-    /// Its settings.
+    /// Settings of the run.
     pub settings: Map<String, Value>,
 }
 

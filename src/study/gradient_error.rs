@@ -5,7 +5,8 @@ use serde_json::{Map, Value};
 use crate::definition::StudyKind;
 use crate::definition::settings::{Dense, Dtype, Field, GradientErrorSettings, Numbers, Settings};
 use crate::gradient::{AdaptiveBlock, Block, Cost, Ledger, Method, reference};
-use crate::kernels::{Activation, ComputeError, Device};
+use crate::kernels::{Activation, Device};
+use crate::net::NetworkError;
 use crate::ode::{Adaptive, ButcherTableau, DifferentiableField, Grid, Real, SolveError, Vector};
 use crate::ode::{relative_distance, solver as named_solver};
 use crate::problems::{ConvField, Dense as DenseField, dfdx_tape_gradient};
@@ -108,7 +109,7 @@ fn gradient<D: Device, R: Real, F: DifferentiableField<Vector = D::Buffer<R>>>(
     block: &Block<F>,
     z0: &D::Buffer<R>,
     w: &D::Buffer<R>,
-) -> Result<Gradient<R>, ComputeError> {
+) -> Result<Gradient<R>, NetworkError> {
     let ledger = Ledger::new();
     let forward = method.forward(block, z0, w, &ledger)?;
     let cotangent = forward.end().clone();
@@ -132,7 +133,7 @@ fn truth<D: Device, R: Real, F: DifferentiableField<Vector = D::Buffer<R>>>(
     tolerance: f64,
     z0: &D::Buffer<R>,
     w: &D::Buffer<R>,
-) -> Result<Truth<R>, ComputeError> {
+) -> Result<Truth<R>, NetworkError> {
     let tableau = named_solver("dormand-prince").ok_or(SolveError::NoEmbedded("dormand-prince"))?;
     let block = AdaptiveBlock { field, tableau, control: Adaptive::new(tolerance, tolerance), span: (0.0, 1.0) };
     let found = reference(&block, z0, w, |end| end.clone())?;
@@ -165,7 +166,7 @@ fn measure<D: Device, R: Real, F: DifferentiableField<Vector = D::Buffer<R>>>(
     w: &Vec<R>,
     act: Option<Activation>,
 ) -> Result<Vec<Row>, StudyError> {
-    let failed = |at: String| move |e: ComputeError| StudyError::failed(at, e);
+    let failed = |at: String| move |e: NetworkError| StudyError::failed(at, e);
     let tableau = solver(&settings.solver)?;
     let (there, w_there) = (device.upload(z0.clone()), device.upload(w.clone()));
     let truth =

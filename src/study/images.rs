@@ -11,7 +11,7 @@ use crate::definition::settings::{self, Normalisation, TrainingSettings};
 use super::known_digests::{self, Identity};
 use super::{Place, StudyError};
 
-/// What was read last, and of which files for which settings.
+/// The data set that was read last, with a key of its files and settings.
 static LAST: Mutex<Option<(String, Arc<DataSet>)>> = Mutex::new(None);
 
 /// The images of `settings`. The set that was read last is kept: planning and running a hundred runs reads it once.
@@ -44,7 +44,7 @@ pub fn load(place: &Place, settings: &TrainingSettings) -> Result<Arc<DataSet>, 
 /// again; [`load`] checks the digest before a run computes anything with them.
 ///
 /// # Errors
-/// As [`load`].
+/// See [`load`].
 pub fn identity(place: &Place, settings: &TrainingSettings) -> Result<Identity, StudyError> {
     let (set, source) = chosen(place, settings)?;
     if matches!(source, Source::Synthetic) {

@@ -31,7 +31,7 @@ static RECALLED: Mutex<Option<HashMap<String, String>>> = Mutex::new(None);
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Identity {
-    /// Its name.
+    /// Name of the set, as in records.
     pub name: String,
     /// SHA-256 of images and labels.
     pub digest: String,

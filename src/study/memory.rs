@@ -8,7 +8,8 @@ use serde_json::{Map, Value};
 use crate::definition::StudyKind;
 use crate::definition::settings::{MemorySettings, Settings};
 use crate::gradient::{Block, Cost, Extent, Ledger, Method, revolve_optimum};
-use crate::kernels::{Activation, ComputeError, Cpu, Device};
+use crate::kernels::{Activation, Cpu, Device};
+use crate::net::NetworkError;
 use crate::ode::{ButcherTableau, Grid, Vector};
 use crate::problems::ConvField;
 use crate::random::{Stream, normal, numbered};
@@ -56,11 +57,11 @@ impl AnyDevice for Memory {
             context.check_stop()?;
             let (done, total) = (done as u64, settings.steps.len() as u64);
             (context.progress)(Progress { done, total, message: format!("Nt = {steps}") });
-            let at = |e: ComputeError| StudyError::failed(format!("Nt = {steps}"), e);
+            let at = |e: NetworkError| StudyError::failed(format!("Nt = {steps}"), e);
             let block = Block { field: &chain.field, tableau, grid: Grid::unit(steps) };
             let extent = Extent {
                 blocks: settings.blocks,
-                ..block.extent(&chain.start, &chain.kernels[0]).map_err(ComputeError::from).map_err(at)?
+                ..block.extent(&chain.start, &chain.kernels[0]).map_err(NetworkError::from).map_err(at)?
             };
             let (found, counted) = device.measure_peak(|| chain.gradient(method, tableau, steps));
             // The first gradient of either method is not timed: it finds memory and caches cold.
@@ -119,11 +120,11 @@ impl AnyDevice for Memory {
 /// One gradient, for its memory.
 pub(super) fn once(settings: &MemorySettings, seed: u64, steps: usize) -> Result<(), StudyError> {
     let method: Method = settings.method.as_str().parse().map_err(|e| StudyError::failed("settings", e))?;
-    let at = |e: ComputeError| StudyError::failed(format!("Nt = {steps}"), e);
+    let at = |e: NetworkError| StudyError::failed(format!("Nt = {steps}"), e);
     Chain::new(&Cpu, settings, seed).gradient(method, solver(&settings.solver)?, steps).map(|_| ()).map_err(at)
 }
 
-/// Blocks behind one another, each with kernels of its own.
+/// A chain of blocks with separate kernels.
 struct Chain<D: Device> {
     device: D,
     field: ConvField<f32, D>,
@@ -152,7 +153,7 @@ impl<D: Device> Chain<D> {
         method: Method,
         tableau: &'static ButcherTableau,
         steps: usize,
-    ) -> Result<(Cost, f64), ComputeError> {
+    ) -> Result<(Cost, f64), NetworkError> {
         let clock = Instant::now();
         let ledger = Ledger::new();
         let block = Block { field: &self.field, tableau, grid: Grid::unit(steps) };

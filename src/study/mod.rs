@@ -1,4 +1,4 @@
-//! The kinds of computation a run can be: one file a study, one line in [`STUDIES`].
+//! The kinds of computation that a run can be: one file per study, and one line in [`STUDIES`].
 //!
 //! A study turns settings and a seed into rows. It knows nothing of the runner or the report: what it
 //! needs of its surroundings is in [`Context`].
@@ -67,13 +67,13 @@ pub fn study(kind: StudyKind) -> Result<&'static dyn Study, StudyError> {
 
 /// A kind of computation.
 pub trait Study: Sync {
-    /// Its name in definitions.
+    /// The kind of study, as definitions name it.
     fn kind(&self) -> StudyKind;
 
-    /// What a run with these settings needs: bytes of memory, multiply-adds, evaluations.
+    /// Estimates what a run with these settings needs: bytes of memory, multiply-adds, evaluations.
     ///
     /// # Errors
-    /// Settings that are not those of the study.
+    /// The settings belong to another study.
     fn estimate(&self, settings: &Settings) -> Result<Estimate, StudyError>;
 
     /// Bytes that a run with these settings leaves on disk.
@@ -91,15 +91,19 @@ pub trait Study: Sync {
         Value::Object(settings.json().clone())
     }
 
-    /// The settings of a run with every choice made that depends on what is present, before the run's id is computed.
-    fn synchronize(&self, _: &Place, settings: Settings) -> Result<Settings, StudyError> {
+    /// Resolves every choice in the settings of a run that depends on which inputs are present, such as the first data
+    /// set of a list that is found. Called before the run's id is computed.
+    ///
+    /// # Errors
+    /// None of the inputs to choose from is present.
+    fn resolve_settings(&self, _: &Place, settings: Settings) -> Result<Settings, StudyError> {
         Ok(settings)
     }
 
     /// Computes one run. Called again with the same folder after an interruption.
     fn run(&self, context: &Context<'_>) -> Result<Ending, StudyError>;
 
-    /// Where it computes if `asked` is asked for: there (see [`AnyDevice`]), or on the CPU.
+    /// The device that computes the study if device `asked` is requested: `asked` (see [`AnyDevice`]), or the CPU.
     fn device<'a>(&self, asked: &'a str) -> &'a str {
         asked
     }
@@ -139,7 +143,7 @@ pub trait Study: Sync {
     }
 }
 
-/// Where a run finds its files.
+/// The folders in which a run finds its inputs.
 #[derive(Clone, Debug)]
 pub struct Place {
     /// Folder of the definition; paths in settings are relative to it.
@@ -148,23 +152,23 @@ pub struct Place {
     pub data: Option<PathBuf>,
 }
 
-/// What a run is given.
+/// The inputs of a run, and its means to report progress and to stop.
 pub struct Context<'a> {
-    /// Its settings.
+    /// Settings of the run.
     pub settings: &'a Settings,
-    /// Master seed; every use takes a stream of its own.
+    /// Master seed, from which each use of random numbers derives a separate stream.
     pub seed: u64,
-    /// Where files are found.
+    /// The folders of the definition and of the data sets.
     pub place: &'a Place,
-    /// Where it is computed: `cpu`, or the name of what computes on a GPU.
+    /// The device: `cpu`, or the name of a GPU's implementation of convolutions, such as `cuda-own`.
     pub device: &'a str,
-    /// The GPU and its libraries in words, where there is one: what was computed on another cannot be gone on with.
+    /// Description of the GPU and its libraries, if there is one. A run is not resumed on another GPU.
     pub accelerator: Option<&'a str>,
     /// The run's own folder: checkpoints and `steps.csv` go there.
     pub folder: &'a Path,
     /// Set when the run should stop at the next safe point.
     pub stop: &'a AtomicBool,
-    /// Tells how far the run is.
+    /// Reports the progress of the run.
     pub progress: &'a (dyn Fn(Progress) + Sync),
 }
 
@@ -176,36 +180,36 @@ impl Context<'_> {
         self.fingerprint_of(&self.folder.file_name().unwrap_or_default().to_string_lossy())
     }
 
-    /// As [`Self::fingerprint`], for another run on the same device.
+    /// The [`Self::fingerprint`] of another run on the same device.
     pub fn fingerprint_of(&self, run: &str) -> String {
         std::iter::once(run).chain(self.accelerator.iter().flat_map(|words| [" on ", words])).collect()
     }
 
-    /// `Err(Interrupted)` once a stop was asked for; to be called where work can be taken up again.
+    /// Returns [`StudyError::Interrupted`] after a stop was requested. Call it at points from which the run can resume.
     pub fn check_stop(&self) -> Result<(), StudyError> {
         if self.stop.load(Ordering::Relaxed) { Err(StudyError::Interrupted) } else { Ok(()) }
     }
 }
 
-/// How far a run is.
+/// The progress of a run.
 #[derive(Clone, Debug)]
 pub struct Progress {
-    /// Units done.
+    /// Completed units of work, such as steps.
     pub done: u64,
-    /// Units in all.
+    /// Total units of work.
     pub total: u64,
-    /// What is seen now, in a few words: `epoch 3/8, loss 0.41`.
+    /// The state of the run in a few words: `epoch 3/8, loss 0.41`.
     pub message: String,
 }
 
-/// How a run ended, with what it found.
+/// How a run ended, with its results.
 #[derive(Clone, Debug)]
 pub enum Ending {
     /// With all its numbers.
     Finished(Outcome),
-    /// Training left the finite: a result.
+    /// Training diverged, which is a result.
     Diverged {
-        /// What was found up to there.
+        /// The results up to the divergence.
         outcome: Outcome,
         /// Step.
         step: u64,
@@ -220,16 +224,17 @@ pub enum Ending {
 
 /// Why a run gave no result.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum StudyError {
-    /// A stop was asked for; the run can be taken up again.
+    /// A stop was requested. The run can be resumed.
     #[error("interrupted")]
     Interrupted,
-    /// The computation failed: recorded, and the next run goes on.
+    /// The computation failed. The failure is recorded, and the next run starts.
     #[error("{at}: {why}")]
     Failed {
-        /// Where in the run.
+        /// The part of the run that failed.
         at: String,
-        /// Why, and what to do.
+        /// The cause, and how to remedy it.
         why: String,
     },
     /// The run's own files could not be read or written: not recorded, since the fault is not the run's.

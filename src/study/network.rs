@@ -69,7 +69,7 @@ impl From<&NetworkCostSettings> for Chosen {
 }
 
 impl Chosen {
-    /// The same network in another form.
+    /// Returns the settings with another form of the network.
     pub fn in_form(&self, form: settings::Form) -> Self {
         Self { form, ..self.clone() }
     }

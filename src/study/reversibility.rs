@@ -428,7 +428,7 @@ mod tests {
                 .into(),
             SolveError::Field { step: 0, stage: 0, t: 0.0, source: shape }.into(),
             SolveError::NoEmbedded("euler").into(),
-            SolveError::Memory { budget: 1, least: 2, with: "anode".into() }.into(),
+            SolveError::Argument("a step of size 0".into()).into(),
         ];
         for error in faults {
             let failed = reached::<f64>(Err(error.clone()), REVERSE).unwrap_err();

@@ -4,9 +4,9 @@ use serde_json::{Map, Value};
 
 use crate::definition::StudyKind;
 use crate::definition::settings::{Placement, SchedulesSettings, Settings};
-use crate::gradient::{Block, Ledger, Method, fewest_plain_steps, revolve_optimum};
+use crate::gradient::{Block, GradientError, Ledger, Method, fewest_plain_steps, revolve_optimum};
 use crate::kernels::{Activation, Cpu, Device};
-use crate::ode::{self, ButcherTableau, Grid, SolveError};
+use crate::ode::{self, ButcherTableau, Grid};
 use crate::problems::Dense;
 use crate::record::{Outcome, number, row};
 
@@ -51,7 +51,7 @@ impl Study for Schedules {
             context.check_stop()?;
             let (done, total) = (done as u64, settings.steps.len() as u64);
             (context.progress)(Progress { done, total, message: format!("Nt = {steps}") });
-            let failed = |e: SolveError| StudyError::failed(format!("Nt = {steps}"), e);
+            let failed = |e: GradientError| StudyError::failed(format!("Nt = {steps}"), e);
             let (taken, snapshots) = execute(method, euler, steps).map_err(failed)?;
             let (taken, optimum) = (taken as f64 - steps as f64, least[rows][steps]);
             outcome.rows.push(row([
@@ -72,7 +72,7 @@ impl Study for Schedules {
 }
 
 /// Steps taken, plain and taped, and the most snapshots alive, of a gradient through Euler steps of a scalar field.
-fn execute(method: Method, tableau: &'static ButcherTableau, steps: usize) -> Result<(u64, usize), SolveError> {
+fn execute(method: Method, tableau: &'static ButcherTableau, steps: usize) -> Result<(u64, usize), GradientError> {
     let field = Dense::<f64>::new(1, Activation::Tanh, 1.0);
     let block = Block { field: &field, tableau, grid: Grid::unit(steps) };
     let (ledger, z0, w) = (Ledger::new(), vec![0.5], vec![0.5]);

@@ -9,13 +9,13 @@ use serde_json::{Map, Value};
 
 use crate::data::DataSet;
 use crate::definition::StudyKind;
-use crate::definition::settings::{DataChoice, RandomErrorName, RateSchedule, Settings, TrainingSettings};
+use crate::definition::settings::{DataChoice, RateSchedule, Settings, TrainingSettings};
 use crate::digest::sha256;
 use crate::gradient::Cost;
 use crate::kernels::{Cpu, Device};
 use crate::net::Network;
 use crate::record::{Outcome, RecordError, STEPS, StepLog, TIMES, number, row};
-use crate::train::{self, CheckpointError, RandomError, Rate, Recipe, StepError, TrainError, Trainer, TrainingDevice};
+use crate::train::{self, CheckpointError, Rate, Recipe, StepError, TrainError, Trainer, TrainingDevice};
 
 use super::epoch_end::EpochEnd;
 use super::images::{first_present, identity, load};
@@ -43,8 +43,8 @@ const COLUMNS: &[&str] = &[
 /// reversibility error of the blocks.
 const QUALITY: &[&str] = &["gradient_error", "gradient_cosine", "reversal_error"];
 
-/// Columns of adaptive steps: steps that the blocks accepted and rejected in the forward sweep, steps of their own that
-/// they accepted and rejected on the way back, and evaluations and vjps of f in both.
+/// Columns of adaptive steps: steps that the blocks accepted and rejected in the forward sweep, the steps that
+/// they accepted and rejected in an adaptive backward sweep, and evaluations and vjps of f in both.
 const ADAPTIVE: &[&str] = &["solver_steps", "rejected_steps", "back_steps", "back_rejected", "evaluations", "vjps"];
 
 /// The training study.
@@ -71,7 +71,7 @@ impl Study for Training {
         Ok(Map::from_iter([(data.name, Value::String(data.digest))]))
     }
 
-    fn synchronize(&self, place: &Place, settings: Settings) -> Result<Settings, StudyError> {
+    fn resolve_settings(&self, place: &Place, settings: Settings) -> Result<Settings, StudyError> {
         let named: &TrainingSettings = typed(&settings)?;
         let first = first_present(place.data.as_deref(), named.data.sets())?;
         let DataChoice::First(sets) = &named.data else { return Ok(settings) };
@@ -145,7 +145,7 @@ pub(super) fn trainer<D: TrainingDevice>(
         weight_decay: settings.weight_decay,
         momentum_restart: settings.momentum_restart,
         augment: settings.augment,
-        random_error: settings.random_error.map(random_error),
+        random_error: settings.random_error,
         seed: context.seed,
     };
     // The CPU's own sweeps are fused.
@@ -153,13 +153,6 @@ pub(super) fn trainer<D: TrainingDevice>(
     let trainer =
         if on_cpu { Trainer::new(network, data, recipe) } else { Trainer::on(device.clone(), network, data, recipe) };
     trainer.map_err(|e| StudyError::failed("start", e))
-}
-
-fn random_error(name: RandomErrorName) -> RandomError {
-    match name {
-        RandomErrorName::Overall => RandomError::Overall,
-        RandomErrorName::PerTensor => RandomError::PerTensor,
-    }
 }
 
 /// How the learning rate of a run moves.

@@ -17,6 +17,7 @@ const LINE: u64 = 1 << 16;
 
 /// Why events could not be written.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum EventsError {
     /// A file cannot be read or written.
     #[error("{path}: {source}")]

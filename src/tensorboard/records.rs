@@ -7,6 +7,7 @@ const MOST: u64 = 1 << 20;
 
 /// Why bytes are no sequence of records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum RecordsError {
     /// The file ends inside a record.
     #[error("the file ends inside the record that begins at byte {0}; it was cut off, write it again")]
@@ -17,9 +18,9 @@ pub enum RecordsError {
     /// A record is longer than any that this program writes.
     #[error("the record that begins at byte {at} has {length} bytes; at most {MOST} are read")]
     Long {
-        /// Where the record begins.
+        /// Offset of the record in the file, in bytes.
         at: usize,
-        /// Its length.
+        /// Length of the record in bytes.
         length: u64,
     },
 }

@@ -12,7 +12,7 @@ use anode::evolution::{
 use anode::gradient::{Ledger, Method};
 use anode::kernels::{Activation, Device};
 use anode::net::{
-    Evolution, Form, NETWORKS, NetSpec, Network, NetworkError, Part, SegmentSpec, Sharing, Solve, Stepping, Steps,
+    Evolution, Form, LayerSpec, NETWORKS, NetSpec, Network, NetworkError, SegmentSpec, Sharing, Solve, Stepping, Steps,
     network,
 };
 use anode::ode::{Adaptive, Controller, Real, SolveError, Vector, relative_distance, solver};
@@ -26,19 +26,37 @@ pub fn solve(name: &str, steps: usize, method: Method) -> Solve {
 
 /// A small network with every kind of layer and segment.
 pub fn small() -> NetSpec {
-    let conv = |channels, stride, bias| Part::Conv { channels, kernel: [3, 3], stride, bias };
+    let conv = |channels, stride, bias| LayerSpec::Conv { channels, kernel: [3, 3], stride, bias };
     NetSpec {
         input: [2, 8, 8],
         segments: vec![
-            SegmentSpec::Plain(vec![conv(3, 1, true), Part::NormRelu, Part::MaxPool(2)]),
-            SegmentSpec::Residual { main: vec![conv(3, 1, false), Part::NormRelu], shortcut: vec![Part::Relu] },
-            SegmentSpec::Ode(vec![conv(3, 1, false), Part::NormRelu, Part::Relu, conv(3, 1, false), Part::Norm]),
+            SegmentSpec::Plain(vec![conv(3, 1, true), LayerSpec::NormRelu, LayerSpec::MaxPool(2)]),
             SegmentSpec::Residual {
-                main: vec![conv(4, 2, false), Part::NormRelu, conv(4, 1, false), Part::Norm],
-                shortcut: vec![Part::Conv { channels: 4, kernel: [1, 1], stride: 2, bias: false }, Part::Norm],
+                main: vec![conv(3, 1, false), LayerSpec::NormRelu],
+                shortcut: vec![LayerSpec::Relu],
             },
-            SegmentSpec::Residual { main: vec![conv(4, 1, true), Part::Norm], shortcut: vec![] },
-            SegmentSpec::Plain(vec![Part::AveragePool(2), Part::Relu, Part::Linear(6), Part::Relu, Part::Linear(5)]),
+            SegmentSpec::Ode(vec![
+                conv(3, 1, false),
+                LayerSpec::NormRelu,
+                LayerSpec::Relu,
+                conv(3, 1, false),
+                LayerSpec::Norm,
+            ]),
+            SegmentSpec::Residual {
+                main: vec![conv(4, 2, false), LayerSpec::NormRelu, conv(4, 1, false), LayerSpec::Norm],
+                shortcut: vec![
+                    LayerSpec::Conv { channels: 4, kernel: [1, 1], stride: 2, bias: false },
+                    LayerSpec::Norm,
+                ],
+            },
+            SegmentSpec::Residual { main: vec![conv(4, 1, true), LayerSpec::Norm], shortcut: vec![] },
+            SegmentSpec::Plain(vec![
+                LayerSpec::AveragePool(2),
+                LayerSpec::Relu,
+                LayerSpec::Linear(6),
+                LayerSpec::Relu,
+                LayerSpec::Linear(5),
+            ]),
         ],
     }
 }

@@ -1,5 +1,5 @@
-// cuDNN's convolutions on a CPU, as plain loops, behind the functions of cuDNN that the program calls. It offers the algorithms that
-// a program must not take first, checks all that it is given, and counts what it is asked for.
+// cuDNN's convolutions on a CPU, as plain loops, behind the functions of cuDNN that the program calls. It offers first
+// the algorithms that a program must not take, checks all arguments, and counts the calls of each algorithm.
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -65,8 +65,8 @@ bool fit(const Tensor &x, const Tensor &w, const Tensor &y, const Convolution &a
            y.h == output(x.h, a.pad_h, w.h, a.stride_h) && y.w == output(x.w, a.pad_w, w.w, a.stride_w);
 }
 
-int offer(const Context *context, const Tensor &x, const Tensor &w, const Tensor &y, const Convolution &a, int asked, int *count,
-          Expectation *found) {
+int offer(const Context *context, const Tensor &x, const Tensor &w, const Tensor &y, const Convolution &a, int asked,
+          int *count, Expectation *found) {
     if (context->number != 42 || !fit(x, w, y, a)) return BAD_PARAM;
     // As if there were no kernels for it.
     if (a.stride_h > 2) return NOT_SUPPORTED;
@@ -103,8 +103,8 @@ size_t count(const Tensor &t) { return size_t(t.n) * t.c * t.h * t.w; }
 
 // c = alpha a b + beta c, where `which` of x (0), w (1) and y (2) is c.
 template <class T>
-void sweep(int which, const Tensor &x, const Tensor &w, const Tensor &y, const Convolution &a, const void *alpha, const void *first,
-           const void *second, const void *beta, void *result) {
+void sweep(int which, const Tensor &x, const Tensor &w, const Tensor &y, const Convolution &a, const void *alpha,
+           const void *first, const void *second, const void *beta, void *result) {
     const T *p = (const T *)first, *q = (const T *)second, one = *(const T *)alpha;
     T *c = (T *)result;
     scale(c, count(which == 0 ? x : which == 1 ? w : y), *(const T *)beta);
@@ -118,8 +118,9 @@ void sweep(int which, const Tensor &x, const Tensor &w, const Tensor &y, const C
     });
 }
 
-int run(int which, const Context *context, const Tensor &x, const Tensor &w, const Tensor &y, const Convolution &a, int algorithm,
-        void *workspace, size_t bytes, const void *alpha, const void *first, const void *second, const void *beta, void *result) {
+int run(int which, const Context *context, const Tensor &x, const Tensor &w, const Tensor &y, const Convolution &a,
+        int algorithm, void *workspace, size_t bytes, const void *alpha, const void *first, const void *second,
+        const void *beta, void *result) {
     if (fails_in == 0) return EXECUTION_FAILED;
     fails_in -= fails_in > 0;
     if (context->number != 42 || !fit(x, w, y, a) || algorithm < 0 || algorithm > 7) return BAD_PARAM;
@@ -182,8 +183,8 @@ int cudnnSetTensor4dDescriptor(void *t, int format, int type, int n, int c, int 
 int cudnnSetFilter4dDescriptor(void *t, int type, int format, int k, int c, int h, int w) {
     return format == 0 ? set(t, type, k, c, h, w) : BAD_PARAM;
 }
-int cudnnSetConvolution2dDescriptor(void *place, int pad_h, int pad_w, int stride_h, int stride_w, int dilation_h, int dilation_w,
-                                    int mode, int type) {
+int cudnnSetConvolution2dDescriptor(void *place, int pad_h, int pad_w, int stride_h, int stride_w, int dilation_h,
+                                    int dilation_w, int mode, int type) {
     // 1: a correlation, as networks mean it; 0 would turn the kernels.
     if (dilation_h != 1 || dilation_w != 1 || mode != 1) return BAD_PARAM;
     *(Convolution *)place = {pad_h, pad_w, stride_h, stride_w, type};
@@ -198,31 +199,39 @@ int cudnnGetConvolutionForwardAlgorithm_v7(Context *context, void *x, void *w, v
                                            Expectation *found) {
     return offer(context, tensor(x), tensor(w), tensor(y), convolution(a), asked, count, found);
 }
-int cudnnGetConvolutionBackwardDataAlgorithm_v7(Context *context, void *w, void *y, void *a, void *x, int asked, int *count,
-                                                Expectation *found) {
+int cudnnGetConvolutionBackwardDataAlgorithm_v7(Context *context, void *w, void *y, void *a, void *x, int asked,
+                                                int *count, Expectation *found) {
     return offer(context, tensor(x), tensor(w), tensor(y), convolution(a), asked, count, found);
 }
-int cudnnGetConvolutionBackwardFilterAlgorithm_v7(Context *context, void *x, void *y, void *a, void *w, int asked, int *count,
-                                                  Expectation *found) {
+int cudnnGetConvolutionBackwardFilterAlgorithm_v7(Context *context, void *x, void *y, void *a, void *w, int asked,
+                                                  int *count, Expectation *found) {
     return offer(context, tensor(x), tensor(w), tensor(y), convolution(a), asked, count, found);
 }
 
-int cudnnConvolutionForward(Context *context, const void *alpha, void *x_is, const void *x, void *w_is, const void *w, void *a,
-                            int algorithm, void *workspace, size_t bytes, const void *beta, void *y_is, void *y) {
-    return run(2, context, tensor(x_is), tensor(w_is), tensor(y_is), convolution(a), algorithm, workspace, bytes, alpha, x, w, beta, y);
+int cudnnConvolutionForward(Context *context, const void *alpha, void *x_is, const void *x, void *w_is, const void *w,
+                            void *a, int algorithm, void *workspace, size_t bytes, const void *beta, void *y_is,
+                            void *y) {
+    return run(2, context, tensor(x_is), tensor(w_is), tensor(y_is), convolution(a), algorithm, workspace, bytes, alpha,
+               x, w, beta, y);
 }
-int cudnnConvolutionBackwardData(Context *context, const void *alpha, void *w_is, const void *w, void *y_is, const void *y, void *a,
-                                 int algorithm, void *workspace, size_t bytes, const void *beta, void *x_is, void *x) {
-    return run(0, context, tensor(x_is), tensor(w_is), tensor(y_is), convolution(a), algorithm, workspace, bytes, alpha, w, y, beta, x);
+int cudnnConvolutionBackwardData(Context *context, const void *alpha, void *w_is, const void *w, void *y_is,
+                                 const void *y, void *a, int algorithm, void *workspace, size_t bytes, const void *beta,
+                                 void *x_is, void *x) {
+    return run(0, context, tensor(x_is), tensor(w_is), tensor(y_is), convolution(a), algorithm, workspace, bytes, alpha,
+               w, y, beta, x);
 }
-int cudnnConvolutionBackwardFilter(Context *context, const void *alpha, void *x_is, const void *x, void *y_is, const void *y, void *a,
-                                   int algorithm, void *workspace, size_t bytes, const void *beta, void *w_is, void *w) {
-    return run(1, context, tensor(x_is), tensor(w_is), tensor(y_is), convolution(a), algorithm, workspace, bytes, alpha, x, y, beta, w);
+int cudnnConvolutionBackwardFilter(Context *context, const void *alpha, void *x_is, const void *x, void *y_is,
+                                   const void *y, void *a, int algorithm, void *workspace, size_t bytes,
+                                   const void *beta, void *w_is, void *w) {
+    return run(1, context, tensor(x_is), tensor(w_is), tensor(y_is), convolution(a), algorithm, workspace, bytes, alpha,
+               x, y, beta, w);
 }
 
-int cudnnAddTensor(Context *context, const void *alpha, void *a_is, const void *a, const void *beta, void *c_is, void *c) {
+int cudnnAddTensor(Context *context, const void *alpha, void *a_is, const void *a, const void *beta, void *c_is,
+                   void *c) {
     const Tensor &bias = tensor(a_is), &y = tensor(c_is);
-    if (context->number != 42 || bias.n != 1 || bias.c != y.c || bias.h != 1 || bias.w != 1 || (uintptr_t)a % 16 != 0) return BAD_PARAM;
+    const bool per_channel = bias.n == 1 && bias.c == y.c && bias.h == 1 && bias.w == 1;
+    if (context->number != 42 || !per_channel || (uintptr_t)a % 16 != 0) return BAD_PARAM;
     auto add = [&](auto zero) {
         using T = decltype(zero);
         for (size_t i = 0; i < count(y); i++) {

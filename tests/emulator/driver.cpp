@@ -20,7 +20,15 @@
 
 namespace {
 
-enum Answer { SUCCESS = 0, INVALID_VALUE = 1, OUT_OF_MEMORY = 2, INVALID_IMAGE = 200, NO_SUCH_DEVICE = 101, NOT_FOUND = 500, LAUNCH_FAILED = 719 };
+enum Answer {
+    SUCCESS = 0,
+    INVALID_VALUE = 1,
+    OUT_OF_MEMORY = 2,
+    NO_SUCH_DEVICE = 101,
+    INVALID_IMAGE = 200,
+    NOT_FOUND = 500,
+    LAUNCH_FAILED = 719,
+};
 
 long setting(const char *name, long otherwise) {
     const char *text = getenv(name);

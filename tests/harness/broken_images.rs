@@ -170,7 +170,7 @@ fn folders_of_pictures_are_refused_for_what_is_wrong_with_them() {
         ("test/b/x.jpg", jpeg(64, 64, [1, 2, 3]), "64 x 64 pixels"),
         ("test/b/x.gif", vec![], "expected `.png`, `.jpg` or `.jpeg`"),
         ("test/b/x.png", vec![0; (1 << 20) + 1], "more than 1048576 bytes"),
-        ("train/x.png", vec![], "a file; expected a folder a class"),
+        ("train/x.png", vec![], "a file; expected one folder per class"),
         ("train/c/x.jpg", jpeg(32, 32, [1, 2, 3]), "the classes a, b; expected the classes of train/: a, b, c"),
     ] {
         let said = picture(name, &bytes).unwrap_err();

@@ -36,7 +36,7 @@ fn archived_records_count_as_recorded() {
     assert!(text.contains("two.quick.tar.xz: not an archive of records") && text.contains("0/2"), "{text}");
 }
 
-/// Twenty images a file in the format of CIFAR-10, all with the byte `shade`, modified an hour ago.
+/// Twenty images per file in the format of CIFAR-10, all with the byte `shade`, modified an hour ago.
 fn cifar(place: &Workplace, shade: u8) {
     let hour = SystemTime::now() - Duration::from_secs(3600);
     let whole =

@@ -1,4 +1,4 @@
-//! Stores only the input and replays each step from it: minimal memory, Nt (Nt + 1) / 2 plain steps.
+//! Stores only the input and replays each step from it: minimal memory, Nt (Nt + 3) / 2 steps.
 
 use crate::gradient::{Action, Argument, CheckpointSchedule, Descriptor, Extent, ForwardSteps};
 
@@ -12,7 +12,7 @@ pub(super) static DESCRIPTOR: Descriptor = Descriptor {
     exact: true,
     steps: ForwardSteps::Tableau,
     memory: "input, tapes of one step",
-    evaluations: "s Nt (Nt + 5) / 2",
+    evaluations: "s Nt (Nt + 3) / 2",
     source: "Griewank & Walther 2008",
     advice: "Use it for comparison. `revolve:1` takes Nt steps fewer.",
 };

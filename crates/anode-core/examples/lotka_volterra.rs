@@ -4,10 +4,8 @@
 //!
 //! dx/dt = a x - b x y, dy/dt = d x y - c y with theta = (a, b, c, d). The loss is J = |z(1) - target|^2 / 2.
 
-use anode_core::gradient::{AdaptiveBlock, Block, Gradient, Method};
-use anode_core::ode::{
-    Adaptive, At, DifferentiableField, FieldError, Grid, SolveError, VectorField, expect_len, solver,
-};
+use anode_core::gradient::{AdaptiveBlock, Block, Gradient, GradientError, Method};
+use anode_core::ode::{Adaptive, At, DifferentiableField, FieldError, Grid, VectorField, expect_len, solver};
 
 struct LotkaVolterra;
 
@@ -60,7 +58,7 @@ fn cotangent(end: &[f64]) -> Vec<f64> {
     vec![end[0] - 1.5, end[1] - 0.5]
 }
 
-fn main() -> Result<(), SolveError> {
+fn main() -> Result<(), GradientError> {
     let (z0, theta) = (vec![1.0, 2.0], vec![3.0, 2.0, 4.0, 2.5]);
     let rk4 = solver("rk4").expect("a solver of this crate");
     let block = Block { field: &LotkaVolterra, tableau: rk4, grid: Grid::unit(16) };

@@ -15,7 +15,7 @@
 //! use anode_core::gradient::{Block, Method};
 //! use anode_core::ode::{ClosureField, Grid, solver};
 //!
-//! let field = ClosureField(
+//! let field = ClosureField::new(
 //!     |_t, z: &[f64], theta: &[f64], dz: &mut [f64]| dz[0] = theta[0] * z[0],
 //!     |_t, z: &[f64], theta: &[f64], cotangent: &[f64], z_bar: &mut [f64], theta_bar: &mut [f64]| {
 //!         z_bar[0] += theta[0] * cotangent[0];
@@ -27,7 +27,7 @@
 //! assert!((gradient.theta[0] - 2.0 * 0.5f64.exp()).abs() < 1e-6);
 //! let cost = gradient.cost;
 //! println!("{} evaluations of f, at most {} bytes kept", cost.function_evaluations, cost.peak_bytes);
-//! # Ok::<(), anode_core::ode::SolveError>(())
+//! # Ok::<(), anode_core::gradient::GradientError>(())
 //! ```
 //!
 //! # Entry points
@@ -44,17 +44,26 @@
 //!
 //! # Cost
 //!
-//! For Nt steps of a solver with s stages, per block. The ledger counts this memory, except the tapes of the continuous
-//! adjoints, each of which is used as soon as it is made:
+//! Per block, for Nt steps of a solver with s stages. This is [`gradient::METHODS`] as a table; each entry there also
+//! has the method's source and when to use it.
 //!
 //! | method | gradient | memory | evaluations of f |
 //! |---|---|---|---|
 //! | `Full` | exact | Nt tapes | s Nt |
-//! | `Anode` | exact | the input, then Nt tapes while the block is reversed | 2 s Nt |
-//! | `Revolve(m)` | exact | m snapshots, one tape | the fewest possible for m snapshots |
-//! | `Online(m)` | exact | m snapshots, one tape; Nt need not be known | near `Revolve(m)` |
-//! | `ReverseTime` | of the continuous adjoint; unstable | one state, tape of one evaluation | 2 s Nt |
-//! | `StoredAdjoint` | of the continuous adjoint | Nt states, tape of one evaluation | 2 s Nt |
+//! | `Anode` | exact | input; Nt tapes in the backward sweep of the block | 2 s Nt |
+//! | `Uniform(m)` | exact | m snapshots, tapes of ⌈Nt / m⌉ steps | 2 s Nt |
+//! | `Revolve(m)` | exact | m snapshots, tapes of one step | fewest for m snapshots |
+//! | `Online(m)` | exact | m snapshots, tapes of one step | close to the fewest, for unknown Nt |
+//! | `Within(bytes)` | exact | at most the given bytes | fewest for these bytes |
+//! | `ReverseTime` | continuous adjoint; unstable | one state, tape of one evaluation | 2 s Nt |
+//! | `StoredAdjoint` | continuous adjoint | Nt states, tape of one evaluation | 2 s Nt |
+//! | `InterpolatedAdjoint` | continuous adjoint | 2 (Nt + 1) states, tape of one evaluation | 2 s Nt + 1 |
+//! | `Leapfrog` | exact to a measured drift | two states, tape of one evaluation | 2 Nt + 2 |
+//! | `Reversible` | exact to a measured drift | two states, tapes of one step | 4 s Nt |
+//!
+//! `Leapfrog` is a separate solver of order 2 and does not use the block's tableau. The ledger counts this memory,
+//! except the tapes of the continuous adjoints, each of which is used as soon as it is made. It does not count the
+//! schedule itself or the scratch vectors of a step. The crate depends on num-traits, rayon and thiserror.
 
 pub mod gradient;
 pub mod ode;

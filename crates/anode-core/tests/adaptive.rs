@@ -73,7 +73,7 @@ fn steps_are_those_of_torchdiffeq_and_of_scipy() {
         for (name, controller) in [("torchdiffeq", Controller::Torchdiffeq), ("scipy", Controller::Scipy)] {
             let control = control(number("rtol"), number("atol"), controller);
             let tableau = solver(text("solver")).unwrap();
-            let found = integrate_adaptive(&Closure(rates), tableau, control, span, &start, &vec![]).unwrap();
+            let found = integrate_adaptive(&Closure::new(rates), tableau, control, span, &start, &vec![]).unwrap();
             let counts = serde_json::json!([found.times.len() - 1, found.rejected]);
             if counts != case[name] {
                 wrong.push(format!("{name} {counts}: {case}"));
@@ -89,7 +89,7 @@ fn the_error_weights_of_torchdiffeq_give_other_steps_than_those_of_the_pair() {
     let (rates, start, span) = problem("lotka-volterra");
     let steps = |name: &str, controller| {
         let control = control(1e-6, 1e-9, controller);
-        integrate_adaptive(&Closure(rates), solver(name).unwrap(), control, span, &start, &vec![]).unwrap().times
+        integrate_adaptive(&Closure::new(rates), solver(name).unwrap(), control, span, &start, &vec![]).unwrap().times
     };
     assert_ne!(
         steps("dormand-prince", Controller::Torchdiffeq).len(),
@@ -100,7 +100,7 @@ fn the_error_weights_of_torchdiffeq_give_other_steps_than_those_of_the_pair() {
 #[test]
 fn an_end_a_rounding_beyond_an_accepted_time_is_reached() {
     // Steps of a field at rest grow tenfold: 1e-6, 1e-5, .. add up to a hair less than the end.
-    let rest = Closure(|_: f64, _: &[f64], dz: &mut [f64]| dz.fill(0.0));
+    let rest = Closure::new(|_: f64, _: &[f64], dz: &mut [f64]| dz.fill(0.0));
     for controller in CONTROLLERS {
         for (rtol, end) in [(1e-3, 1.111111), (1e-6, 0.111111), (1e-3, 11.111111), (1e-3, 0.0111111)] {
             for (from, to) in [(0.0, end), (end, 0.0), (-end, 0.0), (0.0, -end), (1.0, 1.0 + end)] {
@@ -111,10 +111,10 @@ fn an_end_a_rounding_beyond_an_accepted_time_is_reached() {
         // Ends next to each accepted time of a longer solve.
         let (rates, start, _) = problem("rotation");
         let control = control(1e-5, 1e-8, controller);
-        let long = solve(&Closure(rates), control, (0.0, 4.0), &start).unwrap();
+        let long = solve(&Closure::new(rates), control, (0.0, 4.0), &start).unwrap();
         for &time in &long.times[1..] {
             for end in [time, time.next_up(), time.next_up().next_up(), time.next_down(), time * (1.0 + 1e-15)] {
-                let found = solve(&Closure(rates), control, (0.0, end), &start).unwrap();
+                let found = solve(&Closure::new(rates), control, (0.0, end), &start).unwrap();
                 assert_eq!(*found.times.last().unwrap(), end, "{controller:?}");
                 assert!(found.times.windows(2).all(|w| w[0] < w[1]));
             }
@@ -124,7 +124,7 @@ fn an_end_a_rounding_beyond_an_accepted_time_is_reached() {
 
 #[test]
 fn an_empty_span_is_the_identity_and_a_late_one_is_solved() {
-    let never = Closure(|_: f64, _: &[f64], _: &mut [f64]| panic!("evaluated"));
+    let never = Closure::new(|_: f64, _: &[f64], _: &mut [f64]| panic!("evaluated"));
     for controller in CONTROLLERS {
         for t in [0.0, -3.5, 1e300] {
             let found = solve(&never, control(1e-3, 1e-6, controller), (t, t), &[2.0]).unwrap();
@@ -132,8 +132,8 @@ fn an_empty_span_is_the_identity_and_a_late_one_is_solved() {
         }
         // Seconds since 1970: a first step of 1e-6 is below the resolution of time.
         let late = 1.7e9;
-        let constant = Closure(|_: f64, _: &[f64], dz: &mut [f64]| dz[0] = 1e-9);
-        let small = Closure(|_: f64, z: &[f64], dz: &mut [f64]| dz[0] = -z[0]);
+        let constant = Closure::new(|_: f64, _: &[f64], dz: &mut [f64]| dz[0] = 1e-9);
+        let small = Closure::new(|_: f64, z: &[f64], dz: &mut [f64]| dz[0] = -z[0]);
         for (from, to) in [(late, late + 2.0), (late + 2.0, late), (-late, -late + 2.0)] {
             let found = solve(&constant, control(1e-3, 1e-6, controller), (from, to), &[0.0]).unwrap();
             assert!((found.end[0] - 1e-9 * (to - from)).abs() < 1e-15, "{controller:?} {found:?}");
@@ -179,9 +179,9 @@ fn the_field_is_never_evaluated_outside_the_span() {
 
 #[test]
 fn starts_that_are_not_finite_are_refused_at_once_and_zeros_are_no_fault() {
-    let decay = Closure(|_: f64, z: &[f64], dz: &mut [f64]| dz.iter_mut().zip(z).for_each(|(dz, z)| *dz = -z));
-    let broken = Closure(|_: f64, _: &[f64], dz: &mut [f64]| dz.fill(f64::NAN));
-    let beyond = Closure(|t: f64, _: &[f64], dz: &mut [f64]| dz.fill(if t < 0.5 { 1.0 } else { f64::NAN }));
+    let decay = Closure::new(|_: f64, z: &[f64], dz: &mut [f64]| dz.iter_mut().zip(z).for_each(|(dz, z)| *dz = -z));
+    let broken = Closure::new(|_: f64, _: &[f64], dz: &mut [f64]| dz.fill(f64::NAN));
+    let beyond = Closure::new(|t: f64, _: &[f64], dz: &mut [f64]| dz.fill(if t < 0.5 { 1.0 } else { f64::NAN }));
     for controller in CONTROLLERS {
         let control = |rtol, atol| control(rtol, atol, controller);
         let refused = Err(SolveError::NotFinite { step: 0, stage: 0, t: 0.0 });
@@ -200,7 +200,7 @@ fn starts_that_are_not_finite_are_refused_at_once_and_zeros_are_no_fault() {
         assert_eq!(zero.end, [0.0, 0.0], "{controller:?}: at rest without an absolute tolerance");
         let mixed = solve(&decay, control(1e-6, 0.0), (0.0, 1.0), &[0.0, 1.0]).unwrap();
         assert!(mixed.end[0] == 0.0 && (mixed.end[1] - (-1.0f64).exp()).abs() < 1e-5, "{controller:?} {mixed:?}");
-        let ramp = Closure(|_: f64, _: &[f64], dz: &mut [f64]| dz[0] = 1.0);
+        let ramp = Closure::new(|_: f64, _: &[f64], dz: &mut [f64]| dz[0] = 1.0);
         let risen = solve(&ramp, control(1e-6, 0.0), (0.0, 1.0), &[0.0]).unwrap();
         assert!((risen.end[0] - 1.0).abs() < 1e-9, "{controller:?} {risen:?}");
     }
@@ -208,7 +208,7 @@ fn starts_that_are_not_finite_are_refused_at_once_and_zeros_are_no_fault() {
 
 #[test]
 fn tolerances_spans_and_grids_that_make_no_sense_are_refused_with_what_is_allowed() {
-    let decay = Closure(|_: f64, z: &[f64], dz: &mut [f64]| dz[0] = -z[0]);
+    let decay = Closure::new(|_: f64, z: &[f64], dz: &mut [f64]| dz[0] = -z[0]);
     let refused = |found: Result<Vec<f64>, SolveError>, word: &str| match found {
         Err(SolveError::Argument(text)) => assert!(text.contains(word), "{text}"),
         other => panic!("{other:?}"),
@@ -253,8 +253,8 @@ fn tolerances_spans_and_grids_that_make_no_sense_are_refused_with_what_is_allowe
 #[test]
 fn no_stage_lies_beyond_the_span_by_a_rounding() {
     // t + (t1 - t) rounds to more than t1 in the last step from -1 to 0.1, for which this field is no number.
-    let field = Closure(|t: f64, z: &[f64], dz: &mut [f64]| dz[0] = 1e-6 * z[0] + 1e-9 * (0.1 - t).sqrt());
-    let mirrored = Closure(|t: f64, z: &[f64], dz: &mut [f64]| dz[0] = -1e-6 * z[0] - 1e-9 * (0.1 + t).sqrt());
+    let field = Closure::new(|t: f64, z: &[f64], dz: &mut [f64]| dz[0] = 1e-6 * z[0] + 1e-9 * (0.1 - t).sqrt());
+    let mirrored = Closure::new(|t: f64, z: &[f64], dz: &mut [f64]| dz[0] = -1e-6 * z[0] - 1e-9 * (0.1 + t).sqrt());
     for controller in CONTROLLERS {
         let control = control(1e-3, 1e-6, controller);
         let end = (1.1e-6f64).exp();

@@ -1,7 +1,8 @@
 //! Tests every registered gradient method: its gradient and its stated bounds.
 
 use anode_core::gradient::{
-    AdaptiveBlock, AdaptiveStorage, Adjoint, Argument, Block, Descriptor, Extent, ForwardSteps, Ledger, METHODS, Method,
+    AdaptiveBlock, AdaptiveStorage, Adjoint, Argument, Block, Descriptor, Extent, ForwardSteps, GradientError, Ledger,
+    METHODS, Method,
 };
 use anode_core::ode::{Adaptive, ClosureField, DifferentiableField, Grid, SolveError, solver};
 
@@ -17,7 +18,7 @@ fn spelled(name: &str, argument: Argument) -> Vec<Method> {
 
 #[test]
 fn every_registered_method_keeps_what_it_states() {
-    let field = ClosureField(
+    let field = ClosureField::new(
         |t: f64, z: &[f64], w: &[f64], dz: &mut [f64]| {
             dz.copy_from_slice(&[(w[0] * z[0] + z[1] + t).sin(), (z[0] - w[1] * z[1]).cos()])
         },
@@ -58,7 +59,7 @@ fn every_registered_method_keeps_what_it_states() {
 
 #[test]
 fn the_bound_on_bytes_of_zero_snapshots_is_that_of_the_one_that_is_kept() {
-    let field = ClosureField(
+    let field = ClosureField::new(
         |_t, z: &[f64], w: &[f64], dz: &mut [f64]| dz[0] = w[0] * z[0],
         |_t, z: &[f64], w: &[f64], c: &[f64], z_bar: &mut [f64], w_bar: &mut [f64]| {
             z_bar[0] += w[0] * c[0];
@@ -106,7 +107,7 @@ impl Adjoint for Custom {
         z0: &F::Vector,
         theta: &F::Vector,
         ledger: &Ledger,
-    ) -> Result<(F::Vector, Self::Kept<F>), SolveError> {
+    ) -> Result<(F::Vector, Self::Kept<F>), GradientError> {
         Method::Anode.forward_sweep(block, z0, theta, ledger)
     }
 
@@ -117,7 +118,7 @@ impl Adjoint for Custom {
         cotangent: F::Vector,
         theta_bar: &mut F::Vector,
         ledger: &Ledger,
-    ) -> Result<F::Vector, SolveError> {
+    ) -> Result<F::Vector, GradientError> {
         Method::backward_sweep(kept, block, theta, cotangent, theta_bar, ledger)
     }
 
@@ -136,7 +137,7 @@ impl Adjoint for Custom {
 
 #[test]
 fn a_custom_method_works_with_adaptive_steps_as_it_states() {
-    let field = ClosureField(
+    let field = ClosureField::new(
         |t: f64, z: &[f64], w: &[f64], dz: &mut [f64]| dz[0] = (w[0] * z[0] + t).sin(),
         |t: f64, z: &[f64], w: &[f64], c: &[f64], z_bar: &mut [f64], w_bar: &mut [f64]| {
             z_bar[0] += w[0] * (w[0] * z[0] + t).cos() * c[0];
@@ -161,8 +162,10 @@ fn a_custom_method_works_with_adaptive_steps_as_it_states() {
 
 #[test]
 fn a_schedule_that_does_not_fit_in_memory_is_refused() {
-    let field =
-        ClosureField(|_t, _: &[f64], _: &[f64], _: &mut [f64]| (), |_t, _: &_, _: &_, _: &_, _: &mut _, _: &mut _| ());
+    let field = ClosureField::new(
+        |_t, _: &[f64], _: &[f64], _: &mut [f64]| (),
+        |_t, _: &[f64], _: &[f64], _: &[f64], _: &mut [f64], _: &mut [f64]| (),
+    );
     let block = Block { field: &field, tableau: solver("euler").unwrap(), grid: Grid::unit(usize::MAX) };
     for method in [
         Method::Full,
@@ -173,7 +176,9 @@ fn a_schedule_that_does_not_fit_in_memory_is_refused() {
         Method::Within(1 << 20),
     ] {
         match method.gradient(&block, &vec![1.0], &vec![0.0], |end| end.clone()) {
-            Err(SolveError::Argument(text)) => assert!(text.contains("steps are too many"), "{text}"),
+            Err(GradientError::Solve(SolveError::Argument(text))) => {
+                assert!(text.contains("steps are too many"), "{text}")
+            }
             other => panic!("{method}: {other:?}"),
         }
     }

@@ -1,4 +1,4 @@
-// Activation functions and their slopes, one number a thread.
+// Activation functions and their slopes, one number per thread.
 #pragma once
 #include "common.cuh"
 

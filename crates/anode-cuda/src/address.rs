@@ -34,7 +34,7 @@ impl Target {
         self.0
     }
 
-    /// The same address, for reading.
+    /// This address as a [`Source`], for reading.
     pub fn source(self) -> Source {
         Source(self.0)
     }

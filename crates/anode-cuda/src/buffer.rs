@@ -127,7 +127,7 @@ impl<R: Real, L: Driver> Buffer<R, L> {
         x
     }
 
-    /// Where it begins on the device; 0 once something went wrong.
+    /// Address of the first number on the device. 0 if the device has failed.
     pub fn address(&self) -> u64 {
         self.block.as_ref().map_or(0, |block| block.address + (self.start * size_of::<R>()) as u64)
     }
@@ -193,7 +193,7 @@ impl<R: Real, L: Driver> Buffer<R, L> {
         }
     }
 
-    /// Launches a kernel over four numbers a thread.
+    /// Launches a kernel whose threads take four numbers each.
     fn elementwise(&mut self, kernel: &str, x: Option<&Self>, z: Option<&Self>, a: f64, flag: Target) {
         for other in [x, z].into_iter().flatten() {
             assert_eq!(self.len, other.len, "{kernel} of vectors of different length");

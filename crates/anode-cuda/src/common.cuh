@@ -6,7 +6,7 @@
 #ifdef ANODE_EMULATED
 #include "emulator.h"
 #else
-// At most 128 registers a thread, so that two blocks of 256 threads share a multiprocessor.
+// At most 128 registers per thread, so that two blocks of 256 threads share a multiprocessor.
 #define EXPORT(NAME, THREADS, ARGUMENTS, BODY)                                                                        \
     extern "C" __global__ void __launch_bounds__(THREADS, 512 / (THREADS)) NAME(const ARGUMENTS arguments) {          \
         BODY(arguments);                                                                                              \

@@ -1,6 +1,6 @@
-// Convolution by implicit matrix product: nothing is unrolled into memory. One tile of BM pixels by BN channels of the
-// target image a block, TM by TN of them in the registers of a thread; the sum runs over taps, and over source channels
-// in each.
+// Convolution by implicit matrix product: nothing is unrolled into memory. Each block computes one tile of BM pixels by
+// BN channels of the target image, TM by TN of them in the registers of each thread. The sum runs over taps, and over
+// source channels in each.
 //
 // The same kernel computes the output from the input (TURNED = false) and the cotangent of the input from that of the
 // output (TURNED = true). There, for a stride of s, blockIdx.z numbers the s * s classes of pixels that the same taps

@@ -10,7 +10,7 @@ use super::cudnn;
 use super::driver::Driver;
 use super::norm::add_channel_sums;
 
-/// Source channels a step of the tile kernel takes; `DEPTH` in `conv.cuh`.
+/// Source channels that the tile kernel takes per step; `DEPTH` in `conv.cuh`.
 const DEPTH: usize = 8;
 /// Blocks that are enough to keep a device busy. Decides bits, so it is the same for all devices.
 const BLOCKS: usize = 1024;

@@ -2,8 +2,9 @@
 
 use super::cudnn::Freedom;
 
-/// What computes the convolutions of a GPU. Each gives other bits, so a run's id holds the name.
+/// What computes the convolutions of a GPU. The choices round differently, so a run's id contains the name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Convolver {
     /// Our own kernels.
     Own,
@@ -12,11 +13,11 @@ pub enum Convolver {
 }
 
 impl Convolver {
-    /// All.
+    /// Every choice.
     pub const ALL: [Self; 4] =
         [Self::Own, Self::Cudnn(Freedom::Exact), Self::Cudnn(Freedom::Tf32), Self::Cudnn(Freedom::Fast)];
 
-    /// The name of a device that computes so: the one in records.
+    /// The name of a device with these convolutions, on the command line and in records.
     pub fn name(self) -> &'static str {
         match self {
             Self::Own => "cuda-own",
@@ -26,7 +27,7 @@ impl Convolver {
         }
     }
 
-    /// The one of this name.
+    /// The choice with this [`name`](Self::name).
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|convolver| convolver.name() == name)
     }

@@ -14,7 +14,7 @@ template <class T> struct DenseArguments {
     long long rows, columns;
 };
 
-// y = w x: a row a block.
+// y = w x: one row per block.
 template <class T> __device__ inline void dense(const DenseArguments<T> &a) {
     const T *row = a.w + blockIdx.x * a.columns;
     double sum = 0;
@@ -23,7 +23,7 @@ template <class T> __device__ inline void dense(const DenseArguments<T> &a) {
     if (threadIdx.x == 0) a.y[blockIdx.x] = T(sum);
 }
 
-// x_bar += w^T y_bar: a column a thread.
+// x_bar += w^T y_bar: one column per thread.
 template <class T> __device__ inline void dense_vjp_input(const DenseArguments<T> &a) {
     const long long j = thread_number();
     if (j >= a.columns) return;
@@ -32,7 +32,7 @@ template <class T> __device__ inline void dense_vjp_input(const DenseArguments<T
     a.x_bar[j] = T(sum);
 }
 
-// w_bar += y_bar x^T: a number a thread.
+// w_bar += y_bar x^T: one number per thread.
 template <class T> __device__ inline void dense_vjp_weights(const DenseArguments<T> &a) {
     const long long k = thread_number();
     if (k < a.rows * a.columns) a.w_bar[k] += a.y_bar[k / a.columns] * a.x[k % a.columns];

@@ -21,7 +21,7 @@ struct DenseArguments {
 }
 
 impl DenseArguments {
-    /// Those of a matrix and a vector; refuses what does not fit.
+    /// The arguments for a matrix `w` and a vector `x`. Panics if their lengths do not fit.
     fn of<R: Real, L: Driver>(w: &Buffer<R, L>, x: &Buffer<R, L>, rows: usize) -> Self {
         let columns = x.len();
         assert_eq!(w.len(), rows * columns, "a matrix that does not fit");

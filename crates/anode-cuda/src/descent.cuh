@@ -1,4 +1,4 @@
-// Gradient descent with momentum and weight decay, four numbers a thread; the bound is memory.
+// Gradient descent with momentum and weight decay, four numbers per thread. Bound by memory bandwidth.
 #pragma once
 #include "vector.cuh"
 

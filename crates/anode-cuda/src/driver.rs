@@ -1,4 +1,4 @@
-//! What a GPU is asked for: memory, copies and launches, in the order of one stream.
+//! The interface to a GPU's driver: memory, copies and launches, in the order of one stream.
 
 use std::mem::MaybeUninit;
 
@@ -6,7 +6,7 @@ use anode_kernels::DeviceFailure;
 
 use super::arena::all_live;
 
-/// Why a device cannot go on. Every message says what helps.
+/// A failure of a device. Every message says how to remedy it.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DeviceError {
@@ -36,13 +36,13 @@ pub enum DeviceError {
         /// CUDA version of the toolkit.
         needed: String,
     },
-    /// There is a driver, but no device.
+    /// The driver was loaded, but it finds no device.
     #[error("the driver knows no device ({0}); see CUDA_VISIBLE_DEVICES, or use --device cpu")]
     NoDevice(String),
     /// The device has no kernels in this program.
     #[error("this program has no kernels for compute capability {found}; it has those of 8.0, 9.0 and later")]
     Capability {
-        /// That of the device.
+        /// Compute capability of the device.
         found: String,
     },
     /// A block of memory that does not fit.
@@ -79,7 +79,7 @@ pub enum DeviceError {
     TooLarge {
         /// What is too large.
         what: &'static str,
-        /// Its numbers.
+        /// How many numbers it has.
         count: usize,
     },
     /// Work that cannot be captured, see [`anode_kernels::Device::capture`].
@@ -104,7 +104,7 @@ impl From<DeviceError> for DeviceFailure {
 }
 
 impl DeviceError {
-    /// What failed on the device of dfdx, from the text of its error.
+    /// Returns the failure of dfdx's device that the text of its error describes.
     pub fn of_dfdx(answer: String) -> Self {
         if ["OUT_OF_MEMORY", "ALLOC_FAILED"].iter().any(|full| answer.contains(full)) {
             return Self::NoTensor { answer, live: all_live() };

@@ -1,4 +1,4 @@
-//! A CUDA device: its driver, its memory, and the first thing that went wrong.
+//! A CUDA device: its driver, its memory, and its first failure.
 
 use std::ffi::CStr;
 use std::mem::MaybeUninit;
@@ -61,7 +61,7 @@ impl<L: Driver> Gpu<L> {
     /// The device behind `driver`; our own kernels compute everything.
     ///
     /// # Errors
-    /// A device that has no memory, or fails.
+    /// The device has no memory left, or fails.
     pub fn new(driver: L) -> Result<Self, DeviceError> {
         Self::with(driver, |_| Ok(None))
     }
@@ -92,7 +92,7 @@ impl<L: Driver> Gpu<L> {
         format!("{}, convolutions: {}", self.driver().describe(), self.convolutions())
     }
 
-    /// What computes convolutions, in words.
+    /// Describes what computes convolutions: `own kernels`, or the version of cuDNN and its [`Freedom`].
     pub fn convolutions(&self) -> String {
         self.cudnn().map_or_else(|| "own kernels".into(), Cudnn::describe)
     }
@@ -118,7 +118,7 @@ impl<L: Driver> Gpu<L> {
         self.inner.arena.held()
     }
 
-    /// Counts the most bytes in use anew.
+    /// Restarts the peak of [`Self::held`] from the bytes in use now.
     pub fn restart_peak(&self) {
         self.inner.arena.restart_peak();
     }
@@ -142,7 +142,7 @@ impl<L: Driver> Gpu<L> {
         if flag == [0; 4] { Ok(()) } else { Err(SolveError::Overflow.into()) }
     }
 
-    /// The first thing that went wrong.
+    /// The first failure of the device; `None` if it has not failed.
     pub fn failure(&self) -> Option<DeviceError> {
         self.inner.failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -238,7 +238,7 @@ impl<L: Driver> Gpu<L> {
         });
     }
 
-    /// As [`Self::launch`] with a thread for each of `count` things, if there are any.
+    /// Like [`Self::launch`], with one thread for each of `count` items. Launches nothing if there are none.
     ///
     /// # Safety
     /// See [`Driver::launch`].

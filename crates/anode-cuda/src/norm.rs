@@ -102,7 +102,7 @@ impl Channels {
         gpu.alloc_uninit(2 * self.channels * self.number.max(1))
     }
 
-    /// The grid of a kernel that sums a part of a channel a block.
+    /// The grid of a kernel in which each block sums one part of a channel.
     fn grid(&self) -> [usize; 3] {
         [self.channels, self.number, 1]
     }

@@ -1,4 +1,4 @@
-// Pooling over square windows that tile the image: one window a thread.
+// Pooling over square windows that tile the image: one window per thread.
 #pragma once
 #include "common.cuh"
 

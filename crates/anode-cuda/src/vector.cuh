@@ -1,4 +1,4 @@
-// Vectors: y += a x, scaling, inner products, ReLU. Four numbers a thread; the bound is memory.
+// Vectors: y += a x, scaling, inner products, ReLU. Four numbers per thread. Bound by memory bandwidth.
 #pragma once
 #include "common.cuh"
 

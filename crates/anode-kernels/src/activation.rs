@@ -34,7 +34,7 @@ impl Activation {
         }
     }
 
-    /// Its derivative at `x`.
+    /// The derivative of the activation at `x`. At a kink it is that of the left side.
     pub fn slope<R: Real>(self, x: R) -> R {
         match self {
             Self::None => R::one(),

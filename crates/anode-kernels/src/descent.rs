@@ -15,17 +15,17 @@ pub struct Descent {
     pub momentum: f64,
     /// Factor of the parameters that is added to the gradient; with 0 they are not read.
     pub weight_decay: f64,
-    /// How many parameters decay: the first ones.
+    /// Number of parameters that decay. They are the first ones; the others have no weight decay.
     pub decaying: usize,
 }
 
 /// Numbers of one task: each number moves by itself, so the size decides no bits.
 const PART: usize = 1 << 14;
 
-/// Takes one step in place. All slices have one length.
+/// Takes one step in place: updates `velocity`, then `theta`. All slices have the same length.
 ///
 /// # Panics
-/// If they have not: a bug of the caller.
+/// If they differ in length.
 pub fn descend<R: Real>(descent: Descent, theta: &mut [R], velocity: &mut [R], gradient: &[R]) {
     assert!(velocity.len() == theta.len() && gradient.len() == theta.len(), "vectors of different length");
     let decaying = if descent.weight_decay == 0.0 { 0 } else { descent.decaying.min(theta.len()) };

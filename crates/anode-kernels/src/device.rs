@@ -11,8 +11,8 @@ use super::{Activation, ByteImages, ComputeError, ConvShape, Descent, DeviceFail
 /// What a batch norm's vjp needs of each channel of each image, `[n, channels]`; empty if not computed yet.
 type Sums = Vec<(f64, f64)>;
 
-/// A device: its buffers, and the kernels on them. Images are `[n, channel, row, column]`; lengths that do not fit are
-/// a bug of the caller and panic. Cotangents of parameters are added to; those of inputs are as each kernel says.
+/// A device: its buffers, and the kernels on them. Images are `[n, channels, height, width]`; functions panic if a
+/// length does not fit. Cotangents of parameters are added to. For cotangents of inputs, see each kernel.
 ///
 /// A device may compute asynchronously. [`Device::synchronize`] returns its failures; results that are read after a
 /// failure are zeros.
@@ -21,14 +21,14 @@ pub trait Device: Clone + Send + Sync + 'static {
     type Buffer<R: Real>: Vector<Real = R> + Clone + std::fmt::Debug + Send + Sync + 'static;
     /// Mean and variance of each channel.
     type Moments: Send;
-    /// Where numbers are above zero.
+    /// For each number of a buffer, whether it is above zero.
     type Mask<R: Real>: Send;
     /// What the vjp of a batch norm leaves to the kernel that reads its result, see [`Cotangent`].
     type NormVjp<'a, R: Real>;
     /// Captured work, see [`Device::capture`]. Dropping it frees the memory that it reserves.
     type Graph: Default + Send;
 
-    /// Its kind: `cpu` or `cuda`.
+    /// The kind of the device: `cpu` or `cuda`.
     const NAME: &'static str;
 
     /// Runs `work` and returns its result with the increase of peak memory in bytes; `None` if the device does not
@@ -193,7 +193,7 @@ pub trait Device: Clone + Send + Sync + 'static {
     /// `y = a activation(y)`.
     fn activate<R: Real>(&self, activation: Activation, a: f64, y: &mut Self::Buffer<R>);
 
-    /// Its vjp at `x`, in the place of the cotangent: `bar = a activation'(x) bar`.
+    /// The vjp of [`Device::activate`] at the input `x`, in place of the cotangent: `bar = a activation'(x) bar`.
     fn activate_vjp<R: Real>(&self, activation: Activation, a: f64, x: &Self::Buffer<R>, bar: &mut Self::Buffer<R>);
 
     /// The moments of each channel of `[n, channels, pixels]`; `sizes` are the last two. `sums` are those that
@@ -213,7 +213,7 @@ pub trait Device: Clone + Send + Sync + 'static {
     /// Batch norm with its weights, then biases; then ReLU where asked for.
     fn norm<R: Real>(&self, norm: DeviceNorm<Self, R>, x: &Self::Buffer<R>, y: &mut Self::Buffer<R>);
 
-    /// As [`Device::norm`] in the place of its input, same bits.
+    /// Overwrites `x` with its batch norm, bit-identical to [`Device::norm`].
     fn norm_in_place<R: Real>(&self, norm: DeviceNorm<Self, R>, x: &mut Self::Buffer<R>);
 
     /// The vjp of [`Device::norm`], where the moments are those of `x`: overwrites `x_bar`, adds to `bar`.
@@ -226,7 +226,7 @@ pub trait Device: Clone + Send + Sync + 'static {
         bar: PartMut<Self::Buffer<R>>,
     );
 
-    /// As [`Device::norm`], in place where it can be.
+    /// Returns the batch norm of `x`, see [`Device::norm`]. Computed in place if `x` is owned.
     fn normed<R: Real>(&self, norm: DeviceNorm<Self, R>, x: Cow<Self::Buffer<R>>) -> Self::Buffer<R> {
         match x {
             Cow::Owned(mut x) => {
@@ -321,16 +321,16 @@ pub trait Device: Clone + Send + Sync + 'static {
         (images_bar, vec![])
     }
 
-    /// Means of windows.
+    /// Writes the mean of each window of `x`, `[n, channels, height, width]`, to `y`.
     fn average_pool<R: Real>(&self, shape: &PoolShape, x: &Self::Buffer<R>, y: &mut Self::Buffer<R>);
 
-    /// Its vjp: adds to `x_bar`.
+    /// The vjp of [`Device::average_pool`]: adds to `x_bar`.
     fn average_pool_vjp<R: Real>(&self, shape: &PoolShape, y_bar: &Self::Buffer<R>, x_bar: &mut Self::Buffer<R>);
 
-    /// Maxima of windows.
+    /// Writes the maximum of each window of `x`, `[n, channels, height, width]`, to `y`.
     fn max_pool<R: Real>(&self, shape: &PoolShape, x: &Self::Buffer<R>, y: &mut Self::Buffer<R>);
 
-    /// Its vjp: adds to `x_bar`.
+    /// The vjp of [`Device::max_pool`] at the input `x`: adds to `x_bar`, see [`max_pool_vjp`](super::max_pool_vjp).
     fn max_pool_vjp<R: Real>(
         &self,
         shape: &PoolShape,
@@ -342,16 +342,17 @@ pub trait Device: Clone + Send + Sync + 'static {
     /// `y = max(0, x)`; NaN stays NaN.
     fn relu<R: Real>(&self, x: &Self::Buffer<R>, y: &mut Self::Buffer<R>);
 
-    /// Its vjp: the cotangent of `x`, in the memory of an owned `y_bar`.
+    /// The vjp of [`Device::relu`] at the input `x`. Returns the cotangent of `x`, in the memory of `y_bar` if that is
+    /// owned.
     fn relu_vjp_of<R: Real>(&self, x: &Self::Buffer<R>, y_bar: Cow<Self::Buffer<R>>) -> Self::Buffer<R>;
 
     /// `y = max(0, y + x)`; NaN stays NaN.
     fn add_relu<R: Real>(&self, y: &mut Self::Buffer<R>, x: &Self::Buffer<R>);
 
-    /// Where `y` is above zero.
+    /// Returns for each number of `y` whether it is above zero.
     fn mask<R: Real>(&self, y: &Self::Buffer<R>) -> Self::Mask<R>;
 
-    /// `bar` there, zero elsewhere.
+    /// Returns `bar` with the numbers set to zero at which `mask` is false.
     fn masked<R: Real>(&self, mask: &Self::Mask<R>, bar: Self::Buffer<R>) -> Self::Buffer<R>;
 
     /// One step of gradient descent in place, see [`Descent`].
@@ -391,12 +392,12 @@ impl<D: Device, R: Real> Copy for DeviceNorm<'_, D, R> {}
 pub struct DeviceImages<'a, D: Device, R: Real> {
     /// Numbers in memory.
     pub numbers: &'a D::Buffer<R>,
-    /// The batch norm of those numbers, where that is what is meant.
+    /// If set, the images are the batch norm of `numbers`, which need not be computed in a separate pass.
     pub norm: Option<DeviceNorm<'a, D, R>>,
 }
 
 impl<'a, D: Device, R: Real> DeviceImages<'a, D, R> {
-    /// The numbers that are meant.
+    /// Returns the images as numbers: computes the batch norm if there is one.
     fn written(self, device: &D) -> Cow<'a, D::Buffer<R>> {
         let Some(norm) = self.norm else { return Cow::Borrowed(self.numbers) };
         Cow::Owned(device.normed(norm, Cow::Borrowed(self.numbers)))
@@ -407,6 +408,6 @@ impl<'a, D: Device, R: Real> DeviceImages<'a, D, R> {
 pub struct Cotangent<'a, D: Device, R: Real> {
     /// Numbers in memory.
     pub numbers: Cow<'a, D::Buffer<R>>,
-    /// What the vjp of a batch norm makes of them, where that is what is meant.
+    /// If set, the cotangent is this vjp of a batch norm applied to `numbers`, which is computed when it is read.
     pub norm: Option<D::NormVjp<'a, R>>,
 }

@@ -1,5 +1,5 @@
 //! Direct convolution in `f32`, by vector registers: the fast path for small kernels. Nothing is unrolled into memory;
-//! images are read from a copy with their zeros around them, laid out by a [`Plan`].
+//! images are read from a copy with their zeros around them, laid out by a [`DirectPlan`].
 //!
 //! A tile of outputs, a few channels by a few registers of pixels, stays in registers while the sum runs over input
 //! channels and taps, in that order, so the bits do not depend on the tile or on the number of threads.
@@ -12,7 +12,7 @@ use rayon::prelude::*;
 
 use super::ConvShape;
 use super::norm::{Line, plain};
-use super::plan::{CHANNELS, Plan, VECTORS, blocks};
+use super::plan::{CHANNELS, DirectPlan, VECTORS, blocks};
 
 /// Input channels whose part of a tile's sum runs at a time: their lines stay in the nearest cache for all output
 /// channels.
@@ -56,7 +56,7 @@ pub(super) fn forward_through(
     y: &mut [MaybeUninit<f32>],
     wants_sums: bool,
 ) -> Option<Vec<f64>> {
-    let plan = Plan::of_pixels(shape, lanes())?;
+    let plan = DirectPlan::of_pixels(shape, lanes())?;
     let (x, y) = ((x, lines, shape.input_len()), (y, shape.output_len()));
     // SAFETY: a bias reads nothing of `y`.
     Some(unsafe { convolve(&plan, &plan.pack(w), x, y, Start::Bias(bias), wants_sums) })
@@ -73,10 +73,10 @@ pub(super) unsafe fn vjp_input(
     x_bar: &mut [MaybeUninit<f32>],
     start: Start,
 ) -> bool {
-    let in_line = || shape.in_line().and_then(|shape| Plan::of_vjp(&shape, lanes()));
+    let in_line = || shape.in_line().and_then(|shape| DirectPlan::of_vjp(&shape, lanes()));
     // Side by side, a sum is made whole before it is added: only onto zeros is that the same.
     let plan = if matches!(start, Start::Over) { in_line() } else { None };
-    let Some(plan) = plan.or_else(|| Plan::of_vjp(shape, lanes())) else { return false };
+    let Some(plan) = plan.or_else(|| DirectPlan::of_vjp(shape, lanes())) else { return false };
     let (y_bar, x_bar) = ((y_bar, &[][..], shape.output_len()), (x_bar, shape.input_len()));
     // SAFETY: the caller's promise.
     unsafe { convolve(&plan, &plan.pack_turned(w), y_bar, x_bar, start, false) };
@@ -87,11 +87,11 @@ pub(super) unsafe fn vjp_input(
 /// written. All others may be unwritten.
 #[derive(Clone, Copy)]
 pub(super) enum Start<'a> {
-    /// A number a channel, or zero.
+    /// One number per channel, or zero.
     Bias(Option<&'a [f32]>),
-    /// What is there.
+    /// The current contents of the output.
     Add,
-    /// Zero, whatever is there: the bits of an addition to zeros.
+    /// Zero, whatever the output contains. Bit-identical to [`Self::Add`] to an output of zeros.
     Over,
 }
 
@@ -100,7 +100,7 @@ pub(super) enum Start<'a> {
 /// # Safety
 /// As [`Start`] says of `y`.
 unsafe fn convolve(
-    plan: &Plan,
+    plan: &DirectPlan,
     packed: &[f32],
     (x, lines, input): (&[f32], &[Line<f32>], usize),
     (y, output): (&mut [MaybeUninit<f32>], usize),
@@ -112,7 +112,7 @@ unsafe fn convolve(
     assert!(x.len() == images * input && y.len() == images * output, "images that do not fit");
     let sums = x.par_chunks(input * k).zip(y.par_chunks_mut(output * k)).map_init(
         || {
-            let padded = if in_place { Box::default() } else { plan.alloc_uninit(images) };
+            let padded = if in_place { Box::default() } else { plan.padded_buffer(images) };
             (padded, Box::<[f32]>::new_uninit_slice(if k == 1 { 0 } else { plan.output_len() }))
         },
         |(padded, together), (x, y)| {
@@ -199,7 +199,7 @@ unsafe fn load_new<S: Simd>(from: &[MaybeUninit<f32>], at: usize) -> S::f32s {
 
 /// One padded image, or several side by side, with packed weights.
 pub(super) struct Convolve<'a> {
-    pub plan: &'a Plan,
+    pub plan: &'a DirectPlan,
     pub padded: &'a [f32],
     pub packed: &'a [f32],
     pub y: &'a mut [MaybeUninit<f32>],
@@ -212,7 +212,7 @@ impl Convolve<'_> {
     /// # Safety
     /// As [`Start`] says of `y`.
     pub unsafe fn run(self) {
-        let Plan { channels: (inputs, outputs), ref taps, .. } = *self.plan;
+        let DirectPlan { channels: (inputs, outputs), ref taps, .. } = *self.plan;
         assert!(
             self.padded.len() == self.plan.padded_len() && self.y.len() == self.plan.output_len(),
             "images that do not fit"
@@ -230,7 +230,7 @@ impl WithSimd for Convolve<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(mut self, simd: S) {
-        let Plan { channels: (inputs, outputs), ref taps, ref registers, .. } = *self.plan;
+        let DirectPlan { channels: (inputs, outputs), ref taps, ref registers, .. } = *self.plan;
         let depth = inputs * taps.len();
         for registers in registers.chunks_exact(VECTORS) {
             for from in (0..inputs).step_by(INPUTS) {
@@ -259,7 +259,7 @@ impl Convolve<'_> {
         w: &[f32],
         registers: &[(usize, usize)],
     ) {
-        let Plan { pixels, plane, ref taps, .. } = *self.plan;
+        let DirectPlan { pixels, plane, ref taps, .. } = *self.plan;
         let mut at = [(0, 0); VECTORS];
         at.copy_from_slice(registers);
         let mut sums = [[simd.splat_f32s(0.0); VECTORS]; C];
@@ -313,7 +313,7 @@ pub(super) const GROUP: usize = 8;
 
 /// `w_bar += (dy/dw)^T y_bar`, summed over a batch of images, as [`forward`].
 pub(super) fn vjp_weights(shape: &ConvShape, x: &[f32], y_bar: &[f32], w_bar: &mut [f32]) -> bool {
-    let Some(plan) = Plan::new(shape, lanes()) else { return false };
+    let Some(plan) = DirectPlan::new(shape, lanes()) else { return false };
     let (x, y_bar) = ((x, shape.input_len()), (y_bar, shape.output_len()));
     if plan.images == 1 {
         weights_of_groups(&plan, x, y_bar, w_bar)
@@ -327,12 +327,17 @@ pub(super) fn vjp_weights(shape: &ConvShape, x: &[f32], y_bar: &[f32], w_bar: &m
 const SUMMED: usize = 64;
 
 /// Images whose part of a tile of weights is summed before its lanes are added up, where images stand alone.
-pub(super) fn summed_at_a_time(plan: &Plan) -> usize {
+pub(super) fn summed_at_a_time(plan: &DirectPlan) -> usize {
     (SUMMED / plan.registers.len()).clamp(1, GROUP)
 }
 
 /// Large images: each thread sums over a group of them; the groups are added in order.
-fn weights_of_groups(plan: &Plan, (x, input): (&[f32], usize), (y_bar, output): (&[f32], usize), w_bar: &mut [f32]) {
+fn weights_of_groups(
+    plan: &DirectPlan,
+    (x, input): (&[f32], usize),
+    (y_bar, output): (&[f32], usize),
+    w_bar: &mut [f32],
+) {
     let at_a_time = summed_at_a_time(plan);
     let groups: Vec<Vec<f32>> = x
         .par_chunks(input * GROUP)
@@ -362,14 +367,19 @@ fn weights_of_groups(plan: &Plan, (x, input): (&[f32], usize), (y_bar, output): 
 }
 
 /// Small images side by side, with many weights: each thread sums a block of output channels over all images.
-fn weights_of_blocks(plan: &Plan, (x, input): (&[f32], usize), (y_bar, output): (&[f32], usize), w_bar: &mut [f32]) {
+fn weights_of_blocks(
+    plan: &DirectPlan,
+    (x, input): (&[f32], usize),
+    (y_bar, output): (&[f32], usize),
+    w_bar: &mut [f32],
+) {
     let (k, images) = (plan.images, x.len() / input);
     assert!(x.len() == images * input && y_bar.len() == images * output, "images that do not fit");
     let sets: Vec<[Box<[f32]>; 2]> = x
         .par_chunks(input * k)
         .zip(y_bar.par_chunks(output * k))
         .map(|(x, y_bar)| {
-            let (mut padded, mut together) = (plan.alloc_uninit(images), Box::new_uninit_slice(plan.output_len()));
+            let (mut padded, mut together) = (plan.padded_buffer(images), Box::new_uninit_slice(plan.output_len()));
             plan.pad(x, &[], &mut padded);
             plan.gather(y_bar, &mut together);
             // SAFETY: all of `padded` was written, when it was made or just now; all of `together` just now.
@@ -389,7 +399,7 @@ fn weights_of_blocks(plan: &Plan, (x, input): (&[f32], usize), (y_bar, output): 
 /// The gradient of the weights of some output channels, summed over sets: the padded images of a plan with the
 /// cotangents of their outputs.
 pub(super) struct WeightVjp<'a> {
-    pub plan: &'a Plan,
+    pub plan: &'a DirectPlan,
     pub sets: &'a [(&'a [f32], &'a [f32])],
     pub outputs: Range<usize>,
     pub w_bar: &'a mut [f32],
@@ -397,7 +407,7 @@ pub(super) struct WeightVjp<'a> {
 
 impl WeightVjp<'_> {
     pub fn run(self) {
-        let Plan { channels: (inputs, outputs), ref taps, .. } = *self.plan;
+        let DirectPlan { channels: (inputs, outputs), ref taps, .. } = *self.plan;
         let (padded_len, output_len) = (self.plan.padded_len(), self.plan.output_len());
         let fits = self.sets.iter().all(|(x, y)| x.len() == padded_len && y.len() == output_len);
         assert!(fits && self.outputs.end <= outputs, "images that do not fit");
@@ -429,7 +439,7 @@ impl WithSimd for WeightVjp<'_> {
 impl WeightVjp<'_> {
     #[inline(always)]
     fn tile<S: Simd, const M: usize, const N: usize>(&mut self, simd: S, output: usize, input: usize, tap: usize) {
-        let Plan { pixels, plane, ref taps, .. } = *self.plan;
+        let DirectPlan { pixels, plane, ref taps, .. } = *self.plan;
         let mut sums = [[simd.splat_f32s(0.0); N]; M];
         for (padded, y_bar) in self.sets {
             for &(from, out) in &self.plan.registers {

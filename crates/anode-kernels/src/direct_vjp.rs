@@ -8,16 +8,16 @@ use rayon::prelude::*;
 use super::direct::{Convolve, GROUP, Start, WeightVjp, lanes, summed_at_a_time};
 use super::fused::{ConvBars, Images};
 use super::norm::{Line, plain};
-use super::plan::Plan;
+use super::plan::DirectPlan;
 use super::{ConvShape, Cotangent, Cpu};
 
 /// The layouts of a convolution and of its vjp.
 pub(super) struct Plans {
-    forward: Plan,
+    forward: DirectPlan,
     /// Numbers of an input and of an output image.
     lengths: (usize, usize),
     /// Where the cotangent of the images is asked for.
-    turned: Option<Plan>,
+    turned: Option<DirectPlan>,
 }
 
 /// What a group of images adds.
@@ -29,9 +29,9 @@ struct Sums {
     norm: Vec<(f64, f64)>,
 }
 
-/// Room for the images of a group.
-/// Made of zeros; only numbers are written.
-struct Room {
+/// Scratch memory for the images of a group. It starts as zeros and only numbers are written, so all of it is
+/// initialised.
+struct GroupBuffers {
     padded: Box<[MaybeUninit<f32>]>,
     cotangents: Box<[MaybeUninit<f32>]>,
     turned: Box<[MaybeUninit<f32>]>,
@@ -51,9 +51,9 @@ struct Work<'a, 'b> {
 impl Plans {
     /// The plans, where images stand alone in all of them.
     pub fn new(shape: &ConvShape, wants_images: bool) -> Option<Self> {
-        let alone = |plan: &Plan| plan.images == 1;
-        let forward = Plan::new(shape, lanes()).filter(alone)?;
-        let turned = if wants_images { Some(Plan::of_vjp(shape, lanes()).filter(alone)?) } else { None };
+        let alone = |plan: &DirectPlan| plan.images == 1;
+        let forward = DirectPlan::new(shape, lanes()).filter(alone)?;
+        let turned = if wants_images { Some(DirectPlan::of_vjp(shape, lanes()).filter(alone)?) } else { None };
         Some(Self { forward, lengths: (shape.input_len(), shape.output_len()), turned })
     }
 
@@ -81,7 +81,7 @@ impl Plans {
         let sums: Vec<Sums> = images_bars
             .into_par_iter()
             .enumerate()
-            .map_init(|| work.alloc_uninit(), |room, (group, bar)| work.group(room, group * GROUP, bar, w.len()))
+            .map_init(|| work.group_buffers(), |buffers, (group, bar)| work.group(buffers, group * GROUP, bar, w.len()))
             .collect();
         for group in &sums {
             bars.weights.iter_mut().zip(&group.weights).for_each(|(w, g)| *w += g);
@@ -97,14 +97,15 @@ impl Plans {
 }
 
 impl Work<'_, '_> {
-    fn alloc_uninit(&self) -> Room {
+    /// The scratch memory of a group, without that for copies which this convolution does not need.
+    fn group_buffers(&self) -> GroupBuffers {
         let Plans { forward, lengths: (_, output), turned } = self.plans;
         let at_a_time = summed_at_a_time(forward);
-        let copied = |plan: &Plan, through: bool| through || !plan.needs_no_copy();
+        let copied = |plan: &DirectPlan, through: bool| through || !plan.needs_no_copy();
         let padded = if copied(forward, !self.lines.is_empty()) { at_a_time * forward.padded_len() } else { 0 };
         let cotangents = if self.cotangent.norm.is_some() { at_a_time * output } else { 0 };
-        let turned = turned.as_ref().filter(|plan| copied(plan, false)).map_or(0, Plan::padded_len);
-        Room {
+        let turned = turned.as_ref().filter(|plan| copied(plan, false)).map_or(0, DirectPlan::padded_len);
+        GroupBuffers {
             padded: Box::new_zeroed_slice(padded),
             cotangents: Box::new_zeroed_slice(cotangents),
             turned: Box::new_zeroed_slice(turned),
@@ -112,7 +113,13 @@ impl Work<'_, '_> {
     }
 
     /// The images from number `first` on. Writes every number of `bar`.
-    fn group(&self, room: &mut Room, first: usize, bar: Option<&mut [MaybeUninit<f32>]>, weights: usize) -> Sums {
+    fn group(
+        &self,
+        buffers: &mut GroupBuffers,
+        first: usize,
+        bar: Option<&mut [MaybeUninit<f32>]>,
+        weights: usize,
+    ) -> Sums {
         let Plans { forward, lengths: (input, output), turned } = self.plans;
         let (input, output) = (*input, *output);
         let mut sums = Sums { weights: vec![0.0; weights], bias: vec![], norm: vec![] };
@@ -126,18 +133,18 @@ impl Work<'_, '_> {
             let y_bar = match &self.cotangent.norm {
                 None => y_bar,
                 Some(norm) => {
-                    norm.apply_from(from, y_bar, &mut room.cotangents[..n * output]);
+                    norm.apply_from(from, y_bar, &mut buffers.cotangents[..n * output]);
                     // SAFETY: zeros when it was made, and only numbers are written.
-                    unsafe { room.cotangents[..n * output].assume_init_ref() }
+                    unsafe { buffers.cotangents[..n * output].assume_init_ref() }
                 }
             };
-            let padded = if room.padded.is_empty() {
+            let padded = if buffers.padded.is_empty() {
                 x
             } else {
-                let places = room.padded.chunks_exact_mut(forward.padded_len());
+                let places = buffers.padded.chunks_exact_mut(forward.padded_len());
                 x.chunks_exact(input).zip(places).for_each(|(x, padded)| forward.pad(x, &self.lines, padded));
                 // SAFETY: zeros when it was made, and only numbers are written.
-                unsafe { room.padded.assume_init_ref() }
+                unsafe { buffers.padded.assume_init_ref() }
             };
             let sets: Vec<_> = padded.chunks_exact(forward.padded_len()).zip(y_bar.chunks_exact(output)).collect();
             WeightVjp { plan: forward, sets: &sets, outputs: 0..forward.channels.1, w_bar: &mut sums.weights }.run();
@@ -146,12 +153,12 @@ impl Work<'_, '_> {
             }
             let Some(turned) = turned else { continue };
             for ((x, y_bar), bar) in x.chunks_exact(input).zip(y_bar.chunks_exact(output)).zip(&mut bars) {
-                let padded = if room.turned.is_empty() {
+                let padded = if buffers.turned.is_empty() {
                     y_bar
                 } else {
-                    turned.pad(y_bar, &[], &mut room.turned);
+                    turned.pad(y_bar, &[], &mut buffers.turned);
                     // SAFETY: zeros when it was made, and only numbers are written.
-                    unsafe { room.turned.assume_init_ref() }
+                    unsafe { buffers.turned.assume_init_ref() }
                 };
                 // SAFETY: a bias reads nothing of `bar`, and all of it is written.
                 let bar = unsafe {

@@ -30,7 +30,7 @@ pub struct Images<'a, R> {
     pub norm: Option<Norm<'a, R>>,
 }
 
-/// What the vjp of a convolution adds to.
+/// Cotangents of the weights and the bias of a convolution, to which its vjp adds.
 pub struct ConvBars<'a, R> {
     /// The weights' cotangent.
     pub weights: &'a mut [R],

@@ -1,6 +1,7 @@
 //! Batch norm, alone or fused with ReLU, NCHW: forward with batch or given statistics, and vjp.
 //!
-//! Statistics are sums in `f64`, a channel a task, in the order of the images: the same bits for any thread count.
+//! Statistics are sums in `f64` with one task per channel, in the order of the images, so they are bit-identical for
+//! any number of threads.
 
 use std::borrow::Cow;
 use std::mem::MaybeUninit;
@@ -43,7 +44,7 @@ impl Moments {
     }
 }
 
-/// A channel's planes, one an image.
+/// The planes of one channel, one per image.
 fn planes<R: Real>(x: &[R], channels: usize, pixels: usize, channel: usize) -> impl Iterator<Item = &[R]> {
     x.chunks_exact(channels * pixels).map(move |image| &image[channel * pixels..][..pixels])
 }
@@ -122,10 +123,10 @@ impl<R: Real> Line<R> {
 }
 
 /// A plane of a norm's input and of its output's cotangent, with the line and the mean of its channel.
-type Pair<'a, R> = (&'a [R], &'a [R], Line<R>, f64);
+type PlaneWithCotangent<'a, R> = (&'a [R], &'a [R], Line<R>, f64);
 
 /// The sums of g and of g (x - mean) over the live places of each pair.
-fn masked_sums<'a, R: Real>(pairs: impl Iterator<Item = Pair<'a, R>>) -> Vec<(f64, f64)> {
+fn masked_sums<'a, R: Real>(pairs: impl Iterator<Item = PlaneWithCotangent<'a, R>>) -> Vec<(f64, f64)> {
     vectorised(
         #[inline(always)]
         || {
@@ -212,7 +213,7 @@ impl<R: Real> Norm<'_, R> {
         1.0 / (self.moments.variance[c] + EPSILON).sqrt()
     }
 
-    /// What it does to each channel. Panics if moments and parameters do not belong together.
+    /// Scale, shift and ReLU of each channel. Panics if moments and parameters differ in the number of channels.
     pub(super) fn lines(&self) -> Vec<Line<R>> {
         let lengths = [self.bias.len(), self.moments.mean.len(), self.moments.variance.len()];
         assert_eq!(lengths, [self.channels(); 3], "channels that do not fit");
@@ -229,7 +230,7 @@ impl<R: Real> Norm<'_, R> {
         self.write(x, unsafe { to_write(y) });
     }
 
-    /// The norm of `x`.
+    /// Returns the norm of `x`, `[n, channels, pixels]`, in a new vector.
     pub fn applied(&self, x: &[R]) -> Vec<R> {
         // SAFETY: `write` writes all of it.
         unsafe { made(x.len(), |y| self.write(x, y)).0 }
@@ -252,7 +253,7 @@ impl<R: Real> Norm<'_, R> {
         });
     }
 
-    /// Overwrites `x` with its norm: the same bits as [`Self::apply`].
+    /// Overwrites `x` with its norm, bit-identical to [`Self::apply`].
     pub fn apply_in_place(&self, x: &mut [R]) {
         let (pixels, lines) = (self.pixels, self.lines());
         whole_images(x, lines.len(), pixels);

@@ -1,4 +1,5 @@
-//! A stretch of a buffer: a layer's parameters among all parameters, say. A device's memory has no slices.
+//! A range of a buffer, such as a layer's parameters among those of the network. Used instead of slices, because
+//! memory of a device cannot be a slice.
 
 use std::ops::Range;
 
@@ -30,30 +31,30 @@ fn length(range: &Range<usize>, len: usize) -> usize {
 }
 
 impl<'a, B> Part<'a, B> {
-    /// Those of these numbers at `range`, counted from the first of these.
+    /// Returns the numbers of this part in `range`, whose indices count from the start of this part.
     ///
     /// # Panics
-    /// If `range` does not lie within these numbers.
+    /// If `range` does not lie within this part.
     pub fn part(self, range: Range<usize>) -> Self {
         Self { whole: self.whole, start: self.start + range.start, len: length(&range, self.len) }
     }
 
-    /// The first `at` numbers, and the others.
+    /// Splits the part in its first `at` numbers and the others.
     pub fn split(self, at: usize) -> (Self, Self) {
         (self.part(0..at), self.part(at..self.len))
     }
 
-    /// How many numbers.
+    /// Number of numbers.
     pub fn len(self) -> usize {
         self.len
     }
 
-    /// Whether there are none.
+    /// Whether the part has no numbers.
     pub fn is_empty(self) -> bool {
         self.len == 0
     }
 
-    /// The buffer, and where the numbers begin in it.
+    /// The whole buffer, and the index in it of this part's first number.
     pub fn place(self) -> (&'a B, usize) {
         (self.whole, self.start)
     }
@@ -90,26 +91,26 @@ pub struct PartMut<'a, B> {
 }
 
 impl<'a, B> PartMut<'a, B> {
-    /// Those of these numbers at `range`, counted from the first of these.
+    /// Returns the numbers of this part in `range`, whose indices count from the start of this part.
     ///
     /// # Panics
-    /// If `range` does not lie within these numbers.
+    /// If `range` does not lie within this part.
     pub fn part(&mut self, range: Range<usize>) -> PartMut<'_, B> {
         let len = length(&range, self.len);
         PartMut { whole: &mut *self.whole, start: self.start + range.start, len }
     }
 
-    /// How many numbers.
+    /// Number of numbers.
     pub fn len(&self) -> usize {
         self.len
     }
 
-    /// Whether there are none.
+    /// Whether the part has no numbers.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// The buffer, and where the numbers begin in it.
+    /// The whole buffer, and the index in it of this part's first number.
     pub fn place(&mut self) -> (&mut B, usize) {
         (&mut *self.whole, self.start)
     }

@@ -24,7 +24,7 @@ const PART: usize = 64;
 
 /// The layout of one convolution.
 #[derive(Clone, Debug)]
-pub(super) struct Plan {
+pub(super) struct DirectPlan {
     /// Input and output channels.
     pub channels: (usize, usize),
     /// Input height and width, zeros above and left of them.
@@ -43,7 +43,7 @@ pub(super) struct Plan {
     pub pixels: usize,
 }
 
-impl Plan {
+impl DirectPlan {
     /// The plan of a convolution on registers of `lanes` numbers, where this path can take it.
     pub fn new(shape: &ConvShape, lanes: usize) -> Option<Self> {
         let [inputs, height, width] = shape.input;
@@ -94,9 +94,9 @@ impl Plan {
         shape.in_line().and_then(|shape| Self::new(&shape, lanes)).or_else(|| Self::new(shape, lanes))
     }
 
-    /// Room for the padded ones of so many images: zeros where [`Self::pad`] does not write. Nothing is written where,
-    /// without zeros around and with an image at every place, it writes all.
-    pub fn alloc_uninit(&self, images: usize) -> Box<[MaybeUninit<f32>]> {
+    /// Memory for the padded copies of `images` images: zeros where [`Self::pad`] does not write. It is uninitialised
+    /// if `pad` writes every number, which is the case without padding and with an image at every place of the layout.
+    pub fn padded_buffer(&self, images: usize) -> Box<[MaybeUninit<f32>]> {
         let writes_all = self.zeros == [0, 0] && images.is_multiple_of(self.images);
         let len = self.padded_len();
         if writes_all { Box::new_uninit_slice(len) } else { Box::new_zeroed_slice(len) }

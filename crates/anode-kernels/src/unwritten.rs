@@ -1,8 +1,8 @@
-//! Vectors that a kernel writes before anybody reads them: no pass over memory to set them to zero first.
+//! Vectors that a kernel writes completely before they are read, so they need not be set to zero first.
 
 use std::mem::MaybeUninit;
 
-/// A vector of `n` numbers that `write` sets, and what `write` returns.
+/// Returns a vector of `n` numbers that `write` sets, and the result of `write`.
 ///
 /// # Safety
 /// `write` must write every number.
@@ -14,10 +14,10 @@ pub(super) unsafe fn made<R, T>(n: usize, write: impl FnOnce(&mut [MaybeUninit<R
     (numbers, result)
 }
 
-/// Numbers as a kernel takes them that writes without reading.
+/// Casts `numbers` to the type that kernels take which write without reading.
 ///
 /// # Safety
-/// Whoever gets the result must write numbers into it only, never `MaybeUninit::uninit()`.
+/// The caller must write only initialized numbers to the result, never `MaybeUninit::uninit()`.
 pub(super) unsafe fn to_write<R>(numbers: &mut [R]) -> &mut [MaybeUninit<R>] {
     // SAFETY: `MaybeUninit<R>` has the layout of `R`; the borrow is exclusive and passes to the result, through which,
     // as the caller ensures, the numbers stay initialised.

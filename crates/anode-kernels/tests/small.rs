@@ -1,4 +1,5 @@
-//! Every path of a convolution on images so small that Miri can run them, against plain sums in double precision.
+//! Every path of a convolution on small images, against plain sums in double precision. Miri runs the fastest of these
+//! tests.
 
 use std::borrow::Cow;
 
@@ -119,6 +120,7 @@ fn images_side_by_side() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "minutes")]
 fn unrolled_images() {
     check::<f32>(&ConvShape::same([1, 3, 3], 2, [7, 7]), 2);
     check::<f64>(&ConvShape::same([2, 3, 3], 2, [3, 3]), 2);

@@ -7,7 +7,7 @@ use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Read};
 use std::path::Path;
 
-/// How the names of files begin that are not written to their end.
+/// Prefix of the names of files that are still being written.
 pub const PARTIAL: &str = ".partial-";
 
 /// Opens a regular file for reading. A link is followed to what it names.

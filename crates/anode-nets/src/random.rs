@@ -1,4 +1,4 @@
-//! Random numbers: one master seed a run, one independent ChaCha stream a use.
+//! Random numbers: one master seed per run, and an independent ChaCha stream for each use.
 //!
 //! The same seed gives the same numbers on every machine and for any number of threads.
 
@@ -9,6 +9,7 @@ use rand_distr::{Distribution, StandardNormal};
 /// What random numbers are drawn for. The numbers of one use do not depend on how many another drew.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u64)]
+#[non_exhaustive]
 pub enum Stream {
     /// Weights of a field or a network.
     Weights = 1,

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 pub use registry::{DOCUMENTS, Entry, named};
 
-/// What a command prints with `--json`.
+/// A type that a command prints with `--json`.
 pub trait Document: Serialize + JsonSchema {
     /// The name of its schema.
     const NAME: &'static str;

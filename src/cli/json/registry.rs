@@ -3,8 +3,8 @@
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 use super::super::{
-    check, clean, compare, data, describe, error, evaluate, export, init, look, new, repeat, run, schedule, show,
-    status,
+    check, clean, compare, data, describe, error, evaluate, export, init, list, new, plan, repeat, report, run,
+    schedule, show, status,
 };
 use super::Document;
 use crate::doctor::Diagnosis;
@@ -35,12 +35,12 @@ fn subschema<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
 
 /// Every document.
 pub const DOCUMENTS: &[Entry] = &[
-    entry::<look::Experiments>(&["list"], "The experiments with the state of their results."),
+    entry::<list::Experiments>(&["list"], "The experiments with the state of their results."),
     entry::<show::Shown>(&["show"], "Experiments with their definition, verdicts and rows."),
     entry::<init::Initialised>(&["init"], "The files that were written."),
     entry::<new::Created>(&["new"], "The definition that was written."),
     entry::<compare::Compared>(&["compare"], "Two sets of results side by side."),
-    entry::<look::Planned>(&["plan"], "The runs of a profile with their state and forecast."),
+    entry::<plan::Planned>(&["plan"], "The runs of a profile with their state and forecast."),
     entry::<run::Ran>(&["run", "reproduce"], "What became of the runs, and the verdicts of the report."),
     entry::<status::Status>(&["status"], "The process that writes the results folder, and runs without a record."),
     entry::<repeat::Repetition>(&["repeat"], "A repeated run next to its record."),
@@ -55,7 +55,7 @@ pub const DOCUMENTS: &[Entry] = &[
     entry::<Diagnosis>(&["doctor"], "The self-test of this machine."),
     entry::<Summary>(&["figures", "report"], "The files that were written, and the verdicts."),
     entry::<export::Exported>(&["export"], "The files of a table in long format."),
-    entry::<check::Verification>(&["report --verify"], "Published files compared with those of the archived records."),
+    entry::<report::Verification>(&["report --verify"], "Published files compared with those of the archived records."),
     entry::<check::Checked>(&["check"], "Faults of definitions."),
     entry::<clean::Cleaned>(&["clean"], "Records that were removed."),
     entry::<error::Failure>(&[], "Why a command failed. Printed as the last line of standard error with --json."),

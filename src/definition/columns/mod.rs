@@ -17,9 +17,9 @@ pub(super) use usage::{faults, outline_faults};
 /// A column of `rows.csv` or `steps.csv`.
 #[derive(Clone, Copy, Debug)]
 pub struct Column {
-    /// Its name. A `#` stands for a number: `segment#.conv#.reaction`.
+    /// Name of the column. A `#` stands for a number: `segment#.conv#.reaction`.
     pub name: &'static str,
-    /// What it holds, in a line, with the unit.
+    /// Description in one line, with the unit.
     pub about: &'static str,
     /// The values it can take.
     pub values: Values,
@@ -59,7 +59,7 @@ pub enum When {
     All(&'static [When]),
 }
 
-/// All that the runs of a study write.
+/// The columns and images that the runs of a study write.
 #[derive(Clone, Copy, Debug)]
 pub struct Written {
     /// Columns of `rows.csv`.
@@ -70,7 +70,7 @@ pub struct Written {
     pub images: &'static [(&'static str, &'static str)],
 }
 
-/// What the runs of a study write.
+/// The columns and images that the runs of a study write.
 pub fn written(study: StudyKind) -> Written {
     study.settings().writes
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
-/// What the runs of all profiles of a definition have as settings.
+/// The settings of the runs of all profiles of a definition, with their values.
 #[derive(Debug, Default)]
 pub struct Planned {
     columns: BTreeMap<String, Column>,

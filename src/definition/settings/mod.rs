@@ -11,7 +11,6 @@ mod study;
 mod tolerances;
 
 pub use data_choice::{DataChoice, alternatives};
-pub use evaluations::EvaluationName;
 pub use gradient_error::{Dense, Field, Numbers};
 pub use kernel_evolution::Coefficients;
 pub use names::{MethodName, NetName, SolverName};
@@ -19,7 +18,7 @@ pub use reversibility::{Normalise, Picture, Problem, Stepping};
 pub use schedules::Placement;
 pub use study::{Settings, StudySettings};
 pub use tolerances::Tolerances;
-pub use training::{DataSet, EvolutionSettings, Form, Normalisation, RandomErrorName, RateSchedule};
+pub use training::{DataSet, EvolutionSettings, Form, Normalisation, RateSchedule};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

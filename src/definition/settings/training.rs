@@ -6,13 +6,14 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::evolution::{Border, Memory, Sigma, Terms};
-use crate::gradient::Method;
-use crate::net::{self, Sharing, Stepping};
+use crate::gradient::{Method, pattern_list};
+use crate::net::{self, EvaluationMode, Sharing, Stepping};
+use crate::train::RandomError;
 
 use super::tolerances::Stepped;
 use crate::definition::columns::{self, Written};
 
-use super::{DataChoice, EvaluationName, Fault, Faults, MethodName, NetName, SolverName, StudySettings, Tolerances};
+use super::{DataChoice, Fault, Faults, MethodName, NetName, SolverName, StudySettings, Tolerances};
 
 /// Train `net` with one gradient method.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -94,14 +95,14 @@ pub struct TrainingSettings {
     /// Add to the exact gradient of `method`, in every step, an error of random direction whose norm is that of the
     /// reverse-time gradient's error on the same batch: a control for the direction of that error. Absent: no error.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub random_error: Option<RandomErrorName>,
+    pub random_error: Option<RandomError>,
     /// Steps between measurements of the reverse-time gradient against the exact one; absent: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quality_every: Option<usize>,
     /// Evaluations on the test images at the end of an epoch, in addition to that with the running statistics; columns
     /// `test_loss_<mode>` and `test_accuracy_<mode>`, with `_` for `-`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub evaluations: Vec<EvaluationName>,
+    pub evaluations: Vec<EvaluationMode>,
     /// Epochs between these evaluations; absent: 1. The last epoch always has them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub evaluate_every: Option<usize>,
@@ -116,16 +117,6 @@ pub struct TrainingSettings {
 
 fn checkpoint_every() -> usize {
     50
-}
-
-/// Over which parameters the norm of a random error is that of the reverse-time gradient's error.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum RandomErrorName {
-    /// All parameters together.
-    Overall,
-    /// Each parameter tensor: those whose reverse-time gradient is exact receive no error.
-    PerTensor,
 }
 
 /// Learning-rate schedule.
@@ -279,9 +270,9 @@ impl TrainingSettings {
     fn random_error_faults(&self, faults: &mut Faults) {
         let Some(_) = self.random_error else { return };
         let method: Option<Method> = self.method.as_str().parse().ok();
-        let exact = method.is_none_or(|m| m.is_exact() && m.uses_tableau_steps());
-        faults.require(exact, "random_error", || {
-            let allowed = "full, anode, uniform:M, revolve:M, online:M, within:BYTES";
+        let exact = |m: Method| m.is_exact() && m.uses_tableau_steps();
+        faults.require(method.is_none_or(exact), "random_error", || {
+            let allowed = pattern_list(exact);
             format!("an error on an exact gradient; allowed with the methods {allowed}, not `{}`", self.method.as_str())
         });
         faults.require(self.form == Form::Ode, "random_error", || {

@@ -44,7 +44,7 @@ pub(super) fn drawing(error: impl std::fmt::Display) -> ReportError {
 }
 
 impl Canvas<'_, '_> {
-    /// The same area with its origin moved to a place of this one.
+    /// This canvas with its origin moved by `to`, in points.
     pub fn moved(&self, to: (f64, f64)) -> Self {
         Self { area: self.area, origin: (self.origin.0 + to.0, self.origin.1 + to.1) }
     }
@@ -147,7 +147,7 @@ fn fonts() {
     });
 }
 
-/// What can be drawn: it has a size and draws itself.
+/// A drawing with a size.
 pub trait Drawing {
     /// Width and height in points.
     fn size(&self) -> (f64, f64);
@@ -159,7 +159,7 @@ pub trait Drawing {
 /// Largest area of a chart in square points, and its largest side: a wall of pixels helps no reader.
 const MOST: (f64, f64) = (16e6, 10_000.0);
 
-/// What stands in the place of a drawing that is too large.
+/// Replaces a drawing that is too large, whose size it holds.
 struct TooLarge((f64, f64));
 
 impl Drawing for TooLarge {

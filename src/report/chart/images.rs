@@ -1,4 +1,4 @@
-//! Image charts: a run a row, its input, output and recovered image side by side, as in ANODE's figure 1.
+//! Image charts: one row per run, with its input, output and recovered image side by side, as in ANODE's figure 1.
 
 use plotters::style::RGBColor;
 

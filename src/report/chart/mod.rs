@@ -31,7 +31,7 @@ pub struct Chart {
     pub path: PathBuf,
     /// The SVG's text.
     pub text: String,
-    /// What it shows, for readers who do not see it.
+    /// Description of the chart for readers who do not see it.
     pub description: String,
     /// The same in pieces, for a page that sets them itself; `None` for a chart that stays in one.
     pub pieces: Option<Pieces>,
@@ -155,7 +155,7 @@ mod tests {
     use serde_json::{Map, Value};
 
     use crate::definition::{Definition, Outline, Profile, StoryPanel, all_labels, load_all, load_outline};
-    use crate::report::results::From;
+    use crate::report::results::RecordSource;
     use crate::report::{Contents, Inputs};
 
     /// No input can be read, so that every record with a fitting id counts.
@@ -200,7 +200,7 @@ mod tests {
         };
         for definition in &definitions {
             for profile in [Profile::Standard, Profile::Quick] {
-                let results = Results::read(definition, profile, contents, From::Archives).unwrap();
+                let results = Results::read(definition, profile, contents, RecordSource::Archives).unwrap();
                 if results.runs.is_empty() {
                     continue;
                 }
@@ -238,7 +238,7 @@ mod tests {
         let mut drawn = Panels::default();
         for own in definitions.iter().filter(|d| panels().any(|panel| panel.experiment == d.id)) {
             for profile in Profile::ALL.into_iter().rev() {
-                drawn.add(&outline, &Results::read(own, profile, contents, From::Archives).unwrap());
+                drawn.add(&outline, &Results::read(own, profile, contents, RecordSource::Archives).unwrap());
             }
         }
         let drawn = story::StoryChart::new(&outline, drawn).unwrap();

@@ -53,7 +53,7 @@ const MARKERS: [(&str, Marker); 7] = [
     ("plus", Marker::Plus),
 ];
 
-/// How a line looks.
+/// Colour and marker of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Style {
     /// Colour.

@@ -11,9 +11,9 @@ use crate::report::statistics::mean;
 /// A requirement with what was measured.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Required {
-    /// What has to meet it.
+    /// The runs that must meet the requirement.
     pub name: String,
-    /// Whether it does.
+    /// Whether they meet it.
     pub met: bool,
     /// The numbers it was judged by, with what is required.
     pub measured: String,

@@ -22,7 +22,7 @@ pub const MOST_EVALUATIONS: f64 = 1e14;
 /// Most bytes that any machine could address.
 pub const MOST_BYTES: f64 = (1u64 << 63) as f64;
 
-/// What a run needs.
+/// Memory and work of a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Estimate {
     /// Bytes that are alive at once, at the peak.

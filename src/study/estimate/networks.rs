@@ -2,7 +2,7 @@
 
 use crate::definition::settings::{DataSet, Form, NetworkCostSettings, TrainingSettings};
 use crate::gradient::Method;
-use crate::net::{self, Part, SegmentSpec};
+use crate::net::{self, LayerSpec, SegmentSpec};
 use crate::study::StudyError;
 
 use super::Estimate;
@@ -31,13 +31,13 @@ struct Layers {
     input: f64,
 }
 
-fn layers(shape: &mut [f64; 3], parts: &[Part]) -> Layers {
+fn layers(shape: &mut [f64; 3], parts: &[LayerSpec]) -> Layers {
     let mut found = Layers { input: shape.iter().product(), ..Layers::default() };
     for part in parts {
         let [channels, height, width] = *shape;
         let input: f64 = shape.iter().product();
         match *part {
-            Part::Conv { channels: out, kernel, stride, bias } => {
+            LayerSpec::Conv { channels: out, kernel, stride, bias } => {
                 let (out, area) = (out as f64, (kernel[0] * kernel[1]) as f64);
                 let weights = out * channels * area;
                 *shape = [out, (height / stride as f64).ceil(), (width / stride as f64).ceil()];
@@ -45,16 +45,16 @@ fn layers(shape: &mut [f64; 3], parts: &[Part]) -> Layers {
                 found.macs += weights * shape[1] * shape[2];
                 found.kept += input;
             }
-            Part::Norm | Part::NormRelu => {
+            LayerSpec::Norm | LayerSpec::NormRelu => {
                 found.parameters += 2.0 * channels;
                 found.norms += 2.0 * channels;
             }
-            Part::Relu => {}
-            Part::AveragePool(window) | Part::MaxPool(window) => {
+            LayerSpec::Relu => {}
+            LayerSpec::AveragePool(window) | LayerSpec::MaxPool(window) => {
                 *shape = [channels, (height / window as f64).floor(), (width / window as f64).floor()];
                 found.kept += input;
             }
-            Part::Linear(outputs) => {
+            LayerSpec::Linear(outputs) => {
                 found.parameters += input * outputs as f64 + outputs as f64;
                 found.macs += input * outputs as f64;
                 found.kept += input;
@@ -235,7 +235,7 @@ pub fn training(settings: &TrainingSettings) -> Result<Estimate, StudyError> {
     let (work, room) = (chosen.gradient(batch)?, least.gradient(batch)?);
     // Parameters, gradient and velocity, each here and in dfdx; the images, and two batches of them.
     let bytes = room.bytes + 4.0 * (6.0 * room.parameters + 2.0 * batch * IMAGE) + held * IMAGE;
-    // Optimiser and copies pass over the parameters a few times a step.
+    // Optimiser and copies pass over the parameters a few times per step.
     // A random error is as large as the difference of two gradients.
     let gradients = if settings.random_error.is_some() { 2.0 } else { 1.0 };
     let multiply_adds = steps * (gradients * work.macs + 8.0 * work.parameters);

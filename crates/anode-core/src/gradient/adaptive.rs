@@ -14,7 +14,7 @@ use super::continuous::{Node, hermite};
 use super::executor::Paused;
 use super::methods::OnlineSnapshots;
 use super::signature::Signature;
-use super::{Action, AdaptiveStorage, Block, Ledger};
+use super::{Action, AdaptiveStorage, Block, GradientError, Ledger};
 
 /// z(t1) from z(t0) with steps chosen by tolerance.
 ///
@@ -39,7 +39,7 @@ pub struct AdaptiveBlock<'a, F> {
 /// use anode_core::ode::{Adaptive, ClosureField, solver};
 ///
 /// // dz/dt = sin(w z), one number.
-/// let field = ClosureField(
+/// let field = ClosureField::new(
 ///     |_t, z: &[f64], w: &[f64], dz: &mut [f64]| dz[0] = (w[0] * z[0]).sin(),
 ///     |_t, z: &[f64], w: &[f64], c: &[f64], z_bar: &mut [f64], w_bar: &mut [f64]| {
 ///         z_bar[0] += w[0] * (w[0] * z[0]).cos() * c[0];
@@ -61,11 +61,11 @@ pub struct AdaptiveBlock<'a, F> {
 /// ```
 pub struct AdaptiveTrajectory<F: DifferentiableField> {
     solution: Solution<F::Vector>,
-    kept: Kept<F>,
+    kept: SavedSolve<F>,
     signature: Signature,
 }
 
-enum Kept<F: DifferentiableField> {
+enum SavedSolve<F: DifferentiableField> {
     /// An empty span: the end is the start.
     Nothing,
     /// Snapshots and the schedule of the backward sweep.
@@ -95,7 +95,7 @@ pub(super) fn forward<F: DifferentiableField>(
     z0: &F::Vector,
     theta: &F::Vector,
     ledger: &Ledger,
-) -> Result<AdaptiveTrajectory<F>, SolveError> {
+) -> Result<AdaptiveTrajectory<F>, GradientError> {
     let mut snapshots = OnlineSnapshots::new(if let AdaptiveStorage::Snapshots(m) = keeps { m } else { 1 });
     let (mut states, mut nodes) = (vec![], vec![]);
     let field = Counted(block.field, ledger);
@@ -124,29 +124,29 @@ pub(super) fn forward<F: DifferentiableField>(
     let steps = solution.times.len() - 1;
     let signature = Signature::new(block.tableau.name, block.ends(), z0, theta);
     if steps == 0 {
-        return Ok(AdaptiveTrajectory { solution, kept: Kept::Nothing, signature });
+        return Ok(AdaptiveTrajectory { solution, kept: SavedSolve::Nothing, signature });
     }
     let kept = match keeps {
         AdaptiveStorage::Input => {
             let mut actions = vec![Action::Restore { step: 0 }, Action::Free { step: 0 }];
             actions.extend(vec![Action::Tape; steps]);
             actions.extend(vec![Action::Reverse; steps]);
-            Kept::Schedule(Paused::at_the_turn(actions, steps, states))
+            SavedSolve::Schedule(Paused::at_the_turn(actions, steps, states))
         }
         AdaptiveStorage::Snapshots(_) => {
             let actions = snapshots.backward(steps);
-            Kept::Schedule(Paused::at_the_turn(actions, steps, states))
+            SavedSolve::Schedule(Paused::at_the_turn(actions, steps, states))
         }
         AdaptiveStorage::Nodes => {
             let at = At { t: block.span.1, step: steps, stage: 0, pass: Pass::Replay };
             let mut rate = solution.end.zeros_like();
             located(at, || field.eval(at, &solution.end, theta, &mut rate))?;
             nodes.push(Node::keep(&solution.end, &rate, ledger));
-            Kept::Nodes(nodes)
+            SavedSolve::Nodes(nodes)
         }
         AdaptiveStorage::End => {
             ledger.keep(solution.end.bytes());
-            Kept::End
+            SavedSolve::End
         }
     };
     Ok(AdaptiveTrajectory { solution, kept, signature })
@@ -174,7 +174,7 @@ impl<F: DifferentiableField> AdaptiveTrajectory<F> {
     ///
     /// # Errors
     /// A block with another solver or span than that of the forward sweep, vectors that do not fit the state or theta.
-    /// Else see [`SolveError`]; `theta_bar` then holds a part of the sum.
+    /// Else see [`GradientError`]; `theta_bar` then holds a part of the sum.
     pub fn backward(
         self,
         block: &AdaptiveBlock<F>,
@@ -182,17 +182,21 @@ impl<F: DifferentiableField> AdaptiveTrajectory<F> {
         cotangent: &F::Vector,
         theta_bar: &mut F::Vector,
         ledger: &Ledger,
-    ) -> Result<F::Vector, SolveError> {
+    ) -> Result<F::Vector, GradientError> {
         self.signature.check((block.tableau.name, &block.ends()), theta, cotangent, theta_bar)?;
         let times = self.solution.times;
         let (past, parts) = match self.kept {
-            Kept::Nothing => return Ok(cotangent.duplicate()),
-            Kept::Schedule(paused) => {
+            SavedSolve::Nothing => return Ok(cotangent.duplicate()),
+            SavedSolve::Schedule(paused) => {
                 let block = Block { field: block.field, tableau: block.tableau, grid: Grid::Times(times) };
                 return paused.backward(&block, theta, cotangent.duplicate(), theta_bar, ledger);
             }
-            Kept::End => (None, vec![self.solution.end.duplicate(), cotangent.duplicate(), theta_bar.zeros_like()]),
-            Kept::Nodes(nodes) => (Some(Past { times, nodes }), vec![cotangent.duplicate(), theta_bar.zeros_like()]),
+            SavedSolve::End => {
+                (None, vec![self.solution.end.duplicate(), cotangent.duplicate(), theta_bar.zeros_like()])
+            }
+            SavedSolve::Nodes(nodes) => {
+                (Some(Past { times, nodes }), vec![cotangent.duplicate(), theta_bar.zeros_like()])
+            }
         };
         let field = Augmented { field: block.field, theta, past, ledger };
         let start = Stack(parts);
@@ -208,8 +212,13 @@ impl<F: DifferentiableField> AdaptiveTrajectory<F> {
         let mut parts = back.end.0.into_iter().rev();
         let gradient = parts.next().into_iter();
         gradient.for_each(|g| theta_bar.axpy(Real::of(1.0), &g));
-        parts.next().ok_or(SolveError::Schedule { action: 0, why: "the augmented state lost its adjoint".into() })
+        parts.next().ok_or_else(lost_adjoint)
     }
+}
+
+/// The error of an augmented state with too few parts, which no solve returns.
+pub(super) fn lost_adjoint() -> GradientError {
+    SolveError::Argument("the augmented state lost its adjoint".into()).into()
 }
 
 /// The forward trajectory as a cubic between accepted states.

@@ -1,11 +1,11 @@
 //! The interface of gradient methods, and their descriptors.
 
-use crate::ode::{DifferentiableField, SolveError, Vector};
+use crate::ode::{DifferentiableField, Vector};
 
 use super::signature::Signature;
 use super::{
-    Action, AdaptiveBlock, AdaptiveTrajectory, Block, Extent, Gradient, Ledger, Method, Reversal, Trajectory, adaptive,
-    pattern_list,
+    Action, AdaptiveBlock, AdaptiveTrajectory, Block, Extent, Gradient, GradientError, Ledger, Method, Reversal,
+    Trajectory, adaptive, pattern_list,
 };
 
 /// A gradient method: what the forward sweep of a block stores, and how the backward sweep uses it.
@@ -25,20 +25,20 @@ pub trait Adjoint: Copy {
     /// Counts evaluations of f and stored bytes in `ledger`.
     ///
     /// # Errors
-    /// See [`SolveError`].
+    /// See [`GradientError`].
     fn forward_sweep<F: DifferentiableField>(
         self,
         block: &Block<F>,
         z0: &F::Vector,
         theta: &F::Vector,
         ledger: &Ledger,
-    ) -> Result<(F::Vector, Self::Kept<F>), SolveError>;
+    ) -> Result<(F::Vector, Self::Kept<F>), GradientError>;
 
     /// Adds dJ/dtheta to `theta_bar` and returns dJ/dz(t0), given `cotangent` = dJ/dz(t1). Each has the shape of its
     /// variable.
     ///
     /// # Errors
-    /// See [`SolveError`].
+    /// See [`GradientError`].
     fn backward_sweep<F: DifferentiableField>(
         kept: Self::Kept<F>,
         block: &Block<F>,
@@ -46,7 +46,7 @@ pub trait Adjoint: Copy {
         cotangent: F::Vector,
         theta_bar: &mut F::Vector,
         ledger: &Ledger,
-    ) -> Result<F::Vector, SolveError>;
+    ) -> Result<F::Vector, GradientError>;
 
     /// Upper bound on the bytes of snapshots, stored states and tapes that a ledger counts at any time, for all blocks
     /// of `extent`. Saturates.
@@ -73,14 +73,14 @@ pub trait Adjoint: Copy {
     /// Integrates `block` from `z0` and stores what the backward sweep needs. A grid without steps ends at `z0`.
     ///
     /// # Errors
-    /// See [`SolveError`].
+    /// See [`GradientError`].
     fn forward<F: DifferentiableField>(
         self,
         block: &Block<F>,
         z0: &F::Vector,
         theta: &F::Vector,
         ledger: &Ledger,
-    ) -> Result<Trajectory<F, Self>, SolveError> {
+    ) -> Result<Trajectory<F, Self>, GradientError> {
         block.grid.check()?;
         let signature = Signature::of(block, z0, theta);
         if block.grid.steps() == 0 {
@@ -93,14 +93,14 @@ pub trait Adjoint: Copy {
     /// Computes the forward sweep and the gradient in one call. `cotangent` returns dJ/dz(t1) for z(t1).
     ///
     /// # Errors
-    /// See [`SolveError`].
+    /// See [`GradientError`].
     fn gradient<F: DifferentiableField>(
         self,
         block: &Block<F>,
         z0: &F::Vector,
         theta: &F::Vector,
         cotangent: impl FnOnce(&F::Vector) -> F::Vector,
-    ) -> Result<Gradient<F::Vector>, SolveError> {
+    ) -> Result<Gradient<F::Vector>, GradientError> {
         let ledger = Ledger::new();
         let forward = self.forward(block, z0, theta, &ledger)?;
         let end = forward.end().duplicate();
@@ -112,18 +112,19 @@ pub trait Adjoint: Copy {
     /// Integrates `block` from `z0` with adaptive steps and stores [`Self::adaptive_storage`] for the backward sweep.
     ///
     /// # Errors
-    /// [`SolveError::StepCountNeeded`] for a method that needs the number of steps in advance. To use it, integrate
+    /// [`GradientError::StepCountNeeded`] for a method that needs the number of steps in advance. To use it, integrate
     /// first, then take [`Self::forward`] on the [`Grid::Times`](crate::ode::Grid::Times) of the accepted steps. Else
-    /// see [`SolveError`].
+    /// see [`GradientError`].
     fn forward_adaptive<F: DifferentiableField>(
         self,
         block: &AdaptiveBlock<F>,
         z0: &F::Vector,
         theta: &F::Vector,
         ledger: &Ledger,
-    ) -> Result<AdaptiveTrajectory<F>, SolveError> {
-        let storage = self.adaptive_storage().ok_or_else(|| {
-            SolveError::StepCountNeeded(self.descriptor().pattern(), pattern_list(Method::supports_adaptive_steps))
+    ) -> Result<AdaptiveTrajectory<F>, GradientError> {
+        let storage = self.adaptive_storage().ok_or_else(|| GradientError::StepCountNeeded {
+            method: self.descriptor().pattern(),
+            allowed: pattern_list(Method::supports_adaptive_steps),
         })?;
         adaptive::forward(storage, block, z0, theta, ledger)
     }
@@ -138,7 +139,7 @@ pub trait Adjoint: Copy {
         z0: &F::Vector,
         theta: &F::Vector,
         cotangent: impl FnOnce(&F::Vector) -> F::Vector,
-    ) -> Result<Gradient<F::Vector>, SolveError> {
+    ) -> Result<Gradient<F::Vector>, GradientError> {
         let ledger = Ledger::new();
         let forward = self.forward_adaptive(block, z0, theta, &ledger)?;
         let end = forward.end().duplicate();
@@ -196,6 +197,7 @@ pub enum Argument {
 
 /// The steps of the forward sweep of a gradient method.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ForwardSteps {
     /// Steps of the block's tableau.
     Tableau,
@@ -218,7 +220,7 @@ impl Descriptor {
         }
     }
 
-    /// The same as a regular expression.
+    /// A regular expression for all spellings of the method, with any argument.
     pub fn regex(&self) -> String {
         match self.argument {
             Argument::None => self.name.to_owned(),
@@ -236,7 +238,7 @@ impl Descriptor {
 /// use anode_core::gradient::{Method, ForwardSteps};
 /// use anode_core::ode::{ClosureField, Grid, solver};
 ///
-/// /// Stores only the input and replays each step from it: minimal memory, about Nt^2 / 2 steps.
+/// /// Stores only the input and replays each step from it: minimal memory, Nt (Nt + 3) / 2 steps.
 /// #[derive(Clone, Copy)]
 /// struct FromTheStart;
 ///
@@ -246,7 +248,7 @@ impl Descriptor {
 ///     exact: true,
 ///     steps: ForwardSteps::Tableau,
 ///     memory: "input, tapes of one step",
-///     evaluations: "s Nt (Nt + 1) / 2",
+///     evaluations: "s Nt (Nt + 3) / 2",
 ///     source: "folklore",
 ///     advice: "Use it to compare with.",
 /// };
@@ -265,14 +267,14 @@ impl Descriptor {
 ///         actions
 ///     }
 ///     fn peak_bytes(self, extent: &Extent) -> usize {
-///         extent.blocks * extent.state_bytes + extent.step_tape_bytes
+///         extent.bytes(1, 1)
 ///     }
 ///     fn steps_taken(self, steps: usize) -> usize {
 ///         steps + steps * (steps + 1) / 2
 ///     }
 /// }
 ///
-/// let field = ClosureField(
+/// let field = ClosureField::new(
 ///     |_t, z: &[f64], w: &[f64], dz: &mut [f64]| dz[0] = (w[0] * z[0]).sin(),
 ///     |_t, z: &[f64], w: &[f64], c: &[f64], z_bar: &mut [f64], w_bar: &mut [f64]| {
 ///         z_bar[0] += w[0] * (w[0] * z[0]).cos() * c[0];
@@ -283,25 +285,28 @@ impl Descriptor {
 /// let own = FromTheStart.gradient(&block, &vec![1.0], &vec![0.5], |end| end.clone()).unwrap();
 /// let full = Method::Full.gradient(&block, &vec![1.0], &vec![0.5], |end| end.clone()).unwrap();
 /// assert_eq!((own.z0, own.theta), (full.z0, full.theta));
+/// // Forward sweep: Nt = 9 steps. Backward sweep: n + 1 steps to tape step n. Each step has s = 2 stages.
+/// assert_eq!(own.cost.function_evaluations, 2 * (9 + 9 * 10 / 2));
 /// ```
 pub trait CheckpointSchedule: Copy {
     /// Name, exactness, memory and source.
     fn descriptor(self) -> &'static Descriptor;
 
-    /// The actions for a block of `steps` steps. The executor returns [`SolveError::Schedule`] unless they reverse
+    /// The actions for a block of `steps` steps. The executor returns [`GradientError::Schedule`] unless they reverse
     /// every step once, from the last to the first, and free every snapshot.
     ///
     /// The list is in host memory and no part of [`Self::peak_bytes`]. Blocks of more than 2^32 - 1 steps are refused
     /// before it is built.
     fn actions(self, steps: usize) -> Vec<Action>;
 
-    /// As [`Adjoint::peak_bytes`].
+    /// A bound on the bytes of the ledger at any time, see [`Adjoint::peak_bytes`].
     fn peak_bytes(self, extent: &Extent) -> usize;
 
-    /// As [`Adjoint::steps_taken`].
+    /// A bound on the steps that both sweeps take together, see [`Adjoint::steps_taken`].
     fn steps_taken(self, steps: usize) -> usize;
 
-    /// As [`Adjoint::adaptive_storage`].
+    /// What a forward sweep with adaptive steps stores, see [`Adjoint::adaptive_storage`]. `None`, the default, if the
+    /// schedule needs the number of steps in advance.
     fn adaptive_storage(self) -> Option<AdaptiveStorage> {
         None
     }
@@ -320,7 +325,7 @@ impl<S: CheckpointSchedule> Adjoint for S {
         z0: &F::Vector,
         theta: &F::Vector,
         ledger: &Ledger,
-    ) -> Result<(F::Vector, Self::Kept<F>), SolveError> {
+    ) -> Result<(F::Vector, Self::Kept<F>), GradientError> {
         super::schedule::expect_steps(block.grid.steps())?;
         super::executor::forward(block, self.actions(block.grid.steps()), z0, theta, ledger)
     }
@@ -332,7 +337,7 @@ impl<S: CheckpointSchedule> Adjoint for S {
         cotangent: F::Vector,
         theta_bar: &mut F::Vector,
         ledger: &Ledger,
-    ) -> Result<F::Vector, SolveError> {
+    ) -> Result<F::Vector, GradientError> {
         kept.backward(block, theta, cotangent, theta_bar, ledger)
     }
 

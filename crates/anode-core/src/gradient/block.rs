@@ -17,7 +17,7 @@ pub struct Block<'a, F> {
     pub grid: Grid,
 }
 
-/// The tapes of one step, a stage each.
+/// The tapes of one step, one per stage.
 pub(super) struct StepTape<T> {
     pub stages: Vec<T>,
     pub step: Step,
@@ -48,7 +48,8 @@ impl<F: DifferentiableField> Block<'_, F> {
         })
     }
 
-    /// The stages of a step from `z` without tapes; `z` stays, the derivatives are in the workspace.
+    /// Evaluates the stages of a step from `z` without tapes. Leaves `z` unchanged; the derivatives are in the
+    /// workspace.
     pub(super) fn plain_stages(
         &self,
         at: Step,
@@ -63,7 +64,7 @@ impl<F: DifferentiableField> Block<'_, F> {
         })
     }
 
-    /// The same step, same bits, with the tapes of its stages.
+    /// Takes the step of [`Self::plain_step`], bit-identical, and returns the tapes of its stages.
     pub(super) fn taped_step(
         &self,
         at: Step,
@@ -85,7 +86,8 @@ impl<F: DifferentiableField> Block<'_, F> {
         Ok(tape)
     }
 
-    /// The stages of a step from `z` with their tapes; `z` stays, the derivatives are in the workspace.
+    /// Evaluates the stages of a step from `z` with their tapes. Leaves `z` unchanged; the derivatives are in the
+    /// workspace.
     pub(super) fn taped_stages(
         &self,
         at: Step,
@@ -197,7 +199,7 @@ pub(super) fn finite<V: Vector>(x: &V, step: Step) -> Result<(), SolveError> {
     if x.is_finite() { Ok(()) } else { Err(not_finite(step)) }
 }
 
-/// As [`finite`], without waiting, see [`Vector::is_finite_deferred`].
+/// Like [`finite`], but does not wait for a device, see [`Vector::is_finite_deferred`].
 pub(super) fn finite_deferred<V: Vector>(x: &V, step: Step) -> Result<(), SolveError> {
     if x.is_finite_deferred() { Ok(()) } else { Err(not_finite(step)) }
 }

@@ -2,7 +2,7 @@
 
 use crate::ode::{DifferentiableField, Pass, SolveError, Vector, Workspace};
 
-use super::{Adjoint, Block, Ledger, Method};
+use super::{AdaptiveStorage, Adjoint, Argument, Block, GradientError, Ledger, METHODS, Method};
 
 /// What a gradient is about: L blocks of Nt steps, with the bytes of a state and of the tapes of one step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,19 +59,31 @@ impl Extent {
     /// ```
     ///
     /// # Errors
-    /// [`SolveError::Memory`] for a budget that no schedule fits, with the least that works.
-    pub fn within(&self, budget: usize) -> Result<Method, SolveError> {
+    /// [`GradientError::Memory`] for a budget that no schedule fits, with the least that works.
+    pub fn within(&self, budget: usize) -> Result<Method, GradientError> {
         let fitting = self.candidates().filter(|m| self.bound_bytes(*m) <= budget);
         let best = fitting.min_by_key(|m| (m.steps_taken(self.steps), self.bound_bytes(*m)));
         let least = self.candidates().min_by_key(|m| (self.bound_bytes(*m), m.steps_taken(self.steps)));
         let with = least.unwrap_or(Method::Full);
-        best.ok_or_else(|| SolveError::Memory { budget, least: self.bound_bytes(with), with: with.to_string() })
+        best.ok_or_else(|| GradientError::Memory { budget, least: self.bound_bytes(with), with: with.to_string() })
     }
 
+    /// The registered exact methods on the steps of the tableau, with each number of snapshots, in the order of the
+    /// registry, which decides between equals. Schedules that place snapshots while the number of steps is unknown are
+    /// left out: for a known number others take fewer steps.
     fn candidates(&self) -> impl Iterator<Item = Method> {
-        let snapshots = || 1..=self.steps.max(1);
-        let simple = [Method::Full, Method::Anode].into_iter();
-        simple.chain(snapshots().map(Method::Uniform)).chain(snapshots().map(Method::Revolve))
+        let most = self.steps.max(1);
+        let all = METHODS.iter().flat_map(move |descriptor| {
+            let numbered = descriptor.argument == Argument::Snapshots;
+            let count = match descriptor.argument {
+                Argument::None => 1,
+                Argument::Snapshots => most,
+                Argument::Bytes => 0,
+            };
+            (1..=count).filter_map(move |number| Method::named(descriptor.name, numbered.then_some(number)))
+        });
+        let online = |m: &Method| matches!(m.adaptive_storage(), Some(AdaptiveStorage::Snapshots(_)));
+        all.filter(move |m| m.is_exact() && m.uses_tableau_steps() && !online(m))
     }
 }
 
@@ -80,13 +92,28 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_candidates_are_the_exact_schedules_for_a_known_number_of_steps() {
+        use Method::*;
+        let extent = Extent { blocks: 1, steps: 2, state_bytes: 1, step_tape_bytes: 1 };
+        let found: Vec<Method> = extent.candidates().collect();
+        for method in [Full, Anode, Uniform(1), Uniform(2), Revolve(1), Revolve(2)] {
+            assert!(found.contains(&method), "{method}");
+        }
+        for method in [Online(1), Within(1), ReverseTime, StoredAdjoint, InterpolatedAdjoint, Leapfrog, Reversible] {
+            assert!(!found.contains(&method), "{method}");
+        }
+    }
+
+    #[test]
     fn a_larger_budget_never_takes_more_steps_and_never_is_overdrawn() {
         for (blocks, state, tape) in [(1, 100, 200), (4, 100, 50), (16, 7, 300)] {
             for steps in [1, 2, 7, 32, 100] {
                 let extent = Extent { blocks, steps, state_bytes: state, step_tape_bytes: tape };
-                let Err(SolveError::Memory { budget: 1, least, with }) = extent.within(1) else { panic!("{extent:?}") };
+                let Err(GradientError::Memory { budget: 1, least, with }) = extent.within(1) else {
+                    panic!("{extent:?}")
+                };
                 let budget = least - 1;
-                assert_eq!(extent.within(budget), Err(SolveError::Memory { budget, least, with }));
+                assert_eq!(extent.within(budget), Err(GradientError::Memory { budget, least, with }));
                 assert_eq!(extent.within(least).map(|m| extent.bound_bytes(m)), Ok(least), "the least that is named");
                 assert!(least <= extent.bound_bytes(Method::Revolve(1)));
                 let mut before = usize::MAX;

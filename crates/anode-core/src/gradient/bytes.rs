@@ -14,6 +14,17 @@ pub fn parse_bytes(text: &str) -> Option<usize> {
     n.checked_mul(size).filter(|bytes| *bytes > 0)
 }
 
+/// The units that [`parse_bytes`] reads, from the smallest, each once, for messages: `B, kB, KiB, MB, MiB, GB or GiB`.
+pub fn byte_units() -> String {
+    let mut units: Vec<(&str, usize)> = BINARY.into_iter().chain(DECIMAL).collect();
+    // The sort is stable, so `kB` stays before `KB`, another spelling of it.
+    units.sort_by_key(|&(_, size)| size);
+    units.dedup_by_key(|&mut (_, size)| size);
+    let names: Vec<&str> = units.into_iter().map(|(unit, _)| unit).collect();
+    let [others @ .., last] = names.as_slice() else { return String::new() };
+    format!("{} or {last}", others.join(", "))
+}
+
 /// Writes a number of bytes in the largest binary unit that divides it.
 pub(super) fn format_bytes(bytes: usize) -> String {
     let (unit, size) = BINARY.into_iter().find(|(_, size)| bytes.is_multiple_of(*size)).unwrap_or(("B", 1));
@@ -38,5 +49,6 @@ mod tests {
         for (bytes, text) in [(1, "1B"), (1025, "1025B"), (3072, "3KiB"), (64 << 20, "64MiB"), (7000, "7000B")] {
             assert_eq!(format_bytes(bytes), text);
         }
+        assert_eq!(byte_units(), "B, kB, KiB, MB, MiB, GB or GiB");
     }
 }

@@ -1,9 +1,9 @@
-//! A schedule as a picture: which snapshot lives when, and what each action does.
+//! A schedule as text and as a timeline: when each snapshot is alive, and what each action does.
 
 use super::{Action, Adjoint};
 
-/// A schedule as text, a line an action: `o` marks a snapshot that is alive, `-` a plain step, `=` a taped one, `<` one
-/// that is reversed. `None` for the continuous adjoints, which have no schedule.
+/// A schedule as text, one line per action: `o` marks a snapshot that is alive, `-` a plain step, `=` a taped step, `<`
+/// a step that is reversed. `None` for the continuous adjoints, which have no schedule.
 pub fn diagram(method: impl Adjoint, steps: usize) -> Option<String> {
     let mut alive = vec![false; steps + 1];
     let (mut at, mut taped, mut text) = (0, vec![], String::new());
@@ -47,7 +47,7 @@ pub fn diagram(method: impl Adjoint, steps: usize) -> Option<String> {
     Some(text)
 }
 
-/// What a stroke of a [`Timeline`] does.
+/// The kind of work of a [`Stroke`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Work {
     /// Plain steps.
@@ -61,7 +61,7 @@ pub enum Work {
 /// Steps taken without a break, each in one unit of time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stroke {
-    /// What is done.
+    /// The kind of work.
     pub work: Work,
     /// Index of the state it starts from.
     pub from: usize,

@@ -1,10 +1,10 @@
 //! The one executor of checkpoint schedules: exact gradients of the discrete steps (discretize, then optimize).
 
-use crate::ode::{DifferentiableField, Pass, SolveError, Vector, Workspace};
+use crate::ode::{DifferentiableField, Pass, Vector, Workspace};
 
 use super::block::{Adjoints, StepTape};
 use super::schedule::Action;
-use super::{Block, Ledger};
+use super::{Block, GradientError, Ledger};
 
 /// A schedule half way: at its [`Action::Turn`], with the snapshots and tapes that the backward sweep starts from. The
 /// state at the turn belongs to the caller: no schedule steps on from it.
@@ -28,13 +28,15 @@ pub(super) fn forward<F: DifferentiableField>(
     z0: &F::Vector,
     theta: &F::Vector,
     ledger: &Ledger,
-) -> Result<(F::Vector, Paused<F>), SolveError> {
+) -> Result<(F::Vector, Paused<F>), GradientError> {
     let left = block.grid.steps();
     let mut paused = Paused { actions: actions.into_iter(), done: 0, at: 0, left, snapshots: vec![], tapes: vec![] };
     let mut z = Some(z0.share());
     paused.run(block, &mut z, theta, ledger, None)?;
-    let end =
-        z.ok_or(SolveError::Schedule { action: paused.done, why: "a step is reversed in the forward sweep".into() })?;
+    let end = z.ok_or(GradientError::Schedule {
+        action: paused.done,
+        why: "a step is reversed in the forward sweep".into(),
+    })?;
     Ok((end, paused))
 }
 
@@ -52,7 +54,7 @@ impl<F: DifferentiableField> Paused<F> {
         cotangent: F::Vector,
         theta_bar: &mut F::Vector,
         ledger: &Ledger,
-    ) -> Result<F::Vector, SolveError> {
+    ) -> Result<F::Vector, GradientError> {
         let mut z_bar = cotangent;
         let mut adjoints = Adjoints::new(block.tableau.solution_stages());
         self.run(block, &mut None, theta, ledger, Some((&mut z_bar, theta_bar, &mut adjoints)))?;
@@ -66,14 +68,14 @@ impl<F: DifferentiableField> Paused<F> {
         theta: &F::Vector,
         ledger: &Ledger,
         mut reverse: Option<Cotangents<'_, F::Vector>>,
-    ) -> Result<(), SolveError> {
+    ) -> Result<(), GradientError> {
         // A workspace and a state live only while steps are taken: memory is scarcest while they are reversed.
         let mut workspace = None;
         let pass = if reverse.is_none() { Pass::Forward } else { Pass::Replay };
         let (at, steps) = (&mut self.at, block.grid.steps());
         while let Some(action) = self.actions.next() {
             let number = self.done;
-            let wrong = |why: String| SolveError::Schedule { action: number, why };
+            let wrong = |why: String| GradientError::Schedule { action: number, why };
             let no_state = || wrong("there is no state to go on from".into());
             self.done += 1;
             match action {
@@ -144,7 +146,7 @@ impl<F: DifferentiableField> Paused<F> {
                 }
             }
         }
-        let wrong = |why: String| Err(SolveError::Schedule { action: self.done, why });
+        let wrong = |why: String| Err(GradientError::Schedule { action: self.done, why });
         match (reverse.is_some(), self.left) {
             (true, 0) if self.snapshots.is_empty() => Ok(()),
             (true, 0) => wrong(format!("the snapshot of state {} is never freed", self.snapshots[0].0)),
@@ -193,7 +195,7 @@ mod tests {
     #[test]
     fn a_schedule_that_does_not_reverse_every_step_once_is_refused_with_the_action() {
         use Action::{Advance, Free, Restore, Reverse, Store, Tape, Turn};
-        let field = ClosureField(
+        let field = ClosureField::new(
             |_t, z: &[f64], w: &[f64], dz: &mut [f64]| dz[0] = w[0] * z[0] * z[0],
             |_t, z: &[f64], w: &[f64], c: &[f64], z_bar: &mut [f64], w_bar: &mut [f64]| {
                 z_bar[0] += 2.0 * w[0] * z[0] * c[0];
@@ -224,7 +226,7 @@ mod tests {
         ];
         for (actions, at, why) in wrong {
             let error = gradient(actions).unwrap_err();
-            let SolveError::Schedule { action, .. } = &error else { panic!("{error}") };
+            let GradientError::Schedule { action, .. } = &error else { panic!("{error}") };
             assert!(*action == at && error.to_string().contains(why), "{error}");
         }
     }

@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-/// Counters of one solve or one training step. Shared by reference; one ledger a thread.
+/// Counters of one solve or one training step. Shared by reference within one thread; each thread has its own ledger.
 #[derive(Debug, Default)]
 pub struct Ledger {
     evaluations: Cell<u64>,

@@ -6,12 +6,11 @@
 //! control locates each jump, by steps as small as the tolerance.
 
 use crate::ode::{
-    Adaptive, Controller, DifferentiableField, Grid, Pass, SolveError, Stack, Vector, integrate_observed,
-    relative_distance,
+    Adaptive, Controller, DifferentiableField, Grid, Pass, Stack, Vector, integrate_observed, relative_distance,
 };
 
-use super::adaptive::Augmented;
-use super::{AdaptiveBlock, Block, Ledger, Method};
+use super::adaptive::{Augmented, lost_adjoint};
+use super::{AdaptiveBlock, Block, GradientError, Ledger, Method};
 
 /// A gradient of the differential equation, not of any steps.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,11 +21,12 @@ pub struct Reference<V> {
     pub z0: V,
     /// dJ/dtheta.
     pub theta: V,
-    /// Relative distance between two ways to dJ/dz(t0): the continuous adjoint, and the exact gradient of its steps.
+    /// Relative distance between two computations of dJ/dz(t0): the continuous adjoint, and the exact gradient of its
+    /// steps. It estimates the error of both.
     pub uncertainty_z0: f64,
-    /// The same for dJ/dtheta.
+    /// Relative distance between the same two computations of dJ/dtheta.
     pub uncertainty_theta: f64,
-    /// Steps of the second way.
+    /// Steps that the second computation takes.
     pub steps: usize,
 }
 
@@ -42,7 +42,7 @@ pub struct Reference<V> {
 /// use anode_core::gradient::{AdaptiveBlock, reference};
 /// use anode_core::ode::{Adaptive, ClosureField, solver};
 /// // dz/dt = -max(0, 2 z): z(1) = exp(-2) z(0).
-/// let field = ClosureField(
+/// let field = ClosureField::new(
 ///     |_t, z: &[f64], w: &[f64], dz: &mut [f64]| dz[0] = -(w[0] * z[0]).max(0.0),
 ///     |_t, z: &[f64], w: &[f64], c: &[f64], z_bar: &mut [f64], w_bar: &mut [f64]| {
 ///         if w[0] * z[0] > 0.0 {
@@ -58,13 +58,13 @@ pub struct Reference<V> {
 /// ```
 ///
 /// # Errors
-/// See [`SolveError`].
+/// See [`GradientError`].
 pub fn reference<F: DifferentiableField>(
     block: &AdaptiveBlock<F>,
     z0: &F::Vector,
     theta: &F::Vector,
     cotangent: impl Fn(&F::Vector) -> F::Vector,
-) -> Result<Reference<F::Vector>, SolveError> {
+) -> Result<Reference<F::Vector>, GradientError> {
     let &AdaptiveBlock { field, tableau, span, .. } = block;
     let control = Adaptive { controller: Controller::Matlab, ..block.control };
     let mut states = vec![];
@@ -81,8 +81,7 @@ pub fn reference<F: DifferentiableField>(
         let back = integrate_observed(&augmented, tableau, control, span, Pass::Reverse, &start, &nothing, |_| ())?;
         times.extend(&back.times[1..]);
         let mut parts = back.end.0.into_iter().skip(1);
-        let lost = || SolveError::Schedule { action: 0, why: "the augmented state lost its adjoint".into() };
-        (adjoint, sum) = (parts.next().ok_or_else(lost)?, parts.next().ok_or_else(lost)?);
+        (adjoint, sum) = (parts.next().ok_or_else(lost_adjoint)?, parts.next().ok_or_else(lost_adjoint)?);
     }
     times.reverse();
     let steps = times.len() - 1;

@@ -13,6 +13,7 @@ use super::optimum::least_repeats;
 
 /// One action of a checkpoint schedule. The executor holds one current state, at first z_0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Action {
     /// Take plain steps up to the state z_`to`.
     Advance {

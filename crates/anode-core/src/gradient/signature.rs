@@ -14,7 +14,7 @@ pub(super) struct Signature {
 }
 
 impl Signature {
-    /// That of a forward sweep over `block`.
+    /// The signature of a forward sweep over `block`.
     pub fn of<F: DifferentiableField>(block: &Block<F>, z: &F::Vector, theta: &F::Vector) -> Self {
         Self::new(block.tableau.name, block.grid.clone(), z, theta)
     }

@@ -1,9 +1,9 @@
 //! The forward sweep of a block and its backward sweep, by any method.
 
-use crate::ode::{DifferentiableField, SolveError, Vector};
+use crate::ode::{DifferentiableField, Vector};
 
 use super::signature::Signature;
-use super::{Adjoint, Block, Cost, Ledger, Method};
+use super::{Adjoint, Block, Cost, GradientError, Ledger, Method};
 
 /// The forward sweep of a block: where it ended, and what its method keeps for the backward sweep.
 ///
@@ -12,7 +12,7 @@ use super::{Adjoint, Block, Cost, Ledger, Method};
 /// use anode_core::ode::{ClosureField, Grid, solver};
 ///
 /// // dz/dt = sin(w z), J = z(1)^2 / 2, four Heun steps.
-/// let field = ClosureField(
+/// let field = ClosureField::new(
 ///     |_t, z: &[f64], w: &[f64], dz: &mut [f64]| dz[0] = (w[0] * z[0]).sin(),
 ///     |_t, z: &[f64], w: &[f64], c: &[f64], z_bar: &mut [f64], w_bar: &mut [f64]| {
 ///         z_bar[0] += w[0] * (w[0] * z[0]).cos() * c[0];
@@ -73,7 +73,7 @@ impl<F: DifferentiableField, A: Adjoint> Trajectory<F, A> {
     ///
     /// # Errors
     /// A block with another solver or grid than that of the forward sweep, vectors that do not fit the state or theta.
-    /// Else see [`SolveError`]; `theta_bar` then holds a part of the sum.
+    /// Else see [`GradientError`]; `theta_bar` then holds a part of the sum.
     pub fn backward(
         self,
         block: &Block<F>,
@@ -81,7 +81,7 @@ impl<F: DifferentiableField, A: Adjoint> Trajectory<F, A> {
         cotangent: &F::Vector,
         theta_bar: &mut F::Vector,
         ledger: &Ledger,
-    ) -> Result<F::Vector, SolveError> {
+    ) -> Result<F::Vector, GradientError> {
         self.kept.backward(block, theta, cotangent.duplicate(), theta_bar, ledger)
     }
 }
@@ -102,7 +102,7 @@ impl<F: DifferentiableField, A: Adjoint> Reversal<F, A> {
         cotangent: F::Vector,
         theta_bar: &mut F::Vector,
         ledger: &Ledger,
-    ) -> Result<F::Vector, SolveError> {
+    ) -> Result<F::Vector, GradientError> {
         self.signature.check((block.tableau.name, &block.grid), theta, &cotangent, theta_bar)?;
         match self.kept {
             None => Ok(cotangent),

@@ -19,7 +19,7 @@ pub fn patterns(wanted: impl Fn(Method) -> bool) -> Vec<String> {
     METHODS.iter().filter(|f| method(f.name, f.argument).is_some_and(&wanted)).map(|f| f.pattern()).collect()
 }
 
-/// The same for messages.
+/// The [`patterns`] in one string, separated by commas, for messages.
 pub fn pattern_list(wanted: impl Fn(Method) -> bool) -> String {
     patterns(wanted).join(", ")
 }

@@ -50,7 +50,7 @@ impl Adaptive {
     }
 }
 
-/// What an adaptive solve found.
+/// The result of an adaptive solve.
 #[derive(Clone, Debug)]
 pub struct Solution<V> {
     /// State at the end.

@@ -55,46 +55,9 @@ pub enum SolveError {
     /// The solver has no embedded error estimate.
     #[error("solver `{0}` has no embedded error estimate, so it cannot choose its steps; use a fixed step")]
     NoEmbedded(&'static str),
-    /// The gradient method must know the number of steps before the sweep.
-    #[error("method `{0}` must know the number of steps before it starts; with adaptive steps, allowed: {1}")]
-    StepCountNeeded(String, String),
     /// An argument that is out of range, or that does not fit the others.
     #[error("{0}")]
     Argument(String),
-    /// No checkpoint schedule fits the memory that was allowed.
-    #[error("{budget} bytes are too few; the least that works is {least}, with {with}")]
-    Memory {
-        /// The bytes that were allowed.
-        budget: usize,
-        /// The fewest bytes that work.
-        least: usize,
-        /// The gradient method that needs them.
-        with: String,
-    },
-    /// A solver that runs backwards did not come back to its start, so its gradient is that of other states.
-    #[error(
-        "after {steps} steps back the start came out with a relative error of {drift:e}, above {bound:e}: rounding \
-        spoils the gradient \
-         of method `{method}` here; take fewer steps, or a method that stores states (anode, revolve:M)"
-    )]
-    Drift {
-        /// The gradient method.
-        method: &'static str,
-        /// Steps of the block.
-        steps: usize,
-        /// Relative error of the start.
-        drift: f64,
-        /// The bound on it.
-        bound: f64,
-    },
-    /// A checkpoint schedule asked for the impossible.
-    #[error("the checkpoint schedule is wrong at action {action}: {why}")]
-    Schedule {
-        /// Index of the action.
-        action: usize,
-        /// What is wrong.
-        why: String,
-    },
 }
 
 impl SolveError {

@@ -16,7 +16,7 @@ pub enum Pass {
     Reverse,
 }
 
-/// Where an evaluation stands: time, step, stage and sweep.
+/// The place of an evaluation in a solve: time, step, stage and sweep.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct At {
     /// Time t of the stage.
@@ -25,7 +25,7 @@ pub struct At {
     pub step: usize,
     /// Index of the stage within the step, from 0.
     pub stage: usize,
-    /// The sweep that asks.
+    /// The sweep that evaluates the field.
     pub pass: Pass,
 }
 
@@ -83,7 +83,7 @@ pub trait DifferentiableField: VectorField {
     /// What one evaluation leaves for its vjp.
     type Tape;
 
-    /// As [`VectorField::eval`], and returns the tape of this evaluation.
+    /// Evaluates f like [`VectorField::eval`], and returns the tape of this evaluation.
     fn eval_taped(
         &self,
         at: At,
@@ -92,7 +92,7 @@ pub trait DifferentiableField: VectorField {
         dz: &mut Self::Vector,
     ) -> Result<Self::Tape, FieldError>;
 
-    /// As [`VectorField::advance`], and returns the tape of the evaluation.
+    /// Advances `z` like [`VectorField::advance`], and returns the tape of the evaluation.
     fn advance_taped(
         &self,
         _: At,

@@ -4,6 +4,7 @@ use super::{ButcherTableau, Pass, SolveError, Step, Vector, VectorField, Workspa
 
 /// The times between which steps are taken.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub enum Grid {
     /// `steps` equal steps from `t0` to `t1`.
     Uniform {

@@ -19,7 +19,7 @@ pub struct Step {
 }
 
 impl Step {
-    /// Where stage `stage` of this step evaluates the field.
+    /// Time, step, stage and sweep of the evaluation in stage `stage` of this step.
     pub fn at(&self, tableau: &ButcherTableau, stage: usize) -> At {
         let t = self.t + tableau.c[stage] * self.h;
         // t + (t1 - t) may round to a number beyond t1.
@@ -28,7 +28,7 @@ impl Step {
     }
 }
 
-/// Vectors that a step needs besides the state: one derivative a stage, one stage state. Reused by all steps of a
+/// Vectors that a step needs besides the state: one derivative per stage, and one stage state. Reused by all steps of a
 /// solve.
 pub struct Workspace<V> {
     /// Derivatives k_i of the last step.
@@ -147,7 +147,7 @@ pub fn combine<V: Vector>(weights: &[f64], h: f64, k: &[V], z: &mut V) {
     }
 }
 
-/// As [`combine`], and whether the sum is finite.
+/// Computes [`combine`] and returns whether every number of the sum is finite.
 pub fn combine_is_finite<V: Vector>(weights: &[f64], h: f64, k: &[V], z: &mut V) -> bool {
     let used = weights.iter().take(k.len()).rposition(|&w| w != 0.0);
     let Some(last) = used else { return z.is_finite() };

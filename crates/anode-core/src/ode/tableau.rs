@@ -10,8 +10,10 @@ pub struct ButcherTableau {
     pub name: &'static str,
     /// Other names of the same method.
     pub aliases: &'static [&'static str],
-    /// Where the coefficients come from.
+    /// Publication of the coefficients.
     pub source: &'static str,
+    /// When to use it, and when not. All methods here are explicit, so none of them suits stiff fields.
+    pub advice: &'static str,
     /// Order of convergence of the solution `b`.
     pub order: usize,
     /// Row i holds a_i0 .. a_i(i-1); as many rows as stages, the first one empty.
@@ -29,7 +31,7 @@ pub struct ButcherTableau {
 pub struct Embedded {
     /// Order of the embedded solution.
     pub order: usize,
-    /// Its weights.
+    /// Weights of the embedded solution, one per stage.
     pub b: &'static [f64],
     /// The weights with which torchdiffeq estimates the error of this pair, if they are others: Shampine's
     /// (*Some practical Runge-Kutta formulas*, 1986) for Dormand-Prince.

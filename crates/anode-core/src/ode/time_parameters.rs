@@ -2,8 +2,9 @@
 
 use super::{At, DifferentiableField, FieldError, Real, VectorField, expect_len};
 
-/// How theta(t) follows from the values at the knots.
+/// The rule that gives theta(t) from the values at the knots.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum TimeRule {
     /// The value at the last knot at or before t: a set of parameters for each stretch, as in a residual network.
     Hold,
@@ -17,7 +18,7 @@ pub enum TimeRule {
 /// ```
 /// use anode_core::ode::{ClosureField, Grid, TimeParameters, TimeRule, integrate, solver};
 /// // dz/dt = W(t) z with W(t) = t: z(1) = exp(1/2).
-/// let inner = ClosureField(
+/// let inner = ClosureField::new(
 ///     |_t, z: &[f64], w: &[f64], dz: &mut [f64]| dz[0] = w[0] * z[0],
 ///     |_t: f64, z: &[f64], w: &[f64], c: &[f64], z_bar: &mut [f64], w_bar: &mut [f64]| {
 ///         z_bar[0] += w[0] * c[0];

@@ -84,8 +84,8 @@ pub trait Vector: Sized {
     /// `self += a * x`.
     fn axpy(&mut self, a: Self::Real, x: &Self);
 
-    /// `self += a * x`, and whether every component is finite then. One pass over memory where that is worth a method
-    /// of its own.
+    /// `self += a * x`. Returns whether every component is finite then. Override it if both can be done in one pass
+    /// over memory.
     fn axpy_is_finite(&mut self, a: Self::Real, x: &Self) -> bool {
         self.axpy(a, x);
         self.is_finite()

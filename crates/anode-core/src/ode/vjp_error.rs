@@ -24,7 +24,7 @@ const TRIALS: u64 = 4;
 ///
 /// ```
 /// use anode_core::ode::{ClosureField, vjp_error};
-/// let field = |sign: f64| ClosureField(
+/// let field = |sign: f64| ClosureField::new(
 ///     |_t, z: &[f64], theta: &[f64], dz: &mut [f64]| dz.copy_from_slice(&[z[1], -theta[0] * z[0].sin()]),
 ///     move |_t, z: &[f64], theta: &[f64], c: &[f64], z_bar: &mut [f64], theta_bar: &mut [f64]| {
 ///         z_bar[0] -= c[1] * theta[0] * z[0].cos();

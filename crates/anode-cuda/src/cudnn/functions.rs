@@ -45,7 +45,7 @@ macro_rules! functions {
         }
 
         impl Functions {
-            /// Those of the first library that is there; else why there is none.
+            /// Loads the functions of the first of these libraries that exists. Returns as text why none can be used.
             pub fn load(names: &[&CStr]) -> Result<Self, String> {
                 let library = loader::open(names)?;
                 Ok(Self {

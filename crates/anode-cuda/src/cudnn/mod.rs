@@ -20,13 +20,14 @@ use super::buffer::Buffer;
 use super::driver::{DeviceError, Driver};
 use super::gpu::Gpu;
 use functions::{Functions, Handle};
-use plan::{Job, Plan, Sweep};
+use plan::{CudnnPlan, Job, Sweep};
 
 /// The libraries of cuDNN that are looked for, the best first.
 pub const LIBRARIES: &[&CStr] = &[c"libcudnn.so.9", c"libcudnn.so.8"];
 
-/// What cuDNN may do to be fast.
+/// How far cuDNN may trade accuracy and reproducibility for speed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Freedom {
     /// Fused multiply-adds of the numbers as they are, sums in one order: bits repeat. Algorithms that are less
     /// accurate than sums are not used: those based on FFTs, and Winograd's for kernels larger than 3 x 3.
@@ -46,7 +47,7 @@ pub(super) struct Cudnn {
 
 struct State {
     handle: Handle,
-    plans: HashMap<Job, Plan>,
+    plans: HashMap<Job, CudnnPlan>,
 }
 
 // SAFETY: cuDNN's context may be used from any thread, by one at a time, which the lock sees to.
@@ -101,7 +102,7 @@ impl Cudnn {
     /// Every job so far, and the number of its algorithm in cuDNN's header, in words.
     pub fn algorithms(&self) -> Vec<String> {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let said = |(job, plan): (&Job, &Plan)| match plan.algorithm {
+        let said = |(job, plan): (&Job, &CudnnPlan)| match plan.algorithm {
             Some((algorithm, bytes)) => format!("{job:?}: algorithm {algorithm}, {bytes} bytes of workspace"),
             None => format!("{job:?}: own kernels"),
         };
@@ -124,7 +125,7 @@ impl Cudnn {
         let (handle, f) = (*handle, &self.functions);
         let plan = match plans.entry(job) {
             Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(place) => place.insert(Plan::new(self, handle, &job)?),
+            Entry::Vacant(place) => place.insert(CudnnPlan::new(self, handle, &job)?),
         };
         let Some((algorithm, bytes)) = plan.algorithm else { return Ok(false) };
         let workspace = gpu.arena_block(bytes)?;

@@ -55,7 +55,7 @@ impl Drop for Descriptor {
 }
 
 /// Descriptors of a job, and how cuDNN does it.
-pub(super) struct Plan {
+pub(super) struct CudnnPlan {
     pub x: Descriptor,
     pub w: Descriptor,
     pub y: Descriptor,
@@ -66,14 +66,14 @@ pub(super) struct Plan {
 }
 
 // SAFETY: descriptors belong to no thread.
-unsafe impl Send for Plan {}
+unsafe impl Send for CudnnPlan {}
 
 /// Numbers as cuDNN counts them: small, as the caller checked for the whole batch.
 fn small<const N: usize>(numbers: [usize; N]) -> [c_int; N] {
     numbers.map(|n| n as c_int)
 }
 
-impl Plan {
+impl CudnnPlan {
     pub fn new(cudnn: &Cudnn, handle: Handle, job: &Job) -> Result<Self, DeviceError> {
         let Job { shape, images, double, .. } = *job;
         let f: &Arc<Functions> = &cudnn.functions;

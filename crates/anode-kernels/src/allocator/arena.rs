@@ -26,13 +26,13 @@ pub(super) struct Arena {
     start: *mut u8,
     capacity: usize,
     asked: bool,
-    /// Bytes from the start on that were ever in use; nobody has touched those behind.
+    /// Bytes from the start on that were ever in use. The bytes behind them were never accessed.
     reached: usize,
     first: *mut u8,
 }
 
 // SAFETY: the pointers lead into a mapping that belongs to the arena and to no thread; gaps in it are read and written
-// through `&mut self` only, and a block is nobody's but its owner's.
+// through `&mut self` only, and a block belongs to the caller that took it until it is put back.
 unsafe impl Send for Arena {}
 
 impl Arena {

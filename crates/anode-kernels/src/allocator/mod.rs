@@ -1,9 +1,9 @@
 //! A memory allocator that keeps the memory of large blocks for the next ones.
 //!
-//! Every training step asks for the same large blocks as the one before: states, tapes, cotangents. Giving them back to
-//! the system and taking fresh pages costs a quarter of a step. Here they come from one arena that grows to what was
-//! ever in use at once: after the first steps of a training nothing is asked of the system. The program uses this
-//! allocator; the library leaves the choice to whoever links it:
+//! Every training step allocates the same large blocks as the step before: states, tapes, cotangents. Returning them to
+//! the system and taking fresh pages costs a quarter of a step. Here they come from one arena that grows to the peak of
+//! simultaneous use, so no memory is requested from the system after the first steps of a training run. The program
+//! uses this allocator. The library does not set one; a program that links it can:
 //!
 //! ```ignore
 //! #[global_allocator]
@@ -63,7 +63,7 @@ impl ArenaAllocator {
         self.most.store(self.live_bytes(), Ordering::Relaxed);
     }
 
-    /// Bytes that were ever asked of the system for large blocks.
+    /// Bytes that were ever requested from the system for large blocks.
     pub fn requested_bytes(&self) -> usize {
         self.arena().reached() + self.refused.load(Ordering::Relaxed)
     }

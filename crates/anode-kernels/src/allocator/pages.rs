@@ -9,8 +9,8 @@ mod system {
 
     /// A page of the larger kind, where the system has one: fewer faults and fewer misses of address translation.
     const HUGE: usize = 2 << 20;
-    /// Freed bytes that the system's allocator keeps for small blocks, in each of its heaps. By default it gives them
-    /// back and asks again many times a step.
+    /// Freed bytes that the system's allocator keeps for small blocks, in each of its heaps. By default it returns
+    /// them to the system and requests them again many times per step.
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     const KEPT: libc::c_int = 64 << 20;
 

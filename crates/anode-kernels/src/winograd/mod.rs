@@ -16,7 +16,7 @@ use rayon::prelude::*;
 
 use self::lanes::{gather, scatter};
 use self::product::{Correlate, MATRICES, Matrices, Multiply, REGISTERS};
-use self::tiles::{Analyse, FilterBars, Filters, Grid, Side, Synthesise};
+use self::tiles::{Analyse, FilterBars, Filters, Side, Synthesise, Tiling};
 use self::transform::{OUT, TAPS};
 use super::ConvShape;
 use super::direct::{Start, lanes};
@@ -36,7 +36,7 @@ const OUTPUTS: usize = 16;
 
 /// A convolution of this path: what it reads, and what it writes.
 #[derive(Clone, Copy)]
-struct Plan {
+struct WinogradPlan {
     inputs: usize,
     outputs: usize,
     /// Height and width of both.
@@ -45,7 +45,7 @@ struct Plan {
     lanes: usize,
 }
 
-impl Plan {
+impl WinogradPlan {
     fn new(shape: &ConvShape) -> Option<Self> {
         let ([inputs, height, width], outputs, lanes) = (shape.input, shape.channels, lanes());
         let fits = shape.kernel == [TAPS, TAPS] && shape.stride == 1 && shape.padding == [1, 1];
@@ -77,8 +77,8 @@ impl Plan {
     }
 
     /// The tiles of an image whose lines have `margin` pixels more.
-    fn grid(&self, margin: usize) -> Grid {
-        Grid { tiles: self.size.map(|n| n / OUT), pitch: self.size[1] + margin }
+    fn tiling(&self, margin: usize) -> Tiling {
+        Tiling { tiles: self.size.map(|n| n / OUT), pitch: self.size[1] + margin }
     }
 }
 
@@ -92,7 +92,7 @@ struct Weights<'a> {
 
 impl Weights<'_> {
     /// The transformed filters of a block of outputs, `[inputs, outputs of the block]`.
-    fn of_block(&self, plan: &Plan, block: usize) -> Matrices {
+    fn of_block(&self, plan: &WinogradPlan, block: usize) -> Matrices {
         let taps = TAPS * TAPS;
         let mut u = Matrices::new(plan.inputs, plan.block());
         let mut side_by_side = vec![0.0; plan.inputs * taps * plan.lanes];
@@ -122,7 +122,7 @@ pub(super) fn forward(
     bias: Option<&[f32]>,
     y: &mut [MaybeUninit<f32>],
 ) -> bool {
-    let Some(plan) = Plan::new(shape) else { return false };
+    let Some(plan) = WinogradPlan::new(shape) else { return false };
     // SAFETY: a bias reads nothing of `y`.
     unsafe { convolve(&plan, x, Weights { w, turned: false }, y, Start::Bias(bias)) };
     true
@@ -139,7 +139,7 @@ pub(super) unsafe fn vjp_input(
     x_bar: &mut [MaybeUninit<f32>],
     start: Start,
 ) -> bool {
-    let Some(plan) = Plan::new(shape) else { return false };
+    let Some(plan) = WinogradPlan::new(shape) else { return false };
     // SAFETY: the caller's promise.
     unsafe { convolve(&plan.transposed(), y_bar, Weights { w, turned: true }, x_bar, start) };
     true
@@ -150,7 +150,7 @@ pub(super) unsafe fn vjp_input(
 ///
 /// # Safety
 /// As [`Start`] says of `y`.
-unsafe fn convolve(plan: &Plan, x: &[f32], weights: Weights, y: &mut [MaybeUninit<f32>], start: Start) {
+unsafe fn convolve(plan: &WinogradPlan, x: &[f32], weights: Weights, y: &mut [MaybeUninit<f32>], start: Start) {
     let (input, output) = (plan.inputs * plan.pixels(), plan.outputs * plan.pixels());
     let n = x.len() / input;
     assert!(x.len() == n * input && y.len() == n * output, "images that do not fit");
@@ -197,19 +197,19 @@ unsafe fn convolve(plan: &Plan, x: &[f32], weights: Weights, y: &mut [MaybeUnini
 /// An image with some channels side by side, and its tiles.
 struct Image {
     pixels: Vec<f32>,
-    plan: Plan,
+    plan: WinogradPlan,
     side: Side,
 }
 
 impl Image {
     /// Of what a convolution reads: with a line of zeros around.
-    fn padded(plan: &Plan) -> Self {
+    fn padded(plan: &WinogradPlan) -> Self {
         let pixels = (plan.size[0] + 2) * (plan.size[1] + 2);
         Self { pixels: vec![0.0; pixels * plan.lanes], plan: *plan, side: Side::Data }
     }
 
     /// Of the cotangent of what it writes.
-    fn cotangent(plan: &Plan) -> Self {
+    fn cotangent(plan: &WinogradPlan) -> Self {
         Self { pixels: vec![0.0; plan.pixels() * plan.lanes], plan: *plan, side: Side::Cotangent }
     }
 
@@ -217,18 +217,18 @@ impl Image {
     fn analyse(&mut self, channels: usize, x: &[f32], rows: &mut [&mut [f32]]) {
         let (lanes, pixels, [_, width]) = (self.plan.lanes, self.plan.pixels(), self.plan.size);
         let margin = if self.side == Side::Data { 1 } else { 0 };
-        let grid = self.plan.grid(2 * margin);
+        let tiling = self.plan.tiling(2 * margin);
         for first in (0..channels).step_by(lanes) {
             let x = &x[first * pixels..];
             if margin == 0 {
                 gather(x, pixels, lanes, &mut self.pixels);
             } else {
-                let lines = self.pixels.chunks_exact_mut(grid.pitch * lanes).skip(margin);
+                let lines = self.pixels.chunks_exact_mut(tiling.pitch * lanes).skip(margin);
                 for (y, line) in lines.take(self.plan.size[0]).enumerate() {
                     gather(&x[y * width..], pixels, lanes, &mut line[margin * lanes..][..width * lanes]);
                 }
             }
-            Analyse { image: &self.pixels, grid, side: self.side, to: &mut *rows, channels: (channels, first) }.run();
+            Analyse { image: &self.pixels, tiling, side: self.side, to: &mut *rows, channels: (channels, first) }.run();
         }
     }
 }
@@ -237,11 +237,11 @@ impl Image {
 struct Outputs {
     m: Matrices,
     image: Vec<f32>,
-    plan: Plan,
+    plan: WinogradPlan,
 }
 
 impl Outputs {
-    fn new(plan: &Plan) -> Self {
+    fn new(plan: &WinogradPlan) -> Self {
         let images = (TILES / plan.tiles()).max(1);
         let m = Matrices::new(images * plan.tiles(), plan.block());
         Self { m, image: vec![0.0; plan.pixels() * plan.lanes], plan: *plan }
@@ -258,15 +258,15 @@ impl Outputs {
         (block, start): (usize, Start),
         y: &mut [&mut [MaybeUninit<f32>]],
     ) {
-        let Plan { lanes, .. } = self.plan;
-        let (tiles, pixels, grid) = (self.plan.tiles(), self.plan.pixels(), self.plan.grid(0));
+        let WinogradPlan { lanes, .. } = self.plan;
+        let (tiles, pixels, tiling) = (self.plan.tiles(), self.plan.pixels(), self.plan.tiling(0));
         let images = self.m.rows / tiles;
         for (part, y) in y.chunks_mut(images).enumerate() {
             let row = part * images * tiles;
             Multiply { v, rows: row..row + y.len() * tiles, u, m: &mut self.m }.run();
             for (i, y) in y.iter_mut().enumerate() {
                 for (first, planes) in (0..self.plan.block()).step_by(lanes).zip(y.chunks_exact_mut(lanes * pixels)) {
-                    Synthesise { m: &self.m, at: (i * tiles, first), grid, image: &mut self.image }.run();
+                    Synthesise { m: &self.m, at: (i * tiles, first), tiling, image: &mut self.image }.run();
                     let channel = block * self.plan.block() + first;
                     let sums = &self.image;
                     match start {
@@ -289,7 +289,7 @@ impl Outputs {
 
 /// `w_bar += (dy/dw)^T y_bar`, summed over a batch of images, as [`forward`].
 pub(super) fn vjp_weights(shape: &ConvShape, x: &[f32], y_bar: &[f32], w_bar: &mut [f32]) -> bool {
-    let Some(plan) = Plan::new(shape) else { return false };
+    let Some(plan) = WinogradPlan::new(shape) else { return false };
     let (input, output) = (plan.inputs * plan.pixels(), plan.outputs * plan.pixels());
     let images = (SUMMED / (plan.tiles() * plan.inputs.max(plan.outputs))).max(1);
     let most = images.min(x.len() / input) * plan.tiles();

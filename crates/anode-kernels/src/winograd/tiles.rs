@@ -1,4 +1,4 @@
-//! Tiles and filters into the transformed domain and back, a lane a channel.
+//! Transforms tiles and filters to the Winograd domain and back. Each vector lane holds one channel.
 
 use pulp::{Simd, WithSimd};
 
@@ -8,14 +8,14 @@ use super::transform::{OUT, POINTS, TAPS, both_ways, data, filter, filter_transp
 
 /// An image of some channels side by side, cut into tiles of 4x4 outputs.
 #[derive(Clone, Copy)]
-pub(super) struct Grid {
+pub(super) struct Tiling {
     /// Tiles of a column and of a line of the image.
     pub tiles: [usize; 2],
     /// Pixels of a line in memory.
     pub pitch: usize,
 }
 
-impl Grid {
+impl Tiling {
     fn len(&self) -> usize {
         self.tiles[0] * self.tiles[1]
     }
@@ -35,7 +35,7 @@ impl Grid {
 pub(super) struct Analyse<'a, 'b> {
     /// Its pixels, with a line of zeros around them for [`Side::Data`].
     pub image: &'a [f32],
-    pub grid: Grid,
+    pub tiling: Tiling,
     pub side: Side,
     /// The image's rows of every matrix.
     pub to: &'a mut [&'b mut [f32]],
@@ -55,7 +55,7 @@ pub(super) enum Side {
 impl Analyse<'_, '_> {
     pub fn run(self) {
         assert_eq!(self.to.len(), POINTS * POINTS, "rows of every matrix");
-        let len = self.grid.len() * self.channels.0;
+        let len = self.tiling.len() * self.channels.0;
         assert!(self.to.iter().all(|to| to.len() == len), "rows that do not fit");
         pulp::Arch::new().dispatch(self);
     }
@@ -94,14 +94,14 @@ impl WithSimd for Analyse<'_, '_> {
 impl Analyse<'_, '_> {
     #[inline(always)]
     fn tiles<S: Simd, const N: usize>(&mut self, transform: impl Fn([[S::f32s; N]; N]) -> [[S::f32s; POINTS]; POINTS]) {
-        let (grid, (channels, first)) = (self.grid, self.channels);
-        assert!(grid.reach(N) * S::F32_LANES <= self.image.len(), "an image that does not fit");
+        let (tiling, (channels, first)) = (self.tiling, self.channels);
+        assert!(tiling.reach(N) * S::F32_LANES <= self.image.len(), "an image that does not fit");
         assert!(first + S::F32_LANES <= channels, "channels that do not fit");
-        for tile in 0..grid.len() {
-            let corner = grid.at(tile);
+        for tile in 0..tiling.len() {
+            let corner = tiling.at(tile);
             // SAFETY: the pixels of a tile lie in the image, whose length was checked.
             let place =
-                |i: usize, j: usize| unsafe { load::<S>(self.image, (corner + i * grid.pitch + j) * S::F32_LANES) };
+                |i: usize, j: usize| unsafe { load::<S>(self.image, (corner + i * tiling.pitch + j) * S::F32_LANES) };
             let mut numbers = [[place(0, 0); N]; N];
             for (i, line) in numbers.iter_mut().enumerate() {
                 for (j, number) in line.iter_mut().enumerate() {
@@ -124,13 +124,13 @@ pub(super) struct Synthesise<'a> {
     pub m: &'a Matrices,
     /// The image's first row and the first of its channels.
     pub at: (usize, usize),
-    pub grid: Grid,
+    pub tiling: Tiling,
     pub image: &'a mut [f32],
 }
 
 impl Synthesise<'_> {
     pub fn run(self) {
-        assert!(self.at.0 + self.grid.len() <= self.m.rows, "rows that do not fit");
+        assert!(self.at.0 + self.tiling.len() <= self.m.rows, "rows that do not fit");
         pulp::Arch::new().dispatch(self);
     }
 }
@@ -140,21 +140,21 @@ impl WithSimd for Synthesise<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { m, at: (row, first), grid, image } = self;
-        assert!(grid.reach(OUT) * S::F32_LANES <= image.len(), "an image that does not fit");
+        let Self { m, at: (row, first), tiling, image } = self;
+        assert!(tiling.reach(OUT) * S::F32_LANES <= image.len(), "an image that does not fit");
         assert!(first + S::F32_LANES <= m.columns, "channels that do not fit");
-        for tile in 0..grid.len() {
+        for tile in 0..tiling.len() {
             let numbers = points::<S>(m, (row + tile) * m.columns + first);
             let outputs = both_ways(
                 numbers,
                 #[inline(always)]
                 |m| output(simd, m),
             );
-            let corner = grid.at(tile);
+            let corner = tiling.at(tile);
             for (i, line) in outputs.into_iter().enumerate() {
                 for (j, number) in line.into_iter().enumerate() {
                     // SAFETY: the pixels of a tile lie in the image, whose length was checked.
-                    unsafe { store::<S>(image, (corner + i * grid.pitch + j) * S::F32_LANES, number) };
+                    unsafe { store::<S>(image, (corner + i * tiling.pitch + j) * S::F32_LANES, number) };
                 }
             }
         }
@@ -177,7 +177,7 @@ fn points<S: Simd>(m: &Matrices, place: usize) -> [[S::f32s; POINTS]; POINTS] {
     points
 }
 
-/// Transforms 3x3 filters, a row a number of the sum.
+/// Transforms 3x3 filters. Each row holds the filters of one term of the sum.
 pub(super) struct Filters<'a> {
     /// Taps of each row, a number of every channel side by side.
     pub taps: &'a [f32],

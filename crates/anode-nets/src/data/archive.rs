@@ -14,7 +14,7 @@ use crate::files;
 use super::error::{DataError, bounded};
 use super::pax;
 
-/// What an archive may hold at most. More is taken for a decompression bomb.
+/// Upper bounds on the contents of an archive. An archive beyond them is refused as a decompression bomb.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// Members, folders among them.
@@ -98,7 +98,7 @@ pub fn each_member(
     Ok(())
 }
 
-/// How a member is called in messages.
+/// The path under which messages name a member of an archive: `ARCHIVE/NAME`.
 pub fn member(archive: &Path, name: &str) -> PathBuf {
     archive.join(name.escape_debug().to_string().trim_start_matches('/'))
 }

@@ -45,8 +45,8 @@ fn in_words(shape: &[usize]) -> String {
     }
 }
 
-/// Reads a `.csv` (no header, a row a line) or `.npy` file (`f4` or `f8`, C order). A byte order mark before the text
-/// is skipped.
+/// Reads a `.csv` (no header, one row per line) or `.npy` file (`f4` or `f8`, C order). A byte order mark before the
+/// text is skipped.
 ///
 /// # Errors
 /// A file that is missing, malformed, ragged, empty, or holds a number that is not finite.
@@ -112,7 +112,7 @@ fn from_npy(path: &Path, bytes: &[u8]) -> Result<Array, DataError> {
     if file.order() != npyz::Order::C {
         return Err(wrong(&"Fortran order"));
     }
-    // The header is not trusted: an honest file has at least four bytes a number.
+    // The header is not trusted: a valid file has at least four bytes per number.
     let count = shape.iter().try_fold(1usize, |a, &n| a.checked_mul(n)).unwrap_or(usize::MAX);
     if count > bytes.len() / 4 {
         return Err(wrong(&format!("a header of shape {shape:?} over {} bytes", bytes.len())));

@@ -8,14 +8,14 @@ use super::archive::{Limits, each_member, member};
 use super::error::{DataError, read_bounded};
 use super::images::{DataSet, IMAGE_LEN, Images};
 
-/// What the official files of a data set are.
+/// The official files of CIFAR-10 or CIFAR-100: names, format, checksums.
 #[derive(Debug)]
 pub struct Layout {
-    /// Its name in tables.
+    /// Name in settings and tables, such as `cifar10`.
     pub name: &'static str,
-    /// Its name in sentences.
+    /// Name in sentences, such as `CIFAR-10`.
     pub title: &'static str,
-    /// The official archive.
+    /// File name of the official archive.
     pub archive: &'static str,
     /// The published MD5 of the archive.
     pub md5: &'static str,
@@ -26,17 +26,17 @@ pub struct Layout {
     /// Mean and standard deviation of each channel.
     pub normal: ([f64; 3], [f64; 3]),
     /// The files, the test part last.
-    parts: &'static [Part],
+    parts: &'static [RecordFile],
 }
 
 /// A file of records.
 #[derive(Debug)]
-struct Part {
+struct RecordFile {
     file: &'static str,
     /// Another name that it may have in a folder.
     other: &'static str,
     records: usize,
-    /// So many records at the start have this SHA-256.
+    /// A number of records, and the SHA-256 of so many records at the start of the file.
     start: (usize, &'static str),
 }
 
@@ -69,13 +69,13 @@ pub static CIFAR100: Layout = Layout {
     labels: &[20, 100],
     normal: ([0.5071, 0.4865, 0.4409], [0.2673, 0.2564, 0.2762]),
     parts: &[
-        Part {
+        RecordFile {
             file: "train.bin",
             other: "cifar100_train.bin",
             records: 50_000,
             start: (486, "8632083f3a125a4ab84e58bf78f28dfbbdc44b9db84f45b22cd6eaf020636c52"),
         },
-        Part {
+        RecordFile {
             file: "test.bin",
             other: "cifar100_test.bin",
             records: 10_000,
@@ -84,11 +84,11 @@ pub static CIFAR100: Layout = Layout {
     ],
 };
 
-const fn batch(file: &'static str, start: &'static str) -> Part {
-    Part { file, other: file, records: 10_000, start: (1000, start) }
+const fn batch(file: &'static str, start: &'static str) -> RecordFile {
+    RecordFile { file, other: file, records: 10_000, start: (1000, start) }
 }
 
-impl Part {
+impl RecordFile {
     fn path(&self, folder: &Path) -> PathBuf {
         let other = folder.join(self.other);
         if other.is_file() { other } else { folder.join(self.file) }
@@ -189,11 +189,11 @@ impl Layout {
     }
 
     /// Most bytes that are read of a file: twice the official ones.
-    fn limit(&self, part: &Part) -> u64 {
+    fn limit(&self, part: &RecordFile) -> u64 {
         2 * (part.records * self.record()) as u64
     }
 
-    fn records(&self, path: &Path, part: &Part, bytes: &[u8]) -> Result<Found, DataError> {
+    fn records(&self, path: &Path, part: &RecordFile, bytes: &[u8]) -> Result<Found, DataError> {
         let record = self.record();
         if bytes.is_empty() || !bytes.len().is_multiple_of(record) {
             let expected = format!("a whole number of records of {record} bytes: the file is cut or of another kind");

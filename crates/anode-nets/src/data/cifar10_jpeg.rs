@@ -1,7 +1,7 @@
 //! CIFAR-10 with every image re-encoded as JPEG: an archive `cifar10-jpeg.tar.xz`, or its folder `cifar10-jpeg`.
 //!
 //! File `data_batch_N/IIIII_L.jpg` (or `test_batch/..`) is record IIIII of that official batch with label L. Its pixels
-//! differ from the official ones, so it is a data set of its own, with a name of its own.
+//! differ from the official ones, so it is a separate data set with a separate name.
 
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{SyncSender, sync_channel};
@@ -14,12 +14,11 @@ use super::error::{DataError, read_bounded};
 use super::images::{DataSet, IMAGE_LEN, Images};
 use super::picture::decode_jpeg;
 
-/// Its name in settings, tables and on the disk.
+/// Name of the data set in settings, tables and on the disk.
 pub const CIFAR10_JPEG: &str = "cifar10-jpeg";
-/// What it is, for a reader who does not have it.
+/// Description of the data set, for messages to users who do not have it.
 pub const ABOUT_JPEG: &str = "cifar10-jpeg (CIFAR-10 with every image re-encoded as JPEG; it cannot be downloaded: use \
-    the official set, \
-                              `anode data fetch cifar10`)";
+    the official set, `anode data fetch cifar10`)";
 /// The official batches, the test batch last.
 const BATCHES: [&str; 6] =
     ["data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4", "data_batch_5", "test_batch"];
@@ -27,16 +26,16 @@ const BATCHES: [&str; 6] =
 const RECORDS: usize = 10_000;
 /// All records.
 const ALL: usize = BATCHES.len() * RECORDS;
-/// A picture takes 1 kB.
+/// Upper bound on the bytes of one image; a typical image takes 1 kB.
 const PICTURE: u64 = 1 << 16;
 const LIMITS: Limits = Limits { members: ALL + BATCHES.len() + 1, member_bytes: PICTURE, total_bytes: 256 << 20 };
-/// Pictures decoded at a time.
+/// Images decoded at a time.
 const CHUNK: usize = 1024;
 
-/// The archive or the folder in a data folder, where there is one.
+/// The archive or the folder of this data set in the data folder `data`.
 ///
 /// # Errors
-/// There is neither.
+/// Neither exists.
 pub fn cifar10_jpeg_path(data: &Path) -> Result<PathBuf, DataError> {
     let looked = vec![data.join("cifar10-jpeg.tar.xz"), data.join(CIFAR10_JPEG)];
     let found = looked.iter().find(|path| path.exists()).cloned();

@@ -22,17 +22,17 @@ pub enum DataError {
     Format {
         /// The file.
         path: PathBuf,
-        /// What is there.
+        /// What the file contains instead.
         found: String,
-        /// What should be there.
+        /// What was expected.
         expected: String,
     },
-    /// There is no such data here.
+    /// The data set is in none of the folders that were searched.
     #[error("{what} was not found; looked in {}", listed(looked))]
     Missing {
         /// The data.
         what: String,
-        /// Where it was looked for.
+        /// The paths that were searched.
         looked: Vec<PathBuf>,
     },
 }

@@ -21,24 +21,24 @@ const SILENCE: Duration = Duration::from_secs(60);
 /// A file to download.
 #[derive(Clone, Debug)]
 pub struct Download<'a> {
-    /// Where it comes from.
+    /// Address to download from.
     pub url: &'a str,
-    /// Where it is put.
+    /// Path of the downloaded file.
     pub to: &'a Path,
-    /// Its published MD5.
+    /// Published MD5 of the file, 32 hexadecimal digits.
     pub md5: &'a str,
-    /// Most bytes that are taken.
+    /// Upper bound on the bytes of the file. A larger file is refused.
     pub limit: u64,
 }
 
-/// How a download ended well.
+/// The result of a successful download.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fetched {
-    /// The file was there with the right checksum; nothing was asked of the server.
+    /// The file existed already with the right checksum. No request was sent.
     AlreadyThere,
-    /// It was downloaded, the first so many bytes of it by an earlier call.
+    /// The file was downloaded, possibly in part by an earlier call.
     Downloaded {
-        /// Bytes that were there.
+        /// Bytes at the start of the file that an earlier call had downloaded.
         before: u64,
     },
 }
@@ -66,7 +66,7 @@ pub enum FetchError {
     Refused {
         /// The address.
         url: String,
-        /// Its answer.
+        /// Status of the server's response.
         status: StatusCode,
     },
     /// The server was not reached, or the connection broke.
@@ -74,7 +74,7 @@ pub enum FetchError {
     Broken {
         /// The address.
         url: String,
-        /// What happened.
+        /// The cause, as text.
         why: String,
         /// Bytes that are kept.
         kept: u64,
@@ -117,11 +117,11 @@ fn at(path: &Path) -> impl FnOnce(io::Error) -> FetchError {
     |source| FetchError::Io { path, source }
 }
 
-/// Downloads a file to `NAME.part` beside its place, goes on with what an earlier call left there, checks its MD5 and
-/// renames it. `progress` is told the bytes that are there and, where known, the bytes in all.
+/// Downloads a file to `NAME.part` next to its final path, continues from what an earlier call left there, checks the
+/// MD5 and renames the file. Calls `progress` with the bytes received so far and, if known, the total.
 ///
-/// A server that does not continue a download sends the file from its beginning. That goes to `NAME.new`, so that the
-/// part that is there is kept until more than it, or the whole file, has arrived.
+/// A server that does not continue a download sends the file from its beginning. It is then written to `NAME.new`, so
+/// that the earlier part is kept until more than it, or the whole file, has arrived.
 ///
 /// # Errors
 /// See [`FetchError`]. What came is kept for the next call unless it turned out to be another file.
@@ -224,11 +224,11 @@ struct Transfer<'a> {
     progress: &'a mut dyn FnMut(u64, Option<u64>),
 }
 
-/// What a download came to.
+/// How a transfer ended.
 enum Came {
     /// The unfinished file is whole.
     Continued,
-    /// The file came from its beginning, to a file of its own.
+    /// The file was sent from its beginning, and was written to a separate file.
     Anew(File, PathBuf),
 }
 

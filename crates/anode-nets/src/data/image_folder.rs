@@ -15,7 +15,7 @@ const PICTURES: usize = 1_000_000;
 /// Most classes: a label is a byte.
 const CLASSES: usize = 256;
 
-/// Reads `train/` and `test/` of a folder: a subfolder a class, in it colour pictures of 32 x 32 pixels.
+/// Reads `train/` and `test/` of a folder: one subfolder per class, in it colour pictures of 32 x 32 pixels.
 ///
 /// Classes are numbered in the order of their names. The pictures of a part are ordered by name within a class and
 /// dealt class by class, so that its first pictures are of every class. Names that start with a dot are passed over.
@@ -65,7 +65,7 @@ fn folders(part: &Path) -> Result<Vec<String>, DataError> {
     let names = names(part)?;
     match names.iter().find(|name| !part.join(name).is_dir()) {
         None => Ok(names),
-        Some(file) => Err(DataError::format(&part.join(file), "a file", "a folder a class, and nothing else")),
+        Some(file) => Err(DataError::format(&part.join(file), "a file", "one folder per class, and nothing else")),
     }
 }
 

@@ -56,7 +56,7 @@ impl Images {
 /// A data set with a name, a training and a test part.
 #[derive(Clone, Debug)]
 pub struct DataSet {
-    /// Its name in tables. Never the name of another set: altered pixels get a name of their own.
+    /// Name in tables. No two sets share a name: a set with altered pixels has a separate one.
     pub name: String,
     /// SHA-256 of both parts.
     pub digest: String,

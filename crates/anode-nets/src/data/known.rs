@@ -12,14 +12,14 @@ use super::folder::{mnist_images, mnist_labels};
 use super::images::{DataSet, IMAGE_LEN};
 use super::mnist::{read_idx_images, read_idx_labels, unpacked};
 
-/// A data set that the program knows.
+/// A data set that the program can find, verify and, if it is published, download.
 #[derive(Debug)]
 pub struct Known {
-    /// Its name.
+    /// Name in settings and on the command line.
     pub name: &'static str,
-    /// What it is, in a line.
+    /// Description in one line.
     pub about: &'static str,
-    /// Its published files; none where it cannot be fetched.
+    /// The published files; empty if the set cannot be downloaded.
     pub files: &'static [Published],
     find: fn(&Path) -> Result<PathBuf, DataError>,
     check: fn(&Path) -> Result<Verdict, DataError>,
@@ -28,24 +28,24 @@ pub struct Known {
 /// A file on the web.
 #[derive(Debug)]
 pub struct Published {
-    /// Its folder on the web, with a slash at the end.
+    /// Address of the folder that holds the file, with a slash at the end.
     pub base: &'static str,
-    /// Its name.
+    /// File name.
     pub name: &'static str,
-    /// Its folder in the data folder; empty for none.
+    /// Subfolder of the data folder in which the file is stored; empty for none.
     pub folder: &'static str,
-    /// Its MD5.
+    /// Published MD5, 32 hexadecimal digits.
     pub md5: &'static str,
-    /// Most bytes it may have, far above what it has.
+    /// Upper bound on the bytes of a download, far above the size of the file.
     pub limit: u64,
 }
 
-/// Whether a data set is what its name says.
+/// Whether the files of a data set are the official ones.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// It is, and how that is known.
+    /// They are. The text says how this was checked.
     Right(String),
-    /// It is not, and why.
+    /// They are not. The text says why.
     Wrong(String),
 }
 
@@ -118,7 +118,7 @@ impl Known {
         (self.find)(data).ok()
     }
 
-    /// Reads it whole and judges it; nothing where it is not in the data folder.
+    /// Reads the whole data set and checks it. `None` if it is not in the data folder.
     pub fn verify(&self, data: &Path) -> Option<Verdict> {
         let path = self.path(data)?;
         Some((self.check)(&path).unwrap_or_else(|error| Verdict::Wrong(error.to_string())))
@@ -126,7 +126,7 @@ impl Known {
 }
 
 impl Published {
-    /// Where it goes in a data folder.
+    /// Path of the file in the data folder `data`.
     pub fn place(&self, data: &Path) -> PathBuf {
         data.join(self.folder).join(self.name)
     }

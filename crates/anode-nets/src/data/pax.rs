@@ -5,12 +5,12 @@
 /// Largest header that is read: a path has a few kB at most.
 pub const LIMIT: u64 = 1 << 16;
 
-/// What a header says of the file behind it, where it says anything.
+/// Path and size of the next file, as far as a header specifies them.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Extended {
-    /// Its path.
+    /// Path of the file.
     pub path: Option<Vec<u8>>,
-    /// Its size in bytes.
+    /// Size of the file in bytes.
     pub size: Option<u64>,
 }
 

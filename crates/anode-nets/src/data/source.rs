@@ -12,6 +12,7 @@ use super::synthetic::synthetic;
 
 /// A set of images and the file or folder that holds it.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub enum Source {
     /// The embedded set.
     Synthetic,

@@ -22,9 +22,9 @@ pub const SYNTHETIC_DIGEST: &str = "ef613adc5c8d08a8370ca37506fbd540b7da1bd37030
 
 /// The seed of the data, the same for every run.
 const SEED: u64 = 20_190_227;
-/// Training images, 400 a class.
+/// Number of training images: 400 per class.
 const TRAIN: usize = 4000;
-/// Test images, 100 a class.
+/// Number of test images: 100 per class.
 const TEST: usize = 1000;
 /// Standard deviation of the pixel noise, on the scale of [0, 1].
 const NOISE: f64 = 0.22;

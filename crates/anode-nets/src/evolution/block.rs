@@ -10,13 +10,14 @@ use super::{EvolutionError, ExactFlow, Memory, Symbol, WeightField};
 
 /// How weights and activations are stepped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Configuration {
     /// Configuration 1: z and w take the same steps together; each stage of z uses theta at that stage.
     Together {
         /// Steps Nt on [0, 1].
         steps: usize,
     },
-    /// Configuration 2: w is solved first, on a grid of its own, then z; theta is constant through a step of z.
+    /// Configuration 2: w is solved first, on a separate time grid, then z; theta is constant during a step of z.
     First {
         /// Steps Nt of z on [0, 1].
         steps: usize,
@@ -46,6 +47,7 @@ impl Configuration {
 
 /// The two readings of "theta is evolved first, then applied".
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Reading {
     /// Step n of z uses theta(t_n).
     Matching,
@@ -55,6 +57,7 @@ pub enum Reading {
 
 /// How w(t) is computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Evaluation {
     /// Centred finite differences, stepped with the block's solver.
     Steps,
@@ -124,10 +127,10 @@ impl<R: Real, F: DifferentiableField<Vector = Vec<R>>> CoupledBlock<F, R> {
 }
 
 impl<R: Real, D: Device, F: DifferentiableField<Vector = D::Buffer<R>>> CoupledBlock<F, R, D> {
-    /// As [`CoupledBlock::new`], with a field on `device`.
+    /// Like [`CoupledBlock::new`], for a field whose states are on `device`.
     ///
     /// # Errors
-    /// As there.
+    /// See [`CoupledBlock::new`].
     pub fn on(
         device: D,
         field: Arc<F>,

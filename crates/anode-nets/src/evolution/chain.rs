@@ -1,7 +1,8 @@
-//! The weights on a time grid of their own: solved first, read at nodes, and differentiated with what was read there.
+//! The weights on a separate time grid: they are solved first and read at nodes; their gradient starts from the
+//! cotangents at these nodes.
 
-use crate::gradient::{Block, Ledger, Method, Trajectory};
-use crate::ode::{ButcherTableau, Grid, Real, SolveError, Stack, Vector};
+use crate::gradient::{Block, GradientError, Ledger, Method, Trajectory};
+use crate::ode::{ButcherTableau, Grid, Real, Stack, Vector};
 
 use super::memory::Term;
 use super::system::WeightSystem;
@@ -24,7 +25,7 @@ impl<R: Real> Chain<R> {
         method: Method,
         (w0, p): (&[R], &Stack<Vec<R>>),
         ledger: &Ledger,
-    ) -> Result<Self, SolveError> {
+    ) -> Result<Self, GradientError> {
         let exact = method.is_exact() && method.uses_tableau_steps();
         let method = if exact { Method::Full } else { method };
         let own = Ledger::new();
@@ -70,7 +71,7 @@ impl<R: Real> Chain<R> {
         w0_bar: &mut [R],
         p_bar: &mut Stack<Vec<R>>,
         ledger: &Ledger,
-    ) -> Result<(), SolveError> {
+    ) -> Result<(), GradientError> {
         let own = Ledger::new();
         let mut bar = bars.pop().unwrap_or_else(|| self.start.zeros_like());
         for (grid, stretch) in self.stretches.into_iter().rev() {

@@ -1,5 +1,6 @@
 //! Errors of weight evolutions.
 
+use crate::gradient::GradientError;
 use crate::ode::SolveError;
 
 /// An error of a weight evolution: a choice that is not allowed, steps that are unstable, or a solve that stopped.
@@ -9,7 +10,7 @@ pub enum EvolutionError {
     /// A piece that does not fit the parameters.
     #[error("piece {piece}: {why}")]
     Piece {
-        /// Its index.
+        /// Index of the piece, from 0.
         piece: usize,
         /// What is wrong, and what is allowed.
         why: String,
@@ -43,6 +44,18 @@ pub enum EvolutionError {
     /// The solver stopped.
     #[error(transparent)]
     Solve(#[from] SolveError),
+    /// The gradient method does not fit the block.
+    #[error(transparent)]
+    Gradient(GradientError),
+}
+
+impl From<GradientError> for EvolutionError {
+    fn from(error: GradientError) -> Self {
+        match error {
+            GradientError::Solve(error) => error.into(),
+            error => Self::Gradient(error),
+        }
+    }
 }
 
 impl EvolutionError {

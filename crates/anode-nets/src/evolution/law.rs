@@ -14,9 +14,9 @@ pub struct Law {
     pub sigma: Sigma,
     /// sigma(x) - sigma(0) in place of sigma(x), so that p = 0 means q = 0 for every sigma.
     pub centred: bool,
-    /// How d follows from its unknown.
+    /// The map from the unknown s to the diffusion d.
     pub diffusion: Diffusion,
-    /// What lies beyond the border of the kernel.
+    /// The boundary condition at the border of the kernel.
     pub border: Border,
 }
 
@@ -42,6 +42,7 @@ impl Law {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema))]
 #[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
+#[non_exhaustive]
 pub enum Terms {
     /// None: dw/dt = 0, a neural ODE.
     Constant,
@@ -97,8 +98,9 @@ impl Coefficient {
 /// The values (d, u_x, u_y, r) of one set of coefficients, in the order of [`Coefficient`].
 pub type Coefficients = [f64; 4];
 
-/// How the diffusion d follows from its unknown s.
+/// The map from the unknown s to the diffusion d.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Diffusion {
     /// d = softplus(|s|) - softplus(0). No d >= 0 that vanishes at s = 0 is smooth there with a slope; this one has the
     /// slope 1/2 from the right, which is taken, so that d is 0 at the start and still learns. Mirrored, since a clamp
@@ -126,6 +128,7 @@ impl Diffusion {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema))]
 #[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
+#[non_exhaustive]
 pub enum Sigma {
     /// x: the linear PDE.
     Identity,
@@ -151,7 +154,7 @@ impl Sigma {
         }
     }
 
-    /// Its derivative at x.
+    /// The derivative of sigma at x.
     pub fn slope<R: Real>(self, x: R) -> R {
         match self {
             Self::Identity => R::one(),
@@ -176,6 +179,7 @@ impl Sigma {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema))]
 #[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
+#[non_exhaustive]
 pub enum Border {
     /// Periodic.
     #[default]

@@ -11,6 +11,7 @@ use super::EvolutionError;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema))]
 #[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
+#[non_exhaustive]
 pub enum History {
     /// w(0): theta(0) = w(0), and weights that do not evolve have theta = w.
     Rest,
@@ -44,7 +45,7 @@ pub enum Memory {
 }
 
 impl Memory {
-    /// Refuses lengths that are no lengths.
+    /// Checks that the length of the memory is finite and above 0.
     pub(super) fn check(self) -> Result<Self, EvolutionError> {
         let (what, x) = match self {
             Self::None => return Ok(self),
@@ -57,7 +58,7 @@ impl Memory {
         Err(EvolutionError::Choice(format!("the {what} of the memory is {x}; allowed: finite numbers above 0")))
     }
 
-    /// What w was before t = 0; without a memory nothing depends on it.
+    /// The assumed w before t = 0. Returns [`History::Rest`] without a memory, where it has no effect.
     pub fn history(self) -> History {
         match self {
             Self::None => History::Rest,

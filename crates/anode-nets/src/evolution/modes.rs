@@ -4,12 +4,13 @@ use std::f64::consts::PI;
 
 use super::{Border, Coefficients};
 
-/// What stands for the derivatives in frequency space.
+/// The Fourier symbols of the derivatives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Symbol {
     /// -|k|^2 and i k: the PDE itself (the derivative of the highest mode of an even grid is taken as 0).
     Spectral,
-    /// Those of the centred differences, -4 sin^2(k/2) and i sin k: what finite differences converge to in time.
+    /// -4 sin^2(k/2) and i sin k, the symbols of centred differences: the limit of the finite-difference evolution for
+    /// small time steps.
     Discrete,
 }
 

@@ -12,8 +12,8 @@ pub struct Piece {
     pub range: Range<usize>,
     /// Height and width of a kernel: the grid of the PDE.
     pub grid: [usize; 2],
-    /// Sets of coefficients: 1 for one set a layer, the number of output channels for one set a channel. Each set rules
-    /// an equal share of the kernels, in their order.
+    /// Number of sets of coefficients: 1 for one set per layer, the number of output channels for one set per channel.
+    /// Each set applies to an equal share of the kernels, in their order.
     pub groups: usize,
 }
 

@@ -1,6 +1,6 @@
 //! The forward sweep and the gradient of a coupled block.
 
-use crate::gradient::{Block, Ledger, Method, Trajectory};
+use crate::gradient::{Block, GradientError, Ledger, Method, Trajectory};
 use crate::kernels::{Cpu, Device};
 use crate::ode::{DifferentiableField, Grid, Pair, Real, SolveError, Stack, Vector, expect_shape};
 
@@ -13,10 +13,10 @@ use super::{Configuration, CoupledBlock, EvolutionError, Reading};
 
 /// The forward sweep of a [`CoupledBlock`], with what its method keeps for the backward sweep.
 pub struct CoupledTrajectory<F: DifferentiableField<Vector = D::Buffer<R>>, R: Real, D: Device = Cpu> {
-    kept: Kept<F, R, D>,
+    kept: SavedSweep<F, R, D>,
 }
 
-enum Kept<F: DifferentiableField<Vector = D::Buffer<R>>, R: Real, D: Device> {
+enum SavedSweep<F: DifferentiableField<Vector = D::Buffer<R>>, R: Real, D: Device> {
     /// Weights that do not evolve.
     Plain { sweep: Trajectory<F>, theta: D::Buffer<R> },
     /// z and w together; for a box memory, beside the weights' history that it read.
@@ -39,9 +39,9 @@ impl<R: Real, D: Device, F: DifferentiableField<Vector = D::Buffer<R>>> CoupledT
     /// z at the end of the block.
     pub fn end(&self) -> &D::Buffer<R> {
         match &self.kept {
-            Kept::Plain { sweep, .. } | Kept::Final { sweep, .. } => sweep.end(),
-            Kept::Together { sweep, .. } => &sweep.end().0,
-            Kept::Table { sweep, .. } | Kept::Flow { sweep, .. } => sweep.end(),
+            SavedSweep::Plain { sweep, .. } | SavedSweep::Final { sweep, .. } => sweep.end(),
+            SavedSweep::Together { sweep, .. } => &sweep.end().0,
+            SavedSweep::Table { sweep, .. } | SavedSweep::Flow { sweep, .. } => sweep.end(),
         }
     }
 }
@@ -84,10 +84,10 @@ impl<R: Real, D: Device, F: DifferentiableField<Vector = D::Buffer<R>>> CoupledB
         let (w0, p) = self.checked(parameters)?;
         let kept = if self.is_plain() {
             let theta = self.device.upload(parameters.to_vec());
-            Kept::Plain { sweep: method.forward(&self.block(&*self.field), z0, &theta, ledger)?, theta }
+            SavedSweep::Plain { sweep: method.forward(&self.block(&*self.field), z0, &theta, ledger)?, theta }
         } else if self.flow.is_some() {
             let given = self.device.upload(parameters.to_vec());
-            Kept::Flow { sweep: method.forward(&self.block(&self.given()), z0, &given, ledger)?, given }
+            SavedSweep::Flow { sweep: method.forward(&self.block(&self.given()), z0, &given, ledger)?, given }
         } else {
             let p = Stack(vec![p.to_vec()]);
             match self.coupling.configuration {
@@ -100,10 +100,10 @@ impl<R: Real, D: Device, F: DifferentiableField<Vector = D::Buffer<R>>> CoupledB
                     ledger.keep(table.bytes());
                     if reading == Reading::Final {
                         let sweep = method.forward(&self.block(&*self.field), z0, &table, ledger)?;
-                        Kept::Final { sweep, theta: table, read }
+                        SavedSweep::Final { sweep, theta: table, read }
                     } else {
                         let sweep = method.forward(&self.block(&self.given()), z0, &table, ledger)?;
-                        Kept::Table { sweep, table, read }
+                        SavedSweep::Table { sweep, table, read }
                     }
                 }
             }
@@ -128,7 +128,7 @@ impl<R: Real, D: Device, F: DifferentiableField<Vector = D::Buffer<R>>> CoupledB
         w0: &[R],
         mut parameters: Stack<Vec<R>>,
         ledger: &Ledger,
-    ) -> Result<Kept<F, R, D>, SolveError> {
+    ) -> Result<SavedSweep<F, R, D>, GradientError> {
         let (coupled, system) = (self.coupled(), self.system());
         let history = match self.coupling.memory {
             Memory::Box { .. } => {
@@ -145,13 +145,13 @@ impl<R: Real, D: Device, F: DifferentiableField<Vector = D::Buffer<R>>> CoupledB
         let start = coupled.start(z0.duplicate(), w0);
         let parameters = Pair(self.device.zeros(0), parameters);
         let sweep = method.forward(&self.block(&coupled), &start, &parameters, ledger)?;
-        Ok(Kept::Together { sweep, parameters, history })
+        Ok(SavedSweep::Together { sweep, parameters, history })
     }
 
     /// Solves the weights on their own grid.
-    fn read(&self, method: Method, w0: &[R], p: &Stack<Vec<R>>, ledger: &Ledger) -> Result<Read<R>, SolveError> {
+    fn read(&self, method: Method, w0: &[R], p: &Stack<Vec<R>>, ledger: &Ledger) -> Result<Read<R>, GradientError> {
         let Configuration::First { steps, weight_steps, reading } = self.coupling.configuration else {
-            return Err(SolveError::Schedule { action: 0, why: "weights that are stepped with z are not read".into() });
+            return Err(SolveError::Argument("weights that are stepped with z are not read".into()).into());
         };
         // One step of z is cut nowhere.
         let (times, starts) = cut_grid(weight_steps, if reading == Reading::Final { 1 } else { steps });
@@ -207,8 +207,8 @@ impl<R: Real, D: Device, F: DifferentiableField<Vector = D::Buffer<R>>> CoupledT
     /// From `cotangent` = dJ/dz(1): adds dJ/dw(0) and dJ/dp to `parameters_bar` and returns dJ/dz(0).
     ///
     /// # Errors
-    /// Vectors that do not fit the block or its state. Else see [`SolveError`]; `parameters_bar` then holds a part of
-    /// the sum.
+    /// Vectors that do not fit the block or its state. Else see [`GradientError`]; `parameters_bar` then holds a part
+    /// of the sum.
     pub fn backward(
         self,
         block: &CoupledBlock<F, R, D>,
@@ -216,7 +216,7 @@ impl<R: Real, D: Device, F: DifferentiableField<Vector = D::Buffer<R>>> CoupledT
         cotangent: &D::Buffer<R>,
         parameters_bar: &mut Vec<R>,
         ledger: &Ledger,
-    ) -> Result<D::Buffer<R>, SolveError> {
+    ) -> Result<D::Buffer<R>, GradientError> {
         let (device, len) = (&block.device, block.weights.weights());
         let count = [block.parameter_count()];
         expect_shape("the parameters", &[parameters.len()], "the block", &count)?;
@@ -224,33 +224,33 @@ impl<R: Real, D: Device, F: DifferentiableField<Vector = D::Buffer<R>>> CoupledT
         expect_shape("the cotangent", &cotangent.shape(), "the state", &self.end().shape())?;
         let p = || Stack(vec![parameters[len..].to_vec()]);
         match self.kept {
-            Kept::Plain { sweep, theta } => {
+            SavedSweep::Plain { sweep, theta } => {
                 let mut bar = device.upload(parameters_bar.clone());
                 let z_bar = sweep.backward(&block.block(&*block.field), &theta, cotangent, &mut bar, ledger)?;
                 *parameters_bar = device.download(&bar);
                 Ok(z_bar)
             }
-            Kept::Flow { sweep, given } => {
+            SavedSweep::Flow { sweep, given } => {
                 let mut bar = device.upload(parameters_bar.clone());
                 let z_bar = sweep.backward(&block.block(&block.given()), &given, cotangent, &mut bar, ledger)?;
                 *parameters_bar = device.download(&bar);
                 Ok(z_bar)
             }
-            Kept::Final { sweep, theta, read } => {
+            SavedSweep::Final { sweep, theta, read } => {
                 let mut bar = theta.zeros_like();
                 let z_bar = sweep.backward(&block.block(&*block.field), &theta, cotangent, &mut bar, ledger)?;
                 ledger.free(theta.bytes());
                 read.backward(block, &p(), &device.download(&bar), parameters_bar, ledger)?;
                 Ok(z_bar)
             }
-            Kept::Table { sweep, table, read } => {
+            SavedSweep::Table { sweep, table, read } => {
                 let mut bar = table.zeros_like();
                 let z_bar = sweep.backward(&block.block(&block.given()), &table, cotangent, &mut bar, ledger)?;
                 ledger.free(table.bytes());
                 read.backward(block, &p(), &device.download(&bar), parameters_bar, ledger)?;
                 Ok(z_bar)
             }
-            Kept::Together { sweep, parameters, history } => {
+            SavedSweep::Together { sweep, parameters, history } => {
                 let coupled = block.coupled();
                 let mut end = sweep.end().zeros_like();
                 end.0.copy_from(cotangent);
@@ -283,7 +283,7 @@ impl<R: Real> Read<R> {
         thetas_bar: &[R],
         parameters_bar: &mut [R],
         ledger: &Ledger,
-    ) -> Result<(), SolveError> {
+    ) -> Result<(), GradientError> {
         let (system, len) = (block.system(), block.weights.weights());
         let mut bars = self.chain.no_bars();
         for ((node, terms), theta_bar) in self.places.iter().zip(thetas_bar.chunks_exact(len)) {

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use crate::kernels::{ConvShape, PoolShape};
 
-use super::Part;
+use super::LayerSpec;
 use super::chain::Chain;
 use super::layer::{Kind, Layer};
 
@@ -17,12 +17,13 @@ pub struct Parameter {
     pub shape: Vec<usize>,
     /// Place in the flat vector.
     pub range: Range<usize>,
-    /// What its initial value is.
+    /// The initial value.
     pub start: StartValue,
 }
 
 /// Initial value of a parameter.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub enum StartValue {
     /// U(-bound, bound).
     Uniform(f64),
@@ -55,7 +56,7 @@ impl Builder {
     }
 
     /// Builds a chain of `parts` from the current shape; its parameters are named `NAME.layerI.ROLE`.
-    pub fn chain(&mut self, name: &str, parts: &[Part]) -> Chain {
+    pub fn chain(&mut self, name: &str, parts: &[LayerSpec]) -> Chain {
         let (first, input) = (self.place(), self.shape);
         let mut layers = vec![];
         for (i, part) in parts.iter().enumerate() {
@@ -66,7 +67,7 @@ impl Builder {
         Chain::new(layers, input, self.shape, first..self.place())
     }
 
-    /// Gives each of `steps` steps of an ODE block batch norms of its own, with running statistics; the convolutions
+    /// Gives each of `steps` steps of an ODE block separate batch norms, with running statistics; the convolutions
     /// stay shared. Their parameters follow the chain's and are named `NAME.stepN.layerI.ROLE`.
     pub fn norms_for_each_step(&mut self, name: &str, chain: &mut Chain, steps: usize) {
         for step in 1..steps {
@@ -75,7 +76,7 @@ impl Builder {
                 let Kind::Norm { relu, .. } = layer.kind else { continue };
                 let from = self.place();
                 self.shape = layer.input;
-                let part = if relu { Part::NormRelu } else { Part::Norm };
+                let part = if relu { LayerSpec::NormRelu } else { LayerSpec::Norm };
                 layer.kind = self.kind(&format!("{name}.step{step}.layer{i}"), part);
                 layer.range = from - chain.parameters.start..self.place() - chain.parameters.start;
             }
@@ -86,11 +87,11 @@ impl Builder {
     /// Initial values are those of the released code: Xavier's uniform with gain sqrt 2 and bias 0 for a convolution
     /// with bias, PyTorch's U(+-1 / sqrt(fan in)) for one without and for linear layers; batch norm starts with weight
     /// 1 and bias 0.
-    fn kind(&mut self, name: &str, part: Part) -> Kind {
+    fn kind(&mut self, name: &str, part: LayerSpec) -> Kind {
         let [channels, height, width] = self.shape;
         let named = |role: &str| format!("{name}.{role}");
         match part {
-            Part::Conv { channels: out, kernel, stride, bias } => {
+            LayerSpec::Conv { channels: out, kernel, stride, bias } => {
                 let padding = [kernel[0] / 2, kernel[1] / 2];
                 let shape = ConvShape { input: self.shape, channels: out, kernel, stride, padding };
                 let [fan_in, fan_out] = [channels, out].map(|c| (c * kernel[0] * kernel[1]) as f64);
@@ -102,22 +103,22 @@ impl Builder {
                 self.shape = shape.output();
                 Kind::Conv { shape, bias }
             }
-            Part::Norm | Part::NormRelu => {
+            LayerSpec::Norm | LayerSpec::NormRelu => {
                 self.add(named("weight"), &[channels], StartValue::Constant(1.0));
                 self.add(named("bias"), &[channels], StartValue::Constant(0.0));
                 let running = self.statistics.len();
                 self.statistics.resize(running + channels, 0.0);
                 self.statistics.resize(running + 2 * channels, 1.0);
                 self.norms.push((name.to_owned(), running..running + 2 * channels));
-                Kind::Norm { channels, pixels: height * width, running, relu: part == Part::NormRelu }
+                Kind::Norm { channels, pixels: height * width, running, relu: part == LayerSpec::NormRelu }
             }
-            Part::Relu => Kind::Relu,
-            Part::AveragePool(window) | Part::MaxPool(window) => {
+            LayerSpec::Relu => Kind::Relu,
+            LayerSpec::AveragePool(window) | LayerSpec::MaxPool(window) => {
                 let shape = PoolShape { input: self.shape, window };
                 self.shape = shape.output();
-                if part == Part::MaxPool(window) { Kind::MaxPool(shape) } else { Kind::AveragePool(shape) }
+                if part == LayerSpec::MaxPool(window) { Kind::MaxPool(shape) } else { Kind::AveragePool(shape) }
             }
-            Part::Linear(outputs) => {
+            LayerSpec::Linear(outputs) => {
                 let inputs = channels * height * width;
                 let start = StartValue::Uniform(1.0 / (inputs as f64).sqrt());
                 self.add(named("weight"), &[outputs, inputs], start);

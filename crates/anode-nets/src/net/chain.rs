@@ -111,9 +111,9 @@ impl Chain {
     }
 }
 
-/// What a forward pass leaves for the vjp: the input of each unit, and the moments of its batch norm.
+/// The tape of a chain's forward pass: the input of each unit, and the moments of its batch norm.
 ///
-/// The output of a batch norm or ReLU is not kept: whoever reads it makes it again on the way, same bits.
+/// The output of a batch norm or ReLU is not kept. Its readers compute it again, bit-identically.
 pub struct ChainTape<D: Device, R: Real> {
     /// The step, which decides where the norms' parameters are; stages of a step share them.
     pub(super) step: usize,
@@ -175,7 +175,7 @@ impl<'a, D: Device, R: Real> Sweep<'a, D, R> {
         Some(self.device.add_norm(last.norm(Some(&moments))?, a, x, z))
     }
 
-    /// As [`Self::advance`], with the tape.
+    /// Like [`Self::advance`], and returns the tape.
     pub fn advance_taped(
         &self,
         z: &mut D::Buffer<R>,
@@ -196,7 +196,7 @@ impl<'a, D: Device, R: Real> Sweep<'a, D, R> {
         Some((tape, finite))
     }
 
-    /// As [`Self::forward`], bit-identical, with the tape, which keeps `x`.
+    /// Like [`Self::forward`], bit-identical, and returns the tape, which keeps `x`.
     pub fn forward_taped(
         &self,
         x: D::Buffer<R>,
@@ -221,7 +221,7 @@ impl<'a, D: Device, R: Real> Sweep<'a, D, R> {
         self.vjp_of(tape, Cow::Borrowed(y_bar), theta_bar, want_input)
     }
 
-    /// As [`Self::vjp`], bit-identical, in less memory: frees each input once it has been read, and computes in its
+    /// Like [`Self::vjp`], bit-identical, in less memory: frees each input once it has been read, and computes in its
     /// memory and in that of the cotangent.
     pub fn vjp_consuming(
         &self,

@@ -7,15 +7,15 @@ use super::segment::Segment;
 /// A layer of a network.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LayerRow {
-    /// Its segment, from 0.
+    /// Index of the layer's segment, from 0.
     pub segment: usize,
-    /// What the segment is: `layers`, `residual`, `shortcut` or `ode`.
+    /// Kind of the segment: `layers`, `residual`, `shortcut` or `ode`.
     pub block: &'static str,
-    /// What the layer does.
+    /// Description of the layer, such as its kernel and stride.
     pub layer: String,
     /// Channels, height and width of its output.
     pub output: [usize; 3],
-    /// Its parameters.
+    /// Number of parameters of the layer.
     pub parameters: usize,
     /// Multiply-adds of one image and one evaluation.
     pub macs: usize,

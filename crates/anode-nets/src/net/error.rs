@@ -1,16 +1,20 @@
 //! Errors of networks.
 
 use crate::evolution::EvolutionError;
+use crate::gradient::GradientError;
 use crate::kernels::{ComputeError, DeviceFailure};
 use crate::ode::SolveError;
 
-/// An error of a forward or backward sweep of a network.
+/// An error of a forward or backward sweep of a network, or of one ODE block on a device.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum NetworkError {
     /// An ODE block could not be solved or differentiated, or a vector does not fit the network.
     #[error(transparent)]
     Solve(#[from] SolveError),
+    /// The gradient method does not fit an ODE block.
+    #[error(transparent)]
+    Gradient(GradientError),
     /// The weights of an ODE block could not be evolved.
     #[error(transparent)]
     Evolution(#[from] EvolutionError),
@@ -54,13 +58,23 @@ impl From<ComputeError> for NetworkError {
     }
 }
 
+impl From<GradientError> for NetworkError {
+    fn from(error: GradientError) -> Self {
+        match error {
+            GradientError::Solve(error) => error.into(),
+            error => Self::Gradient(error),
+        }
+    }
+}
+
 impl NetworkError {
     /// Whether a solve diverged, see [`SolveError::is_divergence`].
     pub fn is_divergence(&self) -> bool {
         match self {
             Self::Solve(error) => error.is_divergence(),
             Self::Evolution(error) => error.is_divergence(),
-            Self::Device(_)
+            Self::Gradient(_)
+            | Self::Device(_)
             | Self::Images { .. }
             | Self::Spec { .. }
             | Self::NoFixedEvaluations
@@ -80,6 +94,8 @@ mod tests {
             NetworkError::from(cause.clone()),
             ComputeError::from(cause.clone()).into(),
             EvolutionError::from(cause.clone()).into(),
+            GradientError::from(cause.clone()).into(),
+            EvolutionError::from(GradientError::from(cause.clone())).into(),
         ];
         for error in layers {
             assert!(error.is_divergence());
@@ -90,6 +106,7 @@ mod tests {
             SolveError::NoEmbedded("euler").into(),
             ComputeError::from(failure).into(),
             EvolutionError::Choice("steps is 0".into()).into(),
+            GradientError::Schedule { action: 0, why: "no step starts at the last state, 4".into() }.into(),
             NetworkError::NoFixedEvaluations,
         ];
         assert!(refused.iter().all(|error| !error.is_divergence()));

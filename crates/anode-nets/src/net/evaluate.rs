@@ -1,6 +1,6 @@
 //! A network without gradients: evaluation, and how well its ODE blocks can be reversed.
 
-use crate::kernels::{ComputeError, Device, Part};
+use crate::kernels::{Device, Part};
 use crate::ode::{Pass, Real, Vector, reversal_error};
 
 use super::chain::Sweep;
@@ -55,12 +55,13 @@ impl<D: Device> Network<D> {
         solve: Solve,
     ) -> Result<Vec<f64>, NetworkError> {
         let (mut errors, mut failed) = (vec![], Ok(()));
+        let wait = || self.device.synchronize().map_err(NetworkError::from);
         let logits = self.walk(images, theta, solve, Mode::Watching, |field, theta, start, end| {
             // What the forward sweep met must not count as the reverse solve's.
-            failed = failed.clone().and(self.device.synchronize());
+            failed = failed.clone().and(wait());
             let mut back = end.duplicate();
-            let solved = solve.reverse(field, &mut back, theta).map_err(ComputeError::from);
-            match solved.and(self.device.synchronize()) {
+            let solved = solve.reverse(field, &mut back, theta).map_err(NetworkError::from);
+            match solved.and(wait()) {
                 Ok(()) => errors.push(reversal_error(start, &back)),
                 Err(error) if error.is_divergence() => errors.push(f64::INFINITY),
                 // A fault is no result.

@@ -34,10 +34,11 @@ pub struct Evolution {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema))]
 #[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
+#[non_exhaustive]
 pub enum Sharing {
-    /// Those of a convolution.
+    /// All kernels of a convolution.
     Layer,
-    /// Those of an output channel.
+    /// All kernels of an output channel.
     Channel,
 }
 

@@ -12,6 +12,7 @@ pub(super) const MOMENTUM: f64 = 0.1;
 
 /// Where batch norm takes its statistics from, and whether it updates the running ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Statistics {
     /// From the batch; the running ones are updated.
     BatchUpdating,
@@ -23,12 +24,13 @@ pub enum Statistics {
     Averaging,
 }
 
-/// What a layer does, with its shapes.
+/// The operation of a layer, with its shapes.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub enum Kind {
     /// Convolution.
     Conv {
-        /// Its shape.
+        /// Shape of the convolution.
         shape: ConvShape,
         /// Whether a bias follows the weights.
         bias: bool,
@@ -39,7 +41,7 @@ pub enum Kind {
         channels: usize,
         /// Numbers of a channel of an image.
         pixels: usize,
-        /// Place of its running statistics in the network's.
+        /// Index of the first of its running statistics among those of the network.
         running: usize,
         /// Whether ReLU follows.
         relu: bool,
@@ -59,16 +61,16 @@ pub enum Kind {
     },
 }
 
-/// A layer in its place.
+/// A layer of a chain, with its shapes and the place of its parameters.
 #[derive(Clone, Debug)]
 pub struct Layer {
-    /// What it does.
+    /// The operation.
     pub kind: Kind,
     /// Channels, height and width of its input.
     pub input: [usize; 3],
     /// Channels, height and width of its output.
     pub output: [usize; 3],
-    /// Place of its parameters in its chain's.
+    /// Range of its parameters within those of its chain.
     pub range: Range<usize>,
 }
 

@@ -1,5 +1,5 @@
-//! Networks: lists of segments (plain layers, residual blocks, ODE blocks), each with forward and vjp. A network is a
-//! file of its own and a line in [`NETWORKS`].
+//! Networks: lists of segments (plain layers, residual blocks, ODE blocks), each with forward and vjp. Each
+//! network is one file and one line in [`NETWORKS`].
 //!
 //! Independent of data, training and experiments.
 
@@ -31,11 +31,11 @@ pub use describe::{LayerRow, describe};
 pub use error::NetworkError;
 pub use evolving::{Evolution, Sharing, Stepping};
 pub use layer::{Kind, Layer, Statistics};
-pub use network::{Kept, Network, Swept};
+pub use network::{Network, SavedSegments, Swept};
 pub use ode_field::{Mode, OdeField, Updates};
 pub use residual::{Residual, ResidualTape};
 pub use running::Running;
 pub use segment::Segment;
 pub use solve::{Solve, Steps};
-pub use spec::{Form, NETWORKS, NetSpec, Part, Registered, SegmentSpec, network, network_names};
+pub use spec::{Form, LayerSpec, NETWORKS, NetSpec, Registered, SegmentSpec, network, network_names};
 pub use statistics::{EvaluationMode, UnknownMode};

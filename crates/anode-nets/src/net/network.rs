@@ -38,12 +38,12 @@ pub struct Network<D: Device = Cpu> {
 }
 
 /// What the forward sweep keeps for the backward sweep, and the number of its logits.
-pub struct Kept<R: Real, D: Device = Cpu>(Vec<KeptSegment<R, D>>, usize);
+pub struct SavedSegments<R: Real, D: Device = Cpu>(Vec<SavedSegment<R, D>>, usize);
 
 /// Logits, with what the backward sweep needs.
-pub type Swept<R, D = Cpu> = (<D as Device>::Buffer<R>, Kept<R, D>);
+pub type Swept<R, D = Cpu> = (<D as Device>::Buffer<R>, SavedSegments<R, D>);
 
-enum KeptSegment<R: Real, D: Device> {
+enum SavedSegment<R: Real, D: Device> {
     Plain(Arc<Chain>, ChainTape<D, R>),
     Residual(Arc<Residual>, ResidualTape<D, R>),
     Ode { field: OdeField<R, D>, solved: Solved<OdeField<R, D>> },
@@ -300,14 +300,14 @@ impl<D: Device> Network<D> {
                     let sweep = Sweep::new(device, chain, (0, 0), own);
                     let (y, tape) = sweep.forward_taped(current, Statistics::BatchUpdating, &mut self.running());
                     ledger.keep(tape.bytes());
-                    kept.push(KeptSegment::Plain(chain.clone(), tape));
+                    kept.push(SavedSegment::Plain(chain.clone(), tape));
                     current = y;
                 }
                 Segment::Residual(block) => {
                     let sweep = ResidualSweep::new(device, block, own);
                     let (y, tape) = sweep.forward_taped(current, Statistics::BatchUpdating, &mut self.running());
                     ledger.keep(tape.bytes());
-                    kept.push(KeptSegment::Residual(block.clone(), tape));
+                    kept.push(SavedSegment::Residual(block.clone(), tape));
                     current = y;
                 }
                 Segment::Ode(chain, Some(evolving)) => {
@@ -315,18 +315,18 @@ impl<D: Device> Network<D> {
                     let theta = block_parameters(chain, evolving, &host);
                     let trajectory = block.forward(solve.method, &current, &theta, ledger)?;
                     current = trajectory.end().duplicate();
-                    kept.push(KeptSegment::Coupled { block, theta, trajectory });
+                    kept.push(SavedSegment::Coupled { block, theta, trajectory });
                 }
                 Segment::Ode(chain, None) => {
                     let (field, theta) = (self.field(chain, self.mode()), device.share_part(own));
                     let solved;
                     (current, solved) = solve.forward(&field, &current, &theta, ledger)?;
-                    kept.push(KeptSegment::Ode { field, solved });
+                    kept.push(SavedSegment::Ode { field, solved });
                 }
             }
         }
         let logits = current.len();
-        Ok((current, Kept(kept, logits)))
+        Ok((current, SavedSegments(kept, logits)))
     }
 
     /// From the cotangent of the logits: adds to `theta_bar`.
@@ -335,7 +335,7 @@ impl<D: Device> Network<D> {
     /// See [`NetworkError`].
     pub fn backward<R: Real>(
         &self,
-        kept: Kept<R, D>,
+        kept: SavedSegments<R, D>,
         theta: &D::Buffer<R>,
         logits_bar: &D::Buffer<R>,
         theta_bar: &mut D::Buffer<R>,
@@ -349,24 +349,24 @@ impl<D: Device> Network<D> {
             let range = segment.parameters();
             let own = Part::new(theta, range.clone());
             let x_bar = match kept {
-                KeptSegment::Plain(chain, tape) => {
+                SavedSegment::Plain(chain, tape) => {
                     let sweep = Sweep::new(device, &chain, (0, 0), own);
                     ledger.free(tape.bytes());
                     sweep.vjp_consuming(tape, bar, &mut PartMut::new(theta_bar, range), i > 0)
                 }
-                KeptSegment::Residual(block, tape) => {
+                SavedSegment::Residual(block, tape) => {
                     let sweep = ResidualSweep::new(device, &block, own);
                     ledger.free(tape.bytes());
                     sweep.vjp(tape, bar, &mut PartMut::new(theta_bar, range))
                 }
-                KeptSegment::Ode { field, solved } => {
+                SavedSegment::Ode { field, solved } => {
                     let theta = device.share_part(own);
                     let mut own_bar = device.concat(&[Part::new(theta_bar, range.clone())]);
                     let z_bar = solved.backward(solve, &field, &theta, bar, &mut own_bar, ledger)?;
                     device.copy(PartMut::new(theta_bar, range), Part::all(&own_bar));
                     Some(z_bar)
                 }
-                KeptSegment::Coupled { block, theta, trajectory } => {
+                SavedSegment::Coupled { block, theta, trajectory } => {
                     let mut own_bar = theta.zeros_like();
                     let z_bar = trajectory.backward(&block, &theta, &bar, &mut own_bar, ledger)?;
                     let unknowns_bar = own_bar.split_off(range.len());

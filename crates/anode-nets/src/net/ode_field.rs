@@ -28,10 +28,10 @@ pub enum Mode {
 /// Which evaluations besides those of the forward sweep update the running statistics in training.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Updates {
-    /// Those of a replay (the authors' code).
+    /// Evaluations in replayed steps, as in the authors' code.
     pub replay: bool,
-    /// Those of a backward sweep that evaluates f again where the state is reconstructed or interpolated. This is what
-    /// a PyTorch module in training mode does under an adjoint method.
+    /// Evaluations in a backward sweep that reconstructs or interpolates the state. A PyTorch module in training mode
+    /// does this under an adjoint method.
     pub reverse: bool,
 }
 
@@ -49,7 +49,7 @@ impl Mode {
     }
 }
 
-/// f(z, theta) of an ODE block on a batch of images; depends on t only where steps have batch norms of their own.
+/// f(z, theta) of an ODE block on a batch of images; depends on t only if steps have separate batch norms.
 ///
 /// In training, batch norm normalises with the statistics of each evaluation's own batch. The running ones are updated
 /// once for each evaluation of the forward sweep; a replay repeats the numbers and updates nothing, and neither does a
@@ -70,7 +70,7 @@ impl<R: Real> OdeField<R> {
 }
 
 impl<R: Real, D: Device> OdeField<R, D> {
-    /// As [`OdeField::new`], on a device.
+    /// Like [`OdeField::new`], with states and parameters on `device`.
     pub fn on(device: D, chain: Arc<Chain>, running: Arc<Mutex<Running<D>>>, mode: Mode) -> Self {
         Self { device, chain, running, mode, real: PhantomData }
     }
@@ -84,7 +84,7 @@ impl<R: Real, D: Device> OdeField<R, D> {
         expect_len("parameters", theta.len(), self.chain.parameters.len())
     }
 
-    /// As [`Self::check`], for an evaluation with a tape.
+    /// Checks like [`Self::check`], and that the mode allows a vjp.
     fn check_taped(&self, z: &D::Buffer<R>, theta: &D::Buffer<R>) -> Result<(), FieldError> {
         self.check(z, theta)?;
         if self.mode == Mode::Evaluation && self.chain.statistics_end() > 0 {

@@ -30,12 +30,12 @@ impl Residual {
     }
 }
 
-/// What a forward pass leaves for the vjp.
+/// The tape of a residual block's forward pass, which its vjp needs.
 pub struct ResidualTape<D: Device, R: Real> {
     main: ChainTape<D, R>,
     /// Nothing where the shortcut is the identity.
     shortcut: Option<ChainTape<D, R>>,
-    /// Where the sum was above zero.
+    /// For each number of the output, whether the sum of both paths was above zero.
     live: D::Mask<R>,
 }
 
@@ -77,7 +77,7 @@ impl<'a, D: Device, R: Real> ResidualSweep<'a, D, R> {
         y
     }
 
-    /// As [`Self::forward`], bit-identical, with the tape, which keeps `x`.
+    /// Like [`Self::forward`], bit-identical, and returns the tape, which keeps `x`.
     pub fn forward_taped(
         &self,
         x: D::Buffer<R>,

@@ -1,20 +1,20 @@
 //! The residual networks: ResNet-18 of the released ANODE code, ResNet-4 and ResNet-10 of ANODEV2.
 
-use super::spec::{Form, NetSpec, Part, SegmentSpec};
+use super::spec::{Form, LayerSpec, NetSpec, SegmentSpec};
 
-fn conv(channels: usize, kernel: usize, stride: usize) -> Part {
-    Part::Conv { channels, kernel: [kernel, kernel], stride, bias: false }
+fn conv(channels: usize, kernel: usize, stride: usize) -> LayerSpec {
+    LayerSpec::Conv { channels, kernel: [kernel, kernel], stride, bias: false }
 }
 
 fn stem(channels: usize) -> SegmentSpec {
-    SegmentSpec::Plain(vec![conv(channels, 3, 1), Part::NormRelu])
+    SegmentSpec::Plain(vec![conv(channels, 3, 1), LayerSpec::NormRelu])
 }
 
 /// The basic block: conv-BN-ReLU-conv-BN plus shortcut, then ReLU. Where the shape changes, the shortcut is a 1x1
 /// convolution with batch norm.
 fn basic(channels: usize, stride: usize, projected: bool) -> SegmentSpec {
-    let shortcut = if projected { vec![conv(channels, 1, stride), Part::Norm] } else { vec![] };
-    let main = vec![conv(channels, 3, stride), Part::NormRelu, conv(channels, 3, 1), Part::Norm];
+    let shortcut = if projected { vec![conv(channels, 1, stride), LayerSpec::Norm] } else { vec![] };
+    let main = vec![conv(channels, 3, stride), LayerSpec::NormRelu, conv(channels, 3, 1), LayerSpec::Norm];
     SegmentSpec::Residual { main, shortcut }
 }
 
@@ -23,12 +23,14 @@ fn basic(channels: usize, stride: usize, projected: bool) -> SegmentSpec {
 fn block(form: Form, channels: usize) -> SegmentSpec {
     match form {
         Form::Baseline => basic(channels, 1, false),
-        Form::Ode => SegmentSpec::Ode(vec![conv(channels, 3, 1), Part::NormRelu, conv(channels, 3, 1), Part::NormRelu]),
+        Form::Ode => {
+            SegmentSpec::Ode(vec![conv(channels, 3, 1), LayerSpec::NormRelu, conv(channels, 3, 1), LayerSpec::NormRelu])
+        }
     }
 }
 
 fn head(window: usize, classes: usize) -> SegmentSpec {
-    SegmentSpec::Plain(vec![Part::AveragePool(window), Part::Linear(classes)])
+    SegmentSpec::Plain(vec![LayerSpec::AveragePool(window), LayerSpec::Linear(classes)])
 }
 
 /// ResNet-4 (ANODEV2, section 4 of the experiments): stem, one block at 32x32, average pool 8, linear. 7,706 parameters

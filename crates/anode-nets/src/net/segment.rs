@@ -11,6 +11,7 @@ use super::residual::Residual;
 
 /// A stretch of a network, built.
 #[derive(Clone)]
+#[non_exhaustive]
 pub enum Segment {
     /// Layers one after the other.
     Plain(Arc<Chain>),
@@ -48,7 +49,7 @@ impl Segment {
     }
 }
 
-/// Builds a segment from the current shape; the first `norms` steps of an ODE block have batch norms of their own.
+/// Builds a segment from the current shape; the first `norms` steps of an ODE block have separate batch norms.
 pub(super) fn build(builder: &mut Builder, name: &str, spec: &SegmentSpec, norms: usize) -> Segment {
     match spec {
         SegmentSpec::Plain(parts) => Segment::Plain(Arc::new(builder.chain(name, parts))),

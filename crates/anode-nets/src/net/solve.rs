@@ -1,7 +1,7 @@
 //! How the ODE blocks of a network are solved and differentiated: on fixed steps or by tolerance, with or without
 //! gradient.
 
-use crate::gradient::{AdaptiveBlock, AdaptiveTrajectory, Block, Ledger, Method, Reversal};
+use crate::gradient::{AdaptiveBlock, AdaptiveTrajectory, Block, GradientError, Ledger, Method, Reversal};
 use crate::ode::{
     Adaptive, At, ButcherTableau, DifferentiableField, FieldError, Grid, Pass, SolveError, Vector, VectorField,
     integrate, integrate_adaptive, integrate_back,
@@ -9,8 +9,9 @@ use crate::ode::{
 
 /// The steps of each block on t in [0, 1].
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub enum Steps {
-    /// So many equal steps Nt.
+    /// A fixed number Nt of equal steps.
     Fixed(usize),
     /// Steps chosen by the embedded error estimate: in the forward sweep, in evaluation, and on the way back where a
     /// method solves backwards. A limit on attempted steps holds for each solve.
@@ -24,7 +25,7 @@ pub enum Steps {
 }
 
 impl Steps {
-    /// Their number, where it is known before the solve.
+    /// The number of steps per block; `None` if an adaptive solve determines it.
     pub fn count(self) -> Option<usize> {
         match self {
             Self::Fixed(steps) => Some(steps),
@@ -58,7 +59,7 @@ impl Solve {
         z0: &F::Vector,
         theta: &F::Vector,
         ledger: &Ledger,
-    ) -> Result<(F::Vector, Solved<F>), SolveError> {
+    ) -> Result<(F::Vector, Solved<F>), GradientError> {
         match self.steps {
             Steps::Fixed(steps) => {
                 let trajectory = self.method.forward(&self.block(field, steps), z0, theta, ledger)?;
@@ -79,10 +80,10 @@ impl Solve {
         field: &F,
         z: &mut F::Vector,
         theta: &F::Vector,
-    ) -> Result<(), SolveError> {
+    ) -> Result<(), GradientError> {
         match self.steps {
             Steps::Fixed(steps) if self.method.uses_tableau_steps() => {
-                integrate(field, self.tableau, &Grid::unit(steps), z, theta)
+                Ok(integrate(field, self.tableau, &Grid::unit(steps), z, theta)?)
             }
             Steps::Fixed(steps) => {
                 *z = self.method.forward(&self.block(field, steps), z, theta, &Ledger::new())?.into_parts().0;
@@ -101,10 +102,10 @@ impl Solve {
         field: &F,
         z: &mut F::Vector,
         theta: &F::Vector,
-    ) -> Result<(), SolveError> {
+    ) -> Result<(), GradientError> {
         match self.steps {
             Steps::Fixed(steps) if self.method.uses_tableau_steps() => {
-                integrate_back(field, self.tableau, &Grid::unit(steps), z, theta)
+                Ok(integrate_back(field, self.tableau, &Grid::unit(steps), z, theta)?)
             }
             Steps::Fixed(steps) => {
                 let (field, grid) = (Backwards { field, steps }, Grid::Uniform { t0: 1.0, t1: 0.0, steps });
@@ -183,7 +184,7 @@ impl<F: DifferentiableField> Solved<F> {
         cotangent: F::Vector,
         theta_bar: &mut F::Vector,
         ledger: &Ledger,
-    ) -> Result<F::Vector, SolveError> {
+    ) -> Result<F::Vector, GradientError> {
         match (self, solve.steps) {
             (Self::Fixed(reversal), Steps::Fixed(steps)) => {
                 reversal.backward(&solve.block(field, steps), theta, cotangent, theta_bar, ledger)
@@ -194,7 +195,7 @@ impl<F: DifferentiableField> Solved<F> {
             _ => {
                 let why =
                     "the backward sweep has fixed steps where the forward sweep had adaptive ones, or the reverse";
-                Err(SolveError::Schedule { action: 0, why: why.into() })
+                Err(SolveError::Argument(why.into()).into())
             }
         }
     }

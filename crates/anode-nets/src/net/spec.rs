@@ -2,9 +2,9 @@
 
 use super::error::NetworkError;
 
-/// A layer, by what it does; its shapes follow from where it stands.
+/// A layer of a definition. Its input shape is the output shape of the layer before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Part {
+pub enum LayerSpec {
     /// Convolution that keeps height and width at stride 1.
     Conv {
         /// Output channels.
@@ -34,16 +34,16 @@ pub enum Part {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SegmentSpec {
     /// Layers one after the other.
-    Plain(Vec<Part>),
+    Plain(Vec<LayerSpec>),
     /// relu(main(x) + shortcut(x)); no shortcut layers: the identity.
     Residual {
         /// The layers of the main path.
-        main: Vec<Part>,
+        main: Vec<LayerSpec>,
         /// The layers of the shortcut, which end in the same shape.
-        shortcut: Vec<Part>,
+        shortcut: Vec<LayerSpec>,
     },
     /// An ODE block: the layers are f in dz/dt = f(z, theta) on t in [0, 1].
-    Ode(Vec<Part>),
+    Ode(Vec<LayerSpec>),
 }
 
 /// A network.
@@ -55,7 +55,7 @@ pub struct NetSpec {
     pub segments: Vec<SegmentSpec>,
 }
 
-impl Part {
+impl LayerSpec {
     /// Channels, height and width of the output for an input of this shape.
     ///
     /// # Errors
@@ -102,7 +102,7 @@ impl NetSpec {
         }
         let mut input = self.input;
         for (i, segment) in self.segments.iter().enumerate() {
-            let ends = |parts: &[Part]| {
+            let ends = |parts: &[LayerSpec]| {
                 parts.iter().enumerate().try_fold(input, |shape, (layer, part)| {
                     part.output(shape).map_err(|why| wrong(i, format!("layer {layer}, {part:?}, {why}")))
                 })
@@ -127,8 +127,9 @@ impl NetSpec {
     }
 }
 
-/// What the blocks that keep their shape are.
+/// Which form the blocks that keep their shape have.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Form {
     /// ODE blocks.
     #[default]

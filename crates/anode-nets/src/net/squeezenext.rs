@@ -1,14 +1,14 @@
-//! SqueezeNext as in the released ANODE code (`SqNxt_23_1x` with two blocks a stage).
+//! SqueezeNext as in the released ANODE code (`SqNxt_23_1x` with two blocks per stage).
 
-use super::spec::{Form, NetSpec, Part, SegmentSpec};
+use super::spec::{Form, LayerSpec, NetSpec, SegmentSpec};
 
-fn conv(channels: usize, kernel: [usize; 2], stride: usize) -> [Part; 2] {
-    [Part::Conv { channels, kernel, stride, bias: true }, Part::NormRelu]
+fn conv(channels: usize, kernel: [usize; 2], stride: usize) -> [LayerSpec; 2] {
+    [LayerSpec::Conv { channels, kernel, stride, bias: true }, LayerSpec::NormRelu]
 }
 
 /// The five convolutions of a block, 1x1, 1x1, 1x3, 3x1, 1x1, each with batch norm and ReLU; `squeezed` channels
 /// inside.
-fn bottleneck(squeezed: usize, channels: usize, stride: usize) -> Vec<Part> {
+fn bottleneck(squeezed: usize, channels: usize, stride: usize) -> Vec<LayerSpec> {
     [
         conv(squeezed, [1, 1], stride),
         conv(squeezed / 2, [1, 1], 1),
@@ -27,7 +27,7 @@ fn plain(inputs: usize, channels: usize, stride: usize) -> SegmentSpec {
         (_, false) => inputs / 2,
     };
     let projected = stride != 1 || inputs != channels;
-    let shortcut = if projected { conv(channels, [1, 1], stride).to_vec() } else { vec![Part::Relu] };
+    let shortcut = if projected { conv(channels, [1, 1], stride).to_vec() } else { vec![LayerSpec::Relu] };
     SegmentSpec::Residual { main: bottleneck(squeezed, channels, stride), shortcut }
 }
 
@@ -44,7 +44,7 @@ pub fn squeezenext(form: Form, width: usize, classes: usize) -> NetSpec {
         });
         inputs = channels;
     }
-    let head = [&conv(2 * width, [1, 1], 1)[..], &[Part::AveragePool(4), Part::Linear(classes)]].concat();
+    let head = [&conv(2 * width, [1, 1], 1)[..], &[LayerSpec::AveragePool(4), LayerSpec::Linear(classes)]].concat();
     segments.push(SegmentSpec::Plain(head));
     NetSpec { input: [3, 32, 32], segments }
 }

@@ -15,23 +15,40 @@ use super::segment::Segment;
 use super::solve::Solve;
 
 /// Which statistics batch norm uses in an evaluation. No mode changes the network that is evaluated.
+///
+/// [`Network::recalibrated`] estimates statistics again. Scale and shift stay shared. In training, every evaluation of
+/// an ODE block normalises with its own batch, so separate statistics match training unless it alters its images. A
+/// network that was trained with altered images loses about three points of accuracy with statistics of unaltered ones.
+/// The released code has the shared statistics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema))]
+#[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
+#[cfg_attr(
+    feature = "serde",
+    schemars(
+        rename = "EvaluationName",
+        description = "Which statistics batch norm uses in an evaluation on the test images in addition to that with \
+            the running\nstatistics. In modes that estimate statistics again, this is done with the first 10,000 \
+            training images in batches\nof 250, each with the same weight; norms outside ODE blocks are included. The \
+            images are unaltered except in the\nmodes whose names end in `augmented`."
+    )
+)]
+#[non_exhaustive]
 pub enum EvaluationMode {
     /// The running statistics, as trained.
+    // Every training run evaluates with them, so settings name only the other modes.
+    #[cfg_attr(feature = "serde", serde(skip_deserializing))]
     Running,
-    /// Those of the test batch: a diagnostic, since a prediction depends on the other images of its batch.
+    /// Those of the test batch of 250 images: a diagnostic, since a prediction depends on the other images of its
+    /// batch.
     TestBatch,
-    /// Statistics estimated again from unaltered training images, shared by all evaluations of an ODE block (as in the
-    /// released code).
+    /// Statistics estimated again, shared by all evaluations of an ODE block.
     Recalibrated,
-    /// Statistics estimated again from unaltered training images, separate for each step and stage of an ODE block.
-    /// Scale and shift stay shared. In training, every evaluation normalises with its own batch, so these statistics
-    /// match training unless it alters its images.
+    /// Statistics estimated again, separate for each step and stage of an ODE block; needs fixed steps.
     PerEvaluation,
-    /// As [`Self::Recalibrated`], from images that are cropped and mirrored at random. Use this for networks that were
-    /// trained with such images: with those of unaltered ones they lose about three points of accuracy.
+    /// As `recalibrated`, with images that are cropped and mirrored at random: for networks trained with `augment`.
     RecalibratedAugmented,
-    /// As [`Self::PerEvaluation`], from images that are cropped and mirrored at random.
+    /// As `per-evaluation`, with images that are cropped and mirrored at random.
     PerEvaluationAugmented,
 }
 
@@ -51,7 +68,7 @@ impl EvaluationMode {
         Self::PerEvaluationAugmented,
     ];
 
-    /// Its name in settings, columns and on the command line.
+    /// The name of the mode in settings, in columns and on the command line.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Running => "running",

@@ -18,10 +18,10 @@ pub(super) struct Unit<'a, D: Device, R: Real> {
     main: Option<&'a Layer>,
 }
 
-/// What a unit puts out.
+/// The output of a unit.
 pub(super) struct Output<D: Device, R: Real> {
     pub y: D::Buffer<R>,
-    /// Those of its batch norm.
+    /// Moments of the unit's batch norm, if it has one.
     pub moments: Option<D::Moments>,
     /// The sum of each channel of each image of `y`, where the next unit asks and they cost nothing; else nothing.
     pub sums: Vec<f64>,
@@ -93,7 +93,7 @@ impl<'a, D: Device, R: Real> Unit<'a, D, R> {
         }
     }
 
-    /// As [`Self::read`], but a batch norm may wait.
+    /// Like [`Self::read`], but leaves a batch norm to the next operation if `waits` is true.
     fn read_relu<'b>(&self, x: Cow<'b, D::Buffer<R>>, waits: bool) -> Cow<'b, D::Buffer<R>> {
         if waits { x } else { self.read(x, None) }
     }

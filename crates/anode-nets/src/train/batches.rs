@@ -1,4 +1,4 @@
-//! Batches of training images, the next one made on a thread of its own while a step computes.
+//! Batches of training images. A separate thread prepares the next batch while a step computes.
 //!
 //! A batch is a function of seed and step alone: neither that thread nor an interruption decides any bits.
 
@@ -11,6 +11,7 @@ use crate::kernels::{ByteImages, Device};
 
 /// The images of a batch, `[n, 3, 32, 32]`, before they are copied to a device.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub enum BatchImages {
     /// Normalised numbers.
     Numbers(Vec<f32>),

@@ -27,7 +27,7 @@ pub enum CheckpointError {
     Unusable {
         /// The file.
         path: PathBuf,
-        /// What is wrong.
+        /// Why it cannot be used.
         why: String,
     },
 }
@@ -38,10 +38,10 @@ pub const CHECKPOINTS: [&str; 2] = ["checkpoint.safetensors", "checkpoint.previo
 const NEWEST: &str = CHECKPOINTS[0];
 const PREVIOUS: &str = CHECKPOINTS[1];
 
-/// Where the digest of the log stands in the header.
+/// Key of the log's digest in the header.
 const LOG: &str = "steps_sha256";
 
-/// Everything a trainer needs to go on with the same bits.
+/// The state from which a trainer continues bit-identically.
 pub(super) struct State {
     pub theta: Vec<f32>,
     pub velocity: Vec<f32>,
@@ -108,7 +108,7 @@ pub fn resume(
     accept: impl Fn(u64, Option<&str>) -> bool,
 ) -> Option<f64> {
     let numbers = 2 * trainer.network.parameter_count() + trainer.engine.statistics().len();
-    // Eight bytes a number and a header: a file that is larger is no checkpoint of this run.
+    // Eight bytes per number, and a header: a larger file is no checkpoint of this run.
     let limit = 8 * numbers as u64 + (1 << 20);
     for name in CHECKPOINTS {
         let Ok(bytes) = files::read(&folder.join(name), limit) else { continue };

@@ -233,7 +233,7 @@ impl<D: TrainingDevice> Learner<D> {
     /// Mean cross-entropy and accuracy on the test images of `data`, see [`evaluate`](super::evaluate()). Waits.
     ///
     /// # Errors
-    /// As there.
+    /// See [`evaluate`](super::evaluate()).
     pub fn evaluate_in(&self, data: &DataSet, solve: Solve, mode: EvaluationMode) -> Result<(f64, f64), TrainError> {
         evaluate::<D, f32>(&self.network, &self.theta, solve, data, mode)
     }

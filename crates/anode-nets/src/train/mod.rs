@@ -1,6 +1,6 @@
 //! Training a network: the recipe, one step at a time, with checkpoints.
 //!
-//! Independent of experiments and reports; of records, it uses only the name of an unfinished file.
+//! Independent of experiments, reports and records.
 
 mod batches;
 mod capture;

@@ -22,7 +22,7 @@ pub struct Quality {
 }
 
 impl Trainer {
-    /// Measures at the present parameters. Training goes on with the same bits as if nothing had been measured.
+    /// Measures at the present parameters. The training run stays bit-identical to one without the measurement.
     ///
     /// # Errors
     /// A network that cannot be solved forwards.

@@ -17,12 +17,16 @@ use super::engine::Measured;
 use super::learner::StepError;
 use super::trainer::Trainer;
 
-/// Over which parameters the norm of the random error equals that of the reverse-time gradient's error.
+/// Over which parameters the norm of a random error is that of the reverse-time gradient's error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema))]
+#[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
+#[cfg_attr(feature = "serde", schemars(rename = "RandomErrorName"))]
+#[non_exhaustive]
 pub enum RandomError {
     /// All parameters together.
     Overall,
-    /// Each parameter tensor. Tensors whose reverse-time gradient is exact receive no error.
+    /// Each parameter tensor: those whose reverse-time gradient is exact receive no error.
     PerTensor,
 }
 

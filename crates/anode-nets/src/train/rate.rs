@@ -1,9 +1,10 @@
-//! Learning rates over a training.
+//! Schedules of the learning rate of a training run.
 
 use std::f64::consts::PI;
 
-/// How the learning rate moves.
+/// The schedule of the learning rate.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub enum Rate {
     /// Falls to a tenth after these fractions of the epochs (the released driver's).
     Drops(Vec<f64>),

@@ -26,11 +26,11 @@ pub struct Recipe {
     pub solve: Solve,
     /// Passes over the training images.
     pub epochs: usize,
-    /// Images a step; a last, smaller batch is kept.
+    /// Images per step. The last batch of an epoch may be smaller.
     pub batch: usize,
     /// Largest learning rate.
     pub learning_rate: f64,
-    /// How the learning rate moves.
+    /// The schedule of the learning rate.
     pub rate: Rate,
     /// Momentum.
     pub momentum: f64,
@@ -55,13 +55,13 @@ pub struct StepMetrics {
     pub epoch: u64,
     /// Mean cross-entropy of the batch.
     pub loss: f64,
-    /// Share of the batch that was classified rightly.
+    /// Fraction of the batch that was classified correctly, 0 to 1.
     pub accuracy: f64,
     /// Euclidean norm of the gradient.
     pub gradient_norm: f64,
     /// Learning rate of the update.
     pub learning_rate: f64,
-    /// What the gradient cost.
+    /// Evaluations, vjps, steps and bytes of the gradient.
     pub cost: Cost,
     /// Whether this was the last step of its epoch.
     pub ends_epoch: bool,
@@ -92,7 +92,7 @@ pub enum TrainError {
     Empty {
         /// Training images.
         images: usize,
-        /// Images a batch.
+        /// Images per batch.
         batch: usize,
     },
 }

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use anode_core::gradient::{Cost, Ledger, Method};
-use anode_core::ode::{Adaptive, Controller, SolveError, relative_distance, solver};
+use anode_core::gradient::{Cost, GradientError, Ledger, Method};
+use anode_core::ode::{Adaptive, Controller, relative_distance, solver};
 use anode_nets::data::{DataSet, synthetic};
-use anode_nets::net::{Form, NetSpec, Network, NetworkError, Part, SegmentSpec, Solve, Steps, network};
+use anode_nets::net::{Form, LayerSpec, NetSpec, Network, NetworkError, SegmentSpec, Solve, Steps, network};
 use anode_nets::random::{Stream, normal, stream};
 use anode_nets::train::{Rate, Recipe, TrainError, Trainer, resume, save};
 
@@ -14,14 +14,14 @@ fn numbers(seed: u64, n: usize) -> Vec<f64> {
 }
 
 /// One ODE block between a stem and a head, with `inner` after the first convolution of f.
-fn small(inner: Part) -> NetSpec {
-    let conv = |channels| Part::Conv { channels, kernel: [3, 3], stride: 1, bias: true };
+fn small(inner: LayerSpec) -> NetSpec {
+    let conv = |channels| LayerSpec::Conv { channels, kernel: [3, 3], stride: 1, bias: true };
     NetSpec {
         input: [2, 6, 6],
         segments: vec![
-            SegmentSpec::Plain(vec![conv(3), Part::NormRelu]),
-            SegmentSpec::Ode(vec![conv(3), inner, conv(3), Part::Norm]),
-            SegmentSpec::Plain(vec![Part::AveragePool(6), Part::Linear(4)]),
+            SegmentSpec::Plain(vec![conv(3), LayerSpec::NormRelu]),
+            SegmentSpec::Ode(vec![conv(3), inner, conv(3), LayerSpec::Norm]),
+            SegmentSpec::Plain(vec![LayerSpec::AveragePool(6), LayerSpec::Linear(4)]),
         ],
     }
 }
@@ -42,7 +42,7 @@ struct Found {
     statistics: Vec<f64>,
 }
 
-fn gradient(inner: Part, solve: Solve) -> Found {
+fn gradient(inner: LayerSpec, solve: Solve) -> Found {
     let net = Network::new(&small(inner));
     let theta: Vec<f64> = net.initial(3);
     let ledger = Ledger::new();
@@ -59,10 +59,10 @@ fn gradient(inner: Part, solve: Solve) -> Found {
 fn gradients_of_adaptive_steps_tend_to_those_of_many_fixed_steps() {
     let fixed = Solve { tableau: solver("rk4").unwrap(), steps: Steps::Fixed(4000), method: Method::Anode };
     // No ReLU inside f: its kinks would bound the order of the steps.
-    let truth = gradient(Part::Norm, fixed);
+    let truth = gradient(LayerSpec::Norm, fixed);
     for method in [Method::Anode, Method::ReverseTime, Method::InterpolatedAdjoint] {
         let errors = [1e-4, 1e-7, 1e-10].map(|tolerance| {
-            let found = gradient(Part::Norm, adaptive(tolerance, method));
+            let found = gradient(LayerSpec::Norm, adaptive(tolerance, method));
             let logits = relative_distance(&found.logits, &truth.logits);
             (logits, relative_distance(&found.gradient, &truth.gradient))
         });
@@ -73,13 +73,13 @@ fn gradients_of_adaptive_steps_tend_to_those_of_many_fixed_steps() {
 
 #[test]
 fn exact_methods_agree_to_the_last_bit_and_reverse_time_is_another_gradient() {
-    let anode = gradient(Part::NormRelu, adaptive(1e-3, Method::Anode));
+    let anode = gradient(LayerSpec::NormRelu, adaptive(1e-3, Method::Anode));
     for snapshots in [1, 2, 5] {
-        let found = gradient(Part::NormRelu, adaptive(1e-3, Method::Online(snapshots)));
+        let found = gradient(LayerSpec::NormRelu, adaptive(1e-3, Method::Online(snapshots)));
         assert!(found.logits == anode.logits && found.gradient == anode.gradient, "online:{snapshots}");
     }
     assert_eq!((anode.cost.reverse_steps, anode.cost.rejected_reverse_steps), (0, 0));
-    let reverse = gradient(Part::NormRelu, adaptive(1e-3, Method::ReverseTime));
+    let reverse = gradient(LayerSpec::NormRelu, adaptive(1e-3, Method::ReverseTime));
     assert!(reverse.logits == anode.logits && reverse.cost.reverse_steps > 0);
     let distance = relative_distance(&reverse.gradient, &anode.gradient);
     assert!(distance > 1e-6 && distance < 0.1, "{distance}");
@@ -88,13 +88,13 @@ fn exact_methods_agree_to_the_last_bit_and_reverse_time_is_another_gradient() {
 #[test]
 fn every_forward_evaluation_updates_the_running_statistics_rejected_steps_too() {
     let solve = adaptive(1e-6, Method::Anode);
-    let found = gradient(Part::NormRelu, solve);
+    let found = gradient(LayerSpec::NormRelu, solve);
     assert!(found.forward.rejected_steps > 0, "the sweep rejects steps: {:?}", found.forward);
     let attempts = found.forward.forward_steps + found.forward.rejected_steps;
     // Two evaluations find the first step size, the first of which also begins the first step.
     assert_eq!(found.forward.function_evaluations, 2 + 6 * attempts);
     // What was there before fades by 0.9 with each update.
-    let net = Network::new(&small(Part::NormRelu));
+    let net = Network::new(&small(LayerSpec::NormRelu));
     let theta: Vec<f64> = net.initial(3);
     let other: Vec<f64> = net.statistics().iter().map(|x| x + 1e9).collect();
     net.set_statistics(&other).unwrap();
@@ -106,7 +106,7 @@ fn every_forward_evaluation_updates_the_running_statistics_rejected_steps_too() 
 
 #[test]
 fn evaluation_takes_adaptive_steps_and_changes_no_statistics() {
-    let net = Network::new(&small(Part::NormRelu));
+    let net = Network::new(&small(LayerSpec::NormRelu));
     let theta: Vec<f64> = net.initial(3);
     let before = net.statistics();
     let images = numbers(4, 5 * 72);
@@ -127,10 +127,10 @@ fn evaluation_takes_adaptive_steps_and_changes_no_statistics() {
 
 #[test]
 fn choices_that_need_fixed_steps_are_refused() {
-    let net = Network::new(&small(Part::NormRelu));
+    let net = Network::new(&small(LayerSpec::NormRelu));
     let theta: Vec<f64> = net.initial(3);
     let refused = net.forward(&numbers(4, 5 * 72), &theta, adaptive(1e-3, Method::Full), &Ledger::new());
-    assert!(matches!(refused.err(), Some(NetworkError::Solve(SolveError::StepCountNeeded(..)))));
+    assert!(matches!(refused.err(), Some(NetworkError::Gradient(GradientError::StepCountNeeded { .. }))));
     let solve = adaptive(1e-3, Method::ReverseTime);
     let (logits, kept) = net.forward(&numbers(4, 5 * 72), &theta, solve, &Ledger::new()).unwrap();
     let fixed = Solve { steps: Steps::Fixed(2), ..solve };

@@ -1,10 +1,9 @@
 //! Solvers that are run backwards, adaptive gradients and the continuous adjoints along stored trajectories.
 
 use super::block_gradients::{end, finite_differences, gradient, numbers, slope};
-use anode_core::gradient::{AdaptiveBlock, Block, COUPLING, Ledger, Method, reference};
+use anode_core::gradient::{AdaptiveBlock, Block, COUPLING, GradientError, Ledger, Method, reference};
 use anode_core::ode::{
-    Adaptive, Controller, DifferentiableField, Grid, SOLVERS, SolveError, integrate, integrate_adaptive,
-    relative_distance, solver,
+    Adaptive, Controller, DifferentiableField, Grid, SOLVERS, integrate, integrate_adaptive, relative_distance, solver,
 };
 use anode_nets::problems::Dense;
 use proptest::prelude::*;
@@ -115,7 +114,7 @@ fn adaptive_gradient<F: DifferentiableField<Vector = Vec<f64>>>(
     z0: &Vec<f64>,
     theta: &[f64],
     ledger: &Ledger,
-) -> Result<(Vec<f64>, Vec<f64>), SolveError> {
+) -> Result<(Vec<f64>, Vec<f64>), GradientError> {
     let theta = theta.to_vec();
     let forward = method.forward_adaptive(block, z0, &theta, ledger)?;
     let (cotangent, times) = (forward.end().clone(), forward.solution().times.clone());
@@ -224,7 +223,7 @@ fn the_drift_of_a_reversible_solver_is_measured_and_bounds_the_gradient() {
     let growth = (drifts[2] / drifts[1]).ln() / 5_000.0;
     assert!((growth + COUPLING.ln()).abs() < 2e-4, "{growth} a step: {drifts:?}");
     match run(30_000) {
-        Err(error @ SolveError::Drift { steps: 30_000, drift, .. }) => {
+        Err(error @ GradientError::Drift { steps: 30_000, drift, .. }) => {
             assert!(drift > 1e-3 && !error.is_divergence(), "{drift}");
             assert!(error.to_string().contains("revolve:M"), "{error}");
         }
@@ -271,7 +270,7 @@ fn leapfrog_measures_its_drift_too() {
 fn the_reference_is_right_across_kinks_and_says_how_well_it_is_known() {
     // dz/dt = max(0, z_2) and -1 for z_2 = 0.5 - t: z_1(1) = z_1(0) + z_2(0)^2 / 2, whose derivative by z_2(0) is
     // z_2(0), by theta (a factor of the first rate) z_2(0)^2 / 2. The kink at t = z_2(0) lies on no step.
-    let field = anode_core::ode::ClosureField(
+    let field = anode_core::ode::ClosureField::new(
         |_, z: &[f64], theta: &[f64], dz: &mut [f64]| dz.copy_from_slice(&[theta[0] * z[1].max(0.0), -1.0]),
         |_, z: &[f64], theta: &[f64], c: &[f64], z_bar: &mut [f64], theta_bar: &mut [f64]| {
             z_bar[1] += if z[1] > 0.0 { theta[0] * c[0] } else { 0.0 };

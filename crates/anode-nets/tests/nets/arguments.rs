@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use anode_core::gradient::{AdaptiveBlock, Block, Ledger, Method};
+use anode_core::gradient::{AdaptiveBlock, Block, GradientError, Ledger, Method};
 use anode_core::ode::{
     Adaptive, At, ClosureField, DifferentiableField, Grid, Pair, Pass, SolveError, Stack, TimeParameters, TimeRule,
     VectorField, solver,
@@ -29,7 +29,7 @@ const METHODS: [Method; 11] = [
 
 /// dz/dt = theta_0 z of any length: a field that looks at no length itself.
 fn free() -> impl DifferentiableField<Vector = Vec<f64>> {
-    ClosureField(
+    ClosureField::new(
         |_, z: &[f64], theta: &[f64], dz: &mut [f64]| dz.iter_mut().zip(z).for_each(|(dz, z)| *dz = theta[0] * z),
         |_, z: &[f64], theta: &[f64], c: &[f64], z_bar: &mut [f64], theta_bar: &mut [f64]| {
             z_bar.iter_mut().zip(c).for_each(|(z_bar, c)| *z_bar += theta[0] * c);
@@ -38,9 +38,9 @@ fn free() -> impl DifferentiableField<Vector = Vec<f64>> {
     )
 }
 
-fn text<T>(found: Result<T, SolveError>) -> String {
-    match found {
-        Err(error @ SolveError::Argument(_)) => error.to_string(),
+fn text<T, E: Into<GradientError>>(found: Result<T, E>) -> String {
+    match found.map_err(Into::into) {
+        Err(error @ GradientError::Solve(SolveError::Argument(_))) => error.to_string(),
         Err(error) => panic!("{error:?}"),
         Ok(_) => panic!("not refused"),
     }

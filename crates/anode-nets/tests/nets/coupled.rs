@@ -73,13 +73,9 @@ fn gradients<R: Real, F: DifferentiableField<Vector = Vec<R>>>(
     z0: &Vec<R>,
     parameters: &[R],
 ) -> (Vec<R>, Vec<R>) {
-    let ledger = Ledger::new();
-    let forward = block.forward(method, z0, parameters, &ledger).unwrap();
-    let cotangent = forward.end().clone();
-    let mut bar = vec![R::zero(); parameters.len()];
-    let z_bar = forward.backward(block, parameters, &cotangent, &mut bar, &ledger).unwrap();
-    assert_eq!(ledger.cost().live_bytes, 0, "{method}: everything that was kept is freed");
-    (z_bar, bar)
+    let found = block.gradient(method, z0, parameters, |end| end.clone()).unwrap();
+    assert_eq!(found.cost.live_bytes, 0, "{method}: everything that was kept is freed");
+    (found.z0, found.parameters)
 }
 
 fn bits<R: Real>((z, w): &(Vec<R>, Vec<R>)) -> Vec<u64> {
@@ -239,6 +235,50 @@ fn the_multiplier_inside_a_block_is_differentiated_exactly() {
     }
 }
 
+fn one_call_is_both_sweeps<R: Real>() {
+    let (rda, linear) = (Law::new(Terms::Rda), Law { sigma: Sigma::Identity, ..Law::new(Terms::Rda) });
+    let stepped = MEMORIES.map(|memory| (rda, Coupling { memory, ..Coupling::together(1) }));
+    let evaluation = Evaluation::Multiplier(Symbol::Discrete);
+    let others = [
+        (linear, Coupling { evaluation, ..Coupling::together(1) }),
+        (Law::new(Terms::Constant), Coupling::together(1)),
+    ];
+    for configuration in CONFIGURATIONS {
+        for (law, coupling) in stepped.into_iter().chain(others) {
+            let block = coupled::<R>(law, "heun", Coupling { configuration, ..coupling });
+            let (z0, parameters) = start(&block, 75);
+            for method in SCHEDULES.into_iter().chain([Method::ReverseTime, Method::StoredAdjoint, Method::Leapfrog]) {
+                let ledger = Ledger::new();
+                let forward = block.forward(method, &z0, &parameters, &ledger).unwrap();
+                let end = forward.end().clone();
+                // The cotangent is not the end itself, so that neither can stand for the other.
+                let cotangent = |end: &Vec<R>| end.iter().map(|z| R::of(3.0) * *z).collect::<Vec<R>>();
+                let mut bar = vec![R::zero(); parameters.len()];
+                let z_bar = forward.backward(&block, &parameters, &cotangent(&end), &mut bar, &ledger).unwrap();
+                let found = block.gradient(method, &z0, &parameters, cotangent).unwrap();
+                let what = format!("{method} {:?}", block.coupling());
+                assert_eq!(bits(&(found.z0, found.parameters)), bits(&(z_bar, bar)), "{what}");
+                assert_eq!(bits(&(found.end, vec![])), bits(&(end, vec![])), "{what}");
+                assert_eq!(found.cost, ledger.cost(), "{what}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_gradient_in_one_call_is_that_of_both_sweeps_bit_for_bit() {
+    one_call_is_both_sweeps::<f32>();
+    one_call_is_both_sweeps::<f64>();
+}
+
+#[test]
+fn the_gradient_in_one_call_refuses_a_cotangent_of_another_shape() {
+    let block = coupled::<f64>(Law::new(Terms::Rda), "heun", Coupling::together(2));
+    let (z0, parameters) = start(&block, 76);
+    let refused = block.gradient(Method::Anode, &z0, &parameters, |_| vec![1.0; 3]).unwrap_err().to_string();
+    assert!(refused.contains("the cotangent"), "{refused}");
+}
+
 fn schedules_agree<R: Real>() {
     for configuration in [
         Configuration::Together { steps: 7 },
@@ -291,7 +331,7 @@ fn euler_together_is_euler_with_weights_solved_first_on_the_same_grid() {
 
 /// dz/dt = theta: z(1) is the integral of theta.
 fn identity() -> Arc<impl DifferentiableField<Vector = Vec<f64>>> {
-    Arc::new(ClosureField(
+    Arc::new(ClosureField::new(
         |_t, _z: &[f64], theta: &[f64], dz: &mut [f64]| dz.copy_from_slice(theta),
         |_t, _z: &[f64], _theta: &[f64], c: &[f64], _z_bar: &mut [f64], theta_bar: &mut [f64]| {
             theta_bar.iter_mut().zip(c).for_each(|(bar, c)| *bar += c);

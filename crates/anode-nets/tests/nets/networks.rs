@@ -6,8 +6,8 @@ use anode_core::gradient::{Block, Ledger, Method};
 use anode_core::ode::{At, DifferentiableField, Grid, Pass, SolveError, Vector, VectorField, solver};
 use anode_nets::evolution::{Evaluation, Law, Memory, Terms};
 use anode_nets::net::{
-    Evolution, Form, Mode, NETWORKS, NetSpec, Network, NetworkError, OdeField, Part, Running, Segment, SegmentSpec,
-    Sharing, Solve, Stepping, Steps, Updates, network,
+    Evolution, Form, LayerSpec, Mode, NETWORKS, NetSpec, Network, NetworkError, OdeField, Running, Segment,
+    SegmentSpec, Sharing, Solve, Stepping, Steps, Updates, network,
 };
 use anode_nets::random::{Stream, normal, stream};
 
@@ -35,19 +35,31 @@ fn gradient(net: &Network, images: &Vec<f64>, theta: &Vec<f64>, bar: &Vec<f64>, 
 
 /// A small network with every kind of layer and segment.
 fn small() -> NetSpec {
-    let conv = |channels, stride, bias| Part::Conv { channels, kernel: [3, 3], stride, bias };
+    let conv = |channels, stride, bias| LayerSpec::Conv { channels, kernel: [3, 3], stride, bias };
     NetSpec {
         input: [2, 8, 8],
         segments: vec![
-            SegmentSpec::Plain(vec![conv(3, 1, true), Part::NormRelu, Part::MaxPool(2)]),
-            SegmentSpec::Residual { main: vec![conv(3, 1, false), Part::NormRelu], shortcut: vec![Part::Relu] },
-            SegmentSpec::Ode(vec![conv(3, 1, false), Part::NormRelu, conv(3, 1, false), Part::NormRelu]),
+            SegmentSpec::Plain(vec![conv(3, 1, true), LayerSpec::NormRelu, LayerSpec::MaxPool(2)]),
             SegmentSpec::Residual {
-                main: vec![conv(4, 2, false), Part::NormRelu, conv(4, 1, false), Part::Norm],
-                shortcut: vec![Part::Conv { channels: 4, kernel: [1, 1], stride: 2, bias: false }, Part::Norm],
+                main: vec![conv(3, 1, false), LayerSpec::NormRelu],
+                shortcut: vec![LayerSpec::Relu],
             },
-            SegmentSpec::Residual { main: vec![conv(4, 1, true), Part::Norm], shortcut: vec![] },
-            SegmentSpec::Plain(vec![Part::AveragePool(2), Part::Relu, Part::Linear(6), Part::Relu, Part::Linear(5)]),
+            SegmentSpec::Ode(vec![conv(3, 1, false), LayerSpec::NormRelu, conv(3, 1, false), LayerSpec::NormRelu]),
+            SegmentSpec::Residual {
+                main: vec![conv(4, 2, false), LayerSpec::NormRelu, conv(4, 1, false), LayerSpec::Norm],
+                shortcut: vec![
+                    LayerSpec::Conv { channels: 4, kernel: [1, 1], stride: 2, bias: false },
+                    LayerSpec::Norm,
+                ],
+            },
+            SegmentSpec::Residual { main: vec![conv(4, 1, true), LayerSpec::Norm], shortcut: vec![] },
+            SegmentSpec::Plain(vec![
+                LayerSpec::AveragePool(2),
+                LayerSpec::Relu,
+                LayerSpec::Linear(6),
+                LayerSpec::Relu,
+                LayerSpec::Linear(5),
+            ]),
         ],
     }
 }
@@ -376,7 +388,7 @@ fn a_field_with_running_statistics_refuses_the_gradient_that_it_has_not() {
         assert!(gradient(Mode::Watching).unwrap().theta.iter().all(|x| x.is_finite()));
     }
     // Without batch norm, there is nothing to refuse.
-    let conv = Part::Conv { channels: 1, kernel: [1, 1], stride: 1, bias: false };
+    let conv = LayerSpec::Conv { channels: 1, kernel: [1, 1], stride: 1, bias: false };
     let net = Network::new(&NetSpec { input: [1, 1, 1], segments: vec![SegmentSpec::Ode(vec![conv])] });
     let Segment::Ode(chain, _) = &net.segments()[0] else { panic!("an ODE block") };
     let field = OdeField::<f64>::new(chain.clone(), running(), Mode::Evaluation);
@@ -389,7 +401,7 @@ fn a_field_with_running_statistics_refuses_the_gradient_that_it_has_not() {
 fn an_evaluation_takes_the_steps_of_training_under_every_method() {
     // One ODE block with f(z) = w z and w = 1: two Euler steps give 1.5^2, two leapfrog steps 2.625, and two reversible
     // Euler steps 0.999 * 1.5 + 0.001 * 1.75 + 0.875.
-    let conv = Part::Conv { channels: 1, kernel: [1, 1], stride: 1, bias: false };
+    let conv = LayerSpec::Conv { channels: 1, kernel: [1, 1], stride: 1, bias: false };
     let spec = NetSpec { input: [1, 1, 1], segments: vec![SegmentSpec::Ode(vec![conv])] };
     let (image, theta) = (vec![1.0f64], vec![1.0f64]);
     for (method, expected) in [(Method::Anode, 2.25), (Method::Leapfrog, 2.625), (Method::Reversible, 2.37525)] {
@@ -417,7 +429,7 @@ fn an_evaluation_takes_the_steps_of_training_under_every_method() {
 fn a_reversal_error_is_that_of_the_solver_of_the_method() {
     // f(z) = z from the ends above: two Euler steps back multiply by 0.5^2, and two leapfrog steps back, which start
     // with the velocity f(z(1)), end at 0.984375.
-    let conv = Part::Conv { channels: 1, kernel: [1, 1], stride: 1, bias: false };
+    let conv = LayerSpec::Conv { channels: 1, kernel: [1, 1], stride: 1, bias: false };
     let net = Network::new(&NetSpec { input: [1, 1, 1], segments: vec![SegmentSpec::Ode(vec![conv])] });
     for (method, back) in [(Method::Anode, 2.25 / 4.0), (Method::Leapfrog, 0.984375)] {
         let rho = net.reversal_errors(&vec![1.0f64], &vec![1.0], solve("euler", 2, method)).unwrap();
@@ -427,11 +439,11 @@ fn a_reversal_error_is_that_of_the_solver_of_the_method() {
 
 #[test]
 fn definitions_whose_layers_do_not_fit_are_refused() {
-    let conv = |channels, kernel, stride| Part::Conv { channels, kernel, stride, bias: false };
+    let conv = |channels, kernel, stride| LayerSpec::Conv { channels, kernel, stride, bias: false };
     let same = conv(16, [3, 3], 1);
     let plain = |part| SegmentSpec::Plain(vec![part]);
     for (segment, why) in [
-        (SegmentSpec::Ode(vec![conv(32, [3, 3], 1), Part::NormRelu]), "ODE block from [16, 8, 8] to [32, 8, 8]"),
+        (SegmentSpec::Ode(vec![conv(32, [3, 3], 1), LayerSpec::NormRelu]), "ODE block from [16, 8, 8] to [32, 8, 8]"),
         (SegmentSpec::Ode(vec![conv(16, [3, 3], 2)]), "ODE block from [16, 8, 8] to [16, 4, 4]"),
         (
             SegmentSpec::Residual { main: vec![conv(32, [3, 3], 1)], shortcut: vec![] },
@@ -441,14 +453,14 @@ fn definitions_whose_layers_do_not_fit_are_refused() {
             SegmentSpec::Residual { main: vec![same], shortcut: vec![conv(16, [1, 1], 2)] },
             "main path that ends in [16, 8, 8] and a shortcut that ends in [16, 4, 4]",
         ),
-        (plain(Part::MaxPool(3)), "windows of 3 x 3"),
-        (plain(Part::AveragePool(0)), "windows of 0 x 0"),
+        (plain(LayerSpec::MaxPool(3)), "windows of 3 x 3"),
+        (plain(LayerSpec::AveragePool(0)), "windows of 0 x 0"),
         (plain(conv(16, [3, 3], 0)), "stride of 0"),
         (plain(conv(16, [0, 3], 1)), "kernel of [0, 3]"),
         (plain(conv(16, [30, 3], 1)), ""),
         (plain(conv(0, [3, 3], 1)), "no outputs"),
     ] {
-        let spec = NetSpec { input: [3, 8, 8], segments: vec![plain(same), segment, plain(Part::Linear(10))] };
+        let spec = NetSpec { input: [3, 8, 8], segments: vec![plain(same), segment, plain(LayerSpec::Linear(10))] };
         if why.is_empty() {
             spec.check().unwrap();
             continue;

@@ -110,7 +110,7 @@ fn tight(field: &impl VectorField<Vector = Vec<f64>>, z0: &[f64]) -> Vec<f64> {
 
 #[test]
 fn every_solver_converges_with_its_order_on_a_damped_rotation() {
-    let field = Closure(|_: f64, z: &[f64], dz: &mut [f64]| {
+    let field = Closure::new(|_: f64, z: &[f64], dz: &mut [f64]| {
         dz[0] = -z[0] + 8.0 * z[1];
         dz[1] = -8.0 * z[0] - z[1];
     });
@@ -121,7 +121,7 @@ fn every_solver_converges_with_its_order_on_a_damped_rotation() {
 
 #[test]
 fn stages_see_their_own_times() {
-    let field = Closure(|t: f64, _: &[f64], dz: &mut [f64]| dz[0] = 2.0 * t);
+    let field = Closure::new(|t: f64, _: &[f64], dz: &mut [f64]| dz[0] = 2.0 * t);
     for t in SOLVERS.iter().filter(|t| t.order >= 2) {
         let mut z = vec![0.0];
         integrate(&field, t, &Grid::unit(3), &mut z, &vec![]).unwrap();
@@ -131,7 +131,7 @@ fn stages_see_their_own_times() {
 
 #[test]
 fn every_solver_converges_with_its_order_on_lotka_volterra() {
-    let field = Closure(|_: f64, z: &[f64], dz: &mut [f64]| {
+    let field = Closure::new(|_: f64, z: &[f64], dz: &mut [f64]| {
         dz[0] = 3.0 * (1.5 * z[0] - z[0] * z[1]);
         dz[1] = 3.0 * (-3.0 * z[1] + z[0] * z[1]);
     });
@@ -142,7 +142,7 @@ fn every_solver_converges_with_its_order_on_lotka_volterra() {
 #[test]
 fn every_solver_converges_with_its_order_on_a_mildly_stiff_van_der_pol_oscillator() {
     let mu = 5.0;
-    let field = Closure(move |_: f64, z: &[f64], dz: &mut [f64]| {
+    let field = Closure::new(move |_: f64, z: &[f64], dz: &mut [f64]| {
         dz[0] = 2.0 * z[1];
         dz[1] = 2.0 * (mu * (1.0 - z[0] * z[0]) * z[1] - z[0]);
     });
@@ -213,7 +213,7 @@ fn a_stiff_relu_problem_is_lost_at_every_tolerance() {
 fn two_errors_choose_steps_better_than_one_where_stability_limits_them() {
     // Stability holds the steps of z' = -1000 (z - cos t) near 3.3 / 1000; a controller that looks at one error alone
     // runs into the limit and is thrown back again and again.
-    let stiff = Closure(|t: f64, z: &[f64], dz: &mut [f64]| dz[0] = -1000.0 * (z[0] - t.cos()));
+    let stiff = Closure::new(|t: f64, z: &[f64], dz: &mut [f64]| dz[0] = -1000.0 * (z[0] - t.cos()));
     let t = solver("dormand-prince").unwrap();
     let solve = |controller| {
         integrate_adaptive(&stiff, t, adaptive(1e-4, 1e-6, controller), (0.0, 2.0), &vec![1.0], &vec![]).unwrap()
@@ -252,13 +252,13 @@ fn errors_of_a_field_name_step_and_stage() {
 #[test]
 fn adaptive_solves_end_with_an_error_rather_than_without_end() {
     let t = solver("dormand-prince").unwrap();
-    let blow_up = Closure(|_: f64, z: &[f64], dz: &mut [f64]| dz[0] = 2.0 * z[0] * z[0]);
+    let blow_up = Closure::new(|_: f64, z: &[f64], dz: &mut [f64]| dz[0] = 2.0 * z[0] * z[0]);
     for norm in CONTROLLERS {
         let got = integrate_adaptive(&blow_up, t, adaptive(1e-6, 1e-9, norm), (0.0, 1.0), &vec![1.0], &vec![]);
         let got = got.map(|s| s.end).unwrap_err();
         assert!(matches!(got, SolveError::StepUnderflow { t, .. } if (t - 0.5).abs() < 1e-3), "{norm:?} {got}");
         let limited = Adaptive { max_steps: 5, ..adaptive(1e-12, 1e-15, norm) };
-        let decay = Closure(|_: f64, z: &[f64], dz: &mut [f64]| dz[0] = -50.0 * z[0]);
+        let decay = Closure::new(|_: f64, z: &[f64], dz: &mut [f64]| dz[0] = -50.0 * z[0]);
         let got = integrate_adaptive(&decay, t, limited, (0.0, 1.0), &vec![1.0], &vec![]).map(|s| s.end);
         assert!(matches!(got, Err(SolveError::TooManySteps { limit: 5, .. })), "{got:?}");
     }
@@ -272,7 +272,7 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
     fn accepted_times_are_monotone_and_end_where_asked(rate in -30.0..5.0f64, t1 in 0.1..3.0f64, exponent in 3..7i32) {
-        let field = Closure(move |_: f64, z: &[f64], dz: &mut [f64]| dz[0] = rate * z[0]);
+        let field = Closure::new(move |_: f64, z: &[f64], dz: &mut [f64]| dz[0] = rate * z[0]);
         let tolerance = 10f64.powi(-exponent);
         for name in ["heun", "bogacki-shampine", "dormand-prince", "tsitouras"] {
             for norm in CONTROLLERS {

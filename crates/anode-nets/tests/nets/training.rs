@@ -8,7 +8,7 @@ use anode_kernels::{Descent, descend};
 use anode_nets::data::{Alteration, DataSet, Images, SYNTHETIC_DIGEST, shuffled, synthetic};
 use anode_nets::evolution::{Evaluation, Law, Memory, Terms};
 use anode_nets::net::{
-    EvaluationMode, Evolution, Form, NetSpec, Network, NetworkError, Part, SegmentSpec, Sharing, Solve, Stepping,
+    EvaluationMode, Evolution, Form, LayerSpec, NetSpec, Network, NetworkError, SegmentSpec, Sharing, Solve, Stepping,
     Steps, network,
 };
 use anode_nets::train::{
@@ -117,7 +117,7 @@ fn a_damaged_checkpoint_is_passed_over_for_the_one_before() {
 fn a_linear_classifier_learns_next_to_nothing_of_the_embedded_data() {
     let mut set = synthetic();
     set.train.truncate(2000);
-    let linear = NetSpec { input: [3, 32, 32], segments: vec![SegmentSpec::Plain(vec![Part::Linear(10)])] };
+    let linear = NetSpec { input: [3, 32, 32], segments: vec![SegmentSpec::Plain(vec![LayerSpec::Linear(10)])] };
     let recipe = Recipe { batch: 50, learning_rate: 0.01, augment: false, epochs: 8, ..recipe(Method::Full) };
     let mut trainer = Trainer::new(Network::new(&linear), Arc::new(set), recipe).unwrap();
     while trainer.next_step() < trainer.total_steps() {
@@ -142,8 +142,9 @@ fn the_embedded_data_is_balanced_and_always_the_same() {
 fn a_training_that_explodes_is_told_with_step_and_loss() {
     let mut set = (*data(60)).clone();
     set.deviation = [1e-30; 3];
-    let net =
-        || Network::new(&NetSpec { input: [3, 32, 32], segments: vec![SegmentSpec::Plain(vec![Part::Linear(10)])] });
+    let net = || {
+        Network::new(&NetSpec { input: [3, 32, 32], segments: vec![SegmentSpec::Plain(vec![LayerSpec::Linear(10)])] })
+    };
     let wild = Recipe { learning_rate: 1e30, ..recipe(Method::Full) };
     let mut trainer = Trainer::new(net(), Arc::new(set), wild).unwrap();
     let error = (0..20).find_map(|_| trainer.step().err()).expect("it diverges");

@@ -1,4 +1,4 @@
-//! The elements of a drawing as plotters writes it, one a line.
+//! The elements of a drawing as plotters writes it, one per line.
 
 use super::Element::{self, Line, Marker, Other, Polygon, Rectangle, Text};
 use super::Point;

@@ -12,7 +12,7 @@ use crate::report::results::{Results, shown};
 pub struct AxisName {
     /// Label with unit.
     pub label: String,
-    /// What one unit is in the numbers of the column.
+    /// The number in the column that one unit of the label stands for.
     pub per_unit: f64,
 }
 
@@ -66,7 +66,7 @@ impl<'a> Names<'a> {
     }
 }
 
-/// What a person calls the rows that `columns` tell apart.
+/// The name of a line for readers, from the values of the `columns` by which lines differ.
 pub fn named(results: &Results, row: &Row, columns: &[String]) -> String {
     let setting = |column: &str| row.get(column).map(cell);
     let asked = |column: &str| columns.iter().any(|c| c == column);

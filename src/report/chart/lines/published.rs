@@ -16,9 +16,9 @@ pub struct Published {
     pub value: f64,
     /// Least and greatest.
     pub range: [f64; 2],
-    /// How it is known.
+    /// How we know the number.
     pub source: SourceTag,
-    /// What it was measured on.
+    /// Data set or setting on which the paper measured it.
     pub on: Option<String>,
 }
 

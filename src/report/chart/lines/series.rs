@@ -10,16 +10,16 @@ use crate::report::verdict::log_slope;
 /// More steps of a training run than this become means of equal parts of the run.
 pub const MOST_POINTS: usize = 60;
 
-/// What the seeds have at one x.
+/// The values of the seeds at one x.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Point {
     /// Place.
     pub x: f64,
     /// Mean over the seeds; the median on a logarithmic axis, where a mean would be the largest value and nothing else.
     pub y: f64,
-    /// The least.
+    /// The smallest value.
     pub low: f64,
-    /// The greatest.
+    /// The largest value.
     pub high: f64,
     /// Number of values.
     pub count: usize,

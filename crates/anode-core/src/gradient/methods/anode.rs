@@ -1,7 +1,7 @@
 //! Stores the block input and replays the block once with tapes (ANODE, section 5).
 
 use super::uniform::Uniform;
-use crate::gradient::{Action, Argument, CheckpointSchedule, Extent, Descriptor, AdaptiveStorage, ForwardSteps};
+use crate::gradient::{Action, AdaptiveStorage, Argument, CheckpointSchedule, Descriptor, Extent, ForwardSteps};
 
 /// O(L) + O(Nt) memory for L blocks: all block inputs, and the tapes of one block at a time.
 #[derive(Clone, Copy)]

@@ -1,6 +1,6 @@
 //! Stores the tape of every step in the forward sweep.
 
-use crate::gradient::{Action, Argument, CheckpointSchedule, Extent, Descriptor, ForwardSteps};
+use crate::gradient::{Action, Argument, CheckpointSchedule, Descriptor, Extent, ForwardSteps};
 
 /// Stores Nt tapes and recomputes nothing.
 #[derive(Clone, Copy)]

@@ -1,8 +1,10 @@
 //! The adjoint integrated backwards along the cubic Hermite interpolant of the forward states.
 
 use crate::gradient::continuous::{Node, Past, Stages};
-use crate::gradient::{Adjoint, Argument, Block, Extent, Descriptor, AdaptiveStorage, Ledger, ForwardSteps};
-use crate::ode::{DifferentiableField, Pass, SolveError, Step, Vector, Workspace, finish, located};
+use crate::gradient::{
+    AdaptiveStorage, Adjoint, Argument, Block, Descriptor, Extent, ForwardSteps, GradientError, Ledger,
+};
+use crate::ode::{DifferentiableField, Pass, Step, Vector, Workspace, finish, located};
 
 /// Stores z_n and f(t_n, z_n), n = 0 .. Nt. The backward stages use the interpolant between them.
 #[derive(Clone, Copy)]
@@ -32,7 +34,7 @@ impl Adjoint for InterpolatedAdjoint {
         z0: &F::Vector,
         theta: &F::Vector,
         ledger: &Ledger,
-    ) -> Result<(F::Vector, Self::Kept<F>), SolveError> {
+    ) -> Result<(F::Vector, Self::Kept<F>), GradientError> {
         let (mut z, mut before, mut workspace) = (z0.duplicate(), z0.duplicate(), Workspace::lazy());
         let mut nodes = vec![];
         for n in 0..block.grid.steps() {
@@ -61,7 +63,7 @@ impl Adjoint for InterpolatedAdjoint {
         cotangent: F::Vector,
         theta_bar: &mut F::Vector,
         ledger: &Ledger,
-    ) -> Result<F::Vector, SolveError> {
+    ) -> Result<F::Vector, GradientError> {
         let mut stages = Stages::new(block.tableau, &cotangent, theta_bar);
         let mut adjoint = cotangent;
         let mut end = nodes.pop();

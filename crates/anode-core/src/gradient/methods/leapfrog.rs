@@ -1,12 +1,12 @@
 //! The asynchronous leapfrog integrator with its exact gradient in O(1) memory (MALI, Zhuang et al. 2021).
 //!
 //! A pair of state and velocity, v0 = f(t0, z0), is stepped by s = z + h/2 v, v' = 2 f(t + h/2, s) - v, z' = s + h/2
-//! v': order 2 with one evaluation a step. The same lines run backwards give the old pair up to rounding.
+//! v': order 2 with one evaluation per step. Inverting these updates gives the previous pair up to rounding.
 
 use super::reversible::returned;
 use crate::gradient::block::finite;
-use crate::gradient::{Adjoint, Argument, Block, Extent, Descriptor, Ledger, ForwardSteps};
-use crate::ode::{At, DifferentiableField, Pass, Real, SolveError, Step, Vector, located};
+use crate::gradient::{Adjoint, Argument, Block, Descriptor, Extent, ForwardSteps, GradientError, Ledger};
+use crate::ode::{At, DifferentiableField, Pass, Real, Step, Vector, located};
 
 /// A separate solver that is exactly invertible.
 #[derive(Clone, Copy)]
@@ -24,23 +24,23 @@ pub(super) static DESCRIPTOR: Descriptor = Descriptor {
 };
 
 /// State and velocity at the end of a block.
-pub struct Pair<V> {
+pub struct StateAndVelocity<V> {
     z: V,
     v: V,
 }
 
-/// Where the one evaluation of a step stands.
+/// Time, step and stage of a step's only evaluation, at the middle of the step.
 fn middle(step: Step) -> At {
     At { t: step.t + step.h / 2.0, step: step.index, stage: 0, pass: step.pass }
 }
 
-/// Where the first velocity is evaluated: before step 0, as its stage 0.
+/// Time, step and stage of the evaluation of the first velocity: before step 0, as its stage 0.
 fn start(step: Step) -> At {
     At { t: step.t, ..middle(step) }
 }
 
 impl Adjoint for Leapfrog {
-    type Kept<F: DifferentiableField> = Pair<F::Vector>;
+    type Kept<F: DifferentiableField> = StateAndVelocity<F::Vector>;
 
     fn descriptor(self) -> &'static Descriptor {
         &DESCRIPTOR
@@ -53,7 +53,7 @@ impl Adjoint for Leapfrog {
         z0: &F::Vector,
         theta: &F::Vector,
         ledger: &Ledger,
-    ) -> Result<(F::Vector, Pair<F::Vector>), SolveError> {
+    ) -> Result<(F::Vector, StateAndVelocity<F::Vector>), GradientError> {
         let real = <F::Vector as Vector>::Real::of;
         let (mut z, mut v, mut u) = (z0.duplicate(), z0.zeros_like(), z0.zeros_like());
         let evaluate = |at, z: &F::Vector, into: &mut F::Vector| {
@@ -72,21 +72,21 @@ impl Adjoint for Leapfrog {
             finite(&z, step)?;
         }
         ledger.keep(z.bytes() + v.bytes());
-        Ok((z.duplicate(), Pair { z, v }))
+        Ok((z.duplicate(), StateAndVelocity { z, v }))
     }
 
-    /// Recomputes the pair step by step and applies each step's vjp. Refuses to where the velocity does not come back
-    /// to f(t0, z0).
+    /// Reconstructs the pair step by step and applies each step's vjp. Returns [`GradientError::Drift`] if the
+    /// reconstructed velocity differs too much from f(t0, z0).
     fn backward_sweep<F: DifferentiableField>(
-        pair: Pair<F::Vector>,
+        pair: StateAndVelocity<F::Vector>,
         block: &Block<F>,
         theta: &F::Vector,
         cotangent: F::Vector,
         theta_bar: &mut F::Vector,
         ledger: &Ledger,
-    ) -> Result<F::Vector, SolveError> {
+    ) -> Result<F::Vector, GradientError> {
         let real = <F::Vector as Vector>::Real::of;
-        let Pair { mut z, mut v } = pair;
+        let StateAndVelocity { mut z, mut v } = pair;
         let scale = v.norm();
         let (mut v_bar, mut u_bar) = (cotangent.zeros_like(), cotangent.zeros_like());
         let mut z_bar = cotangent;
@@ -100,7 +100,7 @@ impl Adjoint for Leapfrog {
             ledger.vjp();
             located(at, || block.field.vjp(&tape, theta, weight, into, theta_bar))?;
             ledger.free(bytes);
-            Ok::<(), SolveError>(())
+            Ok::<(), GradientError>(())
         };
         for n in (0..block.grid.steps()).rev() {
             let step = block.grid.forward(n, Pass::Reverse);

@@ -1,10 +1,10 @@
 //! The registry of gradient methods: one file per method, and one entry here.
 
-use crate::ode::{DifferentiableField, SolveError};
+use crate::ode::DifferentiableField;
 
 use super::{
     Action, AdaptiveBlock, AdaptiveStorage, AdaptiveTrajectory, Adjoint, Argument, Block, Descriptor, Extent,
-    ForwardSteps, Gradient, Ledger, Trajectory,
+    ForwardSteps, Gradient, GradientError, Ledger, Trajectory,
 };
 
 pub use reversible::COUPLING;
@@ -73,7 +73,7 @@ macro_rules! register {
                 z0: &F::Vector,
                 theta: &F::Vector,
                 ledger: &Ledger,
-            ) -> Result<(F::Vector, Kept<F>), SolveError> {
+            ) -> Result<(F::Vector, Kept<F>), GradientError> {
                 match self {
                     $(Self::$name $(($number))? => {
                         let method = $file::$name $(($number))?;
@@ -90,7 +90,7 @@ macro_rules! register {
                 cotangent: F::Vector,
                 theta_bar: &mut F::Vector,
                 ledger: &Ledger,
-            ) -> Result<F::Vector, SolveError> {
+            ) -> Result<F::Vector, GradientError> {
                 match kept.0 {
                     $(Inner::$name(kept) => {
                         $file::$name::backward_sweep(kept, block, theta, cotangent, theta_bar, ledger)
@@ -126,7 +126,7 @@ macro_rules! register {
 }
 
 register! {
-    /// Discretize-then-optimize; every step's tape is stored in the forward sweep. O(Nt) memory a block.
+    /// Discretize-then-optimize; every step's tape is stored in the forward sweep. O(Nt) memory per block.
     Full in full,
     /// Discretize-then-optimize; the block input is stored, the block replayed once with tapes (ANODE, section 5).
     Anode in anode,
@@ -161,14 +161,14 @@ impl Method {
     /// Forward sweep and gradient in one call; `cotangent` gives dJ/dz(t1) for z(t1).
     ///
     /// # Errors
-    /// See [`SolveError`].
+    /// See [`GradientError`].
     pub fn gradient<F: DifferentiableField>(
         self,
         block: &Block<F>,
         z0: &F::Vector,
         theta: &F::Vector,
         cotangent: impl FnOnce(&F::Vector) -> F::Vector,
-    ) -> Result<Gradient<F::Vector>, SolveError> {
+    ) -> Result<Gradient<F::Vector>, GradientError> {
         Adjoint::gradient(self, block, z0, theta, cotangent)
     }
 
@@ -178,14 +178,14 @@ impl Method {
     /// 2 Nt s. Over a grid without steps the end is `z0`, by any method.
     ///
     /// # Errors
-    /// See [`SolveError`].
+    /// See [`GradientError`].
     pub fn forward<F: DifferentiableField>(
         self,
         block: &Block<F>,
         z0: &F::Vector,
         theta: &F::Vector,
         ledger: &Ledger,
-    ) -> Result<Trajectory<F>, SolveError> {
+    ) -> Result<Trajectory<F>, GradientError> {
         Adjoint::forward(self, block, z0, theta, ledger)
     }
 
@@ -199,7 +199,7 @@ impl Method {
         z0: &F::Vector,
         theta: &F::Vector,
         cotangent: impl FnOnce(&F::Vector) -> F::Vector,
-    ) -> Result<Gradient<F::Vector>, SolveError> {
+    ) -> Result<Gradient<F::Vector>, GradientError> {
         Adjoint::gradient_adaptive(self, block, z0, theta, cotangent)
     }
 
@@ -207,14 +207,14 @@ impl Method {
     ///
     /// # Errors
     /// A method that must know the number of steps beforehand: integrate first, and take it on the
-    /// [`Grid::Times`](crate::ode::Grid::Times) of the accepted steps. Else see [`SolveError`].
+    /// [`Grid::Times`](crate::ode::Grid::Times) of the accepted steps. Else see [`GradientError`].
     pub fn forward_adaptive<F: DifferentiableField>(
         self,
         block: &AdaptiveBlock<F>,
         z0: &F::Vector,
         theta: &F::Vector,
         ledger: &Ledger,
-    ) -> Result<AdaptiveTrajectory<F>, SolveError> {
+    ) -> Result<AdaptiveTrajectory<F>, GradientError> {
         Adjoint::forward_adaptive(self, block, z0, theta, ledger)
     }
 
@@ -222,7 +222,7 @@ impl Method {
     ///
     /// [`Method::Leapfrog`] and [`Method::Reversible`] compute the states again by running backwards, where rounding
     /// grows with the number of steps. They measure what it has grown to ([`super::Cost::reversal_drift`]) and refuse a
-    /// gradient with a relative drift above the square root of the unit roundoff ([`crate::ode::SolveError::Drift`]);
+    /// gradient with a relative drift above the square root of the unit roundoff ([`super::GradientError::Drift`]);
     /// below, the gradient is exact to about the drift.
     pub fn is_exact(self) -> bool {
         self.descriptor().exact

@@ -9,7 +9,7 @@
 
 use crate::gradient::optimum::revolve_optimum;
 use crate::gradient::schedule::reverse_range;
-use crate::gradient::{Action, Argument, CheckpointSchedule, Extent, Descriptor, AdaptiveStorage, ForwardSteps};
+use crate::gradient::{Action, AdaptiveStorage, Argument, CheckpointSchedule, Descriptor, Extent, ForwardSteps};
 
 /// At most this many snapshots, including the input.
 #[derive(Clone, Copy)]

@@ -1,8 +1,10 @@
 //! State and adjoint integrated backwards together from z(t1) (Chen et al. 2018).
 
 use crate::gradient::continuous::{Past, Stages};
-use crate::gradient::{Adjoint, Argument, Block, Extent, Descriptor, AdaptiveStorage, Ledger, ForwardSteps};
-use crate::ode::{DifferentiableField, Pass, SolveError, Vector, Workspace};
+use crate::gradient::{
+    AdaptiveStorage, Adjoint, Argument, Block, Descriptor, Extent, ForwardSteps, GradientError, Ledger,
+};
+use crate::ode::{DifferentiableField, Pass, Vector, Workspace};
 
 /// Stores only z(t1). Earlier states are reconstructed by integrating backwards.
 #[derive(Clone, Copy)]
@@ -32,7 +34,7 @@ impl Adjoint for ReverseTime {
         z0: &F::Vector,
         theta: &F::Vector,
         ledger: &Ledger,
-    ) -> Result<(F::Vector, F::Vector), SolveError> {
+    ) -> Result<(F::Vector, F::Vector), GradientError> {
         let (mut z, mut workspace) = (z0.duplicate(), Workspace::lazy());
         for n in 0..block.grid.steps() {
             ledger.step(false);
@@ -49,7 +51,7 @@ impl Adjoint for ReverseTime {
         cotangent: F::Vector,
         theta_bar: &mut F::Vector,
         ledger: &Ledger,
-    ) -> Result<F::Vector, SolveError> {
+    ) -> Result<F::Vector, GradientError> {
         let mut stages = Stages::new(block.tableau, &cotangent, theta_bar);
         let mut adjoint = cotangent;
         for n in (0..block.grid.steps()).rev() {

@@ -12,8 +12,8 @@
 use num_traits::Float;
 
 use crate::gradient::block::{Adjoints, finite};
-use crate::gradient::{Adjoint, Argument, Block, Extent, Descriptor, Ledger, ForwardSteps};
-use crate::ode::{DifferentiableField, Pass, Real, SolveError, Step, Vector, Workspace, combine, distance};
+use crate::gradient::{Adjoint, Argument, Block, Descriptor, Extent, ForwardSteps, GradientError, Ledger};
+use crate::ode::{DifferentiableField, Pass, Real, Step, Vector, Workspace, combine, distance};
 
 /// Two coupled copies of the state, whose steps can be inverted.
 #[derive(Clone, Copy)]
@@ -42,16 +42,16 @@ pub(super) fn returned<V: Vector>(
     (a, b): (&V, &V),
     scale: f64,
     ledger: &Ledger,
-) -> Result<(), SolveError> {
+) -> Result<(), GradientError> {
     let (apart, scale) = (distance(a, b), scale.max(a.norm()).max(b.norm()));
     let drift = if apart == 0.0 { 0.0 } else { apart / scale };
     ledger.drifted(drift);
     let bound = V::Real::epsilon().f64().sqrt();
-    if drift <= bound { Ok(()) } else { Err(SolveError::Drift { method, steps, drift, bound }) }
+    if drift <= bound { Ok(()) } else { Err(GradientError::Drift { method, steps, drift, bound }) }
 }
 
 /// The pair at the end of a block: all that the backward sweep needs.
-pub struct Pair<V> {
+pub struct TwoStates<V> {
     /// Approximates the solution.
     y: V,
     z: V,
@@ -66,7 +66,7 @@ where
 }
 
 impl Adjoint for Reversible {
-    type Kept<F: DifferentiableField> = Pair<F::Vector>;
+    type Kept<F: DifferentiableField> = TwoStates<F::Vector>;
 
     fn descriptor(self) -> &'static Descriptor {
         &DESCRIPTOR
@@ -79,7 +79,7 @@ impl Adjoint for Reversible {
         z0: &F::Vector,
         theta: &F::Vector,
         ledger: &Ledger,
-    ) -> Result<(F::Vector, Pair<F::Vector>), SolveError> {
+    ) -> Result<(F::Vector, TwoStates<F::Vector>), GradientError> {
         let (mut y, mut z) = (z0.duplicate(), z0.duplicate());
         let mut workspace = Workspace::lazy();
         let real = <F::Vector as Vector>::Real::of;
@@ -96,20 +96,20 @@ impl Adjoint for Reversible {
             finite(&z, there)?;
         }
         ledger.keep(y.bytes() + z.bytes());
-        Ok((y.duplicate(), Pair { y, z }))
+        Ok((y.duplicate(), TwoStates { y, z }))
     }
 
-    /// Recomputes the pair step by step and applies each step's vjp. Refuses to where the pair does not come back to
-    /// z0.
+    /// Reconstructs the pair step by step and applies each step's vjp. Returns [`GradientError::Drift`] if the
+    /// reconstructed pair differs too much from z0.
     fn backward_sweep<F: DifferentiableField>(
-        pair: Pair<F::Vector>,
+        pair: TwoStates<F::Vector>,
         block: &Block<F>,
         theta: &F::Vector,
         cotangent: F::Vector,
         theta_bar: &mut F::Vector,
         ledger: &Ledger,
-    ) -> Result<F::Vector, SolveError> {
-        let Pair { mut y, mut z } = pair;
+    ) -> Result<F::Vector, GradientError> {
+        let TwoStates { mut y, mut z } = pair;
         let real = <F::Vector as Vector>::Real::of;
         let (b, scale) = (block.tableau.b, y.norm());
         let (mut minus, mut z_bar) = (cotangent.zeros_like(), cotangent.zeros_like());

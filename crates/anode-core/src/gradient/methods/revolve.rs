@@ -1,7 +1,7 @@
 //! Binomial checkpointing: the fewest replayed steps for M snapshots (Griewank & Walther 2000, Algorithm 799).
 
 use crate::gradient::schedule::reverse_range;
-use crate::gradient::{Action, Argument, CheckpointSchedule, Extent, Descriptor, ForwardSteps, revolve_optimum};
+use crate::gradient::{Action, Argument, CheckpointSchedule, Descriptor, Extent, ForwardSteps, revolve_optimum};
 
 /// This many snapshots, including the input, and the tapes of one step. The last step is taped in the forward sweep.
 #[derive(Clone, Copy)]

@@ -1,8 +1,8 @@
 //! The adjoint integrated backwards along the stored states.
 
 use crate::gradient::continuous::{Past, Stages};
-use crate::gradient::{Adjoint, Argument, Block, Extent, Descriptor, Ledger, ForwardSteps};
-use crate::ode::{DifferentiableField, Pass, SolveError, Vector, Workspace};
+use crate::gradient::{Adjoint, Argument, Block, Descriptor, Extent, ForwardSteps, GradientError, Ledger};
+use crate::ode::{DifferentiableField, Pass, Vector, Workspace};
 
 /// Stores z_1 .. z_Nt. Each backward step starts from the stored state, so only the discretization of the adjoint is
 /// wrong, not the state.
@@ -33,7 +33,7 @@ impl Adjoint for StoredAdjoint {
         z0: &F::Vector,
         theta: &F::Vector,
         ledger: &Ledger,
-    ) -> Result<(F::Vector, Vec<F::Vector>), SolveError> {
+    ) -> Result<(F::Vector, Vec<F::Vector>), GradientError> {
         let (mut z, mut workspace, mut states) = (z0.duplicate(), Workspace::lazy(), vec![]);
         for n in 0..block.grid.steps() {
             ledger.step(false);
@@ -51,7 +51,7 @@ impl Adjoint for StoredAdjoint {
         cotangent: F::Vector,
         theta_bar: &mut F::Vector,
         ledger: &Ledger,
-    ) -> Result<F::Vector, SolveError> {
+    ) -> Result<F::Vector, GradientError> {
         let mut stages = Stages::new(block.tableau, &cotangent, theta_bar);
         let mut adjoint = cotangent;
         for (n, mut z) in states.into_iter().enumerate().rev() {

@@ -1,6 +1,6 @@
 //! Equidistant snapshots; each segment is replayed once with tapes.
 
-use crate::gradient::{Action, Argument, CheckpointSchedule, Extent, Descriptor, ForwardSteps};
+use crate::gradient::{Action, Argument, CheckpointSchedule, Descriptor, Extent, ForwardSteps};
 
 /// This many snapshots, including the input. About sqrt(Nt) snapshots minimise the memory, O(sqrt(Nt)).
 #[derive(Clone, Copy)]

@@ -2,8 +2,8 @@
 
 use crate::gradient::executor::{self, Paused};
 use crate::gradient::schedule::expect_steps;
-use crate::gradient::{Adjoint, Argument, Block, Extent, Descriptor, Ledger, ForwardSteps};
-use crate::ode::{DifferentiableField, SolveError};
+use crate::gradient::{Adjoint, Argument, Block, Descriptor, Extent, ForwardSteps, GradientError, Ledger};
+use crate::ode::DifferentiableField;
 
 /// At most this many bytes per block, with the best of the other schedules. The step that measures the size of a tape,
 /// see [`Block::extent`], is not counted in the ledger.
@@ -34,7 +34,7 @@ impl Adjoint for Within {
         z0: &F::Vector,
         theta: &F::Vector,
         ledger: &Ledger,
-    ) -> Result<(F::Vector, Paused<F>), SolveError> {
+    ) -> Result<(F::Vector, Paused<F>), GradientError> {
         expect_steps(block.grid.steps())?;
         let extent = block.extent(z0, theta)?;
         let actions = extent.within(self.0)?.schedule(extent.steps).unwrap_or_default();
@@ -48,7 +48,7 @@ impl Adjoint for Within {
         cotangent: F::Vector,
         theta_bar: &mut F::Vector,
         ledger: &Ledger,
-    ) -> Result<F::Vector, SolveError> {
+    ) -> Result<F::Vector, GradientError> {
         kept.backward(block, theta, cotangent, theta_bar, ledger)
     }
 

@@ -17,7 +17,7 @@ pub struct ControllerDescriptor {
 }
 
 /// A step-size controller. `ratio` is the local error over the tolerance, and `exponent` is 1 / (q + 1) for an error
-/// estimate of order q.
+/// estimate of order q. Private: [`Controller`] states why.
 trait Control: Copy {
     fn descriptor(self) -> &'static ControllerDescriptor;
 
@@ -79,10 +79,19 @@ macro_rules! register {
         $(mod $file;)*
 
         /// How an adaptive solver measures its local error and chooses the first and the next step.
+        ///
+        /// The set is closed: unlike a solver or a gradient method, a controller cannot be defined outside this crate.
+        /// Its name is part of the JSON format of definitions and of the ids of runs, and [`Adaptive`] is a plain
+        /// value of one type for all controllers. To add a controller, write one file in `src/ode/controllers` and an
+        /// entry in the list of `mod.rs` there. `scipy.rs` (an I controller) and `proportional_integral.rs` (a PI
+        /// controller) are short examples.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema))]
         #[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
         #[cfg_attr(feature = "serde", schemars(rename = "ErrorNorm"))]
+        // Authors of definitions do not need the note on new controllers.
+        #[cfg_attr(feature = "serde", schemars(description = "How an adaptive solver measures its local error and \
+            chooses the first and the next step."))]
         #[non_exhaustive]
         pub enum Controller {
             $($(#[$doc])* $name,)*
@@ -92,7 +101,7 @@ macro_rules! register {
             /// Every registered controller.
             pub const ALL: &'static [Self] = &[$(Self::$name),*];
 
-            /// Its descriptor.
+            /// Name, acceptance rule, source and advice of this controller.
             pub fn descriptor(self) -> &'static ControllerDescriptor {
                 match self { $(Self::$name => $file::$name.descriptor(),)* }
             }

@@ -1,4 +1,8 @@
-//! Dormand-Prince 5(4): order 5, 7 stages, first same as last. MATLAB's `ode45`, torchdiffeq's `dopri5`.
+//! Dormand-Prince 5(4): order 5, 7 stages, first same as last, with an embedded solution of order 4. MATLAB's `ode45`,
+//! torchdiffeq's `dopri5`, SciPy's `RK45`.
+//!
+//! J. R. Dormand and P. J. Prince, *A family of embedded Runge-Kutta formulae*, Journal of Computational and Applied
+//! Mathematics 6(1), 1980.
 
 use crate::ode::{ButcherTableau, Embedded};
 
@@ -6,6 +10,8 @@ pub(super) static TABLEAU: ButcherTableau = ButcherTableau {
     name: "dormand-prince",
     aliases: &["dopri5", "rk45", "ode45"],
     source: "Dormand & Prince 1980",
+    advice: "Use it with adaptive steps at moderate and tight tolerances, and to reproduce `ode45`, `dopri5` and \
+             `RK45`. Not for blocks of few steps: it takes 6 evaluations per step.",
     order: 5,
     a: &[
         &[],
@@ -20,15 +26,7 @@ pub(super) static TABLEAU: ButcherTableau = ButcherTableau {
     c: &[0.0, 0.2, 0.3, 0.8, 8.0 / 9.0, 1.0, 1.0],
     embedded: Some(Embedded {
         order: 4,
-        b: &[
-            5179.0 / 57600.0,
-            0.0,
-            7571.0 / 16695.0,
-            393.0 / 640.0,
-            -92097.0 / 339200.0,
-            187.0 / 2100.0,
-            1.0 / 40.0,
-        ],
+        b: &[5179.0 / 57600.0, 0.0, 7571.0 / 16695.0, 393.0 / 640.0, -92097.0 / 339200.0, 187.0 / 2100.0, 1.0 / 40.0],
         torchdiffeq: Some(&[
             1951.0 / 21600.0,
             0.0,

@@ -1,4 +1,6 @@
-//! Forward Euler: order 1, 1 stage. A residual block is one step of it with h = 1 (ANODE, section 2).
+//! Forward Euler: order 1, 1 stage, no error estimate. A residual block is one step with h = 1 (ANODE, section 2).
+//!
+//! L. Euler, *Institutionum calculi integralis*, volume 1, 1768.
 
 use crate::ode::ButcherTableau;
 
@@ -6,6 +8,8 @@ pub(super) static TABLEAU: ButcherTableau = ButcherTableau {
     name: "euler",
     aliases: &[],
     source: "Euler 1768",
+    advice: "Use it for residual networks: a residual block is one step with h = 1. Not for accurate solutions: its \
+             order is 1.",
     order: 1,
     a: &[&[]],
     b: &[1.0],

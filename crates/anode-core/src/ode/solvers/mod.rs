@@ -1,11 +1,11 @@
-//! The registry of solvers: one file a tableau, one line here to register it.
+//! The registry of solvers: one file per tableau, and one line here that registers it.
 
 use super::ButcherTableau;
 
 macro_rules! register {
     ($($file:ident),* $(,)?) => {
         $(mod $file;)*
-        /// Every registered solver, in the order of definition.
+        /// Every registered solver, in the order of definition. [`ButcherTableau::advice`] says when to use which.
         pub static SOLVERS: &[&ButcherTableau] = &[$(&$file::TABLEAU),*];
     };
 }

@@ -1,5 +1,8 @@
-//! Tsitouras 5(4): order 5, 7 stages, first same as last; satisfies fewer simplifying conditions than
-//! Dormand-Prince and has a smaller principal error.
+//! Tsitouras 5(4): order 5, 7 stages, first same as last, with an embedded solution of order 4. It satisfies fewer
+//! simplifying conditions than Dormand-Prince and has a smaller principal error.
+//!
+//! C. Tsitouras, *Runge-Kutta pairs of order 5(4) satisfying only the first column simplifying assumption*, Computers &
+//! Mathematics with Applications 62(2), 2011.
 
 use crate::ode::{ButcherTableau, Embedded};
 
@@ -7,6 +10,8 @@ pub(super) static TABLEAU: ButcherTableau = ButcherTableau {
     name: "tsitouras",
     aliases: &["tsit5"],
     source: "Tsitouras 2011",
+    advice: "Use it instead of `dormand-prince` if no other program must be reproduced: it takes as many evaluations \
+             per step and has a smaller principal error.",
     order: 5,
     a: &[
         &[],
