@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-/// Packages whose modules are listed below; `anode-kernels` and `anode-cuda` count as one module each. Between packages,
-/// Cargo refuses a wrong arrow.
+/// Packages whose modules are listed below; `anode-kernels` and `anode-cuda` count as one module each. Between
+/// packages, Cargo refuses a wrong arrow.
 const PACKAGES: [&str; 3] = ["src", "crates/anode-core/src", "crates/anode-nets/src"];
 
 /// Every top-level module with the modules it may use, each of which stands above it.
