@@ -58,8 +58,8 @@ fuzz TARGET SECONDS="600" SEED="1":
 # Format, lints as errors, docs
 lint:
     cargo fmt --all -- --check
-    rustfmt --edition 2024 --check crates/anode-core/src/gradient/methods/*.rs crates/anode-core/src/ode/controllers/*.rs \
-        crates/anode-core/src/ode/solvers/*.rs src/definition/settings/*.rs
+    rustfmt --edition 2024 --check crates/anode-core/src/gradient/methods/*.rs \
+        crates/anode-core/src/ode/controllers/*.rs crates/anode-core/src/ode/solvers/*.rs src/definition/settings/*.rs
     cargo clippy --all-targets -- -D warnings
     RUSTDOCFLAGS="-D warnings" cargo doc --no-deps
 

@@ -1,7 +1,7 @@
 //! Kutta's third-order method: order 3, 3 stages, no error estimate.
 //!
-//! W. Kutta, *Beitrag zur näherungsweisen Integration totaler Differentialgleichungen*, Zeitschrift für Mathematik und
-//! Physik 46, 1901.
+//! W. Kutta, *Beitrag zur näherungsweisen Integration totaler Differentialgleichungen*, Zeitschrift für Mathematik
+//! und Physik 46, 1901.
 
 use crate::ode::ButcherTableau;
 
