@@ -43,14 +43,14 @@ fn processor() -> String {
     }
 }
 
-/// Whether the same program computes the same bits in two environments: on the same device and architecture, with the
-/// same vector instructions, GPU and libraries of it.
-pub fn same_instructions(a: &Environment, b: &Environment) -> bool {
-    let decides = |e: &Environment| {
-        let vectors = e.processor.rsplit_once(" (").map_or(e.processor.as_str(), |(_, vectors)| vectors);
-        (e.device.clone(), e.accelerator.clone(), e.system.clone(), vectors.to_owned())
-    };
-    decides(a) == decides(b)
+/// What decides, on one device, whether the same program computes the same bits: GPU and libraries of it, the vector
+/// instructions of the processor, and the system with its architecture.
+pub(super) fn instructions<'a>(
+    accelerator: Option<&'a str>,
+    processor: &'a str,
+    system: &'a str,
+) -> (Option<&'a str>, &'a str, &'a str) {
+    (accelerator, processor.rsplit_once(" (").map_or(processor, |(_, vectors)| vectors), system)
 }
 
 /// RFC 3339 in UTC of seconds since 1970 (civil date from days: Howard Hinnant's algorithm).
@@ -69,24 +69,6 @@ fn utc(seconds: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{environment, same_instructions};
-
-    #[test]
-    fn vector_instructions_decide_and_models_do_not() {
-        let on = |processor: &str| super::Environment { processor: processor.into(), ..environment("cpu", 2, 1.0) };
-        let here = on("Model A (r) (AVX-512)");
-        assert!(same_instructions(&here, &super::Environment { threads: 7, ..on("Other (AVX-512)") }));
-        assert!(!same_instructions(&here, &on("Model A (r) (AVX2)")));
-        assert!(!same_instructions(&here, &on("aarch64")) && same_instructions(&on("aarch64"), &on("aarch64")));
-        let gpu = |words: &str| super::Environment {
-            device: "cuda-cudnn".into(),
-            accelerator: Some(words.into()),
-            ..here.clone()
-        };
-        assert!(!same_instructions(&here, &gpu("A, cuDNN 9.1.0")));
-        assert!(!same_instructions(&gpu("A, cuDNN 9.2.0"), &gpu("A, cuDNN 9.1.0")));
-    }
-
     #[test]
     fn seconds_become_dates() {
         assert_eq!(super::utc(0), "1970-01-01T00:00:00Z");

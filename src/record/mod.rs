@@ -14,6 +14,7 @@ mod limits;
 mod merge;
 mod numerics;
 mod ongoing;
+mod origin;
 mod read;
 mod step_log;
 mod thin;
@@ -25,7 +26,7 @@ pub use adopt::adopt;
 pub use agreement::{Agreement, Compared, TOLERATED_STEPS, tolerance};
 pub use archive::{archive_of, read_archive, read_archive_thinned, read_archived_headers, to_archive};
 pub use archive_file::{ARCHIVE_ENDS, archive_files, archive_path, kept_path};
-pub use environment::{environment, same_instructions};
+pub use environment::environment;
 pub use folders::{entries, folders, run_folders};
 pub use handover::{
     HANDED_OVER, HandedOver, HandoverError, INFLIGHT, MOST_INFLIGHT, hand_over, inflight, remove_inflight,
@@ -35,6 +36,7 @@ pub use limits::{Budget, is_run_id};
 pub use merge::{Conflict, MergeError, Merged, merge};
 pub use numerics::{FIRST_NUMERICS, numerics};
 pub use ongoing::{Ongoing, ongoing_steps};
+pub use origin::{Origin, change_of_instructions, origins, origins_text};
 pub use read::{Loaded, csv_to_rows, read_checked, read_header, read_record, read_run_thinned};
 pub use step_log::StepLog;
 pub use thin::{MOST_STEPS, thin, thin_csv, thin_within};

@@ -12,6 +12,7 @@ use crate::files;
 use super::limits::{
     Budget, CELL, COLUMNS, NAME, RECORD_FILES, is_run_id, limit, values_of_json, values_of_row, values_of_text,
 };
+use super::origin::ascend;
 use super::thin::thin_within;
 use super::unfinished::read_at_most;
 use super::write::{FORMAT, IMAGES, ROWS, RUN, RecordError, STEPS};
@@ -184,6 +185,9 @@ fn parse_header(folder: &Path, run: &[u8], budget: &mut Budget) -> Result<Record
     }
     if let Some(other) = record.continued.as_ref().filter(|other| !is_run_id(other)) {
         return Err(damaged(format!("`continued` is {other:?}, which is no id of a run")));
+    }
+    if !record.origins.is_empty() && !ascend(&record.origins) {
+        return Err(damaged("`from_step` of `origins` must begin at 0 and ascend".into()));
     }
     Ok(record)
 }

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::limits::limit;
 use super::read::digest;
-use super::{FIRST_NUMERICS, MODEL, read_at_most};
+use super::{FIRST_NUMERICS, MODEL, Origin, read_at_most};
 use crate::definition::{Profile, StudyKind};
 use crate::digest::sha256;
 
@@ -42,8 +42,11 @@ pub struct Record {
     /// to those of a run from scratch; columns that the other run did not log are empty in them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub continued: Option<String>,
-    /// Machine, device and time of the run.
+    /// Machine, device and time of the run; of its last part, if it was interrupted.
     pub environment: Environment,
+    /// What computed which steps, if the run was interrupted and continued by another machine or program.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub origins: Vec<Origin>,
     /// SHA-256 of each other file of the folder, by file name.
     pub files: Map<String, Value>,
     /// The trained network that the run left, `model.safetensors`. Archives do not contain it.
@@ -185,6 +188,10 @@ pub struct Outcome {
     pub rows: Vec<Row>,
     /// `images.json`.
     pub images: Vec<Image>,
+    /// What computed the steps, for a study that continues interrupted runs.
+    pub origins: Vec<Origin>,
+    /// Wall-clock time in seconds of the parts of the run that were computed before this one.
+    pub earlier_seconds: f64,
 }
 
 /// A number as a cell of a [`Row`]: NaN and infinity, which JSON lacks, become the texts `NaN`, `inf` and `-inf`.

@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::definition::columns::{Values, written};
 use crate::definition::{Definition, Profile};
 use crate::gradient::Method;
-use crate::record::{Record, Row, canonical, is_timing, same_instructions};
+use crate::record::{Record, Row, canonical, is_timing};
 
 use super::results::{RecordSource, Results, RunResult, as_number};
 use super::seeds::CONFIDENCE;
@@ -292,7 +292,7 @@ fn bits(runs: &[Vec<RunResult>; 2], found: &mut Comparison) {
         for b in others.into_iter().map(|place| &runs[1][place]) {
             let second = &b.loaded.record;
             let same = first.run == second.run;
-            if !same_instructions(&first.environment, &second.environment) {
+            if !first.has_instructions_of_record(second) {
                 found.other_instructions += 1;
                 continue;
             }

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use crate::definition::{Definition, Metric, Paper, SourceTag};
-use crate::record::{Row, Status};
+use crate::record::{Origin, Row, Status};
 
 use super::artefacts::Artefact;
 use super::chart::Chart;
@@ -238,6 +238,13 @@ fn means_table(
     Piece::Table(caption, head, means.iter().take(MOST_ROWS).map(line).collect())
 }
 
+/// The parts of an interrupted run that another machine or program than the last one computed.
+fn parts_elsewhere(origins: &[Origin]) -> impl Iterator<Item = String> {
+    let part =
+        |pair: &[Origin]| format!("steps {} to {} by {}", pair[0].from_step, pair[1].from_step - 1, pair[0].in_words());
+    origins.windows(2).map(part)
+}
+
 /// Where the numbers come from: device, versions, commit; what diverged or failed.
 fn provenance(results: &Results) -> Vec<Piece> {
     let (mut places, mut seen): (Vec<String>, HashSet<String>) = (vec![], HashSet::new());
@@ -253,8 +260,11 @@ fn provenance(results: &Results) -> Vec<Piece> {
             e.short_commit(),
             e.rustc
         );
-        if seen.insert(place.clone()) {
-            places.push(place);
+        let parts = parts_elsewhere(&run.loaded.record.origins).map(|part| format!("{}: {part}", results.name(run)));
+        for place in std::iter::once(place).chain(parts) {
+            if seen.insert(place.clone()) {
+                places.push(place);
+            }
         }
     }
     let mut pieces = vec![];

@@ -118,12 +118,13 @@ impl Measured {
         found
     }
 
-    /// Adds the time of a run. A run that continued another one counts for nothing: its time is not that of all its
-    /// steps.
+    /// Adds the time of a run. A run that continued another one, or that several processors computed, counts for
+    /// nothing: its time is not that of all its steps on one processor.
     pub fn add(&mut self, record: &Record) {
         let e = &record.environment;
         let here = e.processor == self.processor;
-        if record.status != Status::Finished || record.continued.is_some() || !self.seen.insert(record.run.clone()) {
+        let in_parts = record.continued.is_some() || record.origins.iter().any(|o| o.processor != e.processor);
+        if record.status != Status::Finished || in_parts || !self.seen.insert(record.run.clone()) {
             return;
         }
         let settings = Settings::parse(record.study, &record.settings);

@@ -161,9 +161,11 @@ pub fn one(
         inputs: run.inputs.clone(),
         status: status.clone(),
         continued,
+        // One origin says no more than the environment.
+        origins: if outcome.origins.len() > 1 { outcome.origins.clone() } else { vec![] },
         environment: Environment {
             accelerator: accelerator.map(str::to_owned),
-            ..environment(&run.device, options.threads, clock.elapsed().as_secs_f64())
+            ..environment(&run.device, options.threads, outcome.earlier_seconds + clock.elapsed().as_secs_f64())
         },
         files: Default::default(),
         model: None,

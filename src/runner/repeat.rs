@@ -7,9 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::definition::settings::Settings;
 use crate::plan::{Run, run_id};
-use crate::record::{
-    Agreement, Environment, Loaded, RecordError, Row, StepLog, canonical, environment, same_instructions,
-};
+use crate::record::{Agreement, Environment, Loaded, RecordError, Row, StepLog, canonical, environment};
 use crate::study::{Context, Ending, Place, Progress, Study, StudyError, faults_in_words};
 
 use super::forecast::Measured;
@@ -169,6 +167,6 @@ pub fn repeat(
         found = Some(Agreement::of(&first, &repeated, Some("step"), gaps));
     }
     let here = environment(&record.environment.device, rayon::current_num_threads(), clock.elapsed().as_secs_f64());
-    let same_instructions = same_instructions(&here, &record.environment);
+    let same_instructions = record.has_instructions_of(&here, rows.is_none().then_some(steps));
     Ok(Repeated { steps: found, rows, shown, here, same_instructions })
 }

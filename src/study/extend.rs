@@ -12,7 +12,9 @@ use crate::definition::StudyKind;
 use crate::definition::settings::TrainingSettings;
 use crate::digest::sha256;
 use crate::net::Network;
-use crate::record::{RecordError, STEPS, StepLog, TIMES, read_at_most, write_atomically};
+use crate::record::{
+    RecordError, STEPS, StepLog, TIMES, change_of_instructions, origins, read_at_most, write_atomically,
+};
 use crate::train::{Saved, keep_newest};
 
 use super::images::load;
@@ -99,12 +101,13 @@ pub(super) fn extend(
     let coefficients = coefficients.map_err(|e| StudyError::failed("the coefficients of the network", e))?;
     let columns = columns(settings, &network, &coefficients);
     let named: Vec<&str> = columns.iter().map(String::as_str).collect();
-    let accept = |saved: &Saved| match StepLog::holds(context.folder, &named, saved.next_step(), saved.log()) {
-        true => Ok(()),
-        false => Err("its log is another".to_owned()),
-    };
-    let own = Saved::read(context.folder, &context.fingerprint(), accept).ok().flatten();
-    let own = own.map_or(0, |saved| saved.next_step());
+    let accept =
+        |saved: &Saved| match StepLog::holds(context.folder, &named, saved.next_step(), saved.past().log.as_deref()) {
+            true => Ok(()),
+            false => Err("its log is another".to_owned()),
+        };
+    let mine = Saved::read(context.folder, &context.fingerprint(), accept).ok().flatten();
+    let own = mine.as_ref().map_or(0, Saved::next_step);
     let candidates = earlier.iter().filter(|other| akin(context.settings, &other.settings));
     let mut best: Option<Found> = None;
     for from in candidates {
@@ -113,6 +116,9 @@ pub(super) fn extend(
             Ok(found) => best = found.or(best),
             Err(why) => warn(&format!("{}: not continued: {why}", from.folder.display())),
         }
+    }
+    if let Some(text) = best.as_ref().map(|best| &best.saved).or(mine.as_ref()).and_then(|s| elsewhere(context, s)) {
+        warn(&format!("{}: {text}", context.folder.display()));
     }
     let Some(mut found) = best else { return Ok(own > 0) };
     chosen(found.from)?;
@@ -123,6 +129,21 @@ pub(super) fn extend(
     let saved = found.saved.write(context.folder, &context.fingerprint(), sha256(log.as_bytes()));
     let saved = saved.and_then(|()| keep_newest(context.folder));
     saved.map(|()| true).map_err(super::training::checkpoint)
+}
+
+/// What to tell if the steps of `saved` were computed with other vector instructions than those that follow.
+fn elsewhere(context: &Context<'_>, saved: &Saved) -> Option<String> {
+    let step = saved.next_step();
+    let all = origins(saved.past().origins.as_deref(), step, &context.environment());
+    let [before, now] = change_of_instructions(&all, step)?;
+    Some(format!(
+        "steps {} to {} were computed on {}; those from step {step} on are computed on {}, which may round differently. \
+         The record names both",
+        before.from_step,
+        step - 1,
+        before.processor,
+        now.processor
+    ))
 }
 
 fn write(context: &Context<'_>, name: &str, text: &str) -> Result<(), StudyError> {
@@ -161,7 +182,7 @@ fn usable<'a>(
         return Ok(None);
     }
     let steps = prefix(&from.folder, STEPS, next)?;
-    if saved.log().is_some_and(|digest| digest != sha256(steps.as_bytes())) {
+    if saved.past().log.as_ref().is_some_and(|digest| *digest != sha256(steps.as_bytes())) {
         return Err(format!("{STEPS} is not the log that belongs to its checkpoint"));
     }
     // Times are no part of a record: without them the log of times starts here.

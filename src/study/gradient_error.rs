@@ -61,7 +61,7 @@ impl AnyDevice for GradientError {
             Dtype::F32 => run::<D, f32>(device, context, settings),
             Dtype::F64 => run::<D, f64>(device, context, settings),
         }?;
-        Ok(Ending::Finished(Outcome { rows, images: vec![] }))
+        Ok(Ending::Finished(Outcome { rows, ..Outcome::default() }))
     }
 }
 

@@ -30,7 +30,7 @@ use serde_json::{Map, Value};
 
 use crate::definition::StudyKind;
 use crate::definition::settings::Settings;
-use crate::record::Outcome;
+use crate::record::{Environment, Outcome, environment};
 
 pub use coupled_gradient::CoupledGradient;
 pub use device::{AnyDevice, CPU};
@@ -183,6 +183,12 @@ impl Context<'_> {
     /// The [`Self::fingerprint`] of another run on the same device.
     pub fn fingerprint_of(&self, run: &str) -> String {
         std::iter::once(run).chain(self.accelerator.iter().flat_map(|words| [" on ", words])).collect()
+    }
+
+    /// The environment of this computation, at its start.
+    pub fn environment(&self) -> Environment {
+        let accelerator = self.accelerator.map(str::to_owned);
+        Environment { accelerator, ..environment(self.device, rayon::current_num_threads(), 0.0) }
     }
 
     /// Returns [`StudyError::Interrupted`] after a stop was requested. Call it at points from which the run can resume.

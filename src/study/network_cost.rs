@@ -66,7 +66,7 @@ impl Study for NetworkCost {
                 ("baseline_seconds", number(baseline.seconds)),
                 ("anode_seconds", number(anode.seconds)),
             ])],
-            images: vec![],
+            ..Outcome::default()
         }))
     }
 }

@@ -14,8 +14,8 @@ use crate::digest::sha256;
 use crate::gradient::Cost;
 use crate::kernels::{Cpu, Device};
 use crate::net::Network;
-use crate::record::{Outcome, RecordError, STEPS, StepLog, TIMES, number, row};
-use crate::train::{self, CheckpointError, Rate, Recipe, StepError, TrainError, Trainer, TrainingDevice};
+use crate::record::{Outcome, RecordError, STEPS, StepLog, TIMES, number, origins, origins_text, row};
+use crate::train::{self, CheckpointError, PastSteps, Rate, Recipe, StepError, TrainError, Trainer, TrainingDevice};
 
 use super::epoch_end::EpochEnd;
 use super::images::{first_present, identity, load};
@@ -205,15 +205,17 @@ fn go(
     let columns = columns(settings, trainer.network(), &trainer.coefficients().map_err(unread)?);
     let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
     let usable = |step, digest: Option<&str>| StepLog::holds(context.folder, &columns, step, digest);
-    let before = train::resume(&mut trainer, context.folder, &fingerprint, usable);
-    let (clock, before) = (Instant::now(), before.unwrap_or(0.0));
+    let before = train::resume(&mut trainer, context.folder, &fingerprint, usable).unwrap_or_default();
+    let clock = Instant::now();
+    let origins = origins(before.origins.as_deref(), trainer.next_step(), &context.environment());
     let mut log = StepLog::open(context.folder, STEPS, &columns, trainer.next_step()).map_err(log_error)?;
     let mut times =
         StepLog::open(context.folder, TIMES, &["step", "seconds"], trainer.next_step()).map_err(log_error)?;
     let save = |trainer: &Trainer, log: &mut StepLog| {
         log.sync().map_err(log_error)?;
-        let seconds = before + clock.elapsed().as_secs_f64();
-        train::save(trainer, context.folder, &fingerprint, seconds, &log.digest()).map_err(checkpoint)
+        let seconds = before.seconds + clock.elapsed().as_secs_f64();
+        let past = PastSteps { seconds, log: Some(log.digest()), origins: Some(origins_text(&origins)) };
+        train::save(trainer, context.folder, &fingerprint, &past).map_err(checkpoint)
     };
 
     let mut divergence = None;
@@ -286,8 +288,9 @@ fn go(
     } else {
         log.sync().map_err(log_error)?
     }
-    let seconds = before + clock.elapsed().as_secs_f64();
+    let seconds = before.seconds + clock.elapsed().as_secs_f64();
     let outcome = summary(context, (&trainer, &epoch_end), data, divergence.is_some(), seconds)?;
+    let outcome = Outcome { origins, earlier_seconds: before.seconds, ..outcome };
     // Networks of a search for a recipe are no results.
     if divergence.is_none() && settings.held_out.is_none() {
         outcome.rows.iter().try_for_each(|row| keep(context, settings, &trainer, row))?;
@@ -344,5 +347,5 @@ fn summary(
             row.insert(format!("mean_{name}"), number(found.iter().sum::<f64>() / found.len() as f64));
         }
     }
-    Ok(Outcome { rows: vec![row], images: vec![] })
+    Ok(Outcome { rows: vec![row], ..Outcome::default() })
 }

@@ -4,8 +4,10 @@ use crate::common;
 
 use std::path::{Path, PathBuf};
 
+use anode::digest::sha256_of_parts;
 use anode::record::{Loaded, read_record};
 use common::Workplace;
+use safetensors::SafeTensors;
 use serde_json::{Value, json};
 
 /// A training run of 12 steps per epoch.
@@ -140,6 +142,58 @@ fn what_is_only_observed_begins_where_the_other_run_ended_and_changes_no_step() 
     assert!(said.contains("identical to the last bit"), "{said}");
 }
 
+/// Saves the checkpoint at `path` again, as a machine that states these origins would have left it.
+fn save_again(path: &Path, origins: Option<&str>) {
+    let bytes = std::fs::read(path).unwrap();
+    let metadata = SafeTensors::read_metadata(&bytes).unwrap().1.metadata().clone();
+    let mut metadata = metadata.unwrap();
+    assert!(metadata.remove("origins").unwrap().contains("processor"));
+    metadata.extend(origins.map(|text| ("origins".to_owned(), text.to_owned())));
+    let tensors = SafeTensors::deserialize(&bytes).unwrap();
+    let names = ["theta", "velocity", "statistics", "counters"];
+    let views = names.map(|name| (name, tensors.tensor(name).unwrap()));
+    let texts = ["steps_sha256", "origins"].map(|key| (key, metadata.get(key)));
+    let texts = texts.iter().filter_map(|(key, text)| Some((*key, text.as_ref()?.as_bytes())));
+    let digest = sha256_of_parts(views.iter().map(|(name, view)| (*name, view.data())).chain(texts));
+    metadata.insert("sha256".into(), digest);
+    std::fs::write(path, safetensors::serialize(views, Some(metadata)).unwrap()).unwrap();
+}
+
+#[test]
+fn a_run_that_another_machine_began_says_so_and_is_not_expected_to_repeat_bit_by_bit() {
+    let other = json!([{ "from_step": 0, "processor": "Other (AVX-1024)", "system": "os x", "version": "0.9.9" }]);
+    let cases = [(Some(other.to_string()), "Other (AVX-1024)"), (None, "an unknown processor")];
+    for (origins, processor) in cases {
+        let (place, _) = after_short();
+        save_again(&place.run_folder("short").join("checkpoint.safetensors"), origins.as_deref());
+        let said = place.expect(0, &["run", "long"]);
+        let told = format!("steps 0 to 23 were computed on {processor}; those from step 24 on");
+        assert!(said.contains("warning") && said.contains(&told), "{said}");
+        let found = read(&place, "long").record;
+        let places: Vec<_> = found.origins.iter().map(|o| (o.from_step, o.processor.as_str())).collect();
+        assert_eq!(places, [(0, processor), (24, found.environment.processor.as_str())]);
+        assert_eq!(numbers(&place), from_scratch(), "this machine computed all steps, whatever the checkpoint states");
+
+        place.expect(0, &["report"]);
+        let report = std::fs::read_to_string(place.path("results/REPORT.md")).unwrap();
+        assert!(report.contains(&format!("steps 0 to 23 by {processor}")), "{report}");
+        let repeated = place.run(&["repeat", "long", "--steps", "5", "--json"]).stdout;
+        let repeated: Value = serde_json::from_slice(&repeated).unwrap();
+        assert_eq!(repeated["data"]["same_instructions"], json!(false));
+    }
+    // A run that one machine computed in parts is as one that it computed at once.
+    let (place, _) = after_short();
+    assert!(!place.expect(0, &["run", "long"]).contains("warning"));
+    assert_eq!(read(&place, "long").record.origins, []);
+    let record = place.run_folder("long").join("run.json");
+    let mut changed: Value = serde_json::from_str(&std::fs::read_to_string(&record).unwrap()).unwrap();
+    changed["origins"] = other;
+    changed["origins"][0]["from_step"] = json!(3);
+    std::fs::write(&record, changed.to_string()).unwrap();
+    let damage = read_record(&place.run_folder("long")).unwrap_err().to_string();
+    assert!(damage.contains("`from_step` of `origins` must begin at 0"), "{damage}");
+}
+
 #[test]
 fn a_finished_run_is_evaluated_in_other_modes_without_a_step() {
     let (place, id) = after_short();
@@ -175,6 +229,9 @@ fn a_copy_of_an_unfinished_run_is_resumed_and_an_interrupted_run_keeps_what_it_c
     assert_eq!(read(&place, "long").record.continued.as_deref(), Some(&*id));
     assert_eq!(numbers(&place), expected);
     assert_eq!(file(&place, "long", "times.csv"), "step,seconds\n", "all 48 steps were there");
+    let found = read(&place, "long");
+    let all_parts = found.rows[0]["seconds"].as_f64().unwrap();
+    assert!(found.record.environment.seconds >= all_parts, "{:?}", found.record.environment);
 }
 
 #[test]

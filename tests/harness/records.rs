@@ -23,6 +23,7 @@ fn record(status: Status) -> Record {
         status,
         continued: None,
         environment: environment("cpu", 2, 1.5),
+        origins: vec![],
         files: Map::new(),
         model: None,
     };
@@ -33,7 +34,11 @@ fn record(status: Status) -> Record {
 fn outcome() -> Outcome {
     let row = |x: f64| Row::from_iter([("x".to_owned(), number(x)), ("name".to_owned(), json!("a, \"b\"\nc"))]);
     let image = Image { name: "input".into(), height: 1, width: 2, pixels: vec![Some(0.1), None] };
-    Outcome { rows: vec![row(0.1 + 0.2), row(f64::NAN), row(f64::NEG_INFINITY)], images: vec![image] }
+    Outcome {
+        rows: vec![row(0.1 + 0.2), row(f64::NAN), row(f64::NEG_INFINITY)],
+        images: vec![image],
+        ..Outcome::default()
+    }
 }
 
 #[test]

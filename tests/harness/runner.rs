@@ -62,7 +62,7 @@ impl Study for Script {
         std::thread::sleep(std::time::Duration::from_millis(5));
         self.at_once.fetch_sub(1, Ordering::SeqCst);
         let row = Row::from_iter([("seed_squared".to_owned(), json!(context.seed * context.seed))]);
-        let outcome = Outcome { rows: vec![row], images: vec![] };
+        let outcome = Outcome { rows: vec![row], ..Outcome::default() };
         let end = context.settings["end"].as_str().unwrap_or_default();
         let steps = context.folder.join("steps.csv");
         match end {

@@ -15,7 +15,7 @@ use anode::record::{
     FORMAT, Image, Outcome, Record, Row, Status, environment, number, read_record, row, to_archive, write_record,
 };
 use anode::report::Inputs;
-use anode::train::{Rate, Recipe, Trainer, resume, save};
+use anode::train::{PastSteps, Rate, Recipe, Trainer, resume, save};
 use serde_json::{Map, Value, json};
 
 use super::containers::{Member, join, repack};
@@ -115,7 +115,8 @@ pub fn records() -> Vec<Vec<u8>> {
         width: 3,
         pixels: vec![Some(0.5), None, Some(1.0), Some(0.0), None, Some(2.0)],
     };
-    let outcome = Outcome { rows: (0..4).map(line).collect(), images: vec![image("input"), image("output")] };
+    let images = vec![image("input"), image("output")];
+    let outcome = Outcome { rows: (0..4).map(line).collect(), images, ..Outcome::default() };
     std::fs::write(folder.path().join("steps.csv"), "step,loss,test_loss\n0,1.5,\n1,0.5,0.25\n2,inf,\n").unwrap();
     let mut found = vec![];
     for status in [
@@ -137,6 +138,7 @@ pub fn records() -> Vec<Vec<u8>> {
             inputs: Map::new(),
             status,
             environment: environment("cpu", 2, 1.5),
+            origins: vec![],
             files: Map::new(),
         };
         write_record(folder.path(), &record, &outcome).unwrap();
@@ -191,7 +193,8 @@ pub fn checkpoints() -> Vec<Vec<u8>> {
     (0..2)
         .map(|_| {
             trainer.step().unwrap();
-            save(&trainer, folder.path(), "run", 1.5, "a digest").unwrap();
+            let past = PastSteps { seconds: 1.5, log: Some("a digest".into()), origins: Some("[]".into()) };
+            save(&trainer, folder.path(), "run", &past).unwrap();
             std::fs::read(folder.path().join("checkpoint.safetensors")).unwrap()
         })
         .collect()
@@ -201,8 +204,8 @@ pub fn checkpoints() -> Vec<Vec<u8>> {
 pub fn resumed(folder: &Path) -> String {
     TRAINER.with_borrow_mut(|kept| {
         let trainer = kept.get_or_insert_with(trainer);
-        let seconds = resume(trainer, folder, "run", |step, _| step < 8);
-        let taken = seconds.map(|_| {
+        let past = resume(trainer, folder, "run", |step, _| step < 8);
+        let taken = past.map(|_| {
             assert!(trainer.next_step() < 8);
             trainer.step().map(|m| m.step).map_err(|e| e.to_string())
         });

@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::files;
 use crate::net::Network;
 
-use super::checkpoint::{CHECKPOINTS, CheckpointError, State, decode, fingerprint, write};
+use super::checkpoint::{CHECKPOINTS, CheckpointError, PastSteps, State, decode, fingerprint, write};
 use super::trainer::Trainer;
 
 /// A checkpoint read back, apart from any trainer.
@@ -72,12 +72,12 @@ impl Saved {
 
     /// The next step, which is the number of steps taken.
     pub fn next_step(&self) -> u64 {
-        self.state.counters[0]
+        self.state.step
     }
 
-    /// The digest of the log of these steps; checkpoints of earlier versions have none.
-    pub fn log(&self) -> Option<&str> {
-        self.state.log.as_deref()
+    /// What the checkpoint states about these steps.
+    pub fn past(&self) -> &PastSteps {
+        &self.state.past
     }
 
     /// Whether it holds as many numbers as `network` needs.
@@ -92,7 +92,7 @@ impl Saved {
     /// # Errors
     /// The folder cannot be written, or is full.
     pub fn write(&mut self, folder: &Path, fingerprint: &str, log: String) -> Result<(), CheckpointError> {
-        self.state.log = Some(log);
+        self.state.past.log = Some(log);
         write(&self.state, folder, fingerprint)
     }
 }

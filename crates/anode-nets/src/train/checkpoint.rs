@@ -38,41 +38,55 @@ pub const CHECKPOINTS: [&str; 2] = ["checkpoint.safetensors", "checkpoint.previo
 const NEWEST: &str = CHECKPOINTS[0];
 const PREVIOUS: &str = CHECKPOINTS[1];
 
-/// Key of the log's digest in the header.
+/// Keys of a [`PastSteps`]'s texts in the header.
 const LOG: &str = "steps_sha256";
+const ORIGINS: &str = "origins";
+
+/// What a checkpoint states about the steps before it, besides the state that they led to.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PastSteps {
+    /// Wall-clock time of these steps in seconds.
+    pub seconds: f64,
+    /// Digest of their log; absent in checkpoints of earlier versions.
+    pub log: Option<String>,
+    /// Which machines and programs computed them, in a text of the caller's; absent in checkpoints of earlier versions.
+    pub origins: Option<String>,
+}
+
+impl PastSteps {
+    /// The texts with their keys.
+    fn texts(&self) -> impl Iterator<Item = (&'static str, &String)> {
+        let both = [(LOG, &self.log), (ORIGINS, &self.origins)];
+        both.into_iter().filter_map(|(key, text)| Some((key, text.as_ref()?)))
+    }
+}
 
 /// The state from which a trainer continues bit-identically.
 pub(super) struct State {
     pub theta: Vec<f32>,
     pub velocity: Vec<f32>,
     pub statistics: Vec<f64>,
-    /// Next step; bits of the initial loss; nanoseconds of work so far.
-    pub counters: [u64; 3],
-    /// Digest of the log of the steps before; absent in checkpoints of earlier versions.
-    pub log: Option<String>,
+    /// Next step.
+    pub step: u64,
+    pub initial_loss: Option<f64>,
+    pub past: PastSteps,
 }
 
-/// Saves a trainer into `folder` under the fingerprint of its run, with what it took so far in seconds and the digest
-/// of the log of its steps.
+/// Saves a trainer into `folder` under the fingerprint of its run, with what is known of the steps before.
 ///
 /// The file before stays as a second generation. Nothing is lost if this is cut off anywhere.
 ///
 /// # Errors
 /// The folder cannot be written, or is full.
-pub fn save(
-    trainer: &Trainer,
-    folder: &Path,
-    fingerprint: &str,
-    seconds: f64,
-    log: &str,
-) -> Result<(), CheckpointError> {
+pub fn save(trainer: &Trainer, folder: &Path, fingerprint: &str, past: &PastSteps) -> Result<(), CheckpointError> {
     let unusable = |why| CheckpointError::Unusable { path: folder.join(NEWEST), why };
     let state = State {
         theta: trainer.engine.theta(),
         velocity: trainer.engine.velocity().map_err(|e| unusable(e.to_string()))?,
         statistics: trainer.engine.statistics(),
-        counters: [trainer.step, trainer.initial_loss.unwrap_or(f64::NAN).to_bits(), (seconds * 1e9) as u64],
-        log: Some(log.to_owned()),
+        step: trainer.step,
+        initial_loss: trainer.initial_loss,
+        past: past.clone(),
     };
     // A device that fails reads zeros, which nobody may go on with.
     trainer.engine.sound().map_err(|e| unusable(e.to_string()))?;
@@ -99,14 +113,14 @@ pub(super) fn write(state: &State, folder: &Path, fingerprint: &str) -> Result<(
 }
 
 /// Takes up the newest usable checkpoint in `folder` for which `accept(next step, digest of the log)` holds. Returns
-/// the seconds of work behind it, `None` where there is no usable one: then the trainer is as it was. A damaged
+/// what it states about the steps before, `None` where there is no usable one: then the trainer is as it was. A damaged
 /// checkpoint is passed over: an older one, or a start from nothing, gives the same bits.
 pub fn resume(
     trainer: &mut Trainer,
     folder: &Path,
     fingerprint: &str,
     accept: impl Fn(u64, Option<&str>) -> bool,
-) -> Option<f64> {
+) -> Option<PastSteps> {
     let numbers = 2 * trainer.network.parameter_count() + trainer.engine.statistics().len();
     // Eight bytes per number, and a header: a larger file is no checkpoint of this run.
     let limit = 8 * numbers as u64 + (1 << 20);
@@ -116,15 +130,15 @@ pub fn resume(
         let fits = state.theta.len() == trainer.network.parameter_count()
             && state.velocity.len() == state.theta.len()
             && state.statistics.len() == trainer.engine.statistics().len();
-        if !fits || !accept(state.counters[0], state.log.as_deref()) {
+        if !fits || !accept(state.step, state.past.log.as_deref()) {
             continue;
         }
         // A device that fails here fails in the next step, which tells.
         trainer.engine.set(&state.theta, &state.velocity).ok()?;
         trainer.engine.set_statistics(&state.statistics).ok()?;
-        trainer.step = state.counters[0];
-        trainer.initial_loss = Some(f64::from_bits(state.counters[1])).filter(|x| !x.is_nan());
-        return Some(state.counters[2] as f64 / 1e9);
+        trainer.step = state.step;
+        trainer.initial_loss = state.initial_loss;
+        return Some(state.past);
     }
     None
 }
@@ -161,21 +175,23 @@ fn bytes_of<const N: usize>(numbers: impl Iterator<Item = [u8; N]>) -> Vec<u8> {
 }
 
 fn encode(state: &State, fingerprint: &str) -> Result<Vec<u8>, String> {
+    let initial_loss = state.initial_loss.unwrap_or(f64::NAN).to_bits();
+    let counters = [state.step, initial_loss, (state.past.seconds * 1e9) as u64];
     let parts = [
         ("theta", Dtype::F32, bytes_of(state.theta.iter().map(|x| x.to_le_bytes()))),
         ("velocity", Dtype::F32, bytes_of(state.velocity.iter().map(|x| x.to_le_bytes()))),
         ("statistics", Dtype::F64, bytes_of(state.statistics.iter().map(|x| x.to_le_bytes()))),
-        ("counters", Dtype::U64, bytes_of(state.counters.iter().map(|x| x.to_le_bytes()))),
+        ("counters", Dtype::U64, bytes_of(counters.iter().map(|x| x.to_le_bytes()))),
     ];
-    let log = state.log.as_ref().map(|log| (LOG, log.as_bytes()));
-    let digest = sha256_of_parts(parts.iter().map(|(name, _, bytes)| (*name, &bytes[..])).chain(log));
+    let texts = state.past.texts().map(|(key, text)| (key, text.as_bytes()));
+    let digest = sha256_of_parts(parts.iter().map(|(name, _, bytes)| (*name, &bytes[..])).chain(texts));
     let views = parts.iter().map(|(name, dtype, bytes)| {
         let size = if *dtype == Dtype::F32 { 4 } else { 8 };
         TensorView::new(*dtype, vec![bytes.len() / size], bytes).map(|view| (*name, view)).map_err(|e| e.to_string())
     });
     let views = views.collect::<Result<Vec<_>, _>>()?;
     let mut metadata = HashMap::from([("run".to_owned(), fingerprint.to_owned()), ("sha256".to_owned(), digest)]);
-    metadata.extend(state.log.clone().map(|log| (LOG.to_owned(), log)));
+    metadata.extend(state.past.texts().map(|(key, text)| (key.to_owned(), text.clone())));
     safetensors::serialize(views, Some(metadata)).map_err(|e| e.to_string())
 }
 
@@ -195,20 +211,25 @@ pub(super) fn decode(bytes: &[u8], fingerprint: &str) -> Result<State, String> {
     let tensors = SafeTensors::deserialize(bytes).map_err(|e| e.to_string())?;
     let names = ["theta", "velocity", "statistics", "counters"];
     let parts = names.map(|name| tensors.tensor(name).map(|t| t.data().to_vec()).unwrap_or_default());
-    let log = metadata.get(LOG).cloned();
-    let digest_of_log = log.as_ref().map(|log| (LOG, log.as_bytes()));
-    let found = sha256_of_parts(names.into_iter().zip(parts.iter().map(Vec::as_slice)).chain(digest_of_log));
+    let [log, origins] = [LOG, ORIGINS].map(|key| metadata.get(key).cloned());
+    let mut past = PastSteps { seconds: 0.0, log, origins };
+    let texts = past.texts().map(|(key, text)| (key, text.as_bytes()));
+    let found = sha256_of_parts(names.into_iter().zip(parts.iter().map(Vec::as_slice)).chain(texts));
     if metadata.get("sha256") != Some(&found) {
         return Err("its numbers do not have the digest that was saved with them".into());
     }
     let [theta, velocity, statistics, counters] = parts;
     let singles = |bytes: &[u8]| bytes.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect();
     let counters: Vec<u64> = counters.as_chunks().0.iter().map(|b| u64::from_le_bytes(*b)).collect();
+    let counters: [u64; 3] = counters.try_into().map_err(|_| "it has no counters".to_owned())?;
+    let [step, initial_loss, nanoseconds] = counters;
+    past.seconds = nanoseconds as f64 / 1e9;
     Ok(State {
         theta: singles(&theta),
         velocity: singles(&velocity),
         statistics: statistics.as_chunks().0.iter().map(|b| f64::from_le_bytes(*b)).collect(),
-        counters: counters.try_into().map_err(|_| "it has no counters".to_owned())?,
-        log,
+        step,
+        initial_loss: Some(f64::from_bits(initial_loss)).filter(|x| !x.is_nan()),
+        past,
     })
 }

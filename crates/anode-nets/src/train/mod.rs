@@ -19,7 +19,7 @@ mod trainer;
 pub use batches::BatchImages;
 pub use capture::CaptureState;
 pub use carry::Saved;
-pub use checkpoint::{CHECKPOINTS, CheckpointError, keep_newest, remove, resume, save};
+pub use checkpoint::{CHECKPOINTS, CheckpointError, PastSteps, keep_newest, remove, resume, save};
 pub use dfdx_bridge::{HostTensors, TrainingDevice};
 pub use evaluate::{EVALUATION_BATCH, RECALIBRATION_IMAGES, evaluate, recalibration_images};
 pub use learner::{Gradient, Learner, StepError};

@@ -7,7 +7,7 @@ use anode_core::ode::{Adaptive, Controller, relative_distance, solver};
 use anode_nets::data::{DataSet, synthetic};
 use anode_nets::net::{Form, LayerSpec, NetSpec, Network, NetworkError, SegmentSpec, Solve, Steps, network};
 use anode_nets::random::{Stream, normal, stream};
-use anode_nets::train::{Rate, Recipe, TrainError, Trainer, resume, save};
+use anode_nets::train::{PastSteps, Rate, Recipe, TrainError, Trainer, resume, save};
 
 fn numbers(seed: u64, n: usize) -> Vec<f64> {
     normal(&mut stream(seed, Stream::Data), n, 1.0)
@@ -165,7 +165,7 @@ fn a_training_on_adaptive_steps_goes_on_with_the_same_bits() {
     let (mut whole, mut parts) = (fresh(), fresh());
     for step in 0..5 {
         if step == 2 {
-            save(&parts, folder.path(), "run", 0.0, "").unwrap();
+            save(&parts, folder.path(), "run", &PastSteps::default()).unwrap();
             parts = fresh();
             resume(&mut parts, folder.path(), "run", |_, _| true).unwrap();
         }

@@ -12,7 +12,8 @@ use anode_nets::net::{
     Steps, network,
 };
 use anode_nets::train::{
-    Learner, Rate, Recipe, StepError, TrainError, Trainer, evaluate, recalibration_images, remove, resume, save,
+    Learner, PastSteps, Rate, Recipe, StepError, TrainError, Trainer, evaluate, recalibration_images, remove, resume,
+    save,
 };
 use dfdx::optim::{Momentum, SgdConfig, WeightDecay};
 use dfdx::prelude::*;
@@ -75,10 +76,12 @@ fn an_interrupted_training_goes_on_with_the_same_bits() {
     let mut current = trainer(Method::Anode);
     for step in 0..13 {
         if [3, 5, 10].contains(&step) {
-            save(&current, folder.path(), "run", 1.5, "").unwrap();
+            let origins = (step > 3).then(|| format!("another machine from step {step} on"));
+            let past = PastSteps { seconds: 1.5, log: Some("digest".into()), origins };
+            save(&current, folder.path(), "run", &past).unwrap();
             current = trainer(Method::Anode);
-            let seconds = resume(&mut current, folder.path(), "run", |_, _| true);
-            assert_eq!((seconds, current.next_step()), (Some(1.5), step));
+            let found = resume(&mut current, folder.path(), "run", |_, log| log == Some("digest"));
+            assert_eq!((found, current.next_step()), (Some(past), step));
         }
         current.step().unwrap();
     }
@@ -92,7 +95,7 @@ fn a_damaged_checkpoint_is_passed_over_for_the_one_before() {
     let mut first = trainer(Method::Anode);
     for _ in 0..2 {
         first.step().unwrap();
-        save(&first, folder.path(), "run", 0.0, "").unwrap();
+        save(&first, folder.path(), "run", &PastSteps::default()).unwrap();
     }
     let newest = folder.path().join("checkpoint.safetensors");
     let sound = std::fs::read(&newest).unwrap();
@@ -204,7 +207,7 @@ fn evaluations_and_reversals_change_no_bit_of_a_training_run() {
     assert_eq!(bits(&measured), bits(&plain));
     let folders = [(); 2].map(|()| tempfile::tempdir().unwrap());
     let saved = [&measured, &plain].into_iter().zip(&folders).map(|(trainer, folder)| {
-        save(trainer, folder.path(), "run", 0.0, "").unwrap();
+        save(trainer, folder.path(), "run", &PastSteps::default()).unwrap();
         // Behind the header, whose entries come in any order.
         let bytes = std::fs::read(folder.path().join("checkpoint.safetensors")).unwrap();
         let header = u64::from_le_bytes(*bytes.first_chunk().unwrap()) as usize;
