@@ -2,6 +2,8 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use crate::kernels::vector_instructions;
+
 use super::Environment;
 
 /// The environment now, for a run that took `seconds`. Where the device is not the processor,
@@ -26,21 +28,9 @@ pub fn environment(device: &str, threads: usize, seconds: f64) -> Environment {
 /// The processor's model, with the vector instructions that decide which kernels run.
 fn processor() -> String {
     let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let field =
-        |name: &str| text.lines().find(|l| l.starts_with(name)).and_then(|l| l.split_once(": ")).map(|(_, v)| v);
-    let flags = field("flags").unwrap_or_default();
-    let has = |flag: &str| flags.split(' ').any(|f| f == flag);
-    let vectors = if has("avx512f") {
-        "AVX-512"
-    } else if has("avx2") {
-        "AVX2"
-    } else {
-        "no AVX2"
-    };
-    match field("model name") {
-        Some(model) => format!("{} ({vectors})", model.trim()),
-        None => std::env::consts::ARCH.into(),
-    }
+    let line = text.lines().find(|line| line.starts_with("model name"));
+    let model = line.and_then(|line| line.split_once(": ")).map_or(std::env::consts::ARCH, |(_, model)| model.trim());
+    vector_instructions().map_or(model.to_owned(), |vectors| format!("{model} ({vectors})"))
 }
 
 /// What decides, on one device, whether the same program computes the same bits: GPU and libraries of it, the vector
@@ -50,7 +40,9 @@ pub(super) fn instructions<'a>(
     processor: &'a str,
     system: &'a str,
 ) -> (Option<&'a str>, &'a str, &'a str) {
-    (accelerator, processor.rsplit_once(" (").map_or(processor, |(_, vectors)| vectors), system)
+    let vectors = processor.rsplit_once(" (").map_or(processor, |(_, vectors)| vectors);
+    // `AVX2` alone, in records of earlier programs, stands for kernels with other bits.
+    (accelerator, if vectors == "AVX2 in pairs)" { "AVX-512)" } else { vectors }, system)
 }
 
 /// RFC 3339 in UTC of seconds since 1970 (civil date from days: Howard Hinnant's algorithm).

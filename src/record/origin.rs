@@ -162,6 +162,7 @@ mod tests {
             found
         };
         assert!(same(&here, &Environment { threads: 7, ..on("Other (AVX-512)") }));
+        assert!(same(&here, &on("Model B (AVX2 in pairs)")), "the same kernels on registers of the same length");
         assert!(!same(&here, &on("Model A (r) (AVX2)")));
         assert!(!same(&here, &on("aarch64")) && same(&on("aarch64"), &on("aarch64")));
         let gpu =

@@ -23,7 +23,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("train", &["ode", "kernels", "gradient", "evolution", "net", "data", "digest", "files", "random"]),
     // Names that may stand in a definition are registered by the rooms that have them.
     ("definition", &["ode", "kernels", "gradient", "evolution", "net", "train", "files", "nearest"]),
-    ("record", &["definition", "digest", "files"]),
+    ("record", &["definition", "digest", "files", "kernels"]),
     ("problems", &["ode", "kernels", "gradient", "evolution"]),
     ("doctor", &["ode", "kernels", "gradient", "net", "random", "train"]),
     (

@@ -13,12 +13,13 @@ use rayon::prelude::*;
 use super::ConvShape;
 use super::norm::{Line, plain};
 use super::plan::{CHANNELS, DirectPlan, VECTORS, blocks};
+use super::simd::dispatch;
 
 /// Input channels whose part of a tile's sum runs at a time: their lines stay in the nearest cache for all output
 /// channels.
 const INPUTS: usize = 16;
 
-/// Numbers that a register of this processor holds.
+/// Numbers that a register holds, see [`dispatch`].
 struct Lanes;
 
 impl WithSimd for Lanes {
@@ -29,9 +30,9 @@ impl WithSimd for Lanes {
     }
 }
 
-/// Numbers that a register of this processor holds.
+/// Numbers that a register holds, see [`dispatch`].
 pub(super) fn lanes() -> usize {
-    pulp::Arch::new().dispatch(Lanes)
+    dispatch(Lanes)
 }
 
 /// `y = x * w + bias` for a batch of images, every number of it. `false`: this path cannot take it, and nothing was
@@ -151,10 +152,10 @@ unsafe fn convolve(
     sums.collect::<Vec<_>>().concat()
 }
 
-/// Blocks of channels as tiles take them: [`CHANNELS`] at a time, or one by one where fewer are left.
-fn tiles(range: Range<usize>) -> impl Iterator<Item = (usize, usize)> {
-    let whole = range.start + range.len() / CHANNELS * CHANNELS;
-    (range.start..whole).step_by(CHANNELS).map(|c| (c, CHANNELS)).chain((whole..range.end).map(|c| (c, 1)))
+/// Blocks of channels as tiles take them: `C` at a time, or one by one where fewer are left.
+fn tiles<const C: usize>(range: Range<usize>) -> impl Iterator<Item = (usize, usize)> {
+    let whole = range.start + range.len() / C * C;
+    (range.start..whole).step_by(C).map(|c| (c, C)).chain((whole..range.end).map(|c| (c, 1)))
 }
 
 /// # Safety
@@ -221,7 +222,7 @@ impl Convolve<'_> {
         if let Start::Bias(Some(bias)) = self.start {
             assert_eq!(bias.len(), outputs, "a bias that does not fit");
         }
-        pulp::Arch::new().dispatch(self);
+        dispatch(self);
     }
 }
 
@@ -230,28 +231,38 @@ impl WithSimd for Convolve<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(mut self, simd: S) {
-        let DirectPlan { channels: (inputs, outputs), ref taps, ref registers, .. } = *self.plan;
-        let depth = inputs * taps.len();
-        for registers in registers.chunks_exact(VECTORS) {
-            for from in (0..inputs).step_by(INPUTS) {
-                let part = from..(from + INPUTS).min(inputs);
-                for (first, channels) in tiles(0..outputs) {
-                    let weights = &self.packed[first * depth..][..channels * depth];
-                    let weights = &weights[part.start * taps.len() * channels..part.end * taps.len() * channels];
-                    match channels {
-                        CHANNELS => self.tile::<S, CHANNELS>(simd, first, part.clone(), weights, registers),
-                        _ => self.tile::<S, 1>(simd, first, part.clone(), weights, registers),
-                    }
-                }
-            }
+        match S::REGISTER_COUNT {
+            32.. => self.tiles::<S, VECTORS>(simd),
+            16.. => self.tiles::<S, { VECTORS / 2 }>(simd),
+            _ => self.tiles::<S, 1>(simd),
         }
     }
 }
 
 impl Convolve<'_> {
+    /// The convolution in tiles of `V` registers of pixels.
+    #[inline(always)]
+    fn tiles<S: Simd, const V: usize>(&mut self, simd: S) {
+        let DirectPlan { channels: (inputs, outputs), ref taps, ref registers, .. } = *self.plan;
+        let depth = inputs * taps.len();
+        for registers in registers.chunks_exact(V) {
+            for from in (0..inputs).step_by(INPUTS) {
+                let part = from..(from + INPUTS).min(inputs);
+                for (first, channels) in tiles::<CHANNELS>(0..outputs) {
+                    let weights = &self.packed[first * depth..][..channels * depth];
+                    let weights = &weights[part.start * taps.len() * channels..part.end * taps.len() * channels];
+                    match channels {
+                        CHANNELS => self.tile::<S, CHANNELS, V>(simd, first, part.clone(), weights, registers),
+                        _ => self.tile::<S, 1, V>(simd, first, part.clone(), weights, registers),
+                    }
+                }
+            }
+        }
+    }
+
     /// The part of a tile's sum that runs over the input channels `inputs`.
     #[inline(always)]
-    fn tile<S: Simd, const C: usize>(
+    fn tile<S: Simd, const C: usize, const V: usize>(
         &mut self,
         simd: S,
         first: usize,
@@ -260,13 +271,13 @@ impl Convolve<'_> {
         registers: &[(usize, usize)],
     ) {
         let DirectPlan { pixels, plane, ref taps, .. } = *self.plan;
-        let mut at = [(0, 0); VECTORS];
+        let mut at = [(0, 0); V];
         at.copy_from_slice(registers);
-        let mut sums = [[simd.splat_f32s(0.0); VECTORS]; C];
+        let mut sums = [[simd.splat_f32s(0.0); V]; C];
         for (c, sums) in sums.iter_mut().enumerate() {
             match self.start {
                 Start::Bias(bias) if inputs.start == 0 => {
-                    *sums = [simd.splat_f32s(bias.map_or(0.0, |bias| bias[first + c])); VECTORS];
+                    *sums = [simd.splat_f32s(bias.map_or(0.0, |bias| bias[first + c])); V];
                 }
                 Start::Over if inputs.start == 0 => {}
                 _ => {
@@ -283,7 +294,7 @@ impl Convolve<'_> {
         for input in inputs {
             for tap in taps {
                 let base = input * plane + tap;
-                let mut x = [simd.splat_f32s(0.0); VECTORS];
+                let mut x = [simd.splat_f32s(0.0); V];
                 for (x, (from, _)) in x.iter_mut().zip(at) {
                     // SAFETY: a register of the plan, moved by a tap, lies in each plane of `padded`, whose length was
                     // checked.
@@ -412,7 +423,7 @@ impl WeightVjp<'_> {
         let fits = self.sets.iter().all(|(x, y)| x.len() == padded_len && y.len() == output_len);
         assert!(fits && self.outputs.end <= outputs, "images that do not fit");
         assert_eq!(self.w_bar.len(), inputs * self.outputs.len() * taps.len(), "weights that do not fit");
-        pulp::Arch::new().dispatch(self);
+        dispatch(self);
     }
 }
 
@@ -421,22 +432,31 @@ impl WithSimd for WeightVjp<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(mut self, simd: S) {
-        for (output, m) in tiles(self.outputs.clone()) {
-            for (input, n) in tiles(0..self.plan.channels.0) {
-                for tap in 0..self.plan.taps.len() {
-                    match (m, n) {
-                        (CHANNELS, CHANNELS) => self.tile::<S, CHANNELS, CHANNELS>(simd, output, input, tap),
-                        (CHANNELS, _) => self.tile::<S, CHANNELS, 1>(simd, output, input, tap),
-                        (_, CHANNELS) => self.tile::<S, 1, CHANNELS>(simd, output, input, tap),
-                        _ => self.tile::<S, 1, 1>(simd, output, input, tap),
-                    }
-                }
-            }
+        match S::REGISTER_COUNT {
+            32.. => self.all::<S, CHANNELS>(simd),
+            _ => self.all::<S, { CHANNELS / 2 }>(simd),
         }
     }
 }
 
 impl WeightVjp<'_> {
+    /// The gradient in tiles of `C` by `C` channels.
+    #[inline(always)]
+    fn all<S: Simd, const C: usize>(&mut self, simd: S) {
+        for (output, m) in tiles::<C>(self.outputs.clone()) {
+            for (input, n) in tiles::<C>(0..self.plan.channels.0) {
+                for tap in 0..self.plan.taps.len() {
+                    match (m == C, n == C) {
+                        (true, true) => self.tile::<S, C, C>(simd, output, input, tap),
+                        (true, false) => self.tile::<S, C, 1>(simd, output, input, tap),
+                        (false, true) => self.tile::<S, 1, C>(simd, output, input, tap),
+                        (false, false) => self.tile::<S, 1, 1>(simd, output, input, tap),
+                    }
+                }
+            }
+        }
+    }
+
     #[inline(always)]
     fn tile<S: Simd, const M: usize, const N: usize>(&mut self, simd: S, output: usize, input: usize, tap: usize) {
         let DirectPlan { pixels, plane, ref taps, .. } = *self.plan;

@@ -53,11 +53,12 @@
 //! # Cost
 //!
 //! Images are spread over the threads of rayon's pool. Every sum runs in an order that does not depend on the number of
-//! threads, so results are bit-identical for any number of them. In `f32`, 3 x 3 convolutions with at least 64 input
-//! and output channels use Winograd's F(4x4, 3x3) (relative error below 1e-5) for most shapes, and other small kernels
-//! a direct convolution by vector registers. All other convolutions, and those in `f64`, multiply matrices: each thread
-//! unrolls one image at a time into (input channels x kernel height x kernel width x output pixels) numbers. The crate
-//! depends on `anode-core`, gemm, libc, pulp, rayon and thiserror, and on no system library.
+//! threads, so results are bit-identical for any number of them, and also on all x86-64 processors with AVX2 or AVX-512
+//! ([`vector_instructions`]). In `f32`, 3 x 3 convolutions with at least 64 input and output channels use Winograd's
+//! F(4x4, 3x3) (relative error below 1e-5) for most shapes, and other small kernels a direct convolution by vector
+//! registers. All other convolutions, and those in `f64`, multiply matrices: each thread unrolls one image at a time
+//! into (input channels x kernel height x kernel width x output pixels) numbers. The crate depends on `anode-core`,
+//! gemm, libc, pulp, rayon and thiserror, and on no system library.
 //!
 //! # Sources
 //!
@@ -97,3 +98,4 @@ pub use fused::{ConvBars, Images, norm_conv, norm_conv_vjp};
 pub use norm::{EPSILON, Moments, Norm, NormVjp, channel_sums, moments};
 pub use part::{Part, PartMut};
 pub use pool::{PoolShape, average_pool, average_pool_vjp, max_pool, max_pool_vjp};
+pub use simd::vector_instructions;

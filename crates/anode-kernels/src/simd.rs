@@ -1,11 +1,46 @@
 //! Loops compiled for the vector instructions of the processor at hand, chosen when the program runs.
 //!
-//! Nothing is reordered: a loop gives the same bits whatever instructions it runs on.
+//! Nothing is reordered: a loop gives the same bits whatever instructions it runs on. Kernels written by vector
+//! registers sum in an order that depends on the length of a register, so x86-64 processors with AVX2 take the registers
+//! of AVX-512, as two of their own each.
+
+#[cfg(target_arch = "x86_64")]
+use pulp::x86::V3_512b;
+use pulp::{Arch, WithSimd};
+
+/// The vector instructions of this processor that kernels use: `AVX-512`, `AVX2 in pairs` (two registers of AVX2 as one
+/// of AVX-512) or `no AVX2`. The first two give the same bits. `None` on other architectures than x86-64.
+pub fn vector_instructions() -> Option<&'static str> {
+    cfg!(target_arch = "x86_64").then(|| match Arch::new() {
+        #[cfg(target_arch = "x86_64")]
+        Arch::V4(_) => "AVX-512",
+        #[cfg(target_arch = "x86_64")]
+        Arch::V3(_) => "AVX2 in pairs",
+        _ => "no AVX2",
+    })
+}
+
+/// Runs a kernel with the vector registers of this processor. With AVX2 and AVX-512 they hold 16 numbers of `f32`.
+#[inline]
+pub(super) fn dispatch<W: WithSimd>(work: W) -> W::Output {
+    #[cfg(test)]
+    if tests::BY_SCALARS.load(std::sync::atomic::Ordering::Relaxed) {
+        return work.with_simd(pulp::Scalar512b);
+    }
+    match Arch::new() {
+        #[cfg(target_arch = "x86_64")]
+        Arch::V3(simd) => simd.vectorize(
+            #[inline(always)]
+            || work.with_simd(V3_512b(simd)),
+        ),
+        arch => arch.dispatch(work),
+    }
+}
 
 /// Runs `work`, compiled anew for each set of vector instructions.
 #[inline]
 pub(super) fn vectorised<T>(work: impl FnOnce() -> T) -> T {
-    pulp::Arch::new().dispatch(work)
+    Arch::new().dispatch(work)
 }
 
 /// Partial sums that run side by side. Their number decides the order of a sum, so it is fixed.
@@ -90,4 +125,57 @@ pub(super) fn together<I: Copy, T, const P: usize>(
         results.extend(work(taken).into_iter().take(n));
     }
     results
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use crate::direct::lanes;
+    use crate::{ConvShape, conv, conv_vjp_input, conv_vjp_weights};
+
+    /// Whether kernels compute with 16 scalars instead of registers, one after the other.
+    pub static BY_SCALARS: AtomicBool = AtomicBool::new(false);
+
+    fn numbers(n: usize, salt: f32) -> Vec<f32> {
+        (0..n).map(|i| (i as f32 * salt).sin()).collect()
+    }
+
+    /// The outputs of a convolution and of its vjp.
+    fn outputs(shape: &ConvShape, images: usize) -> [Vec<f32>; 4] {
+        let (x, y_bar) = (numbers(images * shape.input_len(), 0.37), numbers(images * shape.output_len(), 0.91));
+        let (w, bias) = (numbers(shape.weight_len(), 0.53), numbers(shape.channels, 0.71));
+        let (mut y, mut x_bar) = (y_bar.clone(), x.clone());
+        let (mut w_bar, mut bias_bar) = (w.clone(), bias.clone());
+        conv(shape, &x, &w, Some(&bias), &mut y);
+        conv_vjp_input(shape, &w, &y_bar, &mut x_bar);
+        conv_vjp_weights(shape, &x, &y_bar, &mut w_bar, Some(&mut bias_bar));
+        [y, x_bar, w_bar, bias_bar]
+    }
+
+    /// AVX2 and AVX-512 both pass on processors that have them, so their bits are equal.
+    #[test]
+    #[cfg_attr(miri, ignore = "minutes")]
+    fn registers_give_the_bits_of_sixteen_scalars() {
+        if lanes() != 16 {
+            return;
+        }
+        let shape = |input, channels, kernel, stride, padding| ConvShape { input, channels, kernel, stride, padding };
+        let shapes = [
+            (shape([3, 32, 32], 16, [3, 3], 1, [1, 1]), 3),
+            (shape([6, 8, 16], 5, [3, 3], 1, [1, 1]), 19),
+            (shape([7, 8, 8], 9, [3, 3], 1, [1, 1]), 19),
+            (shape([4, 9, 12], 6, [3, 5], 2, [1, 2]), 17),
+            (shape([20, 4, 8], 7, [1, 1], 1, [0, 0]), 18),
+            (shape([64, 8, 8], 64, [3, 3], 1, [1, 1]), 3),
+            (shape([96, 4, 4], 64, [3, 3], 1, [1, 1]), 20),
+        ];
+        for (shape, images) in shapes {
+            let by_registers = outputs(&shape, images);
+            BY_SCALARS.store(true, Ordering::Relaxed);
+            let by_scalars = outputs(&shape, images);
+            BY_SCALARS.store(false, Ordering::Relaxed);
+            assert!(by_registers == by_scalars, "{shape:?}");
+        }
+    }
 }

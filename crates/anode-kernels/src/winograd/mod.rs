@@ -20,6 +20,7 @@ use self::tiles::{Analyse, FilterBars, Filters, Side, Synthesise, Tiling};
 use self::transform::{OUT, TAPS};
 use super::ConvShape;
 use super::direct::{Start, lanes};
+use super::simd::dispatch;
 
 /// Channels on both sides from which on this path is the faster one.
 const FEWEST_CHANNELS: usize = 64;
@@ -107,7 +108,7 @@ impl Weights<'_> {
                 gather(&self.w[output * pitch..], pitch, plan.lanes, &mut side_by_side);
             }
             let turned = self.turned;
-            pulp::Arch::new().dispatch(Filters { taps: &side_by_side, turned, u: &mut u, first });
+            dispatch(Filters { taps: &side_by_side, turned, u: &mut u, first });
         }
         u
     }
@@ -313,7 +314,7 @@ pub(super) fn vjp_weights(shape: &ConvShape, x: &[f32], y_bar: &[f32], w_bar: &m
                 for (row, w_bar) in w_bar.chunks_exact_mut(depth).enumerate() {
                     for (block, w_bar) in w_bar.chunks_exact_mut(TAPS * TAPS * plan.lanes).enumerate() {
                         let at = (row, block * plan.lanes);
-                        pulp::Arch::new().dispatch(FilterBars { u: &*u, at, taps: &mut *taps });
+                        dispatch(FilterBars { u: &*u, at, taps: &mut *taps });
                         scatter(taps, plan.lanes, w_bar, TAPS * TAPS, |_, w, sum| *w += sum);
                     }
                 }

@@ -5,6 +5,7 @@ use std::ops::Range;
 use pulp::{Simd, WithSimd};
 
 use super::super::direct::{load, store};
+use super::super::simd::dispatch;
 use super::transform::POINTS;
 
 /// Matrices of a set: one a point of a tile.
@@ -70,7 +71,7 @@ impl Multiply<'_> {
     pub fn run(self) {
         assert!(self.v.columns == self.u.rows && self.m.columns == self.u.columns, "matrices that do not fit");
         assert!(self.rows.end <= self.v.rows && self.rows.len() <= self.m.rows, "rows that do not fit");
-        pulp::Arch::new().dispatch(self);
+        dispatch(self);
     }
 }
 
@@ -82,7 +83,8 @@ impl WithSimd for Multiply<'_> {
         assert_eq!(self.u.columns, REGISTERS * S::F32_LANES, "columns that do not fill the registers");
         match S::REGISTER_COUNT {
             32.. => self.all::<S, 8>(simd),
-            _ => self.all::<S, 4>(simd),
+            16.. => self.all::<S, 4>(simd),
+            _ => self.all::<S, 2>(simd),
         }
     }
 }
@@ -154,7 +156,7 @@ impl Correlate<'_> {
         assert!(self.tiles <= self.y.rows && self.tiles <= self.v.rows, "rows that do not fit");
         assert_eq!(self.u.columns, self.v.columns, "matrices that do not fit");
         assert!(self.columns.end <= self.y.columns && self.columns.len() <= self.u.rows, "columns that do not fit");
-        pulp::Arch::new().dispatch(self);
+        dispatch(self);
     }
 }
 
@@ -166,7 +168,8 @@ impl WithSimd for Correlate<'_> {
         assert!(self.v.columns.is_multiple_of(REGISTERS * S::F32_LANES), "columns that do not fill the registers");
         match S::REGISTER_COUNT {
             32.. => self.all::<S, 8>(simd),
-            _ => self.all::<S, 4>(simd),
+            16.. => self.all::<S, 4>(simd),
+            _ => self.all::<S, 2>(simd),
         }
     }
 }

@@ -3,6 +3,7 @@
 use pulp::{Simd, WithSimd};
 
 use super::super::direct::{load, store};
+use super::super::simd::dispatch;
 use super::product::Matrices;
 use super::transform::{OUT, POINTS, TAPS, both_ways, data, filter, filter_transposed, output, output_transposed};
 
@@ -57,7 +58,7 @@ impl Analyse<'_, '_> {
         assert_eq!(self.to.len(), POINTS * POINTS, "rows of every matrix");
         let len = self.tiling.len() * self.channels.0;
         assert!(self.to.iter().all(|to| to.len() == len), "rows that do not fit");
-        pulp::Arch::new().dispatch(self);
+        dispatch(self);
     }
 }
 
@@ -131,7 +132,7 @@ pub(super) struct Synthesise<'a> {
 impl Synthesise<'_> {
     pub fn run(self) {
         assert!(self.at.0 + self.tiling.len() <= self.m.rows, "rows that do not fit");
-        pulp::Arch::new().dispatch(self);
+        dispatch(self);
     }
 }
 
