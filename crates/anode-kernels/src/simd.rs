@@ -157,9 +157,11 @@ mod tests {
     #[test]
     #[cfg_attr(miri, ignore = "minutes")]
     fn registers_give_the_bits_of_sixteen_scalars() {
-        if lanes() != 16 {
+        // Scalars have no such kernels; registers of other architectures are shorter.
+        if super::vector_instructions().is_none_or(|name| name == "no AVX2") {
             return;
         }
+        assert_eq!(lanes(), 16);
         let shape = |input, channels, kernel, stride, padding| ConvShape { input, channels, kernel, stride, padding };
         let shapes = [
             (shape([3, 32, 32], 16, [3, 3], 1, [1, 1]), 3),
