@@ -102,8 +102,8 @@ pub(super) fn ascend(origins: &[Origin]) -> bool {
 }
 
 impl Record {
-    /// Whether the same program computes the bits of the record's first `steps` steps in the environment `here`; `None`:
-    /// of all of the record.
+    /// Whether the same program computes the bits of the record's first `steps` steps in the environment `here`, or
+    /// those of the whole record (`None`).
     pub fn has_instructions_of(&self, here: &Environment, steps: Option<u64>) -> bool {
         let (own, origins) = (Origin::new(0, here), self.all_origins());
         let mut compared = origins.iter().filter(|origin| steps.is_none_or(|steps| origin.from_step < steps));

@@ -137,8 +137,8 @@ fn elsewhere(context: &Context<'_>, saved: &Saved) -> Option<String> {
     let all = origins(saved.past().origins.as_deref(), step, &context.environment());
     let [before, now] = change_of_instructions(&all, step)?;
     Some(format!(
-        "steps {} to {} were computed on {}; those from step {step} on are computed on {}, which may round differently. \
-         The record names both",
+        "steps {} to {} were computed on {}; those from step {step} on are computed on {}, which may round \
+         differently. The record names both",
         before.from_step,
         step - 1,
         before.processor,

@@ -4,9 +4,12 @@
 
 pub mod files;
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use anode::digest::sha256_of_parts;
+use safetensors::SafeTensors;
 use serde_json::{Value, json};
 
 /// A temporary folder with experiments.
@@ -141,4 +144,20 @@ pub fn training(id: &str) -> Value {
         "weight_decay": 5e-4, "augment": true, "checkpoint_every": 5
     });
     definition
+}
+
+/// Saves the checkpoint at `path` again with other texts in its header and the digest that belongs to them.
+pub fn save_again(path: &Path, change: impl Fn(&mut HashMap<String, String>)) {
+    let bytes = std::fs::read(path).expect("a checkpoint");
+    let (_, header) = SafeTensors::read_metadata(&bytes).expect("a header");
+    let mut metadata = header.metadata().clone().expect("metadata");
+    change(&mut metadata);
+    let tensors = SafeTensors::deserialize(&bytes).expect("tensors");
+    let names = ["theta", "velocity", "statistics", "counters"];
+    let parts = names.map(|name| (name, tensors.tensor(name).expect("a tensor")));
+    let texts = ["steps_sha256", "origins"].map(|key| (key, metadata.get(key)));
+    let texts = texts.iter().filter_map(|(key, text)| Some((*key, text.as_ref()?.as_bytes())));
+    let digest = sha256_of_parts(parts.iter().map(|(name, view)| (*name, view.data())).chain(texts));
+    metadata.insert("sha256".into(), digest);
+    std::fs::write(path, safetensors::serialize(parts, Some(metadata)).expect("a checkpoint")).expect("written");
 }

@@ -4,10 +4,8 @@ use crate::common;
 
 use std::path::{Path, PathBuf};
 
-use anode::digest::sha256_of_parts;
 use anode::record::{Loaded, read_record};
 use common::Workplace;
-use safetensors::SafeTensors;
 use serde_json::{Value, json};
 
 /// A training run of 12 steps per epoch.
@@ -142,30 +140,16 @@ fn what_is_only_observed_begins_where_the_other_run_ended_and_changes_no_step() 
     assert!(said.contains("identical to the last bit"), "{said}");
 }
 
-/// Saves the checkpoint at `path` again, as a machine that states these origins would have left it.
-fn save_again(path: &Path, origins: Option<&str>) {
-    let bytes = std::fs::read(path).unwrap();
-    let metadata = SafeTensors::read_metadata(&bytes).unwrap().1.metadata().clone();
-    let mut metadata = metadata.unwrap();
-    assert!(metadata.remove("origins").unwrap().contains("processor"));
-    metadata.extend(origins.map(|text| ("origins".to_owned(), text.to_owned())));
-    let tensors = SafeTensors::deserialize(&bytes).unwrap();
-    let names = ["theta", "velocity", "statistics", "counters"];
-    let views = names.map(|name| (name, tensors.tensor(name).unwrap()));
-    let texts = ["steps_sha256", "origins"].map(|key| (key, metadata.get(key)));
-    let texts = texts.iter().filter_map(|(key, text)| Some((*key, text.as_ref()?.as_bytes())));
-    let digest = sha256_of_parts(views.iter().map(|(name, view)| (*name, view.data())).chain(texts));
-    metadata.insert("sha256".into(), digest);
-    std::fs::write(path, safetensors::serialize(views, Some(metadata)).unwrap()).unwrap();
-}
-
 #[test]
 fn a_run_that_another_machine_began_says_so_and_is_not_expected_to_repeat_bit_by_bit() {
     let other = json!([{ "from_step": 0, "processor": "Other (AVX-1024)", "system": "os x", "version": "0.9.9" }]);
     let cases = [(Some(other.to_string()), "Other (AVX-1024)"), (None, "an unknown processor")];
     for (origins, processor) in cases {
         let (place, _) = after_short();
-        save_again(&place.run_folder("short").join("checkpoint.safetensors"), origins.as_deref());
+        common::save_again(&place.run_folder("short").join("checkpoint.safetensors"), |metadata| {
+            assert!(metadata.remove("origins").unwrap().contains("processor"));
+            metadata.extend(origins.map(|text| ("origins".to_owned(), text)));
+        });
         let said = place.expect(0, &["run", "long"]);
         let told = format!("steps 0 to 23 were computed on {processor}; those from step 24 on");
         assert!(said.contains("warning") && said.contains(&told), "{said}");

@@ -1,8 +1,8 @@
 //! Loops compiled for the vector instructions of the processor at hand, chosen when the program runs.
 //!
 //! Nothing is reordered: a loop gives the same bits whatever instructions it runs on. Kernels written by vector
-//! registers sum in an order that depends on the length of a register, so x86-64 processors with AVX2 take the registers
-//! of AVX-512, as two of their own each.
+//! registers sum in an order that depends on the length of a register. On processors with AVX2, two registers therefore
+//! count as one, which then has the length of one of AVX-512.
 
 #[cfg(target_arch = "x86_64")]
 use pulp::x86::V3_512b;
