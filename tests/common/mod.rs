@@ -147,7 +147,7 @@ pub fn training(id: &str) -> Value {
 }
 
 /// Saves the checkpoint at `path` again with other texts in its header and the digest that belongs to them.
-pub fn save_again(path: &Path, change: impl Fn(&mut HashMap<String, String>)) {
+pub fn save_again(path: &Path, change: impl FnOnce(&mut HashMap<String, String>)) {
     let bytes = std::fs::read(path).expect("a checkpoint");
     let (_, header) = SafeTensors::read_metadata(&bytes).expect("a header");
     let mut metadata = header.metadata().clone().expect("metadata");
