@@ -12,6 +12,7 @@ mod broken_input;
 mod cifar10_jpeg;
 mod columns;
 mod commands;
+mod committed;
 mod containers;
 mod data_choice;
 mod data_files;
