@@ -4,7 +4,7 @@
 //! registers sum in an order that depends on the length of a register. On processors with AVX2, two registers therefore
 //! count as one, which then has the length of one of AVX-512.
 
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(target_arch = "x86_64", not(miri)))]
 use pulp::x86::V3_512b;
 use pulp::{Arch, WithSimd};
 
@@ -28,7 +28,8 @@ pub(super) fn dispatch<W: WithSimd>(work: W) -> W::Output {
         return work.with_simd(pulp::Scalar512b);
     }
     match Arch::new() {
-        #[cfg(target_arch = "x86_64")]
+        // Miri would take hours for registers in pairs.
+        #[cfg(all(target_arch = "x86_64", not(miri)))]
         Arch::V3(simd) => simd.vectorize(
             #[inline(always)]
             || work.with_simd(V3_512b(simd)),
