@@ -28,7 +28,7 @@ pub(super) fn dispatch<W: WithSimd>(work: W) -> W::Output {
         return work.with_simd(pulp::Scalar512b);
     }
     match Arch::new() {
-        // Miri would take hours for registers in pairs.
+        // Miri is slow enough without registers in pairs.
         #[cfg(all(target_arch = "x86_64", not(miri)))]
         Arch::V3(simd) => simd.vectorize(
             #[inline(always)]
