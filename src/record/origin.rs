@@ -46,7 +46,7 @@ impl Origin {
         Self { from_step: 0, accelerator: None, processor, system, version, commit: None, dirty: None }
     }
 
-    /// What decides whether the same program computes the same bits, on one device.
+    /// What decides, on one device, whether results of a program are bit-identical.
     fn instructions(&self) -> (Option<&str>, &str, &str) {
         instructions(self.accelerator.as_deref(), &self.processor, &self.system)
     }

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 const ENDS: &str = ".quick.tar.xz";
 
-/// Repeats a record of the experiment, and the first two steps of a training run. `None` if its data set is not here.
+/// Repeats a record of the experiment, and the first two steps of a training run. `None` without its data set.
 fn repeated(id: &str) -> Option<Value> {
     let mut command = Command::new(env!("CARGO_BIN_EXE_anode"));
     command.current_dir(env!("CARGO_MANIFEST_DIR"));

@@ -1,6 +1,6 @@
 //! Loops compiled for the vector instructions of the processor at hand, chosen when the program runs.
 //!
-//! Nothing is reordered: a loop gives the same bits whatever instructions it runs on. Kernels written by vector
+//! Loops are never reordered, so their results are bit-identical for all instructions. Kernels written by vector
 //! registers sum in an order that depends on the length of a register. On processors with AVX2, two registers therefore
 //! count as one, which then has the length of one of AVX-512.
 
@@ -9,7 +9,7 @@ use pulp::x86::V3_512b;
 use pulp::{Arch, WithSimd};
 
 /// The vector instructions of this processor that kernels use: `AVX-512`, `AVX2 in pairs` (two registers of AVX2 as one
-/// of AVX-512) or `no AVX2`. The first two give the same bits. `None` on other architectures than x86-64.
+/// of AVX-512) or `no AVX2`. Results of the first two are bit-identical. `None` on other architectures than x86-64.
 pub fn vector_instructions() -> Option<&'static str> {
     cfg!(target_arch = "x86_64").then(|| match Arch::new() {
         #[cfg(target_arch = "x86_64")]
