@@ -5,20 +5,17 @@ use crate::definition::settings::{
 };
 use crate::evolution::{Diffusion, Evaluation, Law, Sigma, Terms};
 use crate::gradient::Method;
-use crate::net::{self, Evolution, Form, Network, Sharing, Solve, Stepping, Steps};
+use crate::net::{self, Evolution, Form, Network, Sharing, Solve, Steps, WeightStepping};
 use crate::ode::Adaptive;
 
 use super::StudyError;
 use super::parts::solver;
 
-/// Steps of the weights for each step of the activations in Configuration 2, where the definition names none.
-const WEIGHT_STEPS: usize = 5;
-
 /// The part of a study's settings that says which network is built.
 #[derive(Clone)]
 pub struct Chosen {
     net: NetName,
-    form: settings::Form,
+    form: settings::NetworkForm,
     width: Option<usize>,
     solver: SolverName,
     steps: Option<usize>,
@@ -70,14 +67,14 @@ impl From<&NetworkCostSettings> for Chosen {
 
 impl Chosen {
     /// Returns the settings with another form of the network.
-    pub fn in_form(&self, form: settings::Form) -> Self {
+    pub fn in_form(&self, form: settings::NetworkForm) -> Self {
         Self { form, ..self.clone() }
     }
 
     /// The neural ODE of as many steps, its weights constant, with this gradient.
     pub fn as_neural_ode(&self, method: Method) -> Self {
         let method = MethodName::from(method);
-        Self { form: settings::Form::Ode, sigma: None, evolution: None, method, ..self.clone() }
+        Self { form: settings::NetworkForm::Ode, sigma: None, evolution: None, method, ..self.clone() }
     }
 }
 
@@ -101,13 +98,13 @@ fn with_shared_statistics(settings: &Chosen, classes: usize) -> Result<(Network,
         spec.check().map(|()| spec).map_err(|e| StudyError::failed("settings", e))
     };
     let norms = solve.steps.count().filter(|_| settings.norm_per_step).unwrap_or(1);
-    let weight_steps = settings.evolution.and_then(|e| e.weight_steps).unwrap_or(WEIGHT_STEPS);
+    let weight_steps = settings.evolution.unwrap_or_default().weight_steps();
     let stepping = match settings.form {
-        settings::Form::Ode => return Ok((Network::with_norms(&build(Form::Ode)?, norms), solve)),
-        settings::Form::Baseline => return Ok((Network::new(&build(Form::Baseline)?), solve)),
-        settings::Form::Configuration1 => Stepping::Together,
-        settings::Form::Configuration2 => Stepping::Matching { weight_steps },
-        settings::Form::Configuration2Final => Stepping::Final { weight_steps },
+        settings::NetworkForm::Ode => return Ok((Network::with_norms(&build(Form::Ode)?, norms), solve)),
+        settings::NetworkForm::Baseline => return Ok((Network::new(&build(Form::Baseline)?), solve)),
+        settings::NetworkForm::Configuration1 => WeightStepping::Together,
+        settings::NetworkForm::Configuration2 => WeightStepping::Matching { weight_steps },
+        settings::NetworkForm::Configuration2Final => WeightStepping::Final { weight_steps },
     };
     let made = Network::with_norms(&build(Form::Ode)?, norms).with_evolution(evolution(settings, stepping), solve);
     made.map(|network| (network, solve)).map_err(|e| StudyError::failed("weight evolution", e))
@@ -123,7 +120,7 @@ fn steps(settings: &Chosen) -> Result<Steps, StudyError> {
     }
 }
 
-fn evolution(settings: &Chosen, stepping: Stepping) -> Evolution {
+fn evolution(settings: &Chosen, stepping: WeightStepping) -> Evolution {
     let chosen = settings.evolution.unwrap_or_default();
     let diffusion = if chosen.free_diffusion == Some(true) { Diffusion::Free } else { Diffusion::Softplus };
     let law = Law {

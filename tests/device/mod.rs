@@ -12,8 +12,8 @@ use anode::evolution::{
 use anode::gradient::{Ledger, Method};
 use anode::kernels::{Activation, Device};
 use anode::net::{
-    Evolution, Form, LayerSpec, NETWORKS, NetSpec, Network, NetworkError, SegmentSpec, Sharing, Solve, Stepping, Steps,
-    network,
+    Evolution, Form, LayerSpec, NETWORKS, NetSpec, Network, NetworkError, SegmentSpec, Sharing, Solve, Steps,
+    WeightStepping, network,
 };
 use anode::ode::{Adaptive, Controller, Real, SolveError, Vector, relative_distance, solver};
 use anode::problems::ConvField;
@@ -177,7 +177,7 @@ pub fn adaptive_steps_agree<D: Device>(device: &D) {
 }
 
 /// Weights that evolve by all terms, with coefficients of their own for each channel.
-pub fn evolution(stepping: Stepping, memory: Memory) -> Evolution {
+pub fn evolution(stepping: WeightStepping, memory: Memory) -> Evolution {
     let (law, sharing) = (Law::new(Terms::Rda), Sharing::Channel);
     Evolution { law, sharing, stepping, memory, evaluation: Evaluation::Steps, allow_unstable: true }
 }
@@ -190,7 +190,11 @@ const MEMORIES: [Memory; 3] = [
 
 /// Both configurations with every memory, in a network.
 pub fn evolving_networks_agree<D: Device>(device: &D) {
-    for stepping in [Stepping::Together, Stepping::Matching { weight_steps: 2 }, Stepping::Final { weight_steps: 3 }] {
+    for stepping in [
+        WeightStepping::Together,
+        WeightStepping::Matching { weight_steps: 2 },
+        WeightStepping::Final { weight_steps: 3 },
+    ] {
         for memory in MEMORIES {
             let how = solve("heun", 2, Method::Anode);
             let build = || Network::new(&small()).with_evolution(evolution(stepping, memory), how).unwrap();
@@ -353,7 +357,11 @@ pub fn vectors_of_other_networks_are_refused<D: TrainingDevice>(device: &D) {
 /// A few steps of training in both configurations of ANODEV2.
 pub fn training_of_evolving_weights_agrees<D: TrainingDevice>(device: &D) {
     let spec = (network("resnet4").unwrap().build)(Form::Ode, 4, 10);
-    for stepping in [Stepping::Together, Stepping::Matching { weight_steps: 5 }, Stepping::Final { weight_steps: 5 }] {
+    for stepping in [
+        WeightStepping::Together,
+        WeightStepping::Matching { weight_steps: 5 },
+        WeightStepping::Final { weight_steps: 5 },
+    ] {
         let how = solve("euler", 2, Method::Anode);
         let build = || Network::new(&spec).with_evolution(evolution(stepping, Memory::None), how).unwrap();
         built_training_agrees(device, build, 4);

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::evolution::{Border, Memory, Sigma, Terms};
 use crate::kernels::Activation;
-use crate::net::Stepping;
+use crate::net::WeightStepping;
 
 use crate::definition::columns::{self, Written};
 
@@ -44,7 +44,7 @@ pub struct CoupledGradientSettings {
     #[serde(default)]
     pub memory: Memory,
     /// How weights and activations are stepped.
-    pub configuration: Stepping,
+    pub configuration: WeightStepping,
     /// The solver of both.
     pub solver: SolverName,
     /// Step counts Nt of z on [0, 1]; one row for each count and method.

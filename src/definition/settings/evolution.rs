@@ -1,7 +1,7 @@
 //! Checks of the settings that every study of evolving weights shares (ANODEV2).
 
 use crate::evolution::Memory;
-use crate::net::Stepping;
+use crate::net::WeightStepping;
 
 use super::Faults;
 
@@ -16,8 +16,8 @@ impl Faults {
     }
 
     /// The steps of the weights.
-    pub(super) fn configuration(&mut self, at: &str, configuration: Stepping) {
-        if let Stepping::Matching { weight_steps } | Stepping::Final { weight_steps } = configuration {
+    pub(super) fn configuration(&mut self, at: &str, configuration: WeightStepping) {
+        if let WeightStepping::Matching { weight_steps } | WeightStepping::Final { weight_steps } = configuration {
             let why = || format!("{weight_steps}; allowed: 1 to 1000");
             self.require((1..=1000).contains(&weight_steps), &format!("{at}.weight_steps"), why);
         }

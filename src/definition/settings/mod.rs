@@ -18,7 +18,7 @@ pub use reversibility::{Normalise, Picture, Problem, Stepping};
 pub use schedules::Placement;
 pub use study::{Settings, StudySettings};
 pub use tolerances::Tolerances;
-pub use training::{DataSet, EvolutionSettings, Form, Normalisation, RateSchedule};
+pub use training::{DataSet, EvolutionSettings, NetworkForm, Normalisation, RateSchedule};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::evolution::Sigma;
 
-use super::training::{EvolutionSettings, Form, evolution_faults, width_fault};
+use super::training::{EvolutionSettings, NetworkForm, evolution_faults, width_fault};
 use crate::definition::columns::{self, Written};
 
 use super::{Fault, Faults, MethodName, NetName, SolverName, StudySettings};
@@ -18,7 +18,7 @@ pub struct NetworkCostSettings {
     pub net: NetName,
     /// Form of the blocks that keep their shape.
     #[serde(default)]
-    pub form: Form,
+    pub form: NetworkForm,
     /// Nonlinearity of the weight evolution; absent: tanh where weights evolve.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sigma: Option<Sigma>,

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::gradient::{Method, pattern_list};
 use crate::ode::Controller;
 
-use super::{Faults, Form, MethodName, SolverName};
+use super::{Faults, MethodName, NetworkForm, SolverName};
 
 /// Attempted steps of one solve, where the definition names no limit.
 const MAX_STEPS: usize = 1000;
@@ -42,7 +42,7 @@ pub(super) struct Stepped<'a> {
     pub tolerances: Option<Tolerances>,
     pub solver: &'a SolverName,
     pub method: &'a MethodName,
-    pub form: Form,
+    pub form: NetworkForm,
     pub norm_per_step: bool,
 }
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::evolution::{Border, Memory, Sigma, Terms};
 use crate::gradient::{Method, pattern_list};
-use crate::net::{self, EvaluationMode, Sharing, Stepping};
+use crate::net::{self, EvaluationMode, Sharing, WeightStepping};
 use crate::train::RandomError;
 
 use super::tolerances::Stepped;
@@ -23,7 +23,7 @@ pub struct TrainingSettings {
     pub net: NetName,
     /// Form of the blocks that keep their shape.
     #[serde(default)]
-    pub form: Form,
+    pub form: NetworkForm,
     /// Nonlinearity of the weight evolution; absent: tanh where weights evolve.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sigma: Option<Sigma>,
@@ -131,7 +131,8 @@ pub enum RateSchedule {
 
 /// Form of the blocks of a network that keep their shape.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub enum Form {
+#[schemars(rename = "Form")]
+pub enum NetworkForm {
     /// ODE blocks.
     #[default]
     #[serde(rename = "ode")]
@@ -175,6 +176,13 @@ pub struct EvolutionSettings {
     /// Step coefficients that the solver cannot step stably, instead of refusing them; absent: no.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub allow_unstable: Option<bool>,
+}
+
+impl EvolutionSettings {
+    /// Steps of the weights for each step of the activations, where they evolve first.
+    pub fn weight_steps(&self) -> usize {
+        self.weight_steps.unwrap_or(5)
+    }
 }
 
 /// A data set.
@@ -275,13 +283,13 @@ impl TrainingSettings {
             let allowed = pattern_list(exact);
             format!("an error on an exact gradient; allowed with the methods {allowed}, not `{}`", self.method.as_str())
         });
-        faults.require(self.form == Form::Ode, "random_error", || {
+        faults.require(self.form == NetworkForm::Ode, "random_error", || {
             "as large as that of the reverse-time gradient; allowed with the form ode".into()
         });
     }
 }
 
-impl Form {
+impl NetworkForm {
     /// Whether the weights of its ODE blocks evolve.
     pub(super) fn evolves(self) -> bool {
         !matches!(self, Self::Ode | Self::Baseline)
@@ -300,7 +308,7 @@ pub(super) fn width_fault(faults: &mut Faults, width: Option<usize>, net: &NetNa
 /// Choices of the weight evolution that do not fit the form, or one another.
 pub(super) fn evolution_faults(
     faults: &mut Faults,
-    form: Form,
+    form: NetworkForm,
     sigma: Option<Sigma>,
     evolution: Option<EvolutionSettings>,
 ) {
@@ -310,11 +318,11 @@ pub(super) fn evolution_faults(
     });
     let Some(evolution) = evolution else { return };
     evolution.memory.into_iter().for_each(|memory| faults.memory("evolution.memory", memory));
-    let first = form != Form::Configuration1 || evolution.weight_steps.is_none();
+    let first = form != NetworkForm::Configuration1 || evolution.weight_steps.is_none();
     faults.require(first, "evolution.weight_steps", || {
         "a count; in configuration-1 the weights take the steps of the activations".into()
     });
     if let Some(weight_steps) = evolution.weight_steps {
-        faults.configuration("evolution", Stepping::Matching { weight_steps });
+        faults.configuration("evolution", WeightStepping::Matching { weight_steps });
     }
 }

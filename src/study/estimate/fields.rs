@@ -130,8 +130,10 @@ pub fn coupled_gradient(settings: &CoupledGradientSettings) -> Result<Estimate, 
     let (real, stages) = (size_of(settings.dtype), stages(&settings.solver)?);
     let parts = if settings.memory == Memory::None { 1.0 } else { 2.0 };
     let first = match settings.configuration {
-        net::Stepping::Together => None,
-        net::Stepping::Matching { weight_steps } | net::Stepping::Final { weight_steps } => Some(weight_steps as f64),
+        net::WeightStepping::Together => None,
+        net::WeightStepping::Matching { weight_steps } | net::WeightStepping::Final { weight_steps } => {
+            Some(weight_steps as f64)
+        }
     };
     let weights = field.theta * real * parts;
     // A step of z, with that of the weights where they are stepped together.

@@ -1,6 +1,6 @@
 //! Estimates of the studies on networks, from the list of a network's layers: nothing is built, whatever the width.
 
-use crate::definition::settings::{DataSet, Form, NetworkCostSettings, TrainingSettings};
+use crate::definition::settings::{DataSet, NetworkCostSettings, NetworkForm, TrainingSettings};
 use crate::gradient::Method;
 use crate::net::{self, LayerSpec, SegmentSpec};
 use crate::study::StudyError;
@@ -16,8 +16,6 @@ const CLASSES: usize = 100;
 const IMAGES: usize = 50_000;
 /// Most images of any data set.
 const MOST_IMAGES: usize = 1_000_000;
-/// Steps of the weights for each step of the activations.
-const WEIGHT_STEPS: f64 = 5.0;
 
 /// A chain of layers, per image.
 #[derive(Clone, Copy, Default)]
@@ -68,14 +66,14 @@ fn layers(shape: &mut [f64; 3], parts: &[LayerSpec]) -> Layers {
 /// A network with how it is solved.
 struct Chosen<'a> {
     net: &'a str,
-    form: Form,
+    form: NetworkForm,
     width: Option<usize>,
     /// Steps of each ODE block.
     steps: f64,
     stages: f64,
     norm_per_step: bool,
     method: Method,
-    weight_steps: Option<usize>,
+    weight_steps: f64,
     has_memory: bool,
 }
 
@@ -91,7 +89,7 @@ impl Chosen<'_> {
     fn gradient(&self, batch: f64) -> Result<Gradient, StudyError> {
         let unknown = || StudyError::failed("settings", format!("no network `{}`", self.net));
         let registered = net::network(self.net).ok_or_else(unknown)?;
-        let form = if self.form == Form::Baseline { net::Form::Baseline } else { net::Form::Ode };
+        let form = if self.form == NetworkForm::Baseline { net::Form::Baseline } else { net::Form::Ode };
         let spec = (registered.build)(form, self.width.unwrap_or(registered.width), CLASSES);
         let real = 4.0;
         let mut found = Gradient { parameters: 0.0, bytes: 0.0, macs: 0.0, evaluations: 0.0 };
@@ -134,19 +132,19 @@ impl Chosen<'_> {
     fn weights(&self, bytes: f64) -> f64 {
         let parts = if self.has_memory { 2.0 } else { 1.0 };
         match self.form {
-            Form::Ode | Form::Baseline => 0.0,
+            NetworkForm::Ode | NetworkForm::Baseline => 0.0,
             // A state of the weights beside each state of the activations.
-            Form::Configuration1 => parts * bytes * (2.0 + self.steps),
-            Form::Configuration2 | Form::Configuration2Final => {
-                let times = self.weight_steps.map_or(WEIGHT_STEPS, |n| n as f64);
+            NetworkForm::Configuration1 => parts * bytes * (2.0 + self.steps),
+            NetworkForm::Configuration2 | NetworkForm::Configuration2Final => {
                 let solved = Solved {
                     blocks: 1.0,
-                    steps: times * self.steps,
+                    steps: self.weight_steps * self.steps,
                     stages: self.stages,
                     state: parts * bytes,
                     tape: 2.0 * parts * bytes,
                 };
-                solved.bytes(self.method) + if self.form == Form::Configuration2 { self.steps * bytes } else { bytes }
+                solved.bytes(self.method)
+                    + if self.form == NetworkForm::Configuration2 { self.steps * bytes } else { bytes }
             }
         }
     }
@@ -170,11 +168,11 @@ pub fn network_cost(settings: &NetworkCostSettings) -> Result<Estimate, StudyErr
         stages: stages(&settings.solver)?,
         norm_per_step: settings.norm_per_step,
         method: method(&settings.method).unwrap_or(Method::Full),
-        weight_steps: settings.evolution.and_then(|e| e.weight_steps),
+        weight_steps: settings.evolution.unwrap_or_default().weight_steps() as f64,
         has_memory: settings.evolution.and_then(|e| e.memory).is_some(),
     };
     // Beside the network's own gradient, its baseline's and the neural ODE's, one after the other.
-    let baseline = Chosen { form: Form::Baseline, ..own }.gradient(batch)?;
+    let baseline = Chosen { form: NetworkForm::Baseline, ..own }.gradient(batch)?;
     let own = own.gradient(batch)?;
     let bytes = own.bytes.max(baseline.bytes) + 4.0 * (4.0 * own.parameters + 5.0 * batch * IMAGE);
     let repeats = 3.0;
@@ -222,7 +220,7 @@ fn chosen(settings: &TrainingSettings) -> Result<Chosen<'_>, StudyError> {
         stages: stages(&settings.solver)?,
         norm_per_step: settings.norm_per_step,
         method: method(&settings.method).unwrap_or(Method::Full),
-        weight_steps: settings.evolution.and_then(|e| e.weight_steps),
+        weight_steps: settings.evolution.unwrap_or_default().weight_steps() as f64,
         has_memory: settings.evolution.and_then(|e| e.memory).is_some(),
     })
 }

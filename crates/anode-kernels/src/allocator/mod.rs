@@ -27,7 +27,6 @@ const LARGE: usize = 128 << 10;
 pub struct ArenaAllocator {
     arena: Mutex<Arena>,
     live: AtomicUsize,
-    most: AtomicUsize,
     refused: AtomicUsize,
 }
 
@@ -40,27 +39,12 @@ impl Default for ArenaAllocator {
 impl ArenaAllocator {
     /// An allocator whose arena is empty.
     pub const fn new() -> Self {
-        Self {
-            arena: Mutex::new(Arena::new()),
-            live: AtomicUsize::new(0),
-            most: AtomicUsize::new(0),
-            refused: AtomicUsize::new(0),
-        }
+        Self { arena: Mutex::new(Arena::new()), live: AtomicUsize::new(0), refused: AtomicUsize::new(0) }
     }
 
     /// Bytes of the large blocks in use.
     pub fn live_bytes(&self) -> usize {
         self.live.load(Ordering::Relaxed)
-    }
-
-    /// The most bytes of large blocks that were in use at once since the last [`Self::reset_peak`].
-    pub fn peak_bytes(&self) -> usize {
-        self.most.load(Ordering::Relaxed)
-    }
-
-    /// Starts [`Self::peak_bytes`] again from what is in use now.
-    pub fn reset_peak(&self) {
-        self.most.store(self.live_bytes(), Ordering::Relaxed);
     }
 
     /// Bytes that were ever requested from the system for large blocks.
@@ -86,8 +70,7 @@ impl ArenaAllocator {
             unsafe { block.write_bytes(0, (size - fresh).min(layout.size())) };
         }
         if !block.is_null() {
-            let live = self.live.fetch_add(size, Ordering::Relaxed) + size;
-            self.most.fetch_max(live, Ordering::Relaxed);
+            self.live.fetch_add(size, Ordering::Relaxed);
         }
         block
     }
@@ -142,7 +125,7 @@ mod tests {
             one.write_bytes(7, 300_000);
             allocator.dealloc(one, layout);
             allocator.dealloc(two, layout);
-            assert_eq!((allocator.live_bytes(), allocator.peak_bytes()), (0, 2 * 303_104));
+            assert_eq!(allocator.live_bytes(), 0);
             let asked = allocator.requested_bytes();
             let again = allocator.alloc_zeroed(layout);
             assert!(std::slice::from_raw_parts(again, 300_000) == vec![0; 300_000]);
@@ -155,8 +138,7 @@ mod tests {
             let block = allocator.alloc(small);
             allocator.dealloc(block, small);
         }
-        allocator.reset_peak();
-        assert_eq!((allocator.live_bytes(), allocator.peak_bytes()), (0, 0));
+        assert_eq!(allocator.live_bytes(), 0);
     }
 
     #[test]

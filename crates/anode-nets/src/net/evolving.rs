@@ -21,7 +21,7 @@ pub struct Evolution {
     /// Which kernels share their coefficients.
     pub sharing: Sharing,
     /// How weights and activations are stepped.
-    pub stepping: Stepping,
+    pub stepping: WeightStepping,
     /// The kernel K of theta(t).
     pub memory: Memory,
     /// How w(t) is computed.
@@ -47,7 +47,7 @@ pub enum Sharing {
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema))]
 #[cfg_attr(feature = "serde", serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields))]
 #[cfg_attr(feature = "serde", schemars(rename = "Configuration"))]
-pub enum Stepping {
+pub enum WeightStepping {
     /// Configuration 1: in the same steps.
     Together,
     /// Configuration 2: weights first; a step of z uses theta(t_n).
@@ -62,7 +62,7 @@ pub enum Stepping {
     },
 }
 
-impl Stepping {
+impl WeightStepping {
     /// The configuration of a block of `steps` steps of z.
     pub fn configuration(self, steps: usize) -> Configuration {
         let (weight_steps, reading) = match self {

@@ -7,7 +7,7 @@ use anode_core::ode::{At, DifferentiableField, Grid, Pass, SolveError, Vector, V
 use anode_nets::evolution::{Evaluation, Law, Memory, Terms};
 use anode_nets::net::{
     Evolution, Form, LayerSpec, Mode, NETWORKS, NetSpec, Network, NetworkError, OdeField, Running, Segment,
-    SegmentSpec, Sharing, Solve, Stepping, Steps, Updates, network,
+    SegmentSpec, Sharing, Solve, Steps, Updates, WeightStepping, network,
 };
 use anode_nets::random::{Stream, normal, stream};
 
@@ -248,14 +248,14 @@ fn bits_do_not_depend_on_the_number_of_threads() {
     assert!(on(2) == one && on(3) == one && on(5) == one);
 }
 
-fn evolution(stepping: Stepping, terms: Terms) -> Evolution {
+fn evolution(stepping: WeightStepping, terms: Terms) -> Evolution {
     let law = Law::new(terms);
     let (sharing, memory) = (Sharing::Channel, Memory::None);
     Evolution { law, sharing, stepping, memory, evaluation: Evaluation::Steps, allow_unstable: false }
 }
 
-const STEPPINGS: [Stepping; 3] =
-    [Stepping::Together, Stepping::Matching { weight_steps: 3 }, Stepping::Final { weight_steps: 3 }];
+const STEPPINGS: [WeightStepping; 3] =
+    [WeightStepping::Together, WeightStepping::Matching { weight_steps: 3 }, WeightStepping::Final { weight_steps: 3 }];
 
 #[test]
 fn networks_with_evolving_weights_have_the_gradient_of_finite_differences() {
@@ -313,7 +313,7 @@ fn steps_may_have_batch_norms_of_their_own() {
             "every step has statistics, and all have moved"
         );
         let evolving = Network::with_norms(&small(), 2);
-        let evolving = evolving.with_evolution(evolution(Stepping::Together, Terms::Rda), solve).unwrap();
+        let evolving = evolving.with_evolution(evolution(WeightStepping::Together, Terms::Rda), solve).unwrap();
         let theta = [theta, vec![0.1; 24]].concat();
         differences_agree(&evolving, (&images, &bar), &theta, solve, 3, 1e-7);
     }
@@ -417,7 +417,7 @@ fn an_evaluation_takes_the_steps_of_training_under_every_method() {
         ];
         assert_eq!(found, [(); 3].map(|()| trained.clone()), "{method}");
         // The unknowns of the evolution are 0, so the weight stays.
-        let evolution = evolution(Stepping::Together, Terms::Rda);
+        let evolution = evolution(WeightStepping::Together, Terms::Rda);
         let net = Network::new(&spec).with_evolution(evolution, solve).unwrap();
         let theta: Vec<f64> = [1.0].into_iter().chain(vec![0.0; net.parameter_count() - 1]).collect();
         let trained = net.forward(&image, &theta, solve, &Ledger::new()).unwrap().0;
@@ -481,7 +481,7 @@ fn definitions_whose_layers_do_not_fit_are_refused() {
 #[test]
 fn coefficients_of_parameters_that_do_not_fit_are_refused() {
     let solve = solve("euler", 2, Method::Anode);
-    let net = Network::new(&small()).with_evolution(evolution(Stepping::Together, Terms::Rda), solve).unwrap();
+    let net = Network::new(&small()).with_evolution(evolution(WeightStepping::Together, Terms::Rda), solve).unwrap();
     let theta = net.initial::<f32>(27);
     // Two convolutions of three channels, whose coefficients are named once for each convolution.
     assert_eq!(net.coefficients(&theta).unwrap().len(), 8);

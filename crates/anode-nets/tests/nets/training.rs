@@ -8,8 +8,8 @@ use anode_kernels::{Descent, descend};
 use anode_nets::data::{Alteration, DataSet, Images, SYNTHETIC_DIGEST, shuffled, synthetic};
 use anode_nets::evolution::{Evaluation, Law, Memory, Terms};
 use anode_nets::net::{
-    EvaluationMode, Evolution, Form, LayerSpec, NetSpec, Network, NetworkError, SegmentSpec, Sharing, Solve, Stepping,
-    Steps, network,
+    EvaluationMode, Evolution, Form, LayerSpec, NetSpec, Network, NetworkError, SegmentSpec, Sharing, Solve, Steps,
+    WeightStepping, network,
 };
 use anode_nets::train::{
     Learner, PastSteps, Rate, Recipe, StepError, TrainError, Trainer, evaluate, recalibration_images, remove, resume,
@@ -329,7 +329,7 @@ fn steps_of_descent_have_the_bits_of_dfdx() {
 #[test]
 fn a_learner_decays_the_weights_and_not_the_unknowns_of_their_evolution() {
     let spec = (network("resnet4").unwrap().build)(Form::Ode, 4, 10);
-    let (sharing, stepping, memory) = (Sharing::Layer, Stepping::Together, Memory::None);
+    let (sharing, stepping, memory) = (Sharing::Layer, WeightStepping::Together, Memory::None);
     let (law, evaluation) = (Law::new(Terms::Rda), Evaluation::Steps);
     let evolution = Evolution { law, sharing, stepping, memory, evaluation, allow_unstable: false };
     let net = Network::new(&spec).with_evolution(evolution, recipe(Method::Anode).solve).unwrap();
