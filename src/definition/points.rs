@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{Definition, Grid, Profile};
+use super::{Definition, Profile, SettingsGrid};
 
 /// One point of a grid: settings, and where in the file they were named.
 #[derive(Clone, Debug)]
@@ -23,7 +23,7 @@ pub const SEED_AXIS: &str = "seed";
 /// The grid, its path and the fixed settings that hold under a profile.
 pub struct Resolved<'a> {
     /// The grids whose union is run.
-    pub grid: &'a [Grid],
+    pub grid: &'a [SettingsGrid],
     /// JSON path of the grids.
     pub grid_path: String,
     /// Fixed settings, the profile's laid over the definition's, each with its path.
@@ -70,14 +70,14 @@ impl Resolved<'_> {
 
     /// Number of runs, a run for each point and seed; saturates.
     pub fn run_count(&self) -> usize {
-        let runs = |grid: &Grid| points_of(grid)?.checked_mul(self.seeds_of(grid));
+        let runs = |grid: &SettingsGrid| points_of(grid)?.checked_mul(self.seeds_of(grid));
         self.grid.iter().map(|grid| runs(grid).unwrap_or(usize::MAX)).fold(0, usize::saturating_add)
     }
 
     /// JSON values in the settings of all runs together, which bounds the memory of a plan; saturates.
     pub fn value_count(&self) -> usize {
         let fixed: usize = self.fixed.iter().map(|(_, value, _)| values_in(value)).sum();
-        let of = |grid: &Grid| -> Option<usize> {
+        let of = |grid: &SettingsGrid| -> Option<usize> {
             let points = points_of(grid)?;
             let mut all = points.checked_mul(fixed)?;
             for values in grid.iter().filter(|(axis, _)| *axis != SEED_AXIS).map(|(_, values)| values) {
@@ -94,12 +94,12 @@ impl Resolved<'_> {
         self.grid.iter().any(|grid| points_of(grid) != Some(0) && self.seeds_of(grid) > 1)
     }
 
-    fn seeds_of(&self, grid: &Grid) -> usize {
+    fn seeds_of(&self, grid: &SettingsGrid) -> usize {
         grid.get(SEED_AXIS).map_or(self.seeds.len(), Vec::len)
     }
 
     /// Point `index` of a grid, whose axes but the seed are `axes`.
-    fn point(&self, number: usize, grid: &Grid, axes: &[(&String, &Vec<Value>)], mut index: usize) -> Point {
+    fn point(&self, number: usize, grid: &SettingsGrid, axes: &[(&String, &Vec<Value>)], mut index: usize) -> Point {
         let mut point = self.base(number, grid);
         let mut chosen = vec![0; axes.len()];
         for (place, (_, values)) in chosen.iter_mut().zip(axes).rev() {
@@ -113,7 +113,7 @@ impl Resolved<'_> {
         point
     }
 
-    fn base(&self, number: usize, grid: &Grid) -> Point {
+    fn base(&self, number: usize, grid: &SettingsGrid) -> Point {
         let own = grid.get(SEED_AXIS).map(|seeds| seeds.iter().filter_map(Value::as_u64).collect());
         Point {
             seeds: own.unwrap_or_else(|| self.seeds.to_vec()),
@@ -125,7 +125,7 @@ impl Resolved<'_> {
 }
 
 /// Points of a grid; `None` where they are too many to count.
-fn points_of(grid: &Grid) -> Option<usize> {
+fn points_of(grid: &SettingsGrid) -> Option<usize> {
     let axes = grid.iter().filter(|(axis, _)| *axis != SEED_AXIS);
     axes.map(|(_, values)| values.len()).try_fold(1usize, usize::checked_mul)
 }

@@ -31,7 +31,7 @@ pub struct Definition {
     pub study: StudyKind,
     /// The runs: the union of these grids, each the product of its axes. An axis `seed` replaces the seeds for its
     /// grid.
-    pub grid: Vec<Grid>,
+    pub grid: Vec<SettingsGrid>,
     /// Settings that all runs share.
     #[serde(default)]
     pub fixed: Map<String, Value>,
@@ -52,7 +52,7 @@ pub struct Definition {
 }
 
 /// The axes of a grid: setting name, or `seed` -> the values it takes.
-pub type Grid = BTreeMap<String, Vec<Value>>;
+pub type SettingsGrid = BTreeMap<String, Vec<Value>>;
 
 /// The paper an experiment belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
@@ -142,7 +142,7 @@ pub enum Profile {
 pub struct Override {
     /// Replaces the whole grid.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub grid: Option<Vec<Grid>>,
+    pub grid: Option<Vec<SettingsGrid>>,
     /// Replaces or adds these fixed settings.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub fixed: Map<String, Value>,
