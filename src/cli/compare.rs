@@ -261,8 +261,8 @@ fn tell(pair: &NamedComparison, [a, b]: [&String; 2], brief: bool) {
     }
     if *other_instructions > 0 {
         print(&format!(
-            "{other_instructions} pairs of runs were computed on other devices or vector instructions and need not \
-            agree"
+            "{other_instructions} pairs of runs need not agree: they were computed on different devices or vector \
+            instructions, or do not say on which"
         ));
     }
 }

@@ -80,7 +80,7 @@ pub struct Recorded {
 pub fn evaluate(common: &Common, arguments: &EvaluateArguments) -> Result<(), CliError> {
     let file = &arguments.file;
     let fault = |error: StudyError| CliError::Usage(format!("{}: {error}", file.display()));
-    let trained = Trained::read(file).map_err(fault)?;
+    let trained = Trained::read(file).map_err(|error| CliError::Usage(error.to_string()))?;
     let data = data_folder(common.data.as_deref());
     let (settings, seed) = match trained.settings().map_err(fault)? {
         Some(found) => found,

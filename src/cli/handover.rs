@@ -5,9 +5,11 @@ use std::path::Path;
 
 use crate::definition::Profile;
 use crate::record::{
-    HandedOver, HandoverError, INFLIGHT, Status, archive_path, hand_over, read_archived_headers, run_folders,
+    HandedOver, Handover, HandoverError, INFLIGHT, Record, Status, archive_path, hand_over, read_archived_headers,
+    run_folders,
 };
 use crate::report::ReportError;
+use crate::study::{newest_state, supersedes};
 
 use super::arguments::Common;
 use super::error::CliError;
@@ -27,9 +29,13 @@ pub fn handover(common: &Common, ids: &[String]) -> Result<(), CliError> {
     }
     let results = &common.results;
     let archived = archived(results)?;
-    let wanted = |experiment: &str| select::fits(ids, None, experiment);
-    let recorded = |experiment: &str, run: &str| archived.contains(&(experiment.to_owned(), run.to_owned()));
-    let found = hand_over(results, &wanted, &recorded).map_err(|error| match error {
+    let of = Handover {
+        wanted: &|experiment| select::fits(ids, None, experiment),
+        archived: &archived,
+        newest_state: &newest_state,
+        supersedes: &supersedes,
+    };
+    let found = hand_over(results, &of).map_err(|error| match error {
         HandoverError::Record(error) => ReportError::from(error).into(),
         size => CliError::Usage(size.to_string()),
     })?;
@@ -46,10 +52,13 @@ pub fn handover(common: &Common, ids: &[String]) -> Result<(), CliError> {
     for folder in &found.removed {
         print(&format!("removed {}: its run is recorded, or another one continued it", folder.display()));
     }
+    for folder in &found.unusable {
+        print(&format!("{}: not handed over: no checkpoint in it can be used", folder.display()));
+    }
     if found.written.is_empty() {
         print(&format!(
-            "nothing to hand over: no unfinished run in {} has a checkpoint, other than those whose copy in {} has \
-             more steps",
+            "nothing to hand over: no unfinished run in {} has a usable checkpoint, other than those whose copy in {} \
+             has more steps",
             results.join("runs").display(),
             results.join(INFLIGHT).display()
         ));
@@ -57,23 +66,19 @@ pub fn handover(common: &Common, ids: &[String]) -> Result<(), CliError> {
     Ok(())
 }
 
-/// Runs whose results the archives contain, or that a run in them continued, of the experiments that have a folder in
-/// `inflight/`.
-fn archived(results: &Path) -> Result<BTreeSet<(String, String)>, CliError> {
+/// The archived records, without those of failed runs, of the experiments that have a folder in `inflight/`.
+fn archived(results: &Path) -> Result<Vec<Record>, CliError> {
     let experiments: BTreeSet<String> =
         run_folders(&results.join(INFLIGHT)).map_err(ReportError::from)?.into_iter().map(|found| found.0).collect();
-    let mut found = BTreeSet::new();
+    let mut found = vec![];
     for experiment in experiments {
         for profile in Profile::ALL {
             let records = read_archived_headers(&archive_path(results, &experiment, profile));
-            let mut records = records.map_err(ReportError::from)?;
-            // The next call tries a failed run again, from its checkpoint.
-            records.retain(|record| !matches!(record.status, Status::Failed { .. }));
-            for record in records {
-                let ids = [Some(record.run), record.continued].into_iter().flatten();
-                found.extend(ids.map(|run| (experiment.clone(), run)));
-            }
+            let records = records.map_err(ReportError::from)?;
+            found.extend(records.into_iter().map(|record| Record { experiment: experiment.clone(), ..record }));
         }
     }
+    // The next call tries a failed run again, from its checkpoint.
+    found.retain(|record| !matches!(record.status, Status::Failed { .. }));
     Ok(found)
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use crate::record::{self, Merged};
 use crate::runner::{lock, refuse_busy};
+use crate::study::newest_state;
 
 use super::arguments::Common;
 use super::error::CliError;
@@ -24,7 +25,7 @@ pub fn merge(common: &Common, from: &[PathBuf]) -> Result<(), CliError> {
         return Err(CliError::Usage(format!("{}: cannot be merged into itself", into.display())));
     }
     from.iter().try_for_each(|results| refuse_busy(results))?;
-    let merged = record::merge(from, into)?;
+    let merged = record::merge(from, into, &newest_state)?;
     if common.json {
         print_json(&merged);
     } else if !common.quiet {

@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::data::data_folder;
 use crate::definition::Profile;
 use crate::record::{
-    self, Agreement, Compared, Environment, Status, TOLERATED_STEPS, archive_path, cell, read_archive,
+    self, Agreement, Compared, Environment, Origin, Record, Status, TOLERATED_STEPS, archive_path, cell, read_archive,
 };
 use crate::report::ReportError;
 use crate::runner::{RepeatError, Repeated, SHOWN, repeat as repeated};
@@ -75,8 +75,10 @@ pub struct Repetition {
     steps: Option<Table>,
     /// The rows; null if the run was not repeated to its end.
     rows: Option<Table>,
-    /// Where the record was computed.
+    /// Where the record was computed; the last part of it, if there are several.
     archived: Environment,
+    /// What computed the compared steps of the record, part by part.
+    origins: Vec<Origin>,
     /// Where it was repeated.
     here: Environment,
 }
@@ -148,7 +150,7 @@ pub fn repeat(common: &Common, arguments: &RepeatArguments) -> Result<(), CliErr
     } else if !common.quiet {
         tell(&loaded, &result, among.as_deref());
     }
-    let verdict = verdict(&result);
+    let verdict = verdict(record, &result);
     if result.holds() { Ok(()) } else { Err(CliError::Differs(format!("run {}: {verdict}", record.run))) }
 }
 
@@ -209,10 +211,18 @@ fn tell(loaded: &record::Loaded, result: &Repeated, among: Option<&str>) {
     if let Some(among) = among {
         print(among);
     }
-    for (name, e) in [("archived", &record.environment), ("here", &result.here)] {
+    let environment = |name: &str, e: &Environment| {
         let (device, commit) = (e.device_in_words(), e.short_commit());
         print(&format!("{name}: {device}, {}, {} threads, commit {commit}", e.system, e.threads));
+    };
+    match record.origins.is_empty() {
+        true => environment("archived", &record.environment),
+        false => record
+            .origins_of(result.compared_steps())
+            .iter()
+            .for_each(|origin| print(&format!("archived, from step {}: {}", origin.from_step, origin.in_words()))),
     }
+    environment("here", &result.here);
     print("");
     if let Some(steps) = &result.steps {
         let number = |x: Option<f64>| x.map_or_else(|| "-".into(), |x| x.to_string());
@@ -234,11 +244,11 @@ fn tell(loaded: &record::Loaded, result: &Repeated, among: Option<&str>) {
             print(&format!("{} {what}, {} cells compared", table.rows.len(), table.cells));
         }
     }
-    print(&verdict(result));
+    print(&verdict(record, result));
 }
 
 /// What came of it, in one sentence.
-fn verdict(result: &Repeated) -> String {
+fn verdict(record: &Record, result: &Repeated) -> String {
     if result.is_identical() {
         return "identical to the last bit".into();
     }
@@ -260,7 +270,10 @@ fn verdict(result: &Repeated) -> String {
     if result.same_instructions {
         return format!("{largest}; the same bits are to be expected here");
     }
-    let elsewhere = "on other vector instructions";
+    let elsewhere = match record.has_known_origins(result.compared_steps()) {
+        true => "on other vector instructions",
+        false => "on vector instructions that the record does not name",
+    };
     match &result.steps {
         Some(steps) => format!(
             "{largest}; {elsewhere}, loss and gradient_norm reach {:.2} of their tolerance in the first \
@@ -287,6 +300,7 @@ fn printed(loaded: &record::Loaded, result: &Repeated) -> Repetition {
         share_of_tolerance: record::number(table.share),
     };
     let record = loaded.record.clone();
+    let origins = record.origins_of(result.compared_steps());
     Repetition {
         run: record.run,
         experiment: record.experiment,
@@ -297,6 +311,7 @@ fn printed(loaded: &record::Loaded, result: &Repeated) -> Repetition {
         same_instructions: result.same_instructions,
         steps: result.steps.as_ref().map(table),
         rows: result.rows.as_ref().map(table),
+        origins,
         archived: record.environment,
         here: result.here.clone(),
     }

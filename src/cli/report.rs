@@ -34,9 +34,10 @@ pub fn report(common: &Common, selection: &Selection, verify: bool) -> Result<()
     let subjects = Subject::of(common, &selection.ids, selection.only.as_deref())?;
     let profile = selection.profile.into();
     if verify {
-        // Only the report on the papers is published.
-        let published = subjects.iter().find(|subject| subject.published);
-        return published.map_or(Ok(()), |subject| verify_published(common, subject.contents(common), profile));
+        // Unless named, only the report on the papers, which is published.
+        let named = !selection.ids.is_empty() || selection.only.is_some();
+        let chosen = subjects.iter().filter(|subject| subject.published || named);
+        return verify_each(common, &chosen.collect::<Vec<_>>(), profile);
     }
     let summary = write(common, &subjects, profile, None)?;
     tell(common, &summary, "files");
@@ -47,8 +48,13 @@ pub fn report(common: &Common, selection: &Selection, verify: bool) -> Result<()
 ///
 /// # Errors
 /// Files that differ; a damaged archive.
-fn verify_published(common: &Common, contents: Contents, profile: Profile) -> Result<(), CliError> {
-    let (agree, differences) = report::verify(contents, profile)?;
+fn verify_each(common: &Common, subjects: &[&Subject], profile: Profile) -> Result<(), CliError> {
+    let (mut agree, mut differences) = (0, vec![]);
+    for subject in subjects {
+        let (sound, others) = report::verify(subject.contents(common), profile)?;
+        agree += sound;
+        differences.extend(others);
+    }
     if common.json {
         print_json(&Verification { agree, differences: differences.clone() });
     } else if !common.quiet {

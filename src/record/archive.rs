@@ -12,7 +12,7 @@ use serde_json::Map;
 use super::Record;
 use super::archive_file::{compress, decompress, read_files};
 use super::limits::{ARCHIVE, Budget, RECORD_FILES, is_run_id, limit, values_of_json, values_of_text};
-use super::read::{Loaded, Log, parse};
+use super::read::{Loaded, Log, from_json, parse};
 use super::write::{IMAGES, ROWS, RUN, RecordError, STEPS, rows_to_csv};
 use crate::digest::sha256;
 
@@ -135,7 +135,7 @@ pub fn read_archived_headers(path: &Path) -> Result<Vec<Record>, RecordError> {
         budget
             .values(values_of_json(bytes) + values_of_text(bytes.len()))
             .map_err(|why| damaged(format!("{run}/{RUN}: {why}")))?;
-        let record: Record = serde_json::from_slice(bytes).map_err(|e| damaged(format!("{run}/{RUN}: {e}")))?;
+        let record: Record = from_json(bytes).map_err(|e| damaged(format!("{run}/{RUN}: {e}")))?;
         if record.run != run || record.own_id() != run {
             return Err(damaged(format!("{run}/{RUN} is the record of another run")));
         }

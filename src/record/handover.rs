@@ -6,18 +6,19 @@ use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::{Map, Value};
 
 use super::folders::run_folders;
 use super::read::read_record;
 use super::unfinished::{UNFINISHED, Unfinished, read_at_most};
-use super::{RUN, RecordError, STEPS, Status, TIMES, write_atomically};
+use super::{CHECKPOINTS, RUN, Record, RecordError, STEPS, Status, TIMES, write_atomically};
 use crate::definition::Profile;
 
 /// Folder of the runs that are handed on, inside a results folder.
 pub const INFLIGHT: &str = "inflight";
 
 /// The state of an unfinished run.
-const CHECKPOINT: &str = "checkpoint.safetensors";
+const CHECKPOINT: &str = CHECKPOINTS[0];
 
 /// Files that are handed on. The state first: the log, which grows, is then never shorter.
 pub const HANDED_OVER: [&str; 4] = [CHECKPOINT, STEPS, TIMES, UNFINISHED];
@@ -33,6 +34,8 @@ pub struct HandedOver {
     pub written: Vec<(PathBuf, u64)>,
     /// Folders that were removed, because their runs are recorded, or were continued by another run.
     pub removed: Vec<PathBuf>,
+    /// Folders of unfinished runs without a sound checkpoint, which were not handed on.
+    pub unusable: Vec<PathBuf>,
 }
 
 /// Why nothing was handed on.
@@ -65,54 +68,97 @@ pub fn inflight(results: &Path, experiment: &str, run: &str) -> PathBuf {
     results.join(INFLIGHT).join(experiment).join(run)
 }
 
-/// Copies every unfinished run with a checkpoint to its folder in `inflight/`, if `wanted(experiment)`, but for those
-/// that another run of the experiment continued. Removes the folders of runs that are `recorded(experiment, run)`,
-/// recorded in `runs/`, or continued.
+/// Settings of a run.
+type Settings = Map<String, Value>;
+
+/// Which runs are handed on, and what is known of the states of trainings.
+pub struct Handover<'a> {
+    /// Whether the runs of an experiment are handed on.
+    pub wanted: &'a dyn Fn(&str) -> bool,
+    /// Archived records of the experiments in `inflight/`, without those of failed runs.
+    pub archived: &'a [Record],
+    /// The newest sound checkpoint in a folder, with the number of steps that it has taken.
+    pub newest_state: &'a dyn Fn(&Path) -> Option<(&'static str, u64)>,
+    /// Whether the state in a folder serves no purpose beside a run with these settings that continued it and has taken
+    /// this number of steps; all of them, if none is given.
+    pub supersedes: &'a dyn Fn(&Settings, Option<u64>, &Path) -> bool,
+}
+
+/// A run that may have taken the place of others.
+struct Successor {
+    experiment: String,
+    /// Its own id, if it is recorded.
+    run: Option<String>,
+    continued: Option<String>,
+    settings: Settings,
+    /// Steps taken; `None` if it is recorded.
+    steps: Option<u64>,
+}
+
+impl Successor {
+    fn recorded(record: Record) -> Self {
+        let Record { experiment, run, continued, settings, .. } = record;
+        Self { experiment, run: Some(run), continued, settings, steps: None }
+    }
+}
+
+/// Copies every unfinished run with a sound checkpoint to its folder in `inflight/`, if its experiment is wanted, but
+/// for those that another run of the experiment continued, and those whose copy there has taken more steps. Removes the
+/// folders of runs that are recorded or continued.
 ///
 /// # Errors
 /// See [`HandoverError`]; nothing is written then.
-pub fn hand_over(
-    results: &Path,
-    wanted: &dyn Fn(&str) -> bool,
-    recorded: &dyn Fn(&str, &str) -> bool,
-) -> Result<HandedOver, HandoverError> {
-    let (mut unfinished, mut ended) = (vec![], vec![]);
+pub fn hand_over(results: &Path, of: &Handover) -> Result<HandedOver, HandoverError> {
+    let mut found = HandedOver::default();
+    let mut successors: Vec<_> = of.archived.iter().cloned().map(Successor::recorded).collect();
+    let mut unfinished = vec![];
     for profile in Profile::ALL {
         for (experiment, run, folder) in run_folders(&results.join("runs").join(profile.name()))? {
             if folder.join(RUN).exists() {
                 let record = read_record(&folder).ok().flatten().map(|loaded| loaded.record);
                 let record = record.filter(|record| !matches!(record.status, Status::Failed { .. }));
-                let ids = record.map(|record| [Some(record.run), record.continued]).into_iter().flatten().flatten();
-                ended.extend(ids.map(|run| (experiment.clone(), run)));
-            } else if folder.join(CHECKPOINT).is_file() && wanted(&experiment) {
-                let header = own_header(&folder)?;
-                ended.extend(header.continued.map(|run| (experiment.clone(), run)));
-                unfinished.push((experiment, run, folder));
+                // A folder may have been copied under another experiment.
+                successors.extend(record.map(|record| Successor::recorded(Record { experiment, ..record })));
+            } else if CHECKPOINTS.iter().any(|name| folder.join(name).is_file()) && (of.wanted)(&experiment) {
+                let Unfinished { continued, settings, .. } = own_header(&folder)?;
+                let Some((checkpoint, steps)) = (of.newest_state)(&folder) else {
+                    found.unusable.push(folder);
+                    continue;
+                };
+                let experiment_of = experiment.clone();
+                successors.push(Successor { experiment, run: None, continued, settings, steps: Some(steps) });
+                unfinished.push((experiment_of, run, folder, checkpoint, steps));
             }
         }
     }
-    // Another run has taken its place.
-    unfinished.retain(|(experiment, run, _)| !ended.iter().any(|(e, r)| (e, r) == (experiment, run)));
-    let (mut found, mut sizes, mut stale) = (HandedOver::default(), vec![], vec![]);
+    let is_replaced = |experiment: &str, run: &str, folder: &Path| {
+        successors.iter().filter(|other| other.experiment == experiment).any(|other| {
+            other.run.as_deref() == Some(run)
+                || (other.continued.as_deref() == Some(run) && (of.supersedes)(&other.settings, other.steps, folder))
+        })
+    };
+    unfinished.retain(|(experiment, run, folder, ..)| !is_replaced(experiment, run, folder));
+    let (mut sizes, mut stale) = (vec![], vec![]);
     for (experiment, run, folder) in run_folders(&results.join(INFLIGHT))? {
-        if recorded(&experiment, &run) || ended.contains(&(experiment.clone(), run.clone())) {
+        if is_replaced(&experiment, &run, &folder) {
             stale.push(folder);
-        } else if !unfinished.iter().any(|(e, r, _)| (e, r) == (&experiment, &run)) {
+        } else if !unfinished.iter().any(|(e, r, ..)| (e, r) == (&experiment, &run)) {
             let bytes = size(&folder);
             sizes.push((folder, bytes));
         }
     }
     let mut copies = vec![];
-    for (experiment, run, folder) in unfinished {
+    for (experiment, run, folder, checkpoint, steps) in unfinished {
         let to = inflight(results, &experiment, &run);
         let mut bytes = 0;
         // A state that came from elsewhere and was not continued yet.
-        if logged(&to).zip(logged(&folder)).is_some_and(|(there, here)| there > here) {
+        if (of.newest_state)(&to).is_some_and(|(_, there)| there > steps) {
             sizes.push((to.clone(), size(&to)));
             continue;
         }
         for name in HANDED_OVER {
-            if let Some(content) = read_at_most(&folder.join(name), MOST_INFLIGHT).map_err(too_large(&folder))? {
+            let from = folder.join(if name == CHECKPOINT { checkpoint } else { name });
+            if let Some(content) = read_at_most(&from, MOST_INFLIGHT).map_err(too_large(&folder))? {
                 bytes += content.len() as u64;
                 copies.push((to.join(name), content));
             }
@@ -141,12 +187,6 @@ pub(super) fn own_header(folder: &Path) -> Result<Unfinished, RecordError> {
                    writes it, or remove the folder";
         RecordError::Damaged { path: folder.join(UNFINISHED), why: why.into() }
     })
-}
-
-/// Lines of a folder's log; `None` if it cannot be read.
-fn logged(folder: &Path) -> Option<usize> {
-    let log = read_at_most(&folder.join(STEPS), MOST_INFLIGHT).ok()?.unwrap_or_default();
-    Some(log.iter().filter(|&&byte| byte == b'\n').count())
 }
 
 /// Bytes of a folder that was handed on.

@@ -62,17 +62,24 @@ fn lines(conflicts: &[Conflict]) -> String {
 /// Which of two folders of a run a merge keeps: the greater one.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Worth {
-    Interrupted,
+    /// With the steps of its newest sound checkpoint.
+    Interrupted(u64),
     Failed,
     Ended,
 }
 
 /// Copies the runs of other results folders into `into`. A finished record counts more than a failed one, and that more
-/// than an interrupted run; of equals the first stays.
+/// than an interrupted run; of interrupted runs the one whose state is further, and of equals the first. `newest_state`
+/// returns the newest sound checkpoint in a folder and its steps.
 ///
 /// # Errors
 /// See [`MergeError`]; all records are checked before the first is copied.
-pub fn merge(from: &[PathBuf], into: &Path) -> Result<Merged, MergeError> {
+pub fn merge(
+    from: &[PathBuf],
+    into: &Path,
+    newest_state: &dyn Fn(&Path) -> Option<(&'static str, u64)>,
+) -> Result<Merged, MergeError> {
+    let interrupted = |folder: &Path| Worth::Interrupted(newest_state(folder).map_or(0, |(_, steps)| steps));
     let mut best: BTreeMap<PathBuf, (PathBuf, Worth)> = BTreeMap::new();
     let (mut conflicts, mut merged) = (vec![], Merged::default());
     for results in from {
@@ -83,16 +90,17 @@ pub fn merge(from: &[PathBuf], into: &Path) -> Result<Merged, MergeError> {
             let source = results.join(&inside);
             let worth = match recorded(&source, &inside)? {
                 Some(worth) => worth,
-                None if is_begun(&source)? => Worth::Interrupted,
+                None if is_begun(&source)? => interrupted(&source),
                 None => continue,
             };
             let target = into.join(&inside);
             let rival = match best.get(&inside) {
                 Some(rival) => Some(rival.clone()),
-                None if is_folder(&target)? => {
-                    let worth = recorded(&target, &inside)?.unwrap_or(Worth::Interrupted);
-                    Some((target.clone(), worth))
-                }
+                None if is_folder(&target)? => match recorded(&target, &inside)? {
+                    Some(worth) => Some((target.clone(), worth)),
+                    // A folder without a state is not worth keeping.
+                    None => is_begun(&target)?.then(|| (target.clone(), interrupted(&target))),
+                },
                 None => None,
             };
             match rival {
@@ -123,7 +131,7 @@ pub fn merge(from: &[PathBuf], into: &Path) -> Result<Merged, MergeError> {
                     remove_inflight(&inflight(into, experiment, run))?;
                 }
             }
-            Worth::Failed | Worth::Interrupted => merged.unfinished += 1,
+            Worth::Failed | Worth::Interrupted(_) => merged.unfinished += 1,
         }
     }
     Ok(merged)

@@ -56,7 +56,7 @@ impl Ongoing {
         let number = |name: &str| place(name).and_then(|i| last.get(i)?.parse::<f64>().ok());
         found.loss = number("loss");
         found.accuracy = number("accuracy");
-        found.steps_per_epoch = (found.epoch > 0).then_some(first);
+        found.steps_per_epoch = (found.epoch > 0 && first > 0).then_some(first);
         found.seconds_per_step = pace(folder);
         (found.steps > 0).then_some(found)
     }
@@ -74,7 +74,8 @@ fn pace(folder: &Path) -> Option<f64> {
     let text = std::str::from_utf8(&bytes).ok()?;
     let times: Vec<f64> =
         text.lines().rev().take(RECENT).filter_map(|line| line.rsplit(',').next()?.parse().ok()).collect();
-    (!times.is_empty()).then(|| times.iter().sum::<f64>() / times.len() as f64)
+    let mean = times.iter().sum::<f64>() / times.len() as f64;
+    (mean.is_finite() && mean >= 0.0).then_some(mean)
 }
 
 /// The steps of a run that is being computed, thinned as in a record.
@@ -109,6 +110,10 @@ mod tests {
         assert_eq!(found.seconds_per_step, Some((9.0 + 0.5 + 0.7) / 3.0));
         assert_eq!(found.seconds_left(4), Some(5.0 * found.seconds_per_step.unwrap()));
         assert_eq!(ongoing_steps(folder.path()).unwrap().len(), 3);
+        write(TIMES, "step,seconds\n0,NaN\n");
+        assert_eq!(Ongoing::read(folder.path()).unwrap().seconds_per_step, None);
+        write(STEPS, "step,epoch,loss\n0,3,1.0\n");
+        assert_eq!(Ongoing::read(folder.path()).unwrap().steps_per_epoch, None, "the log lacks the first epoch");
         write(STEPS, "step,epoch,loss\n0,x,1.0\n");
         assert_eq!(Ongoing::read(folder.path()), None, "not a log");
     }

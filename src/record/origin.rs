@@ -1,5 +1,6 @@
 //! Which machine and which program computed the steps of a run that was interrupted and continued elsewhere.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::environment::instructions;
@@ -11,8 +12,15 @@ const UNKNOWN_PROCESSOR: &str = "an unknown processor";
 /// Their system and version.
 const UNKNOWN: &str = "unknown";
 
+/// Most origins of a run. A state may come from anywhere; one with more does not say where its steps were computed.
+const MOST: usize = 100;
+
+/// Most bytes of each text of an origin that is read from a state. The description of a GPU with its libraries has
+/// about 100.
+const LONGEST: usize = 300;
+
 /// What computed the steps from `from_step` on, up to the next origin.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Origin {
     /// The first of these steps.
@@ -20,8 +28,8 @@ pub struct Origin {
     /// The GPU with its driver and libraries, as in [`Environment::accelerator`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accelerator: Option<String>,
-    /// Model of the processor, with its vector instructions; `an unknown processor` for steps of a version that
-    /// did not save it.
+    /// Model of the processor, with its vector instructions; `an unknown processor` if the state from which the run
+    /// continued did not say it.
     pub processor: String,
     /// Operating system and architecture.
     pub system: String,
@@ -55,10 +63,17 @@ impl Origin {
         self.processor != UNKNOWN_PROCESSOR
     }
 
+    /// Whether each text has a length that this program writes.
+    fn is_short(&self) -> bool {
+        let texts = [Some(&self.processor), Some(&self.system), Some(&self.version)];
+        let texts = texts.into_iter().chain([self.accelerator.as_ref(), self.commit.as_ref()]);
+        texts.flatten().all(|text| text.len() <= LONGEST)
+    }
+
     /// The processor and the program, in words.
     pub fn in_words(&self) -> String {
         if !self.is_known() {
-            return format!("{UNKNOWN_PROCESSOR}, with a version of anode that did not save it");
+            return format!("{UNKNOWN_PROCESSOR}, which the state of the run did not name");
         }
         let commit: String = self.commit.as_deref().unwrap_or(UNKNOWN).chars().take(12).collect();
         let changed = if self.dirty == Some(true) { " with uncommitted changes" } else { "" };
@@ -68,13 +83,15 @@ impl Origin {
 }
 
 /// The origins of a run that continues at `step` in the environment `here` from a state that was saved with the text
-/// `saved`. States of earlier versions have none: the origin of their steps is unknown.
+/// `saved`. The origin of the steps is unknown if there is no such text, as in states of earlier versions, or if it is
+/// not one of this program.
 pub fn origins(saved: Option<&str>, step: u64, here: &Environment) -> Vec<Origin> {
     let own = Origin::new(step, here);
     if step == 0 {
         return vec![own];
     }
-    let known = saved.and_then(|text| serde_json::from_str::<Vec<Origin>>(text).ok()).filter(|found| ascend(found));
+    let known = saved.and_then(|text| serde_json::from_str::<Vec<Origin>>(text).ok());
+    let known = known.filter(|found| ascend(found) && found.len() < MOST && found.iter().all(Origin::is_short));
     let mut found = known.unwrap_or_else(|| vec![Origin::unknown()]);
     // One that took no step leaves no trace.
     found.retain(|origin| origin.from_step < step);
@@ -105,10 +122,9 @@ impl Record {
     /// Whether the same program computes the bits of the record's first `steps` steps in the environment `here`, or
     /// those of the whole record (`None`).
     pub fn has_instructions_of(&self, here: &Environment, steps: Option<u64>) -> bool {
-        let (own, origins) = (Origin::new(0, here), self.all_origins());
-        let mut compared = origins.iter().filter(|origin| steps.is_none_or(|steps| origin.from_step < steps));
+        let own = Origin::new(0, here);
         self.environment.device == here.device
-            && compared.all(|origin| origin.is_known() && origin.instructions() == own.instructions())
+            && self.origins_of(steps).iter().all(|o| o.is_known() && o.instructions() == own.instructions())
     }
 
     /// Whether the same program computes the bits of both records, if they are of the same run.
@@ -120,6 +136,18 @@ impl Record {
             steps
         });
         self.environment.device == other.environment.device && a == b && both.iter().flatten().all(Origin::is_known)
+    }
+
+    /// Whether it is known where the first `steps` steps were computed, or all of them (`None`).
+    pub fn has_known_origins(&self, steps: Option<u64>) -> bool {
+        self.origins_of(steps).iter().all(Origin::is_known)
+    }
+
+    /// The origins of the first `steps` steps, or of all of them (`None`).
+    pub fn origins_of(&self, steps: Option<u64>) -> Vec<Origin> {
+        let mut origins = self.all_origins();
+        origins.retain(|origin| steps.is_none_or(|steps| origin.from_step < steps));
+        origins
     }
 
     /// The origins of all steps.
@@ -185,6 +213,11 @@ mod tests {
         assert_eq!(origins(Some(&text), 70, &rebuilt)[1], Origin::new(70, &rebuilt));
         for text in [None, Some("no JSON"), Some("[]"), Some(r#"[{"from_step":3}]"#)] {
             assert_eq!(origins(text, 9, &wide), [Origin::unknown(), Origin::new(9, &wide)], "{text:?}");
+        }
+        let long = Origin::new(0, &on(&"w".repeat(LONGEST + 1)));
+        let many: Vec<Origin> = (0..MOST as u64).map(|step| Origin::new(step, &wide)).collect();
+        for text in [origins_text(&[long]), origins_text(&many)] {
+            assert_eq!(origins(Some(&text), 999, &wide), [Origin::unknown(), Origin::new(999, &wide)]);
         }
         let late = origins_text(&[Origin::new(4, &wide)]);
         assert_eq!(origins(Some(&late), 9, &wide)[0], Origin::unknown(), "the first steps have no origin");

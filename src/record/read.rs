@@ -3,6 +3,7 @@
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::definition::columns::flat;
@@ -152,7 +153,7 @@ pub(super) fn parse(
     let images: Vec<Image> = match file(IMAGES)? {
         Some(bytes) => {
             budget.values(values_of_json(&bytes)).map_err(|why| damaged(IMAGES, why))?;
-            serde_json::from_slice(&bytes).map_err(|e| damaged(IMAGES, e.to_string()))?
+            from_json(&bytes).map_err(|e| damaged(IMAGES, e))?
         }
         None => vec![],
     };
@@ -165,15 +166,29 @@ pub(super) fn parse(
     Ok(Loaded { record, rows, steps, images })
 }
 
+/// A value from JSON that may come from anywhere.
+///
+/// # Errors
+/// It is not such a value: the field, what is wrong with it, and where.
+pub(super) fn from_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
+    let mut json = serde_json::Deserializer::from_slice(bytes);
+    let value = serde_path_to_error::deserialize(&mut json).map_err(|error| match error.path().iter().next() {
+        Some(_) => format!("`{}`: {}", error.path(), error.inner()),
+        None => error.inner().to_string(),
+    })?;
+    json.end().map_err(|error| error.to_string())?;
+    Ok(value)
+}
+
 /// A record from its `run.json`, without its other files. Takes its values from `budget`.
 fn parse_header(folder: &Path, run: &[u8], budget: &mut Budget) -> Result<Record, RecordError> {
     let damaged = |why: String| RecordError::Damaged { path: folder.join(RUN), why };
-    let record: Record = serde_json::from_slice(run).map_err(|e| damaged(e.to_string()))?;
+    let record: Record = from_json(run).map_err(damaged)?;
     // Without spaces, so that a record counts the same in a folder and in an archive.
     let compact = serde_json::to_vec(&record).map_err(|e| damaged(e.to_string()))?;
     budget.values(values_of_json(&compact) + values_of_text(compact.len())).map_err(damaged)?;
     if record.format != FORMAT {
-        return Err(damaged(format!("format {}; this version reads {FORMAT}", record.format)));
+        return Err(damaged(format!("`format`: {}; this version of the program reads {FORMAT}", record.format)));
     }
     if let Some(name) = record.files.keys().find(|name| *name == RUN || !RECORD_FILES.contains(&name.as_str())) {
         return Err(damaged(format!("`files` names {name:?}; allowed: {ROWS}, {STEPS}, {IMAGES}")));

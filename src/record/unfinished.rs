@@ -10,6 +10,7 @@ use crate::definition::{Profile, StudyKind, is_name};
 use crate::files;
 
 use super::limits::{is_run_id, limit};
+use super::read::from_json;
 use super::{FORMAT, RecordError, run_id, write_atomically};
 
 /// Name of the header of an unfinished run.
@@ -62,9 +63,9 @@ impl Unfinished {
         let path = folder.join(UNFINISHED);
         let damaged = |why: String| RecordError::Damaged { path: path.clone(), why };
         let Some(bytes) = read_at_most(&path, limit(UNFINISHED))? else { return Ok(None) };
-        let header: Self = serde_json::from_slice(&bytes).map_err(|e| damaged(e.to_string()))?;
+        let header: Self = from_json(&bytes).map_err(damaged)?;
         if header.format != FORMAT {
-            return Err(damaged(format!("format {}; this version reads {FORMAT}", header.format)));
+            return Err(damaged(format!("`format`: {}; this version of the program reads {FORMAT}", header.format)));
         }
         // Ids become names of folders.
         let other = header.continued.as_ref();

@@ -52,7 +52,8 @@ pub struct Comparison {
     pub cells: usize,
     /// Cells in them that differ.
     pub broken: Vec<Broken>,
-    /// Pairs of runs with the same id that were computed with different vector instructions or devices.
+    /// Pairs of runs with the same id that were computed with different vector instructions or devices, or of which a
+    /// part has an unknown origin.
     pub other_instructions: usize,
 }
 
@@ -300,12 +301,12 @@ fn bits(runs: &[Vec<RunResult>; 2], found: &mut Comparison) {
             let skip = |column: &str| {
                 is_timing(column) || (!same && (column == "method" || COSTS.iter().any(|c| column.contains(c))))
             };
-            let ids = [&first.run, &second.run];
-            cells(ids, "rows.csv", [&a.loaded.rows, &b.loaded.rows], &skip, found);
-            // Long logs are thinned the same way on both sides.
-            if a.loaded.steps.len() == b.loaded.steps.len() {
-                cells(ids, "steps.csv", [&a.loaded.steps, &b.loaded.steps], &skip, found);
-            }
+            // The first steps of a run that continued another one have what the other logged, which may be less or
+            // more. The steps that are kept of a long log depend on it.
+            let gaps = first.continued.is_some() || second.continued.is_some();
+            let pair = Pair { runs: [&first.run, &second.run], gaps, skip: &skip };
+            pair.compare("rows.csv", [&a.loaded.rows, &b.loaded.rows], None, found);
+            pair.compare("steps.csv", [&a.loaded.steps, &b.loaded.steps], Some("step"), found);
         }
     }
 }
@@ -324,24 +325,48 @@ fn but_for_the_schedule(record: &Record) -> Option<String> {
     Some(canonical(&Value::Array(parts.into())))
 }
 
-fn cells(
-    runs: [&String; 2],
-    table: &'static str,
-    rows: [&Vec<Row>; 2],
-    skip: &dyn Fn(&str) -> bool,
-    found: &mut Comparison,
-) {
-    let empty = Row::new();
-    for number in 0..rows[0].len().max(rows[1].len()) {
-        let [a, b] = rows.map(|side| side.get(number).unwrap_or(&empty));
-        let columns: BTreeSet<&String> = a.keys().chain(b.keys()).collect();
-        for column in columns.into_iter().filter(|c| !skip(c)) {
-            let values = [a, b].map(|row| row.get(column).cloned().unwrap_or_default());
-            found.cells += 1;
-            if values[0] != values[1] {
-                let runs = runs.map(String::clone);
-                found.broken.push(Broken { runs, table, row: number, column: column.clone(), values });
+/// Two runs whose results should be bit-identical.
+struct Pair<'a> {
+    runs: [&'a String; 2],
+    /// Whether cells and steps that only one side has are left out.
+    gaps: bool,
+    /// Columns that may differ.
+    skip: &'a dyn Fn(&str) -> bool,
+}
+
+impl Pair<'_> {
+    /// Compares rows with the same value in the column `key`, or in the same place without one.
+    fn compare(&self, table: &'static str, rows: [&Vec<Row>; 2], key: Option<&str>, found: &mut Comparison) {
+        let keyed = rows.map(|side| -> BTreeMap<u64, (usize, &Row)> {
+            let of = |(place, row)| (key_of(place, row, key), (place, row));
+            side.iter().enumerate().map(of).collect()
+        });
+        let keys: BTreeSet<u64> = keyed.iter().flat_map(BTreeMap::keys).copied().collect();
+        let empty = Row::new();
+        for key in keys {
+            let both = keyed.each_ref().map(|side| side.get(&key));
+            if self.gaps && both.contains(&None) {
+                continue;
+            }
+            let number = both.iter().flatten().map(|(place, _)| *place).next().unwrap_or_default();
+            let [a, b] = both.map(|found| found.map_or(&empty, |(_, row)| row));
+            let columns: BTreeSet<&String> = a.keys().chain(b.keys()).collect();
+            for column in columns.into_iter().filter(|c| !(self.skip)(c)) {
+                let values = [a, b].map(|row| row.get(column).cloned().unwrap_or_default());
+                if self.gaps && values.contains(&Value::Null) {
+                    continue;
+                }
+                found.cells += 1;
+                if values[0] != values[1] {
+                    let runs = self.runs.map(String::clone);
+                    found.broken.push(Broken { runs, table, row: number, column: column.clone(), values });
+                }
             }
         }
     }
+}
+
+/// The value of a row in the column `key`, or its place in the table.
+fn key_of(place: usize, row: &Row, key: Option<&str>) -> u64 {
+    key.and_then(|key| row.get(key)?.as_u64()).unwrap_or(place as u64)
 }

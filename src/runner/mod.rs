@@ -33,7 +33,9 @@ pub use repeat::{RepeatError, Repeated, SHOWN, repeat};
 #[non_exhaustive]
 pub enum RunnerError {
     /// The results folder cannot be read or written.
-    #[error("{path}: {source}; results are kept as they were: free the path or the disk and call again")]
+    #[error(
+        "{path}: {source}; results are kept as they were: make the path readable and writable, or free the disk, and call again"
+    )]
     Results {
         /// The path.
         path: PathBuf,

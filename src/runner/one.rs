@@ -8,10 +8,12 @@ use std::time::{Duration, Instant};
 
 use crate::plan::{Run, numerics};
 use crate::record::{
-    Environment, FORMAT, IMAGES, MODEL, Outcome, ROWS, RUN, Record, RecordError, STEPS, Status, UNFINISHED, Unfinished,
-    adopt, environment, folders, inflight, read_checked, remove_inflight, sweep, write_record,
+    Environment, FORMAT, IMAGES, MODEL, Ongoing, Outcome, ROWS, RUN, Record, RecordError, STEPS, Status, UNFINISHED,
+    Unfinished, adopt, environment, folders, inflight, read_checked, remove_inflight, sweep, write_record,
 };
-use crate::study::{CPU, Context, Earlier, Ending, Progress, Study, StudyError, estimate};
+use crate::study::{
+    CPU, Context, Earlier, Ending, Progress, Study, StudyError, estimate, newest_state, takes_same_steps,
+};
 
 use super::earlier::earlier;
 use super::{Options, RunnerError};
@@ -99,8 +101,10 @@ pub fn one(
         // Its digests would no longer hold while the run is tried again.
         Ok(Some(_)) => std::fs::remove_file(folder.join(RUN)).map_err(io)?,
         Ok(None) => {}
-        // A record that cannot be read now may be sound: that a file of it is gone is damage, anything else is not.
-        Err(RecordError::Io { path, source }) if source.kind() != ErrorKind::NotFound => {
+        // A record that cannot be read now may be sound. A file of it that is gone or too large is damage.
+        Err(RecordError::Io { path, source })
+            if !matches!(source.kind(), ErrorKind::NotFound | ErrorKind::FileTooLarge) =>
+        {
             return Err(RunnerError::Results { path, source });
         }
         Err(damage) => set_aside(&folder, &damage, warn)?,
@@ -172,13 +176,25 @@ pub fn one(
     };
     write_record(&folder, &record, &outcome)?;
     if !matches!(status, Status::Failed { .. }) {
-        // What was handed on has served its purpose.
-        for id in [Some(&run.id), record.continued.as_ref()].into_iter().flatten() {
-            remove_inflight(&inflight(&options.results, &run.experiment, id))?;
-        }
+        remove_handed_over(run, study, &options.results, &record)?;
         tidy(study, &folder, status == Status::Finished)?;
     }
     Ok(Came::Recorded { status, before: false })
+}
+
+/// Removes what was handed over of a run that is now recorded, and of the run that it continued, if that one is not
+/// further.
+fn remove_handed_over(run: &Run, study: &dyn Study, results: &Path, record: &Record) -> Result<(), RunnerError> {
+    remove_inflight(&inflight(results, &run.experiment, &run.id))?;
+    let Some(id) = &record.continued else { return Ok(()) };
+    let other = inflight(results, &run.experiment, id);
+    let steps = Ongoing::read(&run.folder(results)).map_or(0, |log| log.steps);
+    let is_passed = newest_state(&other).is_some_and(|(_, theirs)| theirs <= steps);
+    let same_steps = |found: &Earlier| found.folder == other && takes_same_steps(&run.settings, &found.settings);
+    if is_passed && earlier(run, study, results, &|_| {})?.iter().any(same_steps) {
+        remove_inflight(&other)?;
+    }
+    Ok(())
 }
 
 /// Computes a run that fits this machine. A study that panics has failed.
@@ -218,9 +234,15 @@ fn begin(
         device: run.device.clone(),
         continued,
     };
+    let others = earlier(run, study, results, warn)?;
+    // No id covers what a header says of another run.
+    let credible = |id: &String| {
+        let known = others.iter().find(|other| other.run == *id);
+        known.is_none_or(|other| takes_same_steps(&run.settings, &other.settings))
+    };
     let before = |folder: &Path, id: &str| {
         let header = Unfinished::read(folder).ok().flatten().filter(|header| header.run == id);
-        header.and_then(|header| header.continued)
+        header.and_then(|header| header.continued).filter(credible)
     };
     let mut continued = before(context.folder, &run.id);
     let mut chosen = |earlier: &Earlier| {
@@ -231,7 +253,7 @@ fn begin(
             damaged => StudyError::failed(UNFINISHED, damaged),
         })
     };
-    match study.extend(context, &earlier(run, study, results)?, &mut chosen, warn) {
+    match study.extend(context, &others, &mut chosen, warn) {
         Err(StudyError::Io { path, source }) => return Err(RunnerError::Results { path, source }),
         // Whatever the run had continued, it starts from scratch.
         Ok(false) => continued = None,

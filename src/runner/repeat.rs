@@ -26,6 +26,8 @@ pub struct Repeated {
     pub here: Environment,
     /// Whether processor and device are such that bit-identical results are expected.
     pub same_instructions: bool,
+    /// Steps that were asked for.
+    asked: u64,
 }
 
 /// The column of a log of steps that is shown beside its differences.
@@ -34,6 +36,11 @@ pub const SHOWN: &str = "loss";
 impl Repeated {
     fn tables(&self) -> impl Iterator<Item = &Agreement> {
         self.steps.iter().chain(&self.rows)
+    }
+
+    /// How many of the first steps were compared; `None` if all of the run was repeated.
+    pub fn compared_steps(&self) -> Option<u64> {
+        self.rows.is_none().then_some(self.asked)
     }
 
     /// Whether every cell that the record holds was found again, to the last bit.
@@ -168,5 +175,5 @@ pub fn repeat(
     }
     let here = environment(&record.environment.device, rayon::current_num_threads(), clock.elapsed().as_secs_f64());
     let same_instructions = record.has_instructions_of(&here, rows.is_none().then_some(steps));
-    Ok(Repeated { steps: found, rows, shown, here, same_instructions })
+    Ok(Repeated { steps: found, rows, shown, here, same_instructions, asked: steps })
 }

@@ -13,7 +13,8 @@ use crate::definition::settings::TrainingSettings;
 use crate::digest::sha256;
 use crate::net::Network;
 use crate::record::{
-    RecordError, STEPS, StepLog, TIMES, change_of_instructions, origins, read_at_most, write_atomically,
+    CHECKPOINTS, RecordError, STEPS, StepLog, TIMES, Unfinished, change_of_instructions, origins, read_at_most,
+    write_atomically,
 };
 use crate::train::{Saved, keep_newest};
 
@@ -32,6 +33,9 @@ const OBSERVED: &[&str] = &["checkpoint_every", "evaluations", "evaluate_every",
 /// Longest run, in epochs, that is recognised without a header.
 const MOST_EPOCHS: u64 = 1000;
 
+/// Largest checkpoint that is read, in bytes.
+const MOST_CHECKPOINT: u64 = 4 << 30;
+
 /// Largest log that is read, in bytes.
 const MOST_LOG: u64 = 1 << 30;
 
@@ -47,10 +51,31 @@ pub struct Earlier {
 }
 
 /// Whether two runs take the same steps as long as their learning rates agree.
-pub(super) fn akin(settings: &Map<String, Value>, other: &Map<String, Value>) -> bool {
+pub fn takes_same_steps(settings: &Map<String, Value>, other: &Map<String, Value>) -> bool {
     let decides = |name: &&String| !LENGTH.contains(&name.as_str()) && !OBSERVED.contains(&name.as_str());
     let names = || settings.keys().chain(other.keys()).filter(decides);
     names().all(|name| settings.get(name) == other.get(name))
+}
+
+/// Whether the state in the folder `other` of an unfinished run serves no purpose beside a run with `settings` that
+/// continued it: both take the same steps, and the other is not further. Without `steps`, which the run has taken, the
+/// run is a recorded one and has taken all.
+pub fn supersedes(settings: &Map<String, Value>, steps: Option<u64>, other: &Path) -> bool {
+    let Some(header) = Unfinished::read_own(other).ok().flatten() else { return false };
+    let epochs = |settings: &Map<String, Value>| settings.get("epochs").and_then(Value::as_u64);
+    let further = match steps {
+        Some(steps) => newest_state(other).is_none_or(|(_, theirs)| theirs > steps),
+        None => epochs(&header.settings) > epochs(settings),
+    };
+    takes_same_steps(settings, &header.settings) && !further
+}
+
+/// The newest sound checkpoint in the folder of an unfinished run: its name, and how many steps it has taken.
+pub fn newest_state(folder: &Path) -> Option<(&'static str, u64)> {
+    CHECKPOINTS.into_iter().find_map(|name| {
+        let bytes = read_at_most(&folder.join(name), MOST_CHECKPOINT).ok()??;
+        Saved::decode(&bytes).ok()?.map(|saved| (name, saved.next_step()))
+    })
 }
 
 /// Settings that a shorter run may have had, for folders that hold no header: other numbers of epochs, with the same
@@ -104,11 +129,12 @@ pub(super) fn extend(
     let accept =
         |saved: &Saved| match StepLog::holds(context.folder, &named, saved.next_step(), saved.past().log.as_deref()) {
             true => Ok(()),
-            false => Err("its log is another".to_owned()),
+            false => Err(format!("{STEPS} is not the log that belongs to it")),
         };
-    let mine = Saved::read(context.folder, &context.fingerprint(), accept).ok().flatten();
+    let mine = Saved::read(context.folder, &context.fingerprint(), &network, accept);
+    let (mine, fault) = mine.map_or_else(|why| (None, Some(why)), |mine| (mine, None));
     let own = mine.as_ref().map_or(0, Saved::next_step);
-    let candidates = earlier.iter().filter(|other| akin(context.settings, &other.settings));
+    let candidates = earlier.iter().filter(|other| takes_same_steps(context.settings, &other.settings));
     let mut best: Option<Found> = None;
     for from in candidates {
         let least = best.as_ref().map_or(own, |best| best.saved.next_step());
@@ -116,6 +142,12 @@ pub(super) fn extend(
             Ok(found) => best = found.or(best),
             Err(why) => warn(&format!("{}: not continued: {why}", from.folder.display())),
         }
+    }
+    if let Some(why) = fault {
+        let from = best.as_ref().map_or("it starts again from step 0".to_owned(), |best| {
+            format!("it continues {}", best.from.folder.display())
+        });
+        warn(&format!("{}: its own state cannot be used: {why}; {from}", context.folder.display()));
     }
     if let Some(text) = best.as_ref().map(|best| &best.saved).or(mine.as_ref()).and_then(|s| elsewhere(context, s)) {
         warn(&format!("{}: {text}", context.folder.display()));
@@ -167,15 +199,13 @@ fn usable<'a>(
     let ((total, ours), (their_total, theirs)) = (rates(settings), rates(theirs));
     let accept = |saved: &Saved| {
         let next = saved.next_step();
-        if !saved.fits(network) {
-            return Err("it belongs to another network".to_owned());
-        }
         if next > their_total {
             return Err(format!("it has taken {next} steps of a run of {their_total}"));
         }
         Ok(())
     };
-    let Some(saved) = Saved::read(&from.folder, &context.fingerprint_of(&from.run), accept)? else { return Ok(None) };
+    let fingerprint = context.fingerprint_of(&from.run);
+    let Some(saved) = Saved::read(&from.folder, &fingerprint, network, accept)? else { return Ok(None) };
     let next = saved.next_step();
     // A longer run, or another learning rate on the way, is no fault of its files.
     if next <= least || next > total || (0..next).any(|step| ours(step).to_bits() != theirs(step).to_bits()) {
@@ -249,9 +279,13 @@ mod tests {
             let mut other = own.clone();
             other.insert(name.clone(), json!("another"));
             let may_differ = LENGTH.contains(&&*name) || OBSERVED.contains(&&*name);
-            assert_eq!((akin(&own, &other), akin(&other, &own)), (may_differ, may_differ), "{name}");
+            assert_eq!(
+                (takes_same_steps(&own, &other), takes_same_steps(&other, &own)),
+                (may_differ, may_differ),
+                "{name}"
+            );
         }
-        assert!(relatives(&own).all(|other| akin(&own, &other)));
+        assert!(relatives(&own).all(|other| takes_same_steps(&own, &other)));
     }
 
     #[test]

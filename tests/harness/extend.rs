@@ -143,7 +143,13 @@ fn what_is_only_observed_begins_where_the_other_run_ended_and_changes_no_step() 
 #[test]
 fn a_run_that_another_machine_began_says_so_and_is_not_expected_to_repeat_bit_by_bit() {
     let other = json!([{ "from_step": 0, "processor": "Other (AVX-1024)", "system": "os x", "version": "0.9.9" }]);
-    let cases = [(Some(other.to_string()), "Other (AVX-1024)"), (None, "an unknown processor")];
+    let mut long_name = other.clone();
+    long_name[0]["processor"] = json!("w".repeat(1000));
+    let cases = [
+        (Some(other.to_string()), "Other (AVX-1024)"),
+        (Some(long_name.to_string()), "an unknown processor"),
+        (None, "an unknown processor"),
+    ];
     for (origins, processor) in cases {
         let (place, _) = after_short();
         common::save_again(&place.run_folder("short").join("checkpoint.safetensors"), |metadata| {
@@ -164,6 +170,10 @@ fn a_run_that_another_machine_began_says_so_and_is_not_expected_to_repeat_bit_by
         let repeated = place.run(&["repeat", "long", "--steps", "5", "--json"]).stdout;
         let repeated: Value = serde_json::from_slice(&repeated).unwrap();
         assert_eq!(repeated["data"]["same_instructions"], json!(false));
+        assert_eq!(repeated["data"]["origins"][0]["processor"], json!(processor));
+        assert_eq!(repeated["data"]["origins"].as_array().unwrap().len(), 1, "of the steps that are compared");
+        let said = place.expect(0, &["repeat", "long", "--steps", "5"]);
+        assert!(said.contains(&format!("archived, from step 0: {processor}")), "{said}");
     }
     // A run that one machine computed in parts is as one that it computed at once.
     let (place, _) = after_short();
@@ -261,6 +271,124 @@ fn damaged_states_are_passed_over_with_a_warning() {
         assert_eq!(read(&place, "long").record.continued, None, "{name}");
         assert_eq!(numbers(&place), expected, "{name}");
     }
+}
+
+#[test]
+fn a_state_with_a_damaged_header_is_recognised_by_the_name_of_its_folder() {
+    let expected = from_scratch();
+    let large = " ".repeat(2 << 20);
+    for damage in ["{", "{}", &large, "other settings", "an older format", "no run"] {
+        let (place, id) = after_short();
+        let record = read(&place, "short").record;
+        let device = record.environment.device;
+        let anode::record::Record { format, run, experiment, profile, study, settings, seed, inputs, .. } = record;
+        let mut header = anode::record::Unfinished {
+            format,
+            run,
+            experiment,
+            profile,
+            study,
+            settings,
+            seed,
+            inputs,
+            device,
+            continued: None,
+        };
+        let folder = bare(&place, &format!("results/inflight/short/{id}"));
+        match damage {
+            "other settings" => drop(header.settings.insert("momentum".into(), json!(0.1))),
+            "an older format" => header.format = 0,
+            "no run" => header.continued = Some("../..".into()),
+            _ => {}
+        }
+        header.write(&folder).unwrap();
+        if damage.starts_with(['{', ' ']) {
+            std::fs::write(folder.join("unfinished.json"), damage).unwrap();
+        }
+        let said = place.expect(0, &["run", "long"]);
+        let told = ["unfinished.json", "the run is recognised by the name of its folder", &id];
+        assert!(told.iter().all(|text| said.contains(text)), "{damage:.20}: {said}");
+        assert_eq!(read(&place, "long").record.continued.as_deref(), Some(&*id), "{damage:.20}");
+        assert_eq!(numbers(&place), expected, "{damage:.20}");
+    }
+}
+
+#[test]
+fn a_run_says_why_its_own_state_cannot_be_used() {
+    let expected = from_scratch();
+    let (place, id) = after_short();
+    place.expect(0, &["run", "long"]);
+    let (own, folder) = (read(&place, "long").record.run, place.run_folder("long"));
+    let state = bare(&place, "state");
+    let begin = |damage: &dyn Fn(&Path)| {
+        std::fs::remove_dir_all(&folder).unwrap();
+        std::fs::create_dir_all(&folder).unwrap();
+        for name in ["steps.csv", "checkpoint.safetensors"] {
+            std::fs::copy(state.join(name), folder.join(name)).unwrap();
+        }
+        common::save_again(&folder.join("checkpoint.safetensors"), |metadata| {
+            metadata.insert("run".into(), own.clone());
+        });
+        damage(&folder);
+        place.expect(0, &["run", "long"])
+    };
+    assert!(!begin(&|_| {}).contains("warning"));
+    assert_eq!(file(&place, "long", "times.csv").lines().count(), 25, "24 of 48 steps were there");
+    let damage: [&dyn Fn(&Path); 3] = [
+        &|folder| flip(&folder.join("checkpoint.safetensors")),
+        &|folder| std::fs::remove_file(folder.join("steps.csv")).unwrap(),
+        &|folder| rewrite(&folder.join("steps.csv"), &|text| text.replace("\n3,0", "\n3,7")),
+    ];
+    for damage in damage {
+        let said = begin(damage);
+        assert!(said.contains("its own state cannot be used") && said.contains("again from step 0"), "{said}");
+        assert_eq!(numbers(&place), expected);
+    }
+    // A sound state elsewhere is continued.
+    let elsewhere = place.path(&format!("results/inflight/long/{id}"));
+    std::fs::create_dir_all(elsewhere.parent().unwrap()).unwrap();
+    std::fs::rename(&state, &elsewhere).unwrap();
+    std::fs::create_dir_all(&state).unwrap();
+    for name in ["steps.csv", "checkpoint.safetensors"] {
+        std::fs::copy(elsewhere.join(name), state.join(name)).unwrap();
+    }
+    let said = begin(damage[0]);
+    assert!(said.contains("its own state cannot be used") && said.contains("it continues"), "{said}");
+    assert_eq!(numbers(&place), expected);
+}
+
+#[test]
+fn what_only_one_of_two_runs_logged_is_no_difference() {
+    let observed = |mut definition: Value| {
+        definition["fixed"]["evaluations"] = json!(["test-batch"]);
+        definition["fixed"]["evaluate_every"] = json!(3);
+        definition
+    };
+    let place = Workplace::new();
+    // The short run evaluates after its last epoch, the second, where the long one does not.
+    place.define(&observed(short())).define(&observed(long()));
+    place.expect(0, &["run", "long", "--results", "scratch"]);
+    place.expect(0, &["run", "short"]);
+    place.expect(0, &["run", "long"]);
+    assert!(read(&place, "long").record.continued.is_some());
+    place.expect(0, &["report"]);
+    let said = place.expect(0, &["repeat", "long", "--steps", "30"]);
+    assert!(said.contains("identical to the last bit"), "{said}");
+    let said = place.expect(0, &["compare", "scratch", "results"]);
+    assert!(said.contains("1 pairs of runs should be bit-identical and are"), "{said}");
+    // Steps that one side lacks are a difference.
+    let folder = place.run_folder("long");
+    rewrite(&folder.join("steps.csv"), &|text| text.lines().take(40).map(|line| format!("{line}\n")).collect());
+    let digest = anode::digest::sha256(&std::fs::read(folder.join("steps.csv")).unwrap());
+    rewrite(&folder.join("run.json"), &|text| {
+        let mut record: Value = serde_json::from_str(text).unwrap();
+        record["files"]["steps.csv"] = json!(digest);
+        record["continued"] = Value::Null;
+        record.to_string()
+    });
+    std::fs::remove_dir_all(place.path("results/records")).unwrap();
+    let said = place.expect(1, &["compare", "scratch", "results"]);
+    assert!(said.contains("bit-identical and are not"), "{said}");
 }
 
 fn flip(path: &Path) {

@@ -8,7 +8,8 @@ use anode::record::read_record;
 use common::{Workplace, training};
 use serde_json::{Value, json};
 
-/// A workplace whose only run has taken 24 of 48 steps, as far as its folder shows, and the run's id.
+/// A workplace whose only run has taken 24 of 48 steps, and the run's id. Its state after 48 steps is in
+/// `last.safetensors`.
 fn half_way() -> (Workplace, String) {
     let place = Workplace::new();
     let mut long = training("train");
@@ -21,8 +22,9 @@ fn half_way() -> (Workplace, String) {
     } } }]);
     place.define(&short).expect(0, &["run", "train"]);
     let state = place.run_folder("train");
-    let half: Vec<(&str, Vec<u8>)> =
-        ["steps.csv", "times.csv"].map(|name| (name, std::fs::read(state.join(name)).unwrap())).into();
+    let half: Vec<(&str, Vec<u8>)> = ["steps.csv", "times.csv", "checkpoint.safetensors"]
+        .map(|name| (name, std::fs::read(state.join(name)).unwrap()))
+        .into();
     place.define(&long).expect(0, &["run", "train"]);
     let runs = place.path("results/runs/quick/train");
     let mut folders: Vec<PathBuf> = std::fs::read_dir(&runs).unwrap().flatten().map(|entry| entry.path()).collect();
@@ -34,9 +36,14 @@ fn half_way() -> (Workplace, String) {
         header[name] = record[name].clone();
     }
     std::fs::write(folder.join("unfinished.json"), header.to_string()).unwrap();
+    std::fs::rename(folder.join("checkpoint.safetensors"), place.path("last.safetensors")).unwrap();
     for (name, bytes) in half {
         std::fs::write(folder.join(name), bytes).unwrap();
     }
+    let run = record["run"].as_str().unwrap().to_owned();
+    common::save_again(&folder.join("checkpoint.safetensors"), |metadata| {
+        metadata.insert("run".into(), run);
+    });
     for name in ["run.json", "rows.csv", "model.safetensors"] {
         std::fs::remove_file(folder.join(name)).unwrap();
     }
@@ -128,13 +135,17 @@ fn the_state_of_a_run_stays_although_an_archive_has_a_failed_record_of_it() {
     let folder = place.path(&format!("results/inflight/train/{id}"));
     let header: Value =
         serde_json::from_str(&std::fs::read_to_string(folder.join("unfinished.json")).unwrap()).unwrap();
-    // A longer copy is not replaced by a shorter one.
-    let log = folder.join("steps.csv");
+    // A state that is further is not replaced, however long the log of the other one is.
+    let (state, log) = (folder.join("checkpoint.safetensors"), place.run_folder("train").join("steps.csv"));
+    std::fs::copy(place.path("last.safetensors"), &state).unwrap();
     let steps = std::fs::read_to_string(&log).unwrap();
-    std::fs::write(&log, format!("{steps}24,0\n")).unwrap();
+    std::fs::write(&log, format!("{steps}{}", "24,0\n".repeat(50))).unwrap();
     let said = place.expect(0, &["handover"]);
     assert!(said.contains("no unfinished run") && said.contains("more steps"), "{said}");
+    assert!(std::fs::read(&state).unwrap() == std::fs::read(place.path("last.safetensors")).unwrap());
     std::fs::write(&log, steps).unwrap();
+    std::fs::remove_file(&state).unwrap();
+    place.expect(0, &["handover"]);
 
     std::fs::remove_dir_all(place.path("results/runs")).unwrap();
     let mut record = header;
@@ -184,4 +195,68 @@ fn only_a_folder_with_the_header_of_its_own_run_is_handed_on_or_merged() {
     assert!(said.starts_with("1 runs copied, 1 of which are to be finished"), "{said}");
     let copy = place.path(&format!("other/runs/quick/train/{id}"));
     assert!(copy.join("checkpoint.safetensors").is_file() && !copy.join("model.safetensors").exists());
+}
+
+#[test]
+fn the_newest_sound_checkpoint_is_handed_on() {
+    let (place, id) = half_way();
+    let (folder, to) = (place.run_folder("train"), place.path(&format!("results/inflight/train/{id}")));
+    let [newest, previous] = anode::record::CHECKPOINTS.map(|name| folder.join(name));
+    let sound = std::fs::read(&newest).unwrap();
+    std::fs::rename(&newest, &previous).unwrap();
+    for damage in [None, Some("no checkpoint")] {
+        damage.into_iter().for_each(|text| std::fs::write(&newest, text).unwrap());
+        place.expect(0, &["handover"]);
+        assert!(std::fs::read(to.join("checkpoint.safetensors")).unwrap() == sound, "{damage:?}");
+        std::fs::remove_dir_all(&to).unwrap();
+    }
+    std::fs::write(&previous, "neither").unwrap();
+    let said = place.expect(0, &["handover"]);
+    assert!(said.contains("no checkpoint in it can be used") && said.contains(&id) && !to.exists(), "{said}");
+}
+
+#[test]
+fn of_interrupted_runs_the_further_one_is_merged() {
+    let (place, id) = half_way();
+    let inside = format!("runs/quick/train/{id}");
+    let state = |results: &str| std::fs::read(place.path(results).join(&inside).join("checkpoint.safetensors")).ok();
+    std::fs::create_dir_all(place.path("other").join(&inside)).unwrap();
+    let merged = |into: &str, from: &str| place.expect(0, &["merge", from, "--results", into]);
+    assert!(merged("other", "results").starts_with("1 runs copied"), "a folder without a state is not kept");
+    let half = state("results").unwrap();
+    assert!(state("other") == Some(half.clone()));
+    let last = std::fs::read(place.path("last.safetensors")).unwrap();
+    std::fs::write(place.path("other").join(&inside).join("checkpoint.safetensors"), &last).unwrap();
+    assert!(merged("other", "results").starts_with("0 runs copied") && state("other") == Some(last.clone()));
+    assert!(merged("results", "other").starts_with("1 runs copied") && state("results") == Some(last));
+}
+
+#[test]
+fn a_header_that_names_a_run_with_other_steps_removes_nothing() {
+    let (place, id) = half_way();
+    place.expect(0, &["handover"]);
+    let header: Value = serde_json::from_str(
+        &std::fs::read_to_string(place.path(&format!("results/inflight/train/{id}/unfinished.json"))).unwrap(),
+    )
+    .unwrap();
+    // Another run, which claims to have continued the one in flight.
+    let mut other = training("train");
+    other["fixed"]["momentum"] = json!(0.8);
+    place.define(&other);
+    std::fs::remove_dir_all(place.path("results/runs")).unwrap();
+    let plan = place.run(&["plan", "--json"]).stdout;
+    let plan = crate::documents::data(&plan, "plan");
+    let own = plan[0]["run"].as_str().unwrap().to_owned();
+    let mut claim = header;
+    claim["settings"]["drops"] = json!([0.5]);
+    claim["settings"]["momentum"] = json!(0.8);
+    (claim["run"], claim["continued"]) = (json!(own), json!(id));
+    let folder = format!("results/runs/quick/train/{own}");
+    place.write(&format!("{folder}/unfinished.json"), claim.to_string());
+    std::fs::copy(place.path("last.safetensors"), place.path(&format!("{folder}/checkpoint.safetensors"))).unwrap();
+    let said = place.expect(0, &["handover"]);
+    assert!(!said.contains("removed") && place.path(&format!("results/inflight/train/{id}")).exists(), "{said}");
+    place.expect(0, &["run", "train"]);
+    assert_eq!(read_record(&place.run_folder("train")).unwrap().unwrap().record.continued, None);
+    assert!(place.path(&format!("results/inflight/train/{id}")).exists(), "no other run took its steps");
 }

@@ -34,6 +34,13 @@ fn an_own_experiment_leaves_the_published_report_as_it_is_and_is_removed_without
         place.expect(0, command);
         assert!(reported() == before, "{command:?} changed the published report");
     }
+    place.expect(0, &["report", "mine", "--verify"]);
+    let changed = place.path("results/own/tables/mine.quick.csv");
+    let table = std::fs::read(&changed).expect("a table");
+    std::fs::write(&changed, "other").expect("a changed table");
+    place.expect(0, &["report", "--verify"]);
+    assert!(place.expect(1, &["report", "mine", "--verify"]).contains("mine.quick.csv"));
+    std::fs::write(&changed, table).expect("the table as it was");
     let published = std::fs::read_to_string(place.path("results/REPORT.md")).expect("a report");
     assert!(!published.contains("mine"), "{published}");
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::files;
 use crate::net::Network;
 
-use super::checkpoint::{CHECKPOINTS, CheckpointError, PastSteps, State, decode, fingerprint, write};
+use super::checkpoint::{CHECKPOINTS, CheckpointError, PastSteps, State, decode, fingerprint, largest, write};
 use super::trainer::Trainer;
 
 /// A checkpoint read back, apart from any trainer.
@@ -14,11 +14,8 @@ pub struct Saved {
     fingerprint: String,
 }
 
-/// Largest checkpoint that is read, in bytes.
-const MOST: u64 = 4 << 30;
-
 impl Saved {
-    /// The newest usable checkpoint in `folder` under the fingerprint of its run for which `accept(next step)` holds;
+    /// The newest usable checkpoint of `network` in `folder` under the fingerprint of its run for which `accept` holds;
     /// `None` if there is none.
     ///
     /// # Errors
@@ -26,18 +23,23 @@ impl Saved {
     pub fn read(
         folder: &Path,
         fingerprint: &str,
+        network: &Network,
         accept: impl Fn(&Self) -> Result<(), String>,
     ) -> Result<Option<Self>, String> {
         let mut fault = None;
+        let fits = |saved: Self| match saved.fits(network) {
+            true => accept(&saved).map(|()| saved),
+            false => Err("it belongs to another network".to_owned()),
+        };
         for name in CHECKPOINTS {
             let path = folder.join(name);
-            let bytes = match files::read(&path, MOST) {
+            let bytes = match files::read(&path, largest(network)) {
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
-                read => read.map_err(|error| format!("{}: {error}", path.display())),
+                read => read.map_err(|error| error.to_string()),
             };
             let found = bytes.and_then(|bytes| decode(&bytes, fingerprint));
             let found = found.map(|state| Self { state, fingerprint: fingerprint.to_owned() });
-            match found.and_then(|saved| accept(&saved).map(|()| saved)) {
+            match found.and_then(fits) {
                 Ok(saved) => return Ok(Some(saved)),
                 Err(why) => drop(fault.get_or_insert(format!("{name}: {why}"))),
             }

@@ -7,6 +7,7 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
 use crate::digest::sha256_of_parts;
 use crate::files::{self, PARTIAL};
+use crate::net::Network;
 
 use super::trainer::Trainer;
 
@@ -121,9 +122,7 @@ pub fn resume(
     fingerprint: &str,
     accept: impl Fn(u64, Option<&str>) -> bool,
 ) -> Option<PastSteps> {
-    let numbers = 2 * trainer.network.parameter_count() + trainer.engine.statistics().len();
-    // Eight bytes per number, and a header: a larger file is no checkpoint of this run.
-    let limit = 8 * numbers as u64 + (1 << 20);
+    let limit = largest(&trainer.network);
     for name in CHECKPOINTS {
         let Ok(bytes) = files::read(&folder.join(name), limit) else { continue };
         let Ok(state) = decode(&bytes, fingerprint) else { continue };
@@ -141,6 +140,11 @@ pub fn resume(
         return Some(state.past);
     }
     None
+}
+
+/// Bytes of the largest checkpoint of a network: eight bytes per number, and a header.
+pub(super) fn largest(network: &Network) -> u64 {
+    8 * (2 * network.parameter_count() + network.statistics().len()) as u64 + (1 << 20)
 }
 
 /// Removes the checkpoints of a run that has ended.
