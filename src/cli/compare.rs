@@ -262,7 +262,7 @@ fn tell(pair: &NamedComparison, [a, b]: [&String; 2], brief: bool) {
     if *other_instructions > 0 {
         print(&format!(
             "{other_instructions} pairs of runs need not agree: they were computed on different devices or vector \
-            instructions, or do not say on which"
+            instructions, or their records do not name them"
         ));
     }
 }

@@ -1,6 +1,6 @@
 //! `anode handover`: unfinished runs, put where they can be committed and continued on another machine.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use crate::definition::Profile;
@@ -9,7 +9,7 @@ use crate::record::{
     run_folders,
 };
 use crate::report::ReportError;
-use crate::study::{newest_state, supersedes};
+use crate::study::{covers, newest_state};
 
 use super::arguments::Common;
 use super::error::CliError;
@@ -28,14 +28,13 @@ pub fn handover(common: &Common, ids: &[String]) -> Result<(), CliError> {
         select::named(common, ids)?;
     }
     let results = &common.results;
-    let archived = archived(results)?;
-    let of = Handover {
+    let mut of = Handover {
         wanted: &|experiment| select::fits(ids, None, experiment),
-        archived: &archived,
+        archived: archived(results)?,
         newest_state: &newest_state,
-        supersedes: &supersedes,
+        covers: &covers,
     };
-    let found = hand_over(results, &of).map_err(|error| match error {
+    let found = hand_over(results, &mut of).map_err(|error| match error {
         HandoverError::Record(error) => ReportError::from(error).into(),
         size => CliError::Usage(size.to_string()),
     })?;
@@ -50,15 +49,18 @@ pub fn handover(common: &Common, ids: &[String]) -> Result<(), CliError> {
         print(&format!("{bytes} bytes in {}", folder.display()));
     }
     for folder in &found.removed {
-        print(&format!("removed {}: its run is recorded, or another one continued it", folder.display()));
+        print(&format!(
+            "removed {}: its run is recorded, or another run continued it and is further",
+            folder.display()
+        ));
     }
     for folder in &found.unusable {
         print(&format!("{}: not handed over: no checkpoint in it can be used", folder.display()));
     }
     if found.written.is_empty() {
         print(&format!(
-            "nothing to hand over: no unfinished run in {} has a usable checkpoint, other than those whose copy in {} \
-             has more steps",
+            "nothing to hand over: every unfinished run in {} lacks a usable checkpoint, was continued by another run, \
+             or has a copy with more steps in {}",
             results.join("runs").display(),
             results.join(INFLIGHT).display()
         ));
@@ -66,19 +68,24 @@ pub fn handover(common: &Common, ids: &[String]) -> Result<(), CliError> {
     Ok(())
 }
 
-/// The archived records, without those of failed runs, of the experiments that have a folder in `inflight/`.
+/// The archived records of runs that have a folder in `inflight/`, or that continued one, without failed runs.
 fn archived(results: &Path) -> Result<Vec<Record>, CliError> {
-    let experiments: BTreeSet<String> =
-        run_folders(&results.join(INFLIGHT)).map_err(ReportError::from)?.into_iter().map(|found| found.0).collect();
+    let mut ids: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for (experiment, run, _) in run_folders(&results.join(INFLIGHT)).map_err(ReportError::from)? {
+        ids.entry(experiment).or_default().insert(run);
+    }
     let mut found = vec![];
-    for experiment in experiments {
+    for (experiment, runs) in ids {
         for profile in Profile::ALL {
             let records = read_archived_headers(&archive_path(results, &experiment, profile));
-            let records = records.map_err(ReportError::from)?;
+            let mut records = records.map_err(ReportError::from)?;
+            // The next call tries a failed run again, from its checkpoint.
+            records.retain(|record| {
+                let known = runs.contains(&record.run) || record.continued.as_ref().is_some_and(|id| runs.contains(id));
+                known && !matches!(record.status, Status::Failed { .. })
+            });
             found.extend(records.into_iter().map(|record| Record { experiment: experiment.clone(), ..record }));
         }
     }
-    // The next call tries a failed run again, from its checkpoint.
-    found.retain(|record| !matches!(record.status, Status::Failed { .. }));
     Ok(found)
 }

@@ -1,6 +1,7 @@
 //! Unfinished runs handed on with the repository: `inflight/<experiment>/<run>/` of a results folder has what another
 //! machine needs to continue them.
 
+use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
@@ -9,7 +10,8 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::folders::run_folders;
-use super::read::read_record;
+use super::limits::limit;
+use super::read::read_checked;
 use super::unfinished::{UNFINISHED, Unfinished, read_at_most};
 use super::{CHECKPOINTS, RUN, Record, RecordError, STEPS, Status, TIMES, write_atomically};
 use crate::definition::Profile;
@@ -34,7 +36,7 @@ pub struct HandedOver {
     pub written: Vec<(PathBuf, u64)>,
     /// Folders that were removed, because their runs are recorded, or were continued by another run.
     pub removed: Vec<PathBuf>,
-    /// Folders of unfinished runs without a sound checkpoint, which were not handed on.
+    /// Folders of unfinished runs without a usable checkpoint, which were not handed on.
     pub unusable: Vec<PathBuf>,
 }
 
@@ -68,6 +70,10 @@ pub fn inflight(results: &Path, experiment: &str, run: &str) -> PathBuf {
     results.join(INFLIGHT).join(experiment).join(run)
 }
 
+/// Returns the newest checkpoint of at most this many bytes in a folder from which its run can continue: its name, and
+/// the number of its steps.
+pub type NewestState<'a> = &'a dyn Fn(&Path, u64) -> Option<(&'static str, u64)>;
+
 /// Settings of a run.
 type Settings = Map<String, Value>;
 
@@ -75,87 +81,107 @@ type Settings = Map<String, Value>;
 pub struct Handover<'a> {
     /// Whether the runs of an experiment are handed on.
     pub wanted: &'a dyn Fn(&str) -> bool,
-    /// Archived records of the experiments in `inflight/`, without those of failed runs.
-    pub archived: &'a [Record],
-    /// The newest sound checkpoint in a folder, with the number of steps that it has taken.
-    pub newest_state: &'a dyn Fn(&Path) -> Option<(&'static str, u64)>,
-    /// Whether the state in a folder serves no purpose beside a run with these settings that continued it and has taken
-    /// this number of steps; all of them, if none is given.
-    pub supersedes: &'a dyn Fn(&Settings, Option<u64>, &Path) -> bool,
+    /// Archived records of runs that ended, not those of failed ones.
+    pub archived: Vec<Record>,
+    /// Finds the state from which a run can continue.
+    pub newest_state: NewestState<'a>,
+    /// Whether a run with the first settings takes every step of one with the second ones.
+    pub covers: &'a dyn Fn(&Settings, &Settings) -> bool,
 }
 
 /// A run that may have taken the place of others.
 struct Successor {
-    experiment: String,
     /// Its own id, if it is recorded.
     run: Option<String>,
     continued: Option<String>,
     settings: Settings,
-    /// Steps taken; `None` if it is recorded.
+    /// Steps taken; `None` if it is recorded and has taken all.
     steps: Option<u64>,
 }
 
 impl Successor {
     fn recorded(record: Record) -> Self {
-        let Record { experiment, run, continued, settings, .. } = record;
-        Self { experiment, run: Some(run), continued, settings, steps: None }
+        Self { run: Some(record.run), continued: record.continued, settings: record.settings, steps: None }
+    }
+
+    /// Whether the state of `run` after `steps` steps serves no purpose beside this one. `header` is that of `run`, if
+    /// it has a sound one.
+    fn replaces(&self, run: &str, steps: u64, header: Option<&Unfinished>, of: &Handover) -> bool {
+        let further = |header: &Unfinished| {
+            self.steps.is_none_or(|own| steps < own) && (of.covers)(&self.settings, &header.settings)
+        };
+        self.run.as_deref() == Some(run) || (self.continued.as_deref() == Some(run) && header.is_some_and(further))
     }
 }
 
-/// Copies every unfinished run with a sound checkpoint to its folder in `inflight/`, if its experiment is wanted, but
-/// for those that another run of the experiment continued, and those whose copy there has taken more steps. Removes the
-/// folders of runs that are recorded or continued.
+/// An unfinished run in `runs/`.
+struct Begun {
+    folder: PathBuf,
+    header: Unfinished,
+    checkpoint: &'static str,
+    steps: u64,
+}
+
+/// Copies every unfinished run with a usable checkpoint to its folder in `inflight/`, if its experiment is wanted, but
+/// for those whose copy there has taken more steps. Leaves out, and removes from `inflight/`, runs that are recorded,
+/// and those that another run of the experiment continued which takes all their steps and is further.
 ///
 /// # Errors
 /// See [`HandoverError`]; nothing is written then.
-pub fn hand_over(results: &Path, of: &Handover) -> Result<HandedOver, HandoverError> {
+pub fn hand_over(results: &Path, of: &mut Handover) -> Result<HandedOver, HandoverError> {
     let mut found = HandedOver::default();
-    let mut successors: Vec<_> = of.archived.iter().cloned().map(Successor::recorded).collect();
-    let mut unfinished = vec![];
+    let mut successors: BTreeMap<String, Vec<Successor>> = BTreeMap::new();
+    for record in std::mem::take(&mut of.archived) {
+        successors.entry(record.experiment.clone()).or_default().push(Successor::recorded(record));
+    }
+    let mut unfinished: BTreeMap<PathBuf, Begun> = BTreeMap::new();
     for profile in Profile::ALL {
         for (experiment, run, folder) in run_folders(&results.join("runs").join(profile.name()))? {
+            let known = successors.entry(experiment.clone()).or_default();
             if folder.join(RUN).exists() {
-                let record = read_record(&folder).ok().flatten().map(|loaded| loaded.record);
+                let record = read_checked(&folder).ok().flatten();
                 let record = record.filter(|record| !matches!(record.status, Status::Failed { .. }));
-                // A folder may have been copied under another experiment.
-                successors.extend(record.map(|record| Successor::recorded(Record { experiment, ..record })));
+                known.extend(record.map(Successor::recorded));
             } else if CHECKPOINTS.iter().any(|name| folder.join(name).is_file()) && (of.wanted)(&experiment) {
-                let Unfinished { continued, settings, .. } = own_header(&folder)?;
-                let Some((checkpoint, steps)) = (of.newest_state)(&folder) else {
+                let header = own_header(&folder)?;
+                let Some((checkpoint, steps)) = (of.newest_state)(&folder, limit(CHECKPOINT)) else {
                     found.unusable.push(folder);
                     continue;
                 };
-                let experiment_of = experiment.clone();
-                successors.push(Successor { experiment, run: None, continued, settings, steps: Some(steps) });
-                unfinished.push((experiment_of, run, folder, checkpoint, steps));
+                let (continued, settings) = (header.continued.clone(), header.settings.clone());
+                known.push(Successor { run: None, continued, settings, steps: Some(steps) });
+                let to = inflight(results, &experiment, &run);
+                // Two profiles may have the same run.
+                if unfinished.get(&to).is_none_or(|other| other.steps < steps) {
+                    unfinished.insert(to, Begun { folder, header, checkpoint, steps });
+                }
             }
         }
     }
-    let is_replaced = |experiment: &str, run: &str, folder: &Path| {
-        successors.iter().filter(|other| other.experiment == experiment).any(|other| {
-            other.run.as_deref() == Some(run)
-                || (other.continued.as_deref() == Some(run) && (of.supersedes)(&other.settings, other.steps, folder))
-        })
+    let is_replaced = |experiment: &str, run: &str, steps: u64, header: Option<&Unfinished>| {
+        let known = successors.get(experiment);
+        known.into_iter().flatten().any(|other| other.replaces(run, steps, header, of))
     };
-    unfinished.retain(|(experiment, run, folder, ..)| !is_replaced(experiment, run, folder));
+    unfinished
+        .retain(|_, begun| !is_replaced(&begun.header.experiment, &begun.header.run, begun.steps, Some(&begun.header)));
     let (mut sizes, mut stale) = (vec![], vec![]);
     for (experiment, run, folder) in run_folders(&results.join(INFLIGHT))? {
-        if is_replaced(&experiment, &run, &folder) {
+        let steps = (of.newest_state)(&folder, MOST_INFLIGHT).map(|(_, steps)| steps);
+        let header = Unfinished::read_own(&folder).ok().flatten();
+        // A state that came from elsewhere and was not continued yet.
+        if steps > unfinished.get(&folder).map(|begun| begun.steps) {
+            unfinished.remove(&folder);
+        }
+        if is_replaced(&experiment, &run, steps.unwrap_or(u64::MAX), header.as_ref()) {
             stale.push(folder);
-        } else if !unfinished.iter().any(|(e, r, ..)| (e, r) == (&experiment, &run)) {
+        } else if !unfinished.contains_key(&folder) {
             let bytes = size(&folder);
             sizes.push((folder, bytes));
         }
     }
     let mut copies = vec![];
-    for (experiment, run, folder, checkpoint, steps) in unfinished {
-        let to = inflight(results, &experiment, &run);
+    for (to, Begun { folder, checkpoint, .. }) in unfinished {
         let mut bytes = 0;
-        // A state that came from elsewhere and was not continued yet.
-        if (of.newest_state)(&to).is_some_and(|(_, there)| there > steps) {
-            sizes.push((to.clone(), size(&to)));
-            continue;
-        }
         for name in HANDED_OVER {
             let from = folder.join(if name == CHECKPOINT { checkpoint } else { name });
             if let Some(content) = read_at_most(&from, MOST_INFLIGHT).map_err(too_large(&folder))? {

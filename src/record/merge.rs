@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::folders::{folders, link};
-use super::handover::{inflight, own_header, remove_inflight};
+use super::handover::{NewestState, inflight, own_header, remove_inflight};
 use super::limits::{is_run_id, limit, run_files};
 use super::read::{header, read_checked, value};
 use super::write::{CHECKPOINTS, IMAGES, MODEL, PARTIAL, ROWS, RUN, RecordError, STEPS, copy as copy_file};
@@ -62,24 +62,27 @@ fn lines(conflicts: &[Conflict]) -> String {
 /// Which of two folders of a run a merge keeps: the greater one.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Worth {
-    /// With the steps of its newest sound checkpoint.
-    Interrupted(u64),
-    Failed,
+    Unfinished {
+        /// Steps of the newest usable checkpoint.
+        steps: u64,
+        /// Whether it has a record of its failure.
+        failed: bool,
+    },
     Ended,
 }
 
-/// Copies the runs of other results folders into `into`. A finished record counts more than a failed one, and that more
-/// than an interrupted run; of interrupted runs the one whose state is further, and of equals the first. `newest_state`
-/// returns the newest sound checkpoint in a folder and its steps.
+/// Copies the runs of other results folders into `into`. The record of a run that ended counts more than an interrupted
+/// or failed run. Of these the one with more steps counts more, then a failed one, then the first.
 ///
 /// # Errors
 /// See [`MergeError`]; all records are checked before the first is copied.
-pub fn merge(
-    from: &[PathBuf],
-    into: &Path,
-    newest_state: &dyn Fn(&Path) -> Option<(&'static str, u64)>,
-) -> Result<Merged, MergeError> {
-    let interrupted = |folder: &Path| Worth::Interrupted(newest_state(folder).map_or(0, |(_, steps)| steps));
+pub fn merge(from: &[PathBuf], into: &Path, newest_state: NewestState) -> Result<Merged, MergeError> {
+    let steps = |folder: &Path| newest_state(folder, limit(CHECKPOINTS[0])).map(|(_, steps)| steps);
+    let unfinished = |folder: &Path, failed| Worth::Unfinished { steps: steps(folder).unwrap_or(0), failed };
+    let worth_of = |folder: &Path, status: &Status| match status {
+        Status::Failed { .. } => unfinished(folder, true),
+        _ => Worth::Ended,
+    };
     let mut best: BTreeMap<PathBuf, (PathBuf, Worth)> = BTreeMap::new();
     let (mut conflicts, mut merged) = (vec![], Merged::default());
     for results in from {
@@ -89,17 +92,18 @@ pub fn merge(
         for inside in runs(results)? {
             let source = results.join(&inside);
             let worth = match recorded(&source, &inside)? {
-                Some(worth) => worth,
-                None if is_begun(&source)? => interrupted(&source),
+                Some(status) => worth_of(&source, &status),
+                None if is_begun(&source)? => unfinished(&source, false),
                 None => continue,
             };
             let target = into.join(&inside);
             let rival = match best.get(&inside) {
                 Some(rival) => Some(rival.clone()),
                 None if is_folder(&target)? => match recorded(&target, &inside)? {
-                    Some(worth) => Some((target.clone(), worth)),
-                    // A folder without a state is not worth keeping.
-                    None => is_begun(&target)?.then(|| (target.clone(), interrupted(&target))),
+                    Some(status) => Some((target.clone(), worth_of(&target, &status))),
+                    // A folder without a usable state gives way.
+                    None if worth == Worth::Ended => None,
+                    None => steps(&target).map(|steps| (target, Worth::Unfinished { steps, failed: false })),
                 },
                 None => None,
             };
@@ -131,7 +135,7 @@ pub fn merge(
                     remove_inflight(&inflight(into, experiment, run))?;
                 }
             }
-            Worth::Failed | Worth::Interrupted(_) => merged.unfinished += 1,
+            Worth::Unfinished { .. } => merged.unfinished += 1,
         }
     }
     Ok(merged)
@@ -182,15 +186,15 @@ fn is_folder(target: &Path) -> Result<bool, RecordError> {
     Ok(found)
 }
 
-/// How much the record in a run's folder is worth; `None` if there is none.
-fn recorded(folder: &Path, inside: &Path) -> Result<Option<Worth>, RecordError> {
+/// How the run of a folder ended; `None` without a record.
+fn recorded(folder: &Path, inside: &Path) -> Result<Option<Status>, RecordError> {
     let Some(record) = read_checked(folder)? else { return Ok(None) };
     let own: PathBuf = ["runs", record.profile.name(), &record.experiment, &record.run].iter().collect();
     if own != inside {
         let why = format!("it is the record of {}, which is another place", own.display());
         return Err(RecordError::Damaged { path: folder.join(RUN), why });
     }
-    Ok(Some(if matches!(record.status, Status::Failed { .. }) { Worth::Failed } else { Worth::Ended }))
+    Ok(Some(record.status))
 }
 
 /// Whether a run without a record left a state from which it can continue.

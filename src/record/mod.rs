@@ -29,7 +29,8 @@ pub use archive_file::{ARCHIVE_ENDS, archive_files, archive_path, kept_path};
 pub use environment::environment;
 pub use folders::{entries, folders, run_folders};
 pub use handover::{
-    HANDED_OVER, HandedOver, Handover, HandoverError, INFLIGHT, MOST_INFLIGHT, hand_over, inflight, remove_inflight,
+    HANDED_OVER, HandedOver, Handover, HandoverError, INFLIGHT, MOST_INFLIGHT, NewestState, hand_over, inflight,
+    remove_inflight,
 };
 pub use identity::{canonical, run_id};
 pub use limits::{Budget, is_run_id};

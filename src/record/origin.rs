@@ -12,11 +12,10 @@ const UNKNOWN_PROCESSOR: &str = "an unknown processor";
 /// Their system and version.
 const UNKNOWN: &str = "unknown";
 
-/// Most origins of a run. A state may come from anywhere; one with more does not say where its steps were computed.
+/// Largest number of origins of a run. With more, the origin of its first steps counts as unknown.
 const MOST: usize = 100;
 
-/// Most bytes of each text of an origin that is read from a state. The description of a GPU with its libraries has
-/// about 100.
+/// Largest length of a text of an origin, in bytes. The description of a GPU with its libraries has about 100.
 const LONGEST: usize = 300;
 
 /// What computed the steps from `from_step` on, up to the next origin.
@@ -73,7 +72,7 @@ impl Origin {
     /// The processor and the program, in words.
     pub fn in_words(&self) -> String {
         if !self.is_known() {
-            return format!("{UNKNOWN_PROCESSOR}, which the state of the run did not name");
+            return format!("{UNKNOWN_PROCESSOR}: the checkpoint has no valid origins");
         }
         let commit: String = self.commit.as_deref().unwrap_or(UNKNOWN).chars().take(12).collect();
         let changed = if self.dirty == Some(true) { " with uncommitted changes" } else { "" };
@@ -91,11 +90,14 @@ pub fn origins(saved: Option<&str>, step: u64, here: &Environment) -> Vec<Origin
         return vec![own];
     }
     let known = saved.and_then(|text| serde_json::from_str::<Vec<Origin>>(text).ok());
-    let known = known.filter(|found| ascend(found) && found.len() < MOST && found.iter().all(Origin::is_short));
+    let known = known.filter(|found| ascend(found) && found.len() <= MOST && found.iter().all(Origin::is_short));
     let mut found = known.unwrap_or_else(|| vec![Origin::unknown()]);
     // One that took no step leaves no trace.
     found.retain(|origin| origin.from_step < step);
     if found.last().is_none_or(|last| Origin { from_step: step, ..last.clone() } != own) {
+        if found.len() == MOST {
+            found = vec![Origin::unknown()];
+        }
         found.push(own);
     }
     found
@@ -215,10 +217,14 @@ mod tests {
             assert_eq!(origins(text, 9, &wide), [Origin::unknown(), Origin::new(9, &wide)], "{text:?}");
         }
         let long = Origin::new(0, &on(&"w".repeat(LONGEST + 1)));
-        let many: Vec<Origin> = (0..MOST as u64).map(|step| Origin::new(step, &wide)).collect();
-        for text in [origins_text(&[long]), origins_text(&many)] {
+        let many = |count: u64| (0..count).map(|step| Origin::new(step, &wide)).collect::<Vec<Origin>>();
+        let most = MOST as u64;
+        for text in [origins_text(&[long]), origins_text(&many(most + 1))] {
             assert_eq!(origins(Some(&text), 999, &wide), [Origin::unknown(), Origin::new(999, &wide)]);
         }
+        assert_eq!(origins(Some(&origins_text(&many(most))), 999, &wide), many(most), "the same machine again");
+        assert_eq!(origins(Some(&origins_text(&many(most))), 999, &narrow).len(), 2);
+        assert_eq!(origins(Some(&origins_text(&many(most - 1))), 999, &narrow).len(), MOST);
         let late = origins_text(&[Origin::new(4, &wide)]);
         assert_eq!(origins(Some(&late), 9, &wide)[0], Origin::unknown(), "the first steps have no origin");
     }

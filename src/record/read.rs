@@ -201,6 +201,9 @@ fn parse_header(folder: &Path, run: &[u8], budget: &mut Budget) -> Result<Record
     if let Some(other) = record.continued.as_ref().filter(|other| !is_run_id(other)) {
         return Err(damaged(format!("`continued` is {other:?}, which is no id of a run")));
     }
+    if record.continued.as_ref() == Some(&record.run) {
+        return Err(damaged("`continued` is the run itself".into()));
+    }
     if !record.origins.is_empty() && !ascend(&record.origins) {
         return Err(damaged("`from_step` of `origins` must begin at 0 and ascend".into()));
     }

@@ -72,6 +72,9 @@ impl Unfinished {
         if let Some(id) = std::iter::once(&header.run).chain(other).find(|id| !is_run_id(id)) {
             return Err(damaged(format!("{id:?} is no id of a run: sixteen digits of 0-9 and a-f")));
         }
+        if other == Some(&header.run) {
+            return Err(damaged("`continued` is the run itself".into()));
+        }
         if !is_name(&header.experiment) {
             let why = format!("{:?} is no id of an experiment: lower-case letters, digits and `-`", header.experiment);
             return Err(damaged(why));
@@ -93,7 +96,8 @@ impl Unfinished {
         if header.run != derived {
             return damaged(format!(
                 "its id is {:?}, but its settings, seed, inputs and device give {derived}: it was changed, or begun \
-                 under other numerics; remove {}",
+                 under other numerics; continue the run with `anode run`, which writes the header again, or \
+                 remove {}",
                 header.run,
                 folder.display()
             ));

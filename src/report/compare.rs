@@ -93,9 +93,9 @@ pub struct Broken {
     pub runs: [String; 2],
     /// `rows.csv` or `steps.csv`.
     pub table: &'static str,
-    /// Number of the row, from 0.
+    /// Number of the row in `rows.csv`, from 0, or of the step.
     pub row: usize,
-    /// The column.
+    /// The column; `the whole row` if one side lacks it.
     pub column: String,
     /// The values.
     pub values: [Value; 2],
@@ -302,11 +302,11 @@ fn bits(runs: &[Vec<RunResult>; 2], found: &mut Comparison) {
                 is_timing(column) || (!same && (column == "method" || COSTS.iter().any(|c| column.contains(c))))
             };
             // The first steps of a run that continued another one have what the other logged, which may be less or
-            // more. The steps that are kept of a long log depend on it.
+            // more.
             let gaps = first.continued.is_some() || second.continued.is_some();
             let pair = Pair { runs: [&first.run, &second.run], gaps, skip: &skip };
-            pair.compare("rows.csv", [&a.loaded.rows, &b.loaded.rows], None, found);
-            pair.compare("steps.csv", [&a.loaded.steps, &b.loaded.steps], Some("step"), found);
+            pair.compare_rows([&a.loaded.rows, &b.loaded.rows], found);
+            pair.compare_steps([&a.loaded.steps, &b.loaded.steps], found);
         }
     }
 }
@@ -328,45 +328,64 @@ fn but_for_the_schedule(record: &Record) -> Option<String> {
 /// Two runs whose results should be bit-identical.
 struct Pair<'a> {
     runs: [&'a String; 2],
-    /// Whether cells and steps that only one side has are left out.
+    /// Whether cells that are empty on one side are left out.
     gaps: bool,
     /// Columns that may differ.
     skip: &'a dyn Fn(&str) -> bool,
 }
 
 impl Pair<'_> {
-    /// Compares rows with the same value in the column `key`, or in the same place without one.
-    fn compare(&self, table: &'static str, rows: [&Vec<Row>; 2], key: Option<&str>, found: &mut Comparison) {
-        let keyed = rows.map(|side| -> BTreeMap<u64, (usize, &Row)> {
-            let of = |(place, row)| (key_of(place, row, key), (place, row));
-            side.iter().enumerate().map(of).collect()
+    /// Compares the rows of what the runs end with.
+    fn compare_rows(&self, rows: [&Vec<Row>; 2], found: &mut Comparison) {
+        for number in 0..rows[0].len().max(rows[1].len()) {
+            self.compare("rows.csv", number, rows.map(|side| side.get(number)), found);
+        }
+    }
+
+    /// Compares the steps. What is kept of a long log depends on the cells that are empty, so steps that one side lacks
+    /// are left out where such cells are, if both logs are parts of longer ones.
+    fn compare_steps(&self, steps: [&Vec<Row>; 2], found: &mut Comparison) {
+        let keyed = steps.map(|side| -> BTreeMap<u64, &Row> {
+            side.iter().filter_map(|row| Some((row.get("step")?.as_u64()?, row))).collect()
         });
-        let keys: BTreeSet<u64> = keyed.iter().flat_map(BTreeMap::keys).copied().collect();
-        let empty = Row::new();
-        for key in keys {
-            let both = keyed.each_ref().map(|side| side.get(&key));
-            if self.gaps && both.contains(&None) {
-                continue;
+        if keyed.iter().zip(steps).any(|(keyed, side)| keyed.len() < side.len()) {
+            // A step that occurs twice, or has no number.
+            for number in 0..steps[0].len().max(steps[1].len()) {
+                self.compare("steps.csv", number, steps.map(|side| side.get(number)), found);
             }
-            let number = both.iter().flatten().map(|(place, _)| *place).next().unwrap_or_default();
-            let [a, b] = both.map(|found| found.map_or(&empty, |(_, row)| row));
-            let columns: BTreeSet<&String> = a.keys().chain(b.keys()).collect();
-            for column in columns.into_iter().filter(|c| !(self.skip)(c)) {
-                let values = [a, b].map(|row| row.get(column).cloned().unwrap_or_default());
-                if self.gaps && values.contains(&Value::Null) {
-                    continue;
-                }
-                found.cells += 1;
-                if values[0] != values[1] {
-                    let runs = self.runs.map(String::clone);
-                    found.broken.push(Broken { runs, table, row: number, column: column.clone(), values });
-                }
+            return;
+        }
+        let is_part =
+            |side: &BTreeMap<u64, &Row>| side.keys().next_back().is_some_and(|&last| last >= side.len() as u64);
+        let lenient = self.gaps && keyed.iter().all(is_part);
+        let numbers: BTreeSet<u64> = keyed.iter().flat_map(BTreeMap::keys).copied().collect();
+        for number in numbers {
+            let both = keyed.each_ref().map(|side| side.get(&number).copied());
+            if !(lenient && both.contains(&None)) {
+                self.compare("steps.csv", number as usize, both, found);
             }
         }
     }
-}
 
-/// The value of a row in the column `key`, or its place in the table.
-fn key_of(place: usize, row: &Row, key: Option<&str>) -> u64 {
-    key.and_then(|key| row.get(key)?.as_u64()).unwrap_or(place as u64)
+    fn compare(&self, table: &'static str, number: usize, rows: [Option<&Row>; 2], found: &mut Comparison) {
+        let mut broken = |column: &str, values: [Value; 2]| {
+            let runs = self.runs.map(String::clone);
+            found.broken.push(Broken { runs, table, row: number, column: column.into(), values });
+        };
+        let [Some(a), Some(b)] = rows else {
+            found.cells += 1;
+            return broken("the whole row", rows.map(|row| row.map_or(Value::Null, |_| "present".into())));
+        };
+        let columns: BTreeSet<&String> = a.keys().chain(b.keys()).collect();
+        for column in columns.into_iter().filter(|c| !(self.skip)(c)) {
+            let values = [a, b].map(|row| row.get(column).cloned().unwrap_or_default());
+            if self.gaps && values.contains(&Value::Null) {
+                continue;
+            }
+            found.cells += 1;
+            if values[0] != values[1] {
+                broken(column, values);
+            }
+        }
+    }
 }

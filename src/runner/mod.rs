@@ -34,7 +34,8 @@ pub use repeat::{RepeatError, Repeated, SHOWN, repeat};
 pub enum RunnerError {
     /// The results folder cannot be read or written.
     #[error(
-        "{path}: {source}; results are kept as they were: make the path readable and writable, or free the disk, and call again"
+        "{path}: {source}; results are kept as they were: make the path readable and writable, or free disk space, \
+        and call again"
     )]
     Results {
         /// The path.

@@ -8,12 +8,10 @@ use std::time::{Duration, Instant};
 
 use crate::plan::{Run, numerics};
 use crate::record::{
-    Environment, FORMAT, IMAGES, MODEL, Ongoing, Outcome, ROWS, RUN, Record, RecordError, STEPS, Status, UNFINISHED,
-    Unfinished, adopt, environment, folders, inflight, read_checked, remove_inflight, sweep, write_record,
+    Environment, FORMAT, IMAGES, MODEL, Outcome, ROWS, RUN, Record, RecordError, STEPS, Status, UNFINISHED, Unfinished,
+    adopt, environment, folders, inflight, read_checked, remove_inflight, sweep, write_record,
 };
-use crate::study::{
-    CPU, Context, Earlier, Ending, Progress, Study, StudyError, estimate, newest_state, takes_same_steps,
-};
+use crate::study::{CPU, Context, Earlier, Ending, Progress, Study, StudyError, covers, estimate, takes_same_steps};
 
 use super::earlier::earlier;
 use super::{Options, RunnerError};
@@ -101,7 +99,7 @@ pub fn one(
         // Its digests would no longer hold while the run is tried again.
         Ok(Some(_)) => std::fs::remove_file(folder.join(RUN)).map_err(io)?,
         Ok(None) => {}
-        // A record that cannot be read now may be sound. A file of it that is gone or too large is damage.
+        // A record that cannot be read now may be sound. One with a file that is missing or too large is damaged.
         Err(RecordError::Io { path, source })
             if !matches!(source.kind(), ErrorKind::NotFound | ErrorKind::FileTooLarge) =>
         {
@@ -176,22 +174,21 @@ pub fn one(
     };
     write_record(&folder, &record, &outcome)?;
     if !matches!(status, Status::Failed { .. }) {
-        remove_handed_over(run, study, &options.results, &record)?;
         tidy(study, &folder, status == Status::Finished)?;
+        remove_handed_over(run, study, &options.results, &record)?;
     }
     Ok(Came::Recorded { status, before: false })
 }
 
-/// Removes what was handed over of a run that is now recorded, and of the run that it continued, if that one is not
-/// further.
+/// Removes what was handed over of a run that is now recorded, and of the run that it continued, if each step of that
+/// one is also a step of this one.
 fn remove_handed_over(run: &Run, study: &dyn Study, results: &Path, record: &Record) -> Result<(), RunnerError> {
     remove_inflight(&inflight(results, &run.experiment, &run.id))?;
     let Some(id) = &record.continued else { return Ok(()) };
     let other = inflight(results, &run.experiment, id);
-    let steps = Ongoing::read(&run.folder(results)).map_or(0, |log| log.steps);
-    let is_passed = newest_state(&other).is_some_and(|(_, theirs)| theirs <= steps);
-    let same_steps = |found: &Earlier| found.folder == other && takes_same_steps(&run.settings, &found.settings);
-    if is_passed && earlier(run, study, results, &|_| {})?.iter().any(same_steps) {
+    let is_covered = |found: &Earlier| found.folder == other && covers(&run.settings, &found.settings);
+    // The run is recorded, whatever is wrong with other folders.
+    if earlier(run, study, results, &|_| {}).is_ok_and(|found| found.iter().any(is_covered)) {
         remove_inflight(&other)?;
     }
     Ok(())
@@ -235,7 +232,7 @@ fn begin(
         continued,
     };
     let others = earlier(run, study, results, warn)?;
-    // No id covers what a header says of another run.
+    // `continued` is not part of the id, so it is checked on its own.
     let credible = |id: &String| {
         let known = others.iter().find(|other| other.run == *id);
         known.is_none_or(|other| takes_same_steps(&run.settings, &other.settings))
@@ -244,6 +241,9 @@ fn begin(
         let header = Unfinished::read(folder).ok().flatten().filter(|header| header.run == id);
         header.and_then(|header| header.continued).filter(credible)
     };
+    if let Err(why @ RecordError::Damaged { .. }) = Unfinished::read(context.folder) {
+        warn(&format!("{why}; the record will not name a run that this one continued"));
+    }
     let mut continued = before(context.folder, &run.id);
     let mut chosen = |earlier: &Earlier| {
         // A copy of this very run is no other run; it may have continued one.

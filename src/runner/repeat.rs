@@ -26,7 +26,7 @@ pub struct Repeated {
     pub here: Environment,
     /// Whether processor and device are such that bit-identical results are expected.
     pub same_instructions: bool,
-    /// Steps that were asked for.
+    /// Number of steps requested.
     asked: u64,
 }
 

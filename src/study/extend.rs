@@ -13,8 +13,7 @@ use crate::definition::settings::TrainingSettings;
 use crate::digest::sha256;
 use crate::net::Network;
 use crate::record::{
-    CHECKPOINTS, RecordError, STEPS, StepLog, TIMES, Unfinished, change_of_instructions, origins, read_at_most,
-    write_atomically,
+    CHECKPOINTS, RecordError, STEPS, StepLog, TIMES, change_of_instructions, origins, read_at_most, write_atomically,
 };
 use crate::train::{Saved, keep_newest};
 
@@ -32,9 +31,6 @@ const OBSERVED: &[&str] = &["checkpoint_every", "evaluations", "evaluate_every",
 
 /// Longest run, in epochs, that is recognised without a header.
 const MOST_EPOCHS: u64 = 1000;
-
-/// Largest checkpoint that is read, in bytes.
-const MOST_CHECKPOINT: u64 = 4 << 30;
 
 /// Largest log that is read, in bytes.
 const MOST_LOG: u64 = 1 << 30;
@@ -57,24 +53,34 @@ pub fn takes_same_steps(settings: &Map<String, Value>, other: &Map<String, Value
     names().all(|name| settings.get(name) == other.get(name))
 }
 
-/// Whether the state in the folder `other` of an unfinished run serves no purpose beside a run with `settings` that
-/// continued it: both take the same steps, and the other is not further. Without `steps`, which the run has taken, the
-/// run is a recorded one and has taken all.
-pub fn supersedes(settings: &Map<String, Value>, steps: Option<u64>, other: &Path) -> bool {
-    let Some(header) = Unfinished::read_own(other).ok().flatten() else { return false };
-    let epochs = |settings: &Map<String, Value>| settings.get("epochs").and_then(Value::as_u64);
-    let further = match steps {
-        Some(steps) => newest_state(other).is_none_or(|(_, theirs)| theirs > steps),
-        None => epochs(&header.settings) > epochs(settings),
+/// Whether every step of a training run with the settings `other` is a step of one with `settings`, which is as long or
+/// longer.
+pub fn covers(settings: &Map<String, Value>, other: &Map<String, Value>) -> bool {
+    let both = [settings, other].map(|settings| parsed(StudyKind::Training, settings).ok());
+    let [Some(own), Some(theirs)] = both else { return false };
+    let (Ok(own), Ok(theirs)) = (typed::<TrainingSettings>(&own), typed::<TrainingSettings>(&theirs)) else {
+        return false;
     };
-    takes_same_steps(settings, &header.settings) && !further
+    // The number of steps of an epoch decides nothing here: one stands for all.
+    let rate_of = |of: &TrainingSettings, epoch: u64| {
+        rate(of).at(of.learning_rate, (epoch, of.epochs as u64), (epoch, of.epochs)).to_bits()
+    };
+    takes_same_steps(settings, other)
+        && theirs.epochs <= own.epochs
+        && (0..theirs.epochs as u64).all(|epoch| rate_of(own, epoch) == rate_of(theirs, epoch))
 }
 
-/// The newest sound checkpoint in the folder of an unfinished run: its name, and how many steps it has taken.
-pub fn newest_state(folder: &Path) -> Option<(&'static str, u64)> {
+/// The newest checkpoint of at most `most` bytes in the folder of an unfinished run from which the run can continue:
+/// its name, and how many steps it has taken. It is a checkpoint of the run after which the folder is named, and the
+/// log of its steps is next to it.
+pub fn newest_state(folder: &Path, most: u64) -> Option<(&'static str, u64)> {
+    let id = folder.file_name()?.to_str()?;
     CHECKPOINTS.into_iter().find_map(|name| {
-        let bytes = read_at_most(&folder.join(name), MOST_CHECKPOINT).ok()??;
-        Saved::decode(&bytes).ok()?.map(|saved| (name, saved.next_step()))
+        let bytes = read_at_most(&folder.join(name), most).ok()??;
+        let saved = Saved::decode(&bytes).ok()?.filter(|saved| saved.run() == id)?;
+        let log = prefix(folder, STEPS, saved.next_step()).ok()?;
+        let digest = saved.past().log.as_ref();
+        digest.is_none_or(|digest| *digest == sha256(log.as_bytes())).then(|| (name, saved.next_step()))
     })
 }
 
@@ -129,7 +135,7 @@ pub(super) fn extend(
     let accept =
         |saved: &Saved| match StepLog::holds(context.folder, &named, saved.next_step(), saved.past().log.as_deref()) {
             true => Ok(()),
-            false => Err(format!("{STEPS} is not the log that belongs to it")),
+            false => Err(format!("{STEPS} is not its log, or has other columns")),
         };
     let mine = Saved::read(context.folder, &context.fingerprint(), &network, accept);
     let (mine, fault) = mine.map_or_else(|why| (None, Some(why)), |mine| (mine, None));

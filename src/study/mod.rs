@@ -36,7 +36,7 @@ pub use coupled_gradient::CoupledGradient;
 pub use device::{AnyDevice, CPU};
 pub use estimate::{Estimate, estimate};
 pub use evaluate::{Evaluated, Seeded, Trained, write_images};
-pub use extend::{Earlier, newest_state, supersedes, takes_same_steps};
+pub use extend::{Earlier, covers, newest_state, takes_same_steps};
 pub use gradient_error::GradientError;
 pub use memory::Memory;
 pub(crate) use parts::faults_in_words;

@@ -172,7 +172,7 @@ fn results_that_cannot_be_written_are_told() {
     let place = Workplace::new();
     place.define(&reversal("sound")).write("file", "not a folder");
     let text = place.expect(3, &["reproduce", "--results", "file/results"]);
-    assert!(text.contains("file/results") && text.contains("or free the disk"), "{text}");
+    assert!(text.contains("file/results") && text.contains("or free disk space"), "{text}");
 }
 
 #[cfg(unix)]

@@ -2,14 +2,14 @@
 
 use crate::common;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anode::record::read_record;
 use common::{Workplace, training};
 use serde_json::{Value, json};
 
 /// A workplace whose only run has taken 24 of 48 steps, and the run's id. Its state after 48 steps is in
-/// `last.safetensors`.
+/// `last.safetensors` with its log, `last.csv`.
 fn half_way() -> (Workplace, String) {
     let place = Workplace::new();
     let mut long = training("train");
@@ -37,6 +37,7 @@ fn half_way() -> (Workplace, String) {
     }
     std::fs::write(folder.join("unfinished.json"), header.to_string()).unwrap();
     std::fs::rename(folder.join("checkpoint.safetensors"), place.path("last.safetensors")).unwrap();
+    std::fs::rename(folder.join("steps.csv"), place.path("last.csv")).unwrap();
     for (name, bytes) in half {
         std::fs::write(folder.join(name), bytes).unwrap();
     }
@@ -51,6 +52,12 @@ fn half_way() -> (Workplace, String) {
     (place, record["run"].as_str().unwrap().to_owned())
 }
 
+/// Puts the state after 48 steps with its log into the folder of the run.
+fn to_the_end(place: &Workplace, folder: &Path) {
+    std::fs::copy(place.path("last.safetensors"), folder.join("checkpoint.safetensors")).unwrap();
+    std::fs::copy(place.path("last.csv"), folder.join("steps.csv")).unwrap();
+}
+
 #[test]
 fn an_unfinished_run_is_handed_on_shown_without_a_verdict_and_removed_once_it_is_recorded() {
     let (place, id) = half_way();
@@ -62,7 +69,7 @@ fn an_unfinished_run_is_handed_on_shown_without_a_verdict_and_removed_once_it_is
     }
     // A fresh copy of the repository has no `runs`.
     std::fs::remove_dir_all(place.path("results/runs")).unwrap();
-    assert!(place.expect(0, &["handover"]).contains("no unfinished run"));
+    assert!(place.expect(0, &["handover"]).contains("nothing to hand over"));
     assert!(folder.is_dir(), "nothing is lost");
 
     place.expect(0, &["report"]);
@@ -137,15 +144,17 @@ fn the_state_of_a_run_stays_although_an_archive_has_a_failed_record_of_it() {
         serde_json::from_str(&std::fs::read_to_string(folder.join("unfinished.json")).unwrap()).unwrap();
     // A state that is further is not replaced, however long the log of the other one is.
     let (state, log) = (folder.join("checkpoint.safetensors"), place.run_folder("train").join("steps.csv"));
-    std::fs::copy(place.path("last.safetensors"), &state).unwrap();
+    to_the_end(&place, &folder);
     let steps = std::fs::read_to_string(&log).unwrap();
     std::fs::write(&log, format!("{steps}{}", "24,0\n".repeat(50))).unwrap();
     let said = place.expect(0, &["handover"]);
-    assert!(said.contains("no unfinished run") && said.contains("more steps"), "{said}");
+    assert!(said.contains("nothing to hand over") && said.contains("more steps"), "{said}");
     assert!(std::fs::read(&state).unwrap() == std::fs::read(place.path("last.safetensors")).unwrap());
     std::fs::write(&log, steps).unwrap();
-    std::fs::remove_file(&state).unwrap();
+    // A state without its log is none.
+    std::fs::write(folder.join("steps.csv"), "step,loss\n").unwrap();
     place.expect(0, &["handover"]);
+    assert!(std::fs::read(&state).unwrap() != std::fs::read(place.path("last.safetensors")).unwrap());
 
     std::fs::remove_dir_all(place.path("results/runs")).unwrap();
     let mut record = header;
@@ -204,13 +213,17 @@ fn the_newest_sound_checkpoint_is_handed_on() {
     let [newest, previous] = anode::record::CHECKPOINTS.map(|name| folder.join(name));
     let sound = std::fs::read(&newest).unwrap();
     std::fs::rename(&newest, &previous).unwrap();
-    for damage in [None, Some("no checkpoint")] {
-        damage.into_iter().for_each(|text| std::fs::write(&newest, text).unwrap());
+    let last = std::fs::read(place.path("last.safetensors")).unwrap();
+    // Of the last state the log lacks 24 steps.
+    for damage in [None, Some(&b"no checkpoint"[..]), Some(&last)] {
+        damage.into_iter().for_each(|bytes| std::fs::write(&newest, bytes).unwrap());
         place.expect(0, &["handover"]);
-        assert!(std::fs::read(to.join("checkpoint.safetensors")).unwrap() == sound, "{damage:?}");
+        assert!(std::fs::read(to.join("checkpoint.safetensors")).unwrap() == sound);
         std::fs::remove_dir_all(&to).unwrap();
     }
-    std::fs::write(&previous, "neither").unwrap();
+    std::fs::write(&previous, &sound).unwrap();
+    std::fs::remove_file(&newest).unwrap();
+    common::save_again(&previous, |metadata| drop(metadata.insert("run".into(), "0123456789abcdef".into())));
     let said = place.expect(0, &["handover"]);
     assert!(said.contains("no checkpoint in it can be used") && said.contains(&id) && !to.exists(), "{said}");
 }
@@ -226,9 +239,16 @@ fn of_interrupted_runs_the_further_one_is_merged() {
     let half = state("results").unwrap();
     assert!(state("other") == Some(half.clone()));
     let last = std::fs::read(place.path("last.safetensors")).unwrap();
+    // Without its log, a state cannot be continued.
     std::fs::write(place.path("other").join(&inside).join("checkpoint.safetensors"), &last).unwrap();
+    assert!(merged("results", "other").starts_with("0 runs copied") && state("results") == Some(half));
+    to_the_end(&place, &place.path("other").join(&inside));
     assert!(merged("other", "results").starts_with("0 runs copied") && state("other") == Some(last.clone()));
     assert!(merged("results", "other").starts_with("1 runs copied") && state("results") == Some(last));
+    // A record of an ended run takes the place of a folder without a usable header.
+    std::fs::write(place.path("results").join(&inside).join("unfinished.json"), "{").unwrap();
+    place.expect(0, &["run", "train", "--results", "done"]);
+    assert!(merged("results", "done").starts_with("1 runs copied, 0 of which"));
 }
 
 #[test]
@@ -253,10 +273,18 @@ fn a_header_that_names_a_run_with_other_steps_removes_nothing() {
     (claim["run"], claim["continued"]) = (json!(own), json!(id));
     let folder = format!("results/runs/quick/train/{own}");
     place.write(&format!("{folder}/unfinished.json"), claim.to_string());
-    std::fs::copy(place.path("last.safetensors"), place.path(&format!("{folder}/checkpoint.safetensors"))).unwrap();
+    to_the_end(&place, &place.path(&folder));
+    common::save_again(&place.path(&format!("{folder}/checkpoint.safetensors")), |metadata| {
+        metadata.insert("run".into(), own);
+    });
     let said = place.expect(0, &["handover"]);
     assert!(!said.contains("removed") && place.path(&format!("results/inflight/train/{id}")).exists(), "{said}");
     place.expect(0, &["run", "train"]);
-    assert_eq!(read_record(&place.run_folder("train")).unwrap().unwrap().record.continued, None);
+    let record = read_record(&place.run_folder("train")).unwrap().unwrap();
+    assert_eq!((record.record.continued, record.steps.len()), (None, 48), "its own state is used");
+    assert_eq!(
+        std::fs::read(place.run_folder("train").join("steps.csv")).ok(),
+        std::fs::read(place.path("last.csv")).ok()
+    );
     assert!(place.path(&format!("results/inflight/train/{id}")).exists(), "no other run took its steps");
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::files;
 use crate::net::Network;
 
-use super::checkpoint::{CHECKPOINTS, CheckpointError, PastSteps, State, decode, fingerprint, largest, write};
+use super::checkpoint::{CHECKPOINTS, CheckpointError, PastSteps, State, decode, fingerprint, largest, run_of, write};
 use super::trainer::Trainer;
 
 /// A checkpoint read back, apart from any trainer.
@@ -58,7 +58,7 @@ impl Saved {
 
     /// The id of its run.
     pub fn run(&self) -> &str {
-        self.fingerprint.split(" on ").next().unwrap_or_default()
+        run_of(&self.fingerprint)
     }
 
     /// Sets the parameters and running statistics of a trainer.

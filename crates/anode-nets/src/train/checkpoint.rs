@@ -43,6 +43,14 @@ const PREVIOUS: &str = CHECKPOINTS[1];
 const LOG: &str = "steps_sha256";
 const ORIGINS: &str = "origins";
 
+/// Separates the id of a run from its GPU in a fingerprint.
+const PLACE: &str = " on ";
+
+/// The id of the run in a fingerprint.
+pub(super) fn run_of(fingerprint: &str) -> &str {
+    fingerprint.split(PLACE).next().unwrap_or_default()
+}
+
 /// What a checkpoint states about the steps before it, besides the state that they led to.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PastSteps {
@@ -209,8 +217,13 @@ pub(super) fn fingerprint(bytes: &[u8]) -> Option<String> {
 pub(super) fn decode(bytes: &[u8], fingerprint: &str) -> Result<State, String> {
     let (_, header) = SafeTensors::read_metadata(bytes).map_err(|e| e.to_string())?;
     let metadata = header.metadata().clone().unwrap_or_default();
-    if metadata.get("run").map(String::as_str) != Some(fingerprint) {
-        return Err("the checkpoint of another run".into());
+    match metadata.get("run").map_or("", String::as_str) {
+        own if own == fingerprint => {}
+        other if run_of(other) == run_of(fingerprint) => {
+            let place = other.split_once(PLACE).map_or("another device", |(_, place)| place);
+            return Err(format!("it was computed on {place}; a run is not continued on another GPU"));
+        }
+        _ => return Err("the checkpoint of another run".into()),
     }
     let tensors = SafeTensors::deserialize(bytes).map_err(|e| e.to_string())?;
     let names = ["theta", "velocity", "statistics", "counters"];
