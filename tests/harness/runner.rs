@@ -223,6 +223,20 @@ fn the_record_of_another_run_is_set_aside_not_taken_for_this_one() {
 }
 
 #[test]
+fn a_record_that_is_larger_than_any_is_set_aside() {
+    let (results, script) = (tempfile::tempdir().unwrap(), Script::default());
+    let runs = plan(&["finish"]);
+    walk(&runs, &script, results.path(), 1).unwrap();
+    let folder = runs[0].folder(results.path());
+    let mut record = std::fs::read(folder.join("run.json")).unwrap();
+    record.resize(2 << 20, b' ');
+    std::fs::write(folder.join("run.json"), record).unwrap();
+    let tally = walk(&runs, &script, results.path(), 1).unwrap();
+    assert_eq!((tally.finished, tally.before), (1, 0));
+    assert!(names(folder.parent().unwrap()).contains(&format!("{}.damaged-1", runs[0].id)), "nothing is lost");
+}
+
+#[test]
 fn one_process_at_a_time_writes_a_results_folder() {
     let (results, script) = (tempfile::tempdir().unwrap(), Script::default());
     let held = lock(results.path()).unwrap();
