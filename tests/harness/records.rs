@@ -109,7 +109,7 @@ fn a_record_of_another_format_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     write_record(folder.path(), &Record { format: 99, ..record(Status::Finished) }, &outcome()).unwrap();
     let error = read_record(folder.path()).expect_err("a format of the future");
-    assert!(error.to_string().contains("format 99"), "{error}");
+    assert!(error.to_string().contains("`format`: 99"), "{error}");
 }
 
 #[test]
