@@ -43,8 +43,8 @@ pub fn peer(results: &Path) -> Result<Vec<Piece>, ReportError> {
     let all: Vec<&Row> = rows.iter().collect();
     let text = format!(
         "PyTorch repeated {} evaluations of committed networks, with independently written networks, on the images \
-         that this program decoded. The largest relative difference of test losses is {}. Accuracies differ by at most \
-         {} images.",
+         that this program decoded. The largest relative difference of test losses is {}. The number of correctly \
+         classified images differs by at most {}.",
         rows.len(),
         greatest(&all, "difference"),
         greatest(&all, "images_apart")
