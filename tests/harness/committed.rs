@@ -45,3 +45,22 @@ fn a_record_of_each_experiment_is_repeated_bit_by_bit() {
     println!("not repeated, because their data sets are not here: {left_out:?}");
     assert!(left_out.iter().all(|id| ["anode-fig1", "anode-fig7"].contains(id)), "{left_out:?}");
 }
+
+/// What the report shows can be computed again from a commit. Records that it does not show (`.kept`) are left out.
+#[test]
+fn every_shown_record_was_made_by_a_program_without_uncommitted_changes() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("results/records");
+    let mut checked = 0;
+    for entry in std::fs::read_dir(&folder).expect("records").flatten() {
+        if entry.file_name().to_string_lossy().contains(".kept.") {
+            continue;
+        }
+        for record in anode::record::read_archived_headers(&entry.path()).expect("a sound archive") {
+            let parts = record.origins.iter().map(|origin| origin.dirty).chain([record.environment.dirty]);
+            let of_a_commit = record.environment.commit.is_some() && parts.into_iter().all(|dirty| dirty != Some(true));
+            assert!(of_a_commit, "{} {}", record.experiment, record.run);
+            checked += 1;
+        }
+    }
+    assert!(checked > 4000, "{checked}");
+}
