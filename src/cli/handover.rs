@@ -28,13 +28,12 @@ pub fn handover(common: &Common, ids: &[String]) -> Result<(), CliError> {
         select::named(common, ids)?;
     }
     let results = &common.results;
-    let mut of = Handover {
+    let of = Handover {
         wanted: &|experiment| select::fits(ids, None, experiment),
-        archived: archived(results)?,
         newest_state: &newest_state,
         covers: &covers,
     };
-    let found = hand_over(results, &mut of).map_err(|error| match error {
+    let found = hand_over(results, archived(results)?, &of).map_err(|error| match error {
         HandoverError::Record(error) => ReportError::from(error).into(),
         size => CliError::Usage(size.to_string()),
     })?;

@@ -33,7 +33,7 @@ fn processor() -> String {
     vector_instructions().map_or(model.to_owned(), |vectors| format!("{model} ({vectors})"))
 }
 
-/// What decides, on one device, whether results of a program are bit-identical: GPU and libraries of it, the vector
+/// What decides, on one device, whether results of a program are bit-identical: the GPU with its libraries, the vector
 /// instructions of the processor, and the system with its architecture.
 pub(super) fn instructions<'a>(
     accelerator: Option<&'a str>,

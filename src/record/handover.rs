@@ -81,8 +81,6 @@ type Settings = Map<String, Value>;
 pub struct Handover<'a> {
     /// Whether the runs of an experiment are handed on.
     pub wanted: &'a dyn Fn(&str) -> bool,
-    /// Archived records of runs that ended, not those of failed ones.
-    pub archived: Vec<Record>,
     /// Finds the state from which a run can continue.
     pub newest_state: NewestState<'a>,
     /// Whether a run with the first settings takes every step of one with the second ones.
@@ -124,14 +122,15 @@ struct Begun {
 
 /// Copies every unfinished run with a usable checkpoint to its folder in `inflight/`, if its experiment is wanted, but
 /// for those whose copy there has taken more steps. Leaves out, and removes from `inflight/`, runs that are recorded,
-/// and those that another run of the experiment continued which takes all their steps and is further.
+/// and those that another run of the experiment continued which takes all their steps and is further. `archived` are
+/// records of runs that ended, not those of failed ones.
 ///
 /// # Errors
 /// See [`HandoverError`]; nothing is written then.
-pub fn hand_over(results: &Path, of: &mut Handover) -> Result<HandedOver, HandoverError> {
+pub fn hand_over(results: &Path, archived: Vec<Record>, of: &Handover) -> Result<HandedOver, HandoverError> {
     let mut found = HandedOver::default();
     let mut successors: BTreeMap<String, Vec<Successor>> = BTreeMap::new();
-    for record in std::mem::take(&mut of.archived) {
+    for record in archived {
         successors.entry(record.experiment.clone()).or_default().push(Successor::recorded(record));
     }
     let mut unfinished: BTreeMap<PathBuf, Begun> = BTreeMap::new();

@@ -169,7 +169,7 @@ mod tests {
     use super::*;
 
     fn on(processor: &str) -> Environment {
-        Environment { processor: processor.into(), ..environment("cpu", 2, 1.0) }
+        Environment { processor: processor.into(), dirty: Some(false), ..environment("cpu", 2, 1.0) }
     }
 
     fn made_on(environment: Environment, origins: Vec<Origin>) -> Record {

@@ -53,21 +53,22 @@ pub fn takes_same_steps(settings: &Map<String, Value>, other: &Map<String, Value
     names().all(|name| settings.get(name) == other.get(name))
 }
 
-/// Whether every step of a training run with the settings `other` is a step of one with `settings`, which is as long or
-/// longer.
+/// Whether a training run with `settings` takes every step of a run with the settings `other`, which is no longer.
 pub fn covers(settings: &Map<String, Value>, other: &Map<String, Value>) -> bool {
     let both = [settings, other].map(|settings| parsed(StudyKind::Training, settings).ok());
     let [Some(own), Some(theirs)] = both else { return false };
     let (Ok(own), Ok(theirs)) = (typed::<TrainingSettings>(&own), typed::<TrainingSettings>(&theirs)) else {
         return false;
     };
-    // The number of steps of an epoch decides nothing here: one stands for all.
-    let rate_of = |of: &TrainingSettings, epoch: u64| {
-        rate(of).at(of.learning_rate, (epoch, of.epochs as u64), (epoch, of.epochs)).to_bits()
+    // The rates of a few steps per epoch tell schedules apart; how many steps an epoch has is not known here.
+    const PER_EPOCH: u64 = 4;
+    let rate_of = |of: &TrainingSettings, step: u64| {
+        let all = PER_EPOCH.saturating_mul(of.epochs as u64);
+        rate(of).at(of.learning_rate, (step, all), (step / PER_EPOCH, of.epochs)).to_bits()
     };
     takes_same_steps(settings, other)
         && theirs.epochs <= own.epochs
-        && (0..theirs.epochs as u64).all(|epoch| rate_of(own, epoch) == rate_of(theirs, epoch))
+        && (0..PER_EPOCH.saturating_mul(theirs.epochs as u64)).all(|step| rate_of(own, step) == rate_of(theirs, step))
 }
 
 /// The newest checkpoint of at most `most` bytes in the folder of an unfinished run from which the run can continue:
@@ -292,6 +293,28 @@ mod tests {
             );
         }
         assert!(relatives(&own).all(|other| takes_same_steps(&own, &other)));
+    }
+
+    #[test]
+    fn a_run_covers_shorter_ones_with_its_learning_rates() {
+        let with = |epochs: u64, drops: Value, schedule: Option<&str>| {
+            let mut settings = settings();
+            settings.insert("epochs".into(), json!(epochs));
+            settings.insert("drops".into(), drops);
+            settings.extend(schedule.map(|name| ("schedule".to_owned(), json!(name))));
+            settings
+        };
+        let long = with(4, json!([0.5]), None);
+        assert!(covers(&long, &long) && covers(&long, &with(2, json!([]), None)));
+        assert!(!covers(&with(2, json!([]), None), &long), "it is longer");
+        assert!(!covers(&long, &with(4, json!([]), None)) && !covers(&long, &with(2, json!([0.5]), None)));
+        let constant = with(4, json!([]), None);
+        assert!(covers(&constant, &with(1, json!([]), None)));
+        let cosine = |epochs| with(epochs, json!([]), Some("cosine"));
+        assert!(covers(&cosine(4), &cosine(4)) && !covers(&cosine(4), &cosine(1)));
+        let mut other = with(2, json!([]), None);
+        other.insert("momentum".into(), json!(0.8));
+        assert!(!covers(&long, &other) && !covers(&long, &Map::new()));
     }
 
     #[test]

@@ -7,7 +7,8 @@ use serde_json::Value;
 
 const ENDS: &str = ".quick.tar.xz";
 
-/// Repeats a record of the experiment, and the first two steps of a training run. `None` without its data set.
+/// Repeats a record of the experiment: the first two steps of a training run, or a whole run of another study. Returns
+/// `None` if its data set is missing.
 fn repeated(id: &str) -> Option<Value> {
     let mut command = Command::new(env!("CARGO_BIN_EXE_anode"));
     command.current_dir(env!("CARGO_MANIFEST_DIR"));
