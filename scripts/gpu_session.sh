@@ -49,11 +49,14 @@ say() { printf '%s\n' "$*" | tee -a "$log"; }
 # have COMMAND: whether it can be called.
 have() { command -v "$1" >/dev/null 2>&1; }
 
-# step NAME LIMIT COMMAND...: runs the command for at most LIMIT seconds or the time that is left. Stdout and stderr go
-# to the log and stay in $work/out and $work/err until the next step. Sets code and took; code 75: no time was left.
+# step NAME LIMIT COMMAND...: runs the command for at most LIMIT seconds or the time that is left, of which the seconds
+# between the signal and SIGKILL are reserved. Stdout and stderr go to the log and stay in $work/out and $work/err until
+# the next step. Sets code and took; code 75: no time was left.
 step() {
-    local name=$1 limit=$2 left=$((deadline - SECONDS)) start=$SECONDS
+    local name=$1 limit=$2 left=$((deadline - SECONDS - ${grace:-10})) start=$SECONDS
     shift 2
+    # For timeout, 0 is no limit and a negative number an error.
+    ((limit > 0)) || limit=1
     : >"$work/out"
     : >"$work/err"
     code=75 took=0
@@ -174,7 +177,7 @@ tell_environment() {
         2>/dev/null)
     say "GPU         ${words:-see $part.log}"
     if have "$python"; then
-        words=$("$python" - 2>>"$log" <<'END'
+        words=$(timeout 60 "$python" - 2>>"$log" <<'END'
 import importlib.metadata as m, platform, sys
 try:
     torch = "PyTorch " + m.version("torch")
@@ -257,46 +260,76 @@ times() {
     fi
 }
 
+# limited COMMAND...: runs the command for at most the time that is left.
+limited() {
+    local left=$((deadline - SECONDS - 2))
+    timeout --kill-after=2 $((left > 0 ? left : 1)) "$@"
+}
+
 # pack_results: writes the results folder to OUT/results.tar.xz.
 pack_results() {
     local made=$out/results.tar.xz
     if have tar && have xz; then
-        tar -C "$out" -cf - results | xz -T0 -4 >"$made.part"
+        limited bash -o pipefail -c 'tar -C "$1" -cf - results | xz -T0 -4 >"$2"' - "$out" "$made.part"
     else
         # The same format, written by Python, if tar or xz is not installed.
-        "$python" -c 'import sys, tarfile
+        limited "$python" -c 'import sys, tarfile
 with tarfile.open(sys.argv[1], "w:xz", preset=4) as archive:
     archive.add(sys.argv[2], "results")' "$made.part" "$out/results"
     fi && mv "$made.part" "$made"
 }
 
+# unpack_results ARCHIVE FOLDER
 unpack_results() {
     if have tar && have xz; then
-        xz -dc "$1" | tar -C "$out" -xf -
+        limited bash -o pipefail -c 'xz -dc "$1" | tar -C "$2" -xf -' - "$1" "$2"
     else
-        "$python" -c 'import sys, tarfile
-tarfile.open(sys.argv[1]).extractall(sys.argv[2], filter="data")' "$1" "$out"
+        limited "$python" -c 'import sys, tarfile
+tarfile.open(sys.argv[1]).extractall(sys.argv[2], filter="data")' "$1" "$2"
     fi
 }
 
+# restore_results: makes the results folder from the archive of the last call or the records of the pack. The folder is
+# complete or missing, because its records will replace that archive.
+restore_results() {
+    local part=$out/results.part pieces=("$out"/results.tar.xz.[0-9]*)
+    rm -rf "$part"
+    mkdir -p "$part/results" || return
+    # An archive beside pieces is complete, and at least as new as they are.
+    if [[ -f $out/results.tar.xz ]]; then
+        unpack_results "$out/results.tar.xz" "$part"
+    elif ((${#pieces[@]})); then
+        cat "${pieces[@]}" >"$work/results.tar.xz" && unpack_results "$work/results.tar.xz" "$part"
+    elif [[ -d $here/resume ]]; then
+        limited cp -r "$here/resume/." "$part/results/"
+    fi && mv "$part/results" "$out/results" && rm -rf "$part"
+}
+
+# split_results SIZE: replaces OUT/results.tar.xz by files of at most SIZE, if it is larger.
+split_results() {
+    local made=$out/results.tar.xz pieces
+    split --bytes="$1" --numeric-suffixes "$made" "$work/results.tar.xz." || return
+    pieces=("$work"/results.tar.xz.*)
+    ((${#pieces[@]} > 1)) || return 0
+    mv "${pieces[@]}" "$out/" || return
+    [[ $(cat "$made".[0-9]* | sha256sum) == "$(sha256sum <"$made")" ]] && rm "$made" || return
+    say "split into ${#pieces[@]} files; join them by: cat results.tar.xz.?? > results.tar.xz"
+}
+
 experiments() {
-    local id results=$out/results pieces=("$out"/results.tar.xz.[0-9]*)
-    if [[ ! -d $results ]]; then
-        if ((${#pieces[@]})); then
-            cat "${pieces[@]}" >"$work/results.tar.xz" && unpack_results "$work/results.tar.xz"
-        elif [[ -f $out/results.tar.xz ]]; then
-            unpack_results "$out/results.tar.xz"
-        elif [[ -d $here/resume ]]; then
-            mkdir "$results" && cp -r "$here/resume/." "$results/"
-        fi || { say "the records of the last call cannot be read; nothing was run"; failed=1; return; }
+    local id results=$out/results
+    if [[ ! -d $results ]] && ! restore_results 2>>"$log"; then
+        failed=1
+        say "the records of the last call cannot be read, see $part.log; nothing was run"
+        return
     fi
-    mkdir -p "$results"
     local reserve=${ANODE_PACK_SECONDS:-60} end=$deadline extra=()
     read -ra extra <<<"${ANODE_RUN_ARGS-}"
-    deadline=$((deadline - reserve))
+    # On SIGINT the program writes a checkpoint, in a part of the time that is reserved for packing; the next call with
+    # these records resumes from it.
+    stop_signal=INT grace=$((reserve / 2 > 5 ? reserve / 2 : 5))
+    deadline=$((deadline - reserve + grace))
     for id in "$@"; do
-        # On SIGINT the program writes a checkpoint; the next call with these records resumes from it.
-        stop_signal=INT grace=$((reserve / 2 > 5 ? reserve / 2 : 5))
         step "run $id" 100000 ./anode --results "$results" run "$id" --profile "${ANODE_PROFILE:-standard}" \
             --device "${ANODE_DEVICE:-cuda}" "${extra[@]}" --yes || failed=1
         say "run $id: $(outcome)"
@@ -306,20 +339,18 @@ experiments() {
     deadline=$end
     if ! pack_results 2>>"$log"; then
         failed=1
-        say "packing failed, see $part.log; the records are in $results"
+        say "packing failed or did not end in time, see $part.log and ANODE_PACK_SECONDS; the records stay in" \
+            "$results, from which the next call continues"
         return
     fi
     local size
     size=$(stat -c %s "$out/results.tar.xz")
-    rm -rf "$results" "${pieces[@]}"
+    rm -rf "$results" "$out"/results.tar.xz.[0-9]*
     say "results.tar.xz: $((size / 1024)) KiB; unpack it and run: anode merge results"
-    if [[ -n ${ANODE_SPLIT-} ]]; then
-        split --bytes="$ANODE_SPLIT" --numeric-suffixes "$out/results.tar.xz" "$work/results.tar.xz."
-        pieces=("$work"/results.tar.xz.*)
-        if ((${#pieces[@]} > 1)); then
-            mv "${pieces[@]}" "$out/" && rm "$out/results.tar.xz"
-            say "split into ${#pieces[@]} files; join them by: cat results.tar.xz.?? > results.tar.xz"
-        fi
+    if [[ -n ${ANODE_SPLIT-} ]] && ! split_results "$ANODE_SPLIT" 2>>"$log"; then
+        failed=1
+        rm -f "$out"/results.tar.xz.[0-9]*
+        say "results.tar.xz cannot be split into files of $ANODE_SPLIT, see $part.log; it is complete"
     fi
 }
 

@@ -167,6 +167,115 @@ fn records_are_packed_and_resumed() {
     assert!(call.contains("run short --profile standard --device cuda --jobs 2"), "{call}");
 }
 
+/// A text that takes 70 KiB or more in an archive.
+fn noise() -> String {
+    (0u32..40_000).map(|i| format!("{:x}", i.wrapping_mul(2_654_435_761) >> 7)).collect()
+}
+
+/// An unpacked part of the records would replace the archive that holds them all.
+#[test]
+fn records_that_cannot_be_unpacked_leave_the_archive_as_it_is() {
+    if !(installed("tar") && installed("xz")) {
+        eprintln!("skipped: tar or xz is not installed");
+        return;
+    }
+    let fake = Fake::new();
+    fake.file("pack/resume/records/earlier.json", &noise());
+    assert_eq!(fake.session(&["experiments", "short"], &[]).0, 0);
+    let archive = fake.path("out/results.tar.xz");
+    let whole = fs::read(&archive).expect("an archive");
+    fs::write(&archive, &whole[..whole.len() / 2]).expect("a file");
+    for _ in 0..2 {
+        let (code, text) = fake.session(&["experiments", "last"], &[]);
+        assert!(code == 1 && text.contains("cannot be read") && text.contains("nothing was run"), "{text}");
+        assert!(!fake.path("out/results").exists() && !text.contains("run last"), "{text}");
+        assert!(fs::read(&archive).expect("an archive") == whole[..whole.len() / 2], "the archive is kept");
+    }
+    // What is there beside pieces is newer than they are.
+    fs::write(&archive, &whole).expect("a file");
+    fake.file("out/results.tar.xz.00", "a piece of an older archive");
+    let (code, text) = fake.session(&["experiments", "last"], &[]);
+    assert!(code == 0 && !fake.path("out/results.tar.xz.00").exists(), "{text}");
+}
+
+#[test]
+fn an_archive_that_cannot_be_split_is_kept() {
+    if !(installed("tar") && installed("xz")) {
+        eprintln!("skipped: tar or xz is not installed");
+        return;
+    }
+    let fake = Fake::new();
+    fake.file("pack/resume/records/earlier.json", &noise());
+    let archive = fake.path("out/results.tar.xz");
+    let piece = |number| fake.path(&format!("out/results.tar.xz.{number:02}"));
+    let variables = [("ANODE_SPLIT", "4K")];
+    // One that fails after two pieces, and one that leaves out the rest without an error.
+    for ending in ["exit 1", "exit 0"] {
+        let write = r#"for n in 00 01; do head -c 4096 "${@: -2:1}" >"${@: -1}$n"; done"#;
+        fake.program("programs/split", &format!("{write}\n{ending}"));
+        let (code, text) = fake.session(&["experiments", "short"], &variables);
+        assert!(code == 1 && text.contains("cannot be split") && archive.is_file(), "{text}");
+        assert!(!piece(0).exists() && !piece(1).exists(), "{text}");
+    }
+    fs::remove_file(fake.path("programs/split")).expect("a program");
+    let (code, text) = fake.session(&["experiments", "last"], &variables);
+    assert!(code == 0 && piece(1).is_file() && !archive.exists(), "{text}");
+    let (code, text) = fake.session(&["experiments", "again"], &[]);
+    assert!(code == 0 && !piece(0).exists() && archive.is_file(), "the pieces are joined: {text}");
+}
+
+/// `timeout` as a script that writes its arguments, each call on one line, and runs the command.
+const TIMEOUT: &str = r#"
+printf '%s ' "$@" | tr '\n' ' ' >>"$CALLS"
+echo >>"$CALLS"
+while [[ $1 == --* ]]; do shift; done
+shift
+exec "$@"
+"#;
+
+#[test]
+fn every_limit_is_positive_and_leaves_time_to_stop_the_command() {
+    if !(installed("tar") && installed("xz")) {
+        eprintln!("skipped: tar or xz is not installed");
+        return;
+    }
+    let fake = Fake::new();
+    fake.program("programs/timeout", TIMEOUT);
+    fake.file("pack/resume/records/earlier.json", "");
+    let calls = fake.path("calls");
+    let limits = |arguments: &[&str], variables: &[(&str, &str)], command: &str| {
+        fs::write(&calls, "").expect("a file");
+        let mut all = vec![("CALLS", calls.to_str().expect("UTF-8"))];
+        all.extend(variables);
+        let (_, text) = fake.session(arguments, &all);
+        let lines = fs::read_to_string(&calls).expect("calls");
+        let called: Vec<_> = lines.lines().filter(|line| line.contains(command)).collect();
+        assert!(!called.is_empty(), "{command}: {lines}\n{text}");
+        let limit = |line: &&str| {
+            let number = |text: &str| text.parse::<i64>().expect("a number of seconds");
+            let grace = line.split("--kill-after=").nth(1).expect("a second signal").split(' ').next();
+            let limit = line.split(' ').find(|word| !word.starts_with("--")).map_or(0, number);
+            (limit, limit + grace.map_or(0, number))
+        };
+        called.iter().map(limit).collect::<Vec<_>>()
+    };
+    // For timeout, 0 is no limit at all.
+    for seconds in ["0", "-5"] {
+        assert_eq!(limits(&["times"], &[("ANODE_STEP_SECONDS", seconds)], "./device_step"), [(1, 11)]);
+    }
+    let of_part = [("ANODE_SECONDS", "100"), ("ANODE_STEP_SECONDS", "1000"), ("ANODE_PACK_SECONDS", "40")];
+    for (part, command) in [("times", "./device_step"), ("experiments", " run short")] {
+        let arguments: &[&str] = if part == "times" { &[part] } else { &[part, "short"] };
+        for (limit, end) in limits(arguments, &of_part, command) {
+            assert!(limit > 1 && end <= if part == "times" { 100 } else { 80 }, "{command}: {limit}, {end}");
+        }
+    }
+    for command in ["tar -C", "xz -dc"] {
+        let found = limits(&["experiments", "short"], &of_part, command);
+        assert!(found.iter().all(|&(limit, end)| limit > 0 && end <= 100), "{command}: {found:?}");
+    }
+}
+
 #[test]
 fn times_are_compared_with_those_of_pytorch() {
     if !installed("python3") {
