@@ -364,6 +364,7 @@ sanitize() {
     fi
     if [[ ! -x $program ]]; then
         say "sanitize    skipped: compute-sanitizer is neither on the PATH nor in /usr/local/cuda*"
+        failed=1
         return
     fi
     local left=${#tools[@]}

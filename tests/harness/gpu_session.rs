@@ -292,10 +292,11 @@ fn times_are_compared_with_those_of_pytorch() {
 }
 
 #[test]
-fn the_sanitizer_may_be_missing() {
+fn a_missing_sanitizer_is_not_a_pass() {
     let fake = Fake::new();
     let (code, text) = fake.session(&["sanitize"], &[("ANODE_SANITIZER", "/nonexistent")]);
-    assert!(code == 0 && text.contains("skipped: compute-sanitizer"), "{text}");
+    assert!(code == 1 && text.contains("skipped: compute-sanitizer"), "{text}");
+    assert!(text.contains("not all steps passed"), "{text}");
     fake.program("programs/sanitizer", "echo '========= ERROR SUMMARY: 0 errors'");
     let sanitizer = fake.path("programs/sanitizer");
     let variables = [("ANODE_SANITIZER", sanitizer.to_str().expect("UTF-8"))];
