@@ -2,7 +2,7 @@
 # Packs what scripts/gpu_session.sh needs on a machine with a GPU into one archive: program, tests, times, experiments.
 # Needs nvcc, or takes it from target/cuda (scripts/check-cuda.sh).
 #   scripts/cuda-pack.sh [--built] [--data FILE_OR_DIR] [--resume DIR_OR_ARCHIVE] FILE.tar.xz
-#     --built: builds nothing; takes program and tests from target/release as they are
+#     --built: builds nothing; takes program and tests from target/release as they are, if they have the feature cuda
 #     --data: adds a data set, as the folder data/
 #     --resume: adds a results folder, or a results.tar.xz of an earlier session, whose unfinished runs are resumed
 # Fails if a program needs other libraries than the C library, or a later version of it than 2.35, or if the archive
@@ -32,6 +32,15 @@ if [[ -n $built ]]; then
         sort -rn | head -n 1)
     tests=${tests#* }
     [[ -n $tests ]] || { echo "the tests are not built: no $target/release/deps/cuda-*" >&2; exit 1; }
+    # A later build without the feature leaves files of the same names.
+    if grep -qF 'built without the feature `cuda`' "$target/release/anode"; then
+        echo "$target/release/anode is built without the feature cuda; omit --built" >&2
+        exit 1
+    fi
+    if ! "$tests" --list --format terse | grep ': test$' >/dev/null; then
+        echo "$tests has no tests: it is built without the feature cuda; omit --built" >&2
+        exit 1
+    fi
 else
     command -v nvcc >/dev/null || eval "$(scripts/check-cuda.sh --toolkit)"
     cargo build --release --locked --features cuda --bin anode --example device_step

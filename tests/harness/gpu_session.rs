@@ -277,6 +277,30 @@ fn every_limit_is_positive_and_leaves_time_to_stop_the_command() {
 }
 
 #[test]
+fn a_pack_of_programs_without_the_feature_is_refused() {
+    let fake = Fake::new();
+    fake.program("target/release/deps/cuda-1", "echo '0 tests, 0 benchmarks'");
+    let pack = || {
+        let mut command = Command::new("bash");
+        command.arg(Path::new(SOURCES).join("scripts/cuda-pack.sh")).arg("--built").arg(fake.path("pack.tar.xz"));
+        let output = command.env("CARGO_TARGET_DIR", fake.path("target")).output().expect("bash is installed");
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    fake.file("target/release/anode", "this program was built without the feature `cuda`; build with");
+    let (code, text) = pack();
+    assert!(code == Some(1) && text.contains("release/anode is built without the feature cuda"), "{text}");
+    fake.file("target/release/anode", "");
+    let (code, text) = pack();
+    assert!(code == Some(1) && text.contains("deps/cuda-1 has no tests"), "{text}");
+    #[cfg(not(feature = "cuda"))]
+    {
+        let program = fs::read(env!("CARGO_BIN_EXE_anode")).expect("the program");
+        let marker = b"built without the feature `cuda`";
+        assert!(program.windows(marker.len()).any(|found| found == marker), "the text that the script looks for");
+    }
+}
+
+#[test]
 fn times_are_compared_with_those_of_pytorch() {
     if !installed("python3") {
         eprintln!("skipped: python3 is not installed");
