@@ -63,10 +63,10 @@ def number(value, scale=1.0, digits=2):
 def main():
     ours, peers = read(sys.argv[1]), read(sys.argv[2])
     rows = compare(ours, peers)
-    skipped = [row for row in ours + peers if "skipped" in row]
+    left_out = {why: [row for row in ours + peers if why in row] for why in ("skipped", "failed")}
     with open(sys.argv[3], "w") as file:
         about = [row for row in ours + peers if "words" in row]
-        json.dump({"about": about, "rows": rows, "skipped": skipped}, file, indent=1)
+        json.dump({"about": about, "rows": rows, **left_out}, file, indent=1)
         file.write("\n")
     mib = 1 / (1 << 20)
     print("ms per step (median), peak memory in MiB; ratios are ours / PyTorch's")
@@ -85,8 +85,9 @@ def main():
             f"{number(row['peak_bytes'], mib, 0):>7}{number(row['eager_peak_bytes'], mib, 0):>7}"
             f"{number(row['peak_ratio']):>6}"
         )
-    if skipped:
-        print(f"{len(skipped)} rows skipped, the first: {json.dumps(skipped[0])[:130]}")
+    for why, lacking in left_out.items():
+        if lacking:
+            print(f"rows {why}: {len(lacking)}, the first: {json.dumps(lacking[0])[:130]}")
 
 
 main()

@@ -44,6 +44,7 @@ esac
 const STEP: &str = r#"
 printf '{"device":"cuda-own","net":"resnet4","method":"anode","batch":256,'
 echo '"median_s":0.02,"least_s":0.02,"peak_bytes":100}'
+echo '{"device":"cuda-own","net":"alexnet","method":"anode","batch":256,"failed":"no memory left"}'
 "#;
 
 const TIMES: &str = r#"
@@ -313,6 +314,8 @@ fn times_are_compared_with_those_of_pytorch() {
         serde_json::from_slice(&fs::read(fake.path("out/device_table.json")).expect("a table")).expect("JSON");
     assert_eq!(table["rows"][0]["ratio"], 2.0, "{text}");
     assert_eq!(table["rows"][0]["peak_ratio"], 0.5, "{text}");
+    assert_eq!(table["failed"][0]["failed"], "no memory left", "{text}");
+    assert!(text.contains("rows failed: 1, the first: ") && text.contains("alexnet"), "{text}");
 }
 
 #[test]
