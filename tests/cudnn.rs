@@ -235,6 +235,30 @@ fn the_self_test_tells_what_computes() {
     assert!(sound && text.contains("ok    f32 training, gradient"), "{text}");
 }
 
+#[test]
+fn a_failure_of_cudnn_is_reported_apart_from_our_own_kernels() {
+    let Some((_one, cudnn)) = cudnn() else { return };
+    let Some(own) = emulator::device(0, MEMORY) else { return };
+    let shapes = Shapes { convolutions: vec![(ConvShape::same([2, 4, 5], 3, [3, 3]), 2)], ..Shapes::default() };
+    // In a comparison of convolutions, and in a training step.
+    for (calls, place) in [(3, "the device failed in "), (24, "training steps through dfdx: ")] {
+        let Some(with) = device(&cudnn, Freedom::Exact) else { return };
+        cudnn.ask(c"fake_fail_in", calls);
+        let found = diagnose_device(&own, Ok(with), &shapes).unwrap();
+        cudnn.ask(c"fake_fail_in", -1);
+        let training = found.training.as_ref().unwrap();
+        assert!(training.len() == 3 && training.iter().all(Comparison::holds), "{training:#?}");
+        let (sound, text) = judged(Ok(found));
+        assert!(
+            !sound
+                && text.contains(&format!("WRONG cuDNN failed: {place}"))
+                && text.contains("CUDNN_STATUS_EXECUTION_FAILED"),
+            "{text}"
+        );
+        assert_eq!(text.matches("WRONG ").count(), 1, "{text}");
+    }
+}
+
 /// Whether a machine with this GPU is sound, and the report of the self-test.
 fn judged(gpu: Result<GpuDiagnosis, NoGpu>) -> (bool, String) {
     let diagnosis = Diagnosis { machine: vec![], cpu: vec![], adjoints: vec![], threads: (vec![1], true), gpu };

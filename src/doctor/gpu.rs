@@ -81,16 +81,18 @@ where
         return Err(failure.to_string());
     }
     // Before the training steps, so that cuDNN's count is that of these shapes.
-    let convolutions = cudnn.as_ref().map(|gpu| CudnnDiagnosis::of(gpu, shapes)).map_err(Clone::clone);
+    let mut convolutions = cudnn.as_ref().map(|gpu| CudnnDiagnosis::of(gpu, shapes)).map_err(Clone::clone);
     let capture = compare_capture::<_, f32>(gpu).and_then(|mut found| {
         found.extend(compare_capture::<_, f64>(gpu)?);
         Ok(found)
     });
     let mut training = compare_training(gpu, "own kernels");
-    if let (Ok(compared), Ok(cudnn)) = (&mut training, &cudnn) {
+    if let (Ok(compared), Ok(cudnn), Ok(CudnnDiagnosis { failure: failure @ None, .. })) =
+        (&mut training, &cudnn, &mut convolutions)
+    {
         match compare_training(cudnn, "cuDNN") {
             Ok(with_cudnn) => compared.extend(with_cudnn),
-            Err(why) => training = Err(why),
+            Err(why) => *failure = Some(format!("training steps through dfdx: {why}")),
         }
     }
     Ok(GpuDiagnosis {
@@ -110,6 +112,11 @@ impl CudnnDiagnosis {
         let mut kernels = compare::<_, f32>(gpu, &convolutions);
         kernels.extend(compare::<_, f64>(gpu, &convolutions));
         let (taken, asked) = gpu.cudnn_takes();
-        Self { words: gpu.convolutions(), taken, asked, kernels }
+        let failure = gpu.failure().map(|failure| failure.to_string());
+        if failure.is_some() {
+            // A failed device reads as zeros.
+            kernels.clear();
+        }
+        Self { words: gpu.convolutions(), taken, asked, kernels, failure }
     }
 }

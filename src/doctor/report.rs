@@ -61,7 +61,8 @@ pub struct GpuDiagnosis {
     /// Captured sweeps against plain ones, or why sweeps cannot be captured. This is not a fault: training steps then
     /// launch each kernel.
     pub capture: Result<Vec<Comparison>, String>,
-    /// Training steps through dfdx against the CPU in double precision, or what failed in them. A failure is a fault.
+    /// Training steps through dfdx against the CPU in double precision, with our own kernels and, unless that fails,
+    /// with cuDNN; or what failed in those with our own kernels. A failure is a fault.
     pub training: Result<Vec<Comparison>, String>,
 }
 
@@ -74,17 +75,20 @@ pub struct CudnnDiagnosis {
     pub taken: usize,
     /// Sweeps of the shapes.
     pub asked: usize,
-    /// Every convolution against the CPU in double precision.
+    /// Every convolution against the CPU in double precision. Empty if the device failed meanwhile.
     pub kernels: Vec<Comparison>,
+    /// What failed in a convolution or in a training step. This is a fault.
+    pub failure: Option<String>,
 }
 
 impl GpuDiagnosis {
     fn is_sound(&self) -> bool {
+        let cudnn_failed = self.cudnn.as_ref().is_ok_and(|cudnn| cudnn.failure.is_some());
         let cudnn = self.cudnn.iter().flat_map(|cudnn| &cudnn.kernels);
         let training =
             self.training.as_ref().is_ok_and(|found| !found.is_empty() && found.iter().all(Comparison::holds));
         let captured = self.capture.iter().flatten();
-        self.kernels.iter().chain(cudnn).chain(captured).all(Comparison::holds) && training
+        self.kernels.iter().chain(cudnn).chain(captured).all(Comparison::holds) && training && !cudnn_failed
     }
 }
 
@@ -165,7 +169,12 @@ impl std::fmt::Display for Diagnosis {
                     }
                     Err(why) => writeln!(text, "  convolutions are computed by the kernels above: {why}"),
                 };
-                table(&mut text, gpu.cudnn.as_ref().map_or(&[], |cudnn| &cudnn.kernels));
+                if let Ok(CudnnDiagnosis { kernels, failure, .. }) = &gpu.cudnn {
+                    table(&mut text, kernels);
+                    if let Some(why) = failure {
+                        let _ = writeln!(text, "  WRONG cuDNN failed: {why}");
+                    }
+                }
                 let _ = match &gpu.capture {
                     Ok(_) => writeln!(text, "  sweeps of a network captured in a graph, against plain ones:"),
                     Err(why) => writeln!(text, "  training steps launch each kernel: {why}"),
