@@ -70,6 +70,11 @@ fn sweeps_are_captured_on_a_new_stream_and_replayed_on_the_default_stream() {
     let (_, text) = said(&place, &[("SAY", "1"), ("UPLOAD", "0")], &["doctor"]);
     let why = "training steps launch each kernel: the device failed in copying a graph to the device: ";
     assert!(text.contains(why) && !text.contains("WRONG f") && !text.contains("replay of "), "{text}");
+    let (_, text) = said(&place, &[("LAUNCH", "0")], &["doctor"]);
+    let why = "training steps launch each kernel: the driver refuses to execute captured work (CUDA_ERROR: an error)";
+    // The device has not failed: what comes after is tested, up to the library that is missing.
+    let after = "WRONG training steps through dfdx failed: cuBLAS cannot be loaded";
+    assert!(text.contains(why) && !text.contains("WRONG f") && text.contains(after), "{text}");
 }
 
 #[test]

@@ -161,6 +161,37 @@ fn a_training_run_captures_its_steps_and_has_the_same_bits() {
 }
 
 #[test]
+fn a_refused_replay_falls_back_to_plain_launches() {
+    let Some(plain) = emulator::device(3, MEMORY) else { return };
+    plain.driver().refuses_captures.store(true, Ordering::Relaxed);
+    let (expected, _) = train(&plain);
+    // The trial replays the forward and the backward sweep.
+    for refused in [1, 2] {
+        let gpu = emulator::device(3, MEMORY).unwrap();
+        gpu.driver().refused_replay.store(refused, Ordering::Relaxed);
+        let (found, state) = train(&gpu);
+        let CaptureState::Plain(why) = state else { panic!("replay {refused} is refused") };
+        assert!(why.contains("the replay is refused") && why.contains("ANODE_CUDA_GRAPHS=0"), "{why}");
+        assert!(found == expected && gpu.failure().is_none(), "replay {refused}");
+    }
+}
+
+#[test]
+fn a_refused_replay_is_reported_once_with_a_remedy() {
+    let Some(gpu) = emulator::device(3, MEMORY) else { return };
+    let net = Network::on(&Network::new(&small()), gpu.clone());
+    let (images, theta) = (gpu.zeros(2 * 128), gpu.zeros(net.parameter_count()));
+    let mut sweeps = net.capture::<f32>(2, solve("euler", 2, Method::Anode)).unwrap();
+    gpu.driver().refused_replay.store(1, Ordering::Relaxed);
+    sweeps.forward(&images, &theta).unwrap();
+    let why = gpu.synchronize().unwrap_err().to_string();
+    assert!(why.contains("the replay is refused") && why.contains("ANODE_CUDA_GRAPHS=0"), "{why}");
+    gpu.synchronize().expect("the device has not failed");
+    sweeps.forward(&images, &theta).unwrap();
+    gpu.synchronize().expect("the next replay is executed");
+}
+
+#[test]
 fn a_graph_that_leaves_too_little_memory_is_not_used() {
     let Some(roomy) = emulator::device(0, MEMORY) else { return };
     let (expected, _) = train(&roomy);

@@ -1,10 +1,10 @@
 // CUDA's driver on a CPU, with the emulated kernels in it: what the program calls of libcuda, so that the code around
 // the driver runs where there is none. The environment says what is wrong with it: FAKE_CUDA_VERSION, _INIT (the answer
 // of cuInit), _DEVICES, _CAPABILITY (75 is 7.5), _MEMORY (MiB), _LOST_AFTER (launches), _POOLS (1: the device has a
-// memory pool), _GRAPHS (0: no capture ends well), _UPLOAD (0: no memory for a graph), _LOCKED (0: there is no
-// page-locked memory), _FULL (bytes: the memory pool finds no memory while blocks from outside it hold more). With
-// _SAY, the release threshold of the pool, each lack of memory in it, each page-locked buffer and each replay of a
-// graph are written to stderr.
+// memory pool), _GRAPHS (0: no capture ends well), _UPLOAD (0: no memory for a graph), _LAUNCH (0: no
+// graph can be launched), _LOCKED (0: there is no page-locked memory), _FULL (bytes: the memory pool finds no memory
+// while blocks from outside it hold more). With _SAY, the release threshold of the pool, each lack of memory in it,
+// each page-locked buffer and each replay of a graph are written to stderr.
 #include <dlfcn.h>
 #include <algorithm>
 #include <cstdio>
@@ -257,7 +257,7 @@ int cuGraphDestroy(void *graph) {
 int cuGraphUpload(void *, void *) { return answer(setting("FAKE_CUDA_UPLOAD", 1) ? SUCCESS : OUT_OF_MEMORY); }
 int cuGraphExecDestroy(void *graph) { return cuGraphDestroy(graph); }
 int cuGraphLaunch(void *graph, void *stream) {
-    if (stream) return answer(INVALID_VALUE);
+    if (stream || setting("FAKE_CUDA_LAUNCH", 1) == 0) return answer(INVALID_VALUE);
     if (setting("FAKE_CUDA_SAY", 0)) fprintf(stderr, "replay of %zu calls\n", ((Graph *)graph)->size());
     for (auto &call : *(Graph *)graph)
         if (const int failed = call()) return failed;

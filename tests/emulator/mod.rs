@@ -151,6 +151,8 @@ pub struct Emulator {
     pub refuses_captures: AtomicBool,
     /// Which replay of a graph leaves out its last call, from 1; 0: none.
     pub wrong_replay: AtomicU64,
+    /// Which replay the driver refuses, from 1; 0: none.
+    pub refused_replay: AtomicU64,
     /// Replays so far.
     pub replays: AtomicU64,
     /// Launches until the device is lost.
@@ -176,6 +178,7 @@ pub fn emulator(seed: u64, capacity: usize) -> Option<Emulator> {
         captured: Mutex::default(),
         refuses_captures: AtomicBool::new(false),
         wrong_replay: AtomicU64::new(0),
+        refused_replay: AtomicU64::new(0),
         replays: AtomicU64::new(0),
         launches_left: AtomicU64::new(u64::MAX),
         calls_left: AtomicU64::new(u64::MAX),
@@ -379,6 +382,10 @@ impl Driver for Emulator {
     unsafe fn replay(&self, graph: u64) -> Result<(), DeviceError> {
         self.not_captured("a replay")?;
         let number = self.replays.fetch_add(1, Ordering::Relaxed) + 1;
+        if number == self.refused_replay.load(Ordering::Relaxed) {
+            let answer = "the replay is refused".into();
+            return Err(DeviceError::Failed { what: "replaying a graph".into(), answer });
+        }
         let calls = self.captured.lock().expect("captured").graphs.remove(&graph).expect("a graph");
         let skipped = usize::from(number == self.wrong_replay.load(Ordering::Relaxed));
         let called = calls[..calls.len() - skipped].iter().try_for_each(|call| self.call(call));

@@ -54,7 +54,7 @@ impl<L: Driver> Device for Gpu<L> {
     unsafe fn replay(&self, graph: &Graph<L>, part: usize) {
         let part = graph.part(part);
         // SAFETY: the caller's promise, and the graph's blocks are reserved until it is dropped.
-        self.attempt(|driver| unsafe { driver.replay(part) });
+        unsafe { self.replay_part(part) };
     }
 
     fn upload<R: Real>(&self, x: Vec<R>) -> Buffer<R, L> {

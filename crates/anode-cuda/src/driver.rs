@@ -85,6 +85,12 @@ pub enum DeviceError {
     /// Work that cannot be captured, see [`anode_kernels::Device::capture`].
     #[error("{0} cannot be captured in a graph")]
     NotCaptured(&'static str),
+    /// The driver refuses to execute captured work. The device itself has not failed.
+    #[error(
+        "the driver refuses to execute captured work ({0}); if a run fails with this message, set ANODE_CUDA_GRAPHS=0 \
+        and start it again: it resumes from the last checkpoint and captures nothing"
+    )]
+    NotReplayed(String),
     /// Anything else that the driver says; after most such answers the device is lost to this process.
     #[error(
         "the device failed in {what}: {answer}; finished records stay, and a new start goes on from the last checkpoint"

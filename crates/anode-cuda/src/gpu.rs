@@ -3,7 +3,7 @@
 use std::ffi::CStr;
 use std::mem::MaybeUninit;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anode_core::ode::{Real, SolveError};
 use anode_kernels::{ComputeError, DeviceFailure};
@@ -20,7 +20,8 @@ pub(super) const THREADS: u32 = 256;
 /// A CUDA device behind its driver; clones are the same device.
 ///
 /// Launches do not wait. After the first failure nothing is launched, and [`Gpu::synchronize`] returns the failure. A
-/// flag on the device stores that a vector has a non-finite number, which `synchronize` returns as an error too.
+/// flag on the device stores that a vector has a non-finite number, which `synchronize` returns as an error too. A
+/// replay that the driver refuses is returned by the next `synchronize` only, and later work is executed.
 pub struct Gpu<L: Driver> {
     inner: Arc<Inner<L>>,
 }
@@ -34,6 +35,8 @@ struct Inner<L: Driver> {
     flags: Block<L>,
     failed: AtomicBool,
     failure: Mutex<Option<DeviceError>>,
+    /// The first refused replay since the last call of `synchronize`.
+    refused: Mutex<Option<DeviceError>>,
 }
 
 impl<L: Driver> Drop for Inner<L> {
@@ -83,8 +86,8 @@ impl<L: Driver> Gpu<L> {
         let flags = arena.block(8)?;
         // SAFETY: the block is ours.
         unsafe { arena.driver.zero(flags.address, 8)? };
-        let (failed, failure) = (AtomicBool::new(false), Mutex::new(None));
-        Ok(Self { inner: Arc::new(Inner { cudnn, arena, flags, failed, failure }) })
+        let (failed, failure, refused) = (AtomicBool::new(false), Mutex::new(None), Mutex::new(None));
+        Ok(Self { inner: Arc::new(Inner { cudnn, arena, flags, failed, failure, refused }) })
     }
 
     /// Device and driver in words, and what computes convolutions: all that decides bits besides the program.
@@ -126,8 +129,8 @@ impl<L: Driver> Gpu<L> {
     /// Waits for all work.
     ///
     /// # Errors
-    /// The first failure of the device, or [`SolveError::Overflow`] if a vector left the finite numbers since the last
-    /// call.
+    /// The first failure of the device; the first replay since the last call that the driver refused; or
+    /// [`SolveError::Overflow`] if a vector left the finite numbers since the last call.
     pub fn synchronize(&self) -> Result<(), ComputeError> {
         let mut flag = [0; 4];
         // SAFETY: the flags are ours.
@@ -139,12 +142,39 @@ impl<L: Driver> Gpu<L> {
         if let Some(failure) = self.failure() {
             return Err(DeviceFailure::from(failure).into());
         }
+        if let Some(refused) = self.refused().take() {
+            return Err(DeviceFailure::from(refused).into());
+        }
         if flag == [0; 4] { Ok(()) } else { Err(SolveError::Overflow.into()) }
     }
 
     /// The first failure of the device; `None` if it has not failed.
     pub fn failure(&self) -> Option<DeviceError> {
         self.inner.failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn refused(&self) -> MutexGuard<'_, Option<DeviceError>> {
+        self.inner.refused.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Executes a part of a graph. If the driver refuses it, the device stays usable, so that the same work can be
+    /// launched kernel by kernel. A device that is lost fails in the next call.
+    ///
+    /// # Safety
+    /// See [`Driver::replay`].
+    pub(super) unsafe fn replay_part(&self, part: u64) {
+        // SAFETY: the caller's promise.
+        self.attempt(|driver| match unsafe { driver.replay(part) } {
+            Err(error) if !self.is_capturing() => {
+                let answer = match error {
+                    DeviceError::Failed { answer, .. } => answer,
+                    error => error.to_string(),
+                };
+                self.refused().get_or_insert(DeviceError::NotReplayed(answer));
+                Ok(())
+            }
+            answered => answered,
+        });
     }
 
     /// Keeps what went wrong, if it is the first thing. What goes wrong in captured work fails only the capture.

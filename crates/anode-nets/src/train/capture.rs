@@ -65,8 +65,8 @@ impl<D: Device> Capture<D> {
         self.seen > PLAIN_STEPS
     }
 
-    /// Captures the sweeps, replays the plain step `step`, and compares all bits. A capture that fails or differs is
-    /// not used. The running statistics are then those after the plain step.
+    /// Captures the sweeps, replays the plain step `step`, and compares all bits. A capture that fails or differs, or
+    /// whose replay the driver refuses, is not used. The running statistics are then those after the plain step.
     ///
     /// # Errors
     /// The device failed.
@@ -107,6 +107,7 @@ fn replayed<D: Device>(
     let same_gradient = bits(sweeps.backward(&step.logits_bar, &Ledger::new())?) == bits(step.gradient);
     let same_logits = bits(sweeps.logits()) == bits(&step.logits);
     let same_statistics = bits(&network.statistics()) == bits(&after.to_vec());
+    // Returns a replay that the driver refused, too.
     network.device().synchronize()?;
     Ok((same_gradient && same_logits && same_statistics).then_some(sweeps))
 }
