@@ -25,7 +25,7 @@ fn opened(convolver: Convolver) -> Option<(std::sync::MutexGuard<'static, ()>, G
     match Gpu::nvidia(0, convolver) {
         Ok(gpu) => Some((guard, gpu)),
         // A GPU does not bring cuDNN.
-        Err(why @ DeviceError::NoCudnn(_)) => {
+        Err(why @ (DeviceError::NoCudnn(_) | DeviceError::CudnnNotStarted(_))) => {
             assert!(std::env::var_os("ANODE_NEEDS_CUDNN").is_none(), "{why}");
             eprintln!("skipped: {why}");
             None

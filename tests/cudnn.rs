@@ -201,6 +201,53 @@ fn a_failure_is_told_with_what_was_asked_for() {
     assert!(expected.iter().all(|part| text.contains(part)), "{text}");
 }
 
+/// cuDNN 9 and 8 have different codes for what they do not support.
+#[test]
+fn a_convolution_that_cudnn_refuses_to_run_is_computed_by_our_own_kernels() {
+    let Some((_one, cudnn)) = cudnn() else { return };
+    let Some(own) = emulator::device(0, MEMORY) else { return };
+    let shapes = Shapes { convolutions: vec![(ConvShape::same([2, 4, 5], 3, [3, 3]), 2)], ..Shapes::default() };
+    let expected = compare::<_, f32>(&own, &shapes);
+    for (status, of) in [(3000, c"fake_fail_with"), (9, c"fake_fail_with"), (3008, c"fake_add_with")] {
+        let Some(gpu) = device(&cudnn, Freedom::Exact) else { return };
+        let convolutions = of == c"fake_fail_with";
+        cudnn.ask(of, status);
+        cudnn.ask(c"fake_fail_in", if convolutions { 0 } else { -1 });
+        let found = compare::<_, f32>(&gpu, &shapes);
+        cudnn.ask(c"fake_fail_in", -1);
+        cudnn.ask(c"fake_fail_with", 5000);
+        cudnn.ask(c"fake_add_with", 0);
+        gpu.synchronize().expect("the device has not failed");
+        // Vjps have no bias.
+        assert_eq!(gpu.cudnn_takes(), (if convolutions { 0 } else { 2 }, 3), "status {status}");
+        assert!(found.iter().all(Comparison::holds), "status {status}: {found:#?}");
+        assert!(!convolutions || found == expected, "status {status}: the bits of our own kernels");
+    }
+}
+
+#[test]
+fn a_cudnn_that_does_not_start_is_reported_without_advice_to_install_it() {
+    let Some((_one, cudnn)) = cudnn() else { return };
+    let Some(emulator) = emulator::emulator(0, MEMORY) else { return };
+    cudnn.ask(c"fake_create_with", 1001);
+    let refused = Gpu::with_cudnn(emulator, &[&cudnn.path], Freedom::Exact).map(drop);
+    cudnn.ask(c"fake_create_with", 0);
+    let text = refused.unwrap_err().to_string();
+    assert!(text.contains("CUDNN_STATUS_NOT_INITIALIZED") && text.contains("--device cuda-own"), "{text}");
+    assert!(!text.contains("pip install") && !text.contains("checkpoint"), "{text}");
+}
+
+/// Otherwise the device would be closed before cuDNN.
+#[test]
+fn cudnn_is_opened_after_all_that_may_fail() {
+    let Some((_one, cudnn)) = cudnn() else { return };
+    let Some(emulator) = emulator::emulator(0, 0) else { return };
+    let created = cudnn.ask(c"fake_created", 0);
+    let refused = Gpu::with_cudnn(emulator, &[&cudnn.path], Freedom::Exact).map(drop);
+    assert!(matches!(refused, Err(DeviceError::OutOfMemory { .. })), "{refused:?}");
+    assert_eq!(cudnn.ask(c"fake_created", 0), created);
+}
+
 #[test]
 fn a_library_that_is_not_there_or_is_no_cudnn_is_told_with_a_cure() {
     let Some(emulator) = emulator::emulator(0, MEMORY) else { return };

@@ -7,7 +7,7 @@
 
 namespace {
 
-enum Status { SUCCESS = 0, BAD_PARAM = 2000, NOT_SUPPORTED = 3000, EXECUTION_FAILED = 5000 };
+enum Status { SUCCESS = 0, NOT_INITIALIZED = 1001, BAD_PARAM = 2000, NOT_SUPPORTED = 3000, EXECUTION_FAILED = 5000 };
 enum Math { ANY = 0, TENSOR_OP = 1, TENSOR_OP_CONVERTED = 2, FUSED = 3 };
 constexpr size_t WORKSPACE = 1000, TOO_LARGE = size_t(1) << 40;
 
@@ -42,9 +42,11 @@ constexpr Expectation OFFERED[] = {
 };
 
 int contexts = 0, descriptors = 0;
-// How often each algorithm ran, when the next convolution fails, and a deterministic algorithm in full precision that
-// is offered before all others, if it is not negative.
-int ran[8], fails_in = -1, offered_first = -1;
+// How often each algorithm ran, when the next convolution fails and with which status, and a deterministic algorithm in
+// full precision that is offered before all others, if it is not negative.
+int ran[8], fails_in = -1, fails_with = EXECUTION_FAILED, offered_first = -1;
+// The status of cudnnCreate and of cudnnAddTensor, and how often the former was called.
+int creates_with = SUCCESS, adds_with = SUCCESS, created = 0;
 
 Expectation first_offer() { return {offered_first, SUCCESS, 0.5, WORKSPACE, 1, FUSED, {}}; }
 
@@ -121,7 +123,7 @@ void sweep(int which, const Tensor &x, const Tensor &w, const Tensor &y, const C
 int run(int which, const Context *context, const Tensor &x, const Tensor &w, const Tensor &y, const Convolution &a,
         int algorithm, void *workspace, size_t bytes, const void *alpha, const void *first, const void *second,
         const void *beta, void *result) {
-    if (fails_in == 0) return EXECUTION_FAILED;
+    if (fails_in == 0) return fails_with;
     fails_in -= fails_in > 0;
     if (context->number != 42 || !fit(x, w, y, a) || algorithm < 0 || algorithm > 7) return BAD_PARAM;
     // Kernels load four numbers at once.
@@ -167,9 +169,14 @@ extern "C" {
 
 size_t cudnnGetVersion() { return 91002; }
 const char *cudnnGetErrorString(int status) {
-    return status == EXECUTION_FAILED ? "CUDNN_STATUS_EXECUTION_FAILED" : "CUDNN_STATUS_BAD_PARAM";
+    return status == EXECUTION_FAILED  ? "CUDNN_STATUS_EXECUTION_FAILED"
+           : status == NOT_INITIALIZED ? "CUDNN_STATUS_NOT_INITIALIZED"
+                                       : "CUDNN_STATUS_BAD_PARAM";
 }
-int cudnnCreate(void **place) { return make<Context>(place, contexts); }
+int cudnnCreate(void **place) {
+    created++;
+    return creates_with == SUCCESS ? make<Context>(place, contexts) : creates_with;
+}
 int cudnnDestroy(void *context) { return drop<Context>(context, contexts); }
 int cudnnCreateTensorDescriptor(void **place) { return make<Tensor>(place, descriptors); }
 int cudnnDestroyTensorDescriptor(void *t) { return drop<Tensor>(t, descriptors); }
@@ -231,6 +238,7 @@ int cudnnAddTensor(Context *context, const void *alpha, void *a_is, const void *
                    void *c) {
     const Tensor &bias = tensor(a_is), &y = tensor(c_is);
     const bool per_channel = bias.n == 1 && bias.c == y.c && bias.h == 1 && bias.w == 1;
+    if (adds_with != SUCCESS) return adds_with;
     if (context->number != 42 || !per_channel || (uintptr_t)a % 16 != 0) return BAD_PARAM;
     auto add = [&](auto zero) {
         using T = decltype(zero);
@@ -250,4 +258,8 @@ int fake_ran(int algorithm) { return ran[algorithm]; }
 int fake_objects() { return contexts + descriptors; }
 void fake_offer_first(int algorithm) { offered_first = algorithm; }
 void fake_fail_in(int calls) { fails_in = calls; }
+void fake_fail_with(int status) { fails_with = status; }
+void fake_create_with(int status) { creates_with = status; }
+void fake_add_with(int status) { adds_with = status; }
+int fake_created() { return created; }
 }

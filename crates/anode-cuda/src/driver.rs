@@ -19,12 +19,18 @@ pub enum DeviceError {
         LD_LIBRARY_PATH"
     )]
     NoLibrary(String),
-    /// cuDNN is not there, or does not take the device.
+    /// cuDNN's library is not there, or lacks a function.
     #[error(
         "cuDNN cannot be used ({0}); install it (`pip install nvidia-cudnn-cu13`, or -cu12 for CUDA 12) and add the \
         folder of libcudnn.so.9 to LD_LIBRARY_PATH, or use --device cuda-own, which needs none"
     )]
     NoCudnn(String),
+    /// cuDNN was loaded, but does not start on the device.
+    #[error(
+        "cuDNN does not start ({0}); use a version of cuDNN for this GPU and its driver, check that the GPU has free \
+        memory, or use --device cuda-own, which needs no cuDNN"
+    )]
+    CudnnNotStarted(String),
     /// The driver is older than the toolkit that the program was built with.
     #[error(
         "the NVIDIA driver supports CUDA {found}, and this program was built with CUDA {needed}; install a newer \

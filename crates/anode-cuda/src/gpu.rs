@@ -81,11 +81,12 @@ impl<L: Driver> Gpu<L> {
     }
 
     fn with(driver: L, cudnn: impl FnOnce(&L) -> Result<Option<Cudnn>, DeviceError>) -> Result<Self, DeviceError> {
-        let cudnn = cudnn(&driver)?;
         let arena = Arena::new(driver);
         let flags = arena.block(8)?;
         // SAFETY: the block is ours.
         unsafe { arena.driver.zero(flags.address, 8)? };
+        // Last, because an error above would close the driver before cuDNN.
+        let cudnn = cudnn(&arena.driver)?;
         let (failed, failure, refused) = (AtomicBool::new(false), Mutex::new(None), Mutex::new(None));
         Ok(Self { inner: Arc::new(Inner { cudnn, arena, flags, failed, failure, refused }) })
     }

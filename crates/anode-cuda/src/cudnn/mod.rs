@@ -53,27 +53,41 @@ struct State {
 // SAFETY: cuDNN's context may be used from any thread, by one at a time, which the lock sees to.
 unsafe impl Send for State {}
 
+/// The text of a status.
+fn status_text(functions: &Functions, status: c_int) -> String {
+    // SAFETY: cuDNN has a text for every status.
+    unsafe { CStr::from_ptr((functions.cudnnGetErrorString)(status)) }.to_string_lossy().into_owned()
+}
+
 /// An error where cuDNN did not succeed.
 fn answered(functions: &Functions, what: &str, status: c_int) -> Result<(), DeviceError> {
     if status == 0 {
         return Ok(());
     }
-    // SAFETY: cuDNN has a text for every status.
-    let text = unsafe { CStr::from_ptr((functions.cudnnGetErrorString)(status)) }.to_string_lossy().into_owned();
-    Err(DeviceError::Failed { what: format!("cuDNN, {what}"), answer: text })
+    Err(DeviceError::Failed { what: format!("cuDNN, {what}"), answer: status_text(functions, status) })
+}
+
+/// Whether a status says that cuDNN does not take a job: CUDNN_STATUS_NOT_SUPPORTED, which is 9 in cuDNN 8, and 3000 in
+/// cuDNN 9 with its details up to 3999. It depends on the job only, unlike a lack of memory, so the same kernels
+/// compute the job in every run.
+fn is_refused(status: c_int) -> bool {
+    status == 9 || (3000..4000).contains(&status)
 }
 
 impl Cudnn {
     /// Opens the first of these libraries for the device that is current.
     ///
     /// # Errors
-    /// No library, one that lacks a function, one that does not take the device.
+    /// [`DeviceError::NoCudnn`] without a library, or if it lacks a function; [`DeviceError::CudnnNotStarted`] if it
+    /// does not start on the device.
     pub fn open(libraries: &[&CStr], freedom: Freedom) -> Result<Self, DeviceError> {
         let functions = Functions::load(libraries).map_err(DeviceError::NoCudnn)?;
         let mut handle = std::ptr::null_mut();
         // SAFETY: a place for the handle.
         let status = unsafe { (functions.cudnnCreate)(&mut handle) };
-        answered(&functions, "start", status).map_err(|error| DeviceError::NoCudnn(error.to_string()))?;
+        if status != 0 {
+            return Err(DeviceError::CudnnNotStarted(status_text(&functions, status)));
+        }
         let state = Mutex::new(State { handle, plans: HashMap::new() });
         Ok(Self { functions: Arc::new(functions), freedom, state })
     }
@@ -109,8 +123,8 @@ impl Cudnn {
         state.plans.iter().map(said).collect()
     }
 
-    /// `c = first * second + beta c` of a sweep; false where cuDNN has no algorithm for it. `bias` is added to an
-    /// output.
+    /// `c = first * second + beta c` of a sweep. Returns `false` and leaves `c` to our own kernels if cuDNN has no
+    /// algorithm for it, or refuses to run the one that it proposed. `bias` is added to an output.
     fn run<R: Real, L: Driver>(
         &self,
         gpu: &Gpu<L>,
@@ -159,6 +173,10 @@ impl Cudnn {
                 place(result.address),
             )
         };
+        if is_refused(status) {
+            plan.algorithm = None;
+            return Ok(false);
+        }
         answered(f, what, status)?;
         result.put_back(gpu)?;
         if let Some(bias) = bias {
@@ -176,6 +194,10 @@ impl Cudnn {
                     place(result.address),
                 )
             };
+            if is_refused(status) {
+                plan.algorithm = None;
+                return Ok(false);
+            }
             answered(f, "bias", status)?;
         }
         Ok(true)
