@@ -1,6 +1,7 @@
 //! A network in training, on any device. dfdx computes the loss and the cotangent of the logits, and a step of gradient
-//! descent is one kernel. No activation leaves the device. A step waits once, for the logits. On a device that captures
-//! work, the sweeps of repeated steps are replayed.
+//! descent is one kernel. No activation leaves the device. A step waits for three copies to the host: the logits, the
+//! norm of the gradient, and whether all numbers are finite. On a device that captures work, the sweeps of repeated
+//! steps are replayed.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -113,7 +114,8 @@ impl<D: TrainingDevice> Learner<D> {
         self.device().download(&self.theta)
     }
 
-    /// Computes loss and gradient of a batch with `labels`. Launches all work, then waits for the logits.
+    /// Computes loss and gradient of a batch with `labels`. Launches all work of the sweeps, then waits for the logits,
+    /// the norm of the gradient, and whether all numbers are finite.
     ///
     /// # Errors
     /// See [`StepError`]; labels that do not fit the network or the images.
@@ -162,7 +164,7 @@ impl<D: TrainingDevice> Learner<D> {
         Ok(self.device().cross_entropy(&self.loss, logits, targets, shape)?)
     }
 
-    /// Waits for the logits, and checks that the device computed what was launched.
+    /// Waits for the logits and the norm of the gradient, and checks that the device computed what was launched.
     fn finished(
         &self,
         loss: Option<f32>,
