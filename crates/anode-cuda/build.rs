@@ -22,6 +22,17 @@ fn main() {
 
 const VARIABLES: [&str; 3] = ["CUDA_PATH", "CUDA_ROOT", "CUDA_TOOLKIT_ROOT_DIR"];
 
+/// Machine code for these capabilities, and PTX for later ones.
+const ARGUMENTS: [&str; 7] = [
+    "-std=c++17",
+    "-O3",
+    "--fatbin",
+    "-gencode",
+    "arch=compute_80,code=sm_80",
+    "-gencode",
+    "arch=compute_90,code=[sm_90,compute_90]",
+];
+
 /// Compiles `kernels.cu` by nvcc to machine code for compute capabilities 8.0 and 9.0, and PTX for later ones.
 fn cuda() -> Result<(), String> {
     VARIABLES.iter().for_each(|name| println!("cargo:rerun-if-env-changed={name}"));
@@ -40,7 +51,7 @@ fn cuda() -> Result<(), String> {
     let folder = Path::new("src");
     let made = PathBuf::from(std::env::var_os("OUT_DIR").unwrap_or_default()).join("kernels.fatbin");
     // nvcc is slow, and other sources change more often.
-    let mut state = said;
+    let mut state = said + &ARGUMENTS.join(" ");
     let mut sources: Vec<_> =
         std::fs::read_dir(folder).map_err(|e| e.to_string())?.flatten().map(|e| e.path()).collect();
     sources.retain(|path| path.extension().is_some_and(|e| e == "cu" || e == "cuh"));
@@ -53,9 +64,13 @@ fn cuda() -> Result<(), String> {
         return Ok(());
     }
     let mut command = Command::new(&nvcc);
-    command.args(["-std=c++17", "-O3", "--fatbin", "-gencode", "arch=compute_80,code=sm_80"]);
-    command.args(["-gencode", "arch=compute_90,code=[sm_90,compute_90]"]);
-    let output = command.arg("-o").arg(&made).arg(folder.join("kernels.cu")).output().map_err(|e| e.to_string())?;
+    let output = command
+        .args(ARGUMENTS)
+        .arg("-o")
+        .arg(&made)
+        .arg(folder.join("kernels.cu"))
+        .output()
+        .map_err(|e| e.to_string())?;
     if !output.status.success() {
         return Err(format!("nvcc: {}", String::from_utf8_lossy(&output.stderr)));
     }
