@@ -45,6 +45,17 @@ pub enum DeviceError {
     /// The driver was loaded, but it finds no device.
     #[error("the driver knows no device ({0}); see CUDA_VISIBLE_DEVICES, or use --device cpu")]
     NoDevice(String),
+    /// The driver was loaded, but it or the device cannot be started.
+    #[error(
+        "the NVIDIA driver failed in {what} ({answer}); check the GPU with `nvidia-smi -q`, start the fabric manager \
+        if the code is 802, or use --device cpu"
+    )]
+    NotStarted {
+        /// What was asked for.
+        what: String,
+        /// What the driver answered, with its code.
+        answer: String,
+    },
     /// The device has no kernels in this program.
     #[error("this program has no kernels for compute capability {found}; it has those of 8.0, 9.0 and later")]
     Capability {

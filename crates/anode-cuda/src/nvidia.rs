@@ -53,13 +53,23 @@ unsafe impl Send for Nvidia {}
 // SAFETY: as above.
 unsafe impl Sync for Nvidia {}
 
+/// The driver's name of an error, and what it means.
+fn answer(error: DriverError) -> String {
+    let text = |found: Result<&std::ffi::CStr, DriverError>| {
+        found.map_or_else(|_| "?".into(), |text| text.to_string_lossy().into_owned())
+    };
+    format!("{}: {}", text(error.error_name()), text(error.error_string()))
+}
+
 fn failed(what: &str) -> impl Fn(DriverError) -> DeviceError + '_ {
-    move |error| {
-        let text = |found: Result<&std::ffi::CStr, DriverError>| {
-            found.map_or_else(|_| "?".into(), |text| text.to_string_lossy().into_owned())
-        };
-        let answer = format!("{}: {}", text(error.error_name()), text(error.error_string()));
-        DeviceError::Failed { what: what.into(), answer }
+    move |error| DeviceError::Failed { what: what.into(), answer: answer(error) }
+}
+
+/// As [`failed`], before the device is open: no run has begun that could be resumed.
+fn not_started(what: &str) -> impl Fn(DriverError) -> DeviceError + '_ {
+    move |error| DeviceError::NotStarted {
+        what: what.into(),
+        answer: format!("code {}, {}", error.0 as u32, answer(error)),
     }
 }
 
@@ -79,7 +89,7 @@ fn driver() -> Result<(i32, i32), DeviceError> {
     library::load_driver()?;
     let mut number = 0;
     // SAFETY: a place for a number.
-    unsafe { sys::cuDriverGetVersion(&mut number) }.result().map_err(failed("asking for the driver's version"))?;
+    unsafe { sys::cuDriverGetVersion(&mut number) }.result().map_err(not_started("reporting its version"))?;
     let (found, needed) = (version(number), toolkit());
     if found < needed {
         let text = |(major, minor)| format!("{major}.{minor}");
@@ -87,7 +97,7 @@ fn driver() -> Result<(i32, i32), DeviceError> {
     }
     result::init().map_err(|DriverError(code)| match code {
         CUresult::CUDA_ERROR_NO_DEVICE => DeviceError::NoDevice("CUDA_ERROR_NO_DEVICE".into()),
-        code => failed("starting the driver")(DriverError(code)),
+        code => not_started("starting")(DriverError(code)),
     })?;
     Ok(found)
 }
@@ -96,7 +106,7 @@ fn driver() -> Result<(i32, i32), DeviceError> {
 /// the system each time the host waits for the device, and dfdx would allocate them again in every step.
 fn memory_pool(device: &CudaDevice) -> Result<Option<CUmemoryPool>, DeviceError> {
     let has_pools = device.attribute(Attribute::CU_DEVICE_ATTRIBUTE_MEMORY_POOLS_SUPPORTED);
-    if has_pools.map_err(failed("asking the device for memory pools"))? == 0 {
+    if has_pools.map_err(not_started("asking the device for memory pools"))? == 0 {
         return Ok(None);
     }
     let (mut pool, mut threshold) = (std::ptr::null_mut(), u64::MAX);
@@ -104,11 +114,11 @@ fn memory_pool(device: &CudaDevice) -> Result<Option<CUmemoryPool>, DeviceError>
     // SAFETY: a pointer to a pool.
     unsafe { sys::cuDeviceGetMemPool(&mut pool, *device.cu_device()) }
         .result()
-        .map_err(failed("asking the device for its memory pool"))?;
+        .map_err(not_started("asking the device for its memory pool"))?;
     // SAFETY: the attribute is a `u64`, which the driver reads.
     unsafe { sys::cuMemPoolSetAttribute(pool, release, std::ptr::from_mut(&mut threshold).cast()) }
         .result()
-        .map_err(failed("setting the release threshold of the memory pool"))?;
+        .map_err(not_started("setting the release threshold of the memory pool"))?;
     Ok(Some(pool))
 }
 
@@ -119,12 +129,12 @@ impl Nvidia {
     /// No driver, too old a driver, no such device, a device without kernels in this program.
     pub fn new(ordinal: usize) -> Result<Self, DeviceError> {
         let (major, minor) = driver()?;
-        let count = result::device::get_count().map_err(failed("counting devices"))?;
+        let count = result::device::get_count().map_err(not_started("counting devices"))?;
         if ordinal >= usize::try_from(count).unwrap_or(0) {
             return Err(DeviceError::NoDevice(format!("number {ordinal} of {count}")));
         }
-        let device = CudaDevice::new(ordinal).map_err(failed("opening the device"))?;
-        let attribute = |which| device.attribute(which).map_err(failed("asking the device"));
+        let device = CudaDevice::new(ordinal).map_err(not_started("opening the device"))?;
+        let attribute = |which| device.attribute(which).map_err(not_started("asking the device"));
         let capability = (
             attribute(Attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR)?,
             attribute(Attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR)?,
@@ -134,13 +144,13 @@ impl Nvidia {
         }
         // SAFETY: a whole fat binary, and a device that is open.
         let module =
-            unsafe { result::module::load_data(KERNELS.0.as_ptr().cast()) }.map_err(failed("loading kernels"))?;
+            unsafe { result::module::load_data(KERNELS.0.as_ptr().cast()) }.map_err(not_started("loading kernels"))?;
         let pool = memory_pool(&device)?;
         let mut name = [0; 128];
         // SAFETY: room for the name and its end.
         unsafe { sys::cuDeviceGetName(name.as_mut_ptr(), name.len() as i32, *device.cu_device()) }
             .result()
-            .map_err(failed("asking for the device's name"))?;
+            .map_err(not_started("asking for the device's name"))?;
         let name: String = name.iter().take_while(|&&c| c != 0).map(|&c| char::from(c as u8)).collect();
         let description = format!(
             "{name}, compute capability {}.{}, driver for CUDA {major}.{minor}, kernels of CUDA {}",
