@@ -136,6 +136,15 @@ impl DeviceError {
     }
 }
 
+/// Whether an error code of the driver means that this process has lost the device, so that all later calls fail. These
+/// are the codes of which `cuda.h` says that the process must be terminated, and those of a context or device that is
+/// gone (4, 46, 201, 709), of uncorrectable errors of the hardware (214, 220), of a failed assertion (710) and of
+/// unknown errors (999).
+#[cfg(any(feature = "cuda", test))]
+pub(super) fn is_lost(code: std::ffi::c_int) -> bool {
+    matches!(code, 4 | 46 | 201 | 214 | 220 | 226 | 700 | 702 | 709 | 710 | 714..=719 | 721 | 810 | 911 | 999)
+}
+
 /// A GPU behind its driver. All calls but the safe ones act in the order in which they are made.
 pub trait Driver: Send + Sync + 'static {
     /// The device in words: its name, compute capability and driver.
@@ -235,4 +244,19 @@ pub trait Driver: Send + Sync + 'static {
     /// # Safety
     /// [`Self::end_capture`] returned it, and no later call uses it.
     unsafe fn drop_graph(&self, _graph: u64) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_lost;
+
+    #[test]
+    fn codes_that_later_calls_do_not_repeat_are_no_loss_of_the_device() {
+        // A failed kernel, an illegal access, a client that the MPS server terminated, an unknown error.
+        assert!([719, 700, 810, 999].into_iter().all(is_lost));
+        // Success, too many resources, peer access, pinned memory, a cooperative launch that is too large.
+        assert!(![0, 1, 2, 701, 704, 705, 711, 712, 713, 720].into_iter().any(is_lost));
+        // Not permitted, not supported, start-up, MPS connections; captures of streams.
+        assert!(!(800..=809).chain(811..=812).chain(900..=910).any(is_lost));
+    }
 }

@@ -8,7 +8,7 @@ use std::ffi::{CStr, CString, c_int, c_void};
 use std::sync::OnceLock;
 
 use super::arena::give_back_all;
-use super::driver::DeviceError;
+use super::driver::{DeviceError, is_lost};
 use super::loader;
 
 /// What a function answers whose library is not loaded: an error of each of the three libraries.
@@ -97,14 +97,6 @@ functions! { fill_cublas, cublas:
 
 type Unknown = unsafe extern "C" fn() -> c_int;
 type OfThree = unsafe extern "C" fn(usize, usize, usize) -> c_int;
-
-/// Whether an answer of the driver means that the device, or this process's part of it, is lost: it is told to every
-/// call from then on.
-fn is_lost(answer: c_int) -> bool {
-    // Deinitialised, unavailable, no context, memory errors, and all that a kernel may have met; not the errors of a
-    // stream capture, 900 to 909.
-    matches!(answer, 4 | 46 | 201 | 214 | 220 | 226) || answer >= 700 && !(900..910).contains(&answer)
-}
 
 /// Puts a function before others that answers for a lost device that all is well. They give back what the device had,
 /// or come before that, and cudarc panics where they fail, many times over where much is given back: the process would
