@@ -24,12 +24,24 @@ pub struct Exceeds<'a> {
     /// Columns that pair the groups.
     pub per: &'a [String],
     /// Level at which the whole interval must be above or below `by`; absent: the means decide, if their interval
-    /// supports it ([`is_known`]). Means of a single seed decide without an interval.
+    /// supports it ([`is_known`]). Rows of a single seed decide nothing; rows without seeds decide without an interval.
     pub confidence: Option<f64>,
 }
 
 /// Said of means over seeds that differ too much.
-pub(super) const FEW: &str = "; too few seeds: the interval leaves it open";
+const FEW: &str = "; too few seeds: the interval leaves it open";
+/// Said of rows of a single seed: another seed may give another sign.
+const SINGLE: &str = "; a single seed has no interval and decides nothing";
+
+/// Why seeds leave a rule open.
+pub(super) fn why_open(single: bool) -> &'static str {
+    if single { SINGLE } else { FEW }
+}
+
+/// Whether the rows of a side have seeds, of which fewer than two are also on the other side.
+pub(super) fn is_single(a: &BTreeMap<String, Vec<f64>>, b: &BTreeMap<String, Vec<f64>>) -> bool {
+    a.keys().any(|seed| !seed.is_empty()) && a.keys().filter(|seed| b.contains_key(*seed)).count() < 2
+}
 
 /// Whether an interval of the difference supports the verdict of a rule on means: a difference that is large enough is
 /// also positive, or within the margin if the margin is negative, in the whole interval; and the other way round.
@@ -49,13 +61,15 @@ pub(super) fn both(a: Option<bool>, b: Option<bool>) -> Option<bool> {
 
 /// Judges the rule.
 pub fn exceeds(rule: &Exceeds, rows: &[&Row]) -> Judged {
-    let (mut parts, mut holds) = (vec![], Some(true));
+    let (mut parts, mut single, mut holds) = (vec![], false, Some(true));
     for (key, rows) in groups(rows, rule.per) {
         let at = |why: String| if key.is_empty() { why } else { format!("{key}: {why}") };
         let a = side(rule.column, &rows, rule.greater).map_err(at)?;
         let b = side(rule.column, &rows, rule.than).map_err(at)?;
         let interval = mean_interval(&paired(&a, &b), rule.confidence.unwrap_or(CONFIDENCE));
+        single |= is_single(&a, &b);
         let found = match (rule.confidence, interval) {
+            (None, None) if is_single(&a, &b) => None,
             (None, interval) => {
                 let holds = mean(&a) - mean(&b) >= rule.by;
                 let known = interval.is_none_or(|i| is_known(i, holds, rule.by));
@@ -74,7 +88,7 @@ pub fn exceeds(rule: &Exceeds, rows: &[&Row]) -> Judged {
     let brief = format!("{} {}", rule.column, parts.join("; "));
     let sure = if rule.confidence.is_some() { "with the whole interval " } else { "" };
     let by = difference(rule.column, rule.by);
-    let few = if holds.is_none() && rule.confidence.is_none() { FEW } else { "" };
+    let few = if holds.is_none() && rule.confidence.is_none() { why_open(single) } else { "" };
     let measured = format!("mean {}: {} (expected {sure}at least {by} more){few}", rule.column, parts.join("; "));
     Ok(Finding { holds, measured, brief })
 }
@@ -177,13 +191,17 @@ mod tests {
     #[test]
     fn a_single_seed_is_never_sure() {
         assert_eq!(judged(&[0.9], &[0.1], 0.0, Some(0.95)).verdict, Verdict::Inconclusive);
-        assert_eq!(judged(&[0.9], &[0.1], 0.0, None).verdict, Verdict::Confirmed);
+        let found = judged(&[0.9], &[0.1], 0.0, None);
+        assert_eq!(found.verdict, Verdict::Inconclusive);
+        assert!(found.measured.ends_with("; a single seed has no interval and decides nothing"), "{}", found.measured);
+        assert_eq!(judged(&[0.9], &[0.1], 1.0, None).verdict, Verdict::Inconclusive);
+        assert_eq!(judged(&[0.9, 0.8], &[0.1], 0.0, None).verdict, Verdict::Inconclusive, "one seed in common");
     }
 
     #[test]
     fn groups_have_the_names_of_the_report() {
         let line = |net: &str, method: &str, x: f64| {
-            row([("net", net.into()), ("method", method.into()), ("seed", 0.into()), ("score", number(x))])
+            row([("net", net.into()), ("method", method.into()), ("score", number(x))])
         };
         let nets = ["resnet4", "alexnet"];
         let rows: Vec<Row> = nets.iter().flat_map(|net| [line(net, "a", 0.75), line(net, "b", 0.5)]).collect();

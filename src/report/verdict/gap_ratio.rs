@@ -1,6 +1,6 @@
 //! The rule that the gap between two sides is smaller in one column than in another.
 
-use super::exceeds::{FEW, both, mean, paired, side};
+use super::exceeds::{both, is_single, mean, paired, side, why_open};
 use super::quantity::{difference, interval};
 use super::rules::groups;
 use super::{Finding, Judged};
@@ -26,18 +26,20 @@ pub struct GapRatio<'a> {
     pub per: &'a [String],
 }
 
-/// Judges the rule. With two or more seeds on both sides, the 95 % interval of `at_most` times the reference's gap less
-/// the column's gap, seed by seed, must not contain 0.
+/// Judges the rule. The 95 % interval of `at_most` times the reference's gap less the column's gap, seed by seed, must
+/// not contain 0. Rows of a single seed decide nothing; rows without seeds decide without an interval.
 pub fn gap_ratio(rule: &GapRatio, rows: &[&Row]) -> Judged {
-    let (mut parts, mut holds) = (vec![], Some(true));
+    let (mut parts, mut single, mut holds) = (vec![], false, Some(true));
     for (key, rows) in groups(rows, rule.per) {
         let name = if key.is_empty() { String::new() } else { format!("{key}: ") };
         let at = |why: String| format!("{name}{why}");
         let gap = |column| -> Result<_, String> {
             let (a, b) = (side(column, &rows, rule.greater)?, side(column, &rows, rule.than)?);
-            Ok((mean(&a) - mean(&b), paired(&a, &b)))
+            Ok((mean(&a) - mean(&b), paired(&a, &b), is_single(&a, &b)))
         };
         let (own, reference) = (gap(rule.column).map_err(at)?, gap(rule.reference).map_err(at)?);
+        let alone = own.2 || reference.2;
+        single |= alone;
         let seeds = |scale: f64| -> Vec<f64> { own.1.iter().zip(&reference.1).map(|(x, y)| scale * y - x).collect() };
         let (margin, apart) = (mean_interval(&seeds(rule.at_most), CONFIDENCE), mean_interval(&seeds(1.0), CONFIDENCE));
         let (own, reference) = (own.0, reference.0);
@@ -45,7 +47,7 @@ pub fn gap_ratio(rule: &GapRatio, rows: &[&Row]) -> Judged {
             let found = difference(rule.reference, reference);
             return Err(at(format!("the gap of {} is {found}: no gap to compare with", rule.reference)));
         }
-        let known = margin.is_none_or(|i| i.mean.abs() >= i.half);
+        let known = margin.map_or(!alone, |i| i.mean.abs() >= i.half);
         holds = both(holds, known.then_some(own <= rule.at_most * reference));
         let ratio = short(own / reference);
         let (own, reference) = (difference(rule.column, own), difference(rule.reference, reference));
@@ -62,7 +64,7 @@ pub fn gap_ratio(rule: &GapRatio, rows: &[&Row]) -> Judged {
         rule.reference,
         parts.join("; "),
         short(rule.at_most),
-        if holds.is_none() { FEW } else { "" }
+        if holds.is_none() { why_open(single) } else { "" }
     );
     Ok(Finding { holds, measured, brief })
 }
@@ -117,6 +119,9 @@ mod tests {
         assert_eq!(found.verdict, Verdict::Inconclusive, "{}", found.measured);
         assert!(found.measured.contains("difference of the gaps 0.4 ± 1.1 (95 %, 3 seeds)"), "{}", found.measured);
         assert_eq!(judged(0.8, &[], &seeds([1.9, 1.8, 1.7])).verdict, Verdict::Contradicted);
+        let found = judged(0.8, &[], &seeds([0.5, 0.4, 0.3])[..2]);
+        assert_eq!(found.verdict, Verdict::Inconclusive);
+        assert!(found.measured.ends_with("; a single seed has no interval and decides nothing"), "{}", found.measured);
     }
 
     #[test]
