@@ -144,10 +144,10 @@ pub enum Rule {
         max: f64,
     },
     /// The mean of `column` over rows with `greater` exceeds the mean over rows with `than` by at least `by`, for every
-    /// group of rows that agree in the columns `per`. If both sides share two or more seeds, the 95 % interval of the
-    /// paired difference (Student's t) must support the answer, otherwise the check is inconclusive: a difference of
-    /// at least `by` must exclude values below 0 (below `by` if that is negative), a smaller one values above `by`
-    /// (above 0 if `by` is negative).
+    /// group of rows that agree in the columns `per`. The check is inconclusive if both sides share fewer than two
+    /// seeds, or if the 95 % interval of the paired difference (Student's t) does not support the answer: a difference
+    /// of at least `by` must exclude values below 0 (below `by` if that is negative), a smaller one values above `by`
+    /// (above 0 if `by` is negative). Rows without seeds decide without an interval.
     Exceeds {
         /// The column.
         column: String,
@@ -168,9 +168,9 @@ pub enum Rule {
     },
     /// The gap of `column`, its mean over rows with `greater` minus its mean over rows with `than`, is at most a
     /// multiple of the gap of `reference`, for every group of rows that agree in the columns `per`. The check is
-    /// inconclusive unless the gap of `reference` is positive. If both sides share two or more seeds, it is also
+    /// inconclusive unless the gap of `reference` is positive and both sides share two or more seeds. It is also
     /// inconclusive if the 95 % interval (Student's t) of that multiple less the gap of `column`, seed by seed,
-    /// contains 0.
+    /// contains 0. Rows without seeds decide without an interval.
     GapRatio {
         /// The column whose gap should be small.
         column: String,

@@ -31,7 +31,7 @@ pub use labels::{
 pub use load::{LIMIT, Loaded, SCHEMA, load, load_all};
 pub use not_run::{NOT_RUN, NotRun, load_not_run};
 pub use outline::{
-    Chapter, Finding, Format, OUTLINE, Outline, Quantity, Story, StoryPanel, Take, load_outline, placeholders,
+    Chapter, Finding, Format, Gap, OUTLINE, Outline, Quantity, Story, StoryPanel, Take, load_outline, placeholders,
 };
 pub use points::{Point, Resolved};
 pub use reference::reference;

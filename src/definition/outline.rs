@@ -148,11 +148,25 @@ pub struct Quantity {
     /// Rows that are subtracted: the mean of each seed from the mean of the same seed.
     #[serde(default, rename = "minus", skip_serializing_if = "Option::is_none")]
     pub minus: Option<Filter>,
+    /// A second difference that is subtracted from the first, seed by seed; requires `minus`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub minus_gap: Option<Gap>,
     /// How the rows are reduced.
     pub take: Take,
     /// How the number is printed.
     #[serde(default)]
     pub format: Format,
+}
+
+/// A difference between rows, seed by seed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Gap {
+    /// Selects the rows.
+    #[serde(rename = "where")]
+    pub filter: Filter,
+    /// Rows that are subtracted: the mean of each seed from the mean of the same seed.
+    pub minus: Filter,
 }
 
 /// How the cells of a column become a number. Rows with an empty cell are an error, not a zero.
@@ -228,6 +242,10 @@ pub fn load_outline(folder: &Path) -> Result<Outline, DefinitionError> {
         if let Some(name) = finding.quantities.keys().find(|name| !mentioned.contains(name.as_str())) {
             return Err(fault(at("quantities"), format!("`{name}` does not occur in the text")));
         }
+        let lacks = |q: &Quantity| q.minus_gap.is_some() && q.minus.is_none();
+        if let Some((name, _)) = finding.quantities.iter().find(|(_, quantity)| lacks(quantity)) {
+            return Err(fault(at(&format!("quantities.{name}.minus_gap")), "`minus` is missing".into()));
+        }
     }
     let mut seen = HashSet::new();
     for (i, chapter) in outline.chapters.iter().enumerate() {
@@ -264,6 +282,8 @@ mod tests {
         assert!(load(&finding("rho is {rho}", "rho")).is_ok());
         assert!(load(&finding("rho is {tau}", "rho")).unwrap_err().why.contains("{tau}"));
         assert!(load(&finding("rho is large", "rho")).unwrap_err().why.contains("does not occur"));
+        let gap = finding("{rho}", "rho").replace(r#""c","#, r#""c", "minus_gap": {"where": {}, "minus": {}},"#);
+        assert_eq!(load(&gap).unwrap_err().at, "findings[0].quantities.rho.minus_gap");
         let chapter = |title: &str| format!(r#"{{"title": "{title}", "experiments": ["x"]}}"#);
         let twice = &format!(r#"{{"findings": [], "chapters": [{}, {}]}}"#, chapter("a"), chapter("b"));
         assert_eq!(load(twice).unwrap_err().at, "chapters[1].experiments");

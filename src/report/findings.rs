@@ -91,12 +91,20 @@ fn printed(quantity: &Quantity, profile: Option<Profile>, results: &[&Results]) 
         Source::Rows => Cow::Borrowed(largest.rows()),
         Source::Steps => Cow::Owned(largest.steps()),
     };
-    let of = |filter: &Filter| by_seed(quantity, filter, &table);
+    let absent = match largest.asked.saturating_sub(largest.runs.len()) {
+        0 => format!("{id} has no such rows"),
+        missing => format!("{id}: {missing} of {} planned runs are missing", largest.asked),
+    };
+    let of = |filter: &Filter| by_seed(quantity, filter, &table, &absent);
     let seeds = of(&quantity.filter)?;
     let mut cells: Vec<f64> = match &quantity.minus {
         Some(filter) => {
-            let other = of(filter)?;
-            seeds.iter().filter_map(|(seed, cells)| Some(mean(cells) - mean(other.get(seed)?))).collect()
+            let mut gaps = differences(&seeds, &of(filter)?);
+            if let Some(gap) = &quantity.minus_gap {
+                let other = differences(&of(&gap.filter)?, &of(&gap.minus)?);
+                gaps = gaps.into_iter().filter_map(|(s, gap)| other.get(&s).map(|other| (s, gap - other))).collect();
+            }
+            gaps.into_values().collect()
         }
         None if quantity.source == Source::Steps => seeds.values().map(|cells| mean(cells)).collect(),
         None => seeds.values().flatten().copied().collect(),
@@ -124,13 +132,23 @@ fn printed(quantity: &Quantity, profile: Option<Profile>, results: &[&Results]) 
     })
 }
 
-/// The cells of the rows that fit a filter, by seed.
-fn by_seed(quantity: &Quantity, filter: &Filter, table: &[Row]) -> Result<BTreeMap<String, Vec<f64>>, String> {
+/// The differences of the means of each seed that both sides have.
+fn differences(a: &BTreeMap<String, Vec<f64>>, b: &BTreeMap<String, Vec<f64>>) -> BTreeMap<String, f64> {
+    a.iter().filter_map(|(seed, cells)| Some((seed.clone(), mean(cells) - mean(b.get(seed)?)))).collect()
+}
+
+/// The cells of the rows that fit a filter, by seed; `absent` where there are none.
+fn by_seed(
+    quantity: &Quantity,
+    filter: &Filter,
+    table: &[Row],
+    absent: &str,
+) -> Result<BTreeMap<String, Vec<f64>>, String> {
     let (id, column) = (&quantity.experiment, &quantity.column);
     let filled = |row: &&Row| quantity.source == Source::Rows || !is_empty(row.get(column));
     let rows: Vec<&Row> = table.iter().filter(|row| matches(row, filter)).filter(filled).collect();
     if rows.is_empty() {
-        return Err(format!("{id} has no such rows"));
+        return Err(absent.to_owned());
     }
     let mut found: BTreeMap<String, Vec<f64>> = BTreeMap::new();
     for row in rows {
@@ -236,6 +254,7 @@ mod tests {
             column: column.into(),
             minus_column: None,
             minus: None,
+            minus_gap: None,
             take: Take::Max,
             format: Format::Number,
         };

@@ -285,9 +285,14 @@ impl LineChart {
         if !self.continuous && points().any(|(panel, p)| panel.y.is_off(p.low) && !panel.y.is_off(p.y)) {
             notes.push("Bars that end at the lower edge reach zero.".into());
         }
-        for group in self.coinciding() {
-            let names: Vec<&str> = group.iter().map(|name| self.names[*name].as_str()).collect();
-            notes.push(format!("Identical wherever they are drawn: {}.", names.join("; ")));
+        let named = |group: &[usize]| group.iter().map(|n| self.names[*n].as_str()).collect::<Vec<_>>().join("; ");
+        let everywhere = self.coinciding(&self.panels);
+        notes.extend(everywhere.iter().map(|group| format!("Identical wherever they are drawn: {}.", named(group))));
+        for panel in self.panels.iter().filter(|_| !lines.panels.is_empty()) {
+            let title = panel.title.as_deref().unwrap_or_default();
+            let own = self.coinciding(std::slice::from_ref(panel));
+            let own = own.iter().filter(|group| !everywhere.contains(group));
+            notes.extend(own.map(|group| format!("Identical in the panel \"{title}\": {}.", named(group))));
         }
         notes.extend(self.unplaced().into_iter().map(|label| format!("Dotted horizontal line: {label}.")));
         if lines.theory.is_some() {
@@ -297,15 +302,15 @@ impl LineChart {
         notes
     }
 
-    /// Groups of two and more lines, each of which has the points of every other one in all panels that have both.
-    fn coinciding(&self) -> Vec<Vec<usize>> {
+    /// Groups of two and more lines, each of which has the points of every other one in all of `panels` that have both.
+    fn coinciding(&self, panels: &[Panel]) -> Vec<Vec<usize>> {
         let coincide = |one: usize, other: usize| {
             let both = |p: &Panel| {
                 let find = |name| p.series.iter().position(|s| s.name == name);
                 let (a, b) = (find(one)?, find(other)?);
                 Some(p.series[a].points == p.series[b].points)
             };
-            let same: Vec<bool> = self.panels.iter().filter_map(both).collect();
+            let same: Vec<bool> = panels.iter().filter_map(both).collect();
             !same.is_empty() && same.into_iter().all(|same| same)
         };
         let mut groups: Vec<Vec<usize>> = vec![];

@@ -22,13 +22,22 @@ pub struct Published {
     pub on: Option<String>,
 }
 
-/// The numbers that the claim reports of what a panel shows.
+/// The numbers that the claim reports of what a panel shows, except those that the paper's curve in the chart has.
 pub fn beside(lines: &Lines, results: &Results, mine: &[&Placed], per_unit: f64) -> Vec<Published> {
     let reported = results.definition.claim.reported.iter().filter(|n| n.metric == lines.y.column);
     let known = reported.filter(|n| matches!(n.source, SourceTag::S | SourceTag::F));
+    let drawn = |name: usize, value: f64| {
+        lines.reference.iter().filter(|point| point.y == value).any(|point| {
+            let own = mine.iter().find(|p| matches(p.row, &point.series));
+            own.is_some_and(|own| own.name == name)
+        })
+    };
     let found = known.filter_map(|number| {
-        let value = number.value? / per_unit;
         let own = mine.iter().find(|p| matches(p.row, &number.filter))?;
+        if drawn(own.name, number.value?) {
+            return None;
+        }
+        let value = number.value? / per_unit;
         let range = [number.min, number.max].map(|end| end.map_or(value, |x| x / per_unit));
         Some(Published { name: Some(own.name), value, range, source: number.source, on: number.on.clone() })
     });

@@ -81,6 +81,19 @@ fn runs_are_called_as_a_person_calls_them_and_values_are_in_the_unit_of_their_co
 }
 
 #[test]
+fn lines_that_coincide_in_one_of_two_panels_are_named_with_it() {
+    let mut lines = accuracy(json!(["method"]));
+    lines["panels"] = json!([{ "title": "Running" }, { "title": "Other", "y": "test_accuracy_per_evaluation" }]);
+    let definition = definition(&lines, json!([]));
+    let run = |method: &str, running: f64| {
+        let row = json!({ "epochs_done": 1, "test_accuracy": running, "test_accuracy_per_evaluation": 0.5 });
+        (json!({ "form": "ode", "method": method }), 0, json!([row]))
+    };
+    let notes = chart(&definition, &[run("anode", 0.3), run("reverse-time", 0.4)]).notes;
+    assert_eq!(notes, ["Identical in the panel \"Other\": ANODE; Neural ODE (reverse time)."]);
+}
+
+#[test]
 fn a_threshold_whose_label_would_cover_a_line_is_explained_below_the_chart() {
     let mut lines = accuracy(json!(["method"]));
     lines["thresholds"] = json!([{ "y": 0.3, "label": "a limit of the decision rule" }]);
@@ -148,6 +161,10 @@ fn the_papers_numbers_stand_beside_the_runs_that_they_are_of_and_nowhere_else() 
     assert!(real.notes.iter().any(|n| n.contains("CIFAR-10") && n.contains("[S]")), "{:?}", real.notes);
     assert!(real.notes.iter().any(|n| n.contains("[F]")), "{:?}", real.notes);
     assert!(real.x.place(35.0) < 1.0, "the axis reaches the paper's points");
+    let mut on_the_curve = number("S");
+    on_the_curve["value"] = 0.78.into();
+    let twice = self::definition(&lines, json!([on_the_curve]));
+    assert!(chart(&twice, &[run("anode", "cifar10")]).panels[0].published.is_empty(), "the paper's curve has it");
     let drawn = chart(&definition, &[run("anode", "synthetic")]);
     assert!(drawn.panels[0].published.is_empty() && drawn.panels[0].reference.is_empty() && drawn.notes.is_empty());
 }
