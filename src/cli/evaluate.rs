@@ -9,10 +9,12 @@ use serde_json::Value;
 
 use crate::data::data_folder;
 use crate::definition::Profile;
-use crate::net::EvaluationMode;
+use crate::net::{EvaluationMode, Reversal};
+use crate::ode::reversal_error;
 use crate::plan::plan;
-use crate::record::{RUN, UNFINISHED, Unfinished, number, read_header};
-use crate::study::{CPU, Place, STUDIES, Seeded, StudyError, Trained, write_images};
+use crate::record::{RUN, UNFINISHED, Unfinished, number, read_header, write_atomically};
+use crate::report::{ReportError, reversal_svg};
+use crate::study::{CPU, Place, REVERSED_IMAGES, STUDIES, Seeded, StudyError, Trained, write_images};
 
 use super::arguments::Common;
 use super::error::CliError;
@@ -36,6 +38,10 @@ pub struct EvaluateArguments {
     /// statistics
     #[arg(long, value_name = "DIR")]
     pub images: Option<PathBuf>,
+    /// Reverse each ODE block on the first 250 test images, print its relative round-trip error, and draw what comes
+    /// back of the first image as an SVG file
+    #[arg(long, value_name = "FILE")]
+    pub reversal: Option<PathBuf>,
 }
 
 /// Loss and accuracy of a trained network. Non-finite numbers are the texts `NaN`, `inf` and `-inf`.
@@ -60,6 +66,10 @@ pub struct Evaluated {
     deviation: Vec<f64>,
     /// Loss and accuracy that the file states, with running statistics.
     recorded: Option<Recorded>,
+    /// Relative round-trip error of each ODE block with constant weights on the first 250 test images, if it was asked
+    /// for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reversal: Option<Vec<Value>>,
 }
 
 document!(Evaluated, "evaluate", 1);
@@ -95,6 +105,27 @@ pub fn evaluate(common: &Common, arguments: &EvaluateArguments) -> Result<(), Cl
         write_images(&place, &settings, arguments.statistics, folder).map_err(fault)?;
     }
     let recorded = trained.recorded();
+    let setting = |name: &str| settings.get(name).map(crate::record::cell).unwrap_or_default();
+    let network = format!("{}, {}, {}", setting("net"), setting("method"), setting("data"));
+    let mut reversal = None;
+    if let Some(path) = &arguments.reversal {
+        let found = trained.reversals(&place, &settings, seed).map_err(fault)?;
+        if found.is_empty() {
+            return Err(CliError::Usage(format!(
+                "{}: the network has no ODE block with constant weights to reverse",
+                file.display()
+            )));
+        }
+        let steps = settings.get("steps").and_then(Value::as_u64).map_or(String::new(), |n| format!(", Nt = {n}"));
+        let solver = setting("solver");
+        let title = format!(
+            "Reversed ODE blocks of a trained network: {network}, {solver}{steps} (run {})",
+            trained.run()
+        );
+        write_atomically(path, reversal_svg(title, &found)?.as_bytes()).map_err(ReportError::from)?;
+        let error = |r: &Reversal<f32>| r.back.as_ref().map_or(f64::INFINITY, |back| reversal_error(&r.start, back));
+        reversal = Some(found.iter().map(error).collect::<Vec<f64>>());
+    }
     if common.json {
         let stated = |(loss, accuracy)| Recorded { loss: number(loss), accuracy: number(accuracy) };
         print_json(&Evaluated {
@@ -107,23 +138,24 @@ pub fn evaluate(common: &Common, arguments: &EvaluateArguments) -> Result<(), Cl
             mean: found.mean.to_vec(),
             deviation: found.deviation.to_vec(),
             recorded: recorded.map(stated),
+            reversal: reversal.map(|errors| errors.into_iter().map(number).collect()),
         });
         return Ok(());
     }
-    let setting = |name: &str| settings.get(name).map(crate::record::cell).unwrap_or_default();
-    print(&format!(
-        "run {}: {}, {}, {}, seed {seed}",
-        trained.run(),
-        setting("net"),
-        setting("method"),
-        setting("data")
-    ));
+    print(&format!("run {}: {network}, seed {seed}", trained.run()));
     print(&format!(
         "test loss {}, test accuracy {} ({} images, {} statistics)",
         found.loss, found.accuracy, found.images, arguments.statistics
     ));
     if let Some((loss, accuracy)) = recorded {
         print(&format!("recorded: test loss {loss}, test accuracy {accuracy} (running statistics)"));
+    }
+    for (block, rho) in reversal.iter().flatten().enumerate() {
+        print(&format!(
+            "ODE block {}: relative round-trip error {rho} ({} images, statistics of the batch)",
+            block + 1,
+            REVERSED_IMAGES.min(found.images)
+        ));
     }
     Ok(())
 }

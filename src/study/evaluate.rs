@@ -1,17 +1,18 @@
 //! Evaluating a trained network again: a kept model, or the checkpoint of a run.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use serde_json::{Map, Value};
 
-use crate::data::IMAGE_LEN;
+use crate::data::{DataSet, IMAGE_LEN};
 use crate::definition::StudyKind;
 use crate::definition::settings::Settings;
 use crate::definition::settings::TrainingSettings;
 use crate::files;
 use crate::kernels::Cpu;
-use crate::net::{EvaluationMode, Network};
+use crate::net::{EvaluationMode, Network, Reversal};
 use crate::record::write_atomically;
 use crate::train::{Model, RECALIBRATION_IMAGES, Saved, Trainer, recalibration_images};
 
@@ -28,6 +29,8 @@ const MOST_HOURS: f64 = 12.0;
 /// Images of an evaluation: the test images and those from which statistics are estimated again, of each at most
 /// [`RECALIBRATION_IMAGES`].
 const IMAGES: usize = 2 * RECALIBRATION_IMAGES;
+/// Test images on which ODE blocks are reversed.
+pub const REVERSED_IMAGES: usize = 250;
 /// A step of training takes at least this many times as long as a forward sweep.
 const SWEEPS: f64 = 3.0;
 
@@ -111,10 +114,37 @@ impl Trained {
         seed: u64,
         mode: EvaluationMode,
     ) -> Result<Evaluated, StudyError> {
+        let (trainer, data) = self.trainer(place, settings, seed)?;
+        let (loss, accuracy) = trainer.evaluate_in(mode).map_err(|e| StudyError::failed("evaluation", e))?;
+        let (images, mean, deviation) = (data.test.len(), data.mean, data.deviation);
+        Ok(Evaluated { loss, accuracy, images, mean, deviation })
+    }
+
+    /// Reverses every ODE block with constant weights on the first [`REVERSED_IMAGES`] test images as one batch. Batch
+    /// norm normalises with the batch, as in training.
+    ///
+    /// # Errors
+    /// The images are missing, the file belongs to another network, or a forward solve fails.
+    pub fn reversals(
+        &self,
+        place: &Place,
+        settings: &Map<String, Value>,
+        seed: u64,
+    ) -> Result<Vec<Reversal<f32>>, StudyError> {
+        let (trainer, _) = self.trainer(place, settings, seed)?;
+        trainer.reversals(REVERSED_IMAGES).map_err(|e| StudyError::failed("reversal", e))
+    }
+
+    /// A trainer with the state of the file, and its images.
+    fn trainer(
+        &self,
+        place: &Place,
+        settings: &Map<String, Value>,
+        seed: u64,
+    ) -> Result<(Trainer, Arc<DataSet>), StudyError> {
         let settings = &sound(settings)?;
         let chosen: &TrainingSettings = typed(settings)?;
         let data = load(place, chosen)?;
-        let (images, mean, deviation) = (data.test.len(), data.mean, data.deviation);
         let context = Context {
             settings,
             seed,
@@ -128,10 +158,9 @@ impl Trained {
         let failed = |why: String| StudyError::failed("evaluate", why);
         // Before the arrays of training are allocated, whose sizes come from the file.
         self.fits(&network(&Chosen::from(chosen), data.classes)?.0).map_err(failed)?;
-        let mut trainer = trainer(&Cpu, &context, chosen, data)?;
+        let mut trainer = trainer(&Cpu, &context, chosen, data.clone())?;
         self.load(&mut trainer).map_err(failed)?;
-        let (loss, accuracy) = trainer.evaluate_in(mode).map_err(|e| StudyError::failed("evaluation", e))?;
-        Ok(Evaluated { loss, accuracy, images, mean, deviation })
+        Ok((trainer, data))
     }
 
     /// Whether it has the numbers that a network needs.

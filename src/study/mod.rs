@@ -35,7 +35,7 @@ use crate::record::{Environment, Outcome, environment};
 pub use coupled_gradient::CoupledGradient;
 pub use device::{AnyDevice, CPU};
 pub use estimate::{Estimate, estimate};
-pub use evaluate::{Evaluated, Seeded, Trained, write_images};
+pub use evaluate::{Evaluated, REVERSED_IMAGES, Seeded, Trained, write_images};
 pub use extend::{Earlier, covers, newest_state, takes_same_steps};
 pub use gradient_error::GradientError;
 pub use memory::Memory;

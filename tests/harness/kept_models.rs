@@ -59,6 +59,11 @@ fn a_kept_model_and_the_last_checkpoint_give_the_recorded_loss_and_accuracy_agai
     assert!(place.expect(2, &["evaluate", &model, "--statistics", "none"]).contains("per-evaluation"));
     assert_eq!(std::fs::read(place.path("images/test.bin")).unwrap().len(), 50 * 3073);
     assert!(place.expect(0, &["evaluate", &model]).contains("recorded: test loss"));
+    assert!(
+        place.expect(0, &["evaluate", &model, "--reversal", "back.svg"]).contains("ODE block 1: relative round-trip")
+    );
+    let drawn = std::fs::read_to_string(place.path("back.svg")).unwrap();
+    assert!(drawn.contains("recovered") && drawn.contains("ODE block 1, channel"), "{drawn}");
     // Without its definition the settings of a bare checkpoint are unknown.
     std::fs::remove_file(place.path("experiments/anode/train.json")).unwrap();
     place.define(&common::reversal("other"));

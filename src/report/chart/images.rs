@@ -56,6 +56,16 @@ impl ImageChart {
         }
     }
 
+    /// A chart of these rows: the lines beside the images, and an image for each column.
+    pub fn of(
+        title: String,
+        subtitle: String,
+        columns: Vec<String>,
+        rows: Vec<(Vec<String>, Vec<Option<Image>>)>,
+    ) -> Self {
+        Self { title, subtitle, columns, rows }
+    }
+
     /// Every text of the chart.
     #[cfg(test)]
     pub fn texts(&self) -> Vec<String> {

@@ -7,6 +7,7 @@ mod images;
 mod lines;
 mod png;
 mod raster;
+mod reversed;
 mod scale;
 mod schedules;
 mod story;
@@ -18,6 +19,7 @@ use std::path::{Path, PathBuf};
 
 use crate::definition::{Figure, FigureKind, Outline, Source};
 use crate::gradient::Method;
+use crate::net::Reversal;
 
 use super::ReportError;
 use super::results::{Results, RunResult};
@@ -68,6 +70,14 @@ pub struct Pieces {
 /// The backend's own.
 pub fn schedule_svg(method: Method, steps: usize) -> Result<String, ReportError> {
     to_svg(&schedules::ScheduleChart::new(format!("{}, {steps} steps", schedules::called(method)), steps, [method]))
+}
+
+/// What comes back from the ODE blocks of a network for the first image of a batch, as SVG.
+///
+/// # Errors
+/// The backend's own.
+pub fn reversal_svg(title: String, reversals: &[Reversal<f32>]) -> Result<String, ReportError> {
+    to_svg(&reversed::chart(title, reversals))
 }
 
 /// Whether a figure of the results' experiment shows images of a run.

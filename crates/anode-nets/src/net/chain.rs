@@ -22,6 +22,8 @@ pub struct Chain {
     stages: usize,
     /// Numbers of one input image.
     pub input_len: usize,
+    /// Channels, height and width of one output image.
+    pub output: [usize; 3],
     /// Numbers of one output image.
     pub output_len: usize,
     /// Place of the chain's parameters in the network's.
@@ -35,6 +37,7 @@ impl Chain {
             evaluations: vec![layers],
             stages: 1,
             input_len: input.iter().product(),
+            output,
             output_len: output.iter().product(),
             parameters,
         }

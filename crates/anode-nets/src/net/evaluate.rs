@@ -11,6 +11,18 @@ use super::residual::ResidualSweep;
 use super::segment::Segment;
 use super::solve::Solve;
 
+/// The state of an ODE block on a batch of images, before the block and as the reverse solve finds it.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Reversal<R> {
+    /// Channels, height and width of the state of one image.
+    pub shape: [usize; 3],
+    /// z(0), image by image.
+    pub start: Vec<R>,
+    /// What the reverse solve finds of z(0) from z(1); `None` if it does not end.
+    pub back: Option<Vec<R>>,
+}
+
 impl<D: Device> Network<D> {
     /// Logits of a batch in evaluation mode: batch norm with the running statistics. The ODE blocks are solved as in
     /// [`Self::forward`], with the solver of the gradient method where it has its own. Waits.
@@ -54,7 +66,42 @@ impl<D: Device> Network<D> {
         theta: &D::Buffer<R>,
         solve: Solve,
     ) -> Result<Vec<f64>, NetworkError> {
-        let (mut errors, mut failed) = (vec![], Ok(()));
+        let mut errors = vec![];
+        self.reverse_blocks(images, theta, solve, |_, start, back| {
+            errors.push(back.map_or(f64::INFINITY, |back| reversal_error(start, back)));
+        })?;
+        Ok(errors)
+    }
+
+    /// The states behind [`Self::reversal_errors`]: what enters every ODE block, and what the reverse solve finds of it.
+    /// Waits for each.
+    ///
+    /// # Errors
+    /// A forward solve that fails, see [`NetworkError`].
+    pub fn reversals<R: Real>(
+        &self,
+        images: &D::Buffer<R>,
+        theta: &D::Buffer<R>,
+        solve: Solve,
+    ) -> Result<Vec<Reversal<R>>, NetworkError> {
+        let mut found = vec![];
+        self.reverse_blocks(images, theta, solve, |shape, start, back| {
+            let back = back.map(|back| self.device.download(back));
+            found.push(Reversal { shape, start: self.device.download(start), back });
+        })?;
+        Ok(found)
+    }
+
+    /// Reverses every ODE block with constant weights. `found` sees the shape of the state of one image, z(0), and what
+    /// comes back, if the reverse solve ends.
+    fn reverse_blocks<R: Real>(
+        &self,
+        images: &D::Buffer<R>,
+        theta: &D::Buffer<R>,
+        solve: Solve,
+        mut found: impl FnMut([usize; 3], &D::Buffer<R>, Option<&D::Buffer<R>>),
+    ) -> Result<(), NetworkError> {
+        let mut failed = Ok(());
         let wait = || self.device.synchronize().map_err(NetworkError::from);
         let logits = self.walk(images, theta, solve, Mode::Watching, |field, theta, start, end| {
             // What the forward sweep met must not count as the reverse solve's.
@@ -62,16 +109,15 @@ impl<D: Device> Network<D> {
             let mut back = end.duplicate();
             let solved = solve.reverse(field, &mut back, theta).map_err(NetworkError::from);
             match solved.and(wait()) {
-                Ok(()) => errors.push(reversal_error(start, &back)),
-                Err(error) if error.is_divergence() => errors.push(f64::INFINITY),
+                Ok(()) => found(field.shape(), start, Some(&back)),
+                Err(error) if error.is_divergence() => found(field.shape(), start, None),
                 // A fault is no result.
                 Err(error) => failed = failed.clone().and(Err(error)),
             }
         });
         logits?;
         failed?;
-        self.device.synchronize()?;
-        Ok(errors)
+        Ok(self.device.synchronize()?)
     }
 
     /// The forward sweep; `visit` sees each ODE block's field, parameters, z(0) and z(1).

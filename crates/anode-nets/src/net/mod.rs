@@ -29,6 +29,7 @@ pub use captured::CapturedSweeps;
 pub use chain::{Chain, ChainTape};
 pub use describe::{LayerRow, describe};
 pub use error::NetworkError;
+pub use evaluate::Reversal;
 pub use evolving::{Evolution, Sharing, WeightStepping};
 pub use layer::{Kind, Layer, Statistics};
 pub use network::{Network, SavedSegments, Swept};

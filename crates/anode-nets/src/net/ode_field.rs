@@ -75,6 +75,11 @@ impl<R: Real, D: Device> OdeField<R, D> {
         Self { device, chain, running, mode, real: PhantomData }
     }
 
+    /// Channels, height and width of the state of one image.
+    pub(super) fn shape(&self) -> [usize; 3] {
+        self.chain.output
+    }
+
     fn check(&self, z: &D::Buffer<R>, theta: &D::Buffer<R>) -> Result<(), FieldError> {
         if z.is_empty() {
             // Batch norm has no statistics of no images.

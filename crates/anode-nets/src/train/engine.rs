@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use crate::data::DataSet;
 use crate::gradient::Ledger;
 use crate::kernels::{ComputeError, DeviceFailure};
-use crate::net::{EvaluationMode, NetworkError, Solve};
+use crate::net::{EvaluationMode, NetworkError, Reversal, Solve};
 
 use super::batches::BatchImages;
 use super::dfdx_bridge::{TrainingDevice, is_of_driver, said};
@@ -68,6 +68,9 @@ pub(super) trait Engine {
 
     /// The reversibility error of every ODE block.
     fn reversal_errors(&self, images: BatchImages, solve: Solve) -> Result<Vec<f64>, NetworkError>;
+
+    /// The states of every ODE block, before it and as the reverse solve finds them.
+    fn reversals(&self, images: BatchImages, solve: Solve) -> Result<Vec<Reversal<f32>>, NetworkError>;
 }
 
 /// A learner and its last gradient.
@@ -154,6 +157,10 @@ impl<D: TrainingDevice> Engine for Learning<D> {
 
     fn reversal_errors(&self, images: BatchImages, solve: Solve) -> Result<Vec<f64>, NetworkError> {
         self.learner.reversal_errors(images, solve)
+    }
+
+    fn reversals(&self, images: BatchImages, solve: Solve) -> Result<Vec<Reversal<f32>>, NetworkError> {
+        self.learner.reversals(images, solve)
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::data::DataSet;
 use crate::gradient::Ledger;
 use crate::kernels::{self, Descent};
-use crate::net::{EvaluationMode, Network, NetworkError, Solve};
+use crate::net::{EvaluationMode, Network, NetworkError, Reversal, Solve};
 use crate::ode::{Vector, expect_shape};
 
 use super::batches::BatchImages;
@@ -246,6 +246,14 @@ impl<D: TrainingDevice> Learner<D> {
     /// See [`NetworkError`].
     pub fn reversal_errors(&self, images: impl Into<BatchImages>, solve: Solve) -> Result<Vec<f64>, NetworkError> {
         self.network.reversal_errors(&images.into().to(self.device()), &self.theta, solve)
+    }
+
+    /// The states of every ODE block on a batch, before the block and as the reverse solve finds them. Waits.
+    ///
+    /// # Errors
+    /// See [`NetworkError`].
+    pub fn reversals(&self, images: impl Into<BatchImages>, solve: Solve) -> Result<Vec<Reversal<f32>>, NetworkError> {
+        self.network.reversals(&images.into().to(self.device()), &self.theta, solve)
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::data::{Alteration, DataSet};
 use crate::gradient::{Cost, Ledger};
 use crate::kernels::Cpu;
-use crate::net::{EvaluationMode, Network, Solve, Steps};
+use crate::net::{EvaluationMode, Network, Reversal, Solve, Steps};
 use crate::ode::expect_shape;
 
 use super::batches::{Batch, BatchImages, Batches};
@@ -322,5 +322,18 @@ impl Trainer {
             Err(error) if error.is_divergence() => Ok(vec![f64::INFINITY; self.reversible_blocks()]),
             Err(error) => Err(StepError::from(error).into()),
         }
+    }
+
+    /// The states of every ODE block with constant weights at the present parameters, before the block and as the
+    /// reverse solve finds them (see [`Network::reversals`]), for the first `count` test images as one batch.
+    ///
+    /// # Errors
+    /// A forward solve that fails.
+    pub fn reversals(&self, count: usize) -> Result<Vec<Reversal<f32>>, TrainError> {
+        let data = &self.batches.data;
+        let indices: Vec<usize> = (0..count.min(data.test.len())).collect();
+        let (images, _) = data.batch(&data.test, &indices, |_| Alteration::NONE);
+        let found = self.engine.reversals(images.into(), self.recipe.solve);
+        Ok(found.map_err(StepError::from)?)
     }
 }

@@ -434,6 +434,11 @@ fn a_reversal_error_is_that_of_the_solver_of_the_method() {
     for (method, back) in [(Method::Anode, 2.25 / 4.0), (Method::Leapfrog, 0.984375)] {
         let rho = net.reversal_errors(&vec![1.0f64], &vec![1.0], solve("euler", 2, method)).unwrap();
         assert_eq!(rho, [1.0 - back], "{method}");
+        let found = net.reversals(&vec![1.0f64], &vec![1.0], solve("euler", 2, method)).unwrap();
+        assert_eq!(
+            (found[0].shape, &found[0].start[..], found[0].back.as_deref()),
+            ([1; 3], &[1.0][..], Some(&[back][..]))
+        );
     }
 }
 
