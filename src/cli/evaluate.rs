@@ -118,10 +118,8 @@ pub fn evaluate(common: &Common, arguments: &EvaluateArguments) -> Result<(), Cl
         }
         let steps = settings.get("steps").and_then(Value::as_u64).map_or(String::new(), |n| format!(", Nt = {n}"));
         let solver = setting("solver");
-        let title = format!(
-            "Reversed ODE blocks of a trained network: {network}, {solver}{steps} (run {})",
-            trained.run()
-        );
+        let title =
+            format!("Reversed ODE blocks of a trained network: {network}, {solver}{steps} (run {})", trained.run());
         write_atomically(path, reversal_svg(title, &found)?.as_bytes()).map_err(ReportError::from)?;
         let error = |r: &Reversal<f32>| r.back.as_ref().map_or(f64::INFINITY, |back| reversal_error(&r.start, back));
         reversal = Some(found.iter().map(error).collect::<Vec<f64>>());

@@ -27,6 +27,8 @@ pub struct Results<'a> {
     pub runs: Vec<RunResult>,
     /// Number of runs that the definition asks for.
     pub asked: usize,
+    /// Settings and seed, as columns, of the planned runs without a record.
+    pub missing: Vec<Row>,
     /// Settings that differ between runs, as columns.
     pub varying: Vec<String>,
     /// Archived records that no run shows.
@@ -69,6 +71,7 @@ impl<'a> Results<'a> {
             profile,
             runs: vec![],
             asked: 0,
+            missing: vec![],
             varying: vec![],
             kept: vec![],
             unshown: vec![],
@@ -122,6 +125,7 @@ impl<'a> Results<'a> {
         let (mut shown, mut budget): (HashMap<usize, usize>, _) = (HashMap::new(), Budget::of_an_experiment());
         for (((settings, seed), flat), chosen) in wanted.iter().zip(flat).zip(chosen) {
             let Some((place, unsure)) = chosen else {
+                found.missing.push(flat.clone());
                 if let Some(header) = header_of(settings, *seed) {
                     found.inflight.push(InFlight::read(contents.results, header.clone(), flat, &mut budget)?);
                 }

@@ -8,13 +8,14 @@ mod rules;
 mod select;
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 
 use serde_json::Value;
 
 use crate::definition::{Check, Filter, Otherwise, Range, Rule, Source, Wanted, value_label};
 use crate::record::{Row, cell};
 
-use super::results::Results;
+use super::results::{Results, matches};
 use exceeds::Exceeds;
 use gap_ratio::GapRatio;
 pub use requires::Required;
@@ -82,9 +83,9 @@ pub fn judge(results: &Results) -> Judgement {
     let table = |source| if source == Source::Steps { &steps } else { results.rows() };
     let required: Vec<Required> = expectation.requires.iter().map(|r| requires::judge(r, table(r.source))).collect();
     let met = required.iter().all(|r| r.met);
-    let missing = results.asked.saturating_sub(results.runs.len());
     let judged = |check: &Check| {
         let mut judged = judge_check(check, table(check.source));
+        let missing = missing(results, check);
         if missing > 0 && judged.verdict == Verdict::Confirmed {
             // A run that is missing may be the one for which the check does not hold.
             judged.verdict = Verdict::Inconclusive;
@@ -108,6 +109,25 @@ pub fn judge(results: &Results) -> Judgement {
         Verdict::Confirmed
     };
     Judgement { verdict, required, checks }
+}
+
+/// How many of the planned runs without a record may have rows that a check judges. Of a filter, only columns of
+/// settings decide.
+fn missing(results: &Results, check: &Check) -> usize {
+    let all = results.asked.saturating_sub(results.runs.len());
+    if results.missing.len() != all {
+        return all;
+    }
+    let planned = || results.runs.iter().map(|run| &run.settings).chain(&results.missing);
+    // A run with a list of values has rows with each of them.
+    let lists: HashSet<&String> = planned().flatten().filter(|(_, x)| x.is_array()).map(|(column, _)| column).collect();
+    let settings: HashSet<&String> = planned().flat_map(|row| row.keys()).filter(|c| !lists.contains(c)).collect();
+    let decides = |filter: &Filter| -> Filter {
+        filter.iter().filter(|(column, _)| settings.contains(column)).map(|(c, w)| (c.clone(), w.clone())).collect()
+    };
+    let (filter, sides) = (decides(&check.filter), check.rule.sides().into_iter().map(&decides).collect::<Vec<_>>());
+    let side = |row: &Row| sides.is_empty() || sides.iter().any(|side| matches(row, side));
+    results.missing.iter().filter(|row| matches(row, &filter) && side(row)).count()
 }
 
 /// Judges one check on the rows of its table; those of the steps have the run in the column `run`.

@@ -63,6 +63,29 @@ fn no_check_is_confirmed_while_planned_runs_are_missing() {
 }
 
 #[test]
+fn a_check_waits_only_for_runs_that_it_judges() {
+    let place = Workplace::new();
+    let mut definition = reversal("plain");
+    definition["fixed"].as_object_mut().expect("settings").remove("solver");
+    definition["grid"] = json!([{ "solver": ["rk4", "euler"] }]);
+    let check = definition["expectation"]["checks"][0].clone();
+    let of = |solver: &str| {
+        let mut check = check.clone();
+        check["name"] = json!(format!("check of {solver}"));
+        check["where"]["solver"] = json!(solver);
+        check
+    };
+    definition["expectation"]["checks"] = json!([of("rk4"), of("euler")]);
+    place.define(&definition);
+    place.expect(0, &["run", "plain", "--where", "solver=rk4"]);
+    place.expect(0, &["report"]);
+    let report = std::fs::read_to_string(place.path("results/REPORT.md")).expect("a report");
+    let line = |name: &str| report.lines().find(|line| line.starts_with('|') && line.contains(name)).expect("a check");
+    assert!(line("check of rk4").contains("confirmed"), "{report}");
+    assert!(line("check of euler").contains("inconclusive"), "{report}");
+}
+
+#[test]
 fn the_inputs_that_are_there_decide_and_not_the_clock() {
     let place = Workplace::new();
     let mut definition = gradient("plain");
