@@ -33,15 +33,33 @@ pub struct ConvShape {
 }
 
 impl ConvShape {
-    /// A convolution with stride 1 that keeps height and width (odd kernels).
+    /// A convolution with stride 1 that keeps height and width.
+    ///
+    /// # Panics
+    /// If a side of the kernel is even.
     pub fn same(input: [usize; 3], channels: usize, kernel: [usize; 2]) -> Self {
+        assert!(
+            kernel.iter().all(|side| side % 2 == 1),
+            "a kernel of {kernel:?} with even sides does not keep the size"
+        );
         Self { input, channels, kernel, stride: 1, padding: [kernel[0] / 2, kernel[1] / 2] }
     }
 
     /// Output channels, height and width.
+    ///
+    /// # Panics
+    /// If the stride or a side of the kernel is 0, or if the kernel is larger than the padded image.
     pub fn output(&self) -> [usize; 3] {
-        let size = |i: usize| (self.input[i + 1] + 2 * self.padding[i] - self.kernel[i]) / self.stride + 1;
-        [self.channels, size(0), size(1)]
+        let Self { input, kernel, stride, padding, .. } = *self;
+        assert!(stride > 0 && kernel[0] > 0 && kernel[1] > 0, "a convolution with kernel {kernel:?}, stride {stride}");
+        let size = |i: usize| {
+            let padded = padding[i].checked_mul(2).and_then(|padding| padding.checked_add(input[i + 1]));
+            padded.and_then(|padded| padded.checked_sub(kernel[i])).map(|places| places / stride + 1)
+        };
+        let (Some(height), Some(width)) = (size(0), size(1)) else {
+            panic!("a kernel of {kernel:?} is larger than images of {input:?} with padding {padding:?}")
+        };
+        [self.channels, height, width]
     }
 
     /// Numbers of one input image.
@@ -50,6 +68,9 @@ impl ConvShape {
     }
 
     /// Numbers of one output image.
+    ///
+    /// # Panics
+    /// See [`Self::output`].
     pub fn output_len(&self) -> usize {
         self.output().iter().product()
     }
@@ -60,6 +81,9 @@ impl ConvShape {
     }
 
     /// Multiply-adds of one image.
+    ///
+    /// # Panics
+    /// See [`Self::output`].
     pub fn macs(&self) -> usize {
         self.output_len() * self.depth()
     }
@@ -74,11 +98,17 @@ impl ConvShape {
         h * w
     }
 
+    /// The length of a batch of output images for `inputs` numbers of input images. Panics without channels or pixels.
+    pub(super) fn outputs(&self, inputs: usize) -> usize {
+        assert!(self.input_len() > 0 && self.channels > 0, "a convolution without channels or pixels");
+        inputs / self.input_len() * self.output_len()
+    }
+
     /// Panics unless batches of `inputs` and `outputs` numbers, `weights` and a bias of these lengths belong to this
     /// convolution.
     pub(super) fn expect(&self, [inputs, outputs, weights]: [usize; 3], bias: Option<usize>) {
-        let n = inputs / self.input_len().max(1);
-        assert!(inputs == n * self.input_len() && outputs == n * self.output_len(), "images that do not fit");
+        let whole = outputs == self.outputs(inputs) && inputs.is_multiple_of(self.input_len());
+        assert!(whole, "images that do not fit");
         assert_eq!(weights, self.weight_len(), "weights that do not fit");
         assert!(bias.is_none_or(|bias| bias == self.channels), "a bias that does not fit");
     }
@@ -210,6 +240,9 @@ unsafe fn multiply_into<R: Real>(out: &mut [MaybeUninit<R>], accumulate: bool, a
     let ((a_cs, a_rs), (b_cs, b_rs)) = (a.strides(), b.strides());
     let whole = |m: &Matrix<R>| m.data.len() == m.rows * m.columns;
     assert!(whole(&a) && whole(&b), "matrices that are not whole");
+    if out.is_empty() {
+        return;
+    }
     let (rows, terms, columns) = (a.rows, a.columns, b.columns);
     let at_once = terms_at_once(rows, terms, columns, a_cs == 1 && b_rs == 1);
     // No terms are a product too: zeros.
@@ -271,6 +304,9 @@ pub(super) fn singles_mut<R: 'static, T: 'static>(x: &mut [R]) -> Option<&mut [T
 }
 
 /// `y = x * w + bias` for a batch of images: `x` is `[n, input]`, `y` `[n, output]`.
+///
+/// # Panics
+/// If slices do not fit the shape, or if the shape has no channels, no pixels, or no [`ConvShape::output`].
 pub fn conv<R: Real>(shape: &ConvShape, x: &[R], w: &[R], bias: Option<&[R]>, y: &mut [R]) {
     // SAFETY: `write_conv` writes numbers only.
     write_conv(shape, x, w, bias, unsafe { to_write(y) });
@@ -317,6 +353,9 @@ fn conv_unrolled<R: Real>(shape: &ConvShape, x: &[R], w: &[R], y: &mut [MaybeUni
 }
 
 /// `x_bar += (dy/dx)^T y_bar` for a batch of images.
+///
+/// # Panics
+/// As [`conv`].
 pub fn conv_vjp_input<R: Real>(shape: &ConvShape, w: &[R], y_bar: &[R], x_bar: &mut [R]) {
     shape.expect([x_bar.len(), y_bar.len(), w.len()], None);
     // SAFETY: the numbers of `x_bar` are initialised, and only numbers are written.
@@ -374,6 +413,9 @@ fn vjp_input_unrolled<R: Real>(shape: &ConvShape, w: &[R], y_bar: &[R], x_bar: &
 }
 
 /// `w_bar += (dy/dw)^T y_bar`, and the same for the bias, summed over a batch of images.
+///
+/// # Panics
+/// As [`conv`].
 pub fn conv_vjp_weights<R: Real>(shape: &ConvShape, x: &[R], y_bar: &[R], w_bar: &mut [R], bias_bar: Option<&mut [R]>) {
     shape.expect([x.len(), y_bar.len(), w_bar.len()], bias_bar.as_ref().map(|bias| bias.len()));
     let pixels = shape.pixels();
@@ -427,15 +469,21 @@ fn vectors([inputs, outputs]: [usize; 2], [x, y, bias]: [usize; 3]) -> usize {
 }
 
 /// `y = x w^T + bias` for a batch: `x` is `[n, inputs]`, `w` `[outputs, inputs]`, `y` `[n, outputs]`.
+///
+/// # Panics
+/// If slices do not fit.
 pub fn linear<R: Real>(inputs: usize, outputs: usize, x: &[R], w: &[R], bias: &[R], y: &mut [R]) {
     let n = vectors([inputs, outputs], [x.len(), y.len(), bias.len()]);
     multiply(y, false, Matrix::new(x, n, inputs), Matrix::transposed(w, outputs, inputs));
-    for y in y.chunks_exact_mut(outputs) {
+    for y in y.chunks_exact_mut(outputs.max(1)) {
         y.iter_mut().zip(bias).for_each(|(y, &b)| *y = *y + b);
     }
 }
 
 /// The vjp of [`linear`]: adds to `x_bar`, `w_bar` and `bias_bar`.
+///
+/// # Panics
+/// As [`linear`].
 #[allow(clippy::too_many_arguments)]
 pub fn linear_vjp<R: Real>(
     inputs: usize,
@@ -450,7 +498,7 @@ pub fn linear_vjp<R: Real>(
     let n = vectors([inputs, outputs], [x.len(), y_bar.len(), bias_bar.len()]);
     multiply(x_bar, true, Matrix::new(y_bar, n, outputs), Matrix::new(w, outputs, inputs));
     multiply(w_bar, true, Matrix::transposed(y_bar, n, outputs), Matrix::new(x, n, inputs));
-    for y_bar in y_bar.chunks_exact(outputs) {
+    for y_bar in y_bar.chunks_exact(outputs.max(1)) {
         bias_bar.iter_mut().zip(y_bar).for_each(|(b, &y)| *b = *b + y);
     }
 }

@@ -3,14 +3,23 @@
 use anode_core::ode::Real;
 
 /// `y = W x`, W of `[y, x]` row by row.
+///
+/// # Panics
+/// If slices do not fit.
 pub fn dense<R: Real>(w: &[R], x: &[R], y: &mut [R]) {
     assert_eq!(w.len(), x.len() * y.len(), "a matrix that does not fit");
+    if x.is_empty() {
+        y.fill(R::zero());
+    }
     for (y, row) in y.iter_mut().zip(w.chunks_exact(x.len().max(1))) {
         *y = dot(row, x);
     }
 }
 
 /// `x_bar += W^T y_bar` and `w_bar += y_bar x^T`.
+///
+/// # Panics
+/// If slices do not fit.
 pub fn dense_vjp<R: Real>(w: &[R], x: &[R], y_bar: &[R], x_bar: &mut [R], w_bar: &mut [R]) {
     assert_eq!(w.len(), x.len() * y_bar.len(), "a matrix that does not fit");
     assert!(x_bar.len() == x.len() && w_bar.len() == w.len(), "a cotangent that does not fit");

@@ -292,7 +292,7 @@ pub trait Device: Clone + Send + Sync + 'static {
         _wants_sums: bool,
     ) -> (Self::Buffer<R>, Vec<f64>) {
         let x = images.written(self);
-        let mut y = self.alloc_uninit(x.len() / shape.input_len() * shape.output_len());
+        let mut y = self.alloc_uninit(shape.outputs(x.len()));
         self.conv(shape, &x, w, bias, &mut y);
         (y, vec![])
     }

@@ -96,7 +96,7 @@ pub fn norm_conv<R: Real>(
     bias: Option<&[R]>,
     wants_sums: bool,
 ) -> (Vec<R>, Vec<f64>) {
-    let output = images.numbers.len() / shape.input_len() * shape.output_len();
+    let output = shape.outputs(images.numbers.len());
     shape.expect([images.numbers.len(), output, w.len()], bias.map(<[R]>::len));
     images.expect(shape.input);
     // SAFETY: `write_norm_conv` writes every number.

@@ -150,17 +150,22 @@ fn masked_sums<'a, R: Real>(pairs: impl Iterator<Item = PlaneWithCotangent<'a, R
     )
 }
 
-/// The number of images in `x`, `[n, channels, pixels]`. Panics if they are not whole.
+/// The number of images in `x`, `[n, channels, pixels]`. Panics if they are not whole, or without channels or pixels.
 fn whole_images<R>(x: &[R], channels: usize, pixels: usize) -> usize {
     let image = channels * pixels;
+    assert!(image > 0, "a batch norm without channels or pixels");
     assert!(x.len().is_multiple_of(image), "images that do not fit");
-    x.len() / image.max(1)
+    x.len() / image
 }
 
 /// The moments of each channel of `x`, `[n, channels, pixels]`. `sums`, the sum of each channel of each image, `[n,
 /// channels]`, are those of `x` where they are known already; empty where not.
+///
+/// # Panics
+/// If slices do not fit, and without images, channels or pixels, which have no moments.
 pub fn moments<R: Real>(x: &[R], channels: usize, pixels: usize, sums: &[f64]) -> Moments {
     let images = whole_images(x, channels, pixels);
+    assert!(images > 0, "the moments of no images");
     assert!(sums.is_empty() || sums.len() == images * channels, "sums that do not fit");
     let count = images * pixels;
     let (mean, variance) = (0..channels)
@@ -177,6 +182,9 @@ pub fn moments<R: Real>(x: &[R], channels: usize, pixels: usize, sums: &[f64]) -
 }
 
 /// The sum of each channel of `x`, `[n, channels, pixels]`.
+///
+/// # Panics
+/// If `x` does not fit, and without channels or pixels.
 pub fn channel_sums<R: Real>(x: &[R], channels: usize, pixels: usize) -> Vec<f64> {
     whole_images(x, channels, pixels);
     (0..channels).into_par_iter().map(|c| plain(planes(x, channels, pixels, c)).iter().sum()).collect()
@@ -213,10 +221,12 @@ impl<R: Real> Norm<'_, R> {
         1.0 / (self.moments.variance[c] + EPSILON).sqrt()
     }
 
-    /// Scale, shift and ReLU of each channel. Panics if moments and parameters differ in the number of channels.
+    /// Scale, shift and ReLU of each channel. Panics if moments and parameters differ in the number of channels, and
+    /// without channels or pixels.
     pub(super) fn lines(&self) -> Vec<Line<R>> {
         let lengths = [self.bias.len(), self.moments.mean.len(), self.moments.variance.len()];
         assert_eq!(lengths, [self.channels(); 3], "channels that do not fit");
+        assert!(self.channels() > 0 && self.pixels > 0, "a batch norm without channels or pixels");
         let line = |c| {
             let (a, b) = self.affine(c);
             Line { a: R::of(a), b: R::of(b), relu: self.relu }

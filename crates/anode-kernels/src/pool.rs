@@ -1,21 +1,28 @@
-//! Average and maximum pooling over square windows that tile the image, NCHW.
+//! Average and maximum pooling over square windows side by side, NCHW.
 
 use rayon::prelude::*;
 
 use anode_core::ode::Real;
 
-/// The shape of a pooling of one image: windows of `window` x `window` that do not overlap.
+/// The shape of a pooling of one image: windows of `window` x `window` that do not overlap. Rows and columns after the
+/// last whole window are not used, as in PyTorch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PoolShape {
-    /// Channels, height and width of the input; height and width are multiples of `window`.
+    /// Channels, height and width of the input.
     pub input: [usize; 3],
-    /// Side of a window.
+    /// Side of a window, from 1 to the height and the width.
     pub window: usize,
 }
 
 impl PoolShape {
     /// Channels, height and width of the output.
+    ///
+    /// # Panics
+    /// If the window is 0, or larger than the image.
     pub fn output(&self) -> [usize; 3] {
+        let (window, input) = (self.window, self.input);
+        let fits = 0 < window && window <= input[1].min(input[2]);
+        assert!(fits, "windows of {window} x {window} in images of {input:?}");
         [self.input[0], self.input[1] / self.window, self.input[2] / self.window]
     }
 
@@ -23,10 +30,12 @@ impl PoolShape {
         (self.input.iter().product(), self.output().iter().product())
     }
 
-    /// As [`Self::lengths`], for batches of `inputs` and `outputs` numbers. Panics if they do not fit.
+    /// As [`Self::lengths`], for batches of `inputs` and `outputs` numbers. Panics if they do not fit, or without
+    /// channels.
     fn fitting(&self, inputs: usize, outputs: usize) -> (usize, usize) {
         let (input, output) = self.lengths();
-        let images = inputs / input.max(1);
+        assert!(input > 0, "a pooling without channels");
+        let images = inputs / input;
         assert!(inputs == images * input && outputs == images * output, "images that do not fit");
         (input, output)
     }
@@ -53,6 +62,9 @@ impl PoolShape {
 }
 
 /// Means of the windows of a batch of images.
+///
+/// # Panics
+/// If slices do not fit, without channels, and as [`PoolShape::output`].
 pub fn average_pool<R: Real>(shape: &PoolShape, x: &[R], y: &mut [R]) {
     let scale = R::of(1.0 / (shape.window * shape.window) as f64);
     let (input, output) = shape.fitting(x.len(), y.len());
@@ -70,6 +82,9 @@ pub fn average_pool<R: Real>(shape: &PoolShape, x: &[R], y: &mut [R]) {
 }
 
 /// The vjp of [`average_pool`]: adds to `x_bar`.
+///
+/// # Panics
+/// If slices do not fit, without channels, and as [`PoolShape::output`].
 pub fn average_pool_vjp<R: Real>(shape: &PoolShape, y_bar: &[R], x_bar: &mut [R]) {
     let scale = R::of(1.0 / (shape.window * shape.window) as f64);
     let (input, output) = shape.fitting(x_bar.len(), y_bar.len());
@@ -85,6 +100,9 @@ pub fn average_pool_vjp<R: Real>(shape: &PoolShape, y_bar: &[R], x_bar: &mut [R]
 }
 
 /// Maxima of the windows of a batch of images. NaN stays NaN.
+///
+/// # Panics
+/// If slices do not fit, without channels, and as [`PoolShape::output`].
 pub fn max_pool<R: Real>(shape: &PoolShape, x: &[R], y: &mut [R]) {
     let (input, output) = shape.fitting(x.len(), y.len());
     x.par_chunks_exact(input).zip(y.par_chunks_exact_mut(output)).for_each(|(x, y)| {
@@ -98,6 +116,9 @@ pub fn max_pool<R: Real>(shape: &PoolShape, x: &[R], y: &mut [R]) {
 }
 
 /// The vjp of [`max_pool`]: adds to `x_bar` at the first maximum of each window.
+///
+/// # Panics
+/// If slices do not fit, without channels, and as [`PoolShape::output`].
 pub fn max_pool_vjp<R: Real>(shape: &PoolShape, x: &[R], y_bar: &[R], x_bar: &mut [R]) {
     assert_eq!(x.len(), x_bar.len(), "images that do not fit");
     let (input, output) = shape.fitting(x.len(), y_bar.len());

@@ -145,3 +145,90 @@ fn operations_number_by_number_refuse_slices_that_do_not_fit() {
     check("masked", [6, 6], |[mask, bar]| _ = Cpu.masked::<f64>(&vec![true; mask], ones(bar)));
     check("copy", [6, 6], |[to, from]| Cpu.copy(PartMut::all(&mut ones(to)), Part::all(&ones(from))));
 }
+
+/// The message with which `work` panics.
+fn message<T>(work: impl FnOnce() -> T) -> String {
+    let panic = catch_unwind(AssertUnwindSafe(|| _ = work())).expect_err("a panic");
+    panic.downcast::<String>().map_or_else(|panic| panic.downcast_ref::<&str>().map_or("", |s| s).into(), |text| *text)
+}
+
+#[test]
+fn convolutions_without_an_output_are_refused() {
+    let shape = |kernel, stride, padding| ConvShape { input: [2, 2, 2], channels: 3, kernel, stride, padding };
+    for (kernel, padding) in [([3, 3], [0, 0]), ([5, 5], [0, 0]), ([1, 3], [2, 0]), ([1, 1], [usize::MAX, 0])] {
+        let shape = shape(kernel, 1, padding);
+        for found in [message(|| shape.output()), message(|| shape.output_len()), message(|| shape.macs())] {
+            assert!(found.contains("is larger than images of [2, 2, 2]"), "{found}");
+        }
+        let found = message(|| conv(&shape, &ones(8), &ones(shape.weight_len()), None, &mut ones(4)));
+        assert!(found.contains("is larger than images"), "{found}");
+    }
+    for shape in [shape([1, 1], 0, [0, 0]), shape([0, 1], 1, [0, 0]), shape([1, 0], 1, [0, 0])] {
+        let found = message(|| shape.output());
+        assert!(found.contains("a convolution with kernel"), "{found}");
+    }
+    for kernel in [[4, 4], [3, 2], [0, 1]] {
+        let found = message(|| ConvShape::same([1, 4, 4], 1, kernel));
+        assert!(found.contains("even sides"), "{found}");
+    }
+    assert_eq!(shape([2, 2], 5, [0, 0]).output(), [3, 1, 1]);
+}
+
+#[test]
+fn kernels_name_sizes_of_zero() {
+    let same = |input, channels| ConvShape::same(input, channels, [1, 1]);
+    for shape in [same([0, 2, 2], 1), same([1, 0, 2], 1), same([1, 2, 2], 0)] {
+        for found in [
+            message(|| conv::<f64>(&shape, &[], &[], None, &mut [])),
+            message(|| conv_vjp_input::<f64>(&shape, &[], &[], &mut [])),
+            message(|| conv_vjp_weights::<f64>(&shape, &[], &[], &mut [], None)),
+            message(|| norm_conv::<f64>(&shape, Images { numbers: &[], norm: None }, &[], None, false)),
+        ] {
+            assert!(found.contains("a convolution without channels or pixels"), "{shape:?}: {found}");
+        }
+    }
+    for (input, window) in [([1, 2, 2], 0), ([1, 2, 2], 3), ([1, 4, 2], 4), ([1, 0, 0], 1)] {
+        let found = message(|| max_pool::<f64>(&PoolShape { input, window }, &[], &mut []));
+        assert!(found.contains(&format!("windows of {window} x {window}")), "{found}");
+    }
+    let found = message(|| average_pool::<f64>(&PoolShape { input: [0, 2, 2], window: 2 }, &[], &mut []));
+    assert!(found.contains("a pooling without channels"), "{found}");
+    for [channels, pixels] in [[0, 2], [2, 0]] {
+        let given = Moments { mean: ones(channels), variance: ones(channels), count: 1 };
+        let (weight, bias) = (ones(channels), ones(channels));
+        let norm = Norm { pixels, moments: &given, weight: &weight, bias: &bias, relu: false };
+        for found in [
+            message(|| moments::<f64>(&[], channels, pixels, &[])),
+            message(|| channel_sums::<f64>(&[], channels, pixels)),
+            message(|| norm.applied(&[])),
+            message(|| norm.apply_in_place(&mut [])),
+        ] {
+            assert!(found.contains("a batch norm without channels or pixels"), "{found}");
+        }
+    }
+    let found = message(|| moments::<f32>(&[], 2, 4, &[]));
+    assert!(found.contains("the moments of no images"), "{found}");
+}
+
+#[test]
+fn sums_without_terms_are_zero_and_products_without_outputs_do_nothing() {
+    let mut y = [7.0];
+    dense(&[], &[], &mut y);
+    assert_eq!(y, [0.0]);
+    linear(3, 0, &[1.0, 2.0, 3.0], &[], &[], &mut []);
+    let mut x_bar = [1.0; 3];
+    linear_vjp(3, 0, &[1.0, 2.0, 3.0], &[], &[], &mut x_bar, &mut [], &mut []);
+    assert_eq!(x_bar, [1.0; 3]);
+}
+
+#[test]
+fn pooling_leaves_out_what_follows_the_last_whole_window() {
+    let shape = PoolShape { input: [1, 3, 3], window: 2 };
+    let x: Vec<f64> = (0..9).map(f64::from).collect();
+    let (mut average, mut most, mut x_bar) = ([0.0], [0.0], [0.0; 9]);
+    average_pool(&shape, &x, &mut average);
+    max_pool(&shape, &x, &mut most);
+    average_pool_vjp(&shape, &[4.0], &mut x_bar);
+    assert_eq!((average, most), ([2.0], [4.0]));
+    assert_eq!(x_bar, [1.0, 1.0, 0.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0]);
+}

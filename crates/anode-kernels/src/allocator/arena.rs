@@ -1,6 +1,6 @@
 //! One range of addresses that large blocks are cut from. A freed block joins the gaps beside it; the next block takes
-//! the smallest gap that holds it. Pages that were touched once stay: the arena grows to what was ever in use at once,
-//! and asks no more.
+//! the smallest gap that holds it. Pages that were accessed once stay committed, so the arena takes as much memory as
+//! was ever in use at once.
 
 use std::ptr::null_mut;
 

@@ -1,4 +1,4 @@
-//! What the arena asks of the operating system: addresses, once. Pages come with the first touch of each.
+//! Reserves the arena's address space once. The system commits each page on first access.
 
 /// Blocks are multiples of this and aligned to it: a page of the smallest kind.
 pub(super) const PAGE: usize = 4096;
@@ -21,7 +21,7 @@ mod system {
         unsafe {
             libc::mallopt(libc::M_TRIM_THRESHOLD, KEPT);
         }
-        // SAFETY: questions without side effects.
+        // SAFETY: `sysconf` has no preconditions.
         let (pages, page) = unsafe { (libc::sysconf(libc::_SC_PHYS_PAGES), libc::sysconf(libc::_SC_PAGESIZE)) };
         let (Ok(pages), Ok(page)) = (usize::try_from(pages), usize::try_from(page)) else { return (null_mut(), 0) };
         let size = (pages.saturating_mul(page) / HUGE + 1) * HUGE;
