@@ -273,7 +273,7 @@ fn a_training_by_tolerance_is_logged_and_one_beyond_its_limits_is_a_result_with_
     let count = |line: &str, from_end: usize| line.rsplit(',').nth(from_end).unwrap().parse::<u64>().unwrap();
     assert!(steps.lines().skip(1).all(|line| count(line, 5) > 0 && count(line, 3) > 0), "{steps}");
     for text in [read("limited", "run.json"), std::fs::read_to_string(place.path("results/REPORT.md")).unwrap()] {
-        assert!(text.contains("forward: 3 steps were taken"), "{text}");
+        assert!(text.contains("forward: 3 steps were attempted"), "{text}");
     }
     place.expect(0, &["report", "--verify"]);
 }

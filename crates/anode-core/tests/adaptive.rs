@@ -2,10 +2,10 @@
 
 use std::cell::{Cell, RefCell};
 
-use anode_core::gradient::{AdaptiveBlock, Ledger, Method, reference};
+use anode_core::gradient::{AdaptiveBlock, Block, GradientError, Ledger, Method, reference};
 use anode_core::ode::{
-    Adaptive, At, Closure, Controller, DifferentiableField, FieldError, Grid, Pass, Solution, SolveError, VectorField,
-    integrate, integrate_adaptive, reversal_error, solver,
+    Adaptive, At, Closure, ClosureField, Controller, DifferentiableField, FieldError, Grid, Pass, Solution, SolveError,
+    VectorField, integrate, integrate_adaptive, reversal_error, solver,
 };
 use serde_json::Value;
 
@@ -184,7 +184,7 @@ fn starts_that_are_not_finite_are_refused_at_once_and_zeros_are_no_fault() {
     let beyond = Closure::new(|t: f64, _: &[f64], dz: &mut [f64]| dz.fill(if t < 0.5 { 1.0 } else { f64::NAN }));
     for controller in CONTROLLERS {
         let control = |rtol, atol| control(rtol, atol, controller);
-        let refused = Err(SolveError::NotFinite { step: 0, stage: 0, t: 0.0 });
+        let refused = Err(SolveError::StartNotFinite { t: 0.0 });
         for start in [f64::NAN, f64::INFINITY] {
             let found = solve(&decay, control(1e-3, 1e-6), (0.0, 1.0), &[1.0, start]).map(|s| s.end);
             assert_eq!(found, refused, "{controller:?} {start}");
@@ -346,4 +346,54 @@ fn a_state_of_zeros_that_comes_back_exactly_has_no_reversal_error() {
     assert_eq!(reversal_error(&vec![0.0], &vec![f64::NAN]), f64::INFINITY);
     assert_eq!(reversal_error(&vec![3.0, 4.0], &vec![3.0, f64::INFINITY]), f64::INFINITY);
     assert_eq!(reversal_error(&vec![3.0, 4.0], &vec![3.0, 3.0]), 0.2);
+}
+
+#[test]
+fn reversal_errors_of_states_whose_squares_overflow_or_underflow_are_those_of_scaled_states() {
+    for scale in [1e200, 1e-200, 1e-310, 1e307] {
+        let scaled = |z: [f64; 2]| z.map(|z| scale * z).to_vec();
+        let rho = reversal_error(&scaled([3.0, 4.0]), &scaled([3.0, 3.0]));
+        assert!((rho - 0.2).abs() < 1e-12, "{scale:e}: {rho}");
+    }
+    assert_eq!(reversal_error(&vec![1e200], &vec![f64::NAN]), f64::INFINITY);
+}
+
+#[test]
+fn leapfrog_measures_its_drift_from_states_whose_squares_underflow() {
+    // Decay this fast amplifies rounding on the way back.
+    let field = ClosureField::new(
+        |_t, z: &[f64], w: &[f64], dz: &mut [f64]| dz[0] = -w[0] * z[0],
+        |_t, z: &[f64], w: &[f64], c: &[f64], z_bar: &mut [f64], w_bar: &mut [f64]| {
+            z_bar[0] -= w[0] * c[0];
+            w_bar[0] -= z[0] * c[0];
+        },
+    );
+    let block = Block { field: &field, tableau: solver("euler").unwrap(), grid: Grid::unit(60) };
+    let drift = |start: f64| {
+        let found = Method::Leapfrog.gradient(&block, &vec![start], &vec![30.1], |_| vec![1.0]);
+        match found {
+            Err(GradientError::Drift { drift, .. }) => drift,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(drift(0.3), drift(0.3 * 0.5f64.powi(600)));
+}
+
+#[test]
+fn a_reference_refuses_a_cotangent_that_is_not_of_the_state() {
+    let field = Passes(RefCell::default());
+    let tableau = solver("dormand-prince").unwrap();
+    let block = AdaptiveBlock { field: &field, tableau, control: Adaptive::new(1e-6, 1e-9), span: (0.0, 1.0) };
+    for wrong in [vec![], vec![1.0, 2.0]] {
+        let refused = reference(&block, &vec![1.0], &vec![2.0], |_| wrong.clone()).unwrap_err().to_string();
+        assert!(refused.contains("the cotangent: length") && refused.contains("expected length 1"), "{refused}");
+    }
+}
+
+#[test]
+fn a_tolerance_with_which_every_step_would_be_accepted_is_refused() {
+    let control = control(1e-310, 1.0, Controller::Matlab);
+    let refused = control.check().unwrap_err().to_string();
+    assert!(refused.contains("a finite ratio atol / rtol"), "{refused}");
+    assert_eq!(Adaptive { controller: Controller::Scipy, ..control }.check(), Ok(()));
 }

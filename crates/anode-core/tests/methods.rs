@@ -12,6 +12,7 @@ fn spelled(name: &str, argument: Argument) -> Vec<Method> {
         Argument::None => vec![String::new()],
         Argument::Snapshots => [1, 2, 3, 7, 100].map(|m| format!(":{m}")).into(),
         Argument::Bytes => [":1KiB", ":1MiB"].map(str::to_owned).into(),
+        other => panic!("a method with the argument {other:?}"),
     };
     numbers.into_iter().map(|number| format!("{name}{number}").parse().expect("a method")).collect()
 }

@@ -122,7 +122,7 @@ pub(super) fn forward<F: DifferentiableField>(
     solution.last.clear();
     ledger.rejected(solution.rejected);
     let steps = solution.times.len() - 1;
-    let signature = Signature::new(block.tableau.name, block.ends(), z0, theta);
+    let signature = Signature::new(block.tableau, block.ends(), z0, theta);
     if steps == 0 {
         return Ok(AdaptiveTrajectory { solution, kept: SavedSolve::Nothing, signature });
     }
@@ -183,7 +183,7 @@ impl<F: DifferentiableField> AdaptiveTrajectory<F> {
         theta_bar: &mut F::Vector,
         ledger: &Ledger,
     ) -> Result<F::Vector, GradientError> {
-        self.signature.check((block.tableau.name, &block.ends()), theta, cotangent, theta_bar)?;
+        self.signature.check((block.tableau, &block.ends()), theta, cotangent, theta_bar)?;
         let times = self.solution.times;
         let (past, parts) = match self.kept {
             SavedSolve::Nothing => return Ok(cotangent.duplicate()),

@@ -59,7 +59,8 @@ pub trait Adjoint: Copy {
     /// Saturates.
     fn steps_taken(self, steps: usize) -> usize;
 
-    /// The checkpoint schedule. `None` if the method has none, or if it depends on sizes in bytes.
+    /// The checkpoint schedule. `None` if the method has none, if it depends on sizes in bytes, or for more than
+    /// 2^32 - 1 steps.
     fn schedule(self, steps: usize) -> Option<Vec<Action>> {
         let _ = steps;
         None
@@ -81,6 +82,7 @@ pub trait Adjoint: Copy {
         theta: &F::Vector,
         ledger: &Ledger,
     ) -> Result<Trajectory<F, Self>, GradientError> {
+        block.tableau.check()?;
         block.grid.check()?;
         let signature = Signature::of(block, z0, theta);
         if block.grid.steps() == 0 {
@@ -186,6 +188,7 @@ pub struct Descriptor {
 
 /// The argument after the name of a gradient method.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Argument {
     /// No argument.
     None,
@@ -350,6 +353,7 @@ impl<S: CheckpointSchedule> Adjoint for S {
     }
 
     fn schedule(self, steps: usize) -> Option<Vec<Action>> {
+        super::schedule::expect_steps(steps).ok()?;
         Some(self.actions(steps))
     }
 

@@ -2,6 +2,7 @@
 
 use crate::ode::{DifferentiableField, Pass, SolveError, Vector, Workspace};
 
+use super::schedule::expect_steps;
 use super::{AdaptiveStorage, Adjoint, Argument, Block, GradientError, Ledger, METHODS, Method};
 
 /// What a gradient is about: L blocks of Nt steps, with the bytes of a state and of the tapes of one step.
@@ -22,8 +23,9 @@ impl<F: DifferentiableField> Block<'_, F> {
     /// which no ledger of the caller counts.
     ///
     /// # Errors
-    /// Those of the field.
+    /// Those of the field and of [`ButcherTableau::check`](crate::ode::ButcherTableau::check).
     pub fn extent(&self, z0: &F::Vector, theta: &F::Vector) -> Result<Extent, SolveError> {
+        self.tableau.check()?;
         let (ledger, steps) = (Ledger::new(), self.grid.steps());
         if steps > 0 {
             let first = self.grid.forward(0, Pass::Replay);
@@ -60,7 +62,9 @@ impl Extent {
     ///
     /// # Errors
     /// [`GradientError::Memory`] for a budget that no schedule fits, with the least that works.
+    /// [`SolveError::Argument`] for more than 2^32 - 1 steps.
     pub fn within(&self, budget: usize) -> Result<Method, GradientError> {
+        expect_steps(self.steps)?;
         let fitting = self.candidates().filter(|m| self.bound_bytes(*m) <= budget);
         let best = fitting.min_by_key(|m| (m.steps_taken(self.steps), self.bound_bytes(*m)));
         let least = self.candidates().min_by_key(|m| (self.bound_bytes(*m), m.steps_taken(self.steps)));
@@ -102,6 +106,13 @@ mod tests {
         for method in [Online(1), Within(1), ReverseTime, StoredAdjoint, InterpolatedAdjoint, Leapfrog, Reversible] {
             assert!(!found.contains(&method), "{method}");
         }
+    }
+
+    #[test]
+    fn blocks_of_too_many_steps_are_refused_before_schedules_are_compared() {
+        let extent = Extent { blocks: 1, steps: 1 << 40, state_bytes: 1, step_tape_bytes: 1 };
+        let refused = extent.within(usize::MAX).unwrap_err().to_string();
+        assert!(refused.contains("1099511627776 steps are too many; allowed: 4294967295"), "{refused}");
     }
 
     #[test]

@@ -1,28 +1,39 @@
 //! A schedule as text and as a timeline: when each snapshot is alive, and what each action does.
 
+use super::schedule::expect_steps;
 use super::{Action, Adjoint};
 
 /// A schedule as text, one line per action: `o` marks a snapshot that is alive, `-` a plain step, `=` a taped step, `<`
-/// a step that is reversed. `None` for the continuous adjoints, which have no schedule.
+/// a step that is reversed.
+///
+/// `None` if [`Adjoint::schedule`] is `None` (continuous adjoints, [`Leapfrog`], [`Reversible`], [`Within`]), for more
+/// than 2^32 - 1 steps, and for a schedule that uses states or steps that do not exist. The text has O(Nt) characters
+/// per action.
+///
+/// [`Leapfrog`]: super::Method::Leapfrog
+/// [`Reversible`]: super::Method::Reversible
+/// [`Within`]: super::Method::Within
 pub fn diagram(method: impl Adjoint, steps: usize) -> Option<String> {
+    expect_steps(steps).ok()?;
+    let actions = method.schedule(steps)?;
     let mut alive = vec![false; steps + 1];
     let (mut at, mut taped, mut text) = (0, vec![], String::new());
-    for action in method.schedule(steps)? {
+    for action in actions {
         let mut marks = vec![' '; steps];
         let said = match action {
             Action::Advance { to } => {
-                marks[at..to].fill('-');
+                marks.get_mut(at..to)?.fill('-');
                 at = to;
                 format!("advance to {to}")
             }
             Action::Tape => {
-                marks[at] = '=';
+                *marks.get_mut(at)? = '=';
                 taped.push(at);
                 at += 1;
                 format!("tape step {}", at - 1)
             }
             Action::Store => {
-                alive[at] = true;
+                *alive.get_mut(at)? = true;
                 format!("store {at}")
             }
             Action::Restore { step } => {
@@ -30,13 +41,13 @@ pub fn diagram(method: impl Adjoint, steps: usize) -> Option<String> {
                 format!("restore {step}")
             }
             Action::Free { step } => {
-                alive[step] = false;
+                *alive.get_mut(step)? = false;
                 format!("free {step}")
             }
             Action::Turn => "turn: the cotangent arrives".into(),
             Action::Reverse => {
-                let step = taped.pop().unwrap_or_default();
-                marks[step] = '<';
+                let step: usize = taped.pop()?;
+                *marks.get_mut(step)? = '<';
                 format!("reverse step {step}")
             }
         };
@@ -93,26 +104,30 @@ pub struct Timeline {
     pub duration: usize,
 }
 
-/// The timeline of `method` over `steps` steps; `None` where it has no schedule.
+/// The timeline of `method` over `steps` steps. `None` in the cases of [`diagram`].
 pub fn timeline(method: impl Adjoint, steps: usize) -> Option<Timeline> {
+    expect_steps(steps).ok()?;
     let mut line = Timeline { strokes: vec![], lives: vec![], duration: 0 };
     let (mut at, mut taped, mut alive) = (0, vec![], vec![]);
     for action in method.schedule(steps)? {
         let now = line.duration;
         let (work, from, to) = match action {
+            Action::Advance { to } if to < at || to > steps => return None,
             Action::Advance { to } => (Work::Plain, at, to),
+            Action::Tape if at >= steps => return None,
             Action::Tape => {
                 taped.push(at);
                 (Work::Taped, at, at + 1)
             }
             Action::Reverse => {
-                let step = taped.pop().unwrap_or_default();
+                let step = taped.pop()?;
                 (Work::Reversed, step + 1, step)
             }
             Action::Store => {
                 alive.push((at, now));
                 continue;
             }
+            Action::Restore { step } | Action::Free { step } if step > steps => return None,
             Action::Restore { step } => {
                 at = step;
                 continue;
@@ -138,7 +153,7 @@ pub fn timeline(method: impl Adjoint, steps: usize) -> Option<Timeline> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::gradient::{Method, revolve_optimum};
+    use crate::gradient::{CheckpointSchedule, Descriptor, Extent, METHODS, Method, revolve_optimum};
 
     #[test]
     fn a_diagram_shows_snapshots_and_steps() {
@@ -161,7 +176,55 @@ o<. . .  reverse step 0
 . . . .  free 0
 ";
         assert_eq!(shown, expected);
-        assert_eq!(diagram(Method::ReverseTime, 3), None);
+    }
+
+    #[test]
+    fn methods_without_schedule_and_too_many_steps_have_no_diagram() {
+        use Method::*;
+        for method in [ReverseTime, StoredAdjoint, InterpolatedAdjoint, Leapfrog, Reversible, Within(1 << 20)] {
+            assert_eq!((diagram(method, 3), timeline(method, 3)), (None, None), "{method}");
+        }
+        for method in [Full, Anode, Uniform(2), Revolve(2), Online(2)] {
+            assert_eq!((diagram(method, usize::MAX), timeline(method, usize::MAX)), (None, None), "{method}");
+            assert_eq!(method.schedule(1 << 32), None, "{method}");
+        }
+    }
+
+    /// A list of actions, right or wrong.
+    #[derive(Clone, Copy)]
+    struct Listed(&'static [Action]);
+
+    impl CheckpointSchedule for Listed {
+        fn descriptor(self) -> &'static Descriptor {
+            METHODS[0]
+        }
+        fn actions(self, _: usize) -> Vec<Action> {
+            self.0.to_vec()
+        }
+        fn peak_bytes(self, _: &Extent) -> usize {
+            0
+        }
+        fn steps_taken(self, _: usize) -> usize {
+            0
+        }
+    }
+
+    #[test]
+    fn schedules_with_states_or_steps_that_do_not_exist_have_no_diagram() {
+        use Action::{Advance, Free, Restore, Reverse, Tape};
+        const FAR: usize = usize::MAX;
+        let wrong: [&'static [Action]; 7] = [
+            &[Advance { to: 4 }],
+            &[Advance { to: 2 }, Advance { to: 1 }],
+            &[Advance { to: 3 }, Tape],
+            &[Restore { step: 4 }, Tape],
+            &[Restore { step: FAR }, Tape],
+            &[Free { step: FAR }],
+            &[Reverse],
+        ];
+        for actions in wrong {
+            assert_eq!((diagram(Listed(actions), 3), timeline(Listed(actions), 3)), (None, None), "{actions:?}");
+        }
     }
 
     #[test]

@@ -6,8 +6,8 @@ use super::block::{Adjoints, StepTape};
 use super::schedule::Action;
 use super::{Block, GradientError, Ledger};
 
-/// A schedule half way: at its [`Action::Turn`], with the snapshots and tapes that the backward sweep starts from. The
-/// state at the turn belongs to the caller: no schedule steps on from it.
+/// A schedule paused after its forward sweep, at [`Action::Turn`]. Holds the snapshots and tapes that the backward
+/// sweep needs. It does not hold the final state, from which no schedule takes a step.
 pub struct Paused<F: DifferentiableField> {
     actions: std::vec::IntoIter<Action>,
     done: usize,
@@ -21,7 +21,7 @@ pub struct Paused<F: DifferentiableField> {
 /// The cotangents of the state and of theta, with the workspace of a step's vjp.
 type Cotangents<'a, V> = (&'a mut V, &'a mut V, &'a mut Adjoints<V>);
 
-/// Runs `actions` up to the turn. Returns the state there too.
+/// Executes the forward sweep of `actions`. Returns the final state and the paused schedule.
 pub(super) fn forward<F: DifferentiableField>(
     block: &Block<F>,
     actions: Vec<Action>,

@@ -1,8 +1,11 @@
 //! The fewest plain steps that m snapshots allow: by formula and, independently, by dynamic programming.
 
-/// The binomial coefficient, saturating.
+/// The binomial coefficient C(n, k), saturating; 0 if k > n.
 pub fn binomial(n: usize, k: usize) -> usize {
-    let k = k.min(n.saturating_sub(k));
+    if k > n {
+        return 0;
+    }
+    let k = k.min(n - k);
     // The product before the division may not fit although the quotient does.
     let next = |c: usize, i: usize| usize::try_from(c as u128 * (n - i) as u128 / (i + 1) as u128).ok();
     (0..k).try_fold(1usize, next).unwrap_or(usize::MAX)
@@ -68,5 +71,12 @@ mod tests {
         assert_eq!(revolve_optimum(10_000_000_000, 1), usize::MAX);
         assert!(revolve_optimum(usize::MAX, usize::MAX) >= usize::MAX - 1);
         assert_eq!((binomial(66, 33), binomial(70, 35)), (7_219_428_434_016_265_740, usize::MAX));
+    }
+
+    #[test]
+    fn binomial_coefficients_are_those_of_pascals_triangle() {
+        for (n, k, expected) in [(0, 0, 1), (2, 3, 0), (0, 1, 0), (5, 2, 10), (5, 5, 1), (1, usize::MAX, 0)] {
+            assert_eq!(binomial(n, k), expected, "C({n}, {k})");
+        }
     }
 }

@@ -6,7 +6,8 @@
 //! control locates each jump, by steps as small as the tolerance.
 
 use crate::ode::{
-    Adaptive, Controller, DifferentiableField, Grid, Pass, Stack, Vector, integrate_observed, relative_distance,
+    Adaptive, Controller, DifferentiableField, Grid, Pass, Stack, Vector, expect_shape, integrate_observed,
+    relative_distance,
 };
 
 use super::adaptive::{Augmented, lost_adjoint};
@@ -58,7 +59,7 @@ pub struct Reference<V> {
 /// ```
 ///
 /// # Errors
-/// See [`GradientError`].
+/// A cotangent that does not have the shape of the state. Else see [`GradientError`].
 pub fn reference<F: DifferentiableField>(
     block: &AdaptiveBlock<F>,
     z0: &F::Vector,
@@ -74,6 +75,7 @@ pub fn reference<F: DifferentiableField>(
     let ledger = Ledger::new();
     let augmented = Augmented { field, theta, past: None, ledger: &ledger };
     let (mut times, mut adjoint, mut sum) = (vec![span.1], cotangent(&forward.end), theta.zeros_like());
+    expect_shape("the cotangent", &adjoint.shape(), "the state", &forward.end.shape())?;
     for (i, pair) in forward.times.windows(2).enumerate().rev() {
         let z = states.get(i + 1).unwrap_or(&forward.end);
         let start = Stack(vec![z.duplicate(), adjoint, sum]);

@@ -57,9 +57,9 @@ pub(super) fn expect_steps(steps: usize) -> Result<(), SolveError> {
 ///
 /// Ranges that wait for a later one are on a stack in memory, as there may be as many as snapshots.
 pub(super) fn reverse_range(from: usize, to: usize, snapshots: usize, actions: &mut Vec<Action>, turn: &mut bool) {
-    let mut ranges = vec![Range { from, to, snapshots: snapshots.clamp(1, (to - from).max(1)), current: from }];
+    let mut ranges = vec![Pending { from, to, snapshots: snapshots.clamp(1, (to - from).max(1)), current: from }];
     while let Some(range) = ranges.last_mut() {
-        let Range { from, to, snapshots, current } = *range;
+        let Pending { from, to, snapshots, current } = *range;
         if current != from {
             actions.push(Action::Restore { step: from });
         }
@@ -84,14 +84,14 @@ pub(super) fn reverse_range(from: usize, to: usize, snapshots: usize, actions: &
             if to - at > 1 {
                 actions.push(Action::Store);
             }
-            ranges.push(Range { from: at, to, snapshots: snapshots - 1, current: at });
+            ranges.push(Pending { from: at, to, snapshots: snapshots - 1, current: at });
         }
     }
 }
 
-/// Steps that are still to be reversed, the snapshots for them, and where the sweep stands.
+/// A range of steps that are still to be reversed, the snapshots for them, and the state that is current.
 #[derive(Clone, Copy)]
-struct Range {
+struct Pending {
     from: usize,
     to: usize,
     snapshots: usize,

@@ -103,7 +103,7 @@ impl<F: DifferentiableField, A: Adjoint> Reversal<F, A> {
         theta_bar: &mut F::Vector,
         ledger: &Ledger,
     ) -> Result<F::Vector, GradientError> {
-        self.signature.check((block.tableau.name, &block.grid), theta, &cotangent, theta_bar)?;
+        self.signature.check((block.tableau, &block.grid), theta, &cotangent, theta_bar)?;
         match self.kept {
             None => Ok(cotangent),
             Some(kept) => A::backward_sweep(kept, block, theta, cotangent, theta_bar, ledger),

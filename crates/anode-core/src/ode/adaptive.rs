@@ -33,7 +33,7 @@ impl Adaptive {
     ///
     /// # Errors
     /// [`SolveError::Argument`] for a tolerance that is negative or not finite, two of zero, and a relative tolerance
-    /// of zero with MATLAB's norm, which divides by it.
+    /// with MATLAB's norm for which atol / rtol is not finite.
     pub fn check(&self) -> Result<(), SolveError> {
         let sound = |x: f64| x.is_finite() && x >= 0.0;
         let (rtol, atol) = (self.rtol, self.atol);
@@ -43,6 +43,8 @@ impl Adaptive {
             "at least one of them above 0"
         } else if rtol == 0.0 && self.controller.divides_by_rtol() {
             "a relative tolerance above 0 with MATLAB's norm"
+        } else if !(atol / rtol).is_finite() && self.controller.divides_by_rtol() {
+            "a finite ratio atol / rtol with MATLAB's norm"
         } else {
             return Ok(());
         };
@@ -114,6 +116,7 @@ pub fn integrate_observed<F: VectorField>(
     mut observe: impl FnMut(Accepted<F::Vector>),
 ) -> Result<Solution<F::Vector>, SolveError> {
     control.check()?;
+    tableau.check()?;
     let embedded = tableau.embedded.as_ref().ok_or(SolveError::NoEmbedded(tableau.name))?;
     if !t0.is_finite() || !t1.is_finite() {
         return Err(SolveError::Argument(format!("the time span runs from {t0} to {t1}; both must be finite")));
@@ -128,7 +131,7 @@ pub fn integrate_observed<F: VectorField>(
         return Ok(solution);
     }
     if !z0.is_finite() {
-        return Err(SolveError::NotFinite { step: 0, stage: 0, t: t0 });
+        return Err(SolveError::StartNotFinite { t: t0 });
     }
     let error_weights = control.controller.error_weights(tableau, embedded);
     let exponent = 1.0 / (embedded.order.min(tableau.order) as f64 + 1.0);
@@ -142,7 +145,7 @@ pub fn integrate_observed<F: VectorField>(
     located(start.at(tableau, 0), || field.eval(start.at(tableau, 0), &z, theta, &mut workspace.k[0]))?;
     solution.evaluations += 1;
     if !workspace.k[0].is_finite() {
-        return Err(SolveError::NotFinite { step: 0, stage: 0, t: t0 });
+        return Err(SolveError::StartNotFinite { t: t0 });
     }
     let mut probe = z.zeros_like();
     let mut size = match control.first_step(exponent, interval, &z, &workspace.k[0]) {

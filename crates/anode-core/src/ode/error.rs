@@ -31,6 +31,12 @@ pub enum SolveError {
         /// Time at the start of the step.
         t: f64,
     },
+    /// An adaptive solve has no finite start: the state overflowed before the solve, or the field overflows there.
+    #[error("the start of the solve (t = {t}), or the derivative there, is not finite")]
+    StartNotFinite {
+        /// Time of the start.
+        t: f64,
+    },
     /// The state left the finite numbers, which was found only after the sweep.
     #[error("the state is no longer finite; take more steps, or a field of smaller norm")]
     Overflow,
@@ -45,7 +51,7 @@ pub enum SolveError {
         h: f64,
     },
     /// The limit on steps was reached.
-    #[error("{limit} steps were taken and t = {t} reached; allow more steps or loosen the tolerance")]
+    #[error("{limit} steps were attempted and t = {t} reached; allow more steps or loosen the tolerance")]
     TooManySteps {
         /// The limit on attempted steps.
         limit: usize,
@@ -61,9 +67,13 @@ pub enum SolveError {
 }
 
 impl SolveError {
-    /// Whether the solve could not be done, rather than the call being wrong: numbers that overflowed, or tolerances
-    /// that cannot be kept within the limits.
+    /// Whether the solve could not be done, rather than the call being wrong: numbers that overflowed, before the solve
+    /// or in it, or tolerances that cannot be kept within the limits.
     pub fn is_divergence(&self) -> bool {
-        matches!(self, Self::NotFinite { .. } | Self::Overflow | Self::StepUnderflow { .. } | Self::TooManySteps { .. })
+        match self {
+            Self::NotFinite { .. } | Self::StartNotFinite { .. } | Self::Overflow => true,
+            Self::StepUnderflow { .. } | Self::TooManySteps { .. } => true,
+            Self::Field { .. } | Self::NoEmbedded(_) | Self::Argument(_) => false,
+        }
     }
 }

@@ -7,6 +7,7 @@ use super::Vector;
 /// A field with side effects (batch norm's running statistics) must act on [`Pass::Forward`] only:
 /// a replay repeats the numbers of the forward sweep and must not count twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Pass {
     /// The forward sweep from z(0) to z(1): each evaluation of the model happens here once.
     Forward,
@@ -34,7 +35,7 @@ pub struct At {
 #[non_exhaustive]
 pub enum FieldError {
     /// A vector that does not have the length the field expects.
-    #[error("{what} has {found} components where the field expects {expected}")]
+    #[error("{what}: length {found}, expected {expected}")]
     Shape {
         /// Which argument: `state`, `parameters`, ...
         what: &'static str,

@@ -72,13 +72,19 @@ impl Grid {
         }
     }
 
-    /// Step `index` in forward time.
+    /// Step `index` in forward time. It is not finite on a uniform grid without steps.
+    ///
+    /// # Panics
+    /// If `index` is not below the number of steps of [`Grid::Times`].
     pub fn forward(&self, index: usize, pass: Pass) -> Step {
         let (t, h) = self.place(index);
         Step { t, h, index, pass, limit: self.limit(h, |times| times.last()) }
     }
 
-    /// Step `index` from its end to its start.
+    /// Step `index` from its end to its start. It is not finite on a uniform grid without steps.
+    ///
+    /// # Panics
+    /// If `index` is not below the number of steps of [`Grid::Times`].
     pub fn backward(&self, index: usize) -> Step {
         let (t, h) = self.place(index);
         Step { t: t + h, h: -h, index, pass: Pass::Reverse, limit: self.limit(-h, |times| times.first()) }
@@ -115,6 +121,7 @@ pub fn integrate<F: VectorField>(
     z: &mut F::Vector,
     theta: &F::Vector,
 ) -> Result<(), SolveError> {
+    tableau.check()?;
     grid.check()?;
     sweep(field, tableau, (0..grid.steps()).map(|n| grid.forward(n, Pass::Forward)), z, theta)
 }
@@ -131,6 +138,7 @@ pub fn integrate_back<F: VectorField>(
     z: &mut F::Vector,
     theta: &F::Vector,
 ) -> Result<(), SolveError> {
+    tableau.check()?;
     grid.check()?;
     sweep(field, tableau, (0..grid.steps()).rev().map(|n| grid.backward(n)), z, theta)
 }

@@ -20,6 +20,9 @@ pub struct Step {
 
 impl Step {
     /// Time, step, stage and sweep of the evaluation in stage `stage` of this step.
+    ///
+    /// # Panics
+    /// If the tableau has no node for this stage.
     pub fn at(&self, tableau: &ButcherTableau, stage: usize) -> At {
         let t = self.t + tableau.c[stage] * self.h;
         // t + (t1 - t) may round to a number beyond t1.
@@ -28,7 +31,7 @@ impl Step {
     }
 }
 
-/// Vectors that a step needs besides the state: one derivative per stage, and one stage state. Reused by all steps of a
+/// Scratch vectors for a Runge-Kutta step: one derivative per stage, and one stage state. Reused by all steps of a
 /// solve.
 pub struct Workspace<V> {
     /// Derivatives k_i of the last step.
@@ -38,12 +41,12 @@ pub struct Workspace<V> {
 }
 
 impl<V: Vector> Workspace<V> {
-    /// Room for `stages` derivatives of states like `z`.
+    /// Allocates the derivatives of `stages` stages, each with the shape of `z`.
     pub fn new(stages: usize, z: &V) -> Self {
         Self { k: (0..stages).map(|_| z.zeros_like()).collect(), stage: None }
     }
 
-    /// Room that is made when a step asks for it.
+    /// Allocates nothing. The first step allocates what it needs.
     pub fn lazy() -> Self {
         Self { k: vec![], stage: None }
     }
@@ -56,6 +59,9 @@ impl<V: Vector> Workspace<V> {
 ///
 /// # Errors
 /// Whatever `eval` says, and a state that is no longer finite.
+///
+/// # Panics
+/// May panic if [`ButcherTableau::check`] refuses the tableau.
 pub fn step<V: Vector>(
     tableau: &ButcherTableau,
     step: Step,
@@ -71,6 +77,9 @@ pub fn step<V: Vector>(
 /// `call(at, z, a)` is `z += a f(z)`. `None`: this step goes another way.
 ///
 /// # Errors
+/// As [`step`].
+///
+/// # Panics
 /// As [`step`].
 pub fn advance<V: Vector, T>(
     tableau: &ButcherTableau,
@@ -92,6 +101,9 @@ pub fn advance<V: Vector, T>(
 ///
 /// # Errors
 /// Whatever `eval` says.
+///
+/// # Panics
+/// May panic if [`ButcherTableau::check`] refuses the tableau.
 pub fn stages<V: Vector>(
     tableau: &ButcherTableau,
     step: Step,
@@ -118,6 +130,9 @@ pub fn stages<V: Vector>(
 ///
 /// # Errors
 /// A state that is no longer finite.
+///
+/// # Panics
+/// If the workspace has fewer derivatives than the solution has stages: call [`stages`] first.
 pub fn finish<V: Vector>(
     tableau: &ButcherTableau,
     step: Step,

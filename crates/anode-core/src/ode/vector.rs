@@ -146,9 +146,10 @@ pub trait Vector: Sized {
         self.duplicate()
     }
 
-    /// Euclidean norm, accumulated in `f64`.
+    /// Euclidean norm, accumulated in `f64`. Numbers whose squares overflow or underflow are scaled first.
     fn norm(&self) -> f64 {
-        self.dot(self).sqrt()
+        let squares = self.dot(self);
+        if squares.is_normal() { squares.sqrt() } else { scaled_norm(&self.to_f64()) }
     }
 
     /// Number of components of each part, in order: one part for a plain vector.
@@ -171,10 +172,20 @@ pub fn expect_shape(what: &str, found: &[usize], of: &str, expected: &[usize]) -
         return Ok(());
     }
     let said = |shape: &[usize]| match shape {
-        [one] => format!("{one} components"),
-        parts => format!("parts of {parts:?} components"),
+        [one] => format!("length {one}"),
+        parts => format!("parts of lengths {parts:?}"),
     };
-    Err(SolveError::Argument(format!("{what} has {} where {of} has {}", said(found), said(expected))))
+    Err(SolveError::Argument(format!("{what}: {}, expected {}, as in {of}", said(found), said(expected))))
+}
+
+/// Euclidean norm of numbers whose sum of squares is no normal number.
+fn scaled_norm(x: &[f64]) -> f64 {
+    let largest = x.iter().fold(0.0f64, |largest, x| largest.max(x.abs()));
+    if largest == 0.0 || largest.is_infinite() {
+        // Zero, infinite, or NaN if there is one.
+        return x.iter().map(|x| x.abs()).sum();
+    }
+    largest * x.iter().map(|x| (x / largest).powi(2)).sum::<f64>().sqrt()
 }
 
 /// Euclidean distance of two vectors, accumulated in `f64`.
@@ -224,7 +235,7 @@ pub fn copied<R: Real>(x: &[R]) -> Vec<R> {
     copy
 }
 
-/// Numbers that fit the nearest cache beside as many others.
+/// Numbers of a part of which two vectors fit into the first-level cache together.
 const BLOCK: usize = 2048;
 
 /// Whether every number is finite. A sum is finite only if all its terms are, and sums can be vectorised, where a

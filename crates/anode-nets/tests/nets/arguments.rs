@@ -57,7 +57,7 @@ fn every_method_refuses_vectors_that_do_not_fit_the_forward_sweep() {
         for wrong in [vec![1.0; 4], vec![1.0; 2], vec![]] {
             let found = forward().backward(&block(4, "heun"), &theta, &wrong, &mut vec![0.0], &Ledger::new());
             let text = text(found);
-            assert!(text.contains("cotangent") && text.contains("3 components"), "{method}: {text}");
+            assert!(text.contains("cotangent") && text.contains("expected length 3"), "{method}: {text}");
         }
         let right = vec![1.0; 3];
         for wrong in [vec![0.0; 2], vec![]] {
@@ -72,7 +72,7 @@ fn every_method_refuses_vectors_that_do_not_fit_the_forward_sweep() {
         }
         let found = forward().backward(&block(4, "euler"), &theta, &right, &mut vec![0.0], &Ledger::new());
         assert!(text(found).contains("solver"), "{method}");
-        assert!(text(method.gradient(&block(4, "heun"), &z0, &theta, |_| vec![1.0; 9])).contains("9 components"));
+        assert!(text(method.gradient(&block(4, "heun"), &z0, &theta, |_| vec![1.0; 9])).contains("length 9"));
     }
 }
 

@@ -359,7 +359,7 @@ fn vectors_that_do_not_fit_the_network_are_refused() {
     let block = Block { field: &field, tableau: solve.tableau, grid: Grid::unit(2) };
     let own = theta[chain.parameters.clone()].to_vec();
     let refused = Method::Full.forward(&block, &vec![], &own, &Ledger::new()).map(|_| ()).unwrap_err();
-    assert!(refused.to_string().contains("state has 0 components"), "{refused}");
+    assert!(refused.to_string().contains("state: length 0"), "{refused}");
     assert_eq!(running.lock().unwrap().kept, before);
     for wrong in [14, 16, 0] {
         assert!(said(backward(&theta, wrong, n)).contains("cotangent"));

@@ -246,7 +246,7 @@ fn errors_of_a_field_name_step_and_stage() {
     let panic = std::panic::catch_unwind(|| solve(2)).unwrap_err();
     assert_eq!(panic.downcast_ref::<&str>(), Some(&"out of ideas"), "a panic is no result");
     let message = solve(3).unwrap_err().to_string();
-    assert!(message.contains("state has 3 components where the field expects 2"), "{message}");
+    assert!(message.contains("state: length 3, expected 2"), "{message}");
 }
 
 #[test]

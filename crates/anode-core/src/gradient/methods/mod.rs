@@ -174,8 +174,9 @@ impl Method {
 
     /// Integrates `block` from `z0` and keeps what this method's backward sweep needs.
     ///
-    /// Costs Nt s evaluations of f for a solver of s stages; [`Method::Leapfrog`] costs Nt + 1, [`Method::Reversible`]
-    /// 2 Nt s. Over a grid without steps the end is `z0`, by any method.
+    /// Costs Nt s evaluations of f for a solver of s stages; [`Method::InterpolatedAdjoint`] costs Nt s + 1,
+    /// [`Method::Leapfrog`] Nt + 1, and [`Method::Reversible`] 2 Nt s. [`Method::Within`] takes one more step, which
+    /// the ledger does not count. Over a grid without steps the end is `z0`, by any method.
     ///
     /// # Errors
     /// See [`GradientError`].
@@ -222,7 +223,7 @@ impl Method {
     ///
     /// [`Method::Leapfrog`] and [`Method::Reversible`] compute the states again by running backwards, where rounding
     /// grows with the number of steps. They measure what it has grown to ([`super::Cost::reversal_drift`]) and refuse a
-    /// gradient with a relative drift above the square root of the unit roundoff ([`super::GradientError::Drift`]);
+    /// gradient with a relative drift above the square root of the machine epsilon ([`super::GradientError::Drift`]);
     /// below, the gradient is exact to about the drift.
     pub fn is_exact(self) -> bool {
         self.descriptor().exact
