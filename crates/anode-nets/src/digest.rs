@@ -20,7 +20,8 @@ pub fn sha256_joined(parts: &[&[u8]]) -> String {
     hexadecimal(&hasher.finalize())
 }
 
-/// The digest of named parts; neither a name nor a length can be moved from one part to the next unseen.
+/// The digest of named parts. It includes the length of each part, but not of each name: use it for lists whose names
+/// are fixed.
 pub fn sha256_of_parts<'a>(parts: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> String {
     let mut hasher = Sha256::new();
     for (name, bytes) in parts {

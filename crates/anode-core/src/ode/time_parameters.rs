@@ -68,8 +68,11 @@ impl<F> TimeParameters<F> {
     }
 
     fn at<R: Real>(&self, t: f64, all: &[R]) -> Result<Vec<R>, FieldError> {
-        let length = all.len() / self.knots.len();
-        expect_len("parameters", all.len(), length * self.knots.len())?;
+        let (found, knots) = (all.len(), self.knots.len());
+        if !found.is_multiple_of(knots) {
+            return Err(FieldError::Other(format!("parameters: length {found}, expected a multiple of {knots} knots")));
+        }
+        let length = found / knots;
         let [(i, wi), (j, wj)] = self.weights(t);
         let (a, b) = (&all[i * length..][..length], &all[j * length..][..length]);
         Ok(a.iter().zip(b).map(|(&a, &b)| R::of(wi) * a + R::of(wj) * b).collect())

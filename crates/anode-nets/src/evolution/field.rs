@@ -63,6 +63,12 @@ impl<R: Real> WeightField<R> {
         Ok(Self { law, len, pieces, parameters, real: PhantomData })
     }
 
+    /// Whether both fields evolve the same weights by the same law.
+    pub(super) fn evolves_like(&self, other: &Self) -> bool {
+        let pieces = |field: &Self| field.pieces.iter().map(|placed| placed.piece.clone()).collect::<Vec<_>>();
+        self.law == other.law && self.len == other.len && pieces(self) == pieces(other)
+    }
+
     /// The law.
     pub fn law(&self) -> Law {
         self.law

@@ -6,6 +6,7 @@ use super::{Border, Coefficients};
 
 /// The Fourier symbols of the derivatives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Symbol {
     /// -|k|^2 and i k: the PDE itself (the derivative of the highest mode of an even grid is taken as 0).
     Spectral,

@@ -1,5 +1,7 @@
 //! The forward sweep and the gradient of a coupled block.
 
+use std::sync::Arc;
+
 use crate::gradient::{Block, GradientError, Ledger, Method, Trajectory};
 use crate::kernels::{Cpu, Device};
 use crate::ode::{DifferentiableField, Grid, Pair, Real, SolveError, Stack, Vector, expect_shape};
@@ -9,11 +11,13 @@ use super::coupled::{Coupled, CoupledField};
 use super::given::{GivenWeights, Source};
 use super::memory::{Memory, Term, readout};
 use super::system::WeightSystem;
-use super::{Configuration, CoupledBlock, EvolutionError, Reading};
+use super::{Configuration, CoupledBlock, Coupling, EvolutionError, Reading, WeightField};
 
 /// The forward sweep of a [`CoupledBlock`], with what its method keeps for the backward sweep.
 pub struct CoupledTrajectory<F: DifferentiableField<Vector = D::Buffer<R>>, R: Real, D: Device = Cpu> {
     kept: SavedSweep<F, R, D>,
+    coupling: Coupling,
+    weights: Arc<WeightField<R>>,
 }
 
 enum SavedSweep<F: DifferentiableField<Vector = D::Buffer<R>>, R: Real, D: Device> {
@@ -108,7 +112,7 @@ impl<R: Real, D: Device, F: DifferentiableField<Vector = D::Buffer<R>>> CoupledB
                 }
             }
         };
-        Ok(CoupledTrajectory { kept })
+        Ok(CoupledTrajectory { kept, coupling: self.coupling, weights: self.weights.clone() })
     }
 
     /// z(1) alone, bit-identical to the end of [`Self::forward`] with this method. Keeps nothing for a gradient.
@@ -207,8 +211,8 @@ impl<R: Real, D: Device, F: DifferentiableField<Vector = D::Buffer<R>>> CoupledT
     /// From `cotangent` = dJ/dz(1): adds dJ/dw(0) and dJ/dp to `parameters_bar` and returns dJ/dz(0).
     ///
     /// # Errors
-    /// Vectors that do not fit the block or its state. Else see [`GradientError`]; `parameters_bar` then holds a part
-    /// of the sum.
+    /// A block with other choices or another evolution of its weights than that of the forward sweep, vectors that do
+    /// not fit the block or its state. Else see [`GradientError`]; `parameters_bar` then holds a part of the sum.
     pub fn backward(
         self,
         block: &CoupledBlock<F, R, D>,
@@ -218,6 +222,16 @@ impl<R: Real, D: Device, F: DifferentiableField<Vector = D::Buffer<R>>> CoupledT
         ledger: &Ledger,
     ) -> Result<D::Buffer<R>, GradientError> {
         let (device, len) = (&block.device, block.weights.weights());
+        let differs = |what: &str| {
+            Err(SolveError::Argument(format!("the {what} of the backward sweep is not that of the forward sweep"))
+                .into())
+        };
+        if block.coupling != self.coupling {
+            return differs("coupling");
+        }
+        if !Arc::ptr_eq(&block.weights, &self.weights) && !block.weights.evolves_like(&self.weights) {
+            return differs("evolution of weights");
+        }
         let count = [block.parameter_count()];
         expect_shape("the parameters", &[parameters.len()], "the block", &count)?;
         expect_shape("the gradient for the parameters", &[parameters_bar.len()], "the block", &count)?;

@@ -94,12 +94,15 @@ impl Network {
     /// and start at 0, as a neural ODE.
     ///
     /// # Errors
-    /// See [`EvolutionError`].
+    /// A network whose weights evolve already. Else see [`EvolutionError`].
     pub fn with_evolution(self, evolution: Evolution, solve: Solve) -> Result<Self, EvolutionError> {
         let mut network = self;
         let mut place = network.weights;
         for (i, segment) in network.segments.iter_mut().enumerate() {
             let Segment::Ode(chain, evolving) = segment else { continue };
+            if evolving.is_some() {
+                return Err(EvolutionError::Choice(format!("the weights of segment {i} evolve already")));
+            }
             let made = Evolving::new(evolution, chain, place)?;
             let field = OdeField::<f64>::new(chain.clone(), network.running.clone(), Mode::Evaluation);
             made.block(&Cpu, field, solve)?;

@@ -12,6 +12,7 @@ use super::running::Running;
 
 /// What batch norm does in the evaluations of a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Mode {
     /// Normalises with the batch; an evaluation of the forward sweep updates the running statistics, and so do those
     /// that [`Updates`] names.
@@ -81,11 +82,11 @@ impl<R: Real, D: Device> OdeField<R, D> {
     }
 
     fn check(&self, z: &D::Buffer<R>, theta: &D::Buffer<R>) -> Result<(), FieldError> {
-        if z.is_empty() {
-            // Batch norm has no statistics of no images.
-            return Err(FieldError::Shape { what: "state", expected: self.chain.input_len, found: 0 });
+        let (found, image) = (z.len(), self.chain.input_len);
+        // Batch norm has no statistics of no images.
+        if found == 0 || !found.is_multiple_of(image) {
+            return Err(FieldError::Other(format!("state: length {found}, expected a positive multiple of {image}")));
         }
-        expect_len("state", z.len() % self.chain.input_len.max(1), 0)?;
         expect_len("parameters", theta.len(), self.chain.parameters.len())
     }
 

@@ -64,7 +64,9 @@ impl LayerSpec {
         match self {
             Self::Conv { channels: 0, .. } | Self::Linear(0) => Err("has no outputs".into()),
             Self::Conv { stride: 0, .. } => Err("has a stride of 0".into()),
-            Self::Conv { kernel, .. } if kernel.contains(&0) => Err(format!("has a kernel of {kernel:?}")),
+            Self::Conv { kernel, .. } if kernel.iter().any(|side| side % 2 == 0) => {
+                Err(format!("has a kernel of {kernel:?}; allowed: odd sides"))
+            }
             Self::Conv { channels, kernel, stride, .. } => {
                 let size = |size: usize, kernel: usize| {
                     let padded = size + 2 * (kernel / 2);

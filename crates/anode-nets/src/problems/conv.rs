@@ -22,6 +22,9 @@ pub struct ConvTape<B> {
 
 impl<R: Real> ConvField<R> {
     /// The field on images of `channels` x `height` x `width`.
+    ///
+    /// # Panics
+    /// If `kernel` is even.
     pub fn new(image: [usize; 3], kernel: usize, activation: Activation) -> Self {
         Self::on(Cpu, image, kernel, activation)
     }
@@ -29,6 +32,9 @@ impl<R: Real> ConvField<R> {
 
 impl<R: Real, D: Device> ConvField<R, D> {
     /// The field on images of `channels` x `height` x `width`, on a device.
+    ///
+    /// # Panics
+    /// If `kernel` is even.
     pub fn on(device: D, image: [usize; 3], kernel: usize, activation: Activation) -> Self {
         let shape = ConvShape::same(image, image[0], [kernel, kernel]);
         Self { device, shape, activation, real: PhantomData }

@@ -94,8 +94,15 @@ impl<R: Real, D: Device> DifferentiableField for Dense<R, D> {
 }
 
 /// Spectral norm of an n x n matrix, by the power method on W^T W from a fixed start until it changes by less than
-/// 1e-12 relative, at most 10,000 times.
+/// 1e-12 relative, at most 10,000 times. 0 for n = 0.
+///
+/// # Panics
+/// If `w` does not have n x n numbers.
 pub fn spectral_norm(w: &[f64], n: usize) -> f64 {
+    assert_eq!(w.len(), n * n, "a matrix that does not fit");
+    if n == 0 {
+        return 0.0;
+    }
     let mut v: Vec<f64> = (0..n).map(|i| 1.0 + (i as f64).sin() / 2.0).collect();
     let mut u = vec![0.0; n];
     let mut norm = 0.0;
@@ -114,4 +121,15 @@ pub fn spectral_norm(w: &[f64], n: usize) -> f64 {
         norm = next;
     }
     norm
+}
+
+#[cfg(test)]
+mod tests {
+    use super::spectral_norm;
+
+    #[test]
+    fn the_spectral_norm_of_small_matrices() {
+        assert_eq!((spectral_norm(&[], 0), spectral_norm(&[0.0], 1), spectral_norm(&[-2.0], 1)), (0.0, 0.0, 2.0));
+        assert!((spectral_norm(&[3.0, 0.0, 4.0, 0.0], 2) - 5.0).abs() < 1e-12);
+    }
 }

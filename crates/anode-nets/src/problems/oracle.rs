@@ -26,7 +26,8 @@ type Taped = Tensor<(usize,), f64, Cpu, Owned>;
 /// dfdx's tape, and differentiates it. `z0` and `target` have n numbers, `w` n x n row by row.
 ///
 /// # Errors
-/// dfdx's own, and an activation that this oracle does not write (leaky ReLU).
+/// dfdx's own, an activation that this oracle does not write (leaky ReLU), vectors that do not fit, no steps, and a
+/// tableau that [`ButcherTableau::check`] refuses.
 pub fn dfdx_tape_gradient(
     activation: Activation,
     tableau: &ButcherTableau,
@@ -36,6 +37,14 @@ pub fn dfdx_tape_gradient(
     target: &[f64],
 ) -> Result<TapeGradient, String> {
     let n = z0.len();
+    tableau.check().map_err(|error| error.to_string())?;
+    if steps == 0 || n == 0 {
+        return Err(format!("steps is {steps} and z0 has {n} numbers; allowed: 1 or more of both"));
+    }
+    if w.len() != n * n || target.len() != n {
+        let found = [w.len(), target.len()];
+        return Err(format!("w and target have {found:?} numbers; allowed for z0: {:?}", [n * n, n]));
+    }
     let device = Cpu::seed_from_u64(0);
     let w: Matrix = device.tensor_from_vec(w.to_vec(), (n, n));
     let start = device.tensor_from_vec(z0.to_vec(), (n,));

@@ -21,7 +21,7 @@ pub const RECALIBRATION_IMAGES: usize = 10_000;
 ///
 /// Statistics are estimated again from the first [`RECALIBRATION_IMAGES`] training images of `data`, see
 /// [`recalibration_images`] and [`Network::recalibrated`]. If that leaves the finite, the loss is NaN and no image
-/// counts as classified rightly.
+/// counts as classified rightly. Without test images both numbers are NaN.
 ///
 /// # Errors
 /// Statistics for each evaluation with adaptive steps; a broken field; a device that failed.
@@ -66,7 +66,7 @@ pub fn recalibration_images(data: &DataSet, mode: EvaluationMode) -> impl Iterat
 }
 
 /// Mean cross-entropy and accuracy on the test images, for a function from images to logits. An image whose logits are
-/// not finite counts as wrong. Refuses labels that the logits have no class for.
+/// not all finite counts as wrong. Both are NaN without images. Refuses labels that the logits have no class for.
 pub(super) fn score<R: Real>(
     data: &DataSet,
     mut logits: impl FnMut(Vec<f32>) -> Result<Vec<R>, NetworkError>,
@@ -88,16 +88,16 @@ pub(super) fn score<R: Real>(
             Err(error) => return Err(StepError::from(error).into()),
         }
     }
-    let n = data.test.len().max(1) as f64;
+    let n = data.test.len() as f64;
     Ok((loss / n, right / n))
 }
 
-/// Share of the images with these `labels` whose own logit is finite and the largest.
+/// Share of the images with these `labels` whose logits are finite and whose own logit is the largest.
 pub(super) fn accuracy<R: Real>(logits: &[R], labels: &[u8]) -> f64 {
     let classes = logits.len() / labels.len().max(1);
     let right = logits.chunks_exact(classes.max(1)).zip(labels).filter(|(row, label)| {
         let own = row[usize::from(**label)];
-        own.is_finite() && row.iter().enumerate().all(|(i, &x)| i == usize::from(**label) || x < own)
+        row.iter().all(|x| x.is_finite()) && row.iter().enumerate().all(|(i, &x)| i == usize::from(**label) || x < own)
     });
     right.count() as f64 / labels.len().max(1) as f64
 }
@@ -111,4 +111,26 @@ pub(super) fn cross_entropy_sum<R: Real>(logits: &[R], labels: &[u8]) -> f64 {
         largest + sum.ln() - row[usize::from(label)].f64()
     };
     logits.chunks_exact(classes.max(1)).zip(labels).map(of).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::synthetic;
+
+    #[test]
+    fn an_image_with_a_logit_that_is_not_finite_counts_as_wrong() {
+        for bad in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+            assert_eq!(accuracy(&[2.0, bad, 2.0, 1.0], &[0, 0]), 0.5, "{bad}");
+        }
+        assert_eq!(accuracy(&[2.0, 1.0, 2.0, 1.0], &[0, 1]), 0.5);
+    }
+
+    #[test]
+    fn no_test_images_have_no_loss_and_no_accuracy() {
+        let mut data = synthetic();
+        data.test.truncate(0);
+        let (loss, accuracy) = score(&data, |_| Ok::<Vec<f32>, _>(vec![])).unwrap();
+        assert!(loss.is_nan() && accuracy.is_nan(), "{loss} {accuracy}");
+    }
 }

@@ -16,7 +16,8 @@ pub enum Rate {
 }
 
 impl Rate {
-    /// The learning rate of `step`, in `epoch`, where training takes `steps` in `epochs`; `base` is the largest.
+    /// The learning rate of `step`, in `epoch`, if training takes `steps` in `epochs`; `base` is the largest. Steps and
+    /// epochs count from 0 and are below their totals.
     pub fn at(&self, base: f64, (step, steps): (u64, u64), (epoch, epochs): (u64, usize)) -> f64 {
         let between = |from: f64, to: f64, share: f64| to + (from - to) * 0.5 * (1.0 + (PI * share).cos());
         match self {

@@ -34,7 +34,7 @@ pub struct Recipe {
     pub rate: Rate,
     /// Momentum.
     pub momentum: f64,
-    /// Weight decay on every parameter.
+    /// Weight decay, on all weights. The unknowns of a weight evolution do not decay.
     pub weight_decay: f64,
     /// Whether the velocity is set to zero at the start of each epoch.
     pub momentum_restart: bool,
@@ -95,6 +95,15 @@ pub enum TrainError {
         /// Images per batch.
         batch: usize,
     },
+    /// The recipe has no epochs.
+    #[error("the recipe has 0 epochs; allowed: 1 or more")]
+    NoEpochs,
+    /// All steps of the recipe were taken.
+    #[error("all {steps} steps of the recipe were taken; train for more epochs")]
+    Complete {
+        /// Steps of the recipe.
+        steps: u64,
+    },
 }
 
 fn because(cause: &Option<String>) -> String {
@@ -116,7 +125,7 @@ impl Trainer {
     /// A fresh start on the CPU: parameters from the recipe's seed.
     ///
     /// # Errors
-    /// Nothing to train on.
+    /// Nothing to train on, or no epochs.
     pub fn new(network: Network, data: Arc<DataSet>, recipe: Recipe) -> Result<Self, TrainError> {
         Self::on(Cpu, network, data, recipe)
     }
@@ -124,7 +133,7 @@ impl Trainer {
     /// A fresh start on a device: the same parameters.
     ///
     /// # Errors
-    /// Nothing to train on, a device that fails.
+    /// Nothing to train on, no epochs, a device that fails.
     pub fn on<D: TrainingDevice>(
         device: D,
         network: Network,
@@ -133,6 +142,9 @@ impl Trainer {
     ) -> Result<Self, TrainError> {
         if data.train.is_empty() || recipe.batch == 0 {
             return Err(TrainError::Empty { images: data.train.len(), batch: recipe.batch });
+        }
+        if recipe.epochs == 0 {
+            return Err(TrainError::NoEpochs);
         }
         let on_device = Arc::new(Network::on(&network, device));
         let theta = network.initial(recipe.seed);
@@ -221,8 +233,12 @@ impl Trainer {
     /// Takes the next step.
     ///
     /// # Errors
-    /// See [`TrainError`]. After a divergence the parameters are those before the step.
+    /// [`TrainError::Complete`] after [`Self::total_steps`] steps. Else see [`TrainError`]. After a divergence the
+    /// parameters are those before the step.
     pub fn step(&mut self) -> Result<StepMetrics, TrainError> {
+        if self.step >= self.total_steps() {
+            return Err(TrainError::Complete { steps: self.total_steps() });
+        }
         let (epoch, place) = (self.step / self.steps_per_epoch(), self.step % self.steps_per_epoch());
         if self.recipe.momentum_restart && place == 0 && self.step > 0 {
             self.engine.rest()?;
@@ -286,7 +302,7 @@ impl Trainer {
     }
 
     /// Mean cross-entropy and accuracy on the test images, batch norm with the running statistics. An image whose
-    /// logits are not finite counts as wrong.
+    /// logits are not finite counts as wrong. Both are NaN if there are no test images.
     ///
     /// # Errors
     /// Only a broken field: a state that overflows counts as wrong too.

@@ -123,8 +123,11 @@ fn adaptive_blocks_refuse_the_same_and_know_empty_spans() {
 }
 
 fn coupled(coupling: Coupling) -> CoupledBlock<ConvField<f64>, f64> {
+    coupled_by(Law { sigma: Sigma::Identity, ..Law::new(Terms::Diffusion) }, coupling)
+}
+
+fn coupled_by(law: Law, coupling: Coupling) -> CoupledBlock<ConvField<f64>, f64> {
     let field = Arc::new(ConvField::<f64>::new([1, 5, 5], 3, Activation::Tanh));
-    let law = Law { sigma: Sigma::Identity, ..Law::new(Terms::Diffusion) };
     let weights = WeightField::new(law, 9, vec![Piece { range: 0..9, grid: [3, 3], groups: 1 }]).unwrap();
     CoupledBlock::new(field, Arc::new(weights), solver("rk4").unwrap(), coupling).unwrap()
 }
@@ -170,6 +173,15 @@ fn coupled_blocks_refuse_vectors_of_the_wrong_length() {
         });
         let mut bar = vec![0.0; 10];
         assert!(forward().backward(&other, &parameters, &vec![1.0; 25], &mut bar, &ledger).is_err(), "{coupling:?}");
+        for other in couplings.into_iter().filter(|other| *other != coupling) {
+            let found = forward().backward(&coupled(other), &parameters, &vec![1.0; 25], &mut bar, &ledger);
+            assert!(text(found).contains("the coupling of the backward sweep"), "{coupling:?}, {other:?}");
+        }
+        let other = coupled_by(Law { sigma: Sigma::Identity, ..Law::new(Terms::Reaction) }, Coupling::together(2));
+        let found = forward().backward(&other, &parameters, &vec![1.0; 25], &mut bar, &ledger);
+        let expected = if coupling == Coupling::together(2) { "the evolution of weights" } else { "the coupling" };
+        assert!(text(found).contains(expected), "{coupling:?}");
+        assert_eq!(bar, [0.0; 10]);
     }
 }
 
@@ -215,7 +227,8 @@ fn fields_refuse_vectors_of_the_wrong_length() {
 
     let timed = TimeParameters::new(Dense::<f64>::tanh(2), vec![0.0, 0.5, 1.0], TimeRule::Linear).unwrap();
     let (z, theta) = (vec![1.0, 2.0], vec![0.1; 12]);
-    assert!(timed.eval(AT, &z, &vec![0.1; 11], &mut vec![0.0; 2]).is_err());
+    let refused = timed.eval(AT, &z, &vec![0.1; 11], &mut vec![0.0; 2]).unwrap_err().to_string();
+    assert_eq!(refused, "parameters: length 11, expected a multiple of 3 knots");
     let tape = timed.eval_taped(AT, &z, &theta, &mut vec![0.0; 2]).unwrap();
     assert!(timed.vjp(&tape, &theta, &z, &mut vec![0.0; 2], &mut vec![0.0; 8]).is_err());
 }

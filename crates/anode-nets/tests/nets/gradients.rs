@@ -265,3 +265,13 @@ proptest! {
         same_bits_of_both_fields::<f64>(activation, tableau, steps, m, n, seed.into());
     }
 }
+
+#[test]
+fn the_tape_of_dfdx_refuses_problems_without_steps_and_vectors_that_do_not_fit() {
+    let tape = |steps, z0: &[f64], w: &[f64], target: &[f64]| {
+        dfdx_tape_gradient(Activation::Tanh, SOLVERS[0], steps, z0, w, target).unwrap_err()
+    };
+    assert!(tape(0, &[1.0], &[0.5], &[0.0]).contains("steps is 0"));
+    assert!(tape(1, &[], &[], &[]).contains("z0 has 0 numbers"));
+    assert!(tape(1, &[1.0], &[0.5, 0.5], &[0.0]).contains("w and target have [2, 1] numbers"));
+}

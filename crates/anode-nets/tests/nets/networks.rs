@@ -359,7 +359,11 @@ fn vectors_that_do_not_fit_the_network_are_refused() {
     let block = Block { field: &field, tableau: solve.tableau, grid: Grid::unit(2) };
     let own = theta[chain.parameters.clone()].to_vec();
     let refused = Method::Full.forward(&block, &vec![], &own, &Ledger::new()).map(|_| ()).unwrap_err();
-    assert!(refused.to_string().contains("state: length 0"), "{refused}");
+    assert!(refused.to_string().contains("state: length 0, expected a positive multiple of"), "{refused}");
+    let uneven = vec![0.5; chain.input_len + 5];
+    let refused = Method::Full.forward(&block, &uneven, &own, &Ledger::new()).map(|_| ()).unwrap_err().to_string();
+    let (found, image) = (chain.input_len + 5, chain.input_len);
+    assert!(refused.contains(&format!("length {found}, expected a positive multiple of {image}")), "{refused}");
     assert_eq!(running.lock().unwrap().kept, before);
     for wrong in [14, 16, 0] {
         assert!(said(backward(&theta, wrong, n)).contains("cotangent"));
@@ -492,6 +496,30 @@ fn coefficients_of_parameters_that_do_not_fit_are_refused() {
     assert_eq!(net.coefficients(&theta).unwrap().len(), 8);
     for wrong in [&theta[1..], &[]] {
         let refused = net.coefficients(wrong).unwrap_err().to_string();
-        assert!(refused.contains("theta has"), "{refused}");
+        assert!(refused.contains("theta: length"), "{refused}");
     }
+}
+
+#[test]
+fn weights_that_evolve_already_are_refused() {
+    let solve = solve("euler", 2, Method::Anode);
+    let net = Network::new(&small()).with_evolution(evolution(WeightStepping::Together, Terms::Rda), solve).unwrap();
+    let refused = net.with_evolution(evolution(WeightStepping::Together, Terms::Rda), solve).err().unwrap();
+    assert!(refused.to_string().contains("evolve already"), "{refused}");
+}
+
+#[test]
+fn kernels_with_even_sides_are_refused() {
+    for kernel in [[2, 2], [3, 4], [0, 1]] {
+        let conv = LayerSpec::Conv { channels: 1, kernel, stride: 1, bias: false };
+        let spec = NetSpec { input: [1, 4, 4], segments: vec![SegmentSpec::Plain(vec![conv])] };
+        let refused = spec.check().unwrap_err().to_string();
+        assert!(refused.contains("allowed: odd sides"), "{refused}");
+    }
+}
+
+#[test]
+#[should_panic(expected = "a kernel of [4, 4] with even sides")]
+fn a_convolution_field_with_an_even_kernel_is_refused_when_it_is_made() {
+    anode_nets::problems::ConvField::<f64>::new([1, 4, 4], 4, anode_kernels::Activation::Tanh);
 }

@@ -398,3 +398,21 @@ fn an_evaluation_refuses_labels_that_the_network_has_no_class_for() {
         }
     }
 }
+
+#[test]
+fn a_recipe_has_epochs_and_no_step_is_taken_after_the_last_one() {
+    let net = || {
+        Network::new(&NetSpec { input: [3, 32, 32], segments: vec![SegmentSpec::Plain(vec![LayerSpec::Linear(10)])] })
+    };
+    let recipe = |epochs| Recipe { epochs, rate: Rate::Cosine, ..recipe(Method::Full) };
+    let refused = Trainer::new(net(), data(24), recipe(0)).err().expect("no epochs");
+    assert!(matches!(refused, TrainError::NoEpochs), "{refused}");
+    let mut trainer = Trainer::new(net(), data(24), recipe(1)).unwrap();
+    for _ in 0..trainer.total_steps() {
+        trainer.step().unwrap();
+    }
+    let before = bits(&trainer);
+    let refused = trainer.step().unwrap_err();
+    assert!(matches!(refused, TrainError::Complete { steps: 2 }), "{refused}");
+    assert_eq!((bits(&trainer), trainer.next_step()), (before, 2));
+}
