@@ -466,7 +466,7 @@ fn definitions_whose_layers_do_not_fit_are_refused() {
         (plain(LayerSpec::AveragePool(0)), "windows of 0 x 0"),
         (plain(conv(16, [3, 3], 0)), "stride of 0"),
         (plain(conv(16, [0, 3], 1)), "kernel of [0, 3]"),
-        (plain(conv(16, [30, 3], 1)), ""),
+        (plain(conv(16, [31, 3], 1)), ""),
         (plain(conv(0, [3, 3], 1)), "no outputs"),
     ] {
         let spec = NetSpec { input: [3, 8, 8], segments: vec![plain(same), segment, plain(LayerSpec::Linear(10))] };
