@@ -113,6 +113,12 @@ pub(super) fn write(state: &State, folder: &Path, fingerprint: &str) -> Result<(
     let newest = folder.join(NEWEST);
     let mut file = tempfile::Builder::new().prefix(PARTIAL).tempfile_in(folder).map_err(io(folder))?;
     std::io::Write::write_all(&mut file, &bytes).map_err(io(&newest))?;
+    // tempfile makes private files; results are for everyone who may read the folder.
+    #[cfg(unix)]
+    {
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o644);
+        file.as_file().set_permissions(mode).map_err(io(&newest))?;
+    }
     file.as_file().sync_all().map_err(io(&newest))?;
     if newest.exists() {
         std::fs::rename(&newest, folder.join(PREVIOUS)).map_err(io(&newest))?;
