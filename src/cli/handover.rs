@@ -14,7 +14,7 @@ use crate::study::{covers, newest_state};
 use super::arguments::Common;
 use super::error::CliError;
 use super::json::document;
-use super::output::{print, print_json};
+use super::output::{print, print_json, skipped};
 use super::select;
 
 document!(HandedOver, "handover", 1);
@@ -37,6 +37,7 @@ pub fn handover(common: &Common, ids: &[String]) -> Result<(), CliError> {
         HandoverError::Record(error) => ReportError::from(error).into(),
         size => CliError::Usage(size.to_string()),
     })?;
+    skipped("not handed over", &found.damaged);
     if common.json {
         print_json(&found);
         return Ok(());

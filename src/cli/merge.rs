@@ -9,7 +9,7 @@ use crate::study::newest_state;
 use super::arguments::Common;
 use super::error::CliError;
 use super::json::document;
-use super::output::{print, print_json};
+use super::output::{print, print_json, skipped};
 
 document!(Merged, "merge", 1);
 
@@ -26,6 +26,7 @@ pub fn merge(common: &Common, from: &[PathBuf]) -> Result<(), CliError> {
     }
     from.iter().try_for_each(|results| refuse_busy(results))?;
     let merged = record::merge(from, into, &newest_state)?;
+    skipped("not merged", &merged.damaged);
     if common.json {
         print_json(&merged);
     } else if !common.quiet {

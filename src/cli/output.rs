@@ -1,6 +1,7 @@
 //! Printing: a closed pipe ends the printing, not the program; output that a full disk swallows is an error.
 
 use std::io::{Error, ErrorKind, IsTerminal, Write};
+use std::path::PathBuf;
 use std::sync::Mutex;
 
 use crate::definition::printable;
@@ -22,6 +23,13 @@ pub fn print(lines: &str) {
 pub fn warn(lines: &str) {
     // Nobody is left to be told that nobody listens.
     let _ = writeln!(std::io::stderr(), "{}", printable(lines));
+}
+
+/// Warns of files that are damaged, whose runs were `left_out`.
+pub fn skipped(left_out: &str, damaged: &[(PathBuf, String)]) {
+    for (path, why) in damaged {
+        warn(&format!("anode: warning: {left_out}: {}: {why}", path.display()));
+    }
 }
 
 /// Clears the terminal and moves to its top.

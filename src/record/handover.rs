@@ -38,6 +38,8 @@ pub struct HandedOver {
     pub removed: Vec<PathBuf>,
     /// Folders of unfinished runs without a usable checkpoint, which were not handed on.
     pub unusable: Vec<PathBuf>,
+    /// Unfinished runs with a damaged or missing header, which were not handed on: the file and what is wrong with it.
+    pub damaged: Vec<(PathBuf, String)>,
 }
 
 /// Why nothing was handed on.
@@ -138,11 +140,22 @@ pub fn hand_over(results: &Path, archived: Vec<Record>, of: &Handover) -> Result
         for (experiment, run, folder) in run_folders(&results.join("runs").join(profile.name()))? {
             let known = successors.entry(experiment.clone()).or_default();
             if folder.join(RUN).exists() {
-                let record = read_checked(&folder).ok().flatten();
-                let record = record.filter(|record| !matches!(record.status, Status::Failed { .. }));
-                known.extend(record.map(Successor::recorded));
-            } else if CHECKPOINTS.iter().any(|name| folder.join(name).is_file()) && (of.wanted)(&experiment) {
-                let header = own_header(&folder)?;
+                let Some(record) = read_checked(&folder).ok().flatten() else { continue };
+                // A failed run is tried again from its checkpoint.
+                if !matches!(record.status, Status::Failed { .. }) {
+                    known.push(Successor::recorded(record));
+                    continue;
+                }
+            }
+            if CHECKPOINTS.iter().any(|name| folder.join(name).is_file()) && (of.wanted)(&experiment) {
+                let header = match own_header(&folder) {
+                    Ok(header) => header,
+                    Err(RecordError::Damaged { path, why }) => {
+                        found.damaged.push((path, why));
+                        continue;
+                    }
+                    Err(error) => return Err(error.into()),
+                };
                 let Some((checkpoint, steps)) = (of.newest_state)(&folder, limit(CHECKPOINT)) else {
                     found.unusable.push(folder);
                     continue;
@@ -180,14 +193,20 @@ pub fn hand_over(results: &Path, archived: Vec<Record>, of: &Handover) -> Result
     }
     let mut copies = vec![];
     for (to, Begun { folder, checkpoint, .. }) in unfinished {
-        let mut bytes = 0;
+        let mut files = vec![];
         for name in HANDED_OVER {
             let from = folder.join(if name == CHECKPOINT { checkpoint } else { name });
             if let Some(content) = read_at_most(&from, MOST_INFLIGHT).map_err(too_large(&folder))? {
-                bytes += content.len() as u64;
-                copies.push((to.join(name), content));
+                files.push((name, content));
             }
         }
+        // The run may be computed meanwhile and have put another checkpoint in its place.
+        if !files.iter().any(|(name, _)| *name == CHECKPOINT) {
+            found.unusable.push(folder);
+            continue;
+        }
+        let bytes = files.iter().map(|(_, content)| content.len() as u64).sum();
+        copies.extend(files.into_iter().map(|(name, content)| (to.join(name), content)));
         sizes.push((to.clone(), bytes));
         found.written.push((to, bytes));
     }

@@ -26,6 +26,8 @@ pub struct Merged {
     pub unfinished: usize,
     /// Not copied: the same record, or a better one, is there.
     pub present: usize,
+    /// Not copied: unfinished runs with a damaged or missing header. The file and what is wrong with it.
+    pub damaged: Vec<(PathBuf, String)>,
 }
 
 /// Why nothing was merged.
@@ -93,13 +95,20 @@ pub fn merge(from: &[PathBuf], into: &Path, newest_state: NewestState) -> Result
             let source = results.join(&inside);
             let worth = match recorded(&source, &inside)? {
                 Some(status) => worth_of(&source, &status),
-                None if is_begun(&source)? => unfinished(&source, false),
-                None => continue,
+                None => match is_begun(&source) {
+                    Ok(true) => unfinished(&source, false),
+                    Ok(false) => continue,
+                    Err(RecordError::Damaged { path, why }) => {
+                        merged.damaged.push((path, why));
+                        continue;
+                    }
+                    Err(error) => return Err(error.into()),
+                },
             };
             let target = into.join(&inside);
             let rival = match best.get(&inside) {
                 Some(rival) => Some(rival.clone()),
-                None if is_folder(&target)? => match recorded(&target, &inside)? {
+                None if is_folder(&target)? || restore(&target)? => match recorded(&target, &inside)? {
                     Some(status) => Some((target.clone(), worth_of(&target, &status))),
                     // A folder without a usable state gives way.
                     None if worth == Worth::Ended => None,
@@ -186,6 +195,26 @@ fn is_folder(target: &Path) -> Result<bool, RecordError> {
     Ok(found)
 }
 
+/// Moves the folder of a run that a merge was about to replace back to `target` if the merge was interrupted before
+/// the new one was there. Returns whether it did.
+///
+/// # Errors
+/// The folder cannot be moved.
+pub fn restore(target: &Path) -> Result<bool, RecordError> {
+    let [_, old] = beside(target);
+    let is_there = |path: &Path| std::fs::symlink_metadata(path).is_ok();
+    if is_there(target) || !std::fs::symlink_metadata(&old).is_ok_and(|found| found.is_dir()) {
+        return Ok(false);
+    }
+    std::fs::rename(&old, target).map(|()| true).map_err(RecordError::io(&old))
+}
+
+/// The folders next to `target` that a merge needs while it replaces it: the new one, and the old one.
+fn beside(target: &Path) -> [PathBuf; 2] {
+    let name = target.file_name().unwrap_or_default().to_string_lossy();
+    ["", "old-"].map(|kind| target.with_file_name(format!("{PARTIAL}{kind}{name}")))
+}
+
 /// How the run of a folder ended; `None` without a record.
 fn recorded(folder: &Path, inside: &Path) -> Result<Option<Status>, RecordError> {
     let Some(record) = read_checked(folder)? else { return Ok(None) };
@@ -262,9 +291,7 @@ fn table_difference(line: &str, first: &[u8], second: &[u8], gaps: bool) -> Resu
 
 /// Copies the files of a run. What is at the target gives way only when the copy is whole and checked.
 fn copy(source: &Path, target: &Path) -> Result<(), RecordError> {
-    let folder = target.parent().unwrap_or(Path::new("."));
-    let name = target.file_name().unwrap_or_default().to_string_lossy();
-    let (new, old) = (folder.join(format!("{PARTIAL}{name}")), folder.join(format!("{PARTIAL}old-{name}")));
+    let [new, old] = beside(target);
     for leftover in [&new, &old] {
         if leftover.exists() {
             std::fs::remove_dir_all(leftover).map_err(RecordError::io(leftover))?;

@@ -34,7 +34,7 @@ pub use handover::{
 };
 pub use identity::{canonical, run_id};
 pub use limits::{Budget, is_run_id};
-pub use merge::{Conflict, MergeError, Merged, merge};
+pub use merge::{Conflict, MergeError, Merged, merge, restore};
 pub use numerics::{FIRST_NUMERICS, numerics};
 pub use ongoing::{Ongoing, ongoing_steps};
 pub use origin::{Origin, change_of_instructions, origins, origins_text};

@@ -96,8 +96,8 @@ impl Unfinished {
         if header.run != derived {
             return damaged(format!(
                 "its id is {:?}, but its settings, seed, inputs and device give {derived}: it was changed, or begun \
-                 under other numerics; continue the run with `anode run`, which writes the header again, or \
-                 remove {}",
+                 under other numerics; remove {}, or, if it is in `runs`, run its experiment again, which writes the \
+                 header again",
                 header.run,
                 folder.display()
             ));

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crate::plan::{Run, numerics};
 use crate::record::{
     Environment, FORMAT, IMAGES, MODEL, Outcome, ROWS, RUN, Record, RecordError, STEPS, Status, UNFINISHED, Unfinished,
-    adopt, environment, folders, inflight, read_checked, remove_inflight, sweep, write_record,
+    adopt, environment, folders, inflight, read_checked, remove_inflight, restore, sweep, write_record,
 };
 use crate::study::{CPU, Context, Earlier, Ending, Progress, Study, StudyError, covers, estimate, takes_same_steps};
 
@@ -92,6 +92,7 @@ pub fn one(
             return Err(RunnerError::Results { path: path.to_owned(), source });
         }
     }
+    restore(&folder)?;
     match recorded(run, &options.results) {
         Ok(Some(record)) if !matches!(record.status, Status::Failed { .. }) => {
             return Ok(Came::Recorded { status: record.status, before: true });
