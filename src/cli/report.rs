@@ -10,7 +10,7 @@ use crate::report::{self, Contents, Difference, Summary, UnshownRecords};
 use super::arguments::{Common, Selection};
 use super::error::CliError;
 use super::json::document;
-use super::output::{print, print_json};
+use super::output::{print, print_json, skipped};
 use super::subject::Subject;
 
 document!(Summary, "report", 1);
@@ -82,6 +82,7 @@ pub fn write(
 
 /// Prints the summary of a command that wrote files, which are called `what` in its text form.
 pub fn tell(common: &Common, summary: &Summary, what: &str) {
+    skipped("not shown", &summary.damaged);
     if common.json {
         print_json(summary);
     } else if !common.quiet {

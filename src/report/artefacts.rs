@@ -1,6 +1,8 @@
 //! Every file of a report, made in memory: what is written, and what a published report is compared with.
 
-use std::path::{Path, PathBuf};
+use std::collections::HashSet;
+use std::ffi::{OsStr, OsString};
+use std::path::{Component, Path, PathBuf};
 
 use crate::definition::{Figure, Profile};
 use crate::record::{Loaded, Row, archive_of, archive_path, kept_path, row, rows_to_csv};
@@ -8,6 +10,7 @@ use crate::record::{Loaded, Row, archive_of, archive_path, kept_path, row, rows_
 use super::chart::{Chart, Panels, draw, shows_images, shows_steps, story};
 use super::document::Piece;
 use super::findings::Numbers;
+use super::inflight::Damaged;
 use super::methods::Methods;
 use super::page::Shown;
 use super::results::{RecordSource, Results};
@@ -60,6 +63,7 @@ struct OfProfile {
     made: Vec<Artefact>,
     kept: Vec<UnshownRecords>,
     unsure: Vec<String>,
+    damaged: Damaged,
     recorded: bool,
 }
 
@@ -73,8 +77,7 @@ pub fn artefacts(
     from: RecordSource,
 ) -> Result<(Summary, Vec<Artefact>), ReportError> {
     let Contents { experiments, results: folder, output, figures, .. } = contents;
-    let links =
-        figures.strip_prefix(output).map_or_else(|_| "../figures".into(), |inside| inside.display().to_string());
+    let links = relative(output, figures);
     let published = models::Published::read(folder);
     let mut profiles = Profile::ALL.map(|_| OfProfile::default());
     // The results of each experiment, of the largest profile first.
@@ -87,6 +90,7 @@ pub fn artefacts(
             let results = &Results::read(definition, current, contents, from)?;
             profile.kept.extend(UnshownRecords::of(results));
             profile.unsure.extend(results.unsure.iter().cloned());
+            profile.damaged.extend(results.damaged.iter().cloned());
             let judgement = judge(results);
             profile.lines.push(summary::Line::new(results, &judgement));
             profile.made.extend(models::models(results, folder, &published, from));
@@ -121,6 +125,7 @@ pub fn artefacts(
     for (current, of) in Profile::ALL.into_iter().zip(profiles) {
         told.kept.extend(of.kept);
         told.unsure.extend(of.unsure);
+        told.add_damaged(of.damaged);
         let asked = current == profile;
         if !of.recorded && !asked {
             continue;
@@ -167,6 +172,31 @@ pub fn artefacts(
     Ok((told, made))
 }
 
+/// The path of the folder `to` as a link in a file in the folder `from`.
+fn relative(from: &Path, to: &Path) -> String {
+    let [from, to] = [from, to].map(|path| {
+        let mut parts: Vec<OsString> = vec![];
+        for part in std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).components() {
+            match part {
+                Component::ParentDir => drop(parts.pop()),
+                part => parts.push(part.as_os_str().to_owned()),
+            }
+        }
+        parts
+    });
+    let common = from.iter().zip(&to).take_while(|(a, b)| a == b).count();
+    let up = from[common..].iter().map(|_| "..".to_owned());
+    let link: Vec<String> = up.chain(to[common..].iter().map(|part| encoded(part))).collect();
+    if link.is_empty() { ".".into() } else { link.join("/") }
+}
+
+/// A part of a path with percent-encoding, since spaces and brackets end a link in Markdown.
+fn encoded(part: &OsStr) -> String {
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~".contains(byte);
+    let byte = |byte: &u8| if plain(byte) { char::from(*byte).to_string() } else { format!("%{byte:02X}") };
+    part.as_encoded_bytes().iter().map(byte).collect()
+}
+
 fn summary_rows(lines: &[summary::Line]) -> Vec<Row> {
     let line = |line: &summary::Line| {
         row([
@@ -192,17 +222,100 @@ fn note(results: &Results) -> Option<Piece> {
 }
 
 /// The archive of the records that a report shows, with those images alone that charts show, and the archive of those
-/// that no run shows any more.
+/// that no run shows any more. Written in this order, no record is missing from both at any time; the second archive
+/// may come twice.
 fn archives(results: &Results, folder: &Path) -> Result<Vec<Artefact>, ReportError> {
     let (id, profile) = (&results.definition.id, results.profile);
     let shown = results.runs.iter().map(|run| (&run.loaded, shows_images(results, run))).collect();
-    let mut made = vec![(archive_path(folder, id, profile), shown)];
-    if !results.kept.is_empty() {
-        made.push((kept_path(folder, id, profile), results.kept.iter().map(|loaded| (loaded, true)).collect()));
-    }
-    let packed = |(path, records): (PathBuf, Vec<(&Loaded, bool)>)| {
+    let steps = archive_steps(shown, &results.kept, &results.returned);
+    let packed = |(archive, records): (Archive, Vec<(&Loaded, bool)>)| {
+        let path = match archive {
+            Archive::Main => archive_path(folder, id, profile),
+            Archive::Kept => kept_path(folder, id, profile),
+        };
         let bytes = archive_of(records).map_err(io(&path))?;
         Ok(Artefact { path, bytes })
     };
-    made.into_iter().map(packed).collect()
+    steps.into_iter().map(packed).collect()
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Archive {
+    Main,
+    Kept,
+}
+
+/// Contents of the archives in the order in which they are written. First the second archive with its new records
+/// and with those that return to the main one (`returned`), then the main archive, then the second one without those
+/// that returned. A second archive that becomes empty is removed last, as an outdated file.
+fn archive_steps<'a>(
+    shown: Vec<(&'a Loaded, bool)>,
+    kept: &'a [Loaded],
+    returned: &HashSet<String>,
+) -> Vec<(Archive, Vec<(&'a Loaded, bool)>)> {
+    if kept.is_empty() {
+        return vec![(Archive::Main, shown)];
+    }
+    let kept: Vec<_> = kept.iter().map(|loaded| (loaded, true)).collect();
+    let mut seen = HashSet::new();
+    let returning = shown.iter().filter(|(loaded, _)| returned.contains(&loaded.record.run));
+    let returning: Vec<_> = returning.filter(|(loaded, _)| seen.insert(&loaded.record.run)).copied().collect();
+    if returning.is_empty() {
+        return vec![(Archive::Kept, kept), (Archive::Main, shown)];
+    }
+    let all = kept.iter().copied().chain(returning).collect();
+    vec![(Archive::Kept, all), (Archive::Main, shown), (Archive::Kept, kept)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(run: &str) -> Loaded {
+        let record = serde_json::json!({
+            "format": 1, "run": run, "experiment": "plain", "profile": "quick", "study": "reversibility",
+            "settings": {}, "seed": 0, "inputs": {}, "status": { "kind": "finished" }, "files": {},
+            "environment": {
+                "device": "cpu", "processor": "", "threads": 1, "version": "", "commit": null, "dirty": null,
+                "rustc": "", "system": "", "finished_at": "", "seconds": 0.0
+            }
+        });
+        let record = serde_json::from_value(record).expect("a record");
+        Loaded { record, rows: vec![], steps: vec![], images: vec![] }
+    }
+
+    #[test]
+    fn links_lead_from_the_report_to_its_charts() {
+        for (from, to, link) in [
+            ("results", "figures", "../figures"),
+            ("r2", "r2/figures", "figures"),
+            ("r2", "f2", "../f2"),
+            ("r2/own", "my figures/(a)", "../../my%20figures/%28a%29"),
+            ("r2", "./r2/../r2", "."),
+            ("/a/b", "/a/c/d", "../c/d"),
+        ] {
+            assert_eq!(relative(Path::new(from), Path::new(to)), link);
+        }
+    }
+
+    #[test]
+    fn a_report_that_stops_between_two_archives_loses_no_record() {
+        let records = ["a", "b", "c"].map(record);
+        let names = ["a", "b", "c"].map(str::to_owned);
+        // Which records were in the second archive before, and which are in it afterwards.
+        for (before, after) in (0..8).flat_map(|before| (0..8).map(move |after| (before, after))) {
+            let of = |bits: i32| (0..3).filter(move |i| bits & (1 << i) != 0);
+            let kept: Vec<Loaded> = of(after).map(|i| records[i].clone()).collect();
+            let shown: Vec<_> = of(7 ^ after).map(|i| (&records[i], true)).collect();
+            let returned = of(before & !after).map(|i| names[i].clone()).collect();
+            let mut archives = [of(7 ^ before), of(before)].map(|found| found.map(|i| names[i].clone()).collect());
+            for (archive, records) in archive_steps(shown.clone(), &kept, &returned) {
+                let ids: HashSet<String> = records.iter().map(|(loaded, _)| loaded.record.run.clone()).collect();
+                archives[usize::from(archive == Archive::Kept)] = ids;
+                assert_eq!(archives[0].union(&archives[1]).count(), 3, "{before} {after}");
+            }
+            assert_eq!(archives[0].len(), shown.len());
+            assert!(kept.is_empty() || archives[1].len() == kept.len(), "{before} {after}");
+        }
+    }
 }

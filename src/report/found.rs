@@ -29,6 +29,8 @@ pub struct Found {
     in_runs: bool,
     /// In the archive that the report was made of.
     in_archive: bool,
+    /// In the archive of records that no run showed.
+    pub in_kept: bool,
     /// In any archive: it is never dropped.
     pub archived: bool,
 }
@@ -51,7 +53,7 @@ pub fn all(
         for name in folders(&folder)? {
             if let Some(loaded) = read_run_thinned(&folder.join(name), &mut budget)? {
                 places.insert(loaded.record.run.clone(), found.len());
-                found.push(Found { loaded, in_runs: true, in_archive: false, archived: false });
+                found.push(Found { loaded, in_runs: true, in_archive: false, in_kept: false, archived: false });
             }
         }
     }
@@ -67,6 +69,7 @@ pub fn all(
         {
             Some(known) => {
                 known.in_archive |= in_archive;
+                known.in_kept |= !in_archive;
                 known.archived = true;
                 if failed(&known.loaded.record) && !failed(&loaded.record) {
                     known.loaded = loaded;
@@ -74,7 +77,7 @@ pub fn all(
             }
             None => {
                 places.insert(loaded.record.run.clone(), found.len());
-                found.push(Found { loaded, in_runs: false, in_archive, archived: true });
+                found.push(Found { loaded, in_runs: false, in_archive, in_kept: !in_archive, archived: true });
             }
         })?;
     }

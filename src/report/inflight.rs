@@ -1,6 +1,6 @@
 //! Unfinished training runs that were handed on: how far they are, and their curves.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
@@ -25,20 +25,27 @@ pub struct InFlight {
     epochs: usize,
 }
 
-/// The headers of the runs of an experiment in `inflight/` of a results folder, with their folders. Folders without a
-/// header are left out.
+/// Damaged files, and what is wrong with each.
+pub type Damaged = Vec<(PathBuf, String)>;
+
+/// The headers of the runs of an experiment in `inflight/` of a results folder, and those that are damaged or belong to
+/// another place. Folders without a header are left out.
 ///
 /// # Errors
-/// A header that is damaged, or belongs to another place.
-pub fn headers(results: &Path, experiment: &str) -> Result<Vec<Unfinished>, RecordError> {
-    let mut found = vec![];
+/// A folder or a header that cannot be read.
+pub fn headers(results: &Path, experiment: &str) -> Result<(Vec<Unfinished>, Damaged), RecordError> {
+    let (mut found, mut damaged) = (vec![], vec![]);
     for (own, _, folder) in run_folders(&results.join(crate::record::INFLIGHT))? {
         if own != experiment {
             continue;
         }
-        found.extend(Unfinished::read_own(&folder)?);
+        match Unfinished::read_own(&folder) {
+            Ok(header) => found.extend(header),
+            Err(RecordError::Damaged { path, why }) => damaged.push((path, why)),
+            Err(error) => return Err(error),
+        }
     }
-    Ok(found)
+    Ok((found, damaged))
 }
 
 impl InFlight {

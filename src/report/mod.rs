@@ -84,6 +84,8 @@ pub struct Summary {
     pub kept: Vec<UnshownRecords>,
     /// Runs with several records between which nothing but a convention chose, with the one that is shown.
     pub unsure: Vec<String>,
+    /// Unfinished runs that were handed on and cannot be shown: the damaged file and what is wrong with it.
+    pub damaged: Vec<(PathBuf, String)>,
 }
 
 /// Records of one experiment and profile that no run of its definition shows.
@@ -106,7 +108,17 @@ impl Summary {
         self.removed.extend(other.removed);
         self.kept.extend(other.kept);
         self.unsure.extend(other.unsure);
+        self.add_damaged(other.damaged);
         self
+    }
+
+    /// Adds damaged files, each once: every profile reads the same unfinished runs.
+    fn add_damaged(&mut self, damaged: Vec<(PathBuf, String)>) {
+        for one in damaged {
+            if !self.damaged.contains(&one) {
+                self.damaged.push(one);
+            }
+        }
     }
 }
 
@@ -165,7 +177,10 @@ pub fn write_all(contents: Contents, profile: Profile) -> Result<Summary, Report
     let (mut summary, made) = artefacts::artefacts(contents, profile, RecordSource::Everywhere)?;
     for artefact in made {
         write_atomically(&artefact.path, &artefact.bytes)?;
-        summary.written.push(artefact.path);
+        // An archive may be written twice.
+        if !summary.written.contains(&artefact.path) {
+            summary.written.push(artefact.path);
+        }
     }
     let made = summary.written.iter().cloned().collect();
     for (path, stray) in stray::strays(contents, &made)? {
@@ -246,12 +261,13 @@ pub fn figures(
         }
         Ok(())
     };
-    let mut panels = chart::Panels::default();
+    let (mut panels, mut damaged) = (chart::Panels::default(), vec![]);
     for definition in contents.experiments {
         let profiles = profile.map_or(Profile::ALL.to_vec(), |one| vec![one]);
         let mut drawn = false;
         for profile in profiles.into_iter().rev() {
             let mut results = Results::read(definition, profile, contents, RecordSource::Everywhere)?;
+            damaged.append(&mut results.damaged);
             if let Some(runs) = runs {
                 results.keep(runs);
             }
@@ -268,5 +284,6 @@ pub fn figures(
     if profile.is_none() && runs.is_none() && contents.whole {
         chart::story(contents.outline, panels, contents.figures)?.into_iter().try_for_each(&mut write)?;
     }
+    summary.add_damaged(damaged);
     Ok(summary)
 }

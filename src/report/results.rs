@@ -15,7 +15,7 @@ use super::Contents;
 use super::alternatives;
 use super::found::{self, Found, Places};
 
-use super::inflight::{self, InFlight};
+use super::inflight::{self, Damaged, InFlight};
 
 /// The records of an experiment under a profile, and what is missing.
 pub struct Results<'a> {
@@ -33,10 +33,14 @@ pub struct Results<'a> {
     pub varying: Vec<String>,
     /// Archived records that no run shows.
     pub kept: Vec<Loaded>,
+    /// Ids of the shown records that the archive of records that no run showed contains.
+    pub(super) returned: HashSet<String>,
     /// Ids of all records that no run shows, archived or not.
     pub unshown: Vec<String>,
     /// Runs for which nothing but a convention chose one of several records, with the one that is shown.
     pub unsure: Vec<String>,
+    /// Unfinished runs that were handed on and cannot be shown: the damaged file and what is wrong with it.
+    pub damaged: Damaged,
     /// Unfinished runs that were handed on. No verdict takes them into account.
     pub inflight: Vec<InFlight>,
     /// The result of [`Self::rows`], computed by its first call.
@@ -74,8 +78,10 @@ impl<'a> Results<'a> {
             missing: vec![],
             varying: vec![],
             kept: vec![],
+            returned: HashSet::new(),
             unshown: vec![],
             unsure: vec![],
+            damaged: vec![],
             inflight: vec![],
             rows: OnceCell::new(),
         }
@@ -106,7 +112,8 @@ impl<'a> Results<'a> {
             }
         }
         found.asked = wanted.len();
-        let headers = inflight::headers(contents.results, &definition.id)?;
+        let (headers, damaged) = inflight::headers(contents.results, &definition.id)?;
+        found.damaged = damaged;
         let begun = Places::new(headers.iter().map(|header| (&header.settings, header.seed)));
         let header_of = |settings: &Map<String, Value>, seed: u64| {
             begun.of(settings, seed).iter().map(|&i| &headers[i]).find(|h| h.settings == *settings)
@@ -127,13 +134,22 @@ impl<'a> Results<'a> {
             let Some((place, unsure)) = chosen else {
                 found.missing.push(flat.clone());
                 if let Some(header) = header_of(settings, *seed) {
-                    found.inflight.push(InFlight::read(contents.results, header.clone(), flat, &mut budget)?);
+                    match InFlight::read(contents.results, header.clone(), flat, &mut budget) {
+                        Ok(run) => found.inflight.push(run),
+                        Err(RecordError::Damaged { path, why }) => found.damaged.push((path, why)),
+                        Err(error) => return Err(error),
+                    }
                 }
                 continue;
             };
             let loaded = match (records[place].take(), shown.get(&place)) {
                 // Thinned here, so that a chart is the same whether drawn from a folder or from an archive.
-                (Some(Found { loaded, .. }), _) => Loaded { steps: thin(loaded.steps), ..loaded },
+                (Some(Found { loaded, in_kept, .. }), _) => {
+                    if in_kept {
+                        found.returned.insert(loaded.record.run.clone());
+                    }
+                    Loaded { steps: thin(loaded.steps), ..loaded }
+                }
                 (None, Some(&run)) => found.runs[run].loaded.clone(),
                 (None, None) => continue,
             };

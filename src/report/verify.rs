@@ -25,6 +25,7 @@ pub struct Difference {
 
 const OUTDATED: &str = "made by no record any more";
 const RECORDS: &str = "records of no experiment that is defined";
+const DAMAGED: &str = "header or log of an unfinished run, damaged or missing";
 const UNKNOWN: &str = "belongs to nothing";
 
 impl Difference {
@@ -32,6 +33,7 @@ impl Difference {
     pub fn cure(&self) -> &'static str {
         match self.what {
             RECORDS => "define the experiment again, or remove its records with `anode clean --only`",
+            DAMAGED => "remove its folder, or copy it again",
             UNKNOWN => "move it elsewhere, or remove it",
             _ => "write the report again with `anode report`, which also removes outdated files",
         }
@@ -44,7 +46,7 @@ impl Difference {
 /// # Errors
 /// A damaged archive, a file that cannot be read.
 pub fn verify(contents: Contents, profile: Profile) -> Result<(usize, Vec<Difference>), ReportError> {
-    let (_, made) = artefacts(contents, profile, RecordSource::Archives)?;
+    let (summary, made) = artefacts(contents, profile, RecordSource::Archives)?;
     let made: BTreeMap<PathBuf, Vec<u8>> = made.into_iter().map(|a| (a.path, a.bytes)).collect();
     let mut differences = vec![];
     let mut differs = |path: &Path, what| differences.push(Difference { path: path.to_owned(), what });
@@ -61,6 +63,7 @@ pub fn verify(contents: Contents, profile: Profile) -> Result<(usize, Vec<Differ
         }
     }
     let agree = made.len() - differences.len();
+    differences.extend(summary.damaged.into_iter().map(|(path, _)| Difference { path, what: DAMAGED }));
     // A table or a chart that outlived its experiment would pass for a result.
     for (path, stray) in strays(contents, &made.into_keys().collect())? {
         let what = match stray {
