@@ -3,6 +3,7 @@
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -180,15 +181,32 @@ pub(super) fn from_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> 
     Ok(value)
 }
 
+/// The format of a `run.json` if it is a later one than [`FORMAT`], whatever else the file contains.
+fn later_format(run: &[u8]) -> Option<u32> {
+    #[derive(Deserialize)]
+    struct Head {
+        format: u32,
+    }
+    let Head { format } = serde_json::from_slice(run).ok()?;
+    (format > FORMAT).then_some(format)
+}
+
 /// A record from its `run.json`, without its other files. Takes its values from `budget`.
 fn parse_header(folder: &Path, run: &[u8], budget: &mut Budget) -> Result<Record, RecordError> {
     let damaged = |why: String| RecordError::Damaged { path: folder.join(RUN), why };
-    let record: Record = from_json(run).map_err(damaged)?;
+    let newer = |why: String| RecordError::Newer { path: folder.join(RUN), why };
+    let format = |format: u32| format!("`format`: {format}; this version reads {FORMAT}");
+    let record: Record = from_json(run).map_err(|why| match later_format(run) {
+        Some(later) => newer(format(later)),
+        None if why.contains("unknown field `") => newer(why),
+        None => damaged(why),
+    })?;
     // Without spaces, so that a record counts the same in a folder and in an archive.
     let compact = serde_json::to_vec(&record).map_err(|e| damaged(e.to_string()))?;
     budget.values(values_of_json(&compact) + values_of_text(compact.len())).map_err(damaged)?;
     if record.format != FORMAT {
-        return Err(damaged(format!("`format`: {}; this version of the program reads {FORMAT}", record.format)));
+        let why = format(record.format);
+        return Err(if record.format > FORMAT { newer(why) } else { damaged(why) });
     }
     if let Some(name) = record.files.keys().find(|name| *name == RUN || !RECORD_FILES.contains(&name.as_str())) {
         return Err(damaged(format!("`files` names {name:?}; allowed: {ROWS}, {STEPS}, {IMAGES}")));

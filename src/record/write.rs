@@ -46,6 +46,17 @@ pub enum RecordError {
         /// The cause.
         source: io::Error,
     },
+    /// The file has a format or fields that only a newer version of the program can have written.
+    #[error(
+        "{path}: {why}: it was written by a newer version of this program, or changed; use that version, or move the \
+         folder of the run elsewhere"
+    )]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// What this version does not read.
+        why: String,
+    },
     /// The file is damaged.
     #[error("{path}: {why}")]
     Damaged {

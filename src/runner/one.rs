@@ -1,10 +1,11 @@
 //! One run: from its folder as it is found to its record.
 
+use std::fs::File;
 use std::io::ErrorKind;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use crate::plan::{Run, numerics};
 use crate::record::{
@@ -106,10 +107,15 @@ pub fn one(
         {
             return Err(RunnerError::Results { path, source });
         }
+        // Its results may have taken days.
+        Err(newer @ RecordError::Newer { .. }) => return Err(newer.into()),
         Err(damage) => set_aside(&folder, &damage, warn)?,
     }
     std::fs::create_dir_all(&folder).map_err(io)?;
     sweep(&folder, Duration::ZERO).map_err(io)?;
+    // `status` shows a run as being computed if its folder changed since this process began. Without a log nothing
+    // else may change for long. Not every system lets a folder's time be set, and nothing depends on it.
+    let _ = File::open(&folder).and_then(|opened| opened.set_modified(SystemTime::now()));
     // Files of an earlier record would become part of the new one. A log may belong to an unfinished run.
     let log = (!study.continues()).then_some(STEPS);
     for name in [ROWS, IMAGES, MODEL].into_iter().chain(log) {

@@ -214,6 +214,27 @@ fn a_damaged_record_is_kept_aside_and_made_again() {
 }
 
 #[test]
+fn a_record_of_a_newer_version_is_refused_and_left_where_it_is() {
+    let place = Workplace::new();
+    place.define(&reversal("sound")).expect(0, &["run", "sound"]);
+    let path = place.run_folder("sound").join("run.json");
+    let sound: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    let (mut later, mut wider, mut nested) = (sound.clone(), sound.clone(), sound);
+    (later["format"], later["seed"]) = (json!(2), json!({ "value": 0 }));
+    wider["colour"] = json!("red");
+    nested["environment"]["weather"] = json!("fine");
+    for (record, told) in [(later, "`format`: 2"), (wider, "`colour`"), (nested, "`weather`")] {
+        std::fs::write(&path, record.to_string()).unwrap();
+        for arguments in [&["run", "sound"][..], &["report"]] {
+            let said = place.expect(3, arguments);
+            assert!(said.contains(told) && said.contains("newer version of this program"), "{said}");
+        }
+        assert_eq!(place.run_folder("sound").join("run.json"), path);
+        assert_eq!(std::fs::read(&path).unwrap(), record.to_string().into_bytes());
+    }
+}
+
+#[test]
 fn what_an_interrupted_write_left_is_swept_away() {
     let place = Workplace::new();
     place.define(&reversal("sound")).expect(0, &["reproduce"]);
