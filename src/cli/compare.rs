@@ -75,7 +75,8 @@ pub struct NamedComparison {
 /// `anode compare A B`
 ///
 /// # Errors
-/// A name that is unknown or of another kind than the other one; a damaged record.
+/// A name that is unknown or of another kind than the other one; a damaged record; records that differ although they
+/// should be bit-identical.
 pub fn compare(common: &Common, arguments: &CompareArguments) -> Result<(), CliError> {
     let CompareArguments { a, b, .. } = arguments;
     let names = [named(common, a)?, named(common, b)?];
@@ -156,7 +157,8 @@ pub fn compare(common: &Common, arguments: &CompareArguments) -> Result<(), CliE
         }
     }
     if broken > 0 {
-        return Err(CliError::Differs(format!("{broken} cells that should be bit-identical differ")));
+        let cells = if broken == 1 { "1 cell".to_owned() } else { format!("{broken} cells") };
+        return Err(CliError::Differs(format!("records that should be bit-identical differ in {cells}")));
     }
     Ok(())
 }

@@ -46,8 +46,8 @@ pub enum CliError {
     /// The self-test found a fault.
     #[error("the self-test found a fault; results of this machine are not to be trusted")]
     Unsound,
-    /// A repeated run is not what its record says.
-    #[error("not reproduced: {0}")]
+    /// Results that should be bit-identical differ.
+    #[error("{0}")]
     Differs(String),
     /// The call is wrong.
     #[error("{0}")]
@@ -72,6 +72,9 @@ pub enum CliError {
     /// Ctrl-C.
     #[error("stopped with {0} runs to go; the same call goes on from here")]
     Interrupted(usize),
+    /// Ctrl-C while a run was repeated.
+    #[error("stopped; nothing was compared. The same command repeats the run from step 0")]
+    RepetitionInterrupted,
 }
 
 fn incomplete(failed: &[(String, String)], missing: &[(String, String)]) -> String {
@@ -116,7 +119,7 @@ impl CliError {
             Self::Merge(_) => Kind::Merge,
             Self::Report(_) => Kind::Report,
             Self::Io { .. } => Kind::Io,
-            Self::Interrupted(_) => Kind::Interrupted,
+            Self::Interrupted(_) | Self::RepetitionInterrupted => Kind::Interrupted,
         }
     }
 
@@ -132,7 +135,7 @@ impl CliError {
             Self::Unsound | Self::Data(_) | Self::Fetch(_) | Self::Merge(MergeError::Conflicts(_)) => 1,
             Self::Usage(_) | Self::Merge(MergeError::NoRuns(_)) => 2,
             Self::Runner(_) | Self::Merge(_) | Self::Report(_) | Self::Io { .. } => 3,
-            Self::Interrupted(_) => 130,
+            Self::Interrupted(_) | Self::RepetitionInterrupted => 130,
         }
     }
 }

@@ -141,7 +141,7 @@ pub fn repeat(common: &Common, arguments: &RepeatArguments) -> Result<(), CliErr
     let stop = stop_on_signal();
     let result = repeated(&loaded, &place, study, arguments.steps, common.quiet || common.json, stop);
     let result = result.map_err(|error| match error {
-        RepeatError::Study(crate::study::StudyError::Interrupted) => CliError::Interrupted(1),
+        RepeatError::Study(crate::study::StudyError::Interrupted) => CliError::RepetitionInterrupted,
         RepeatError::Record(error) => ReportError::from(error).into(),
         other => CliError::Usage(format!("run {} cannot be repeated: {other}", record.run)),
     })?;
@@ -151,7 +151,10 @@ pub fn repeat(common: &Common, arguments: &RepeatArguments) -> Result<(), CliErr
         tell(&loaded, &result, among.as_deref());
     }
     let verdict = verdict(record, &result);
-    if result.holds() { Ok(()) } else { Err(CliError::Differs(format!("run {}: {verdict}", record.run))) }
+    match result.holds() {
+        true => Ok(()),
+        false => Err(CliError::Differs(format!("not reproduced: run {}: {verdict}", record.run))),
+    }
 }
 
 /// The records that fit the arguments, and how one was taken of several.

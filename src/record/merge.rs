@@ -282,7 +282,8 @@ fn table_difference(line: &str, first: &[u8], second: &[u8], gaps: bool) -> Resu
             let gap = gaps && [a, b].contains(&Some(""));
             if a != b && a.map(value) != b.map(value) && !gap {
                 let [a, b] = [a, b].map(|cell| cell.filter(|cell| !cell.is_empty()).unwrap_or("nothing"));
-                return Ok(Some(format!("{column} in {line} {row} is {a} and {b}")));
+                // Both are counted from 0, as `compare` and `repeat` do.
+                return Ok(Some(format!("{column} in {line} {} is {a} and {b}", row - 1)));
             }
         }
     }

@@ -150,6 +150,39 @@ fn a_finished_record_takes_the_place_of_an_interrupted_run_and_not_the_other_way
 }
 
 #[test]
+fn a_run_that_an_interrupted_merge_moved_aside_is_moved_back() {
+    let place = Workplace::new();
+    place.define(&reversal("small"));
+    for results in ["a", "b"] {
+        run(&place, &["run", "small", "--results", results]);
+    }
+    let folder = only_run(&place, "a");
+    let name = folder.file_name().expect("a name").to_string_lossy().into_owned();
+    for again in [&["run", "small", "--results", "a"][..], &["merge", "b", "--results", "a"]] {
+        std::fs::rename(&folder, folder.with_file_name(format!(".partial-old-{name}"))).expect("moved");
+        std::fs::write(folder.with_file_name(format!(".partial-old-{name}")).join("times.csv"), "mine")
+            .expect("written");
+        let said = run(&place, again);
+        assert!(said.contains("1 were done before") || said.contains("0 runs copied"), "{said}");
+        assert_eq!(std::fs::read_to_string(folder.join("times.csv")).expect("its file"), "mine");
+    }
+}
+
+#[test]
+fn cells_that_differ_are_compared_and_merged_under_the_same_number() {
+    let place = Workplace::new();
+    place.define(&reversal("small"));
+    for results in ["a", "b"] {
+        run(&place, &["run", "small", "--results", results]);
+    }
+    forge(&only_run(&place, "b"), "both ways", "one way");
+    let merged = place.expect(1, &["merge", "b", "--results", "a"]);
+    let compared = place.expect(1, &["compare", "a", "b"]);
+    assert!(merged.contains(" in row 0 is ") && compared.contains(" in row 0 of rows.csv"), "{merged}{compared}");
+    assert!(compared.contains("should be bit-identical differ in 1 cell") && !compared.contains("not reproduced"));
+}
+
+#[test]
 fn shards_and_jobs_that_make_no_sense_are_refused() {
     let place = place();
     for (arguments, says) in [
@@ -284,7 +317,7 @@ fn a_log_of_any_length_that_a_record_names_is_recorded_and_merged() {
     run(&place, &["merge", "a", "--results", "b"]);
     write(&log.replacen(",\n", ",x\n", 1), &mut record);
     let said = place.expect(1, &["merge", "a", "--results", "b"]);
-    assert!(said.contains("c255 in step 1 is nothing and x"), "{said}");
+    assert!(said.contains("c255 in step 0 is nothing and x"), "{said}");
     write(&(log + &",".repeat(255) + "\n"), &mut record);
     let said = place.expect(1, &["merge", "a", "--results", "b"]);
     assert!(said.contains("one has 63000 steps, the other has more"), "{said}");
