@@ -1,4 +1,4 @@
-//! `anode clean`: removes records.
+//! `anode clean`: removes records and unfinished runs.
 
 use std::collections::BTreeSet;
 use std::io::{BufRead, IsTerminal};
@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use crate::definition::{Profile, is_name};
 use crate::nearest::did_you_mean;
 use crate::record::{
-    ARCHIVE_ENDS, Unfinished, archive_files, archive_path, entries, kept_path, read_header, run_folders,
+    ARCHIVE_ENDS, RUN, Unfinished, archive_files, archive_path, entries, kept_path, read_header, run_folders,
 };
 use crate::report::{self, ReportError};
 
@@ -25,13 +25,13 @@ use super::report::write;
 use super::select;
 use super::subject::{OWN, Subject};
 
-/// Which records are removed.
+/// Which records and unfinished runs are removed.
 #[derive(Debug, Args)]
 pub struct CleanArguments {
     /// The selection
     #[command(flatten)]
     pub selection: Selection,
-    /// Only records of runs with this setting, or seed=N. May be repeated; if a name is given
+    /// Only runs with this setting, or seed=N. May be repeated; if a name is given
     /// several values, runs with any of these values are selected. Archives are not changed
     #[arg(long = "where", value_name = "NAME=VALUE", add = complete::conditions(), conflicts_with = "kept")]
     pub only_where: Vec<String>,
@@ -43,11 +43,60 @@ pub struct CleanArguments {
     pub yes: bool,
 }
 
-/// Records that were removed.
+/// Records and unfinished runs that were removed.
 #[derive(Serialize, JsonSchema)]
 pub struct Cleaned {
     /// Folders of runs, and archives.
     removed: Vec<PathBuf>,
+}
+
+/// What a path that can be removed contains.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Record,
+    Unfinished,
+    Archive,
+}
+
+impl Kind {
+    fn of(path: &Path) -> Self {
+        match std::fs::symlink_metadata(path).is_ok_and(|found| found.is_dir()) {
+            true if path.join(RUN).exists() => Self::Record,
+            true => Self::Unfinished,
+            false => Self::Archive,
+        }
+    }
+
+    fn counted(self, count: usize) -> String {
+        let word = match self {
+            Self::Record => "record",
+            Self::Unfinished => "unfinished run",
+            Self::Archive => "archive",
+        };
+        format!("{count} {word}{}", if count == 1 { "" } else { "s" })
+    }
+}
+
+/// `2 records, 1 unfinished run`
+fn counts(found: &[(PathBuf, Kind)]) -> String {
+    let of = |kind: Kind| found.iter().filter(|(_, other)| *other == kind).count();
+    let kinds = [Kind::Record, Kind::Unfinished, Kind::Archive].map(|kind| (kind, of(kind)));
+    let each = kinds.into_iter().filter(|(_, count)| *count > 0).map(|(kind, count)| kind.counted(count));
+    each.collect::<Vec<_>>().join(", ")
+}
+
+/// A line for each experiment with runs, and for each archive.
+fn lines(found: &[(PathBuf, Kind)]) -> Vec<String> {
+    let experiment = |path: &Path, kind: Kind| match kind {
+        Kind::Archive => path.to_owned(),
+        _ => path.parent().unwrap_or(path).to_owned(),
+    };
+    let groups = found.chunk_by(|(a, of), (b, other)| experiment(a, *of) == experiment(b, *other));
+    let line = |group: &[(PathBuf, Kind)]| match &group[0] {
+        (path, Kind::Archive) => path.display().to_string(),
+        (path, kind) => format!("{}: {}", experiment(path, *kind).display(), counts(group)),
+    };
+    groups.map(line).collect()
 }
 
 document!(Cleaned, "clean", 1);
@@ -59,29 +108,30 @@ document!(Cleaned, "clean", 1);
 pub fn clean(common: &Common, arguments: &CleanArguments) -> Result<(), CliError> {
     let CleanArguments { selection, only_where, kept, yes } = arguments;
     let profile = Profile::from(selection.profile);
-    let folders = if *kept {
+    let found = if *kept {
         let subjects = Subject::of(common, &selection.ids, selection.only.as_deref())?;
         let each = subjects.iter().map(|subject| report::unshown(subject.contents(common), profile));
         each.collect::<Result<Vec<_>, _>>()?.concat()
     } else {
         recorded(common, profile, selection, only_where)?
     };
-    if folders.is_empty() {
+    if found.is_empty() {
         if common.json {
             print_json(&Cleaned { removed: vec![] });
-            return Ok(());
+        } else if !common.quiet {
+            print(&format!("no records and no unfinished runs of profile {} to remove", profile.name()));
         }
-        print(&format!("no records of profile {} to remove", profile.name()));
         return Ok(());
     }
+    let with_kind = |path: PathBuf| (path.clone(), Kind::of(&path));
+    let found: Vec<(PathBuf, Kind)> = found.into_iter().map(with_kind).collect();
     if !yes {
         if common.json || !std::io::stdin().is_terminal() {
-            return Err(CliError::Usage("there is no one to ask; say --yes to remove the records".into()));
+            let what = counts(&found);
+            return Err(CliError::Usage(format!("there is no one to ask; say --yes to remove {what}")));
         }
-        for folder in &folders {
-            print(&folder.display().to_string());
-        }
-        print("Remove these records? Type yes:");
+        lines(&found).iter().for_each(|line| print(line));
+        print(&format!("Remove {}? Type yes:", counts(&found)));
         let mut answer = String::new();
         let read = std::io::stdin().lock().read_line(&mut answer);
         read.map_err(|source| CliError::Io { path: "standard input".into(), source })?;
@@ -91,13 +141,20 @@ pub fn clean(common: &Common, arguments: &CleanArguments) -> Result<(), CliError
         }
     }
     let _lock = crate::runner::lock(&common.results)?;
-    for folder in &folders {
-        let is_folder = std::fs::symlink_metadata(folder).is_ok_and(|found| found.is_dir());
-        let removed = if is_folder { std::fs::remove_dir_all(folder) } else { std::fs::remove_file(folder) };
-        removed.map_err(|source| CliError::Io { path: folder.clone(), source })?;
-        if !common.json {
-            print(&format!("removed {}", folder.display()));
+    // A run may have been recorded, or removed, while the question waited.
+    if let Some((path, _)) = found.iter().find(|(path, kind)| Kind::of(path) != *kind) {
+        return Err(CliError::Usage(format!("{}: changed meanwhile; run the command again", path.display())));
+    }
+    for (path, kind) in &found {
+        let removed = if *kind == Kind::Archive { std::fs::remove_file(path) } else { std::fs::remove_dir_all(path) };
+        removed.map_err(|source| CliError::Io { path: path.clone(), source })?;
+        if let Some(experiment) = path.parent().filter(|_| *kind != Kind::Archive) {
+            // It may contain other runs, or damaged ones that were set aside.
+            let _ = std::fs::remove_dir(experiment);
         }
+    }
+    if !common.json && !common.quiet {
+        lines(&found).iter().for_each(|line| print(&format!("removed {line}")));
     }
     let own = Subject::of(common, &[], None)?.into_iter().find(|subject| !subject.published);
     match own {
@@ -107,7 +164,7 @@ pub fn clean(common: &Common, arguments: &CleanArguments) -> Result<(), CliError
         _ => remove_own(common)?,
     }
     if common.json {
-        print_json(&Cleaned { removed: folders });
+        print_json(&Cleaned { removed: found.into_iter().map(|(path, _)| path).collect() });
     }
     Ok(())
 }
@@ -129,7 +186,7 @@ fn remove_own(common: &Common) -> Result<(), CliError> {
     Ok(())
 }
 
-/// The run folders and archives of a profile, also of experiments that are not defined any more.
+/// The folders of runs and the archives of a profile, also of experiments that are not defined any more.
 fn recorded(
     common: &Common,
     profile: Profile,
@@ -157,15 +214,15 @@ fn recorded(
         }
     }
     let chosen: Vec<&String> = ids.iter().filter(|id| select::fits(wanted, only, id)).collect();
+    let mut folders = run_folders(&base).map_err(ReportError::from)?;
+    folders.retain(|(experiment, _, _)| chosen.contains(&experiment));
     if !only_where.is_empty() {
-        let mut folders = run_folders(&base).map_err(ReportError::from)?;
-        folders.retain(|(experiment, _, _)| chosen.contains(&experiment));
         let mut runs: Vec<(PathBuf, Map<String, Value>, u64)> =
             folders.into_iter().filter_map(|(_, _, folder)| settings_in(&folder)).collect();
         runs = select::only_where(runs, only_where, |(_, settings, seed)| (settings, *seed))?;
         return Ok(runs.into_iter().map(|(folder, _, _)| folder).collect());
     }
-    let runs = chosen.iter().map(|id| base.join(id)).filter(|folder| folder.is_dir());
+    let runs = folders.into_iter().map(|(_, _, folder)| folder);
     let archives = chosen.iter().flat_map(|id| {
         [archive_path, kept_path].into_iter().flat_map(move |path| archive_files(&path(&common.results, id, profile)))
     });

@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::definition::Profile;
-use crate::record::{CHECKPOINTS, Ongoing, RUN, STEPS, UNFINISHED, Unfinished, run_folders};
+use crate::record::{self, CHECKPOINTS, Ongoing, RUN, STEPS, UNFINISHED, Unfinished, read_header, run_folders};
 use crate::report::{ReportError, short};
 use crate::runner::{duration, writer};
 
@@ -22,22 +22,23 @@ use super::output::{print, print_json, print_table};
 pub struct Status {
     /// The results folder.
     results: PathBuf,
-    /// The process that writes it, if there is one; empty if its number cannot be read.
+    /// The process that writes it, such as `process 1234`, or `another process` if its number cannot be read; null if
+    /// there is none.
     process: Option<String>,
     /// Seconds since that process began.
     since: Option<f64>,
     /// Records that were written since.
     recorded: usize,
-    /// Runs without a record.
+    /// Runs without a record, and failed ones that are resumed.
     runs: Vec<Unrecorded>,
 }
 
 document!(Status, "status", 1);
 
-/// A run without a record.
+/// A run without a record, or one that failed and left a checkpoint.
 #[derive(Serialize, JsonSchema)]
 pub struct Unrecorded {
-    /// `computing` or `interrupted`.
+    /// `computing`, `interrupted` or `failed`.
     pub state: &'static str,
     /// Id of the experiment.
     pub experiment: String,
@@ -79,7 +80,8 @@ pub fn status(common: &Common) -> Result<(), CliError> {
     Ok(())
 }
 
-/// Runs without a record; those whose files changed since `begun` are being computed.
+/// Runs without a record, and failed runs with a checkpoint, from which the next call continues. Runs whose files
+/// changed since `begun` are being computed.
 ///
 /// # Errors
 /// A folder that cannot be read.
@@ -87,7 +89,8 @@ pub fn unrecorded(results: &Path, begun: Option<SystemTime>) -> Result<Vec<Unrec
     let mut found = vec![];
     for profile in Profile::ALL {
         for (experiment, run, folder) in run_folders(&results.join("runs").join(profile.name()))? {
-            if folder.join(RUN).exists() {
+            let recorded = folder.join(RUN).exists();
+            if recorded && !is_resumed(&folder) {
                 continue;
             }
             let touched = [STEPS, UNFINISHED].iter().filter_map(|name| modified(&folder.join(name))).max();
@@ -98,7 +101,11 @@ pub fn unrecorded(results: &Path, begun: Option<SystemTime>) -> Result<Vec<Unrec
             let epochs = header.and_then(|header| header.settings.get("epochs").and_then(Value::as_u64));
             let progress = Ongoing::read(&folder);
             found.push(Unrecorded {
-                state: if computing { "computing" } else { "interrupted" },
+                state: match (recorded, computing) {
+                    (true, _) => "failed",
+                    (false, true) => "computing",
+                    (false, false) => "interrupted",
+                },
                 experiment,
                 profile,
                 run,
@@ -111,6 +118,12 @@ pub fn unrecorded(results: &Path, begun: Option<SystemTime>) -> Result<Vec<Unrec
         }
     }
     Ok(found)
+}
+
+/// Whether the record of a run is that of a failure, and a checkpoint is next to it.
+fn is_resumed(folder: &Path) -> bool {
+    CHECKPOINTS.iter().any(|name| folder.join(name).is_file())
+        && read_header(folder).is_some_and(|record| matches!(record.status, record::Status::Failed { .. }))
 }
 
 fn modified(path: &Path) -> Option<SystemTime> {
@@ -180,7 +193,7 @@ fn tell(status: &Status) {
         "time left",
     ];
     print_table(&head, &status.runs.iter().map(line).collect::<Vec<_>>());
-    if status.runs.iter().any(|run| run.state == "interrupted") {
-        print("\nInterrupted runs are resumed by the command that started them.");
+    if status.runs.iter().any(|run| run.state != "computing") {
+        print("\nInterrupted and failed runs are resumed by the command that started them.");
     }
 }

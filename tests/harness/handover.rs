@@ -121,9 +121,24 @@ fn a_damaged_header_is_named_and_too_much_is_refused() {
     changed["settings"]["learning_rate"] = json!(0.123);
     for damage in ["{", "{\"format\": 1}", &other.to_string(), &changed.to_string()] {
         place.write(&header, damage);
-        assert!(place.expect(3, &["report"]).contains("unfinished.json"), "{damage}");
+        let said = place.expect(0, &["report"]);
+        assert!(said.contains("not shown: ") && said.contains("unfinished.json: "), "{damage}: {said}");
+        let said = place.expect(1, &["report", "--verify"]);
+        assert!(said.contains("unfinished.json: header or log of an unfinished run, damaged"), "{damage}: {said}");
     }
     place.write(&header, &sound);
+    // Nor does a missing log, or the header of a run that was not handed over, stop the others.
+    let log = place.path(&format!("results/inflight/train/{id}/steps.csv"));
+    std::fs::rename(&log, place.path("steps.csv")).unwrap();
+    assert!(place.expect(0, &["report"]).contains("steps.csv: the log of an unfinished run is missing"));
+    std::fs::rename(place.path("steps.csv"), &log).unwrap();
+    let own = place.run_folder("train").join("unfinished.json");
+    std::fs::write(&own, changed.to_string()).unwrap();
+    let said = place.expect(0, &["handover"]);
+    assert!(said.contains("not handed over: ") && said.contains("unfinished.json: its id is"), "{said}");
+    let said = place.expect(0, &["merge", "results", "--results", "other"]);
+    assert!(said.contains("not merged: ") && said.contains("0 runs copied"), "{said}");
+    std::fs::write(&own, &sound).unwrap();
     // What is there already counts, and what is larger than everything together is not read.
     for (name, bytes) in [("results/inflight/train/0123456789abcdef/steps.csv", 9_990_000), ("steps.csv", 20_000_000)] {
         let path = if name.contains('/') { place.path(name) } else { place.run_folder("train").join(name) };
@@ -133,6 +148,53 @@ fn a_damaged_header_is_named_and_too_much_is_refused() {
         assert!(text.contains("at most 10000000") && text.contains("train"), "{text}");
         std::fs::remove_file(&path).unwrap();
     }
+}
+
+#[test]
+fn a_failed_run_with_a_checkpoint_is_listed_and_handed_over() {
+    let (place, id) = half_way();
+    let folder = place.run_folder("train");
+    let header: Value =
+        serde_json::from_str(&std::fs::read_to_string(folder.join("unfinished.json")).unwrap()).unwrap();
+    let mut record = header;
+    record.as_object_mut().unwrap().retain(|name, _| name != "device" && name != "continued");
+    record["status"] = json!({ "kind": "failed", "at": "step 24", "why": "no such luck" });
+    record["files"] = json!({});
+    record["numerics"] =
+        json!(anode::record::numerics(anode::definition::StudyKind::Training, record["settings"].as_object().unwrap()));
+    record["environment"] = json!({
+        "device": "cpu", "processor": "", "threads": 1, "version": "", "commit": null, "dirty": null, "rustc": "",
+        "system": "", "finished_at": "", "seconds": 0.0
+    });
+    std::fs::write(folder.join("run.json"), record.to_string()).unwrap();
+    let said = place.expect(0, &["status"]);
+    assert!(said.lines().any(|line| line.starts_with("failed") && line.contains(&id)), "{said}");
+    assert!(place.expect(0, &["handover"]).contains(&id));
+    assert!(place.path(&format!("results/inflight/train/{id}/checkpoint.safetensors")).is_file());
+    let said = place.expect(2, &["clean", "train"]);
+    assert!(said.contains("say --yes to remove 1 record"), "{said}");
+}
+
+#[cfg(unix)]
+#[test]
+fn everyone_who_may_read_the_results_may_read_a_checkpoint() {
+    use std::os::unix::fs::PermissionsExt;
+    let place = Workplace::new();
+    place.define(&training("train")).expect(0, &["run", "train"]);
+    let about = std::fs::metadata(place.run_folder("train").join("checkpoint.safetensors")).unwrap();
+    assert_eq!(about.permissions().mode() & 0o777, 0o644);
+}
+
+#[test]
+fn clean_counts_unfinished_runs_and_leaves_what_was_set_aside() {
+    let (place, id) = half_way();
+    let folder = place.run_folder("train");
+    let aside = folder.with_file_name(format!("{id}.damaged-1"));
+    std::fs::create_dir(&aside).unwrap();
+    let said = place.expect(2, &["clean", "train"]);
+    assert!(said.contains("say --yes to remove 1 unfinished run"), "{said}");
+    assert!(place.expect(0, &["clean", "train", "--yes", "--quiet"]).is_empty());
+    assert!(!folder.exists() && aside.exists());
 }
 
 #[test]
@@ -184,8 +246,8 @@ fn only_a_folder_with_the_header_of_its_own_run_is_handed_on_or_merged() {
     };
     let refused = || {
         for arguments in [&["handover"][..], &["merge", "results", "--results", "other"]] {
-            let said = place.expect(3, arguments);
-            assert!(said.contains("unfinished.json"), "{said}");
+            let said = place.expect(0, arguments);
+            assert!(said.contains("warning: not ") && said.contains("unfinished.json"), "{said}");
         }
         assert!(!place.path("results/inflight").exists() && !place.path("other/runs").exists());
     };
