@@ -33,7 +33,7 @@ pub use handover::{
     remove_inflight,
 };
 pub use identity::{canonical, run_id};
-pub use limits::{Budget, is_run_id};
+pub use limits::{Budget, LOG_STEPS, is_run_id};
 pub use merge::{Conflict, MergeError, Merged, merge, restore};
 pub use numerics::{FIRST_NUMERICS, numerics};
 pub use ongoing::{Ongoing, ongoing_steps};

@@ -20,7 +20,7 @@ use super::images::load;
 use super::network::{Chosen, network};
 use super::parts::{parsed, typed};
 use super::training::trainer;
-use super::{CPU, Context, Place, StudyError, estimate};
+use super::{CPU, Context, Place, StudyError, estimate, tensor_file};
 
 /// Largest file that is read, in bytes.
 const MOST: u64 = 4 << 30;
@@ -67,7 +67,8 @@ impl Trained {
     /// It cannot be read, is too large, or is neither a model nor a checkpoint.
     pub fn read(path: &Path) -> Result<Self, StudyError> {
         let failed = |why: String| StudyError::failed(path.display().to_string(), why);
-        let bytes = files::open(path).and_then(|file| files::whole(file, MOST)).map_err(|e| failed(e.to_string()))?;
+        let bytes =
+            files::open(path).and_then(|file| tensor_file::read(file, MOST)).map_err(|e| failed(e.to_string()))?;
         if let Some(saved) = Saved::decode(&bytes).map_err(failed)? {
             return Ok(Self::Checkpoint(saved));
         }

@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 use crate::definition::StudyKind;
 use crate::definition::settings::TrainingSettings;
 use crate::digest::sha256;
+use crate::files;
 use crate::net::Network;
 use crate::record::{
     CHECKPOINTS, RecordError, STEPS, StepLog, TIMES, change_of_instructions, origins, read_at_most, write_atomically,
@@ -21,7 +22,7 @@ use super::images::load;
 use super::network::{Chosen, network};
 use super::parts::{parsed, typed};
 use super::training::{columns, rate};
-use super::{Context, StudyError};
+use super::{Context, StudyError, tensor_file};
 
 /// Settings that decide how long a run is, and with it the learning rate, which is compared step by step.
 const LENGTH: &[&str] = &["epochs", "drops"];
@@ -77,8 +78,8 @@ pub fn covers(settings: &Map<String, Value>, other: &Map<String, Value>) -> bool
 pub fn newest_state(folder: &Path, most: u64) -> Option<(&'static str, u64)> {
     let id = folder.file_name()?.to_str()?;
     CHECKPOINTS.into_iter().find_map(|name| {
-        let bytes = read_at_most(&folder.join(name), most).ok()??;
-        let saved = Saved::decode(&bytes).ok()?.filter(|saved| saved.run() == id)?;
+        let file = files::open_unlinked(&folder.join(name)).ok()?;
+        let saved = Saved::decode(&tensor_file::read(file, most).ok()?).ok()?.filter(|saved| saved.run() == id)?;
         let log = prefix(folder, STEPS, saved.next_step()).ok()?;
         let digest = saved.past().log.as_ref();
         digest.is_none_or(|digest| *digest == sha256(log.as_bytes())).then(|| (name, saved.next_step()))

@@ -86,6 +86,12 @@ pub fn confirm(key: &str, read: &Identity, modified: Option<Duration>) -> Result
     Ok(())
 }
 
+/// Whether a file of the folder has the form of name that [`file`] gives.
+fn is_own(name: &str) -> bool {
+    let digits = name.strip_suffix(".json");
+    digits.is_some_and(|digits| digits.len() == 32 && digits.bytes().all(|byte| byte.is_ascii_hexdigit()))
+}
+
 /// Failures are ignored: without the file, the next call reads the set again.
 fn keep(path: &std::path::Path, read: &Identity) {
     let (Some(folder), Ok(bytes)) = (path.parent(), serde_json::to_vec(read)) else { return };
@@ -93,9 +99,27 @@ fn keep(path: &std::path::Path, read: &Identity) {
         return;
     }
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    let mut kept: Vec<_> = entries.filter_map(|e| Some((e.metadata().ok()?.modified().ok()?, e.path()))).collect();
+    let own = entries.filter(|entry| entry.file_name().to_str().is_some_and(is_own));
+    let mut kept: Vec<_> = own.filter_map(|e| Some((e.metadata().ok()?.modified().ok()?, e.path()))).collect();
     kept.sort();
     for (_, old) in kept.iter().rev().skip(MOST) {
         let _ = std::fs::remove_file(old);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_of_others_in_the_cache_are_not_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let others: Vec<String> = (0..=MOST).map(|i| format!("thesis-{i}.txt")).collect();
+        others.iter().for_each(|name| std::fs::write(at(name), "mine").unwrap());
+        (0..=MOST).for_each(|i| std::fs::write(at(&format!("{i:032x}.json")), "{}").unwrap());
+        keep(&at(&format!("{}.json", "f".repeat(32))), &Identity { name: "set".into(), digest: "0".into() });
+        assert!(others.iter().all(|name| at(name).exists()));
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), others.len() + MOST);
     }
 }

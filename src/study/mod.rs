@@ -21,6 +21,7 @@ mod parts;
 mod process_memory;
 mod reversibility;
 mod schedules;
+mod tensor_file;
 mod training;
 
 use std::path::{Path, PathBuf};

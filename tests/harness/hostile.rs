@@ -141,6 +141,10 @@ fn what_no_machine_can_do_is_refused_by_check() {
         let text = place.define(&definition).expect(1, &["check"]);
         assert!(text.contains("more than any machine can address") || text.contains("allowed: at most 1e"), "{text}");
     }
+    let place = Workplace::new();
+    let long = changed(training("train"), "/fixed/epochs", json!(MOST));
+    let text = place.define(&long).expect(1, &["check"]);
+    assert!(text.contains("takes 1.2e8 steps of training; allowed: at most 2000000"), "{text}");
     // Beyond the bounds of the settings themselves, whatever the study.
     for huge in [json!(1u64 << 63), json!(u64::MAX)] {
         for (definition, pointer) in [
@@ -337,7 +341,7 @@ fn clean_removes_only_what_is_in_the_folder_of_its_profile() {
     place.define(&reversal("small"));
     for name in ["...quick.tar.xz", "..quick.tar.gz", ".quick.tar.xz", "a b.quick.tar.xz"] {
         place.write(&format!("results/records/{name}"), "").write("results/runs/standard/small/notes", "mine");
-        place.write("results/runs/quick/gone/notes", "old");
+        place.write("results/runs/quick/gone/0123456789abcdef/notes", "old");
         let said = place.expect(0, &["clean", "--profile", "quick", "--yes"]);
         assert!(said.contains("quick/gone") && !said.contains(".."), "{name}: {said}");
         assert!(place.path("results/runs/standard/small/notes").is_file(), "{name}: {said}");

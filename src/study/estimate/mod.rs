@@ -10,7 +10,9 @@ mod solve;
 
 use crate::definition::settings::Settings;
 use crate::definition::{DefinitionError, Loaded, StudyKind};
+use crate::record::LOG_STEPS;
 
+use super::parts::typed;
 use super::{CPU, StudyError, study};
 
 pub use machine::{in_words, memory_of_this_machine, multiply_adds_per_second};
@@ -74,7 +76,7 @@ impl Estimate {
 pub fn fits(study: StudyKind, settings: &Settings, device: &str) -> Result<(), StudyError> {
     // The study itself refuses settings of another study.
     let Ok(needed) = estimate(study, settings) else { return Ok(()) };
-    if let Some(why) = needed.impossible() {
+    if let Some(why) = needed.impossible().or_else(|| too_long(settings)) {
         return Err(StudyError::failed("estimate", why));
     }
     match memory_of_this_machine().filter(|_| device == CPU) {
@@ -86,6 +88,13 @@ pub fn fits(study: StudyKind, settings: &Settings, device: &str) -> Result<(), S
     }
 }
 
+/// Why the log of a training run would have more steps than are read again; `None` for other studies.
+fn too_long(settings: &Settings) -> Option<String> {
+    let steps = networks::steps(typed(settings).ok()?);
+    let why = || format!("takes {steps:.1e} steps of training; allowed: at most {LOG_STEPS}, by fewer epochs");
+    (steps > LOG_STEPS as f64).then(why)
+}
+
 /// Faults that are listed for a definition.
 const LISTED: usize = 50;
 
@@ -95,8 +104,10 @@ pub fn impossible(Loaded { file, definition }: &Loaded) -> Vec<DefinitionError> 
     for resolved in definition.profiles.keys().filter_map(|profile| definition.resolve(*profile)) {
         for point in resolved.points() {
             let settings = Settings::parse(definition.study, &point.settings);
-            let needed = settings.ok().and_then(|settings| estimate(definition.study, &settings).ok());
-            let Some(why) = needed.and_then(|needed| needed.impossible()) else { continue };
+            let Ok(settings) = settings else { continue };
+            let needed = estimate(definition.study, &settings).ok();
+            let why = needed.and_then(|needed| needed.impossible()).or_else(|| too_long(&settings));
+            let Some(why) = why else { continue };
             let fault = DefinitionError::new(file, &point.grid, &why);
             if !faults.contains(&fault) {
                 faults.push(fault);

@@ -193,6 +193,11 @@ pub fn disk(settings: &TrainingSettings) -> Result<f64, StudyError> {
     Ok(LINES * steps + 4.0 * 3.0 * parameters)
 }
 
+/// Steps of a training run, as far as its settings tell.
+pub fn steps(settings: &TrainingSettings) -> f64 {
+    size(settings).0
+}
+
 /// Steps, images per step, and images that are held.
 fn size(settings: &TrainingSettings) -> (f64, f64, f64) {
     let size = |set: &DataSet| match set {
