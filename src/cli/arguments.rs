@@ -26,8 +26,9 @@ use super::data::fetchable;
 /// Exit codes, for the help and the man page.
 pub const EXIT_CODES: &str = "Exit codes:
   0    success
-  1    a run failed or lacks its data, a definition is invalid, a download failed, or `anode check`, `data verify`,
-       `report --verify`, `repeat`, `merge` or `doctor` found a fault
+  1    a run failed or lacks its data, a definition is invalid, a download
+       failed, or `check`, `data verify`, `report --verify`, `repeat`,
+       `compare`, `merge` or `doctor` found a fault or a difference
   2    invalid arguments, or a feature that this build lacks
   3    results or figures could not be read or written
   130  stopped by Ctrl-C; the same command resumes the runs";
@@ -193,7 +194,7 @@ pub enum Verb {
         #[arg(long)]
         write_schema: bool,
     },
-    /// Remove the records of a profile; asks first
+    /// Remove the records and unfinished runs of a profile; asks first
     Clean(CleanArguments),
     /// Print shell completions
     Completions {

@@ -61,6 +61,10 @@ pub fn check(common: &Common, write_schema: bool) -> Result<(), CliError> {
     };
     let text = serde_json::to_string_pretty(&schema()).map_err(|e| io(&path)(e.into()))? + "\n";
     if write_schema {
+        if !common.experiments.is_dir() {
+            let why = "no such folder; create it, or name another one with --experiments";
+            return Err(CliError::Usage(format!("{}: {why}", common.experiments.display())));
+        }
         write_atomically(&path, text.as_bytes()).map_err(ReportError::from)?;
     }
     let (loaded, mut faults) = load_all(&common.experiments);

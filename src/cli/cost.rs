@@ -69,8 +69,9 @@ impl Cost {
     /// The answer is not yes; there is nobody to ask, and `yes` is not set.
     pub fn announce(&self, common: &Common, yes: bool) -> Result<(), CliError> {
         let unknown = self.total.unknown > 0;
+        let tell = || self.lines().iter().for_each(|line| warn(&format!("anode: {line}")));
         if !common.quiet && (self.total.seconds >= WORTH_SAYING || unknown) {
-            self.lines().iter().for_each(|line| warn(&format!("anode: {line}")));
+            tell();
         }
         if self.total.seconds < VERY_LONG || yes {
             return Ok(());
@@ -84,6 +85,9 @@ impl Cost {
         };
         if !(std::io::stdin().is_terminal() && std::io::stderr().is_terminal()) {
             return Err(refuse());
+        }
+        if common.quiet {
+            tell();
         }
         warn("Start them? Type yes:");
         let mut answer = String::new();

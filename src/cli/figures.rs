@@ -58,6 +58,6 @@ pub fn figures(common: &Common, arguments: &FiguresArguments) -> Result<(), CliE
         let contents = if runs.is_some() { Contents { figures: &figures, ..contents } } else { contents };
         summary = summary.and(report::figures(contents, profile, runs.as_ref(), *png)?);
     }
-    tell(common, &summary, "charts");
+    tell(common, &summary, "charts", !summary.written.is_empty());
     Ok(())
 }

@@ -50,7 +50,8 @@ pub fn init(common: &Common, folder: &Path) -> Result<(), CliError> {
     if common.json {
         print_json(&Initialised { written: EMBEDDED.iter().map(|(name, _)| folder.join(name)).collect() });
     } else if !common.quiet {
-        print(&format!("{} files written to {}; go there and run `anode list`", EMBEDDED.len(), experiments.display()));
+        let (count, experiments, folder) = (EMBEDDED.len(), experiments.display(), folder.display());
+        print(&format!("{count} files written to {experiments}; run `anode list` in {folder}"));
     }
     Ok(())
 }

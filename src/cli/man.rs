@@ -41,10 +41,13 @@ fn page() -> std::io::Result<String> {
         }
     }
     text = text.replace("anode\\-help(1)", "anode help");
-    let codes: Vec<&str> = EXIT_CODES.lines().skip(1).map(str::trim).collect();
     text += ".SH \"EXIT STATUS\"\n";
-    for (code, meaning) in codes.iter().filter_map(|line| line.split_once(' ')) {
-        text += &format!(".TP\n{code}\n{}\n", meaning.trim().replace('-', "\\-"));
+    for line in EXIT_CODES.lines().skip(1).map(|line| line.trim().replace('-', "\\-")) {
+        match line.split_once(' ').filter(|_| line.starts_with(|c: char| c.is_ascii_digit())) {
+            Some((code, meaning)) => text += &format!(".TP\n{code}\n{}\n", meaning.trim()),
+            // The rest of the meaning of the code before.
+            None => text += &format!("{line}\n"),
+        }
     }
     Ok(text)
 }

@@ -84,7 +84,8 @@ fn terminal_columns() -> Option<usize> {
 pub fn print_json(value: &impl Document) {
     match serde_json::to_string_pretty(&Envelope::new(value)) {
         Ok(text) => print(&escaped(&text)),
-        Err(error) => warn(&format!("anode: {error}")),
+        // Paths that are not UTF-8 among others. Nothing on standard output is no success.
+        Err(error) => keep(Err(Error::other(format!("{error}; rename the path, or leave out --json")))),
     }
 }
 

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::definition::Profile;
-use crate::report::{self, Contents, Difference, Summary, UnshownRecords};
+use crate::report::{self, Contents, Difference, Summary, UnshownRecords, Verdict};
 
 use super::arguments::{Common, Selection};
 use super::error::CliError;
@@ -40,7 +40,8 @@ pub fn report(common: &Common, selection: &Selection, verify: bool) -> Result<()
         return verify_each(common, &chosen.collect::<Vec<_>>(), profile);
     }
     let summary = write(common, &subjects, profile, None)?;
-    tell(common, &summary, "files");
+    let shown = summary.experiments.iter().any(|row| row.verdict != Verdict::NotRun.word());
+    tell(common, &summary, "files", shown);
     Ok(())
 }
 
@@ -80,14 +81,15 @@ pub fn write(
     Ok(summary)
 }
 
-/// Prints the summary of a command that wrote files, which are called `what` in its text form.
-pub fn tell(common: &Common, summary: &Summary, what: &str) {
+/// Prints the summary of a command that wrote files, which are called `what` in its text form. `shown` is false if
+/// there are no records to show.
+pub fn tell(common: &Common, summary: &Summary, what: &str, shown: bool) {
     skipped("not shown", &summary.damaged);
     if common.json {
         print_json(summary);
     } else if !common.quiet {
         print(&format!("{} {what} written", summary.written.len()));
-        if summary.written.is_empty() {
+        if !shown {
             print("there are no records of this profile yet; make some with `anode reproduce`");
         }
         tell_of_records(summary);

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use crate::record::sweep;
-use crate::report::Summary;
+use crate::record::{INFLIGHT, run_folders, sweep};
+use crate::report::{ReportError, Summary};
 use crate::runner::RunnerError;
 
 use super::arguments::{Common, How};
@@ -26,9 +26,11 @@ pub fn reproduce(common: &Common, ids: &[String], only: Option<&str>, how: &How)
     let (tally, skipped, device) = execute(common, &loaded, how)?;
     // A report may be being written by another call; no write takes an hour.
     let own = results.join("own");
-    let inside =
-        ["tables", "timing", "records", "own/tables", "own/timing", "own/figures"].map(|name| results.join(name));
-    for folder in [&figures, results, &own].into_iter().chain(&inside) {
+    let inside = ["tables", "timing", "records", "models", "own/tables", "own/timing", "own/figures"]
+        .map(|name| results.join(name));
+    let inflight = run_folders(&results.join(INFLIGHT)).map_err(ReportError::from)?;
+    let inflight = inflight.iter().map(|(_, _, folder)| folder);
+    for folder in [&figures, results, &own].into_iter().chain(&inside).chain(inflight) {
         sweep(folder, Duration::from_secs(3600)).map_err(|source| CliError::Io { path: folder.clone(), source })?;
     }
     if tally.interrupted > 0 || how.shard.is_some() || !how.only_where.is_empty() {

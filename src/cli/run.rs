@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::data::data_folder;
-use crate::definition::Loaded;
+use crate::definition::{Loaded, Profile};
 use crate::doctor::{UsableGpu, usable_gpu};
 use crate::plan::{Run, Skipped, plan, plan_digest};
 use crate::report::{Summary, SummaryRow};
@@ -71,6 +71,12 @@ pub fn execute(common: &Common, loaded: &[Loaded], how: &How) -> Result<(Tally, 
         return Err(CliError::Usage(format!("--data {}: no such folder", named.display())));
     }
     let (mut runs, skipped): (Vec<Run>, _) = plan(loaded, how.profile.into(), device, data.as_deref(), STUDIES);
+    if runs.is_empty() && skipped.is_empty() && !common.quiet {
+        let profile = Profile::from(how.profile).name();
+        warn(&format!(
+            "anode: none of these experiments has runs of profile {profile}; `anode list` shows the profiles"
+        ));
+    }
     if let Some(expected) = how.plan_digest.as_ref().filter(|d| **d != plan_digest(&runs)) {
         return Err(CliError::Usage(format!(
             "the plan is {} and not {expected}: definitions, data or program changed since the job was written; write \

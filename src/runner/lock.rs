@@ -1,8 +1,9 @@
 //! One process at a time writes a results folder.
 
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::io::{ErrorKind, Read, Write};
 use std::path::Path;
+use std::time::Duration;
 
 use crate::files;
 
@@ -27,17 +28,28 @@ pub fn lock(results: &Path) -> Result<Lock, RunnerError> {
     let io = |source| RunnerError::Results { path: path.clone(), source };
     std::fs::create_dir_all(results).map_err(io)?;
     let mut file = files::open_or_create(&path).map_err(io)?;
-    match file.try_lock() {
+    match patiently(&file) {
         Ok(()) => {
             // The number is for people: what locks is the open file, which no crash leaves behind.
             file.set_len(0).and_then(|()| write!(file, "{}", std::process::id())).map_err(io)?;
             Ok(Lock(file))
         }
-        Err(std::fs::TryLockError::WouldBlock) => {
+        Err(TryLockError::WouldBlock) => {
             Err(RunnerError::Busy { results: results.to_owned(), process: process(&mut file) })
         }
-        Err(std::fs::TryLockError::Error(source)) => Err(RunnerError::Results { path, source }),
+        Err(TryLockError::Error(source)) => Err(RunnerError::Results { path, source }),
     }
+}
+
+/// Locks a file. [`writer`] holds the lock for a moment to test it, so it is tried for about 100 ms.
+fn patiently(file: &File) -> Result<(), TryLockError> {
+    for _ in 0..10 {
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(10)),
+            done => return done,
+        }
+    }
+    file.try_lock()
 }
 
 /// Refuses a results folder that another process is writing, without writing to it.
@@ -63,7 +75,7 @@ pub fn writer(results: &Path) -> Result<Option<String>, RunnerError> {
         Err(source) => return Err(RunnerError::Results { path, source }),
     };
     match file.try_lock_shared() {
-        Err(std::fs::TryLockError::WouldBlock) => Ok(Some(process(&mut file))),
+        Err(TryLockError::WouldBlock) => Ok(Some(process(&mut file))),
         _ => Ok(None),
     }
 }

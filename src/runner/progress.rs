@@ -235,8 +235,17 @@ fn work(forecast: &Forecast) -> Work {
 
 fn interval() -> Duration {
     const LEAST: f64 = 0.05;
-    let named = std::env::var(INTERVAL_VARIABLE).ok().and_then(|seconds| seconds.parse::<f64>().ok());
-    let seconds = named.filter(|s| *s > 0.0).unwrap_or(INTERVAL).max(LEAST);
+    let named = std::env::var_os(INTERVAL_VARIABLE).filter(|value| !value.is_empty());
+    let seconds = named.map_or(INTERVAL, |value| {
+        let number = value.to_str().and_then(|seconds| seconds.parse::<f64>().ok()).filter(|s| *s > 0.0);
+        number.unwrap_or_else(|| {
+            let value = printable(&value.to_string_lossy());
+            let why = format!("`{value}`; allowed: a number of seconds above 0. It is {INTERVAL}");
+            let _ = writeln!(std::io::stderr(), "warning: {INTERVAL_VARIABLE}: {why}");
+            INTERVAL
+        })
+    });
+    let seconds = seconds.max(LEAST);
     Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
 }
 

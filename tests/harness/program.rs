@@ -143,6 +143,34 @@ fn the_schema_is_written_on_request_and_compared_otherwise() {
     assert!(jsonschema::validator_for(&schema).unwrap().is_valid(&reversal("sound")));
     let text = place.write("experiments/schema.json", "{}").expect(1, &["check"]);
     assert!(text.contains("schema.json") && text.contains("--write-schema"), "{text}");
+    let text = place.expect(2, &["check", "--write-schema", "--experiments", "typo"]);
+    assert!(text.contains("typo: no such folder") && !place.path("typo").exists(), "{text}");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn json_that_cannot_be_written_is_no_success() {
+    use std::os::unix::ffi::OsStrExt;
+    let place = Workplace::new();
+    place.define(&reversal("sound"));
+    let mut command = place.command(&["status", "--json"]);
+    let output = command.arg("--results").arg(std::ffi::OsStr::from_bytes(b"res\xff")).output().expect("it starts");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.code() == Some(3) && output.stdout.is_empty() && said.contains("UTF-8"), "{said}");
+}
+
+#[test]
+fn a_report_without_records_and_a_plan_without_runs_say_so() {
+    let place = Workplace::new();
+    place.define(&reversal("sound"));
+    assert!(place.expect(0, &["report", "--results", "typo"]).contains("there are no records of this profile yet"));
+    let said = place.expect(0, &["run", "sound", "--profile", "paper"]);
+    assert!(said.contains("none of these experiments has runs of profile paper"), "{said}");
+    let mut command = place.command(&["run", "sound"]);
+    let output = command.env("ANODE_PROGRESS_SECONDS", "abc").output().expect("it starts");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success() && said.contains("ANODE_PROGRESS_SECONDS: `abc`; allowed: "), "{said}");
+    assert!(!place.expect(0, &["report"]).contains("there are no records"));
 }
 
 #[test]
@@ -172,6 +200,12 @@ fn help_man_page_and_completions_are_there() {
     {
         assert!(page.contains(part), "`{part}` in {page}");
     }
+    let codes: Vec<&str> = page.split("EXIT STATUS\"\n").nth(1).expect("exit codes").split(".TP\n").skip(1).collect();
+    let numbers: Vec<&str> = codes.iter().filter_map(|code| code.lines().next()).collect();
+    assert_eq!(numbers, ["0", "1", "2", "3", "130"]);
+    assert!(codes[1].contains("`compare`") && codes[1].contains("`doctor`"), "{page}");
+    let help = place.expect(0, &["--help"]);
+    assert!(help.contains("\n       `compare`, `merge` or `doctor` found"), "no line is wrapped: {help}");
     assert!(!page.contains("(1)\n"), "no page is named that does not exist: {page}");
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         assert!(place.expect(0, &["completions", shell]).contains("reproduce"), "{shell}");

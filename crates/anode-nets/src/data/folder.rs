@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-/// The data folder: the one named by the caller or by `ANODE_DATA`, else `data`, else `../shared/data`.
+/// The data folder: the one named by the caller or by `ANODE_DATA`, if it is not empty, else `data`, else
+/// `../shared/data`.
 pub fn data_folder(named: Option<&Path>) -> Option<PathBuf> {
-    let from_environment = || std::env::var_os("ANODE_DATA").map(PathBuf::from);
+    let from_environment = || std::env::var_os("ANODE_DATA").filter(|value| !value.is_empty()).map(PathBuf::from);
     match named.map(Path::to_owned).or_else(from_environment) {
         Some(folder) => Some(folder),
         None => ["data", "../shared/data"].map(PathBuf::from).into_iter().find(|folder| folder.is_dir()),
