@@ -13,7 +13,7 @@ use crate::net::{EvaluationMode, Reversal};
 use crate::ode::reversal_error;
 use crate::plan::plan;
 use crate::record::{RUN, UNFINISHED, Unfinished, number, read_header, write_atomically};
-use crate::report::{ReportError, reversal_svg};
+use crate::report::{ReportError, ReversedBlock, reversal_svg};
 use crate::study::{CPU, Place, REVERSED_IMAGES, STUDIES, Seeded, StudyError, Trained, write_images};
 
 use super::arguments::Common;
@@ -120,7 +120,12 @@ pub fn evaluate(common: &Common, arguments: &EvaluateArguments) -> Result<(), Cl
         let solver = setting("solver");
         let title =
             format!("Reversed ODE blocks of a trained network: {network}, {solver}{steps} (run {})", trained.run());
-        write_atomically(path, reversal_svg(title, &found)?.as_bytes()).map_err(ReportError::from)?;
+        let block = |r| {
+            let Reversal { shape, start, back, .. }: &Reversal<f32> = r;
+            ReversedBlock { shape: *shape, start, back: back.as_deref() }
+        };
+        let blocks: Vec<ReversedBlock> = found.iter().map(block).collect();
+        write_atomically(path, reversal_svg(title, &blocks)?.as_bytes()).map_err(ReportError::from)?;
         let error = |r: &Reversal<f32>| r.back.as_ref().map_or(f64::INFINITY, |back| reversal_error(&r.start, back));
         reversal = Some(found.iter().map(error).collect::<Vec<f64>>());
     }

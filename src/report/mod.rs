@@ -43,7 +43,7 @@ use crate::definition::{Definition, NotRun, Outline, Profile};
 use crate::record::{RecordError, archive_files, archive_path, kept_path, write_atomically};
 
 use artefacts::{charts, files};
-pub use chart::{reversal_svg, schedule_svg};
+pub use chart::{ReversedBlock, reversal_svg, schedule_svg};
 pub use compare::{Broken, Comparison, Differing, Line, Side, compare};
 pub use found::Inputs;
 pub use plain::wrapped;

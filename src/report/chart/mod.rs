@@ -19,12 +19,12 @@ use std::path::{Path, PathBuf};
 
 use crate::definition::{Figure, FigureKind, Outline, Source};
 use crate::gradient::Method;
-use crate::net::Reversal;
 
 use super::ReportError;
 use super::results::{Results, RunResult};
 use canvas::to_svg;
 use raster::to_png;
+pub use reversed::ReversedBlock;
 pub use theme::{dark_rules, plain};
 
 /// A chart, drawn.
@@ -76,8 +76,8 @@ pub fn schedule_svg(method: Method, steps: usize) -> Result<String, ReportError>
 ///
 /// # Errors
 /// The backend's own.
-pub fn reversal_svg(title: String, reversals: &[Reversal<f32>]) -> Result<String, ReportError> {
-    to_svg(&reversed::chart(title, reversals))
+pub fn reversal_svg(title: String, blocks: &[ReversedBlock]) -> Result<String, ReportError> {
+    to_svg(&reversed::chart(title, blocks))
 }
 
 /// Whether a figure of the results' experiment shows images of a run.

@@ -1,6 +1,5 @@
 //! What comes back from the ODE blocks of a trained network, as ANODE's figure 1 shows it for one random block.
 
-use crate::net::Reversal;
 use crate::ode::reversal_error;
 use crate::record::Image;
 
@@ -11,22 +10,33 @@ const CHANNELS: usize = 3;
 /// Blocks that are drawn.
 const MOST: usize = 8;
 
+/// An ODE block of a trained network, reversed on a batch of images.
+#[derive(Clone, Copy, Debug)]
+pub struct ReversedBlock<'a> {
+    /// Channels, height and width of the state of one image.
+    pub shape: [usize; 3],
+    /// z(0), image by image.
+    pub start: &'a [f32],
+    /// What the reverse solve finds of z(0); `None` if it does not end.
+    pub back: Option<&'a [f32]>,
+}
+
 /// The states of each block for the first image of a batch; `title` names the network. Each row has the grey scale of
 /// its own input.
-pub fn chart(title: String, reversals: &[Reversal<f32>]) -> ImageChart {
+pub fn chart(title: String, blocks: &[ReversedBlock]) -> ImageChart {
     let mut rows = vec![];
-    for (block, reversal) in reversals.iter().enumerate().take(MOST) {
-        let [channels, height, width] = reversal.shape;
+    for (block, reversed) in blocks.iter().enumerate().take(MOST) {
+        let [channels, height, width] = reversed.shape;
         let plane = height * width;
         let of = |states: &[f32], channel: usize| -> Vec<f64> {
             states[channel * plane..][..plane].iter().map(|&x| x.into()).collect()
         };
         let mut widest: Vec<(usize, f64)> =
-            (0..channels).map(|channel| (channel, deviation(&of(&reversal.start, channel)))).collect();
+            (0..channels).map(|channel| (channel, deviation(&of(reversed.start, channel)))).collect();
         widest.sort_by(|a, b| b.1.total_cmp(&a.1));
         for (channel, _) in widest.into_iter().take(CHANNELS) {
-            let start = of(&reversal.start, channel);
-            let back = reversal.back.as_ref().map(|back| of(back, channel));
+            let start = of(reversed.start, channel);
+            let back = reversed.back.map(|back| of(back, channel));
             let rho = back.as_ref().map_or(f64::INFINITY, |back| reversal_error(&start, back));
             let lines = vec![
                 format!("ODE block {}, channel {}", block + 1, channel + 1),
@@ -45,8 +55,8 @@ pub fn chart(title: String, reversals: &[Reversal<f32>]) -> ImageChart {
             rows.push((lines, vec![Some(scaled(&start)), back.as_deref().map(scaled), back.as_ref().map(apart)]));
         }
     }
-    let subtitle = "First test image. Grey scale of a row: the smallest number of z(0) is black, the greatest white; of the \
-                    difference: 0 is black, the range of z(0) white.";
+    let subtitle = "First test image. Grey scale of a row: the smallest number of z(0) is black, the greatest white; of \
+                    the difference: 0 is black, the range of z(0) white.";
     ImageChart::of(title, subtitle.into(), ["z(0)", "recovered", "difference"].map(String::from).into(), rows)
 }
 

@@ -73,8 +73,8 @@ impl<D: Device> Network<D> {
         Ok(errors)
     }
 
-    /// The states behind [`Self::reversal_errors`]: what enters every ODE block, and what the reverse solve finds of it.
-    /// Waits for each.
+    /// The states behind [`Self::reversal_errors`]: what enters every ODE block, and what the reverse solve finds of
+    /// it. Waits for each.
     ///
     /// # Errors
     /// A forward solve that fails, see [`NetworkError`].

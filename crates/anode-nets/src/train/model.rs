@@ -179,8 +179,8 @@ mod tests {
             assert!(Model::decode(&bytes[..len]).is_err(), "{len}");
         }
         let encode = |theta: &[f32], statistics: &[f64]| Model::encode(&network, theta, statistics, BTreeMap::new());
-        assert!(encode(&theta[1..], &statistics).unwrap_err().contains("theta has"));
-        assert!(encode(&theta, &statistics[1..]).unwrap_err().contains("statistics has"));
+        assert!(encode(&theta[1..], &statistics).unwrap_err().contains("theta: length"));
+        assert!(encode(&theta, &statistics[1..]).unwrap_err().contains("statistics: length"));
         let plain = safetensors::serialize(Vec::<(String, TensorView)>::new(), None).unwrap();
         assert!(Model::decode(&plain).unwrap_err().contains("no digest"));
     }
