@@ -55,8 +55,8 @@ pub fn chart(title: String, blocks: &[ReversedBlock]) -> ImageChart {
             rows.push((lines, vec![Some(scaled(&start)), back.as_deref().map(scaled), back.as_ref().map(apart)]));
         }
     }
-    let subtitle = "First test image. Grey scale of a row: the smallest number of z(0) is black, the greatest white; of \
-                    the difference: 0 is black, the range of z(0) white.";
+    let subtitle = "First test image. Grey scale of a row: the smallest number of z(0) is black, the greatest white; \
+                    of the difference: 0 is black, the range of z(0) white.";
     ImageChart::of(title, subtitle.into(), ["z(0)", "recovered", "difference"].map(String::from).into(), rows)
 }
 
