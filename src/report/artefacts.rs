@@ -159,7 +159,7 @@ pub fn artefacts(
         .chain(story.as_ref().map(|story| page::figure(story, &links)))
         .chain(chapters::tables(&lines, contents.not_run, contents.outline))
         .chain(sections)
-        .chain(if published { peer::peer(folder)? } else { vec![] })
+        .chain(if published { peer::peer(folder, models::networks(&made))? } else { vec![] })
         .chain(methods::methods(&contents.outline.choices, chosen))
         .collect();
     if let Some(story) = story {

@@ -55,6 +55,11 @@ fn parts(name: &str) -> Option<(&str, &str)> {
     (run.len() == 16).then_some((experiment, run))
 }
 
+/// Experiment and run of each network among some files.
+pub fn networks(made: &[Artefact]) -> impl Iterator<Item = (&str, &str)> {
+    made.iter().filter_map(|one| parts(one.path.file_name()?.to_str()?))
+}
+
 /// Retains one network per run: the first whose file was found, or the first if none was.
 pub fn once_per_run(made: &mut Vec<Artefact>) {
     let run = |artefact: &Artefact| {

@@ -1,6 +1,6 @@
 //! The committed networks beside an independent evaluation in PyTorch, as `benches/peer/load.py` left it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 
 use crate::definition::value_label;
@@ -20,13 +20,13 @@ pub const TABLE: &str = "models.csv";
 const MOST: u64 = 1 << 20;
 
 /// Columns that the section reads.
-const COLUMNS: [&str; 4] = ["experiment", "statistics", "difference", "images_apart"];
+const COLUMNS: [&str; 5] = ["experiment", "run", "statistics", "difference", "images_apart"];
 
-/// The section; nothing if no comparison was made.
+/// The section; nothing if no comparison was made. `networks` are the experiment and the run of each committed network.
 ///
 /// # Errors
 /// A file that cannot be read, or lacks a column.
-pub fn peer(results: &Path) -> Result<Vec<Piece>, ReportError> {
+pub fn peer<'a>(results: &Path, networks: impl Iterator<Item = (&'a str, &'a str)>) -> Result<Vec<Piece>, ReportError> {
     let path = results.join(FILE);
     let Some(bytes) = read_at_most(&path, MOST)? else { return Ok(vec![]) };
     let damaged = |why: String| RecordError::Damaged { path: path.clone(), why };
@@ -41,10 +41,20 @@ pub fn peer(results: &Path) -> Result<Vec<Piece>, ReportError> {
         short(values.fold(0.0, f64::max))
     };
     let all: Vec<&Row> = rows.iter().collect();
+    let compared: HashSet<String> = rows.iter().map(|row| shown(row.get("run"))).collect();
+    let mut others: BTreeMap<&str, usize> = BTreeMap::new();
+    for (experiment, _) in networks.filter(|(_, run)| !compared.contains(*run)) {
+        *others.entry(experiment).or_default() += 1;
+    }
+    let others: Vec<String> = others
+        .into_iter()
+        .map(|(experiment, n)| format!("{experiment} ({n} network{})", if n == 1 { "" } else { "s" }))
+        .collect();
+    let others = if others.is_empty() { String::new() } else { format!(" Not compared: {}.", others.join(", ")) };
     let text = format!(
         "PyTorch repeated {} evaluations of committed networks, with independently written networks, on the images \
          that this program decoded. The largest relative difference of test losses is {}. The number of correctly \
-         classified images differs by at most {}.",
+         classified images differs by at most {}.{others}",
         rows.len(),
         greatest(&all, "difference"),
         greatest(&all, "images_apart")
