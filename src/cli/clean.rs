@@ -143,7 +143,7 @@ pub fn clean(common: &Common, arguments: &CleanArguments) -> Result<(), CliError
     let _lock = crate::runner::lock(&common.results)?;
     // A run may have been recorded, or removed, while the question waited.
     if let Some((path, _)) = found.iter().find(|(path, kind)| Kind::of(path) != *kind) {
-        return Err(CliError::Usage(format!("{}: changed meanwhile; run the command again", path.display())));
+        return Err(CliError::Usage(format!("{}: changed after the question; run the command again", path.display())));
     }
     for (path, kind) in &found {
         let removed = if *kind == Kind::Archive { std::fs::remove_file(path) } else { std::fs::remove_dir_all(path) };

@@ -77,7 +77,7 @@ pub struct CudnnDiagnosis {
     pub asked: usize,
     /// Every convolution against the CPU in double precision. Empty if the device failed meanwhile.
     pub kernels: Vec<Comparison>,
-    /// What failed in a convolution or in a training step. This is a fault.
+    /// The failure of a convolution or of a training step, if there was one. It counts as a fault.
     pub failure: Option<String>,
 }
 

@@ -200,7 +200,7 @@ pub fn hand_over(results: &Path, archived: Vec<Record>, of: &Handover) -> Result
                 files.push((name, content));
             }
         }
-        // The run may be computed meanwhile and have put another checkpoint in its place.
+        // Another process may compute the run and have replaced the checkpoint since.
         if !files.iter().any(|(name, _)| *name == CHECKPOINT) {
             found.unusable.push(folder);
             continue;

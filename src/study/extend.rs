@@ -54,7 +54,8 @@ pub fn takes_same_steps(settings: &Map<String, Value>, other: &Map<String, Value
     names().all(|name| settings.get(name) == other.get(name))
 }
 
-/// Whether a training run with `settings` takes every step of a run with the settings `other`, which is no longer.
+/// Whether a training run with `settings` takes every step of a run with the settings `other`. False if that run is
+/// longer.
 pub fn covers(settings: &Map<String, Value>, other: &Map<String, Value>) -> bool {
     let both = [settings, other].map(|settings| parsed(StudyKind::Training, settings).ok());
     let [Some(own), Some(theirs)] = both else { return false };

@@ -88,7 +88,7 @@ pub fn fits(study: StudyKind, settings: &Settings, device: &str) -> Result<(), S
     }
 }
 
-/// Why the log of a training run would have more steps than are read again; `None` for other studies.
+/// The fault of a training run whose log would have more steps than the program reads. `None` for other studies.
 fn too_long(settings: &Settings) -> Option<String> {
     let steps = networks::steps(typed(settings).ok()?);
     let why = || format!("takes {steps:.1e} steps of training; allowed: at most {LOG_STEPS}, by fewer epochs");

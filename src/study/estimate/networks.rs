@@ -193,7 +193,7 @@ pub fn disk(settings: &TrainingSettings) -> Result<f64, StudyError> {
     Ok(LINES * steps + 4.0 * 3.0 * parameters)
 }
 
-/// Steps of a training run, as far as its settings tell.
+/// The number of steps of a training run, estimated from its settings.
 pub fn steps(settings: &TrainingSettings) -> f64 {
     size(settings).0
 }
