@@ -331,8 +331,8 @@ pub struct How {
     /// Number of concurrent runs (does not affect results) [default: the number of threads]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub jobs: Option<u16>,
-    /// Only runs with this setting, or seed=N. May be repeated; if a name is given several values,
-    /// runs with any of these values are selected
+    /// Only runs with this setting, or seed=N; NAME=null: runs without it. May be repeated; if a
+    /// name is given several values, runs with any of these values are selected
     #[arg(long = "where", value_name = "NAME=VALUE", add = complete::conditions())]
     pub only_where: Vec<String>,
     /// Write TensorBoard event files next to the steps.csv of training runs, also while they are computed

@@ -111,9 +111,12 @@ pub fn definitions(loaded: &[Loaded]) -> Vec<Definition> {
     loaded.iter().map(|l| l.definition.clone()).collect()
 }
 
+/// The value of a setting that a run lacks, as in the filters of definitions.
+const UNSET: &str = "null";
+
 /// Returns the runs that match every name in `conditions` (`NAME=VALUE`). If a name has several values, any of them
-/// matches. `seed` counts as a setting, and a part of a setting is named with dots: `problem.c`. Numbers agree by
-/// value. `known` gives a run's settings and seed.
+/// matches. `seed` counts as a setting, a part of a setting is named with dots (`problem.c`), and `null` matches runs
+/// that lack the setting. Numbers agree by value. `known` gives a run's settings and seed.
 ///
 /// # Errors
 /// Something else than `NAME=VALUE`; a setting that no run has, or a value.
@@ -152,15 +155,16 @@ fn with_any<R>(
         // Lists are no columns, but can be named.
         settings.clone().into_iter().chain(flat(settings, seed)).collect::<Map<String, Value>>()
     };
-    let of = |run: &R| settings(run).get(name).map(cell);
+    let of = |run: &R| settings(run).get(name).map_or_else(|| UNSET.to_owned(), cell);
+    let unknown = runs.iter().all(|run| !settings(run).contains_key(name));
     let fits = |found: &str, value: &str| {
         let number = value.parse::<f64>().ok();
         found == value || (number.is_some() && found.parse().ok() == number)
     };
-    let found: BTreeSet<String> = runs.iter().filter_map(of).collect();
+    let found: BTreeSet<String> = runs.iter().map(of).collect();
     let usage = |value: &str, why: String| CliError::Usage(format!("--where {name}={value}: {why}"));
     for value in values {
-        if found.is_empty() {
+        if unknown {
             let names: BTreeSet<String> =
                 runs.iter().flat_map(|run| settings(run).into_iter().map(|(name, _)| name)).collect();
             let near = did_you_mean(name, names.iter().map(String::as_str));
@@ -173,7 +177,7 @@ fn with_any<R>(
             return Err(usage(value, format!("no run has it; there are {values}{near}")));
         }
     }
-    let has = |run: &R| of(run).is_some_and(|found| values.iter().any(|value| fits(&found, value)));
+    let has = |run: &R| values.iter().any(|value| fits(&of(run), value));
     Ok(runs.into_iter().filter(has).collect())
 }
 

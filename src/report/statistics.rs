@@ -1,7 +1,7 @@
-//! Means over seeds with confidence intervals.
+//! Means and shares over seeds with confidence intervals.
 
 use serde::Serialize;
-use statrs::distribution::{ContinuousCDF, StudentsT};
+use statrs::distribution::{Beta, ContinuousCDF, StudentsT};
 
 use super::results::short;
 
@@ -66,6 +66,19 @@ pub fn welch(a: &[f64], b: &[f64], confidence: f64) -> Option<f64> {
     Some(t * (u + v).sqrt())
 }
 
+/// The two-sided interval of Clopper and Pearson (Biometrika 26, 1934) for the share of which `inside` of `count`
+/// independent draws are a sample. At least a share `confidence` of such intervals hold the true share, whatever it is.
+/// `None` without draws, and for a confidence outside (0, 1).
+pub fn share_interval(inside: usize, count: usize, confidence: f64) -> Option<(f64, f64)> {
+    if count == 0 || inside > count || !(0.0 < confidence && confidence < 1.0) {
+        return None;
+    }
+    let (k, n, tail) = (inside as f64, count as f64, (1.0 - confidence) / 2.0);
+    let low = if inside == 0 { 0.0 } else { Beta::new(k, n - k + 1.0).ok()?.inverse_cdf(tail) };
+    let high = if inside == count { 1.0 } else { Beta::new(k + 1.0, n - k).ok()?.inverse_cdf(1.0 - tail) };
+    Some((low, high))
+}
+
 impl std::fmt::Display for Interval {
     /// `5.50 ± 0.66`: the half to two digits, the mean to as many places; a common power of ten where that is shorter.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -120,6 +133,39 @@ mod tests {
         let holds = |i: Interval| (i.mean - 6.0).abs() <= i.half;
         let share = (0..4000).filter(|_| holds(mean_interval(&sample(), 0.9).unwrap())).count() as f64 / 4000.0;
         assert!((0.88..0.92).contains(&share), "{share}");
+    }
+
+    #[test]
+    fn the_interval_of_a_share_holds_the_true_share_at_least_as_often_as_it_says() {
+        // In closed form: none of n, and all of n.
+        let close = |a: f64, b: f64| assert!((a - b).abs() < 1e-12, "{a} {b}");
+        let (low, high) = share_interval(0, 30, 0.95).unwrap();
+        assert_eq!(low, 0.0);
+        close(high, 1.0 - 0.025f64.powf(1.0 / 30.0));
+        let (low, high) = share_interval(30, 30, 0.95).unwrap();
+        close(low, 0.025f64.powf(1.0 / 30.0));
+        assert_eq!(high, 1.0);
+        // Its ends are defined by tails of the binomial distribution, summed here.
+        for (count, p) in [(1, 0.5), (10, 0.03), (30, 0.5), (30, 0.6), (300, 0.5), (300, 0.985)] {
+            let mut mass = vec![(1.0f64 - p).powi(count)];
+            for k in 0..count {
+                mass.push(mass[k as usize] * f64::from(count - k) / f64::from(k + 1) * p / (1.0 - p));
+            }
+            let holds = |k: usize| share_interval(k, count as usize, 0.95).is_some_and(|(l, h)| l <= p && p <= h);
+            let held: f64 = mass.iter().enumerate().filter(|(k, _)| holds(*k)).map(|(_, mass)| mass).sum();
+            assert!((0.95..=1.0 + 1e-9).contains(&held), "{count} draws, {p}: {held}");
+        }
+        let (low, _) = share_interval(18, 30, 0.95).unwrap();
+        let mut tail = 0.0;
+        for k in 18..=30u32 {
+            let ways: f64 = (0..k).map(|i| f64::from(30 - i) / f64::from(i + 1)).product();
+            tail += ways * low.powi(k as i32) * (1.0 - low).powi(30 - k as i32);
+        }
+        assert!((tail - 0.025).abs() < 1e-9, "{tail}");
+        assert_eq!(
+            (share_interval(0, 0, 0.95), share_interval(2, 1, 0.95), share_interval(1, 2, 1.0)),
+            (None, None, None)
+        );
     }
 
     #[test]

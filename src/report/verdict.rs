@@ -233,6 +233,36 @@ mod tests {
     }
 
     #[test]
+    fn a_share_of_draws_decides_only_if_its_interval_does() {
+        let draws = |inside: u64, count: u64| -> Vec<Row> {
+            (0..count).map(|seed| row([("seed", seed.into()), ("y", u64::from(seed < inside).into())])).collect()
+        };
+        let judge = |at_least: f64, rows: &[Row]| {
+            let rule = json!({ "share": { "column": "y", "min": 1.0, "at_least": at_least } });
+            judge_check(&serde_json::from_value(json!({ "name": "check", "rule": rule })).unwrap(), rows)
+        };
+        // Half is outside 54.2 to 65.6 %, and inside 40.6 to 77.3 %.
+        assert_eq!(judge(0.5, &draws(180, 300)).verdict, Verdict::Confirmed);
+        assert_eq!(judge(0.5, &draws(120, 300)).verdict, Verdict::Contradicted);
+        for inside in [12, 15, 18] {
+            assert_eq!(judge(0.5, &draws(inside, 30)).verdict, Verdict::Inconclusive, "{inside}");
+        }
+        let measured = judge(0.5, &draws(18, 30)).measured;
+        assert!(measured.contains("18 of 30 rows (60.0 %, 95 % interval 40.6 to 77.3 %)"), "{measured}");
+        // All of the rows, and rows that are no draws.
+        assert_eq!(judge(1.0, &draws(30, 30)).verdict, Verdict::Confirmed);
+        assert_eq!(judge(1.0, &draws(29, 30)).verdict, Verdict::Contradicted);
+        let plain: Vec<Row> = draws(18, 30)
+            .into_iter()
+            .map(|mut row| {
+                row.remove("seed");
+                row
+            })
+            .collect();
+        assert_eq!(judge(0.5, &plain).verdict, Verdict::Confirmed);
+    }
+
+    #[test]
     fn nothing_to_judge_by_is_never_a_pass() {
         let nobody = json!({ "solver": "nobody" });
         assert_eq!(verdict(json!({ "within": { "column": "y", "max": 1e9 } }), nobody).verdict, Verdict::Inconclusive);

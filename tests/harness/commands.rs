@@ -377,6 +377,9 @@ fn experiments_and_runs_are_selected_the_same_way_everywhere() {
     assert_eq!(count(&["plan", "anode-one", "--where", "problem.c=1e1"]), 2, "a part of a setting");
     let both = ["plan", "v2-three", "--where", "seed=0", "--where", "seed=2"];
     assert_eq!(count(&both), 2, "any value of a name, and every name");
+    assert_eq!(count(&["plan", "--where", "problem.c=null"]), 4, "runs without a setting");
+    assert_eq!(count(&["plan", "--where", "problem.c=null", "--where", "problem.c=10"]), 6);
+    assert!(place.expect(2, &["plan", "--where", "problem.c=7"]).contains("there are 10, null"));
     let mut wrong = both;
     wrong[5] = "seed=7";
     assert!(place.expect(2, &wrong).contains("seed=7"));

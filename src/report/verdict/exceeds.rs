@@ -28,8 +28,8 @@ pub struct Exceeds<'a> {
     pub confidence: Option<f64>,
 }
 
-/// Said of means over seeds that differ too much.
-const FEW: &str = "; too few seeds: the interval leaves it open";
+/// Said of seeds that differ too much for their number.
+pub(super) const FEW: &str = "; too few seeds: the interval leaves it open";
 /// Said of rows of a single seed: another seed may give another sign.
 const SINGLE: &str = "; a single seed has no interval and decides nothing";
 

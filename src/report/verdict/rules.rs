@@ -1,14 +1,17 @@
 //! The rules on a column, a slope and identity. An empty cell is no evidence under any of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+use super::exceeds::FEW;
 use super::quantity::value;
 use super::{Finding, Judged};
 use crate::definition::{Filter, Wanted, value_label};
 use crate::record::{Row, cell};
 use crate::report::results::{as_number, is_empty, matches};
+use crate::report::seeds::CONFIDENCE;
+use crate::report::statistics::share_interval;
 
 fn finding(holds: bool, measured: String, brief: String) -> Judged {
     Ok(Finding { holds: Some(holds), measured, brief })
@@ -52,17 +55,38 @@ pub fn within(column: &str, min: Option<f64>, max: Option<f64>, rows: &[&Row]) -
     finding(inside == rows.len(), format!("{found} (expected {})", limits(column, min, max)), brief)
 }
 
-/// At least a share of the rows lies between two ends.
+/// At least a share of the rows lies between two ends. Of rows with separate seeds, the interval of the share decides.
 pub fn share(column: &str, min: Option<f64>, max: Option<f64>, at_least: f64, rows: &[&Row]) -> Judged {
     let (inside, found, _) = range(column, min, max, rows)?;
-    let required = (at_least * rows.len() as f64).ceil();
-    let text = format!(
-        "{inside} of {} rows have {column} {} (the rule requires {required}); {found}",
-        rows.len(),
-        limits(column, min, max)
-    );
-    let brief = format!("{column} {} in {inside} of {} rows", limits(column, min, max), rows.len());
-    finding(inside as f64 >= at_least * rows.len() as f64, text, brief)
+    let count = rows.len();
+    let interval = if at_least < 1.0 && are_draws(rows) { share_interval(inside, count, CONFIDENCE) } else { None };
+    let holds = match interval {
+        None => Some(inside as f64 >= at_least * count as f64),
+        Some((low, _)) if low >= at_least => Some(true),
+        Some((_, high)) if high < at_least => Some(false),
+        Some(_) => None,
+    };
+    let (limits, percent) = (limits(column, min, max), |x: f64| format!("{:.1}", 100.0 * x));
+    let known = interval.map_or_else(String::new, |(low, high)| {
+        format!(
+            " ({} %, {} % interval {} to {} %)",
+            percent(inside as f64 / count as f64),
+            100.0 * CONFIDENCE,
+            percent(low),
+            percent(high)
+        )
+    });
+    let open = if holds.is_none() { FEW } else { "" };
+    let required = (at_least * count as f64).ceil();
+    let measured =
+        format!("{inside} of {count} rows{known} have {column} {limits} (the rule requires {required}); {found}{open}");
+    Ok(Finding { holds, measured, brief: format!("{column} {limits} in {inside} of {count} rows{known}") })
+}
+
+/// Whether each row has a seed of its own.
+fn are_draws(rows: &[&Row]) -> bool {
+    let seeds: BTreeSet<String> = rows.iter().filter_map(|row| row.get("seed").map(cell)).collect();
+    seeds.len() == rows.len()
 }
 
 /// Every row has this value.
