@@ -31,15 +31,16 @@ document!(Verification, "report-verify", 1);
 /// # Errors
 /// See [`CliError`].
 pub fn report(common: &Common, selection: &Selection, verify: bool) -> Result<(), CliError> {
-    let subjects = Subject::of(common, &selection.ids, selection.only.as_deref())?;
+    let (ids, only) = (&selection.ids, selection.only.as_deref());
     let profile = selection.profile.into();
     if verify {
+        let subjects = Subject::of(common, ids, only)?;
         // Unless named, only the report on the papers, which is published.
-        let named = !selection.ids.is_empty() || selection.only.is_some();
+        let named = !ids.is_empty() || only.is_some();
         let chosen = subjects.iter().filter(|subject| subject.published || named);
         return verify_each(common, &chosen.collect::<Vec<_>>(), profile);
     }
-    let summary = write(common, &subjects, profile, None)?;
+    let summary = write(common, &Subject::around(common, ids, only)?, profile, None)?;
     let shown = summary.experiments.iter().any(|row| row.verdict != Verdict::NotRun.word());
     tell(common, &summary, "files", shown);
     Ok(())

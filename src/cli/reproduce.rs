@@ -41,9 +41,7 @@ pub fn reproduce(common: &Common, ids: &[String], only: Option<&str>, how: &How)
     }
     // The report covers all experiments, also those that ran before.
     // Own experiments leave the report on the papers as it is, and the papers' experiments that on one's own.
-    let concerned: Vec<bool> = Subject::of(common, ids, only)?.iter().map(|subject| subject.published).collect();
-    let mut subjects = Subject::of(common, &[], None)?;
-    subjects.retain(|subject| concerned.contains(&subject.published));
+    let subjects = Subject::around(common, ids, only)?;
     let summary = write(common, &subjects, how.profile.into(), Some(device))?;
     tell(common, &tally, &skipped, &summary);
     finish(tally, &skipped)

@@ -70,6 +70,18 @@ impl Subject {
         Ok(subjects)
     }
 
+    /// The whole reports that contain an experiment that `ids` and a pattern choose: pages of a part would replace those
+    /// of all.
+    ///
+    /// # Errors
+    /// See [`Self::of`].
+    pub fn around(common: &Common, ids: &[String], only: Option<&str>) -> Result<Vec<Self>, CliError> {
+        let concerned: Vec<bool> = Self::of(common, ids, only)?.iter().map(|subject| subject.published).collect();
+        let mut subjects = Self::of(common, &[], None)?;
+        subjects.retain(|subject| concerned.contains(&subject.published));
+        Ok(subjects)
+    }
+
     /// These experiments, published or not, with the results folder of the command.
     ///
     /// # Errors

@@ -67,7 +67,8 @@ struct OfProfile {
     recorded: bool,
 }
 
-/// All files of a report on the records that are read `from` the results folder.
+/// All files of a report on the records that are read `from` the results folder. Of a part of the experiments, only
+/// their own: without pages and summaries.
 ///
 /// # Errors
 /// A damaged record.
@@ -111,10 +112,7 @@ pub fn artefacts(
                 profile.made.extend(files(chart, false)?);
             }
             numbers.add(contents.outline, results);
-            // A part of the experiments would leave out panels.
-            if contents.whole {
-                panels.add(contents.outline, results);
-            }
+            panels.add(contents.outline, results);
             chosen.add(&contents.outline.choices, results);
             outdone = true;
         }
@@ -136,13 +134,18 @@ pub fn artefacts(
         }
         // Whoever asks about a profile without records changes nothing in a report that has others.
         if of.recorded || nothing {
-            let path = output.join("tables").join(format!("summary.{}.csv", current.name()));
-            made.push(csv(path, &summary_rows(&of.lines))?);
+            if contents.whole {
+                let path = output.join("tables").join(format!("summary.{}.csv", current.name()));
+                made.push(csv(path, &summary_rows(&of.lines))?);
+            }
             lines.extend(of.lines);
         }
     }
     models::once_per_run(&mut made);
-    let story = if contents.whole { story(contents.outline, panels, figures)? } else { None };
+    if !contents.whole {
+        return Ok((told, made));
+    }
+    let story = story(contents.outline, panels, figures)?;
     let answered = chapters::largest(&lines);
     let without = summary::without_results(&lines, contents.not_run);
     let sections = experiments.iter().zip(bodies).flat_map(|(definition, body)| {
@@ -164,6 +167,10 @@ pub fn artefacts(
         .collect();
     if let Some(story) = story {
         made.extend(files(story, false)?);
+    }
+    let origins = findings::origins(contents.outline, &numbers);
+    if !origins.is_empty() {
+        made.push(csv(output.join("tables").join(findings::TABLE), &origins)?);
     }
     let title = summary::title(published);
     for (name, text) in [("REPORT.md", markdown::markdown(&pieces)), ("report.html", html::html(title, &pieces))] {

@@ -3,8 +3,10 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
+use serde_json::Value;
+
 use crate::definition::{Filter, Finding, Format, Outline, Profile, Quantity, Source, Take};
-use crate::record::{Row, cell as shown_cell};
+use crate::record::{Row, cell as shown_cell, row};
 
 use super::document::{Entry, Piece};
 use super::results::{Results, as_number, is_empty, matches, short};
@@ -13,6 +15,9 @@ use super::statistics::{mean, mean_interval, median};
 
 /// Anchor of the section.
 pub const ANCHOR: &str = "findings";
+
+/// The table of [`origins`], among the report's tables.
+pub const TABLE: &str = "findings.csv";
 
 /// The short answers that open the report, each a paragraph. Answers whose experiments have no records are left out.
 pub fn answers(outline: &Outline, numbers: &Numbers) -> Vec<Piece> {
@@ -24,7 +29,16 @@ pub fn answers(outline: &Outline, numbers: &Numbers) -> Vec<Piece> {
 
 /// The numbers of an outline's sentences, taken from the results of one experiment and profile after another.
 #[derive(Default)]
-pub struct Numbers(HashMap<(String, String), Result<String, String>>);
+pub struct Numbers(HashMap<(String, String), Result<Printed, String>>);
+
+/// A number of a sentence.
+#[derive(Clone)]
+struct Printed {
+    text: String,
+    profile: Profile,
+    /// The numbers that were reduced to it, each with its seed: cells of rows, means over steps, or differences.
+    values: Vec<(String, f64)>,
+}
 
 impl Numbers {
     /// Takes the numbers that results have. Of several profiles of an experiment, the largest comes first.
@@ -59,12 +73,46 @@ pub fn findings(outline: &Outline, numbers: &Numbers) -> Vec<Piece> {
     }
     let mut pieces = vec![Piece::Heading(2, "Findings".into(), ANCHOR.into())];
     if !entries.is_empty() {
+        let table = format!("tables/{TABLE}");
         pieces.push(Piece::Entries(entries));
+        pieces.push(Piece::Reference("The rows behind each number of these sentences:".into(), table.clone(), table));
     }
     if !open.is_empty() {
         pieces.push(Piece::Paragraph("Not run yet:".into(), format!("{}.", open.join("; "))));
     }
     pieces
+}
+
+/// Where each number of the sentences comes from, a row each: the experiment, the rows and the column, how they are
+/// reduced, and the values of the seeds.
+pub fn origins(outline: &Outline, numbers: &Numbers) -> Vec<Row> {
+    let mut rows = vec![];
+    for (at, finding) in outline.sentences() {
+        for (name, quantity) in &finding.quantities {
+            let Some(Ok(found)) = numbers.0.get(&(at.clone(), name.clone())) else { continue };
+            let settings = serde_json::to_value(quantity).unwrap_or_default();
+            let setting = |name: &str| match settings.get(name) {
+                None | Some(Value::Null) => Value::Null,
+                Some(Value::String(text)) => text.as_str().into(),
+                Some(other) => other.to_string().into(),
+            };
+            let value =
+                |(seed, x): &(String, f64)| if seed.is_empty() { x.to_string() } else { format!("{seed}: {x}") };
+            let values: Vec<String> = found.values.iter().map(value).collect();
+            let mut origin = row([
+                ("sentence", finding.topic.as_str().into()),
+                ("name", name.as_str().into()),
+                ("number", found.text.as_str().into()),
+                ("experiment", quantity.experiment.as_str().into()),
+                ("profile", found.profile.name().into()),
+            ]);
+            let told = ["source", "where", "column", "minus_column", "minus", "minus_gap", "take", "format"];
+            origin.extend(told.map(|name| (name.to_owned(), setting(name))));
+            origin.insert("values_by_seed".into(), values.join("; ").into());
+            rows.push(origin);
+        }
+    }
+    rows
 }
 
 /// The sentence at a JSON path of the outline with its numbers.
@@ -73,13 +121,13 @@ fn filled(finding: &Finding, at: &str, numbers: &Numbers) -> Result<String, Stri
     for (name, quantity) in &finding.quantities {
         let number = numbers.0.get(&(at.to_owned(), name.clone())).cloned();
         let number = number.unwrap_or_else(|| printed(quantity, finding.profile, &[]))?;
-        text = text.replace(&format!("{{{name}}}"), &number);
+        text = text.replace(&format!("{{{name}}}"), &number.text);
     }
     Ok(text)
 }
 
-/// A quantity as text, from a profile, or from the largest that has records.
-fn printed(quantity: &Quantity, profile: Option<Profile>, results: &[&Results]) -> Result<String, String> {
+/// A quantity, from a profile, or from the largest that has records.
+fn printed(quantity: &Quantity, profile: Option<Profile>, results: &[&Results]) -> Result<Printed, String> {
     let id = &quantity.experiment;
     let own = results.iter().filter(|r| r.definition.id == *id && profile.is_none_or(|p| p == r.profile));
     let largest = own.filter(|r| !r.runs.is_empty()).max_by_key(|r| r.profile);
@@ -97,25 +145,28 @@ fn printed(quantity: &Quantity, profile: Option<Profile>, results: &[&Results]) 
     };
     let of = |filter: &Filter| by_seed(quantity, filter, &table, &absent);
     let seeds = of(&quantity.filter)?;
-    let mut cells: Vec<f64> = match &quantity.minus {
+    let values: Vec<(String, f64)> = match &quantity.minus {
         Some(filter) => {
             let mut gaps = differences(&seeds, &of(filter)?);
             if let Some(gap) = &quantity.minus_gap {
                 let other = differences(&of(&gap.filter)?, &of(&gap.minus)?);
                 gaps = gaps.into_iter().filter_map(|(s, gap)| other.get(&s).map(|other| (s, gap - other))).collect();
             }
-            gaps.into_values().collect()
+            gaps.into_iter().collect()
         }
-        None if quantity.source == Source::Steps => seeds.values().map(|cells| mean(cells)).collect(),
-        None => seeds.values().flatten().copied().collect(),
+        None if quantity.source == Source::Steps => {
+            seeds.iter().map(|(seed, cells)| (seed.clone(), mean(cells))).collect()
+        }
+        None => seeds.iter().flat_map(|(seed, cells)| cells.iter().map(|x| (seed.clone(), *x))).collect(),
     };
+    let mut cells: Vec<f64> = values.iter().map(|(_, x)| *x).collect();
     if cells.is_empty() {
         return Err(format!("{id} has no seed in common"));
     }
     cells.sort_by(f64::total_cmp);
     let (n, format) = (cells.len(), |x: f64| shown(x, quantity.format));
     let mean = mean(&cells);
-    Ok(match quantity.take {
+    let text = match quantity.take {
         Take::Min => format(cells[0]),
         Take::Max => format(cells[n - 1]),
         Take::Mean => format(mean),
@@ -129,7 +180,8 @@ fn printed(quantity: &Quantity, profile: Option<Profile>, results: &[&Results]) 
         Take::Seeds if seeds.len() == 1 => "1 seed".into(),
         Take::Seeds => format!("{} seeds", seeds.len()),
         Take::AtLeast(least) => format!("{} of {n}", cells.iter().filter(|x| **x >= least).count()),
-    })
+    };
+    Ok(Printed { text, profile: largest.profile, values })
 }
 
 /// The differences of the means of each seed that both sides have.
@@ -173,7 +225,7 @@ fn shown(x: f64, format: Format) -> String {
 mod tests {
     use std::path::Path;
 
-    use serde_json::{Map, Value};
+    use serde_json::Map;
 
     use crate::definition::{Definition, NotRun, Wanted, load_all, load_not_run, load_outline};
     use crate::report::{Contents, Inputs, RecordSource};
@@ -242,6 +294,17 @@ mod tests {
             filled_in += 1;
         }
         assert!(filled_in >= 5, "{filled_in} findings");
+        // The gap at one step in finding 8, recomputed from its origin.
+        let rows = origins(&outline, &numbers);
+        let gap = rows.iter().find(|row| row["sentence"] == "Smaller gaps with more steps" && row["name"] == "one");
+        let gap = gap.expect("the gap with one step");
+        let values = gap["values_by_seed"].as_str().unwrap().split("; ").map(|text| text.split_once(": ").unwrap());
+        let values: Vec<f64> = values.map(|(_, x)| x.parse().unwrap()).collect();
+        let interval = mean_interval(&values, CONFIDENCE).unwrap();
+        let format = |x: f64| shown(x, Format::Percent);
+        assert_eq!(gap["number"], format!("{} ± {}", format(interval.mean), format(interval.half)));
+        assert_eq!((&gap["experiment"], &gap["profile"]), (&"anode-reverse-steps".into(), &"standard".into()));
+        assert!(gap["where"].as_str().unwrap().contains("\"steps\":1"), "{gap:?}");
     }
 
     #[test]
@@ -262,10 +325,10 @@ mod tests {
         let definition = definitions.iter().find(|d| d.id == "anode-schedules").unwrap();
         let found = read(definition, Profile::Standard);
         // One snapshot and two steps: the first step is replayed once.
-        assert_eq!(printed(&quantity("least_plain_steps"), None, &[&found]).unwrap(), "1");
-        assert!(printed(&quantity("no_such_column"), None, &[&found]).unwrap_err().contains("no_such_column"));
-        let missing =
-            |profile, results: &[&Results]| printed(&quantity("least_plain_steps"), profile, results).unwrap_err();
+        assert_eq!(printed(&quantity("least_plain_steps"), None, &[&found]).unwrap().text, "1");
+        let failed = |column: &str, profile, results: &[&Results]| printed(&quantity(column), profile, results).err();
+        assert!(failed("no_such_column", None, &[&found]).unwrap().contains("no_such_column"));
+        let missing = |profile, results: &[&Results]| failed("least_plain_steps", profile, results).unwrap();
         assert!(missing(None, &[]).contains("no records"));
         assert!(missing(Some(Profile::Paper), &[&found]).contains("no records of the paper profile"));
     }

@@ -193,10 +193,12 @@ impl<'a> Results<'a> {
         self.expand(|run| &run.loaded.steps, false)
     }
 
-    /// The steps of all runs and of those in flight, for charts.
+    /// The steps of all runs, for charts, and those of unfinished runs of which no other seed is recorded: a mean over
+    /// seeds is over the same ones at every step.
     pub fn steps_drawn(&self) -> Vec<Row> {
         let mut steps = self.steps();
-        for run in &self.inflight {
+        let recorded = |run: &&InFlight| self.runs.iter().any(|r| r.loaded.record.settings == run.header.settings);
+        for run in self.inflight.iter().filter(|run| !recorded(run)) {
             steps.extend(
                 run.steps.iter().map(|row| run.settings.clone().into_iter().chain(row.clone()).collect::<Row>()),
             );

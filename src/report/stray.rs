@@ -7,6 +7,7 @@ use crate::definition::Profile;
 use crate::record::{ARCHIVE_ENDS, CHECKPOINTS, HANDED_OVER, INFLIGHT, UNFINISHED, archive_path, is_run_id};
 
 use super::chart::STORY;
+use super::findings;
 use super::models::{self, MODELS};
 use super::peer;
 use super::{Contents, ReportError, io};
@@ -119,6 +120,9 @@ fn judge(contents: Contents, kind: &str, folder: &Path, name: &str, made: &BTree
     if kind == "charts" && story {
         return contents.whole.then_some(Stray::Outdated);
     }
+    if kind == "tables" && name == findings::TABLE {
+        return contents.whole.then_some(Stray::Outdated);
+    }
     let Some((stem, ends)) = split(name, kind) else { return Some(Stray::Unknown) };
     let named = |id: &String| match kind {
         "charts" => stem.strip_prefix(id.as_str()).is_some_and(|rest| rest.starts_with('-')),
@@ -130,6 +134,8 @@ fn judge(contents: Contents, kind: &str, folder: &Path, name: &str, made: &BTree
     let other = longest(&mut contents.others.iter());
     let summary = kind == "tables" && stem == "summary";
     match kind {
+        // The summaries of all experiments are none of a part's.
+        _ if summary && !contents.whole => None,
         _ if own.is_none() && other.is_none() && !summary => {
             Some(if kind == "records" { Stray::Records } else { Stray::Unknown })
         }

@@ -210,8 +210,8 @@ fn solve<D: Device, R: Real, F: VectorField<Vector = D::Buffer<R>>>(
                     Ok(error(&there.fixed_trip(n, &start.z0)?, &start).is_some_and(|e| e <= *target))
                 })
             };
-            let forward = if start.end.is_some() { reached(|trip, start| trip.forward_error(start))? } else { None };
-            let round = reached(|trip, start| Some(trip.rho(start)))?;
+            let forward = if start.end.is_some() { reached(Trip::forward_error)? } else { None };
+            let round = reached(Trip::rho)?;
             let cell = |n: Option<usize>| n.map_or(Value::Null, Value::from);
             outcome.rows.push(row([
                 ("forward_steps", cell(forward)),
@@ -262,7 +262,7 @@ fn smallest_steps(
 const FORWARD: &str = "forward";
 const REVERSE: &str = "reverse";
 
-/// Where a solve ended. A solve that diverged is a result of the study: rho is then infinite. It diverged if its state
+/// Where a solve ended. A solve that diverged is a result of the study (see [`Trip::rho`]). It diverged if its state
 /// left the finite numbers, if its tolerances asked for a step below the resolution of time, or if it attempted
 /// [`MAX_STEPS`] steps. Every other error is a failure of the run.
 fn reached<R>(
@@ -348,10 +348,11 @@ impl<R: Real> Trip<R> {
         Some(if error.is_nan() { f64::INFINITY } else { error })
     }
 
-    /// The reversal error; infinite where a way did not end.
-    fn rho(&self, start: &Start<R>) -> f64 {
-        let back = self.back.as_ref().and_then(|way| way.end.as_ref().ok());
-        back.map_or(f64::INFINITY, |back| reversal_error(&start.z0, back))
+    /// The reversal error. Infinite if the reverse solve diverged; none if the forward solve did, since nothing was
+    /// reversed.
+    fn rho(&self, start: &Start<R>) -> Option<f64> {
+        let back = self.back.as_ref()?.end.as_ref();
+        Some(back.map_or(f64::INFINITY, |back| reversal_error(&start.z0, back)))
     }
 
     fn row(&self, start: &Start<R>) -> Row {
@@ -363,7 +364,7 @@ impl<R: Real> Trip<R> {
             ("back_rejected", self.back.as_ref().map_or(Value::Null, |w| w.rejected.into())),
             ("back_evaluations", self.back.as_ref().map_or(Value::Null, |w| w.evaluations.into())),
             ("forward_error", self.forward_error(start).map_or(Value::Null, number)),
-            ("rho", number(self.rho(start))),
+            ("rho", self.rho(start).map_or(Value::Null, number)),
             ("ended", self.ended().into()),
         ]);
         if start.z0.len() == 1 {

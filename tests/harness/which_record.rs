@@ -272,8 +272,24 @@ fn fewer_seeds_leave_no_stale_table_and_the_named_cure_cures() {
     assert!(said.contains("removed results/tables/plain.quick.seeds.csv"), "{said}");
     assert!(!stale.exists() && !place.path("figures/plain-rho.quick.svg").exists());
     assert!(place.path("figures/plain-other-rho.quick.svg").exists(), "another experiment's chart");
-    place.expect(0, &["report"]);
     place.expect(0, &["report", "--verify"]);
+}
+
+#[test]
+fn a_report_on_a_part_of_the_experiments_is_the_whole_report() {
+    let place = Workplace::new();
+    place.define(&reversal("plain")).define(&reversal("other")).expect(0, &["reproduce"]);
+    let whole = tree(&place.path("results"));
+    for ids in [&["plain"][..], &["--only", "plain"]] {
+        place.expect(0, &[&["report"], ids].concat());
+        assert!(tree(&place.path("results")) == whole, "{ids:?}");
+        assert!(place.expect(0, &[&["report", "--verify"], ids].concat()).contains("files are what"));
+    }
+    // Only the files of the named experiment are verified.
+    let table = place.path("results/tables/plain.quick.csv");
+    std::fs::write(&table, "other").expect("a changed table");
+    place.expect(0, &["report", "--verify", "other"]);
+    assert!(place.expect(1, &["report", "--verify", "plain"]).contains("plain.quick.csv: differs"));
 }
 
 #[test]

@@ -102,9 +102,10 @@ impl ImageChart {
 /// What black and white mean.
 fn scale_note(images: &Images) -> &'static str {
     if images.columns.iter().any(|c| c.image == OUTPUT) {
-        "grey scale: 0 black, 1 white; the output has its own scale from its minimum to its maximum"
+        "grey scale: 0 black, 1 white, values outside are clipped; the output has its own scale from its minimum to \
+         its maximum"
     } else {
-        "grey scale: 0 black, 1 white"
+        "grey scale: 0 black, 1 white, values outside are clipped"
     }
 }
 

@@ -85,10 +85,10 @@ pub fn exceeds(rule: &Exceeds, rows: &[&Row]) -> Judged {
         let [a, b] = [&a, &b].map(|side| value(rule.column, mean(side)));
         parts.push(format!("{name}{a} against {b}{}", spread(rule, interval)));
     }
-    let brief = format!("{} {}", rule.column, parts.join("; "));
     let sure = if rule.confidence.is_some() { "with the whole interval " } else { "" };
     let by = difference(rule.column, rule.by);
     let few = if holds.is_none() && rule.confidence.is_none() { why_open(single) } else { "" };
+    let brief = format!("{} {}{few}", rule.column, parts.join("; "));
     let measured = format!("mean {}: {} (expected {sure}at least {by} more){few}", rule.column, parts.join("; "));
     Ok(Finding { holds, measured, brief })
 }

@@ -57,14 +57,15 @@ pub fn gap_ratio(rule: &GapRatio, rows: &[&Row]) -> Judged {
         });
         parts.push(format!("{name}{own} against {reference}, ratio {ratio}{apart}"));
     }
-    let brief = format!("gaps of {} and {} {}", rule.column, rule.reference, parts.join("; "));
+    let open = if holds.is_none() { why_open(single) } else { "" };
+    let brief = format!("gaps of {} and {} {}{open}", rule.column, rule.reference, parts.join("; "));
     let measured = format!(
         "gap of {} against that of {}: {} (expected a ratio of at most {}){}",
         rule.column,
         rule.reference,
         parts.join("; "),
         short(rule.at_most),
-        if holds.is_none() { why_open(single) } else { "" }
+        open
     );
     Ok(Finding { holds, measured, brief })
 }

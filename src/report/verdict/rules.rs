@@ -80,7 +80,7 @@ pub fn share(column: &str, min: Option<f64>, max: Option<f64>, at_least: f64, ro
     let required = (at_least * count as f64).ceil();
     let measured =
         format!("{inside} of {count} rows{known} have {column} {limits} (the rule requires {required}); {found}{open}");
-    Ok(Finding { holds, measured, brief: format!("{column} {limits} in {inside} of {count} rows{known}") })
+    Ok(Finding { holds, measured, brief: format!("{column} {limits} in {inside} of {count} rows{known}{open}") })
 }
 
 /// Whether each row has a seed of its own.

@@ -11,7 +11,9 @@ mod series;
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-use crate::definition::{EPOCHS_DONE, Figure, Filter, Lines, PanelRows, Scale, Source, Wanted, value_label};
+use crate::definition::{
+    EPOCHS_DONE, Figure, Filter, Lines, PanelRows, Profile, Scale, Source, StudyKind, Wanted, value_label,
+};
 use crate::record::{Row, cell};
 use crate::report::results::{Results, as_number, matches, short};
 use crate::report::text;
@@ -168,7 +170,7 @@ impl LineChart {
         chart.scale(lines);
         chart.drop_repeated_title();
         chart.subtitle = chart.spread(results, log);
-        chart.notes = chart.footnotes(lines);
+        chart.notes = chart.footnotes(lines, results);
         if more {
             let count = names::MOST_LINES;
             chart.notes.push(format!("Only the first {count} lines are drawn. Select fewer rows with `where`."));
@@ -269,7 +271,7 @@ impl LineChart {
         std::iter::once(text::profile(results.profile)).chain(parts).collect::<Vec<_>>().join("; ")
     }
 
-    fn footnotes(&self, lines: &Lines) -> Vec<String> {
+    fn footnotes(&self, lines: &Lines, results: &Results) -> Vec<String> {
         let mut notes = vec![];
         if !self.zero.is_empty() {
             let names = self.zero.iter().collect::<BTreeSet<_>>().into_iter().cloned().collect::<Vec<_>>().join("; ");
@@ -277,10 +279,16 @@ impl LineChart {
         }
         let points =
             || self.panels.iter().flat_map(|p| p.series.iter().flat_map(|s| &s.points).map(move |point| (p, point)));
-        let missing = points().filter(|(panel, p)| self.x.is_off(p.x) || panel.y.is_off(p.y)).count();
-        if missing > 0 {
-            let verb = if missing == 1 { "point is" } else { "points are" };
-            notes.push(format!("{missing} {verb} not drawn: zero or not finite."));
+        // A recovered state and one that is lost must not count as the same.
+        let off = |(panel, p): &(&Panel, &Point)| self.x.is_off(p.x) || panel.y.is_off(p.y);
+        let finite = |p: &Point| p.x.is_finite() && p.y.is_finite();
+        for (are_finite, why) in [(false, "infinite or undefined"), (true, "zero or negative")] {
+            let count = points().filter(off).filter(|(_, p)| finite(p) == are_finite).count();
+            match count {
+                0 => {}
+                1 => notes.push(format!("1 point is not drawn: {why}.")),
+                _ => notes.push(format!("{count} points are not drawn: {why}.")),
+            }
         }
         if !self.continuous && points().any(|(panel, p)| panel.y.is_off(p.low) && !panel.y.is_off(p.y)) {
             notes.push("Bars that end at the lower edge reach zero.".into());
@@ -299,6 +307,9 @@ impl LineChart {
             notes.push("Thin lines: theory.".into());
         }
         notes.extend(published::notes(lines, &self.panels));
+        if is_trial(results) {
+            notes.push("The quick profile only tests that the training runs. These values decide nothing.".into());
+        }
         notes
     }
 
@@ -330,16 +341,20 @@ impl LineChart {
 
     /// A sentence for readers who do not see the chart.
     pub fn description(&self) -> String {
-        let series = self.names.iter().filter(|n| !n.is_empty()).cloned().collect::<Vec<_>>().join("; ");
+        let names = self.drawn().map(|name| self.names[name].as_str()).filter(|name| !name.is_empty());
+        let series = names.collect::<Vec<_>>().join("; ");
         let range = |points: Vec<f64>| {
             let finite = points.into_iter().filter(|x| x.is_finite());
             let (low, high) = finite.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), x| (l.min(x), h.max(x)));
             if low > high { "nothing".to_owned() } else { format!("{} to {}", short(low), short(high)) }
         };
         let all = || self.panels.iter().flat_map(|p| &p.series).flat_map(|s| &s.points);
-        let (x, y) = (range(all().map(|p| p.x).collect()), range(all().map(|p| p.y).collect()));
+        let (x, y) = (range(all().map(|p| p.x).collect()), range(all().flat_map(|p| [p.low, p.high]).collect()));
         let lines = if series.is_empty() { String::new() } else { format!("; lines: {series}") };
-        format!("{}: {} ({y}) against {} ({x}){lines}", self.title, self.labels[1], self.labels[0])
+        let notes =
+            std::iter::once(&self.subtitle).chain(&self.notes).map(|text| format!(". {}", text.trim_end_matches('.')));
+        let notes = notes.collect::<String>();
+        format!("{}: {} ({y}) against {} ({x}){lines}{notes}", self.title, self.labels[1], self.labels[0])
     }
 }
 
@@ -360,6 +375,14 @@ fn longest(placed: &[Placed]) -> usize {
         *counts.entry((p.name, series::seed(p.row), p.column)).or_insert(0) += 1;
     }
     counts.into_values().max().unwrap_or(0)
+}
+
+/// Whether these are short trainings of an experiment that has longer ones.
+fn is_trial(results: &Results) -> bool {
+    let definition = results.definition;
+    definition.study == StudyKind::Training
+        && results.profile == Profile::Quick
+        && definition.profiles.contains_key(&Profile::Standard)
 }
 
 /// The data sets that the runs were trained on.

@@ -41,8 +41,8 @@ pub fn over_seeds(mut pairs: Vec<(f64, f64)>, log: bool) -> Vec<Point> {
     pairs.chunk_by(|a, b| a.0 == b.0).map(point).collect()
 }
 
-/// The steps of each seed in `parts` equal parts of `range`, each as one pair in its middle. A part with a number that
-/// is not finite has that number.
+/// The steps of each seed in `parts` equal parts of `range`, each as one pair: in the middle of the part, where seeds
+/// meet, or of a single seed at the mean of its places. A part with a number that is not finite has that number.
 pub fn in_parts(rows: &[(String, f64, f64)], range: [f64; 2], parts: usize, log: bool) -> Vec<(f64, f64)> {
     let width = (range[1] - range[0]) / parts as f64;
     let mut found = vec![];
@@ -50,16 +50,18 @@ pub fn in_parts(rows: &[(String, f64, f64)], range: [f64; 2], parts: usize, log:
     for (seed, x, y) in rows {
         seeds.entry(seed).or_default().push((*x, *y));
     }
+    let single = seeds.len() == 1;
     for rows in seeds.into_values() {
-        let mut each: Vec<Vec<f64>> = vec![vec![]; parts];
+        let mut each: Vec<(Vec<f64>, Vec<f64>)> = vec![(vec![], vec![]); parts];
         for (x, y) in rows {
-            let part = (((x - range[0]) / width) as usize).min(parts - 1);
-            each[part].push(y);
+            let part = &mut each[(((x - range[0]) / width) as usize).min(parts - 1)];
+            part.0.push(x);
+            part.1.push(y);
         }
-        for (part, mut ys) in each.into_iter().enumerate().filter(|(_, ys)| !ys.is_empty()) {
+        for (part, (xs, mut ys)) in each.into_iter().enumerate().filter(|(_, (xs, _))| !xs.is_empty()) {
             ys.sort_by(f64::total_cmp);
             let y = ys.iter().copied().find(|y| !y.is_finite()).unwrap_or_else(|| centre(&ys, log));
-            found.push((range[0] + (part as f64 + 0.5) * width, y));
+            found.push((if single { mean(&xs) } else { range[0] + (part as f64 + 0.5) * width }, y));
         }
     }
     found
@@ -104,9 +106,12 @@ mod tests {
     #[test]
     fn parts_are_means_of_a_seed_and_keep_what_is_not_finite() {
         let steps: Vec<(String, f64, f64)> = (0..8).map(|i| ("0".into(), f64::from(i), f64::from(i))).collect();
-        assert_eq!(in_parts(&steps, [0.0, 8.0], 2, false), [(2.0, 1.5), (6.0, 5.5)]);
+        assert_eq!(in_parts(&steps, [0.0, 8.0], 2, false), [(1.5, 1.5), (5.5, 5.5)]);
+        let second = steps.iter().map(|(_, x, y)| ("1".to_owned(), *x, 2.0 * y));
+        let both: Vec<_> = steps.iter().cloned().chain(second).collect();
+        assert_eq!(in_parts(&both, [0.0, 8.0], 2, false), [(2.0, 1.5), (6.0, 5.5), (2.0, 3.0), (6.0, 11.0)]);
         let broken = [("0".into(), 0.0, 1.0), ("0".into(), 1.0, f64::INFINITY)];
-        assert_eq!(in_parts(&broken, [0.0, 8.0], 2, false), [(2.0, f64::INFINITY)]);
+        assert_eq!(in_parts(&broken, [0.0, 8.0], 2, false), [(0.5, f64::INFINITY)]);
     }
 
     #[test]

@@ -127,14 +127,17 @@ fn the_number_of_seeds_is_that_of_the_data() {
 fn a_line_breaks_where_it_has_no_place() {
     let lines = json!({ "x": { "column": "Nt" }, "y": { "column": "rho", "scale": "log" }, "series": ["solver"] });
     let definition = definition(&lines, json!([]));
-    let values = [json!(1.0), json!(0.5), json!(0.0), json!("inf"), json!(0.1), json!(0.2)];
+    let values = [json!(1.0), json!(0.5), json!("inf"), json!(0.0), json!("inf"), json!(0.1), json!(0.2)];
     let rows: Vec<Value> = values.iter().enumerate().map(|(i, y)| json!({ "Nt": i + 1, "rho": y })).collect();
-    let exact: Vec<Value> = (1..7).map(|i| json!({ "Nt": i, "rho": 0.0 })).collect();
+    let exact: Vec<Value> = (1..8).map(|i| json!({ "Nt": i, "rho": 0.0 })).collect();
     let runs = [(json!({ "solver": "euler" }), 0, json!(rows)), (json!({ "solver": "rk4" }), 0, json!(exact))];
     let chart = chart(&definition, &runs);
     let parts = chart.unbroken(&chart.panels[0], chart.panels[0].series[0].points.iter().map(|p| (p.x, p.y)));
-    assert_eq!(parts, [vec![(1.0, 1.0), (2.0, 0.5)], vec![(5.0, 0.1), (6.0, 0.2)]]);
-    assert!(chart.notes.iter().any(|n| n.starts_with("2 points are not drawn")), "{:?}", chart.notes);
+    assert_eq!(parts, [vec![(1.0, 1.0), (2.0, 0.5)], vec![(6.0, 0.1), (7.0, 0.2)]]);
+    for note in ["2 points are not drawn: infinite or undefined.", "1 point is not drawn: zero or negative."] {
+        assert!(chart.notes.iter().any(|n| n == note), "{:?}", chart.notes);
+        assert!(chart.description().contains(note.trim_end_matches('.')), "{}", chart.description());
+    }
     assert!(chart.notes.iter().any(|n| n.contains("zero everywhere") && n.contains("RK4")), "{:?}", chart.notes);
 }
 
