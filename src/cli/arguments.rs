@@ -250,7 +250,8 @@ pub struct Selection {
 /// Which schedule is drawn.
 #[derive(Debug, Args)]
 pub struct ScheduleArguments {
-    /// full, anode, uniform:M, revolve:M or online:M; else the one that fits --memory
+    /// Any gradient method; full, anode, uniform:M, revolve:M and online:M are drawn [default: the schedule that fits
+    /// --memory]
     #[arg(value_name = "METHOD", required_unless_present = "memory")]
     pub method: Option<String>,
     /// Steps Nt of each block

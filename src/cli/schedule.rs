@@ -81,6 +81,9 @@ const MOST_LISTED: usize = 10_000;
 /// Longer schedules are counted, not drawn.
 const MOST_DRAWN: usize = 100;
 
+/// The symbols of the diagram.
+const LEGEND: &str = "o stored state   . other state   - step   = step with tape   < reversed step";
+
 /// `anode schedule`
 ///
 /// # Errors
@@ -132,10 +135,11 @@ pub fn schedule(common: &Common, arguments: &ScheduleArguments) -> Result<(), Cl
         });
         return Ok(());
     }
+    let drawable = timeline(method, 1).is_some();
     match drawn {
-        Some(text) => print(&text),
-        None if method.is_exact() => print(&format!("{steps} steps are not drawn; at most {MOST_DRAWN} are")),
-        None => print(&format!("{method} integrates backwards; it has no checkpoint schedule")),
+        Some(text) => print(&format!("{text}\n{LEGEND}")),
+        None if drawable => print(&format!("{steps} steps are not drawn; at most {MOST_DRAWN} are")),
+        None => print(&format!("{method} is not drawn: it has no checkpoint schedule, or chooses one at run time")),
     }
     print(&format!("{method}: at most {bytes} bytes of snapshots and tapes"));
     Ok(())

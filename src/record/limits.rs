@@ -33,8 +33,8 @@ pub struct Budget {
 }
 
 impl Budget {
-    /// Most values of one experiment under one profile. The committed records have up to 512,400, and 18 training runs
-    /// of 350 epochs with 19 columns a million. In memory each takes up to 400 bytes.
+    /// Most values of one experiment under one profile. The committed records have up to about a million, as have 18
+    /// training runs of 350 epochs with 19 columns. In memory each takes up to 400 bytes.
     pub const VALUES: usize = 2_000_000;
 
     /// For one run, of whose log every step is read.

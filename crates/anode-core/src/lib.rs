@@ -44,8 +44,8 @@
 //!
 //! # Cost
 //!
-//! Per block, for Nt steps of a solver with s stages. This is [`gradient::METHODS`] as a table; each entry there also
-//! has the method's source and when to use it.
+//! Per block, for Nt steps of a solver whose solution needs s stages ([`ode::ButcherTableau::solution_stages`]). This
+//! is [`gradient::METHODS`] as a table; each entry there also has the method's source and when to use it.
 //!
 //! | method | gradient | memory | evaluations of f |
 //! |---|---|---|---|

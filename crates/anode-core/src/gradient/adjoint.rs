@@ -178,7 +178,7 @@ pub struct Descriptor {
     pub steps: ForwardSteps,
     /// Memory per block, in states and tapes.
     pub memory: &'static str,
-    /// Evaluations of f per block, for a solver with s stages and Nt steps.
+    /// Evaluations of f per block, for Nt steps of a solver whose solution needs s stages.
     pub evaluations: &'static str,
     /// Reference.
     pub source: &'static str,

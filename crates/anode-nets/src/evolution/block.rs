@@ -99,7 +99,8 @@ impl Coupling {
 /// z(1) from z(0) under dz/dt = f(t, z, theta), with weights theta that evolve from w(0) by a law with parameters p.
 ///
 /// All its parameters are one flat vector: w(0), as long as the parameters of f, then p. See [`CoupledBlock::forward`].
-/// Without evolution (`Terms::Constant`, or no pieces) it is the plain block, bit for bit.
+/// Without evolution (`Terms::Constant`, or no pieces), and without a memory or with `History::Rest`, it is
+/// bit-identical to the plain block.
 ///
 /// z and f are on a device. The parameters, and the evolution of the weights, are in host memory.
 pub struct CoupledBlock<F, R, D = Cpu> {

@@ -14,7 +14,7 @@ pub(super) static DESCRIPTOR: Descriptor = Descriptor {
     memory: "Nt tapes",
     evaluations: "s Nt",
     source: "automatic differentiation in reverse mode",
-    advice: "Use it if memory allows. No other exact method evaluates f less often.",
+    advice: "Use it if memory allows. No other exact method that takes the tableau's steps evaluates f less often.",
 };
 
 impl CheckpointSchedule for Full {

@@ -174,7 +174,7 @@ impl Method {
 
     /// Integrates `block` from `z0` and keeps what this method's backward sweep needs.
     ///
-    /// Costs Nt s evaluations of f for a solver of s stages; [`Method::InterpolatedAdjoint`] costs Nt s + 1,
+    /// Costs Nt s evaluations of f if the solution needs s stages; [`Method::InterpolatedAdjoint`] costs Nt s + 1,
     /// [`Method::Leapfrog`] Nt + 1, and [`Method::Reversible`] 2 Nt s. [`Method::Within`] takes one more step, which
     /// the ledger does not count. Over a grid without steps the end is `z0`, by any method.
     ///
