@@ -12,7 +12,8 @@ use crate::digest::{Running, sha256};
 use crate::files;
 
 use super::limits::{
-    Budget, CELL, COLUMNS, NAME, RECORD_FILES, is_run_id, limit, values_of_json, values_of_row, values_of_text,
+    Budget, CELL, COLUMNS, NAME, RECORD_FILES, is_run_id, limit, values_of_images, values_of_json, values_of_row,
+    values_of_text,
 };
 use super::origin::ascend;
 use super::thin::thin_within;
@@ -153,7 +154,7 @@ pub(super) fn parse(
     let (rows, steps) = (table(ROWS)?, table(STEPS)?);
     let images: Vec<Image> = match file(IMAGES)? {
         Some(bytes) => {
-            budget.values(values_of_json(&bytes)).map_err(|why| damaged(IMAGES, why))?;
+            budget.values(values_of_images(&bytes)).map_err(|why| damaged(IMAGES, why))?;
             from_json(&bytes).map_err(|e| damaged(IMAGES, e))?
         }
         None => vec![],

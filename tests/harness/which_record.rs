@@ -275,6 +275,25 @@ fn fewer_seeds_leave_no_stale_table_and_the_named_cure_cures() {
     place.expect(0, &["report", "--verify"]);
 }
 
+/// As many pixels as 1,440 runs on digits have.
+#[test]
+fn runs_with_many_images_are_reported() {
+    let place = Workplace::new();
+    let mut definition = reversal("pictures");
+    definition["seeds"] = json!([0, 1, 2, 3]);
+    definition["fixed"]["problem"] = json!({ "kind": "convolution", "activation": "relu", "std": 0.1, "kernel": 3,
+        "picture": { "file": "picture.csv" } });
+    definition["fixed"]["stepping"] = json!({ "kind": "fixed", "steps": [1] });
+    definition["figures"] = json!([]);
+    let line = vec!["0.5"; 600].join(",") + "\n";
+    place.define(&definition).write("experiments/anode/picture.csv", line.repeat(500));
+    place.expect(0, &["reproduce"]);
+    let runs = std::fs::read_dir(place.path("results/runs/quick/pictures")).expect("runs").flatten();
+    let size = |run: &Path| std::fs::metadata(run.join("images.json")).expect("images").len();
+    let pixels: u64 = runs.map(|run| size(&run.path()) / "0.5,".len() as u64).sum();
+    assert!(pixels > 1440 * 3 * 28 * 28, "{pixels} pixels at least");
+}
+
 #[test]
 fn a_report_on_a_part_of_the_experiments_is_the_whole_report() {
     let place = Workplace::new();
