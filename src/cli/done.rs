@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::definition::Profile;
 use crate::plan::{Run, run_id};
-use crate::record::{Status, archive_path, read_archived_headers};
+use crate::record::{Record, RecordError, Status, archive_path, folders, kept_path, read_archived_headers, read_checked};
 use crate::runner::is_recorded;
 
 use super::arguments::Common;
@@ -51,16 +51,34 @@ impl<'a> Done<'a> {
         Self { results: &common.results }
     }
 
+    /// Reads the headers of all records of an experiment under a profile: those in `runs/` without the damaged ones,
+    /// and those of its archives. What cannot be read counts as empty, with a warning.
+    pub fn records(&self, experiment: &str, profile: Profile) -> Vec<Record> {
+        let folder = self.results.join("runs").join(profile.name()).join(experiment);
+        let runs = or_none(folders(&folder));
+        let mut records: Vec<Record> =
+            runs.iter().filter_map(|run| read_checked(&folder.join(run)).ok().flatten()).collect();
+        for path in [archive_path, kept_path].map(|path| path(self.results, experiment, profile)) {
+            records.extend(or_none(read_archived_headers(&path)));
+        }
+        records
+    }
+
     /// Reads the headers of an archive. An archive that cannot be read counts as empty, with a warning.
     pub fn archived(&self, experiment: &str, profile: Profile) -> Archived<'a> {
-        let records = read_archived_headers(&archive_path(self.results, experiment, profile)).unwrap_or_else(|error| {
-            warn(&format!("anode: {error}"));
-            vec![]
-        });
+        let records = or_none(read_archived_headers(&archive_path(self.results, experiment, profile)));
         let sound = records.into_iter().filter(|record| !matches!(record.status, Status::Failed { .. }));
         let (ids, devices) = sound.map(|record| (record.run, record.environment.device)).unzip();
         Archived { results: self.results, ids, devices }
     }
+}
+
+/// What was read; nothing, with a warning, if it could not be read.
+fn or_none<T>(read: Result<Vec<T>, RecordError>) -> Vec<T> {
+    read.unwrap_or_else(|error| {
+        warn(&format!("anode: {error}"));
+        vec![]
+    })
 }
 
 impl Archived<'_> {

@@ -12,7 +12,7 @@ use crate::definition::{Definition, Filter, Profile, Range, Resolved, Source, Wa
 use crate::record::{Budget, Loaded, RecordError, Row, Status, canonical, thin};
 
 use super::Contents;
-use super::alternatives;
+use super::alternatives::{self, Wanted};
 use super::found::{self, Found, Places};
 
 use super::inflight::{self, Damaged, InFlight};
@@ -100,17 +100,7 @@ impl<'a> Results<'a> {
         let mut found = Self::none(definition, profile);
         let records = found::all(definition, profile, contents.results, from)?;
         let places = Places::new(records.iter().map(|found| (&found.loaded.record.settings, found.loaded.record.seed)));
-        let mut wanted: Vec<(Map<String, Value>, u64)> = vec![];
-        let mut known: HashSet<(String, u64)> = HashSet::new();
-        for point in definition.resolve(profile).iter().flat_map(Resolved::points) {
-            let Ok(settings) = Settings::parse(definition.study, &point.settings) else { continue };
-            let text = canonical(&Value::Object(settings.json().clone()));
-            for &seed in &point.seeds {
-                if known.insert((text.clone(), seed)) {
-                    wanted.push((settings.json().clone(), seed));
-                }
-            }
-        }
+        let wanted = wanted(definition, profile);
         found.asked = wanted.len();
         let (headers, damaged) = inflight::headers(contents.results, &definition.id)?;
         found.damaged = damaged;
@@ -266,6 +256,22 @@ impl<'a> Results<'a> {
             self.varying.iter().filter_map(|c| settings.get(c).map(|v| format!("{c}={}", crate::record::cell(v))));
         shown.chain([format!("seed={seed}")]).collect::<Vec<_>>().join(" ")
     }
+}
+
+/// The runs of a definition under a profile, each once: settings and seed.
+pub(super) fn wanted(definition: &Definition, profile: Profile) -> Vec<Wanted> {
+    let mut wanted: Vec<Wanted> = vec![];
+    let mut known: HashSet<(String, u64)> = HashSet::new();
+    for point in definition.resolve(profile).iter().flat_map(Resolved::points) {
+        let Ok(settings) = Settings::parse(definition.study, &point.settings) else { continue };
+        let text = canonical(&Value::Object(settings.json().clone()));
+        for &seed in &point.seeds {
+            if known.insert((text.clone(), seed)) {
+                wanted.push((settings.json().clone(), seed));
+            }
+        }
+    }
+    wanted
 }
 
 fn varying(rows: &[Row]) -> Vec<String> {

@@ -50,6 +50,25 @@ fn cifar(place: &Workplace, shade: u8) {
     }
 }
 
+#[test]
+fn records_count_without_the_data_of_their_runs() {
+    let place = Workplace::new();
+    let mut own = training("own");
+    own["fixed"]["data"] = json!({ "cifar-folder": "own" });
+    own["fixed"]["epochs"] = json!(1);
+    own["fixed"]["test_images"] = json!(20);
+    place.define(&own);
+    cifar(&place, 3);
+    place.expect(0, &["reproduce"]);
+    std::fs::remove_dir_all(place.path("data/own")).expect("the images");
+    std::fs::remove_dir_all(place.path("results/runs")).expect("records");
+    let text = place.expect(0, &["list"]);
+    assert!(text.contains("1/1 (data not here)"), "{text}");
+    let counted = json!({ "profile": "quick", "recorded": 1, "runs": 1, "planned": 0, "skipped": 1 });
+    assert_eq!(json_of(&place, &["list", "--json"])[0]["profiles"][0], counted);
+    assert_eq!(json_of(&place, &["show", "own", "--json"])[0]["profiles"][0]["recorded"], 1);
+}
+
 fn files(folder: &Path) -> usize {
     std::fs::read_dir(folder).map_or(0, Iterator::count)
 }

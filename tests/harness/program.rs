@@ -20,7 +20,8 @@ fn every_command_speaks_json() {
     place.define(&reversal("sound"));
     let list = json_of(&place, 0, &["list", "--json"]);
     assert_eq!(list[0]["id"], "sound");
-    assert_eq!(list[0]["profiles"][0], json!({ "profile": "quick", "recorded": 0, "runs": 1, "skipped": 0 }));
+    let counted = json!({ "profile": "quick", "recorded": 0, "runs": 1, "planned": 1, "skipped": 0 });
+    assert_eq!(list[0]["profiles"][0], counted);
     let plan = json_of(&place, 0, &["plan", "--json"]);
     assert_eq!(plan[0]["done"], false);
     assert_eq!(plan[0]["settings"]["solver"], "rk4");
