@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use crate::definition::columns::flat;
 use crate::definition::{Definition, Loaded, NotRun, Outline, load_all, load_not_run, load_outline};
 use crate::nearest::did_you_mean;
+use crate::ode;
 use crate::plan::{Run, Skipped};
 use crate::record::cell;
 
@@ -172,7 +173,12 @@ fn with_any<R>(
             return Err(usage(value, format!("no such setting; there are seed, {}{near}", names.join(", "))));
         }
         if !found.iter().any(|found| fits(found, value)) {
-            let near = did_you_mean(value, found.iter().map(String::as_str));
+            let near = match ode::solver(&value.to_lowercase()) {
+                Some(meant) if name == "solver" && found.contains(meant.name) => {
+                    format!("; did you mean `{}`?", meant.name)
+                }
+                _ => did_you_mean(value, found.iter().map(String::as_str)),
+            };
             let values = found.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
             return Err(usage(value, format!("no run has it; there are {values}{near}")));
         }

@@ -422,6 +422,8 @@ fn experiments_and_runs_are_selected_the_same_way_everywhere() {
         (&["repeat", "anode-oen"], "did you mean `anode-one`?"),
         (&["plan", "--where", "sover=rk4"], "did you mean `solver`?"),
         (&["plan", "--where", "solver=rk5"], "did you mean `rk4`?"),
+        (&["plan", "--where", "solver=RK4"], "did you mean `rk4`?"),
+        (&["plan", "--where", "solver=classical"], "did you mean `rk4`?"),
         (&["describe", "resnet40"], "did you mean `resnet4`?"),
         (&["describe", "resnet4", "--solver", "rk44"], "did you mean `rk4`?"),
         (&["schedule", "anod"], "did you mean `anode`?"),
@@ -438,6 +440,22 @@ fn misspelt_names_in_a_definition_are_recognised() {
     wrong["fixed"]["solver"] = json!("rk44");
     let text = place.define(&wrong).expect(1, &["check"]);
     assert!(text.contains("did you mean `rk4`?"), "{text}");
+    for (found, meant) in [
+        ("RK4", "rk4"),
+        ("dopri5", "dormand-prince"),
+        ("RK45", "dormand-prince"),
+        ("rk23", "bogacki-shampine"),
+        ("rk2", "midpoint"),
+    ] {
+        wrong["fixed"]["solver"] = json!(found);
+        let text = place.define(&wrong).expect(1, &["check"]);
+        assert!(text.contains(&format!("did you mean `{meant}`?")), "{found}: {text}");
+        assert_eq!(text.matches("did you mean").count(), 1, "{text}");
+    }
+    let mut wrong = reversal("wrong");
+    wrong["claim"]["source"] = json!("Z");
+    let text = place.define(&wrong).expect(1, &["check"]);
+    assert!(text.contains("`Z`") && !text.contains("did you mean"), "{text}");
     let mut wrong = reversal("wrong");
     wrong["expectations"] = wrong["expectation"].clone();
     let text = place.define(&wrong).expect(1, &["check"]);
