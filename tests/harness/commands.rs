@@ -5,7 +5,7 @@ use crate::common;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use common::{Workplace, reversal, training};
+use common::{Workplace, gradient, reversal, training};
 use serde_json::{Value, json};
 
 /// Standard output of a call as JSON.
@@ -241,6 +241,19 @@ fn results_are_compared_by_row_and_by_bit() {
     ] {
         let text = place.expect(2, &["compare", a, b]);
         assert!(text.contains(told), "{text}");
+    }
+}
+
+#[test]
+fn results_without_common_rows_are_not_compared() {
+    let place = Workplace::new();
+    let mut other = reversal("other");
+    other["fixed"]["stepping"]["steps"] = json!([5, 10]);
+    place.define(&reversal("one")).define(&other).define(&gradient("gradient"));
+    place.expect(0, &["run", "*"]);
+    for pair in [["one", "other"], ["one", "gradient"]] {
+        let text = place.expect(2, &["compare", pair[0], pair[1]]);
+        assert!(text.contains("have no rows in common; compare experiments of one study"), "{text}");
     }
 }
 
