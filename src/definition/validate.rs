@@ -388,7 +388,7 @@ fn alone(study: StudyKind, resolved: &super::Resolved, faults: &mut Faults) -> H
     for (key, value, path) in fixed.chain(axes) {
         if key == SEED_AXIS && path.starts_with(&resolved.grid_path) {
             if value.as_u64().is_none() {
-                faults.add(path, format!("{value}; allowed: whole numbers from 0 on (u64)"));
+                faults.add(path, format!("{value}; allowed: whole numbers from 0"));
             }
             continue;
         }

@@ -58,7 +58,7 @@ fn unknown_fields_wrong_types_and_empty_axes_are_refused() {
     refused(&wrong, &["unknown field `tempo`"]);
     let mut wrong = reversal("wrong");
     wrong["seeds"] = json!("one");
-    refused(&wrong, &["seeds", "invalid type"]);
+    refused(&wrong, &["seeds", "`\"one\"`; expected a list"]);
     let mut wrong = reversal("wrong");
     wrong["grid"] = json!([{ "dtype": [] }]);
     refused(&wrong, &["grid[0].dtype", "empty"]);
