@@ -55,12 +55,12 @@ pub struct Counted {
     skipped: usize,
 }
 
-/// `anode list`
+/// `anode list ID...`
 ///
 /// # Errors
 /// See [`CliError`].
-pub fn list(common: &Common) -> Result<(), CliError> {
-    let loaded = select::all(common)?;
+pub fn list(common: &Common, ids: &[String]) -> Result<(), CliError> {
+    let loaded = select::named(common, ids)?;
     let data = data_folder(common.data.as_deref());
     let (done, inputs) = (Done::new(common), InputsHere::new(common, &loaded));
     let count = |one: &Loaded, profile: Profile| -> Result<Counted, ReportError> {

@@ -101,7 +101,7 @@ fn dispatch(cli: &Cli) -> Result<(), CliError> {
         pool.map_err(|e| CliError::Usage(format!("--threads {threads}: {e}")))?;
     }
     match &cli.verb {
-        Verb::List => list::list(common),
+        Verb::List { ids } => list::list(common, ids),
         Verb::Show { ids } => show::show(common, ids),
         Verb::Init { folder } => init::init(common, folder),
         Verb::New(arguments) => new::new(common, arguments),
@@ -123,7 +123,7 @@ fn dispatch(cli: &Cli) -> Result<(), CliError> {
         Verb::Figures(arguments) => figures::figures(common, arguments),
         Verb::Export(arguments) => export::export(common, arguments),
         Verb::Report { selection, verify } => report::report(common, selection, *verify),
-        Verb::Check { write_schema } => check::check(common, *write_schema),
+        Verb::Check { ids, write_schema } => check::check(common, ids, *write_schema),
         Verb::Clean(arguments) => clean::clean(common, arguments),
         Verb::Completions { shell } => completions::completions(*shell),
         Verb::Schema { name } => schema::schema(common, name.as_deref()),

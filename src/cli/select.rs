@@ -52,14 +52,8 @@ pub fn all_or_none(common: &Common) -> Result<Vec<Loaded>, CliError> {
 /// A name or pattern that fits none; see [`all`].
 pub fn chosen(common: &Common, ids: &[String], only: Option<&str>) -> Result<Vec<Loaded>, CliError> {
     let mut loaded = all(common)?;
-    for wanted in ids {
-        if !loaded.iter().any(|l| glob(wanted, &l.definition.id)) {
-            return Err(unknown(wanted, &loaded));
-        }
-    }
-    if let Some(pattern) = only.filter(|pattern| !loaded.iter().any(|l| glob(pattern, &l.definition.id))) {
-        return Err(unknown(pattern, &loaded));
-    }
+    let known: Vec<&str> = loaded.iter().map(|l| l.definition.id.as_str()).collect();
+    ids.iter().map(String::as_str).chain(only).try_for_each(|wanted| refuse_unknown(wanted, &known))?;
     loaded.retain(|l| fits(ids, only, &l.definition.id));
     if loaded.is_empty() {
         return Err(CliError::Usage(format!("none of {} matches `{}`", ids.join(", "), only.unwrap_or("*"))));
@@ -75,13 +69,19 @@ pub fn named(common: &Common, wanted: &[String]) -> Result<Vec<Loaded>, CliError
     chosen(common, wanted, None)
 }
 
-fn unknown(wanted: &str, loaded: &[Loaded]) -> CliError {
-    let ids: Vec<&str> = loaded.iter().map(|l| l.definition.id.as_str()).collect();
+/// Refuses an id, or a pattern, that none of `ids` matches.
+///
+/// # Errors
+/// None matches: the ids, and the one that is meant if `wanted` is a misspelling of it.
+pub fn refuse_unknown(wanted: &str, ids: &[&str]) -> Result<(), CliError> {
+    if ids.iter().any(|id| glob(wanted, id)) {
+        return Ok(());
+    }
     if wanted.contains(['*', '?']) {
-        return CliError::Usage(format!("no experiment matches `{wanted}`; there are {}", ids.join(", ")));
+        return Err(CliError::Usage(format!("no experiment matches `{wanted}`; there are {}", ids.join(", "))));
     }
     let near = did_you_mean(wanted, ids.iter().copied());
-    CliError::Usage(format!("no experiment `{wanted}`; there are {}{near}", ids.join(", ")))
+    Err(CliError::Usage(format!("no experiment `{wanted}`; there are {}{near}", ids.join(", "))))
 }
 
 /// Whether a command with these arguments is about an experiment.

@@ -404,6 +404,7 @@ fn experiments_and_runs_are_selected_the_same_way_everywhere() {
     assert_eq!(count(&["plan"]), 6);
     assert_eq!(count(&["plan", "anode-*"]), 3);
     assert_eq!(count(&["plan", "v2-three", "anode-one"]), 5);
+    assert_eq!((count(&["list", "anode-*"]), count(&["list", "v2-three"]), count(&["list"])), (2, 1, 3));
     assert_eq!(count(&["plan", "anode-*", "--only", "*two"]), 1);
     assert_eq!(count(&["plan", "anode-one", "--where", "seed=1.0"]), 1, "numbers agree by value");
     assert_eq!(count(&["plan", "anode-one", "--where", "problem.c=1e1"]), 2, "a part of a setting");
@@ -430,6 +431,8 @@ fn experiments_and_runs_are_selected_the_same_way_everywhere() {
         (&["plan", "anode-oen"][..], "did you mean `anode-one`?"),
         (&["run", "anode-oen"], "did you mean `anode-one`?"),
         (&["reproduce", "anode-x*"], "no experiment matches `anode-x*`; there are anode-one"),
+        (&["list", "anode-oen"], "did you mean `anode-one`?"),
+        (&["check", "anode-oen"], "did you mean `anode-one`?"),
         (&["clean", "anode-oen", "--yes"], "did you mean `anode-one`?"),
         (&["figures", "anode-oen"], "did you mean `anode-one`?"),
         (&["repeat", "anode-oen"], "did you mean `anode-one`?"),
@@ -444,6 +447,23 @@ fn experiments_and_runs_are_selected_the_same_way_everywhere() {
         let text = place.expect(2, arguments);
         assert!(text.contains(told), "{arguments:?}: {text}");
     }
+}
+
+#[test]
+fn a_check_of_some_definitions_reports_only_theirs() {
+    let place = Workplace::new();
+    let mut wrong = reversal("wrong");
+    wrong["fixed"]["dtype"] = json!("f16");
+    place.define(&reversal("sound")).define(&wrong).write("experiments/schema.json", "{}");
+    place.expect(1, &["check"]);
+    assert!(place.expect(0, &["check", "sound"]).contains("1 definitions are sound"));
+    assert!(place.expect(0, &["check", "s*", "--json"]).contains("\"sound\": 1"));
+    // A definition that cannot be read is known by the name of its file.
+    for arguments in [&["check", "wrong"][..], &["check", "w*"], &["check", "sound", "wrong"]] {
+        assert!(place.expect(1, arguments).contains("wrong.json: fixed.dtype: "));
+    }
+    assert!(place.expect(2, &["check", "wrogn"]).contains("there are sound, wrong; did you mean `wrong`?"));
+    place.expect(2, &["check", "sound", "--write-schema"]);
 }
 
 #[test]
