@@ -2,22 +2,30 @@
 
 use std::collections::{BTreeSet, HashSet};
 use std::path::Path;
+use std::time::SystemTime;
 
 use crate::definition::Profile;
 use crate::plan::{Run, run_id};
-use crate::record::{Record, RecordError, Status, archive_path, folders, kept_path, read_archived_headers, read_checked};
+use crate::record::{
+    RUN, Record, RecordError, Status, UNFINISHED, archive_path, folders, kept_path, read_archived_headers, read_checked,
+};
 use crate::runner::is_recorded;
 
 use super::arguments::Common;
 use super::output::warn;
+use super::status::is_computed;
 
-/// Whether a planned run has a record, and where.
+/// Whether a planned run has a record, and where, or has begun.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
     /// The run has a record in `runs/`.
     Done,
     /// The run has a record in an archive in `records/`.
     Archived,
+    /// The run has no record, and another process computes it.
+    Computing,
+    /// The run has begun and has no record.
+    Interrupted,
     /// The run has no record.
     ToDo,
 }
@@ -28,7 +36,24 @@ impl State {
         match self {
             Self::Done => "done",
             Self::Archived => "archived",
+            Self::Computing => "computing",
+            Self::Interrupted => "interrupted",
             Self::ToDo => "to do",
+        }
+    }
+
+    /// Whether the run has a record.
+    pub fn is_recorded(self) -> bool {
+        matches!(self, Self::Done | Self::Archived)
+    }
+
+    /// The state of a run without a record, from its folder. `begun` is when the process began that writes the results
+    /// folder.
+    pub fn without_record(folder: &Path, begun: Option<SystemTime>) -> Self {
+        match folder.join(UNFINISHED).is_file() && !folder.join(RUN).exists() {
+            true if is_computed(folder, begun) => Self::Computing,
+            true => Self::Interrupted,
+            false => Self::ToDo,
         }
     }
 }

@@ -93,10 +93,7 @@ pub fn unrecorded(results: &Path, begun: Option<SystemTime>) -> Result<Vec<Unrec
             if recorded && !is_resumed(&folder) {
                 continue;
             }
-            let touched = [STEPS, UNFINISHED].iter().filter_map(|name| modified(&folder.join(name))).max();
-            let touched = touched.or_else(|| modified(&folder));
-            // File systems round times: a file of the same second may be a little older than the lock.
-            let computing = touched.zip(begun).is_some_and(|(t, b)| t + Duration::from_secs(1) >= b);
+            let computing = is_computed(&folder, begun);
             let header = Unfinished::read(&folder).ok().flatten();
             let epochs = header.and_then(|header| header.settings.get("epochs").and_then(Value::as_u64));
             let progress = Ongoing::read(&folder);
@@ -118,6 +115,19 @@ pub fn unrecorded(results: &Path, begun: Option<SystemTime>) -> Result<Vec<Unrec
         }
     }
     Ok(found)
+}
+
+/// When the process began that writes a results folder; `None` if there is none.
+pub fn writer_begun(results: &Path) -> Option<SystemTime> {
+    writer(results).ok().flatten().and_then(|_| modified(&results.join(".lock")))
+}
+
+/// Whether the files in the folder of a run changed since `begun`.
+pub fn is_computed(folder: &Path, begun: Option<SystemTime>) -> bool {
+    let touched = [STEPS, UNFINISHED].iter().filter_map(|name| modified(&folder.join(name))).max();
+    let touched = touched.or_else(|| modified(folder));
+    // File systems round times: a file of the same second may be a little older than the lock.
+    touched.zip(begun).is_some_and(|(t, b)| t + Duration::from_secs(1) >= b)
 }
 
 /// Whether the record of a run is that of a failure, and a checkpoint is next to it.

@@ -316,6 +316,7 @@ fn another_process_is_watched_while_it_computes() {
     assert_eq!((&run["state"], &run["experiment"], &run["epochs"]), (&json!("computing"), &json!("long"), &json!(400)));
     assert!(run["progress"]["steps"].as_u64() >= Some(39) && run["seconds_left"].as_f64() > Some(0.0), "{run}");
     assert!(place.expect(0, &["status"]).contains("computing"));
+    assert_eq!(json_of(&place, &["plan", "--json"])[0]["state"], "computing");
     let drawn = place.expect(0, &["watch", "long", "--once"]);
     for part in ["training loss, now ", "training accuracy", "test accuracy", "│", " of 400", " left"] {
         assert!(drawn.contains(part), "`{part}` in {drawn}");
@@ -326,6 +327,11 @@ fn another_process_is_watched_while_it_computes() {
     child.wait().expect("it ends");
     let text = place.expect(0, &["status"]);
     assert!(text.contains("no process is writing") && text.contains("interrupted"), "{text}");
+    let text = place.expect(0, &["plan"]);
+    assert!(text.contains("1 runs to compute") && text.contains("interrupted runs are resumed"), "{text}");
+    let run = &json_of(&place, &["plan", "--json"])[0];
+    assert_eq!((&run["state"], &run["done"]), (&json!("interrupted"), &json!(false)));
+    assert!(run["forecast"].is_object(), "{run}");
     assert!(place.expect(2, &["watch", "other"]).contains("anode status"));
 }
 
