@@ -253,7 +253,27 @@ fn a_definition_names_only_columns_values_and_images_that_a_planned_run_can_writ
             "expectation.checks[0].rule.within.column: ",
             &["`eror_W`", "`error_W`"],
         ),
-        (checks, check(json!({}), within("method")), "", &[]),
+        (
+            checks,
+            check(json!({}), within("method")),
+            "expectation.checks[0].rule.within.column: ",
+            &["`method` holds no numbers (dfdx-tape, full)", "nearest"],
+        ),
+        (
+            checks,
+            check(json!({}), json!({ "share": { "column": "solver", "max": 1.0, "at_least": 0.5 } })),
+            "expectation.checks[0].rule.share.column: ",
+            &["`solver` holds no numbers (dormand-prince, euler)"],
+        ),
+        (
+            checks,
+            check(json!({}), json!({ "slope": { "x": "dt", "y": "field.kind", "over": [1, 2], "min": 0, "max": 1 } })),
+            "expectation.checks[0].rule.slope.y: ",
+            &["`field.kind` holds no numbers (dense)"],
+        ),
+        (checks, exceeds(&[("column", json!("dtype"))]), "expectation.checks[0].rule.exceeds.column: ", &["(f64)"]),
+        (checks, check(json!({}), within("Nt")), "", &[]),
+        (checks, check(json!({}), within("field.n")), "", &[]),
         (
             checks,
             check(json!({ "metod": "full" }), within("error_W")),
