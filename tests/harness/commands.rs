@@ -79,6 +79,7 @@ fn images_are_read_once_for_all_plans_and_checked_before_a_run() {
     let mut own = training("own");
     own["fixed"]["data"] = json!({ "cifar-folder": "own" });
     own["fixed"]["epochs"] = json!(1);
+    own["fixed"]["test_images"] = json!(20);
     place.define(&own);
     cifar(&place, 3);
     let id = |place: &Workplace| json_of(place, &["plan", "--json"])[0]["run"].clone();
