@@ -49,7 +49,7 @@ pub struct Cli {
 const GLOBAL: &str = "Options of all commands";
 
 /// The folder of published results.
-const RESULTS: &str = "results";
+pub const RESULTS: &str = "results";
 
 /// The folder of published charts.
 pub const FIGURES: &str = "figures";

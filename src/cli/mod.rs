@@ -56,7 +56,7 @@ pub fn main() -> ExitCode {
     CompleteEnv::with_factory(Cli::command).complete();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(error) => return error::refused(&error),
+        Err(error) => return error::refused(error),
     };
     crate::study::this_is_the_program();
     ignore_file_size_signal();
@@ -95,6 +95,7 @@ fn clamp(common: &Common, option: &str, asked: u16) -> usize {
 
 fn dispatch(cli: &Cli) -> Result<(), CliError> {
     let common = &cli.common;
+    select::refuse_file(&common.results)?;
     if let Some(asked) = common.threads {
         let threads = clamp(common, "--threads", asked);
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();

@@ -1,6 +1,7 @@
 //! Which definitions a command is about.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::str::Chars;
 
 use serde_json::{Map, Value};
@@ -87,6 +88,17 @@ pub fn refuse_unknown(wanted: &str, ids: &[&str]) -> Result<(), CliError> {
 /// Whether a command with these arguments is about an experiment.
 pub fn fits(ids: &[String], only: Option<&str>, id: &str) -> bool {
     (ids.is_empty() || ids.iter().any(|wanted| glob(wanted, id))) && only.is_none_or(|pattern| glob(pattern, id))
+}
+
+/// Refuses a file in place of a results folder.
+///
+/// # Errors
+/// It is a file.
+pub fn refuse_file(results: &Path) -> Result<(), CliError> {
+    if results.is_file() {
+        return Err(CliError::Usage(format!("{} is a file; allowed: a results folder", results.display())));
+    }
+    Ok(())
 }
 
 /// Experiments of the papers without results, of those that a command is about.

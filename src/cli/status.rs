@@ -12,7 +12,7 @@ use crate::record::{self, CHECKPOINTS, Ongoing, RUN, STEPS, UNFINISHED, Unfinish
 use crate::report::{ReportError, short};
 use crate::runner::{duration, writer};
 
-use super::arguments::Common;
+use super::arguments::{Common, RESULTS};
 use super::error::CliError;
 use super::json::document;
 use super::output::{print, print_json, print_table};
@@ -61,8 +61,13 @@ pub struct Unrecorded {
 /// `anode status`
 ///
 /// # Errors
-/// See [`CliError`].
+/// See [`CliError`]; a results folder that is named and does not exist.
 pub fn status(common: &Common) -> Result<(), CliError> {
+    // A project without any results has no folder either.
+    if common.results != Path::new(RESULTS) && !common.results.exists() {
+        let why = "no such results folder; name one with --results";
+        return Err(CliError::Usage(format!("{}: {why}", common.results.display())));
+    }
     let writer = writer(&common.results)?;
     let begun = writer.as_ref().and_then(|_| modified(&common.results.join(".lock")));
     let status = Status {

@@ -154,8 +154,9 @@ fn json_that_cannot_be_written_is_no_success() {
     use std::os::unix::ffi::OsStrExt;
     let place = Workplace::new();
     place.define(&reversal("sound"));
-    let mut command = place.command(&["status", "--json"]);
-    let output = command.arg("--results").arg(std::ffi::OsStr::from_bytes(b"res\xff")).output().expect("it starts");
+    let results = std::ffi::OsStr::from_bytes(b"res\xff");
+    std::fs::create_dir(place.path("").join(results)).expect("a folder");
+    let output = place.command(&["status", "--json"]).arg("--results").arg(results).output().expect("it starts");
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.code() == Some(3) && output.stdout.is_empty() && said.contains("UTF-8"), "{said}");
 }
