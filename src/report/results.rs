@@ -317,9 +317,21 @@ fn same(found: Option<&Value>, wanted: &Value) -> bool {
     }
 }
 
-/// A number for a reader: four significant digits, powers of ten where they are shorter.
+/// A number with this many decimal places. What rounds to zero has no minus sign.
+pub fn fixed(x: f64, places: usize) -> String {
+    let text = format!("{x:.places$}");
+    match text.strip_prefix('-') {
+        Some(digits) if digits.bytes().all(|b| b == b'0' || b == b'.') => digits.to_owned(),
+        _ => text,
+    }
+}
+
+/// A number for a reader: four significant digits, powers of ten where they are shorter. Zero has no minus sign.
 pub fn short(x: f64) -> String {
-    if x == 0.0 || !x.is_finite() {
+    if x == 0.0 {
+        return "0".to_owned();
+    }
+    if !x.is_finite() {
         return x.to_string();
     }
     let size = x.abs();
@@ -353,4 +365,26 @@ pub fn shown(value: Option<&Value>) -> String {
 /// Whether a text is a SHA-256, of which a reader needs the beginning alone.
 fn is_digest(text: &str) -> bool {
     text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn zero_has_no_minus_sign() {
+        assert_eq!((short(-0.0), short(0.0), short(-0.25)), ("0".to_owned(), "0".to_owned(), "-0.25".to_owned()));
+        for (x, places, text) in [
+            (-0.04, 1, "0.0"),
+            (-0.0, 0, "0"),
+            (-0.4, 0, "0"),
+            (-0.06, 1, "-0.1"),
+            (0.04, 1, "0.0"),
+            (-10.0, 0, "-10"),
+            (f64::NEG_INFINITY, 1, "-inf"),
+            (f64::NAN, 1, "NaN"),
+        ] {
+            assert_eq!(fixed(x, places), text);
+        }
+    }
 }
