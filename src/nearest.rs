@@ -5,14 +5,15 @@ const MOST: usize = 3;
 /// A longer name is no misspelling; comparing it would cost its length times that of every name.
 const LONGEST: usize = 100;
 
-/// The allowed names most similar to `found`, at most three, the most similar first: by edit distance, where a name
-/// that contains `found` counts as one edit away, shorter ones first.
+/// The allowed names most similar to `found`, at most three, the most similar first: by edit distance without regard to
+/// case, where a longer name that contains `found` counts as one edit away, shorter ones first.
 pub fn nearest<'a>(found: &str, allowed: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
     let found = found.to_lowercase();
     let distance = |name: &str| {
         let name = name.to_lowercase();
         match found.chars().count() {
             0 | LONGEST.. => usize::MAX,
+            _ if name == found => 0,
             _ if name.contains(&found) => 1,
             _ => strsim::osa_distance(&found, &name),
         }
@@ -30,20 +31,29 @@ pub fn nearest_in_words<'a>(found: &str, allowed: impl IntoIterator<Item = &'a s
 }
 
 /// The end of a message about a name that is not allowed, if one of the allowed names is a misspelling of it: ``; did
-/// you mean `a`?``
+/// you mean `a`?`` A name that shares no character with it is none.
 pub fn did_you_mean<'a>(found: &str, allowed: impl IntoIterator<Item = &'a str>) -> String {
-    let close = |name: &&str| {
-        let edits = if found.chars().count() > 5 { 3 } else { 2 };
-        found.chars().count() < LONGEST && strsim::osa_distance(&found.to_lowercase(), &name.to_lowercase()) <= edits
+    let lower = found.to_lowercase();
+    let length = lower.chars().count();
+    let most = if length > 5 { 3 } else { 2 };
+    let is_close = |name: &&str| {
+        let name = name.to_lowercase();
+        let edits = || strsim::osa_distance(&lower, &name);
+        let shorter = length.min(name.chars().count());
+        length < LONGEST && edits() <= most && (name.contains(&lower) || edits() < shorter)
     };
-    nearest(found, allowed).into_iter().find(close).map_or_else(String::new, |name| format!("; did you mean `{name}`?"))
+    let near = nearest(found, allowed).into_iter().find(is_close);
+    near.map_or_else(String::new, |name| format!("; did you mean `{name}`?"))
 }
 
 /// A message about a name that is not allowed, followed by the allowed name that it is a misspelling of, if there is
-/// one. The message names the wrong one first after the word unknown, in backquotes: ``unknown field `a`, expected `b`
-/// or `c` ``, ``unknown solver `a`; allowed: b, c``.
+/// one and the message does not suggest one itself. The message names the wrong one first after the word unknown, in
+/// backquotes: ``unknown field `a`, expected `b` or `c` ``, ``unknown solver `a`; allowed: b, c``.
 pub fn with_suggestion(message: &str) -> String {
     let parts = || {
+        if message.contains("did you mean") {
+            return None;
+        }
         let (_, rest) = message.split_once("unknown ")?.1.split_once('`')?;
         rest.split_once('`').filter(|(_, allowed)| allowed.contains("expected") || allowed.contains("allowed"))
     };
@@ -71,6 +81,15 @@ mod tests {
         assert_eq!(with_suggestion(method), format!("{method}; did you mean `revolve:M`?"));
         let value = format!("`\"rk44\"`: {solver}");
         assert_eq!(with_suggestion(&value), format!("{value}; did you mean `rk4`?"));
+        let solver = "unknown solver `RK4`; allowed: euler, rk3, rk4";
+        assert_eq!(with_suggestion(solver), format!("{solver}; did you mean `rk4`?"));
+        let told = "unknown solver `rk45`; allowed: rk4, dormand-prince; did you mean `dormand-prince`?";
+        assert_eq!(with_suggestion(told), told);
+        let source = "unknown variant `Z`, expected one of `S`, `C`, `F`";
+        assert_eq!(with_suggestion(source), source);
+        assert_eq!(did_you_mean("f", ["S", "F"]), "; did you mean `F`?");
+        assert_eq!(did_you_mean("7", ["0", "10"]), "");
+        assert_eq!(did_you_mean("nt", ["dt", "Nt"]), "; did you mean `Nt`?");
         for other in ["unknown solver `colour`; allowed: euler, rk4", "missing field `net`", "`", "unknown `"] {
             assert_eq!(with_suggestion(other), other);
         }

@@ -49,7 +49,7 @@ pub struct Cli {
 const GLOBAL: &str = "Options of all commands";
 
 /// The folder of published results.
-const RESULTS: &str = "results";
+pub const RESULTS: &str = "results";
 
 /// The folder of published charts.
 pub const FIGURES: &str = "figures";
@@ -100,7 +100,11 @@ impl Common {
 #[derive(Debug, Subcommand)]
 pub enum Verb {
     /// List the experiments with their claims, runs per profile and results
-    List,
+    List {
+        /// Ids of experiments; `*` and `?` allowed [default: all]
+        #[arg(value_name = "ID", add = complete::ids())]
+        ids: Vec<String>,
+    },
     /// Show the claim, runs, verdict and measurements of an experiment
     Show {
         /// Ids of experiments
@@ -188,10 +192,13 @@ pub enum Verb {
         #[arg(long)]
         verify: bool,
     },
-    /// Check all definitions, and the JSON schema
+    /// Check definitions, and without ids also the other files next to them and the JSON schema
     Check {
+        /// Ids of experiments; `*` and `?` allowed [default: all]
+        #[arg(value_name = "ID", add = complete::ids())]
+        ids: Vec<String>,
         /// Write the schema instead of comparing it
-        #[arg(long)]
+        #[arg(long, conflicts_with = "ids")]
         write_schema: bool,
     },
     /// Remove the records and unfinished runs of a profile; asks first

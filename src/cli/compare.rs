@@ -75,8 +75,8 @@ pub struct NamedComparison {
 /// `anode compare A B`
 ///
 /// # Errors
-/// A name that is unknown or of another kind than the other one; a damaged record; records that differ although they
-/// should be bit-identical.
+/// A name that is unknown or of another kind than the other one; nothing in common; a damaged record; records that
+/// differ although they should be bit-identical.
 pub fn compare(common: &Common, arguments: &CompareArguments) -> Result<(), CliError> {
     let CompareArguments { a, b, .. } = arguments;
     let names = [named(common, a)?, named(common, b)?];
@@ -143,6 +143,15 @@ pub fn compare(common: &Common, arguments: &CompareArguments) -> Result<(), CliE
     }
     if pairs.is_empty() {
         return Err(CliError::Usage(format!("{a} and {b} have no records of the same experiment and profile")));
+    }
+    let is_unrelated = |Comparison { lines, expected_identical, other_instructions, .. }: &Comparison| {
+        lines.is_empty() && expected_identical + other_instructions == 0
+    };
+    if pairs.iter().all(|pair| is_unrelated(&pair.found)) {
+        return Err(CliError::Usage(format!(
+            "{a} and {b} have no rows in common; compare experiments of one study that share a metric and the values \
+            of the settings that vary (`anode show` lists both)"
+        )));
     }
     let broken: usize = pairs.iter().map(|pair| pair.found.broken.len()).sum();
     if common.json {

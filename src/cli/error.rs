@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use clap::Subcommand;
+use clap::error::{ContextKind, ContextValue};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -12,6 +14,7 @@ use crate::record::MergeError;
 use crate::report::{Difference, ReportError};
 use crate::runner::RunnerError;
 
+use super::arguments::DataVerb;
 use super::check::Fault;
 use super::json::document;
 use super::output::warn_json;
@@ -217,7 +220,14 @@ impl Failure {
 
 /// Reports a command line that cannot be parsed, or prints the help that it asks for. The error is JSON if the command
 /// line has the option `--json`.
-pub fn refused(error: &clap::Error) -> ExitCode {
+pub fn refused(mut error: clap::Error) -> ExitCode {
+    // A command on data sets without `data`, for which clap suggests another command of a similar name.
+    if let Some(ContextValue::String(name)) = error.get(ContextKind::InvalidSubcommand)
+        && DataVerb::has_subcommand(name)
+    {
+        let meant = ContextValue::String(format!("data {name}"));
+        error.insert(ContextKind::SuggestedSubcommand, meant);
+    }
     let code = u8::try_from(error.exit_code()).unwrap_or(2);
     if error.use_stderr() && std::env::args_os().any(|argument| argument == "--json") {
         warn_json(&Failure::new(Kind::Usage, code, error.to_string().trim_end().to_owned()));

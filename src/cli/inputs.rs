@@ -50,6 +50,12 @@ impl Inputs for InputsHere {
             study.inputs(&place, &settings).ok()
         };
         let key = format!("{:?} {data} {definition:?} {}", study.kind(), canonical(&study.input_settings(&settings)));
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_insert_with(read).clone()
+        let known = || self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(found) = known().get(&key) {
+            return found.clone();
+        }
+        // Without the lock, which other threads may wait for.
+        let found = read();
+        known().entry(key).or_insert(found).clone()
     }
 }

@@ -7,11 +7,13 @@ use serde::Serialize;
 use crate::data::data_folder;
 use crate::definition::{Loaded, Profile, SourceTag};
 use crate::plan::plan;
+use crate::report::{ReportError, RunCount, count_runs};
 use crate::study::STUDIES;
 
 use super::arguments::Common;
-use super::done::{Done, State};
+use super::done::Done;
 use super::error::CliError;
+use super::inputs::InputsHere;
 use super::json::document;
 use super::output::{print, print_json, print_table};
 use super::select;
@@ -43,36 +45,42 @@ pub struct Listed {
 pub struct Counted {
     /// The profile.
     profile: Profile,
-    /// Planned runs that have a record, archived records included.
+    /// Runs that have a record, archived records included, whatever data are here.
     recorded: usize,
-    /// Planned runs.
+    /// Runs that the definition describes, whatever data are here.
     runs: usize,
+    /// Runs that can be computed with the data that are here.
+    planned: usize,
     /// Points of the grid that cannot be planned because their data are missing.
     skipped: usize,
 }
 
-/// `anode list`
+/// `anode list ID...`
 ///
 /// # Errors
 /// See [`CliError`].
-pub fn list(common: &Common) -> Result<(), CliError> {
-    let loaded = select::all(common)?;
+pub fn list(common: &Common, ids: &[String]) -> Result<(), CliError> {
+    let loaded = select::named(common, ids)?;
     let data = data_folder(common.data.as_deref());
-    let done = Done::new(common);
-    let count = |one: &Loaded, profile: Profile| {
-        let (runs, skipped) = plan(std::slice::from_ref(one), profile, "cpu", data.as_deref(), STUDIES);
-        let archived = done.archived(&one.definition.id, profile);
-        let recorded = runs.iter().filter(|run| archived.state(run) != State::ToDo).count();
-        Counted { profile, recorded, runs: runs.len(), skipped: skipped.len() }
+    let (done, inputs) = (Done::new(common), InputsHere::new(common, &loaded));
+    let count = |one: &Loaded, profile: Profile| -> Result<Counted, ReportError> {
+        let definition = &one.definition;
+        let (planned, skipped) = plan(std::slice::from_ref(one), profile, "cpu", data.as_deref(), STUDIES);
+        let records = done.records(&definition.id, profile);
+        let RunCount { runs, recorded } = count_runs(definition, profile, &common.results, &records, &inputs)?;
+        Ok(Counted { profile, recorded, runs, planned: planned.len(), skipped: skipped.len() })
     };
-    let counted: Vec<Vec<_>> =
-        loaded.par_iter().map(|one| Profile::ALL.iter().map(|profile| count(one, *profile)).collect()).collect();
+    let count_each = |one: &Loaded| -> Result<Vec<Counted>, ReportError> {
+        Profile::ALL.into_iter().map(|profile| count(one, profile)).collect()
+    };
+    let counted: Vec<Vec<Counted>> = loaded.par_iter().map(count_each).collect::<Result<_, ReportError>>()?;
     let (mut rows, mut values) = (vec![], vec![]);
     for (Loaded { definition, .. }, counts) in loaded.iter().zip(counted) {
-        let shown = |Counted { recorded, runs, skipped, .. }: &Counted| match (runs, skipped) {
-            (0, 0) => "-".to_owned(),
-            (runs, 0) => format!("{recorded}/{runs}"),
-            (runs, skipped) => format!("{recorded}/{runs} ({skipped} lack data)"),
+        let shown = |Counted { recorded, runs, planned, skipped, .. }: &Counted| match (runs, planned, skipped) {
+            (0, ..) => "-".to_owned(),
+            (_, _, 0) => format!("{recorded}/{runs}"),
+            (_, 0, _) => format!("{recorded}/{runs} (data not here)"),
+            (_, _, skipped) => format!("{recorded}/{runs} ({skipped} settings lack data)"),
         };
         let mut row = vec![definition.id.clone()];
         row.extend(counts.iter().map(shown));

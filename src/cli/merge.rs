@@ -10,15 +10,18 @@ use super::arguments::Common;
 use super::error::CliError;
 use super::json::document;
 use super::output::{print, print_json, skipped};
+use super::select;
 
 document!(Merged, "merge", 1);
 
 /// `anode merge DIR...`
 ///
 /// # Errors
-/// Records that disagree, or are damaged; a results folder that another process is writing.
+/// Records that disagree, or are damaged; a file in place of a results folder; a results folder that another process is
+/// writing.
 pub fn merge(common: &Common, from: &[PathBuf]) -> Result<(), CliError> {
     let into = &common.results;
+    from.iter().try_for_each(|results| select::refuse_file(results))?;
     let _lock = lock(into)?;
     let same = |other: &PathBuf| matches!((into.canonicalize(), other.canonicalize()), (Ok(a), Ok(b)) if a == b);
     if from.iter().any(same) {

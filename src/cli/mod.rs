@@ -56,7 +56,7 @@ pub fn main() -> ExitCode {
     CompleteEnv::with_factory(Cli::command).complete();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(error) => return error::refused(&error),
+        Err(error) => return error::refused(error),
     };
     crate::study::this_is_the_program();
     ignore_file_size_signal();
@@ -95,13 +95,14 @@ fn clamp(common: &Common, option: &str, asked: u16) -> usize {
 
 fn dispatch(cli: &Cli) -> Result<(), CliError> {
     let common = &cli.common;
+    select::refuse_file(&common.results)?;
     if let Some(asked) = common.threads {
         let threads = clamp(common, "--threads", asked);
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
         pool.map_err(|e| CliError::Usage(format!("--threads {threads}: {e}")))?;
     }
     match &cli.verb {
-        Verb::List => list::list(common),
+        Verb::List { ids } => list::list(common, ids),
         Verb::Show { ids } => show::show(common, ids),
         Verb::Init { folder } => init::init(common, folder),
         Verb::New(arguments) => new::new(common, arguments),
@@ -123,7 +124,7 @@ fn dispatch(cli: &Cli) -> Result<(), CliError> {
         Verb::Figures(arguments) => figures::figures(common, arguments),
         Verb::Export(arguments) => export::export(common, arguments),
         Verb::Report { selection, verify } => report::report(common, selection, *verify),
-        Verb::Check { write_schema } => check::check(common, *write_schema),
+        Verb::Check { ids, write_schema } => check::check(common, ids, *write_schema),
         Verb::Clean(arguments) => clean::clean(common, arguments),
         Verb::Completions { shell } => completions::completions(*shell),
         Verb::Schema { name } => schema::schema(common, name.as_deref()),

@@ -29,8 +29,17 @@ pub struct NewArguments {
     /// Id of the new experiment: small letters, digits and hyphens
     #[arg(value_name = "ID")]
     pub id: String,
+    /// Its start
+    #[command(flatten)]
+    pub start: Start,
+}
+
+/// An experiment or a study, from which a definition is made.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub struct Start {
     /// Derive it from this experiment: its study and settings, with at most two values per axis
-    #[arg(long, value_name = "EXPERIMENT", required_unless_present = "study", conflicts_with = "study")]
+    #[arg(long, value_name = "EXPERIMENT")]
     pub like: Option<String>,
     /// Use the template of this study
     #[arg(long, value_name = "STUDY")]
@@ -58,7 +67,7 @@ pub fn new(common: &Common, arguments: &NewArguments) -> Result<(), CliError> {
     if let Some(taken) = loaded.iter().find(|l| l.definition.id == *id) {
         return Err(CliError::Usage(format!("the id `{id}` is taken by {}", taken.file.display())));
     }
-    let mut value = match (&arguments.like, &arguments.study) {
+    let mut value = match (&arguments.start.like, &arguments.start.study) {
         (Some(other), _) => {
             let other = select::named(common, std::slice::from_ref(other))?;
             other.first().and_then(derived)

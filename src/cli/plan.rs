@@ -22,6 +22,7 @@ use super::error::CliError;
 use super::job::PlanArguments;
 use super::json::document;
 use super::output::{print, print_json, print_table, warn};
+use super::status::writer_begun;
 use super::{select, slurm};
 
 /// The runs of a plan.
@@ -46,7 +47,7 @@ pub struct PlannedRun {
     folder: PathBuf,
     /// Whether it has a record.
     done: bool,
-    /// `done`, `archived` or `to do`.
+    /// `done`, `archived`, `computing`, `interrupted` or `to do`.
     state: &'static str,
     /// What the run takes; null if it has a record in its folder.
     forecast: Option<Forecast>,
@@ -81,8 +82,12 @@ pub fn show_plan(common: &Common, arguments: &PlanArguments) -> Result<(), CliEr
     let profile = selection.profile.into();
     let archived = |one: &Loaded| (one.definition.id.clone(), done.archived(&one.definition.id, profile));
     let archives: HashMap<String, Archived> = loaded.par_iter().map(archived).collect();
-    let states: Vec<State> =
-        runs.par_iter().map(|run| archives.get(&run.experiment).map_or(State::ToDo, |a| a.state(run))).collect();
+    let begun = writer_begun(&common.results);
+    let state = |run: &Run| match archives.get(&run.experiment).map_or(State::ToDo, |a| a.state(run)) {
+        recorded if recorded.is_recorded() => recorded,
+        _ => State::without_record(&run.folder(&common.results), begun),
+    };
+    let states: Vec<State> = runs.par_iter().map(state).collect();
     if common.json {
         let value = |(run, state): (&Run, &State)| PlannedRun {
             run: run.id.clone(),
@@ -90,7 +95,7 @@ pub fn show_plan(common: &Common, arguments: &PlanArguments) -> Result<(), CliEr
             seed: run.seed,
             settings: run.settings.json().clone(),
             folder: run.folder(&common.results),
-            done: *state != State::ToDo,
+            done: state.is_recorded(),
             state: state.word(),
             forecast: takes.get(run.id.as_str()).copied().copied(),
         };
@@ -116,6 +121,9 @@ pub fn show_plan(common: &Common, arguments: &PlanArguments) -> Result<(), CliEr
     print_total(&cost);
     if rows.iter().any(|row| row[1] == State::Archived.word()) {
         print("  archived runs count as recorded in the report, but `run` and `reproduce` compute them again");
+    }
+    if rows.iter().any(|row| row[1] == State::Interrupted.word()) {
+        print("  interrupted runs are resumed; `anode status` shows how far they are");
     }
     Ok(())
 }

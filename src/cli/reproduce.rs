@@ -36,13 +36,14 @@ pub fn reproduce(common: &Common, ids: &[String], only: Option<&str>, how: &How)
     if tally.interrupted > 0 || how.shard.is_some() || !how.only_where.is_empty() {
         // Who stops the program wants it back at once; the next call writes the report. A part of the runs gives no
         // report.
-        tell(common, &tally, &skipped, &Summary::default());
+        tell(common, how.profile.into(), &tally, &skipped, &Summary::default());
         return finish(tally, &skipped);
     }
     // The report covers all experiments, also those that ran before.
     // Own experiments leave the report on the papers as it is, and the papers' experiments that on one's own.
     let subjects = Subject::around(common, ids, only)?;
-    let summary = write(common, &subjects, how.profile.into(), Some(device))?;
-    tell(common, &tally, &skipped, &summary);
+    let mut summary = write(common, &subjects, how.profile.into(), Some(device))?;
+    summary.experiments.retain(|row| loaded.iter().any(|one| one.definition.id == row.id));
+    tell(common, how.profile.into(), &tally, &skipped, &summary);
     finish(tally, &skipped)
 }

@@ -39,7 +39,9 @@ pub struct Ran {
     failed: Vec<(String, String)>,
     /// Points of the grid that could not be planned: experiment and settings, and the reason.
     skipped: Vec<(String, String)>,
-    /// Verdicts, if the report was written.
+    /// The profile of the runs and of the verdicts.
+    profile: Profile,
+    /// Verdicts on the chosen experiments, if the report was written.
     experiments: Vec<SummaryRow>,
     /// Files of the report, if it was written.
     written: Vec<PathBuf>,
@@ -54,7 +56,7 @@ document!(Ran, "run", 1);
 pub fn run(common: &Common, ids: &[String], how: &How) -> Result<(), CliError> {
     let loaded = select::named(common, ids)?;
     let (tally, skipped, _) = execute(common, &loaded, how)?;
-    tell(common, &tally, &skipped, &Summary::default());
+    tell(common, how.profile.into(), &tally, &skipped, &Summary::default());
     finish(tally, &skipped)
 }
 
@@ -117,8 +119,8 @@ fn gpu(device: Device) -> Result<Option<UsableGpu>, CliError> {
     }
 }
 
-/// Prints what became of the runs, and the `summary` of the report, which is empty if none was written.
-pub fn tell(common: &Common, tally: &Tally, skipped: &[Skipped], summary: &Summary) {
+/// Prints what became of the runs of `profile`, and the `summary` of the report, which is empty if none was written.
+pub fn tell(common: &Common, profile: Profile, tally: &Tally, skipped: &[Skipped], summary: &Summary) {
     if common.json {
         let skipped_lines = skipped.iter().map(|s| (format!("{} {}", s.experiment, s.label), s.why.clone()));
         print_json(&Ran {
@@ -128,6 +130,7 @@ pub fn tell(common: &Common, tally: &Tally, skipped: &[Skipped], summary: &Summa
             interrupted: tally.interrupted,
             failed: tally.failed.clone(),
             skipped: skipped_lines.collect(),
+            profile,
             experiments: summary.experiments.clone(),
             written: summary.written.clone(),
         });
@@ -139,6 +142,8 @@ pub fn tell(common: &Common, tally: &Tally, skipped: &[Skipped], summary: &Summa
     let rows: Vec<Vec<String>> =
         summary.experiments.iter().map(|e| vec![e.id.clone(), e.verdict.clone(), e.measured.clone()]).collect();
     if !rows.is_empty() {
+        let name = profile.name();
+        print(&format!("verdicts of profile {name} (the report shows the largest profile with records)"));
         print_table(&["experiment", "verdict", "measured"], &rows);
         print("");
     }

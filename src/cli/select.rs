@@ -1,6 +1,7 @@
 //! Which definitions a command is about.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::str::Chars;
 
 use serde_json::{Map, Value};
@@ -8,6 +9,7 @@ use serde_json::{Map, Value};
 use crate::definition::columns::flat;
 use crate::definition::{Definition, Loaded, NotRun, Outline, load_all, load_not_run, load_outline};
 use crate::nearest::did_you_mean;
+use crate::ode;
 use crate::plan::{Run, Skipped};
 use crate::record::cell;
 
@@ -51,14 +53,8 @@ pub fn all_or_none(common: &Common) -> Result<Vec<Loaded>, CliError> {
 /// A name or pattern that fits none; see [`all`].
 pub fn chosen(common: &Common, ids: &[String], only: Option<&str>) -> Result<Vec<Loaded>, CliError> {
     let mut loaded = all(common)?;
-    for wanted in ids {
-        if !loaded.iter().any(|l| glob(wanted, &l.definition.id)) {
-            return Err(unknown(wanted, &loaded));
-        }
-    }
-    if let Some(pattern) = only.filter(|pattern| !loaded.iter().any(|l| glob(pattern, &l.definition.id))) {
-        return Err(unknown(pattern, &loaded));
-    }
+    let known: Vec<&str> = loaded.iter().map(|l| l.definition.id.as_str()).collect();
+    ids.iter().map(String::as_str).chain(only).try_for_each(|wanted| refuse_unknown(wanted, &known))?;
     loaded.retain(|l| fits(ids, only, &l.definition.id));
     if loaded.is_empty() {
         return Err(CliError::Usage(format!("none of {} matches `{}`", ids.join(", "), only.unwrap_or("*"))));
@@ -74,18 +70,35 @@ pub fn named(common: &Common, wanted: &[String]) -> Result<Vec<Loaded>, CliError
     chosen(common, wanted, None)
 }
 
-fn unknown(wanted: &str, loaded: &[Loaded]) -> CliError {
-    let ids: Vec<&str> = loaded.iter().map(|l| l.definition.id.as_str()).collect();
+/// Refuses an id, or a pattern, that none of `ids` matches.
+///
+/// # Errors
+/// None matches: the ids, and the one that is meant if `wanted` is a misspelling of it.
+pub fn refuse_unknown(wanted: &str, ids: &[&str]) -> Result<(), CliError> {
+    if ids.iter().any(|id| glob(wanted, id)) {
+        return Ok(());
+    }
     if wanted.contains(['*', '?']) {
-        return CliError::Usage(format!("no experiment matches `{wanted}`; there are {}", ids.join(", ")));
+        return Err(CliError::Usage(format!("no experiment matches `{wanted}`; there are {}", ids.join(", "))));
     }
     let near = did_you_mean(wanted, ids.iter().copied());
-    CliError::Usage(format!("no experiment `{wanted}`; there are {}{near}", ids.join(", ")))
+    Err(CliError::Usage(format!("no experiment `{wanted}`; there are {}{near}", ids.join(", "))))
 }
 
 /// Whether a command with these arguments is about an experiment.
 pub fn fits(ids: &[String], only: Option<&str>, id: &str) -> bool {
     (ids.is_empty() || ids.iter().any(|wanted| glob(wanted, id))) && only.is_none_or(|pattern| glob(pattern, id))
+}
+
+/// Refuses a file in place of a results folder.
+///
+/// # Errors
+/// It is a file.
+pub fn refuse_file(results: &Path) -> Result<(), CliError> {
+    if results.is_file() {
+        return Err(CliError::Usage(format!("{} is a file; allowed: a results folder", results.display())));
+    }
+    Ok(())
 }
 
 /// Experiments of the papers without results, of those that a command is about.
@@ -172,7 +185,12 @@ fn with_any<R>(
             return Err(usage(value, format!("no such setting; there are seed, {}{near}", names.join(", "))));
         }
         if !found.iter().any(|found| fits(found, value)) {
-            let near = did_you_mean(value, found.iter().map(String::as_str));
+            let near = match ode::solver(&value.to_lowercase()) {
+                Some(meant) if name == "solver" && found.contains(meant.name) => {
+                    format!("; did you mean `{}`?", meant.name)
+                }
+                _ => did_you_mean(value, found.iter().map(String::as_str)),
+            };
             let values = found.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
             return Err(usage(value, format!("no run has it; there are {values}{near}")));
         }

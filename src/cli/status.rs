@@ -12,7 +12,7 @@ use crate::record::{self, CHECKPOINTS, Ongoing, RUN, STEPS, UNFINISHED, Unfinish
 use crate::report::{ReportError, short};
 use crate::runner::{duration, writer};
 
-use super::arguments::Common;
+use super::arguments::{Common, RESULTS};
 use super::error::CliError;
 use super::json::document;
 use super::output::{print, print_json, print_table};
@@ -61,8 +61,13 @@ pub struct Unrecorded {
 /// `anode status`
 ///
 /// # Errors
-/// See [`CliError`].
+/// See [`CliError`]; a results folder that is named and does not exist.
 pub fn status(common: &Common) -> Result<(), CliError> {
+    // A project without any results has no folder either.
+    if common.results != Path::new(RESULTS) && !common.results.exists() {
+        let why = "no such results folder; name one with --results";
+        return Err(CliError::Usage(format!("{}: {why}", common.results.display())));
+    }
     let writer = writer(&common.results)?;
     let begun = writer.as_ref().and_then(|_| modified(&common.results.join(".lock")));
     let status = Status {
@@ -93,10 +98,7 @@ pub fn unrecorded(results: &Path, begun: Option<SystemTime>) -> Result<Vec<Unrec
             if recorded && !is_resumed(&folder) {
                 continue;
             }
-            let touched = [STEPS, UNFINISHED].iter().filter_map(|name| modified(&folder.join(name))).max();
-            let touched = touched.or_else(|| modified(&folder));
-            // File systems round times: a file of the same second may be a little older than the lock.
-            let computing = touched.zip(begun).is_some_and(|(t, b)| t + Duration::from_secs(1) >= b);
+            let computing = is_computed(&folder, begun);
             let header = Unfinished::read(&folder).ok().flatten();
             let epochs = header.and_then(|header| header.settings.get("epochs").and_then(Value::as_u64));
             let progress = Ongoing::read(&folder);
@@ -118,6 +120,19 @@ pub fn unrecorded(results: &Path, begun: Option<SystemTime>) -> Result<Vec<Unrec
         }
     }
     Ok(found)
+}
+
+/// When the process began that writes a results folder; `None` if there is none.
+pub fn writer_begun(results: &Path) -> Option<SystemTime> {
+    writer(results).ok().flatten().and_then(|_| modified(&results.join(".lock")))
+}
+
+/// Whether the files in the folder of a run changed since `begun`.
+pub fn is_computed(folder: &Path, begun: Option<SystemTime>) -> bool {
+    let touched = [STEPS, UNFINISHED].iter().filter_map(|name| modified(&folder.join(name))).max();
+    let touched = touched.or_else(|| modified(folder));
+    // File systems round times: a file of the same second may be a little older than the lock.
+    touched.zip(begun).is_some_and(|(t, b)| t + Duration::from_secs(1) >= b)
 }
 
 /// Whether the record of a run is that of a failure, and a checkpoint is next to it.

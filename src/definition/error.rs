@@ -10,7 +10,7 @@ pub(super) const LISTED: usize = 50;
 
 /// Something wrong in an experiment file.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{}: {at}: {why}", file.display())]
+#[error("{}: {}{why}", file.display(), place(at))]
 pub struct DefinitionError {
     /// The file.
     pub file: PathBuf,
@@ -30,6 +30,11 @@ impl DefinitionError {
     pub(super) fn more(file: &Path, count: usize) -> Self {
         Self::new(file, ".", &format!("{count} more faults, not listed; correct these first"))
     }
+}
+
+/// The place of a fault, to be printed before it; nothing for the whole file.
+fn place(at: &str) -> String {
+    if at == "." { String::new() } else { format!("{at}: ") }
 }
 
 /// At most `most` characters of a text, without control characters.

@@ -3,13 +3,18 @@
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
+use serde_path_to_error::{Error as PathError, Path as JsonPath, Segment};
 
 use crate::files;
 use crate::nearest::with_suggestion;
 
+use super::settings::Fault;
 use super::unique::Unique;
-use super::{CHOICES, Definition, DefinitionError, NOT_RUN, OUTLINE, validate};
+use super::wording::{self, NO_NAME};
+use super::{CHOICES, Definition, DefinitionError, NOT_RUN, OUTLINE, Override, Profile, validate};
 
 /// Name of the JSON schema beside the experiments; not a definition.
 pub const SCHEMA: &str = "schema.json";
@@ -32,20 +37,70 @@ pub struct Loaded {
 /// # Errors
 /// The faults that were found, the first 50 listed and the others counted in the last entry.
 pub fn load(file: &Path) -> Result<Definition, Vec<DefinitionError>> {
-    let fault = |at: String, why: String| vec![DefinitionError::new(file, &at, &why)];
-    let text = files::read_text(file, LIMIT).map_err(|e| fault(".".into(), e.to_string()))?;
-    let mut json = serde_json::Deserializer::from_str(&text);
-    let definition: Definition = serde_path_to_error::deserialize(&mut json).map_err(|e| {
-        let hint = no_number(&text, e.inner());
-        let why = with_suggestion(&e.inner().to_string());
-        fault(e.path().to_string(), why + &hint.unwrap_or_default())
-    })?;
-    json.end().map_err(|e| fault(".".into(), e.to_string()))?;
-    let mut again = serde_json::Deserializer::from_str(&text);
-    serde_path_to_error::deserialize::<_, Unique>(&mut again)
-        .map_err(|e| fault(e.path().to_string(), e.inner().to_string()))?;
+    let fault = |(at, why): Fault| vec![DefinitionError::new(file, &at, &why)];
+    let text = files::read_text(file, LIMIT).map_err(|e| fault((".".into(), e.to_string())))?;
+    let definition: Definition = parse_whole(&text).map_err(fault)?;
+    parse_whole::<Unique>(&text).map_err(fault)?;
     let faults = validate::faults(&definition, file);
     if faults.is_empty() { Ok(definition) } else { Err(faults) }
+}
+
+/// Parses the text of a file.
+///
+/// # Errors
+/// The place of the fault, and why.
+fn parse_whole<T: DeserializeOwned>(text: &str) -> Result<T, Fault> {
+    let mut json = serde_json::Deserializer::from_str(text);
+    let parsed = serde_path_to_error::deserialize(&mut json).map_err(|error| explained::<T>(text, &error))?;
+    json.end().map_err(|error| (".".to_owned(), error.to_string()))?;
+    Ok(parsed)
+}
+
+/// The place of a fault in a text, and why it is refused, in words.
+fn explained<T: DeserializeOwned>(text: &str, error: &PathError<serde_json::Error>) -> Fault {
+    let inner = error.inner();
+    let (mut path, mut why, mut names) = (error.path().to_string(), inner.to_string(), None);
+    // The parser of texts reports a value in place of a name as a fault of the syntax.
+    if inner.is_syntax()
+        && let Ok(value) = serde_json::from_str::<Value>(text)
+        && let Err(error) = serde_path_to_error::deserialize::<_, T>(value.clone())
+    {
+        path = error.path().to_string();
+        why = format!("{} at line {} column {}", error.inner(), inner.line(), inner.column());
+        names = names_at::<T>(value, error.path());
+    }
+    let why = with_suggestion(&wording::in_words(&why, names.as_deref()));
+    (named_place(text, &path), why + &no_number(text, inner).unwrap_or_default())
+}
+
+/// The names that are allowed at a place.
+fn names_at<T: DeserializeOwned>(mut value: Value, path: &JsonPath) -> Option<String> {
+    let inside = path.iter().try_fold(&mut value, |value, segment| match segment {
+        Segment::Seq { index } => value.get_mut(*index),
+        Segment::Map { key } | Segment::Enum { variant: key } => value.get_mut(key.as_str()),
+        Segment::Unknown => None,
+    });
+    *inside? = Value::String(NO_NAME.to_owned());
+    let error = serde_path_to_error::deserialize::<_, T>(value).err()?;
+    wording::allowed_names(&error.inner().to_string())
+}
+
+/// A place with the name of the profile, for which the parser writes `?`.
+fn named_place(text: &str, path: &str) -> String {
+    let faulty = || {
+        let value: Value = serde_json::from_str(text).ok()?;
+        let is_sound = |(name, over): &(&String, &Value)| {
+            Profile::deserialize(Value::String((*name).clone())).is_ok() && Override::deserialize(*over).is_ok()
+        };
+        value.get("profiles")?.as_object()?.iter().find(|profile| !is_sound(profile)).map(|(name, _)| name.clone())
+    };
+    if let Some(rest) = path.strip_prefix("profiles.?")
+        && let Some(name) = faulty()
+    {
+        return format!("profiles.{name}{rest}");
+    }
+    // A key that could not be read.
+    if path == "?" { ".".to_owned() } else { path.strip_suffix(".?").unwrap_or(path).to_owned() }
 }
 
 /// What to say where a syntax error stands at a word that other languages take for a number.
@@ -132,14 +187,8 @@ pub(super) fn entries<T: DeserializeOwned>(file: &Path) -> Result<Vec<T>, Defini
 /// # Errors
 /// It is malformed, or an object names a key twice.
 pub(super) fn parse<T: DeserializeOwned>(file: &Path, text: &str) -> Result<T, DefinitionError> {
-    fn whole<T: DeserializeOwned>(file: &Path, text: &str) -> Result<T, DefinitionError> {
-        let mut json = serde_json::Deserializer::from_str(text);
-        let fault = |at: String, why: String| DefinitionError::new(file, &at, &why);
-        let parsed = serde_path_to_error::deserialize(&mut json)
-            .map_err(|e| fault(e.path().to_string(), e.inner().to_string()))?;
-        json.end().map_err(|e| fault(".".into(), e.to_string()))?;
-        Ok(parsed)
-    }
-    let parsed = whole(file, text)?;
-    whole::<Unique>(file, text).map(|_| parsed)
+    let fault = |(at, why): Fault| DefinitionError::new(file, &at, &why);
+    let parsed = parse_whole(text).map_err(fault)?;
+    parse_whole::<Unique>(text).map_err(fault)?;
+    Ok(parsed)
 }

@@ -20,6 +20,7 @@ pub mod settings;
 mod types;
 mod unique;
 mod validate;
+mod wording;
 
 pub use choices::{CHOICES, Choice, load_choices};
 pub use error::{DefinitionError, printable};

@@ -12,6 +12,7 @@ use super::points::{Point, SEED_AXIS};
 use super::probe;
 use super::schema::setting_names;
 use super::settings::{Settings, alternatives};
+use super::unique::repetitions;
 use crate::gradient::{Method, timeline};
 use crate::nearest::{nearest_in_words, with_suggestion};
 
@@ -342,15 +343,22 @@ fn runs(definition: &Definition, profile: super::Profile, planned: &mut Planned,
             if values.is_empty() {
                 faults.add(&at, "empty; an axis needs at least one value");
             }
+            for i in repetitions(values) {
+                faults.add(format!("{at}[{i}]"), format!("{}; named twice", values[i]));
+            }
             if let Some((_, _, path)) = resolved.fixed.iter().find(|(key, ..)| *key == axis) {
                 faults.add(&at, format!("the setting is fixed at `{path}` too; name it once"));
             }
         }
     }
+    let own = definition.profiles.get(&profile).is_some_and(|over| over.seeds.is_some());
+    let at = if own { format!("profiles.{}.seeds", profile.name()) } else { "seeds".to_owned() };
     if resolved.seeds.is_empty() {
-        let own = definition.profiles.get(&profile).is_some_and(|over| over.seeds.is_some());
-        let at = if own { format!("profiles.{}.seeds", profile.name()) } else { "seeds".to_owned() };
-        faults.add(at, "empty; name at least one seed");
+        faults.add(&at, "empty; name at least one seed");
+    }
+    let seeds: Vec<Value> = resolved.seeds.iter().map(|seed| Value::from(*seed)).collect();
+    for i in repetitions(&seeds) {
+        faults.add(format!("{at}[{i}]"), format!("{}; named twice", seeds[i]));
     }
     for (count, what, most) in [
         (resolved.point_count(), "points", MOST_POINTS),
@@ -388,7 +396,7 @@ fn alone(study: StudyKind, resolved: &super::Resolved, faults: &mut Faults) -> H
     for (key, value, path) in fixed.chain(axes) {
         if key == SEED_AXIS && path.starts_with(&resolved.grid_path) {
             if value.as_u64().is_none() {
-                faults.add(path, format!("{value}; allowed: whole numbers from 0 on (u64)"));
+                faults.add(path, format!("{value}; allowed: whole numbers from 0"));
             }
             continue;
         }

@@ -55,7 +55,7 @@ pub fn usable_gpu(device: &str) -> Result<UsableGpu, String> {
 /// It cannot.
 #[cfg(not(feature = "cuda"))]
 pub fn usable_gpu(_: &str) -> Result<UsableGpu, String> {
-    let remedy = "build with `--features cuda` (see the README), or use --device cpu";
+    let remedy = "build with `--features cuda` (see docs/cuda.md), or use --device cpu";
     Err(format!("this program was built without the feature `cuda`; {remedy}"))
 }
 

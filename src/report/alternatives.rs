@@ -8,11 +8,11 @@ use crate::definition::settings::alternatives;
 use crate::record::canonical;
 
 /// The settings and the seed of a run.
-pub type Wanted = (Map<String, Value>, u64);
+pub type PlannedRun = (Map<String, Value>, u64);
 
 /// The runs with one set of each list as their data: of all runs with the same list, the set for which most of them are
 /// recorded, and of several such sets the preferred one. So a table never mixes two sets, and needs none of them.
-pub fn settle(runs: Vec<Wanted>, recorded: impl Fn(&Map<String, Value>, u64) -> bool) -> Vec<Wanted> {
+pub fn settle(runs: Vec<PlannedRun>, recorded: impl Fn(&Map<String, Value>, u64) -> bool) -> Vec<PlannedRun> {
     let mut counts: HashMap<String, Vec<usize>> = HashMap::new();
     let list = |settings: &Map<String, Value>| canonical(settings.get("data").unwrap_or(&Value::Null));
     for (settings, seed) in &runs {
@@ -22,7 +22,7 @@ pub fn settle(runs: Vec<Wanted>, recorded: impl Fn(&Map<String, Value>, u64) -> 
             of_list[place] += usize::from(recorded(one, *seed));
         }
     }
-    let chosen = |(settings, seed): Wanted| {
+    let chosen = |(settings, seed): PlannedRun| {
         let counts = counts.get(&list(&settings)).map(Vec::as_slice).unwrap_or_default();
         let most = counts.iter().copied().max().unwrap_or(0);
         let place = counts.iter().position(|&count| count == most).unwrap_or(0);
@@ -37,7 +37,7 @@ mod tests {
 
     use super::*;
 
-    fn wanted(data: Value, seed: u64) -> Wanted {
+    fn wanted(data: Value, seed: u64) -> PlannedRun {
         (Map::from_iter([("data".to_owned(), data)]), seed)
     }
 

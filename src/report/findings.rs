@@ -9,7 +9,7 @@ use crate::definition::{Filter, Finding, Format, Outline, Profile, Quantity, Sou
 use crate::record::{Row, cell as shown_cell, row};
 
 use super::document::{Entry, Piece};
-use super::results::{Results, as_number, is_empty, matches, short};
+use super::results::{Results, as_number, fixed, is_empty, matches, short};
 use super::seeds::CONFIDENCE;
 use super::statistics::{mean, mean_interval, median};
 
@@ -215,8 +215,8 @@ fn by_seed(
 fn shown(x: f64, format: Format) -> String {
     match format {
         Format::Number => short(x),
-        Format::Percent => format!("{:.1}", 100.0 * x),
-        Format::WholePercent => format!("{:.0}", 100.0 * x),
+        Format::Percent => fixed(100.0 * x, 1),
+        Format::WholePercent => fixed(100.0 * x, 0),
         Format::Mebibytes => short(x / f64::from(1 << 20)),
     }
 }
@@ -331,5 +331,12 @@ mod tests {
         let missing = |profile, results: &[&Results]| failed("least_plain_steps", profile, results).unwrap();
         assert!(missing(None, &[]).contains("no records"));
         assert!(missing(Some(Profile::Paper), &[&found]).contains("no records of the paper profile"));
+    }
+
+    #[test]
+    fn quantities_that_round_to_zero_have_no_minus_sign() {
+        assert_eq!(shown(-0.0004, Format::Percent), "0.0");
+        assert_eq!((shown(-0.004, Format::WholePercent), shown(-0.0, Format::Number)), ("0".into(), "0".into()));
+        assert_eq!((shown(-0.0006, Format::Percent), shown(-0.0, Format::Mebibytes)), ("-0.1".into(), "0".into()));
     }
 }

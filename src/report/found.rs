@@ -107,17 +107,39 @@ fn key(settings: &Map<String, Value>, seed: u64) -> (String, u64) {
     (canonical(&Value::Object(settings.clone())).replace("-0.0", "0.0"), seed)
 }
 
-fn failed(record: &Record) -> bool {
+/// Whether a record is of a run that failed.
+pub fn failed(record: &Record) -> bool {
     matches!(record.status, Status::Failed { .. })
 }
 
+/// The places of the records that a run with these settings and this seed may show; `of` gives the record of a place.
+/// Only records of the present numerics count, and none whose inputs have other digests than those next to the
+/// definition.
+pub fn fitting<'a>(
+    of: &dyn Fn(usize) -> &'a Record,
+    places: &Places,
+    definition: &Definition,
+    (settings, seed): (&Map<String, Value>, u64),
+    inputs: &dyn Inputs,
+) -> Vec<usize> {
+    let of_this_run = |record: &Record| record.seed == seed && record.settings == *settings && record.is_current();
+    let places = places.of(settings, seed).iter().copied();
+    let mut fitting: Vec<usize> = places.filter(|&i| of_this_run(of(i))).collect();
+    if fitting.iter().any(|&i| !of(i).inputs.is_empty())
+        && let Some(now) = inputs.digests(definition, settings, false)
+    {
+        fitting.retain(|&i| !contradicts(&of(i).inputs, &now));
+    }
+    fitting
+}
+
 /// The place in `found` of the record that a run with these settings and this seed shows, and whether nothing but a
-/// convention decided between several. Only records of the present numerics count.
+/// convention decided between several, of those that fit (see [`fitting`]).
 ///
-/// A record whose inputs have other digests than those beside the definition does not count. Of several that are left,
-/// the one with the inputs of the data folder is shown. Where these are not there either: a run that ended, a run of
-/// `runs/`, what the archive showed before, the device that was asked for, the smallest id. Where there are archives
-/// alone, what they showed before comes first, so that a copy of published results shows what was published.
+/// Of several, the one with the inputs of the data folder is shown. Where these are not there either: a run that
+/// ended, a run of `runs/`, what the archive showed before, the device that was asked for, the smallest id. Where there
+/// are archives alone, what they showed before comes first, so that a copy of published results shows what was
+/// published.
 pub fn choose(
     found: &[Found],
     places: &Places,
@@ -126,18 +148,8 @@ pub fn choose(
     inputs: &dyn Inputs,
     device: Option<&str>,
 ) -> Option<(usize, bool)> {
-    let of_this_run = |record: &Record| record.seed == seed && record.settings == *settings && record.is_current();
-    let places = places.of(settings, seed).iter().copied();
-    let mut fitting: Vec<usize> = places.filter(|&i| of_this_run(&found[i].loaded.record)).collect();
-    if fitting.is_empty() {
-        return None;
-    }
     let of = |i: usize| &found[i].loaded.record;
-    if fitting.iter().any(|&i| !of(i).inputs.is_empty())
-        && let Some(now) = inputs.digests(definition, settings, false)
-    {
-        fitting.retain(|&i| !contradicts(&of(i).inputs, &now));
-    }
+    let fitting = fitting(&of, places, definition, (settings, seed), inputs);
     let several = |fitting: &[usize]| fitting.iter().any(|&i| of(i).inputs != of(fitting[0]).inputs);
     let from_runs = fitting.iter().any(|&i| found[i].in_runs);
     let now = if from_runs && several(&fitting) { inputs.digests(definition, settings, true) } else { None };

@@ -7,6 +7,7 @@ mod artefacts;
 mod chapters;
 mod chart;
 mod compare;
+mod count;
 mod document;
 mod findings;
 mod found;
@@ -45,6 +46,7 @@ use crate::record::{RecordError, archive_files, archive_path, kept_path, write_a
 use artefacts::{charts, files};
 pub use chart::{ReversedBlock, reversal_svg, schedule_svg};
 pub use compare::{Broken, Comparison, Differing, Line, Side, compare};
+pub use count::{RunCount, count_runs};
 pub use found::Inputs;
 pub use plain::wrapped;
 pub use results::{RecordSource, Results, RunResult, short};

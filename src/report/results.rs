@@ -12,7 +12,7 @@ use crate::definition::{Definition, Filter, Profile, Range, Resolved, Source, Wa
 use crate::record::{Budget, Loaded, RecordError, Row, Status, canonical, thin};
 
 use super::Contents;
-use super::alternatives;
+use super::alternatives::{self, PlannedRun};
 use super::found::{self, Found, Places};
 
 use super::inflight::{self, Damaged, InFlight};
@@ -100,17 +100,7 @@ impl<'a> Results<'a> {
         let mut found = Self::none(definition, profile);
         let records = found::all(definition, profile, contents.results, from)?;
         let places = Places::new(records.iter().map(|found| (&found.loaded.record.settings, found.loaded.record.seed)));
-        let mut wanted: Vec<(Map<String, Value>, u64)> = vec![];
-        let mut known: HashSet<(String, u64)> = HashSet::new();
-        for point in definition.resolve(profile).iter().flat_map(Resolved::points) {
-            let Ok(settings) = Settings::parse(definition.study, &point.settings) else { continue };
-            let text = canonical(&Value::Object(settings.json().clone()));
-            for &seed in &point.seeds {
-                if known.insert((text.clone(), seed)) {
-                    wanted.push((settings.json().clone(), seed));
-                }
-            }
-        }
+        let wanted = wanted(definition, profile);
         found.asked = wanted.len();
         let (headers, damaged) = inflight::headers(contents.results, &definition.id)?;
         found.damaged = damaged;
@@ -270,6 +260,22 @@ impl<'a> Results<'a> {
     }
 }
 
+/// The runs of a definition under a profile, each once: settings and seed.
+pub(super) fn wanted(definition: &Definition, profile: Profile) -> Vec<PlannedRun> {
+    let mut wanted: Vec<PlannedRun> = vec![];
+    let mut known: HashSet<(String, u64)> = HashSet::new();
+    for point in definition.resolve(profile).iter().flat_map(Resolved::points) {
+        let Ok(settings) = Settings::parse(definition.study, &point.settings) else { continue };
+        let text = canonical(&Value::Object(settings.json().clone()));
+        for &seed in &point.seeds {
+            if known.insert((text.clone(), seed)) {
+                wanted.push((settings.json().clone(), seed));
+            }
+        }
+    }
+    wanted
+}
+
 fn varying(rows: &[Row]) -> Vec<String> {
     let mut columns: Vec<&String> = vec![];
     for key in rows.iter().flat_map(Row::keys) {
@@ -313,9 +319,21 @@ fn same(found: Option<&Value>, wanted: &Value) -> bool {
     }
 }
 
-/// A number for a reader: four significant digits, powers of ten where they are shorter.
+/// A number with this many decimal places. What rounds to zero has no minus sign.
+pub fn fixed(x: f64, places: usize) -> String {
+    let text = format!("{x:.places$}");
+    match text.strip_prefix('-') {
+        Some(digits) if digits.bytes().all(|b| b == b'0' || b == b'.') => digits.to_owned(),
+        _ => text,
+    }
+}
+
+/// A number for a reader: four significant digits, powers of ten where they are shorter. Zero has no minus sign.
 pub fn short(x: f64) -> String {
-    if x == 0.0 || !x.is_finite() {
+    if x == 0.0 {
+        return "0".to_owned();
+    }
+    if !x.is_finite() {
         return x.to_string();
     }
     let size = x.abs();
@@ -349,4 +367,26 @@ pub fn shown(value: Option<&Value>) -> String {
 /// Whether a text is a SHA-256, of which a reader needs the beginning alone.
 fn is_digest(text: &str) -> bool {
     text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn zero_has_no_minus_sign() {
+        assert_eq!((short(-0.0), short(0.0), short(-0.25)), ("0".to_owned(), "0".to_owned(), "-0.25".to_owned()));
+        for (x, places, text) in [
+            (-0.04, 1, "0.0"),
+            (-0.0, 0, "0"),
+            (-0.4, 0, "0"),
+            (-0.06, 1, "-0.1"),
+            (0.04, 1, "0.0"),
+            (-10.0, 0, "-10"),
+            (f64::NEG_INFINITY, 1, "-inf"),
+            (f64::NAN, 1, "NaN"),
+        ] {
+            assert_eq!(fixed(x, places), text);
+        }
+    }
 }

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use statrs::distribution::{Beta, ContinuousCDF, StudentsT};
 
-use super::results::short;
+use super::results::{fixed, short};
 
 /// A mean, and how far it is known.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -94,9 +94,10 @@ impl std::fmt::Display for Interval {
         if places > 6 {
             return write!(f, "{} ± {}", short(self.mean), short(self.half));
         }
+        let mean = fixed(mean, places);
         match power {
-            0 => write!(f, "{mean:.places$} ± {half:.places$}"),
-            _ => write!(f, "({mean:.places$} ± {half:.places$})e{power}"),
+            0 => write!(f, "{mean} ± {half:.places$}"),
+            _ => write!(f, "({mean} ± {half:.places$})e{power}"),
         }
     }
 }
@@ -201,6 +202,8 @@ mod tests {
         assert_eq!(text(1.234e-9, 4.5e-10), "(1.23 ± 0.45)e-9");
         assert_eq!(text(1.0, 4.36e-16), "1 ± 4.36e-16");
         assert_eq!(text(2.0, 0.0), "2 ± 0");
+        assert_eq!((text(-0.03, 7.1), text(-0.0, 0.0)), ("0.0 ± 7.1".to_owned(), "0 ± 0".to_owned()));
+        assert_eq!((text(-0.03, 0.21), text(-1.2e-11, 4.5e-9)), ("-0.03 ± 0.21".into(), "(0.0 ± 4.5)e-9".into()));
         assert_eq!(text(f64::INFINITY, f64::NAN), "inf ± NaN");
     }
 }

@@ -4,12 +4,16 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::data::{
-    CIFAR10, CIFAR100, DataError, DataSet, Layout, SYNTHETIC, SYNTHETIC_DIGEST, Source, cifar10_jpeg_path,
+    CIFAR10, CIFAR100, DataError, DataSet, Layout, SYNTHETIC, SYNTHETIC_DIGEST, SYNTHETIC_IMAGES, Source,
+    cifar10_jpeg_path,
 };
 use crate::definition::settings::{self, Normalisation, TrainingSettings};
 
 use super::known_digests::{self, Identity};
 use super::{Place, StudyError};
+
+/// Number of training and of test images of CIFAR-10 and CIFAR-100.
+const CIFAR_IMAGES: [usize; 2] = [50_000, 10_000];
 
 /// The data set that was read last, with a key of its files and settings.
 static LAST: Mutex<Option<(String, Arc<DataSet>)>> = Mutex::new(None);
@@ -17,7 +21,7 @@ static LAST: Mutex<Option<(String, Arc<DataSet>)>> = Mutex::new(None);
 /// The images of `settings`. The set that was read last is kept: planning and running a hundred runs reads it once.
 ///
 /// # Errors
-/// A set that is missing, damaged, or not the one that is named.
+/// A set that is missing, damaged, not the one that is named, or smaller than the settings need.
 pub fn load(place: &Place, settings: &TrainingSettings) -> Result<Arc<DataSet>, StudyError> {
     let (set, source) = chosen(place, settings)?;
     let named = (set, settings.normalisation, settings.train_images, settings.test_images, settings.held_out);
@@ -47,6 +51,13 @@ pub fn load(place: &Place, settings: &TrainingSettings) -> Result<Arc<DataSet>, 
 /// See [`load`].
 pub fn identity(place: &Place, settings: &TrainingSettings) -> Result<Identity, StudyError> {
     let (set, source) = chosen(place, settings)?;
+    match set {
+        settings::DataSet::Synthetic => has_images(SYNTHETIC, SYNTHETIC_IMAGES, settings)?,
+        settings::DataSet::Cifar10 | settings::DataSet::Cifar10Jpeg => has_images("CIFAR-10", CIFAR_IMAGES, settings)?,
+        settings::DataSet::Cifar100 => has_images("CIFAR-100", CIFAR_IMAGES, settings)?,
+        // How many images a folder has is known once they are read.
+        _ => {}
+    }
     if matches!(source, Source::Synthetic) {
         return Ok(Identity { name: SYNTHETIC.into(), digest: SYNTHETIC_DIGEST.into() });
     }
@@ -113,8 +124,9 @@ fn read(source: &Source, set: &settings::DataSet, settings: &TrainingSettings) -
             Normalisation::Cifar100 => CIFAR100.normal,
         };
     }
-    set.train.truncate(settings.train_images.unwrap_or(usize::MAX).min(set.train.len()));
-    set.test.truncate(settings.test_images.unwrap_or(usize::MAX).min(set.test.len()));
+    has_images(&set.name, [set.train.len(), set.test.len()], settings)?;
+    set.train.truncate(settings.train_images.unwrap_or(set.train.len()));
+    set.test.truncate(settings.test_images.unwrap_or(set.test.len()));
     if let Some(held_out) = settings.held_out {
         let (all, none_left) = (set.train.len(), held_out >= set.train.len());
         if none_left {
@@ -123,6 +135,17 @@ fn read(source: &Source, set: &settings::DataSet, settings: &TrainingSettings) -
         set.test = set.train.split_off(all - held_out);
     }
     Ok(set)
+}
+
+/// Refuses settings that name more training or test images than the set `name` has.
+fn has_images(name: &str, images: [usize; 2], settings: &TrainingSettings) -> Result<(), StudyError> {
+    let named = [("train_images", settings.train_images), ("test_images", settings.test_images)];
+    for ((setting, named), most) in named.into_iter().zip(images) {
+        if let Some(named) = named.filter(|named| *named > most) {
+            return Err(StudyError::failed(setting, format!("{named}; allowed for {name}: at most {most}")));
+        }
+    }
+    Ok(())
 }
 
 fn source(data: Option<&Path>, named: &settings::DataSet) -> Result<Source, StudyError> {

@@ -58,7 +58,7 @@ fn unknown_fields_wrong_types_and_empty_axes_are_refused() {
     refused(&wrong, &["unknown field `tempo`"]);
     let mut wrong = reversal("wrong");
     wrong["seeds"] = json!("one");
-    refused(&wrong, &["seeds", "invalid type"]);
+    refused(&wrong, &["seeds", "`\"one\"`; expected a list"]);
     let mut wrong = reversal("wrong");
     wrong["grid"] = json!([{ "dtype": [] }]);
     refused(&wrong, &["grid[0].dtype", "empty"]);
@@ -254,13 +254,46 @@ fn the_command_line_says_what_it_does_not_have() {
     place.define(&reversal("sound"));
     assert!(place.expect(2, &["reproduce", "--only", "nothing*"]).contains("there are sound"));
     assert!(place.expect(2, &["run", "other"]).contains("no experiment `other`; there are sound"));
-    assert!(place.expect(2, &["reproduce", "--device", "cuda"]).contains("use --device cpu"));
+    let text = place.expect(2, &["reproduce", "--device", "cuda"]);
+    assert!(text.contains("use --device cpu"), "{text}");
+    assert!(cfg!(feature = "cuda") || text.contains("docs/cuda.md"), "{text}");
     assert!(place.expect(2, &["reproduce", "--jobs", "0"]).contains("jobs"));
     assert!(place.expect(0, &["clean"]).contains("no records"));
     place.expect(0, &["reproduce"]);
     assert!(place.expect(2, &["clean"]).contains("say --yes"), "there is no one to ask");
     place.expect(0, &["clean", "--yes"]);
     assert!(place.expect(0, &["list"]).contains("0/1"));
+}
+
+#[test]
+fn what_is_no_results_folder_is_refused_by_name() {
+    let place = Workplace::new();
+    place.define(&reversal("sound")).write("notes.md", "no results");
+    let told = "notes.md is a file; allowed: a results folder";
+    for arguments in [
+        &["merge", "notes.md"][..],
+        &["merge", "results", "--results", "notes.md"],
+        &["status", "--results", "notes.md"],
+        &["plan", "--results", "notes.md"],
+    ] {
+        let text = place.expect(2, arguments);
+        assert!(text.contains(told) && !text.contains(".lock"), "{arguments:?}: {text}");
+    }
+    assert!(!place.path("results").exists());
+    assert!(place.expect(2, &["status", "--results", "nowhere"]).contains("nowhere: no such results folder"));
+    place.expect(0, &["status"]);
+}
+
+#[test]
+fn the_command_line_names_what_is_missing_or_meant() {
+    let place = Workplace::new();
+    let text = place.expect(2, &["new", "own"]);
+    assert!(text.contains("--like <EXPERIMENT>|--study <STUDY>"), "{text}");
+    place.expect(2, &["new", "own", "--like", "a", "--study", "memory"]);
+    for verb in ["fetch", "verify"] {
+        let text = place.expect(2, &[verb, "cifar10"]);
+        assert!(text.contains(&format!("'data {verb}'")) && !text.contains("watch"), "{text}");
+    }
 }
 
 #[test]

@@ -5,7 +5,7 @@ use crate::common;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use common::{Workplace, reversal, training};
+use common::{Workplace, gradient, reversal, training};
 use serde_json::{Value, json};
 
 /// Standard output of a call as JSON.
@@ -50,6 +50,25 @@ fn cifar(place: &Workplace, shade: u8) {
     }
 }
 
+#[test]
+fn records_count_without_the_data_of_their_runs() {
+    let place = Workplace::new();
+    let mut own = training("own");
+    own["fixed"]["data"] = json!({ "cifar-folder": "own" });
+    own["fixed"]["epochs"] = json!(1);
+    own["fixed"]["test_images"] = json!(20);
+    place.define(&own);
+    cifar(&place, 3);
+    place.expect(0, &["reproduce"]);
+    std::fs::remove_dir_all(place.path("data/own")).expect("the images");
+    std::fs::remove_dir_all(place.path("results/runs")).expect("records");
+    let text = place.expect(0, &["list"]);
+    assert!(text.contains("1/1 (data not here)"), "{text}");
+    let counted = json!({ "profile": "quick", "recorded": 1, "runs": 1, "planned": 0, "skipped": 1 });
+    assert_eq!(json_of(&place, &["list", "--json"])[0]["profiles"][0], counted);
+    assert_eq!(json_of(&place, &["show", "own", "--json"])[0]["profiles"][0]["recorded"], 1);
+}
+
 fn files(folder: &Path) -> usize {
     std::fs::read_dir(folder).map_or(0, Iterator::count)
 }
@@ -60,6 +79,7 @@ fn images_are_read_once_for_all_plans_and_checked_before_a_run() {
     let mut own = training("own");
     own["fixed"]["data"] = json!({ "cifar-folder": "own" });
     own["fixed"]["epochs"] = json!(1);
+    own["fixed"]["test_images"] = json!(20);
     place.define(&own);
     cifar(&place, 3);
     let id = |place: &Workplace| json_of(place, &["plan", "--json"])[0]["run"].clone();
@@ -226,6 +246,19 @@ fn results_are_compared_by_row_and_by_bit() {
 }
 
 #[test]
+fn results_without_common_rows_are_not_compared() {
+    let place = Workplace::new();
+    let mut other = reversal("other");
+    other["fixed"]["stepping"]["steps"] = json!([5, 10]);
+    place.define(&reversal("one")).define(&other).define(&gradient("gradient"));
+    place.expect(0, &["run", "*"]);
+    for pair in [["one", "other"], ["one", "gradient"]] {
+        let text = place.expect(2, &["compare", pair[0], pair[1]]);
+        assert!(text.contains("have no rows in common; compare experiments of one study"), "{text}");
+    }
+}
+
+#[test]
 fn checkpoint_schedules_should_agree_in_every_bit() {
     let place = Workplace::new();
     let mut one = training("one");
@@ -284,6 +317,7 @@ fn another_process_is_watched_while_it_computes() {
     assert_eq!((&run["state"], &run["experiment"], &run["epochs"]), (&json!("computing"), &json!("long"), &json!(400)));
     assert!(run["progress"]["steps"].as_u64() >= Some(39) && run["seconds_left"].as_f64() > Some(0.0), "{run}");
     assert!(place.expect(0, &["status"]).contains("computing"));
+    assert_eq!(json_of(&place, &["plan", "--json"])[0]["state"], "computing");
     let drawn = place.expect(0, &["watch", "long", "--once"]);
     for part in ["training loss, now ", "training accuracy", "test accuracy", "│", " of 400", " left"] {
         assert!(drawn.contains(part), "`{part}` in {drawn}");
@@ -294,6 +328,11 @@ fn another_process_is_watched_while_it_computes() {
     child.wait().expect("it ends");
     let text = place.expect(0, &["status"]);
     assert!(text.contains("no process is writing") && text.contains("interrupted"), "{text}");
+    let text = place.expect(0, &["plan"]);
+    assert!(text.contains("1 runs to compute") && text.contains("interrupted runs are resumed"), "{text}");
+    let run = &json_of(&place, &["plan", "--json"])[0];
+    assert_eq!((&run["state"], &run["done"]), (&json!("interrupted"), &json!(false)));
+    assert!(run["forecast"].is_object(), "{run}");
     assert!(place.expect(2, &["watch", "other"]).contains("anode status"));
 }
 
@@ -372,6 +411,7 @@ fn experiments_and_runs_are_selected_the_same_way_everywhere() {
     assert_eq!(count(&["plan"]), 6);
     assert_eq!(count(&["plan", "anode-*"]), 3);
     assert_eq!(count(&["plan", "v2-three", "anode-one"]), 5);
+    assert_eq!((count(&["list", "anode-*"]), count(&["list", "v2-three"]), count(&["list"])), (2, 1, 3));
     assert_eq!(count(&["plan", "anode-*", "--only", "*two"]), 1);
     assert_eq!(count(&["plan", "anode-one", "--where", "seed=1.0"]), 1, "numbers agree by value");
     assert_eq!(count(&["plan", "anode-one", "--where", "problem.c=1e1"]), 2, "a part of a setting");
@@ -398,11 +438,15 @@ fn experiments_and_runs_are_selected_the_same_way_everywhere() {
         (&["plan", "anode-oen"][..], "did you mean `anode-one`?"),
         (&["run", "anode-oen"], "did you mean `anode-one`?"),
         (&["reproduce", "anode-x*"], "no experiment matches `anode-x*`; there are anode-one"),
+        (&["list", "anode-oen"], "did you mean `anode-one`?"),
+        (&["check", "anode-oen"], "did you mean `anode-one`?"),
         (&["clean", "anode-oen", "--yes"], "did you mean `anode-one`?"),
         (&["figures", "anode-oen"], "did you mean `anode-one`?"),
         (&["repeat", "anode-oen"], "did you mean `anode-one`?"),
         (&["plan", "--where", "sover=rk4"], "did you mean `solver`?"),
         (&["plan", "--where", "solver=rk5"], "did you mean `rk4`?"),
+        (&["plan", "--where", "solver=RK4"], "did you mean `rk4`?"),
+        (&["plan", "--where", "solver=classical"], "did you mean `rk4`?"),
         (&["describe", "resnet40"], "did you mean `resnet4`?"),
         (&["describe", "resnet4", "--solver", "rk44"], "did you mean `rk4`?"),
         (&["schedule", "anod"], "did you mean `anode`?"),
@@ -413,12 +457,45 @@ fn experiments_and_runs_are_selected_the_same_way_everywhere() {
 }
 
 #[test]
+fn a_check_of_some_definitions_reports_only_theirs() {
+    let place = Workplace::new();
+    let mut wrong = reversal("wrong");
+    wrong["fixed"]["dtype"] = json!("f16");
+    place.define(&reversal("sound")).define(&wrong).write("experiments/schema.json", "{}");
+    place.expect(1, &["check"]);
+    assert!(place.expect(0, &["check", "sound"]).contains("1 definitions are sound"));
+    assert!(place.expect(0, &["check", "s*", "--json"]).contains("\"sound\": 1"));
+    // A definition that cannot be read is known by the name of its file.
+    for arguments in [&["check", "wrong"][..], &["check", "w*"], &["check", "sound", "wrong"]] {
+        assert!(place.expect(1, arguments).contains("wrong.json: fixed.dtype: "));
+    }
+    assert!(place.expect(2, &["check", "wrogn"]).contains("there are sound, wrong; did you mean `wrong`?"));
+    place.expect(2, &["check", "sound", "--write-schema"]);
+}
+
+#[test]
 fn misspelt_names_in_a_definition_are_recognised() {
     let place = Workplace::new();
     let mut wrong = reversal("wrong");
     wrong["fixed"]["solver"] = json!("rk44");
     let text = place.define(&wrong).expect(1, &["check"]);
     assert!(text.contains("did you mean `rk4`?"), "{text}");
+    for (found, meant) in [
+        ("RK4", "rk4"),
+        ("dopri5", "dormand-prince"),
+        ("RK45", "dormand-prince"),
+        ("rk23", "bogacki-shampine"),
+        ("rk2", "midpoint"),
+    ] {
+        wrong["fixed"]["solver"] = json!(found);
+        let text = place.define(&wrong).expect(1, &["check"]);
+        assert!(text.contains(&format!("did you mean `{meant}`?")), "{found}: {text}");
+        assert_eq!(text.matches("did you mean").count(), 1, "{text}");
+    }
+    let mut wrong = reversal("wrong");
+    wrong["claim"]["source"] = json!("Z");
+    let text = place.define(&wrong).expect(1, &["check"]);
+    assert!(text.contains("`Z`") && !text.contains("did you mean"), "{text}");
     let mut wrong = reversal("wrong");
     wrong["expectations"] = wrong["expectation"].clone();
     let text = place.define(&wrong).expect(1, &["check"]);

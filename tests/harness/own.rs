@@ -23,6 +23,7 @@ fn an_own_experiment_leaves_the_published_report_as_it_is_and_is_removed_without
     let said = place.expect(0, &["reproduce", "--only", "mine"]);
     assert!(said.contains("mine") && said.contains("own/REPORT.md"), "{said}");
     assert!(!said.contains("results/REPORT.md"), "only what was written is named: {said}");
+    assert!(said.contains("verdicts of profile quick (the report shows the largest profile"), "{said}");
     for made in ["REPORT.md", "report.html", "tables/mine.quick.csv", "figures/mine-rho.quick.svg"] {
         assert!(place.path("results/own").join(made).is_file(), "{made}");
     }
@@ -66,4 +67,19 @@ fn a_second_own_experiment_stays_when_the_first_is_removed() {
     place.expect(0, &["clean", "--yes"]);
     let left: Vec<String> = tree(&place.path("results/own")).into_iter().map(|(name, _)| name).collect();
     assert_eq!(left, ["notes.txt"], "only what the report did not make stays");
+}
+
+#[test]
+fn verdicts_name_their_profile_and_are_those_of_the_chosen_experiments() {
+    let place = Workplace::new();
+    place.define(&reversal("one")).define(&reversal("two")).expect(0, &["run", "two"]);
+    let said = place.expect(0, &["reproduce", "one"]);
+    assert!(said.contains("\none ") && !said.contains("\ntwo "), "{said}");
+    let said = place.expect(0, &["reproduce", "--only", "t*"]);
+    assert!(said.contains("\ntwo ") && !said.contains("\none "), "{said}");
+    let output = place.run(&["reproduce", "one", "--json"]);
+    let document: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let found = &document["data"];
+    assert_eq!((&found["profile"], &found["experiments"][0]["id"]), (&json!("quick"), &json!("one")));
+    assert_eq!(found["experiments"].as_array().map(Vec::len), Some(1));
 }

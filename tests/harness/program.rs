@@ -20,7 +20,8 @@ fn every_command_speaks_json() {
     place.define(&reversal("sound"));
     let list = json_of(&place, 0, &["list", "--json"]);
     assert_eq!(list[0]["id"], "sound");
-    assert_eq!(list[0]["profiles"][0], json!({ "profile": "quick", "recorded": 0, "runs": 1, "skipped": 0 }));
+    let counted = json!({ "profile": "quick", "recorded": 0, "runs": 1, "planned": 1, "skipped": 0 });
+    assert_eq!(list[0]["profiles"][0], counted);
     let plan = json_of(&place, 0, &["plan", "--json"]);
     assert_eq!(plan[0]["done"], false);
     assert_eq!(plan[0]["settings"]["solver"], "rk4");
@@ -153,8 +154,9 @@ fn json_that_cannot_be_written_is_no_success() {
     use std::os::unix::ffi::OsStrExt;
     let place = Workplace::new();
     place.define(&reversal("sound"));
-    let mut command = place.command(&["status", "--json"]);
-    let output = command.arg("--results").arg(std::ffi::OsStr::from_bytes(b"res\xff")).output().expect("it starts");
+    let results = std::ffi::OsStr::from_bytes(b"res\xff");
+    std::fs::create_dir(place.path("").join(results)).expect("a folder");
+    let output = place.command(&["status", "--json"]).arg("--results").arg(results).output().expect("it starts");
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.code() == Some(3) && output.stdout.is_empty() && said.contains("UTF-8"), "{said}");
 }

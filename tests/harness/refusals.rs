@@ -76,8 +76,13 @@ fn each_fault_is_told_with_its_place_what_was_found_and_what_is_allowed() {
         ("/grid/0/solver", json!([]), "grid[0].solver: ", &["empty", "at least one"]),
         ("/grid", json!([]), "grid: ", &["empty", "[{}]"]),
         ("/seeds", json!([]), "seeds: ", &["empty", "at least one"]),
-        ("/seeds", json!([-1]), "seeds[0]: ", &["-1", "u64"]),
-        ("/grid/0/seed", json!([0, -1]), "grid[0].seed[1]: ", &["-1", "u64"]),
+        ("/seeds", json!([-1]), "seeds[0]: ", &["-1", "expected a whole number from 0"]),
+        ("/grid/0/seed", json!([0, -1]), "grid[0].seed[1]: ", &["-1", "whole numbers from 0"]),
+        ("/seeds", json!([0, 1, 0]), "seeds[2]: ", &["0; named twice"]),
+        ("/profiles/quick/seeds", json!([3, 3]), "profiles.quick.seeds[1]: ", &["3; named twice"]),
+        ("/grid/0/seed", json!([0, 0]), "grid[0].seed[1]: ", &["0; named twice"]),
+        ("/grid/0/solver", json!(["rk4", "rk4"]), "grid[0].solver[1]: ", &["\"rk4\"; named twice"]),
+        ("/grid/0/stepping/0/steps", json!([4, 4]), "grid[0].stepping[0].steps[1]: ", &["4; named twice"]),
         ("/grid/0/seed", json!([]), "grid[0].seed: ", &["empty", "at least one"]),
         ("/fixed/seed", json!(1), "fixed.seed: ", &["seed", "problem", "stepping"]),
         ("/profiles", json!({}), "profiles: ", &["empty", "quick, standard, paper"]),
@@ -89,9 +94,9 @@ fn each_fault_is_told_with_its_place_what_was_found_and_what_is_allowed() {
         ("/fixed/colour", json!("red"), "fixed.colour: ", &["colour", "problem", "stepping"]),
         ("/colour", json!("red"), "colour: ", &["unknown field", "profiles"]),
         ("/fixed/problem/kind", json!("scalar"), "fixed.problem.kind: ", &["scalar", "scalar-linear", "matrix-relu"]),
-        ("/fixed/problem/c", json!("ten"), "fixed.problem.c: ", &["ten", "f64"]),
+        ("/fixed/problem/c", json!("ten"), "fixed.problem.c: ", &["ten", "expected a number"]),
         ("/fixed/problem/d", json!(1), "fixed.problem.d: ", &["`d`", "`c`"]),
-        ("/grid/0/stepping/0/steps", json!([4, -8]), "grid[0].stepping[0].steps[1]: ", &["-8", "usize"]),
+        ("/grid/0/stepping/0/steps", json!([4, -8]), "grid[0].stepping[0].steps[1]: ", &["-8", "whole number"]),
         ("/grid/0/stepping/0/steps", json!([4, 0]), "grid[0].stepping[0].steps[1]: ", &["0", "1 to 10000000"]),
         ("/grid/0/stepping/0/steps", json!([]), "grid[0].stepping[0].steps: ", &["empty"]),
         (
@@ -129,6 +134,8 @@ fn each_fault_is_told_with_its_place_what_was_found_and_what_is_allowed() {
         ("/fixed/methods/0", json!("revolve:0"), "fixed.methods[0]: ", &["revolve:0", "revolve:M", "reverse-time"]),
         ("/fixed/methods", json!([]), "fixed.methods: ", &["empty"]),
         ("/fixed/steps", json!([]), "fixed.steps: ", &["empty"]),
+        ("/fixed/steps", json!([4, 8, 4, 4]), "fixed.steps[2]: ", &["4; named twice"]),
+        ("/fixed/methods", json!(["full", "anode", "full"]), "fixed.methods[2]: ", &["full; named twice"]),
         ("/fixed/reference_tolerance", json!(-1e-3), "fixed.reference_tolerance: ", &["-0.001", "above 0"]),
         ("/fixed/field/n", json!(0), "fixed.field.n: ", &["0", "1 to"]),
         ("/fixed/field/weights", json!({ "normal": { "std": -1 } }), "fixed.field.weights.normal.std: ", &["-1"]),
@@ -150,7 +157,7 @@ fn each_fault_is_told_with_its_place_what_was_found_and_what_is_allowed() {
         ),
     ];
     let training: &[(&str, Value, &str, &[&str])] = &[
-        ("/fixed/steps", json!(-2), "fixed.steps: ", &["-2", "usize"]),
+        ("/fixed/steps", json!(-2), "fixed.steps: ", &["-2", "expected a whole number from 0"]),
         ("/fixed/steps", json!(0), "fixed.steps: ", &["0", "1 to"]),
         ("/fixed/net", json!("resnet5"), "fixed.net: ", &["resnet5", "resnet4"]),
         ("/fixed/method", json!("dfdx-tape"), "fixed.method: ", &["dfdx-tape", "gradient-error"]),
@@ -159,7 +166,7 @@ fn each_fault_is_told_with_its_place_what_was_found_and_what_is_allowed() {
         ("/fixed/drops", json!([0.5, 1.5]), "fixed.drops: ", &["1.5", "between 0 and 1"]),
         ("/fixed/learning_rate", json!(0), "fixed.learning_rate: ", &["0", "above 0"]),
         ("/profiles/quick/fixed", json!({ "batch": 0 }), "profiles.quick.fixed.batch: ", &["0", "1 to"]),
-        ("/fixed/augment", json!("yes"), "fixed.augment: ", &["yes", "boolean"]),
+        ("/fixed/augment", json!("yes"), "fixed.augment: ", &["yes", "expected true or false"]),
     ];
     for (study, cases) in [("reversibility", reversibility), ("gradient-error", gradient_error), ("training", training)]
     {
@@ -169,6 +176,52 @@ fn each_fault_is_told_with_its_place_what_was_found_and_what_is_allowed() {
             assert!(told, "{study} {pointer} = {value}: expected `{place}` with {words:?}, got {faults:#?}");
         }
     }
+}
+
+#[test]
+fn values_of_the_wrong_type_are_told_in_words() {
+    let reversibility: &[(&str, Value, &str)] = &[
+        ("/id", json!(5), "id: `5`; expected a text, at line 1"),
+        ("/paper", json!(5), "paper: `5`; expected `anode` or `anodev2`"),
+        ("/study", json!({}), "study: an object; expected one of `reversibility`, "),
+        ("/claim", json!("x"), "claim: `\"x\"`; expected an object, at line 1"),
+        ("/claim/source", json!(5), "claim.source: `5`; expected one of `S`, `F`"),
+        ("/seeds", json!(5), "seeds: `5`; expected a list, at line 1"),
+        ("/grid/0/solver", json!("euler"), "grid[0].solver: `\"euler\"`; expected a list, at line 1"),
+        ("/profiles/quick", json!(5), "profiles.quick: `5`; expected an object, at line 1"),
+        ("/profiles/quick", json!({ "seeds": 5 }), "profiles.quick.seeds: `5`; expected a list, at line 1"),
+        ("/profiles/fast", json!({}), "profiles.fast: unknown value `fast`, expected one of `quick`, "),
+        ("/fixed/problem", json!(5), "fixed.problem: `5`; expected an object with a field `kind`: one of `scalar-lin"),
+        ("/fixed/problem/kind", json!(5), "fixed.problem.kind: `5`; expected one of `scalar-linear`, "),
+        ("/fixed/problem/c", json!([1]), "fixed.problem.c: `[1]`; expected a number"),
+        ("/fixed/dtype", json!(5), "fixed.dtype: `5`; expected `f32` or `f64`"),
+        ("/expectation/checks/0/rule", json!(5), "expectation.checks[0].rule: `5`; expected one of `within`, "),
+        ("/figures", json!([5]), "figures[0]: `5`; expected an object, at line 1"),
+    ];
+    for (pointer, value, expected) in reversibility {
+        let faults = faults_with("reversibility", pointer, value.clone());
+        assert!(faults.iter().any(|fault| fault.starts_with(expected)), "{pointer} = {value}: {faults:#?}");
+    }
+    let training: &[(&str, Value, &str)] = &[
+        ("/fixed/epochs", json!(1.5), "fixed.epochs: `1.5`; expected a whole number from 0"),
+        ("/fixed/drops", json!(5), "fixed.drops: `5`; expected a list"),
+        ("/fixed/data", json!(5), "fixed.data: `5`; expected one of `synthetic`, "),
+        ("/fixed/evolution", json!(5), "fixed.evolution: `5`; expected an object"),
+        ("/fixed/net", json!(5), "fixed.net: `5`; expected a text"),
+    ];
+    for (pointer, value, expected) in training {
+        let faults = faults_with("training", pointer, value.clone());
+        assert!(faults.iter().any(|fault| fault.starts_with(expected)), "{pointer} = {value}: {faults:#?}");
+    }
+    for text in ["[]", "5", "null"] {
+        let faults = faults_of(text);
+        assert!(faults[0].contains("; expected an object"), "{faults:?}");
+    }
+    // The place of a fault of the whole file is the file alone.
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("good.json");
+    std::fs::write(&file, "{}").unwrap();
+    assert!(load(&file).unwrap_err()[0].to_string().contains("good.json: missing field `id`"));
 }
 
 #[test]
@@ -200,7 +253,27 @@ fn a_definition_names_only_columns_values_and_images_that_a_planned_run_can_writ
             "expectation.checks[0].rule.within.column: ",
             &["`eror_W`", "`error_W`"],
         ),
-        (checks, check(json!({}), within("method")), "", &[]),
+        (
+            checks,
+            check(json!({}), within("method")),
+            "expectation.checks[0].rule.within.column: ",
+            &["`method` holds no numbers (dfdx-tape, full)", "nearest"],
+        ),
+        (
+            checks,
+            check(json!({}), json!({ "share": { "column": "solver", "max": 1.0, "at_least": 0.5 } })),
+            "expectation.checks[0].rule.share.column: ",
+            &["`solver` holds no numbers (dormand-prince, euler)"],
+        ),
+        (
+            checks,
+            check(json!({}), json!({ "slope": { "x": "dt", "y": "field.kind", "over": [1, 2], "min": 0, "max": 1 } })),
+            "expectation.checks[0].rule.slope.y: ",
+            &["`field.kind` holds no numbers (dense)"],
+        ),
+        (checks, exceeds(&[("column", json!("dtype"))]), "expectation.checks[0].rule.exceeds.column: ", &["(f64)"]),
+        (checks, check(json!({}), within("Nt")), "", &[]),
+        (checks, check(json!({}), within("field.n")), "", &[]),
         (
             checks,
             check(json!({ "metod": "full" }), within("error_W")),

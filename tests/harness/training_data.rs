@@ -101,6 +101,27 @@ fn held_out_images_are_the_last_ones_of_training_and_replace_the_test_images() {
 }
 
 #[test]
+fn more_images_than_a_set_has_are_refused() {
+    let place = Workplace::new();
+    pictures(&place.path("data"));
+    for (data, setting, number, told) in [
+        (json!("synthetic"), "train_images", 4_001, "train_images: 4001; allowed for synthetic: at most 4000"),
+        (json!("synthetic"), "test_images", 1_001, "test_images: 1001; allowed for synthetic: at most 1000"),
+        (json!({ "image-folder": "flat" }), "train_images", 25, "25; allowed for image-folder:flat: at most 24"),
+        (json!({ "image-folder": "flat" }), "test_images", 25, "25; allowed for image-folder:flat: at most 24"),
+    ] {
+        let mut definition = on(data);
+        definition["fixed"][setting] = json!(number);
+        place.define(&definition);
+        assert!(place.expect(0, &["plan"]).contains(told), "{told}");
+        assert!(place.expect(1, &["run", "files"]).contains(told), "{told}");
+    }
+    let mut all = on(json!("synthetic"));
+    (all["fixed"]["train_images"], all["fixed"]["test_images"]) = (json!(4_000), json!(1_000));
+    assert!(place.define(&all).expect(0, &["plan"]).contains("1 runs to compute"));
+}
+
+#[test]
 fn a_part_of_cifar100_is_trained_on_under_its_own_name() {
     let Some(subset) = data_folder(None).map(|data| data.join("exact-subset")).filter(|folder| folder.is_dir()) else {
         println!("skipped: no exact-subset in the data folder (ANODE_DATA, data or ../shared/data)");

@@ -1,11 +1,16 @@
 //! The columns and values that a definition names: each must be one that a planned run can write.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 use super::planned::{Planned, key};
 use super::{Column, Values, When, Written, is, written};
 use crate::definition::{Definition, EPOCHS_DONE, FigureKind, Filter, Outline, Profile, Range, Rule, Source, Wanted};
 use crate::nearest::nearest_in_words;
+
+/// More values than this are not listed in a message.
+const FEW: usize = 8;
 
 /// Every name in `definition` that no run of `planned` can write, with its JSON path. `settings` are the settings of
 /// the study if some points are faulty, so that their columns are not fully known; else `None`.
@@ -179,13 +184,29 @@ impl Found<'_> {
 
     /// Checks the name of a column that must hold numbers.
     fn numbers(&mut self, scope: Scope, name: &str, at: &str) {
-        if let Some(own) = self.column(scope, name, at)
-            && matches!(own.values, Values::Flags | Values::Words(_) | Values::Data | Values::Text)
-        {
+        let own = self.column(scope, name, at);
+        let texts = match own.map(|own| own.values) {
+            Some(Values::Numbers) => None,
+            Some(Values::Listed(setting)) => self.texts(self.planned.listed(setting)),
+            Some(Values::Flags | Values::Words(_) | Values::Data | Values::Text) => own.map(|own| own.about.to_owned()),
+            None => self.texts(self.planned.values(name)),
+        };
+        if let Some(texts) = texts {
             let numbers = scope.own.iter().filter(|c| matches!(c.values, Values::Numbers)).map(|c| c.name);
             let nearest = nearest_in_words(name, numbers);
-            self.add(at, format!("`{name}` holds no numbers ({}){nearest}", own.about));
+            self.add(at, format!("`{name}` holds no numbers ({texts}){nearest}"));
         }
+    }
+
+    /// The planned values of a setting, if they are known and none of them is a number.
+    fn texts(&self, values: Option<&BTreeSet<String>>) -> Option<String> {
+        let values: Vec<&str> = values?.iter().map(|key| key.trim_matches('"')).collect();
+        let is_number = |text: &&str| text.parse::<f64>().is_ok();
+        if self.settings.is_some() || values.is_empty() || values.iter().any(is_number) {
+            return None;
+        }
+        let more = if values.len() > FEW { format!(" and {} more", values.len() - FEW) } else { String::new() };
+        Some(values.into_iter().take(FEW).collect::<Vec<_>>().join(", ") + &more)
     }
 
     /// What a planned run would need for a column, if none has it.
@@ -370,8 +391,7 @@ impl Found<'_> {
 }
 
 /// Whether `value` is one of the keys; else the nearest of them.
-fn one_of(values: &std::collections::BTreeSet<String>, value: &Value) -> Result<(), String> {
-    const FEW: usize = 8;
+fn one_of(values: &BTreeSet<String>, value: &Value) -> Result<(), String> {
     let wanted = key(value);
     if values.contains(&wanted) {
         return Ok(());

@@ -74,6 +74,7 @@ impl StudySettings for CoupledGradientSettings {
         faults.configuration("configuration", self.configuration);
         faults.counts("steps", &self.steps);
         faults.some("methods", &self.methods);
+        faults.unique("methods", self.methods.iter().map(MethodName::as_str));
         for (i, _) in self.methods.iter().enumerate().filter(|(_, m)| m.as_str() == MethodName::TAPE) {
             faults.require(false, &format!("methods[{i}]"), || "dfdx-tape; it is written for dense fields only".into());
         }

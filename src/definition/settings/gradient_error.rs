@@ -103,6 +103,7 @@ impl StudySettings for GradientErrorSettings {
         faults.counts("steps", &self.steps);
         faults.positive("reference_tolerance", self.reference_tolerance);
         faults.some("methods", &self.methods);
+        faults.unique("methods", self.methods.iter().map(MethodName::as_str));
         for (i, method) in self.methods.iter().enumerate().filter(|(_, m)| m.as_str() == MethodName::TAPE) {
             let (at, name) = (format!("methods[{i}]"), method.as_str());
             let dense = matches!(self.field, Field::Dense(_));

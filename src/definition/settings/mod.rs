@@ -20,6 +20,10 @@ pub use study::{Settings, StudySettings};
 pub use tolerances::Tolerances;
 pub use training::{DataSet, EvolutionSettings, NetworkForm, Normalisation, RateSchedule};
 
+use std::collections::HashSet;
+use std::fmt::Display;
+use std::hash::Hash;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -101,15 +105,26 @@ impl Faults {
         self.require((1..=MOST).contains(&n), at, || format!("{n}; allowed: 1 to {MOST}"));
     }
 
-    /// At least one count.
+    /// At least one count, each once.
     fn counts(&mut self, at: &str, counts: &[usize]) {
         self.some(at, counts);
+        self.unique(at, counts);
         counts.iter().enumerate().for_each(|(i, &n)| self.count(&format!("{at}[{i}]"), n));
     }
 
     /// A list that is not empty.
     fn some<T>(&mut self, at: &str, list: &[T]) {
         self.require(!list.is_empty(), at, || "empty; name at least one value".into());
+    }
+
+    /// A list without repetitions, each of which would count as evidence again.
+    fn unique<T: Copy + Display + Eq + Hash>(&mut self, at: &str, list: impl IntoIterator<Item = T>) {
+        let (mut seen, mut repeated) = (HashSet::new(), HashSet::new());
+        for (i, value) in list.into_iter().enumerate() {
+            self.require(seen.insert(value) || !repeated.insert(value), &format!("{at}[{i}]"), || {
+                format!("{value}; named twice")
+            });
+        }
     }
 
     /// A finite number above 0.

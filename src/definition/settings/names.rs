@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::{gradient, net, ode};
 
 macro_rules! name {
-    ($(#[$doc:meta])* $type:ident, $what:literal, $known:expr, $allowed:expr, $schema:expr) => {
+    ($(#[$doc:meta])* $type:ident, $what:literal, $known:expr, $meant:expr, $allowed:expr, $schema:expr) => {
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
@@ -26,10 +26,11 @@ macro_rules! name {
             fn try_from(name: String) -> Result<Self, String> {
                 let known: fn(&str) -> bool = $known;
                 if known(&name) {
-                    Ok(Self(name))
-                } else {
-                    Err(format!("unknown {} `{name}`; allowed: {}", $what, $allowed))
+                    return Ok(Self(name));
                 }
+                let meant: fn(&str) -> Option<&'static str> = $meant;
+                let hint = meant(&name).map_or_else(String::new, |meant| format!("; did you mean `{meant}`?"));
+                Err(format!("unknown {} `{name}`; allowed: {}{hint}", $what, $allowed))
             }
         }
 
@@ -55,6 +56,8 @@ name!(
     SolverName,
     "solver",
     |name| ode::SOLVERS.iter().any(|t| t.name == name),
+    // A run has one name for its solver, so that its id does not depend on the spelling.
+    |alias| ode::solver(&alias.to_lowercase()).map(|t| t.name),
     ode::solver_names().join(", "),
     json_schema!({ "type": "string", "enum": ode::solver_names() })
 );
@@ -74,6 +77,7 @@ name!(
     MethodName,
     "gradient method",
     |name| name == MethodName::TAPE || name.parse::<gradient::Method>().is_ok(),
+    |_| None,
     format!("{}, {}", gradient::pattern_list(|_| true), MethodName::TAPE),
     json_schema!({ "type": "string", "pattern": MethodName::regex() })
 );
@@ -83,6 +87,7 @@ name!(
     NetName,
     "network",
     |name| net::network(name).is_some(),
+    |_| None,
     net::network_names().join(", "),
     json_schema!({ "type": "string", "enum": net::network_names() })
 );

@@ -37,6 +37,7 @@ impl StudySettings for SchedulesSettings {
         const MOST: usize = 2000;
         let mut faults = Faults::default();
         faults.some("steps", &self.steps);
+        faults.unique("steps", &self.steps);
         for (i, &n) in self.steps.iter().enumerate() {
             faults.require((1..=MOST).contains(&n), &format!("steps[{i}]"), || format!("{n}; allowed: 1 to {MOST}"));
         }

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 
 use super::{Fault, StudyKind};
 use crate::definition::columns::Written;
-use crate::definition::probe;
+use crate::definition::{probe, wording};
 use crate::nearest::with_suggestion;
 
 /// The settings of a study.
@@ -111,7 +111,7 @@ fn read<S: StudySettings>(settings: &Map<String, Value>) -> Read {
         let why = e.inner().to_string();
         let absent = probe::is_absence(&why) && e.path().iter().next().is_none();
         let cure = if absent { "; name it in `fixed` or as an axis of the grid" } else { "" };
-        vec![(e.path().to_string(), with_suggestion(&why) + cure)]
+        vec![(e.path().to_string(), with_suggestion(&wording::in_words(&why, None)) + cure)]
     })?;
     let faults = typed.check();
     if !faults.is_empty() {

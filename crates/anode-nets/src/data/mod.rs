@@ -30,4 +30,4 @@ pub use images::{Alteration, DataSet, IMAGE, IMAGE_LEN, Images, shuffled};
 pub use known::{KNOWN, Known, Published, Verdict, batch_digests};
 pub use mnist::{GreyImages, read_idx_images, read_idx_labels};
 pub use source::Source;
-pub use synthetic::{SYNTHETIC, SYNTHETIC_DIGEST, synthetic};
+pub use synthetic::{SYNTHETIC, SYNTHETIC_DIGEST, SYNTHETIC_IMAGES, synthetic};

@@ -7,7 +7,7 @@ use crate::ode::{ButcherTableau, Embedded};
 
 pub(super) static TABLEAU: ButcherTableau = ButcherTableau {
     name: "bogacki-shampine",
-    aliases: &["bosh3", "ode23"],
+    aliases: &["bosh3", "rk23", "ode23"],
     source: "Bogacki & Shampine 1989",
     advice: "Use it with adaptive steps at loose tolerances, and to reproduce `ode23` and `RK23`. At tight tolerances, \
              methods of order 5 need fewer evaluations of smooth fields.",

@@ -6,7 +6,7 @@ use crate::ode::ButcherTableau;
 
 pub(super) static TABLEAU: ButcherTableau = ButcherTableau {
     name: "euler",
-    aliases: &[],
+    aliases: &["explicit-euler", "forward-euler"],
     source: "Euler 1768",
     advice: "Use it for residual networks: a residual block is one step with h = 1. Not for accurate solutions: its \
              order is 1.",

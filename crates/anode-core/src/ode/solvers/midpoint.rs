@@ -7,7 +7,7 @@ use crate::ode::ButcherTableau;
 
 pub(super) static TABLEAU: ButcherTableau = ButcherTableau {
     name: "midpoint",
-    aliases: &["rk2"],
+    aliases: &["rk2", "explicit-midpoint"],
     source: "Runge 1895",
     advice: "Use it to reproduce the released ANODE code, which calls it RK2. Not for adaptive steps: it has no error \
              estimate.",

@@ -7,7 +7,7 @@ use crate::ode::ButcherTableau;
 
 pub(super) static TABLEAU: ButcherTableau = ButcherTableau {
     name: "ralston",
-    aliases: &[],
+    aliases: &["ralston2"],
     source: "Ralston 1962",
     advice: "Use it on fixed grids: of all methods with order 2 and 2 stages, it has the smallest bound on the local \
              error. Not for adaptive steps: it has no error estimate.",
