@@ -97,7 +97,10 @@ mod tests {
             ("invalid type: null, expected struct Claim", "`null`; expected an object"),
             ("invalid length 1, expected an array of length 2", "a list of length 1; expected a list of 2 values"),
             ("invalid length 0, expected struct Definition with 15 elements", "a list of length 0; expected an object"),
-            ("invalid type: map, expected internally tagged enum P", "an object; expected an object with a field `kind`"),
+            (
+                "invalid type: map, expected internally tagged enum P",
+                "an object; expected an object with a field `kind`",
+            ),
             ("invalid type: unit variant, expected struct variant", "a name alone; expected an object"),
             ("unknown variant `x`, expected `a` or `b`", "unknown value `x`, expected `a` or `b`"),
             ("missing field `id` at line 1 column 2", "missing field `id` at line 1 column 2"),
