@@ -70,8 +70,8 @@ impl Subject {
         Ok(subjects)
     }
 
-    /// The whole reports that contain an experiment that `ids` and a pattern choose: pages of a part would replace those
-    /// of all.
+    /// The whole reports that contain an experiment that `ids` and a pattern choose: pages on some experiments would
+    /// replace those on all.
     ///
     /// # Errors
     /// See [`Self::of`].

@@ -19,6 +19,9 @@ pub const ANCHOR: &str = "findings";
 /// The table of [`origins`], among the report's tables.
 pub const TABLE: &str = "findings.csv";
 
+/// Values that [`origins`] lists; of more, their number.
+const MOST_VALUES: usize = 60;
+
 /// The short answers that open the report, each a paragraph. Answers whose experiments have no records are left out.
 pub fn answers(outline: &Outline, numbers: &Numbers) -> Vec<Piece> {
     let one = |(at, answer): (String, &Finding)| {
@@ -98,7 +101,10 @@ pub fn origins(outline: &Outline, numbers: &Numbers) -> Vec<Row> {
             };
             let value =
                 |(seed, x): &(String, f64)| if seed.is_empty() { x.to_string() } else { format!("{seed}: {x}") };
-            let values: Vec<String> = found.values.iter().map(value).collect();
+            let values = match found.values.len() {
+                ..=MOST_VALUES => found.values.iter().map(value).collect::<Vec<_>>().join("; "),
+                more => format!("{more} values"),
+            };
             let mut origin = row([
                 ("sentence", finding.topic.as_str().into()),
                 ("name", name.as_str().into()),
@@ -108,7 +114,7 @@ pub fn origins(outline: &Outline, numbers: &Numbers) -> Vec<Row> {
             ]);
             let told = ["source", "where", "column", "minus_column", "minus", "minus_gap", "take", "format"];
             origin.extend(told.map(|name| (name.to_owned(), setting(name))));
-            origin.insert("values_by_seed".into(), values.join("; ").into());
+            origin.insert("values_by_seed".into(), values.into());
             rows.push(origin);
         }
     }

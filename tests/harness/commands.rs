@@ -419,7 +419,7 @@ fn experiments_and_runs_are_selected_the_same_way_everywhere() {
     assert_eq!(count(&both), 2, "any value of a name, and every name");
     assert_eq!(count(&["plan", "--where", "problem.c=null"]), 4, "runs without a setting");
     assert_eq!(count(&["plan", "--where", "problem.c=null", "--where", "problem.c=10"]), 6);
-    assert!(place.expect(2, &["plan", "--where", "problem.c=7"]).contains("there are 10, null"));
+    assert!(place.expect(2, &["plan", "--where", "problem.c=7"]).contains(", null"));
     let mut wrong = both;
     wrong[5] = "seed=7";
     assert!(place.expect(2, &wrong).contains("seed=7"));
