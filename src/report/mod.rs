@@ -9,6 +9,7 @@ mod chart;
 mod compare;
 mod count;
 mod document;
+mod excerpt;
 mod findings;
 mod found;
 mod html;

@@ -8,6 +8,7 @@ use crate::record::{Origin, Row, Status};
 use super::artefacts::Artefact;
 use super::chart::Chart;
 use super::document::{Cell, Piece};
+use super::excerpt::excerpt;
 use super::named;
 use super::reported::reported;
 use super::results::{Results, as_number};
@@ -178,7 +179,8 @@ fn table(results: &Results) -> Piece {
             .collect()
     };
     let of = counted(rows.len(), "rows");
-    Piece::Table(of, head, rows.iter().take(MOST_ROWS).map(line).collect())
+    let places = excerpt(rows, &definition.expectation.checks, MOST_ROWS);
+    Piece::Table(of, head, places.into_iter().map(|place| line(&rows[place])).collect())
 }
 
 /// Links to the files with every row and, if there are several seeds, all statistics.
@@ -194,7 +196,7 @@ fn counted(rows: usize, what: &str) -> String {
     match rows {
         1 => format!("The only {}", what.replacen("rows", "row", 1)),
         2..=MOST_ROWS => format!("All {rows} {what}"),
-        _ => format!("The first {MOST_ROWS} of {rows} {what}"),
+        _ => format!("{MOST_ROWS} of {rows} {what}, first those that the checks judge"),
     }
 }
 
@@ -235,7 +237,9 @@ fn means_table(
         counted(means.len(), "rows")
     );
     let head = settings.iter().map(|s| results.definition.heading(s).to_string()).chain(metrics).collect();
-    Piece::Table(caption, head, means.iter().take(MOST_ROWS).map(line).collect())
+    let rows: Vec<Row> = means.iter().map(Mean::row).collect();
+    let places = excerpt(&rows, &results.definition.expectation.checks, MOST_ROWS);
+    Piece::Table(caption, head, places.into_iter().map(|place| line(&means[place])).collect())
 }
 
 /// The parts of an interrupted run that another machine or program than the last one computed.

@@ -33,6 +33,17 @@ pub struct Mean {
     pub cells: Vec<(String, Over)>,
 }
 
+impl Mean {
+    /// The columns in which the seeds agree, such as the settings.
+    pub fn row(&self) -> Row {
+        let same = |(column, over): &(String, Over)| match over {
+            Over::Same(value) => Some((column.clone(), value.clone())),
+            Over::Numbers(_) | Over::Texts(_) => None,
+        };
+        self.cells.iter().filter_map(same).collect()
+    }
+}
+
 /// The rows of each point of the grid over its seeds: the first row of each seed together, then the second, and so on.
 /// `None` where no point has several seeds, or where the seeds of a point have different numbers of rows, so that none
 /// belong together.
