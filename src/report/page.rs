@@ -196,7 +196,7 @@ fn counted(rows: usize, what: &str) -> String {
     match rows {
         1 => format!("The only {}", what.replacen("rows", "row", 1)),
         2..=MOST_ROWS => format!("All {rows} {what}"),
-        _ => format!("{MOST_ROWS} of {rows} {what}, first those that the checks judge"),
+        _ => format!("{MOST_ROWS} of {rows} {what} (those that the checks judge are preferred)"),
     }
 }
 
