@@ -1,6 +1,6 @@
 //! Every file of a report, made in memory: what is written, and what a published report is compared with.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::ffi::{OsStr, OsString};
 use std::path::{Component, Path, PathBuf};
 
@@ -17,7 +17,7 @@ use super::results::{RecordSource, Results};
 use super::verdict::judge;
 use super::{
     Contents, ReportError, Summary, UnshownRecords, chapters, findings, html, io, markdown, methods, models, page,
-    peer, summary, tables,
+    peer, same_networks, summary, tables,
 };
 
 /// A file of a report.
@@ -83,9 +83,11 @@ pub fn artefacts(
     let mut profiles = Profile::ALL.map(|_| OfProfile::default());
     // The results of each experiment, of the largest profile first.
     let mut bodies: Vec<Vec<Piece>> = vec![];
+    let mut networks: Vec<(String, BTreeSet<String>)> = vec![];
     let (mut numbers, mut panels, mut chosen) = (Numbers::default(), Panels::default(), Methods::default());
     for definition in experiments {
         let (mut body, mut outdone) = (vec![], false);
+        let mut own = BTreeSet::new();
         // The records of one profile are in memory at a time.
         for (current, profile) in Profile::ALL.into_iter().zip(&mut profiles).rev() {
             let results = &Results::read(definition, current, contents, from)?;
@@ -114,9 +116,16 @@ pub fn artefacts(
             numbers.add(contents.outline, results);
             panels.add(contents.outline, results);
             chosen.add(&contents.outline.choices, results);
+            if own.is_empty() {
+                own = same_networks::networks(results);
+            }
             outdone = true;
         }
         bodies.push(body);
+        networks.push((definition.id.clone(), own));
+    }
+    for (body, common) in bodies.iter_mut().zip(same_networks::in_common(&networks)) {
+        body.extend(common);
     }
     let nothing = !profiles.iter().any(|profile| profile.recorded);
     let (mut made, mut told, mut lines) = (vec![], Summary::default(), vec![]);

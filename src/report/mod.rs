@@ -23,6 +23,7 @@ mod peer;
 mod plain;
 mod reported;
 mod results;
+mod same_networks;
 mod seeds;
 mod show;
 mod statistics;
