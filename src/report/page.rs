@@ -46,8 +46,8 @@ pub fn anchor(results: &Results) -> String {
     format!("{}-{}", results.definition.id, results.profile.name())
 }
 
-/// The section of an experiment: the answer, the claim, the method, the results under each profile (`bodies`) or why
-/// there are none, and the limitations.
+/// The section of an experiment: the answer, the claim, the decision rule, the method, the results under each profile
+/// (`bodies`) or why there are none, and the limitations.
 pub fn section(
     definition: &Definition,
     answer: Option<String>,
@@ -60,8 +60,8 @@ pub fn section(
     pieces.extend(answer.map(|answer| lead("Result", answer)));
     pieces.extend([
         lead("Claim", format!("{} [{how}: {}]", definition.claim.text, meaning(definition.claim.source))),
-        lead("Method", definition.analysis.clone()),
         lead("Decision rule", definition.expectation.text.clone()),
+        lead("Method", definition.analysis.clone()),
     ]);
     pieces.extend(bodies);
     pieces.extend(not_run.map(|why| lead("Verdict", format!("not run: {why}"))));
@@ -111,7 +111,8 @@ pub fn body(results: &Results, judgement: &Judgement, shown: Shown) -> Vec<Piece
         pieces.push(Piece::Table("Checks".into(), head, rows));
     }
     if !results.inflight.is_empty() {
-        let text = "verdicts ignore them; charts of training steps show the steps recorded so far";
+        let text =
+            "verdicts ignore them; charts of training steps show their steps so far if no other seed is recorded";
         pieces.push(lead("Unfinished runs", text.into()));
         pieces.push(Piece::List(results.unfinished()));
     }

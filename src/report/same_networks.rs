@@ -26,8 +26,8 @@ pub fn in_common(each: &[(String, BTreeSet<String>)]) -> Vec<Option<Piece>> {
         };
         let others: Vec<String> = each.iter().filter_map(shared).collect();
         let text = format!(
-            "of {} trained networks, the number that is also in another experiment, as equal digests of the parameters \
-             show: {}. The results of these experiments are not independent.",
+            "some of the {} trained networks are also those of other experiments, with equal digests of the parameters: \
+             {}. The results of these experiments are not independent.",
             own.len(),
             others.join(", ")
         );
@@ -53,8 +53,16 @@ mod tests {
             _ => String::new(),
         });
         let texts: Vec<String> = texts.collect();
-        assert!(texts[0].starts_with("of 3 trained networks") && texts[0].contains(": b (2)."), "{}", texts[0]);
-        assert!(texts[1].starts_with("of 2 trained networks") && texts[1].contains(": a (2)."), "{}", texts[1]);
+        assert!(
+            texts[0].starts_with("some of the 3 trained networks") && texts[0].contains(": b (2)."),
+            "{}",
+            texts[0]
+        );
+        assert!(
+            texts[1].starts_with("some of the 2 trained networks") && texts[1].contains(": a (2)."),
+            "{}",
+            texts[1]
+        );
         assert_eq!(texts[2], "");
     }
 }
