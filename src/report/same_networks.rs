@@ -26,8 +26,8 @@ pub fn in_common(each: &[(String, BTreeSet<String>)]) -> Vec<Option<Piece>> {
         };
         let others: Vec<String> = each.iter().filter_map(shared).collect();
         let text = format!(
-            "some of the {} trained networks are also those of other experiments, with equal digests of the parameters: \
-             {}. The results of these experiments are not independent.",
+            "some of the {} trained networks are also those of other experiments, with equal digests of the \
+             parameters: {}. The results of these experiments are not independent.",
             own.len(),
             others.join(", ")
         );
