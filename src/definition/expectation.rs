@@ -109,7 +109,7 @@ pub enum Rule {
         /// Upper end; absent: no bound.
         max: Option<f64>,
     },
-    /// At least a share of the selected rows has `column` in the closed interval. If every row has a seed of its own,
+    /// At least a share of the selected rows has `column` in the closed interval. If every row has a different seed,
     /// the check is inconclusive unless the 95 % interval of the share (Clopper and Pearson) is above or below
     /// `at_least`. With `at_least` 1, and for rows without seeds or with common ones, the share alone decides.
     Share {

@@ -45,7 +45,7 @@ fn refused(text: &str) -> Option<(String, String)> {
         ("sequence", _) => "a list".to_owned(),
         ("map", _) => "an object".to_owned(),
         ("unit variant", _) => "a name alone".to_owned(),
-        // The value stands in backquotes, or is a text in quotation marks.
+        // The value is in backquotes, or is a text in quotation marks.
         (_, Some(start)) if found[start..].starts_with('`') => found[start..].to_owned(),
         (_, Some(start)) => format!("`{}`", &found[start..]),
         (_, None) => format!("`{found}`"),

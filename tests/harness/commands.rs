@@ -50,8 +50,8 @@ fn cifar(place: &Workplace, shade: u8) {
     }
 }
 
-#[test]
-fn records_count_without_the_data_of_their_runs() {
+/// An experiment that trains on images in the data folder.
+fn with_own_images() -> Workplace {
     let place = Workplace::new();
     let mut own = training("own");
     own["fixed"]["data"] = json!({ "cifar-folder": "own" });
@@ -59,6 +59,12 @@ fn records_count_without_the_data_of_their_runs() {
     own["fixed"]["test_images"] = json!(20);
     place.define(&own);
     cifar(&place, 3);
+    place
+}
+
+#[test]
+fn records_count_without_the_data_of_their_runs() {
+    let place = with_own_images();
     place.expect(0, &["reproduce"]);
     std::fs::remove_dir_all(place.path("data/own")).expect("the images");
     std::fs::remove_dir_all(place.path("results/runs")).expect("records");
@@ -75,13 +81,7 @@ fn files(folder: &Path) -> usize {
 
 #[test]
 fn images_are_read_once_for_all_plans_and_checked_before_a_run() {
-    let place = Workplace::new();
-    let mut own = training("own");
-    own["fixed"]["data"] = json!({ "cifar-folder": "own" });
-    own["fixed"]["epochs"] = json!(1);
-    own["fixed"]["test_images"] = json!(20);
-    place.define(&own);
-    cifar(&place, 3);
+    let place = with_own_images();
     let id = |place: &Workplace| json_of(place, &["plan", "--json"])[0]["run"].clone();
     let first = id(&place);
     assert_eq!(files(&place.path(".cache/digests")), 1);

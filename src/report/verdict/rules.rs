@@ -83,7 +83,7 @@ pub fn share(column: &str, min: Option<f64>, max: Option<f64>, at_least: f64, ro
     Ok(Finding { holds, measured, brief: format!("{column} {limits} in {inside} of {count} rows{known}{open}") })
 }
 
-/// Whether each row has a seed of its own.
+/// Whether no two rows have the same seed, and every row has one.
 fn are_draws(rows: &[&Row]) -> bool {
     let seeds: BTreeSet<String> = rows.iter().filter_map(|row| row.get("seed").map(cell)).collect();
     seeds.len() == rows.len()
