@@ -18,8 +18,12 @@ pub const REVERSIBILITY: Written = Written {
         number("back_rejected", "rejected steps of the reverse solve").when(SOLVED),
         number("back_evaluations", "evaluations of f in the reverse solve").when(SOLVED),
         number("forward_error", "relative error of z(1), if z(1) is known and not zero").when(SOLVED),
-        number("rho", "reversal error |z(0) - back(forward(z(0)))| / |z(0)|; inf if the reverse solve diverged")
-            .when(SOLVED),
+        number(
+            "rho",
+            "reversal error |z(0) - back(forward(z(0)))| / |z(0)|; \
+             inf if the reverse solve diverged, empty if the forward one did",
+        )
+        .when(SOLVED),
         column("ended", "`both ways`, or the solve that failed and why", Values::Text).when(SOLVED),
         number("z1", "z(1) of a scalar problem").when(SCALAR),
         words("z1_sign", "sign of z(1) of a scalar problem", &["negative", "positive", "zero or none"]).when(SCALAR),

@@ -20,7 +20,7 @@ pub const SYNTHETIC: &str = "synthetic";
 /// whoever loads the images compares.
 pub const SYNTHETIC_DIGEST: &str = "ef613adc5c8d08a8370ca37506fbd540b7da1bd37030e445e1ca9c037a836c39";
 
-/// Number of its training and of its test images.
+/// Numbers of training and of test images in the synthetic set.
 pub const SYNTHETIC_IMAGES: [usize; 2] = [TRAIN, TEST];
 
 /// The seed of the data, the same for every run.

@@ -9,8 +9,8 @@ use super::series::Point;
 use super::{LineChart, Panel, published};
 
 impl LineChart {
-    /// What a reader has to know of points and lines that are not drawn or hide each other, of thresholds and theory, and
-    /// of the paper's numbers.
+    /// What a reader has to know of points and lines that are not drawn or hide each other, of thresholds and theory,
+    /// and of the paper's numbers.
     pub(super) fn footnotes(&self, lines: &Lines, results: &Results) -> Vec<String> {
         let mut notes = vec![];
         if !self.zero.is_empty() {
