@@ -237,6 +237,9 @@ pub struct Lines {
     /// Whether each panel has its own vertical scale; absent: all share one.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub own_y: bool,
+    /// Draws the share of seeds whose y is in a range, in percent, instead of y.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub share: Option<Share>,
     /// Column of the value that theory predicts for y, drawn as a thin line.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub theory: Option<String>,
@@ -269,11 +272,31 @@ pub struct PanelRows {
     pub y: Option<String>,
 }
 
+/// A closed range of y. At each x the chart shows how many percent of the seeds are in it, with the 95 % interval of
+/// Clopper and Pearson. `y.label` then names the share, and thresholds are in percent.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Share {
+    /// Lower end; absent: no bound.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min: Option<f64>,
+    /// Upper end; absent: no bound.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max: Option<f64>,
+}
+
+impl Share {
+    /// Whether a value is in the range.
+    pub fn contains(&self, value: f64) -> bool {
+        self.min.is_none_or(|min| value >= min) && self.max.is_none_or(|max| value <= max)
+    }
+}
+
 /// A threshold on y.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Threshold {
-    /// The value, in the unit of the column.
+    /// The value, in the unit of the column; in percent for a share.
     pub y: f64,
     /// Meaning of the threshold.
     pub label: String,

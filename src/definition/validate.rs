@@ -17,8 +17,8 @@ use crate::gradient::{Method, timeline};
 use crate::nearest::{nearest_in_words, with_suggestion};
 
 use super::{
-    CHOICES, Check, Choice, Definition, DefinitionError, FigureKind, Loaded, Need, NotRun, Outline, Requirement, Rule,
-    SourceTag, StudyKind,
+    CHOICES, Check, Choice, Definition, DefinitionError, FigureKind, Lines, Loaded, Need, NotRun, Outline, Requirement,
+    Rule, Scale, Share, Source, SourceTag, StudyKind,
 };
 
 /// More points, or more runs, than this are refused: an axis too many is a mistake, not an experiment.
@@ -298,6 +298,9 @@ fn figures(definition: &Definition, faults: &mut Faults) {
             faults.add(format!("figures[{i}].draw.images.columns"), "empty; name at least one image");
         }
         if let FigureKind::Lines(lines) = &figure.draw {
+            if let Some(share) = &lines.share {
+                shares(lines, share, &format!("figures[{i}].draw.lines"), faults);
+            }
             for (n, point) in lines.reference.iter().enumerate() {
                 if !matches!(point.source, SourceTag::S | SourceTag::F) {
                     let why = format!(
@@ -311,6 +314,33 @@ fn figures(definition: &Definition, faults: &mut Faults) {
         if let FigureKind::Schedules(schedules) = &figure.draw {
             schedule_figure(schedules, &format!("figures[{i}].draw.schedules"), faults);
         }
+    }
+}
+
+fn shares(lines: &Lines, share: &Share, at: &str, faults: &mut Faults) {
+    match (share.min, share.max) {
+        (None, None) => faults.add(format!("{at}.share"), "neither `min` nor `max`; name at least one"),
+        (Some(min), Some(max)) if min > max => {
+            faults.add(format!("{at}.share"), format!("min {min} is above max {max}"));
+        }
+        _ => {}
+    }
+    if lines.source == Source::Steps {
+        faults.add(format!("{at}.source"), "`steps`; a share of seeds is drawn from rows");
+    }
+    if lines.y.scale == Scale::Log {
+        faults.add(format!("{at}.y.scale"), "`log`; a share may be 0, so its axis is linear");
+    }
+    if lines.y.label.is_none() {
+        faults.add(format!("{at}.y.label"), "absent; say of what the share is, in percent");
+    }
+    let odd = [
+        ("theory", lines.theory.is_some()),
+        ("slope_over", lines.slope_over.is_some()),
+        ("reference", !lines.reference.is_empty()),
+    ];
+    for (name, _) in odd.iter().filter(|(_, present)| *present) {
+        faults.add(format!("{at}.{name}"), "stated beside `share`, which it does not fit; remove one of them");
     }
 }
 

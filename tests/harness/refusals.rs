@@ -129,6 +129,26 @@ fn each_fault_is_told_with_its_place_what_was_found_and_what_is_allowed() {
         ),
         ("/figures", json!([figure("a"), figure("a")]), "figures[1].id: ", &["`a`", "once"]),
         ("/figures", json!([remembered()]), "figures[0].draw.lines.reference[1].source: ", &["M", "(S)", "(F)"]),
+        ("/figures", json!([share(json!({}), &[])]), "figures[0].draw.lines.share: ", &["min", "max"]),
+        ("/figures", json!([share(json!({ "min": 2, "max": 1 }), &[])]), "figures[0].draw.lines.share: ", &["min 2"]),
+        (
+            "/figures",
+            json!([share(json!({ "min": 0.5 }), &[("/y", json!({ "column": "rho", "scale": "log" }))])]),
+            "figures[0].draw.lines.y.scale: ",
+            &["`log`", "linear"],
+        ),
+        (
+            "/figures",
+            json!([share(json!({ "min": 0.5 }), &[("/y", json!({ "column": "rho" }))])]),
+            "figures[0].draw.lines.y.label: ",
+            &["absent", "percent"],
+        ),
+        (
+            "/figures",
+            json!([share(json!({ "min": 0.5 }), &[("/theory", json!("rho"))])]),
+            "figures[0].draw.lines.theory: ",
+            &["`share`"],
+        ),
     ];
     let gradient_error: &[(&str, Value, &str, &[&str])] = &[
         ("/fixed/methods/0", json!("revolve:0"), "fixed.methods[0]: ", &["revolve:0", "revolve:M", "reverse-time"]),
@@ -440,6 +460,17 @@ fn reported(source: &str) -> Value {
 fn figure(id: &str) -> Value {
     let axis = json!({ "column": "rho", "label": "rho" });
     json!({ "id": id, "title": "a chart", "draw": { "lines": { "x": axis, "y": axis, "series": [] } } })
+}
+
+/// A figure that shows a share, with changes.
+fn share(range: Value, changes: &[(&str, Value)]) -> Value {
+    let mut figure = figure("a");
+    let lines = &mut figure["draw"]["lines"];
+    (lines["share"], lines["theory"]) = (range, Value::Null);
+    for (pointer, value) in changes {
+        *lines.pointer_mut(pointer).expect("a field") = value.clone();
+    }
+    figure
 }
 
 /// A figure with a point of a published curve, and one that is only remembered.

@@ -128,7 +128,10 @@ impl LineChart {
                 } else {
                     own.iter().map(|p| (p.x, p.y)).collect()
                 };
-                let points = series::over_seeds(pairs, log);
+                let points = match &lines.share {
+                    Some(share) => series::shares(pairs, share),
+                    None => series::over_seeds(pairs, log),
+                };
                 let theory = lines.theory.as_ref().map(|column| {
                     let pairs = own.iter().filter_map(|p| Some((p.x, y_of(p.row, column)?)));
                     series::over_seeds(pairs.collect(), log).iter().map(|p| (p.x, p.y)).collect()
@@ -168,7 +171,7 @@ impl LineChart {
         };
         chart.scale(lines);
         chart.drop_repeated_title();
-        chart.subtitle = chart.spread(results, log);
+        chart.subtitle = chart.spread(lines, results);
         chart.notes = chart.footnotes(lines, results);
         if more {
             let count = names::MOST_LINES;
@@ -231,7 +234,7 @@ impl LineChart {
     }
 
     /// Profile, seeds, and what a point is.
-    fn spread(&mut self, results: &Results, log: bool) -> String {
+    fn spread(&mut self, lines: &Lines, results: &Results) -> String {
         let counts = |panel: &Panel| {
             let all = panel.series.iter().flat_map(|s| &s.points).map(|p| p.count);
             all.fold((usize::MAX, 0), |(a, b), n| (a.min(n), b.max(n)))
@@ -245,7 +248,11 @@ impl LineChart {
         };
         let data: Vec<String> = data_sets(results);
         let several = each.iter().any(|(_, most)| *most > 1);
-        let centre = if log { "median" } else { "mean" };
+        let (centre, ends) = match (&lines.share, lines.y.scale) {
+            (Some(_), _) => ("share", format!("{} % interval (Clopper and Pearson)", 100.0 * series::CONFIDENCE)),
+            (None, Scale::Log) => ("median", "minimum to maximum".to_owned()),
+            (None, Scale::Linear) => ("mean", "minimum to maximum".to_owned()),
+        };
         let mut parts = data;
         match each.first() {
             Some(&first) if uniform && several => parts.push(format!("{centre} of {}", seeds(first))),
@@ -262,7 +269,7 @@ impl LineChart {
         }
         if several {
             let what = if self.continuous { "bands" } else { "bars" };
-            parts.push(format!("{what}: minimum to maximum"));
+            parts.push(format!("{what}: {ends}"));
         }
         if self.continuous {
             parts.push(format!("each point: {centre} of the steps in 1/{MOST_POINTS} of the run"));

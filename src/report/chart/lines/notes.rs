@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 
 use crate::definition::{Lines, Profile, StudyKind};
+use crate::report::chart::canvas::LINE;
 use crate::report::results::Results;
 
 use super::series::Point;
-use super::{LineChart, Panel, published};
+use super::{LineChart, Panel, Series, published};
 
 impl LineChart {
     /// What a reader has to know of points and lines that are not drawn or hide each other, of thresholds and theory,
@@ -34,14 +35,19 @@ impl LineChart {
             notes.push("Bars that end at the lower edge reach zero.".into());
         }
         let named = |group: &[usize]| group.iter().map(|n| self.names[*n].as_str()).collect::<Vec<_>>().join("; ");
-        let everywhere = self.coinciding(&self.panels);
+        let everywhere = self.groups(&self.panels, identical);
         notes.extend(everywhere.iter().map(|group| format!("Identical wherever they are drawn: {}.", named(group))));
         for panel in self.panels.iter().filter(|_| !lines.panels.is_empty()) {
             let title = panel.title.as_deref().unwrap_or_default();
-            let own = self.coinciding(std::slice::from_ref(panel));
+            let own = self.groups(std::slice::from_ref(panel), identical);
             let own = own.iter().filter(|group| !everywhere.contains(group));
             notes.extend(own.map(|group| format!("Identical in the panel \"{title}\": {}.", named(group))));
         }
+        let close = self.groups(&self.panels, |panel, a, b| self.is_close(panel, a, b));
+        let close = close.iter().filter(|group| !everywhere.contains(group));
+        notes.extend(
+            close.map(|group| format!("Closer than a line is wide wherever they are drawn: {}.", named(group))),
+        );
         notes.extend(self.unplaced().into_iter().map(|label| format!("Dotted horizontal line: {label}.")));
         if lines.theory.is_some() {
             notes.push("Thin lines: theory.".into());
@@ -53,13 +59,12 @@ impl LineChart {
         notes
     }
 
-    /// Groups of two and more lines, each of which has the points of every other one in all of `panels` that have both.
-    fn coinciding(&self, panels: &[Panel]) -> Vec<Vec<usize>> {
+    /// Groups of two and more lines, of which every two are the `same` in all of `panels` that have both.
+    fn groups(&self, panels: &[Panel], same: impl Fn(&Panel, &Series, &Series) -> bool) -> Vec<Vec<usize>> {
         let coincide = |one: usize, other: usize| {
             let both = |p: &Panel| {
-                let find = |name| p.series.iter().position(|s| s.name == name);
-                let (a, b) = (find(one)?, find(other)?);
-                Some(p.series[a].points == p.series[b].points)
+                let find = |name| p.series.iter().find(|s| s.name == name);
+                Some(same(p, find(one)?, find(other)?))
             };
             let same: Vec<bool> = panels.iter().filter_map(both).collect();
             !same.is_empty() && same.into_iter().all(|same| same)
@@ -78,6 +83,21 @@ impl LineChart {
         groups.retain(|group| group.len() > 1);
         groups
     }
+
+    /// Whether the points of two lines lie on top of each other: the later line hides the earlier one.
+    fn is_close(&self, panel: &Panel, one: &Series, other: &Series) -> bool {
+        let h = self.axes().1;
+        let near = |(a, b): (&Point, &Point)| {
+            let off = [a, b].map(|p| self.x.is_off(p.x) || panel.y.is_off(p.y));
+            a.x == b.x && off[0] == off[1] && (off[0] || (panel.y.place(a.y) - panel.y.place(b.y)).abs() * h < LINE)
+        };
+        one.points.len() == other.points.len() && one.points.iter().zip(&other.points).all(near)
+    }
+}
+
+/// Whether two lines have the same points.
+fn identical(_: &Panel, one: &Series, other: &Series) -> bool {
+    one.points == other.points
 }
 
 /// Whether these are short trainings of an experiment that has longer ones.

@@ -2,24 +2,29 @@
 
 use std::collections::BTreeMap;
 
+use crate::definition::Share;
 use crate::record::{Row, cell};
 use crate::report::results::as_number;
-use crate::report::statistics::{mean, median};
+use crate::report::statistics::{mean, median, share_interval};
 use crate::report::verdict::log_slope;
 
 /// More steps of a training run than this become means of equal parts of the run.
 pub const MOST_POINTS: usize = 60;
+
+/// Confidence of the interval of a share.
+pub const CONFIDENCE: f64 = 0.95;
 
 /// The values of the seeds at one x.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Point {
     /// Place.
     pub x: f64,
-    /// Mean over the seeds; the median on a logarithmic axis, where a mean would be the largest value and nothing else.
+    /// Mean over the seeds, or a share of them; the median on a logarithmic axis, where a mean would be the largest
+    /// value and nothing else.
     pub y: f64,
-    /// The smallest value.
+    /// The smallest value, or the lower end of the interval of a share.
     pub low: f64,
-    /// The largest value.
+    /// The largest value, or the upper end of the interval of a share.
     pub high: f64,
     /// Number of values.
     pub count: usize,
@@ -30,13 +35,28 @@ fn centre(sorted: &[f64], log: bool) -> f64 {
     if log { median(sorted) } else { mean(sorted) }
 }
 
-/// Groups by x, in rising order.
-pub fn over_seeds(mut pairs: Vec<(f64, f64)>, log: bool) -> Vec<Point> {
+/// Groups by x, in rising order: the centre of the values, the smallest and the largest.
+pub fn over_seeds(pairs: Vec<(f64, f64)>, log: bool) -> Vec<Point> {
+    grouped(pairs, |ys| [centre(ys, log), ys[0], ys[ys.len() - 1]])
+}
+
+/// Groups by x, in rising order: the share of values in a range and the ends of its interval, in percent.
+pub fn shares(pairs: Vec<(f64, f64)>, share: &Share) -> Vec<Point> {
+    grouped(pairs, |ys| {
+        let inside = ys.iter().filter(|y| share.contains(**y)).count();
+        let (low, high) = share_interval(inside, ys.len(), CONFIDENCE).unwrap_or((0.0, 1.0));
+        [inside as f64 / ys.len() as f64, low, high].map(|part| 100.0 * part)
+    })
+}
+
+/// Groups by x, in rising order. `ends` returns place, lower and upper end from the sorted values of a group.
+fn grouped(mut pairs: Vec<(f64, f64)>, ends: impl Fn(&[f64]) -> [f64; 3]) -> Vec<Point> {
     pairs.sort_by(|a, b| a.0.total_cmp(&b.0));
     let point = |group: &[(f64, f64)]| {
         let mut ys: Vec<f64> = group.iter().map(|p| p.1).collect();
         ys.sort_by(f64::total_cmp);
-        Point { x: group[0].0, y: centre(&ys, log), low: ys[0], high: ys[ys.len() - 1], count: ys.len() }
+        let [y, low, high] = ends(&ys);
+        Point { x: group[0].0, y, low, high, count: ys.len() }
     };
     pairs.chunk_by(|a, b| a.0 == b.0).map(point).collect()
 }
@@ -101,6 +121,18 @@ mod tests {
         let found = over_seeds(vec![(2.0, 5.0), (1.0, 1.0), (1.0, 100.0), (1.0, 10.0)], true);
         assert_eq!(found[0], Point { x: 1.0, y: 10.0, low: 1.0, high: 100.0, count: 3 });
         assert_eq!(over_seeds(vec![(1.0, 1.0), (1.0, 100.0), (1.0, 10.0)], false)[0].y, 37.0);
+    }
+
+    #[test]
+    fn a_share_has_the_interval_of_its_seeds_and_counts_infinity() {
+        let share = Share { min: Some(0.5), max: None };
+        let found = shares(vec![(1.0, 0.5), (1.0, f64::INFINITY), (1.0, 0.4), (2.0, 0.0)], &share);
+        // Two of three: the ends solve 3 p^2 - 2 p^3 = 0.025 and 1 - p^3 = 0.025.
+        assert!(found[0].count == 3 && (found[0].y - 200.0 / 3.0).abs() < 1e-9, "{:?}", found[0]);
+        assert!((found[0].low - 9.43).abs() < 0.01 && (found[0].high - 99.16).abs() < 0.01, "{:?}", found[0]);
+        // None of one: the upper end solves 1 - p = 0.025.
+        assert_eq!((found[1].y, found[1].low, found[1].count), (0.0, 0.0, 1));
+        assert!((found[1].high - 97.5).abs() < 1e-9, "{:?}", found[1]);
     }
 
     #[test]

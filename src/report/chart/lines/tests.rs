@@ -94,6 +94,31 @@ fn lines_that_coincide_in_one_of_two_panels_are_named_with_it() {
 }
 
 #[test]
+fn lines_that_hide_each_other_are_named() {
+    let definition = definition(&accuracy(json!(["method"])), json!([]));
+    let run = |method: &str, y: f64| (json!({ "form": "ode", "method": method }), 0, rows(y, 0.8));
+    let notes = |difference: f64| chart(&definition, &[run("anode", 0.3), run("reverse-time", 0.3 + difference)]).notes;
+    assert_eq!(notes(0.1), [""; 0]);
+    let note = "Closer than a line is wide wherever they are drawn: ANODE; Neural ODE (reverse time).";
+    assert_eq!(notes(1e-4), [note]);
+}
+
+#[test]
+fn a_share_of_seeds_is_in_percent_and_its_bars_are_its_interval() {
+    let mut lines = accuracy(json!(["method"]));
+    lines["share"] = json!({ "min": 0.5 });
+    lines["y"]["label"] = "networks that have learned, %".into();
+    lines["thresholds"] = json!([{ "y": 50, "label": "half" }]);
+    let definition = definition(&lines, json!([]));
+    let run = |seed: u64, y: f64| (json!({ "form": "ode", "method": "anode" }), seed, rows(0.1, y));
+    let chart = chart(&definition, &[run(0, 0.5), run(1, 0.6), run(2, 0.4), run(3, 0.3)]);
+    let heights: Vec<f64> = chart.panels[0].series[0].points.iter().map(|p| p.y).collect();
+    assert_eq!(heights, [0.0, 50.0]);
+    assert_eq!(chart.thresholds[0].0, 50.0);
+    assert!(chart.subtitle.ends_with("share of 4 seeds; bars: 95 % interval (Clopper and Pearson)"));
+}
+
+#[test]
 fn a_threshold_whose_label_would_cover_a_line_is_explained_below_the_chart() {
     let mut lines = accuracy(json!(["method"]));
     lines["thresholds"] = json!([{ "y": 0.3, "label": "a limit of the decision rule" }]);
