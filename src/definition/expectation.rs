@@ -19,6 +19,45 @@ pub struct Expectation {
     pub requires: Vec<Requirement>,
     /// The rule for the program.
     pub checks: Vec<Check>,
+    /// How the rule, or its evaluation, was changed after first results were seen, in the order of the changes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<RuleChange>,
+}
+
+/// A change of a rule after results were seen.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RuleChange {
+    /// Day of the change: `2026-11-27`.
+    pub date: String,
+    /// What was changed and why.
+    pub change: String,
+    /// The verdict on the results at hand before the change; absent: there was none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<Decision>,
+}
+
+/// A verdict that a rule gave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Decision {
+    /// The rule held.
+    Confirmed,
+    /// The rule did not hold.
+    Contradicted,
+    /// The evidence was not sufficient.
+    Inconclusive,
+}
+
+impl Decision {
+    /// The word for a reader.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Confirmed => "confirmed",
+            Self::Contradicted => "contradicted",
+            Self::Inconclusive => "inconclusive",
+        }
+    }
 }
 
 /// A condition that has to hold before an experiment decides anything, such as sufficient training.

@@ -16,8 +16,8 @@ use super::page::Shown;
 use super::results::{RecordSource, Results};
 use super::verdict::judge;
 use super::{
-    Contents, ReportError, Summary, UnshownRecords, chapters, findings, html, io, markdown, methods, models, page,
-    peer, same_networks, summary, tables,
+    Contents, ReportError, Summary, UnshownRecords, changes, chapters, findings, html, io, markdown, methods, models,
+    page, peer, same_networks, summary, tables,
 };
 
 /// A file of a report.
@@ -171,6 +171,7 @@ pub fn artefacts(
         .chain(story.as_ref().map(|story| page::figure(story, &links)))
         .chain(chapters::tables(&lines, contents.not_run, contents.outline))
         .chain(sections)
+        .chain(changes::table(experiments, &answered))
         .chain(if published { peer::peer(folder, models::networks(&made))? } else { vec![] })
         .chain(methods::methods(&contents.outline.choices, chosen))
         .collect();

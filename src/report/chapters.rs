@@ -23,7 +23,7 @@ pub(super) fn largest(lines: &[Line]) -> Vec<&Line> {
 
 /// How many claims of each chapter are confirmed, contradicted, inconclusive and not run, how many have only records of
 /// the quick profile, and how many are known from memory. Experiments that share their runs with another count once.
-pub fn counts(lines: &[Line], outline: &Outline) -> Option<Piece> {
+pub fn counts(lines: &[Line], outline: &Outline) -> Vec<Piece> {
     let best = largest(lines);
     let all: HashSet<&str> = lines.iter().map(|line| line.told.id.as_str()).collect();
     let row = |chapter: &Chapter| {
@@ -42,6 +42,7 @@ pub fn counts(lines: &[Line], outline: &Outline) -> Option<Piece> {
             number(ids.len() - own.len()),
             of(&|line| line.profile == Profile::Quick && line.told.verdict == Verdict::Inconclusive.word()),
             of(&|line| line.source == "M"),
+            of(&|line| line.source == "M" && line.told.verdict == Verdict::Confirmed.word()),
         ];
         (!ids.is_empty()).then_some(cells)
     };
@@ -55,8 +56,20 @@ pub fn counts(lines: &[Line], outline: &Outline) -> Option<Piece> {
         "not run",
         "inconclusive because only the quick profile ran",
         "known from memory only",
+        "confirmed, of claims known from memory only",
     ];
-    (!rows.is_empty()).then(|| Piece::Table("Verdicts".into(), head.map(str::to_owned).to_vec(), rows))
+    if rows.is_empty() {
+        return vec![];
+    }
+    let twice = outline.same_runs.iter().filter(|(id, _)| all.contains(id.as_str()));
+    let twice: Vec<String> =
+        twice.map(|(id, other)| format!("{id} has the runs of {other} and is not counted")).collect();
+    let mut pieces = vec![Piece::Table("Verdicts".into(), head.map(str::to_owned).to_vec(), rows)];
+    if !twice.is_empty() {
+        let text = format!("{}. Claims without an experiment are not counted either.", twice.join("; "));
+        pieces.push(Piece::Paragraph(String::new(), text));
+    }
+    pieces
 }
 
 /// A table for each chapter, then one for experiments that no chapter lists.

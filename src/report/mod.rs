@@ -4,6 +4,7 @@
 
 mod alternatives;
 mod artefacts;
+mod changes;
 mod chapters;
 mod chart;
 mod compare;

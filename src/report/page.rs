@@ -6,6 +6,7 @@ use crate::definition::{Definition, Metric, Paper, SourceTag};
 use crate::record::{Origin, Row, Status};
 
 use super::artefacts::Artefact;
+use super::changes;
 use super::chart::Chart;
 use super::document::{Cell, Piece};
 use super::excerpt::excerpt;
@@ -61,8 +62,9 @@ pub fn section(
     pieces.extend([
         lead("Claim", format!("{} [{how}: {}]", definition.claim.text, meaning(definition.claim.source))),
         lead("Decision rule", definition.expectation.text.clone()),
-        lead("Method", definition.analysis.clone()),
     ]);
+    pieces.extend(changes::of(definition));
+    pieces.push(lead("Method", definition.analysis.clone()));
     pieces.extend(bodies);
     pieces.extend(not_run.map(|why| lead("Verdict", format!("not run: {why}"))));
     pieces.extend(definition.overturn.clone().map(|text| lead("Limitations", text)));

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::definition::{Claim, Profile, Reported, SourceTag, StudyKind, value_label};
+use crate::definition::{Claim, Heading, Profile, Reported, SourceTag, StudyKind, value_label};
 use crate::record::{Row, cell};
 
 use super::document::{Cell, Piece};
@@ -29,13 +29,14 @@ pub fn reported(results: &Results) -> Piece {
         let empty = if empty > 0 { format!("; empty in {empty} of {} rows", all.len()) } else { String::new() };
         let paper = if known(number) { [number.min, number.value, number.max] } else { [None; 3] };
         let mut cells = vec![Cell::Text(number.label.clone()), Cell::Text(source(number))];
-        cells.extend(three(paper, spread));
+        let heading = results.definition.heading(&number.metric);
+        cells.extend(three(paper, spread, &heading));
         cells.push(Cell::Text(if values.is_empty() {
             NONE.into()
         } else {
             conditions(&own, &results.varying, None) + &empty
         }));
-        cells.extend(three(of(&values), spread));
+        cells.extend(three(of(&values), spread, &heading));
         cells
     };
     let three = |whose: &str| match spread {
@@ -110,8 +111,10 @@ fn of(values: &[f64]) -> [Option<f64>; 3] {
     [Some(least), Some(mean(values)), Some(greatest)]
 }
 
-fn three([least, mean, greatest]: [Option<f64>; 3], spread: bool) -> Vec<Cell> {
-    let cell = |x: Option<f64>| Cell::Number(x.map_or_else(|| "–".into(), short));
+fn three([least, mean, greatest]: [Option<f64>; 3], spread: bool, heading: &Heading) -> Vec<Cell> {
+    let unit = heading.unit.as_ref().map_or_else(String::new, |unit| format!(" {unit}"));
+    let text = |x: f64| short(x / heading.per_unit) + &unit;
+    let cell = |x: Option<f64>| Cell::Number(x.map_or_else(|| "–".into(), text));
     if spread { Vec::from([least, mean, greatest].map(cell)) } else { vec![cell(mean)] }
 }
 

@@ -3,6 +3,7 @@
 use crate::definition::{Definition, NotRun, Profile, column_label};
 
 use super::SummaryRow;
+use super::changes::CHANGES;
 use super::document::{Piece, TOP};
 use super::reported;
 use super::results::Results;
@@ -137,9 +138,9 @@ pub fn labelled(brief: &str, definition: &Definition) -> String {
 /// Heading and first paragraph.
 pub fn opening(published: bool) -> Vec<Piece> {
     let text = if published {
-        "Each claim of the two papers is tested by an experiment with a decision rule written before it runs. The \
-         report shows the verdict next to the measurements. A number is printed as the paper's only if a source \
-         that we read states it or a published figure shows it."
+        "Each claim of the two papers is tested by an experiment with a decision rule. The report shows the verdict \
+         next to the measurements. A number is printed as the paper's only if a source that we read states it or a \
+         published figure shows it."
     } else {
         "These experiments are not part of the report on the two papers. The decision rule in each definition gives \
          the verdict."
@@ -147,7 +148,13 @@ pub fn opening(published: bool) -> Vec<Piece> {
     let terms = Piece::Reference("Terms are explained in".into(), "the glossary".into(), GLOSSARY.into());
     let heading = Piece::Heading(1, title(published).into(), TOP.0.into());
     let text = Piece::Paragraph(String::new(), text.into());
-    if published { vec![heading, text, terms] } else { vec![heading, text] }
+    let (words, anchor) = CHANGES;
+    let changed = Piece::Reference(
+        "Not every rule was written before its first run:".into(),
+        words.to_lowercase(),
+        format!("#{anchor}"),
+    );
+    if published { vec![heading, text, changed, terms] } else { vec![heading, text] }
 }
 
 /// Experiments with a definition and without records under any profile, each once, with the reason.

@@ -61,13 +61,14 @@ pub(super) fn both(a: Option<bool>, b: Option<bool>) -> Option<bool> {
 
 /// Judges the rule.
 pub fn exceeds(rule: &Exceeds, rows: &[&Row]) -> Judged {
-    let (mut parts, mut single, mut holds) = (vec![], false, Some(true));
+    let (mut parts, mut single, mut holds, mut known) = (vec![], false, Some(true), false);
     for (key, rows) in groups(rows, rule.per) {
         let at = |why: String| if key.is_empty() { why } else { format!("{key}: {why}") };
         let a = side(rule.column, &rows, rule.greater).map_err(at)?;
         let b = side(rule.column, &rows, rule.than).map_err(at)?;
         let interval = mean_interval(&paired(&a, &b), rule.confidence.unwrap_or(CONFIDENCE));
         single |= is_single(&a, &b);
+        known |= interval.is_some();
         let found = match (rule.confidence, interval) {
             (None, None) if is_single(&a, &b) => None,
             (None, interval) => {
@@ -89,7 +90,13 @@ pub fn exceeds(rule: &Exceeds, rows: &[&Row]) -> Judged {
     let by = difference(rule.column, rule.by);
     let few = if holds.is_none() && rule.confidence.is_none() { why_open(single) } else { "" };
     let brief = format!("{} {}{few}", rule.column, parts.join("; "));
-    let measured = format!("mean {}: {} (expected {sure}at least {by} more){few}", rule.column, parts.join("; "));
+    // What `is_known` requires of a difference that is large enough.
+    let above = match rule.confidence {
+        None if known => format!(", and the whole interval at least {}", difference(rule.column, rule.by.min(0.0))),
+        _ => String::new(),
+    };
+    let measured =
+        format!("mean {}: {} (expected {sure}at least {by} more{above}){few}", rule.column, parts.join("; "));
     Ok(Finding { holds, measured, brief })
 }
 

@@ -1,10 +1,10 @@
 //! The notes below a line chart.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::definition::{Lines, Profile, StudyKind};
 use crate::report::chart::canvas::LINE;
-use crate::report::results::Results;
+use crate::report::results::{Results, short};
 
 use super::series::Point;
 use super::{LineChart, Panel, Series, published};
@@ -34,6 +34,7 @@ impl LineChart {
         if !self.continuous && points().any(|(panel, p)| panel.y.is_off(p.low) && !panel.y.is_off(p.y)) {
             notes.push("Bars that end at the lower edge reach zero.".into());
         }
+        notes.extend(self.seeds());
         let named = |group: &[usize]| group.iter().map(|n| self.names[*n].as_str()).collect::<Vec<_>>().join("; ");
         let everywhere = self.groups(&self.panels, identical);
         notes.extend(everywhere.iter().map(|group| format!("Identical wherever they are drawn: {}.", named(group))));
@@ -45,9 +46,7 @@ impl LineChart {
         }
         let close = self.groups(&self.panels, |panel, a, b| self.is_close(panel, a, b));
         let close = close.iter().filter(|group| !everywhere.contains(group));
-        notes.extend(
-            close.map(|group| format!("Closer than a line is wide wherever they are drawn: {}.", named(group))),
-        );
+        notes.extend(close.map(|group| format!("Too close to tell apart on this axis: {}.", named(group))));
         notes.extend(self.unplaced().into_iter().map(|label| format!("Dotted horizontal line: {label}.")));
         if lines.theory.is_some() {
             notes.push("Thin lines: theory.".into());
@@ -57,6 +56,38 @@ impl LineChart {
             notes.push("The quick profile only tests that the training runs. These values decide nothing.".into());
         }
         notes
+    }
+
+    /// How many seeds each line has, or each place, if they differ.
+    fn seeds(&self) -> Option<String> {
+        let line = |s: &Series| s.points.iter().map(|p| p.count).collect::<BTreeSet<_>>();
+        let differs = |panel: &Panel| panel.series.windows(2).any(|pair| line(&pair[0]) != line(&pair[1]));
+        let text = |counts: &BTreeSet<usize>| match (counts.first(), counts.last()) {
+            (Some(a), Some(b)) if a != b => format!("{a} to {b} seeds"),
+            (Some(1), _) => "1 seed".to_owned(),
+            (Some(a), _) => format!("{a} seeds"),
+            _ => String::new(),
+        };
+        if let Some(panel) = self.panels.iter().find(|panel| differs(panel)) {
+            let mut each: BTreeMap<BTreeSet<usize>, Vec<&str>> = BTreeMap::new();
+            panel.series.iter().for_each(|s| each.entry(line(s)).or_default().push(&self.names[s.name]));
+            let each: Vec<String> =
+                each.iter().map(|(count, names)| format!("{}: {}", text(count), names.join("; "))).collect();
+            return Some(each.join(". ") + ".");
+        }
+        // The same for all lines, but not at all places.
+        let mut at: Vec<(f64, usize)> = points_of(&self.panels).map(|p| (p.x, p.count)).collect();
+        at.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+        at.dedup();
+        if self.continuous || at.windows(2).any(|pair| pair[0].0 == pair[1].0) {
+            return None;
+        }
+        let mut places: BTreeMap<usize, Vec<String>> = BTreeMap::new();
+        at.iter().for_each(|(x, count)| places.entry(*count).or_default().push(short(*x)));
+        let most = *places.iter().max_by_key(|(_, xs)| xs.len())?.0;
+        let others = places.iter().filter(|(count, _)| **count != most);
+        let others: Vec<String> = others.map(|(count, xs)| format!("{count} at {}", xs.join(", "))).collect();
+        (!others.is_empty()).then(|| format!("Seeds: {}, elsewhere {most}.", others.join("; ")))
     }
 
     /// Groups of two and more lines, of which every two are the `same` in all of `panels` that have both.
@@ -89,10 +120,17 @@ impl LineChart {
         let h = self.axes().1;
         let near = |(a, b): (&Point, &Point)| {
             let off = [a, b].map(|p| self.x.is_off(p.x) || panel.y.is_off(p.y));
-            a.x == b.x && off[0] == off[1] && (off[0] || (panel.y.place(a.y) - panel.y.place(b.y)).abs() * h < LINE)
+            let heights = [(a.y, b.y), (a.low, b.low), (a.high, b.high)];
+            let same = |(a, b): (f64, f64)| a == b || (panel.y.place(a) - panel.y.place(b)).abs() * h < LINE;
+            a.x == b.x && off[0] == off[1] && (off[0] || heights.into_iter().all(same))
         };
         one.points.len() == other.points.len() && one.points.iter().zip(&other.points).all(near)
     }
+}
+
+/// The points of all panels.
+fn points_of(panels: &[Panel]) -> impl Iterator<Item = &Point> {
+    panels.iter().flat_map(|p| &p.series).flat_map(|s| &s.points)
 }
 
 /// Whether two lines have the same points.

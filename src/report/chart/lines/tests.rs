@@ -99,8 +99,22 @@ fn lines_that_hide_each_other_are_named() {
     let run = |method: &str, y: f64| (json!({ "form": "ode", "method": method }), 0, rows(y, 0.8));
     let notes = |difference: f64| chart(&definition, &[run("anode", 0.3), run("reverse-time", 0.3 + difference)]).notes;
     assert_eq!(notes(0.1), [""; 0]);
-    let note = "Closer than a line is wide wherever they are drawn: ANODE; Neural ODE (reverse time).";
+    let note = "Too close to tell apart on this axis: ANODE; Neural ODE (reverse time).";
     assert_eq!(notes(1e-4), [note]);
+}
+
+#[test]
+fn lines_and_places_with_other_numbers_of_seeds_are_named() {
+    let definition = definition(&accuracy(json!(["method"])), json!([]));
+    let run = |method: &str, seed: u64, rows: Value| (json!({ "form": "ode", "method": method }), seed, rows);
+    let notes = |runs: &[_]| chart(&definition, runs).notes;
+    let (both, first) = (rows(0.1, 0.9), json!([{ "epochs_done": 1, "test_accuracy": 0.1 }]));
+    let two = [run("anode", 0, both.clone()), run("anode", 1, both.clone())];
+    assert_eq!(notes(&two), [""; 0]);
+    let [zero, one] = two;
+    let other = run("reverse-time", 0, rows(0.2, 0.4));
+    assert_eq!(notes(&[zero.clone(), one, other]), ["1 seed: Neural ODE (reverse time). 2 seeds: ANODE."]);
+    assert_eq!(notes(&[zero, run("anode", 1, first)]), ["Seeds: 1 at 2, elsewhere 2."]);
 }
 
 #[test]
