@@ -75,6 +75,7 @@ pub fn write(
     profile: Profile,
     device: Option<&str>,
 ) -> Result<Summary, CliError> {
+    let _lock = crate::runner::lock_report(&common.results)?;
     let mut summary = Summary::default();
     for subject in subjects {
         summary = summary.and(report::write_all(Contents { device, ..subject.contents(common) }, profile)?);

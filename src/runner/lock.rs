@@ -24,11 +24,25 @@ impl Drop for Lock {
 /// # Errors
 /// The folder cannot be written, or another process holds the lock.
 pub fn lock(results: &Path) -> Result<Lock, RunnerError> {
-    let path = results.join(".lock");
+    take(results, ".lock", 10)
+}
+
+/// Takes the lock of the report and the archives in a results folder. Two reports at once could each remove records
+/// that the other one archived. Waits up to a minute for another report to end.
+///
+/// # Errors
+/// The folder cannot be written, or another process holds the lock.
+pub fn lock_report(results: &Path) -> Result<Lock, RunnerError> {
+    take(results, ".report.lock", 6000)
+}
+
+/// Takes the lock in the file `name`, which is tried every 10 ms.
+fn take(results: &Path, name: &str, attempts: usize) -> Result<Lock, RunnerError> {
+    let path = results.join(name);
     let io = |source| RunnerError::Results { path: path.clone(), source };
     std::fs::create_dir_all(results).map_err(io)?;
     let mut file = files::open_or_create(&path).map_err(io)?;
-    match patiently(&file) {
+    match patiently(&file, attempts) {
         Ok(()) => {
             // The number is for people: what locks is the open file, which no crash leaves behind.
             file.set_len(0).and_then(|()| write!(file, "{}", std::process::id())).map_err(io)?;
@@ -41,9 +55,9 @@ pub fn lock(results: &Path) -> Result<Lock, RunnerError> {
     }
 }
 
-/// Locks a file. [`writer`] holds the lock for a moment to test it, so it is tried for about 100 ms.
-fn patiently(file: &File) -> Result<(), TryLockError> {
-    for _ in 0..10 {
+/// Locks a file. [`writer`] holds the lock for a moment to test it, so it is tried several times.
+fn patiently(file: &File, attempts: usize) -> Result<(), TryLockError> {
+    for _ in 0..attempts {
         match file.try_lock() {
             Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(10)),
             done => return done,
@@ -88,5 +102,23 @@ fn process(file: &mut File) -> String {
         "another process".into()
     } else {
         format!("process {process}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_and_reports_have_separate_locks_and_each_is_held_once() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (runs, reports) = (lock(folder.path()), lock_report(folder.path()));
+        assert!(runs.is_ok() && reports.is_ok());
+        for name in [".lock", ".report.lock"] {
+            assert!(matches!(take(folder.path(), name, 1), Err(RunnerError::Busy { .. })), "{name}");
+        }
+        drop(reports);
+        assert!(take(folder.path(), ".report.lock", 1).is_ok());
+        assert!(take(folder.path(), ".lock", 1).is_err());
     }
 }

@@ -23,7 +23,7 @@ use crate::study::{CPU, Progress, Study, estimate::memory_of_this_machine};
 use budget::Budget;
 use events::Events;
 pub use forecast::{Basis, Forecast, Measured, Total, duration};
-pub use lock::{Lock, lock, refuse_busy, writer};
+pub use lock::{Lock, lock, lock_report, refuse_busy, writer};
 pub use one::Came;
 use progress::Display;
 pub use repeat::{RepeatError, Repeated, SHOWN, repeat};

@@ -10,7 +10,7 @@ use crate::report::ReportError;
 use super::canvas::drawing;
 use super::png::encode;
 
-/// Pixels of the PNG for a point of the SVG.
+/// Pixels of the PNG for a point of the SVG, unless a side would have more than [`MOST`].
 pub const PNG_SCALE: f32 = 2.0;
 /// Most pixels of a side.
 const MOST: f32 = 16_000.0;
@@ -33,13 +33,16 @@ pub fn to_png(svg: &str) -> Result<Vec<u8>, ReportError> {
 /// RGB, row by row, with width and height.
 pub fn pixels(svg: &str) -> Result<(Vec<u8>, u32, u32), ReportError> {
     let tree = Tree::from_str(svg, &OPTIONS).map_err(drawing)?;
-    let (width, height) = ((tree.size().width() * PNG_SCALE).ceil(), (tree.size().height() * PNG_SCALE).ceil());
-    if width > MOST || height > MOST {
-        return Err(drawing(format!("{width} x {height} pixels; at most {MOST} a side")));
+    let (width, height) = (tree.size().width(), tree.size().height());
+    // A long chart has fewer pixels for a point.
+    let scale = PNG_SCALE.min(MOST / width.max(height));
+    if scale < 1.0 {
+        return Err(drawing(format!("{width} x {height} points; at most {MOST} a side")));
     }
+    let (width, height) = ((width * scale).ceil(), (height * scale).ceil());
     let mut pixmap = Pixmap::new(width as u32, height as u32).ok_or_else(|| drawing("an image without pixels"))?;
     pixmap.fill(Color::WHITE);
-    resvg::render(&tree, Transform::from_scale(PNG_SCALE, PNG_SCALE), &mut pixmap.as_mut());
+    resvg::render(&tree, Transform::from_scale(scale, scale), &mut pixmap.as_mut());
     // Opaque, since the page is.
     let rgb = pixmap.data().chunks_exact(4).flat_map(|p| [p[0], p[1], p[2]]).collect();
     Ok((rgb, pixmap.width(), pixmap.height()))
@@ -96,6 +99,14 @@ mod tests {
         assert_eq!(colour(40.0, 80.0), blue);
         assert_eq!(colour(60.5, 60.0), blue);
         assert_eq!(colour(40.0, 70.0), [255, 255, 255]);
+    }
+
+    #[test]
+    fn a_long_drawing_has_fewer_pixels_for_a_point() {
+        let svg =
+            |height: u32| format!("<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"10\" height=\"{height}\"></svg>");
+        let size = |height: u32| pixels(&svg(height)).map(|(_, width, height)| (width, height)).unwrap();
+        assert_eq!((size(8_000), size(10_000)), ((20, 16_000), (16, 16_000)));
     }
 
     #[test]

@@ -33,8 +33,15 @@ fn range(column: &str, min: Option<f64>, max: Option<f64>, rows: &[&Row]) -> Res
     let numbers = numbers(column, rows)?;
     let inside = |x: f64| min.is_none_or(|m| x >= m) && max.is_none_or(|m| x <= m);
     let (low, high) = numbers.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), &x| (l.min(x), h.max(x)));
-    let (low, high) = (value(column, low), value(column, high));
-    let range = if low == high { low } else { format!("{low} to {high}") };
+    let undefined = numbers.iter().filter(|x| x.is_nan()).count();
+    let (least, most) = (value(column, low), value(column, high));
+    let range = match undefined {
+        0 if least == most => least,
+        0 => format!("{least} to {most}"),
+        n if n == numbers.len() => "NaN".to_owned(),
+        n if least == most => format!("{least}, and NaN in {n} rows,"),
+        n => format!("{least} to {most}, and NaN in {n} rows,"),
+    };
     let brief = format!("{column} {range}");
     let count = numbers.iter().filter(|x| inside(**x)).count();
     Ok((count, format!("{column} is {range} over {} rows", rows.len()), brief))

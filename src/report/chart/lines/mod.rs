@@ -23,7 +23,7 @@ pub use cell::Cell;
 use names::Names;
 pub use names::{named, of_value as value_name};
 use published::Published;
-use series::{MOST_POINTS, Point};
+use series::{MOST_POINTS, Point, Sample};
 
 /// Most lines of a panel; more are spread over several.
 pub const MOST_SERIES: usize = 6;
@@ -100,10 +100,12 @@ impl LineChart {
         let y_of = |row: &Row, column: &str| as_number(row.get(column)).map(|y| y / y_axis.per_unit);
         let chosen: Vec<&Row> = rows.iter().filter(|row| matches(row, &lines.filter)).collect();
         let mut names = Names::new(lines, results, &chosen);
-        let mut placed: Vec<Placed> = vec![];
+        let (mut placed, mut empty): (Vec<Placed>, usize) = (vec![], 0);
         for row in chosen {
             for column in columns(lines) {
-                if let (Some(x), Some(y)) = (x_of(row), y_of(row, column))
+                let (x, y) = (x_of(row), y_of(row, column));
+                empty += usize::from(x.is_some() && y.is_none());
+                if let (Some(x), Some(y)) = (x, y)
                     && let Some(name) = names.of(row)
                 {
                     placed.push(Placed { row, name, x, y, column });
@@ -116,25 +118,25 @@ impl LineChart {
         let mut zero: Vec<String> = vec![];
         let range = placed.iter().fold([f64::INFINITY, f64::NEG_INFINITY], |[l, h], p| [l.min(p.x), h.max(p.x)]);
         let mut panels = vec![];
-        for Wish { title, filter, column } in wishes(lines, results, &placed) {
+        let (wishes, more_panels) = wishes(lines, results, &placed);
+        for Wish { title, filter, column } in wishes {
             let own = |p: &&Placed| p.column == column && matches(p.row, &filter);
             let mine: Vec<&Placed> = placed.iter().filter(own).collect();
             let mut each: Vec<Vec<&Placed>> = vec![vec![]; names.all.len()];
             mine.iter().for_each(|p| each[p.name].push(p));
             let of_name = |(name, own): (usize, Vec<&Placed>)| {
-                let pairs = if continuous {
-                    let steps: Vec<_> = own.iter().map(|p| (series::seed(p.row), p.x, p.y)).collect();
-                    series::in_parts(&steps, range, MOST_POINTS, log)
-                } else {
-                    own.iter().map(|p| (p.x, p.y)).collect()
-                };
+                let sample = |p: &&Placed, y: f64| Sample { seed: series::seed(p.row), x: p.x, y };
+                let mut samples: Vec<Sample> = own.iter().map(|p| sample(p, p.y)).collect();
+                if continuous {
+                    samples = series::in_parts(&samples, range, MOST_POINTS, log);
+                }
                 let points = match &lines.share {
-                    Some(share) => series::shares(pairs, share),
-                    None => series::over_seeds(pairs, log),
+                    Some(share) => series::shares(samples, share),
+                    None => series::over_seeds(samples, log),
                 };
                 let theory = lines.theory.as_ref().map(|column| {
-                    let pairs = own.iter().filter_map(|p| Some((p.x, y_of(p.row, column)?)));
-                    series::over_seeds(pairs.collect(), log).iter().map(|p| (p.x, p.y)).collect()
+                    let samples = own.iter().filter_map(|p| Some(sample(p, y_of(p.row, column)?)));
+                    series::over_seeds(samples.collect(), log).iter().map(|p| (p.x, p.y)).collect()
                 });
                 let slope = lines.slope_over.and_then(|over| series::slope(&points, over));
                 Series { name, points, theory: theory.unwrap_or_default(), slope }
@@ -173,6 +175,12 @@ impl LineChart {
         chart.drop_repeated_title();
         chart.subtitle = chart.spread(lines, results);
         chart.notes = chart.footnotes(lines, results);
+        if lines.share.is_some() && empty > 0 {
+            chart.notes.push(format!("Not counted: {empty} rows without a value."));
+        }
+        if more_panels {
+            chart.notes.push(format!("Only the first {MOST_PANELS} panels are drawn. Select fewer rows with `where`."));
+        }
         if more {
             let count = names::MOST_LINES;
             chart.notes.push(format!("Only the first {count} lines are drawn. Select fewer rows with `where`."));
@@ -256,6 +264,7 @@ impl LineChart {
         let mut parts = data;
         match each.first() {
             Some(&first) if uniform && several => parts.push(format!("{centre} of {}", seeds(first))),
+            Some(&first) if uniform && lines.share.is_some() => parts.push(format!("{centre} of {}", seeds(first))),
             // What is computed once has no seed worth a word.
             Some(&first) if uniform && !parts.is_empty() => parts.push(seeds(first)),
             Some(_) if several => parts.push(format!("{centre} over seeds")),
@@ -267,7 +276,7 @@ impl LineChart {
                 panel.title = Some(panel.title.take().map_or(count.clone(), |title| format!("{title} ({count})")));
             }
         }
-        if several {
+        if several || lines.share.is_some() {
             let what = if self.continuous { "bands" } else { "bars" };
             parts.push(format!("{what}: {ends}"));
         }
@@ -336,8 +345,9 @@ fn columns(lines: &Lines) -> BTreeSet<&str> {
     if lines.panels.is_empty() { BTreeSet::from([lines.y.column.as_str()]) } else { own.map(String::as_str).collect() }
 }
 
-/// The panels: their titles, which rows each has, and of which column.
-fn wishes(lines: &Lines, results: &Results, placed: &[Placed]) -> Vec<Wish> {
+/// The panels: their titles, which rows each has, and of which column; and whether there are more than can be drawn.
+fn wishes(lines: &Lines, results: &Results, placed: &[Placed]) -> (Vec<Wish>, bool) {
+    let mut more = false;
     let wish = |title, filter| Wish { title, filter, column: lines.y.column.clone() };
     let mut each: Vec<Wish> = vec![wish(None, Filter::new())];
     if let Some(column) = &lines.panel {
@@ -345,13 +355,18 @@ fn wishes(lines: &Lines, results: &Results, placed: &[Placed]) -> Vec<Wish> {
         for p in placed {
             let value = p.row.get(column).cloned().unwrap_or_default();
             let filter = Filter::from([(column.clone(), Wanted::One(value))]);
-            if each.len() < MOST_PANELS && !each.iter().any(|other| other.filter == filter) {
-                each.push(wish(Some(names::of_value(results, p.row, column)), filter));
+            if each.iter().any(|other| other.filter == filter) {
+                continue;
             }
+            if each.len() == MOST_PANELS {
+                more = true;
+                break;
+            }
+            each.push(wish(Some(names::of_value(results, p.row, column)), filter));
         }
     }
     if lines.panels.is_empty() {
-        return each;
+        return (each, more);
     }
     let of = |Wish { title, filter, column }: &Wish| -> Vec<Wish> {
         let join = |own: &PanelRows| Wish {
@@ -361,7 +376,8 @@ fn wishes(lines: &Lines, results: &Results, placed: &[Placed]) -> Vec<Wish> {
         };
         lines.panels.iter().map(join).collect()
     };
-    each.iter().flat_map(of).collect()
+    more |= each.len() * lines.panels.len() > MOST_PANELS;
+    (each.iter().flat_map(of).take(MOST_PANELS).collect(), more)
 }
 
 /// Most panels of a chart. A chart of more would be too large to draw.

@@ -1,12 +1,12 @@
 //! What lines, panels and axes are called.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use serde_json::Value;
 
 use crate::definition::{Axis, Lines, assignment, heading, run_label, value_label};
 use crate::record::{Row, cell};
-use crate::report::results::{Results, shown};
+use crate::report::results::{Results, as_number, shown};
 
 /// An axis for a reader.
 pub struct AxisName {
@@ -36,7 +36,8 @@ pub struct Names<'a> {
     pub all: Vec<String>,
     /// Whether there are more lines than a chart can have.
     pub more: bool,
-    places: HashMap<String, usize>,
+    /// Places by name and exact numbers.
+    places: BTreeMap<(String, String), usize>,
     series: Vec<String>,
     results: &'a Results<'a>,
 }
@@ -47,21 +48,31 @@ impl<'a> Names<'a> {
         let differs = |column: &&String| rows.iter().any(|row| row.get(*column) != rows[0].get(*column));
         let varying: Vec<String> = lines.series.iter().filter(differs).cloned().collect();
         let series = if varying.is_empty() { lines.series.clone() } else { varying };
-        Self { all: vec![], more: false, places: HashMap::new(), series, results }
+        Self { all: vec![], more: false, places: BTreeMap::new(), series, results }
     }
 
     /// The place of the name of a row's line; `None` for a new line beyond [`MOST_LINES`].
     pub fn of(&mut self, row: &Row) -> Option<usize> {
         let name = named(self.results, row, &self.series);
-        if let Some(&place) = self.places.get(&name) {
+        // Numbers that look alike when they are rounded are different lines.
+        let numbers = self.series.iter().filter_map(|column| as_number(row.get(column)));
+        let exact = numbers.map(|number| number.to_string()).collect::<Vec<_>>().join(", ");
+        let key = (name, exact);
+        if let Some(&place) = self.places.get(&key) {
             return Some(place);
         }
         if self.all.len() == MOST_LINES {
             self.more = true;
             return None;
         }
-        self.all.push(name.clone());
-        self.places.insert(name, self.all.len() - 1);
+        let alike = self.places.iter().find(|((name, _), _)| *name == key.0).map(|((_, exact), place)| (exact, *place));
+        let mut name = key.0.clone();
+        if let Some((other, place)) = alike {
+            self.all[place] = format!("{name} ({other})");
+            name = format!("{name} ({})", key.1);
+        }
+        self.all.push(name);
+        self.places.insert(key, self.all.len() - 1);
         Some(self.all.len() - 1)
     }
 }

@@ -35,6 +35,10 @@ impl LineChart {
             notes.push("Bars that end at the lower edge reach zero.".into());
         }
         notes.extend(self.seeds());
+        // An interval of draws is never a point.
+        if lines.share.is_some() && points_of(&self.panels).any(|p| p.low == p.high) {
+            notes.push("No interval where a seed has several values: they are not independent.".into());
+        }
         let named = |group: &[usize]| group.iter().map(|n| self.names[*n].as_str()).collect::<Vec<_>>().join("; ");
         let everywhere = self.groups(&self.panels, identical);
         notes.extend(everywhere.iter().map(|group| format!("Identical wherever they are drawn: {}.", named(group))));

@@ -118,6 +118,27 @@ fn lines_and_places_with_other_numbers_of_seeds_are_named() {
 }
 
 #[test]
+fn lines_whose_numbers_look_alike_stay_apart() {
+    let definition = definition(&accuracy(json!(["learning_rate"])), json!([]));
+    let run = |rate: f64, y: f64| (json!({ "learning_rate": rate }), 0, rows(0.1, y));
+    let chart = chart(&definition, &[run(0.100001, 0.2), run(0.100002, 0.4), run(0.2, 0.6)]);
+    assert_eq!(chart.panels[0].series.len(), 3);
+    assert_ne!(chart.names[0], chart.names[1]);
+    assert!(chart.names[0].ends_with("(0.100001)") && chart.names[1].ends_with("(0.100002)"), "{:?}", chart.names);
+}
+
+#[test]
+fn panels_have_a_limit_that_is_told() {
+    let mut lines = accuracy(json!(["method"]));
+    lines["panel"] = "width".into();
+    let definition = definition(&lines, json!([]));
+    let runs: Vec<_> = (0..202).map(|i| (json!({ "width": i, "method": "anode" }), 0, rows(0.1, 0.2))).collect();
+    let chart = chart(&definition, &runs);
+    assert_eq!(chart.panels.len(), 200);
+    assert!(chart.notes.iter().any(|note| note.starts_with("Only the first 200 panels")), "{:?}", chart.notes);
+}
+
+#[test]
 fn a_share_of_seeds_is_in_percent_and_its_bars_are_its_interval() {
     let mut lines = accuracy(json!(["method"]));
     lines["share"] = json!({ "min": 0.5 });
