@@ -96,7 +96,7 @@ pub fn check(common: &Common, ids: &[String], write_schema: bool) -> Result<(), 
 }
 
 /// Leaves the definitions that `ids` choose, and their faults. A definition that cannot be read has the name of its
-/// file as its id. The fault of a folder that cannot be read stays.
+/// file as its id. Faults of folders that cannot be read stay.
 ///
 /// # Errors
 /// An id or pattern that fits none.
@@ -107,7 +107,7 @@ fn choose(
     faults: &mut Vec<DefinitionError>,
 ) -> Result<(), CliError> {
     let id = |file: &Path| file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-    let is_folder = |fault: &DefinitionError| fault.file == common.experiments;
+    let is_folder = |fault: &DefinitionError| fault.file == common.experiments || fault.file.is_dir();
     let faulty: BTreeSet<String> = faults.iter().filter(|f| !is_folder(f)).map(|fault| id(&fault.file)).collect();
     let sound = loaded.iter().map(|one| one.definition.id.as_str());
     let known: Vec<&str> = sound.chain(faulty.iter().map(String::as_str)).collect();

@@ -1,13 +1,14 @@
 //! `anode new`: a small valid definition to start from.
 
-use std::path::PathBuf;
+use std::io::ErrorKind;
+use std::path::{Component, Path, PathBuf};
 
 use clap::Args;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use crate::definition::{Definition, DefinitionError, Loaded, Metric, Profile, load};
+use crate::definition::{Definition, DefinitionError, Loaded, Metric, Paper, Profile, id_fault, load};
 use crate::nearest::nearest_in_words;
 use crate::record::write_atomically;
 use crate::report::ReportError;
@@ -22,6 +23,9 @@ use super::select;
 const TEMPLATES: &str = include_str!("templates.json");
 /// Most values of an axis, and seeds, of a definition that is derived from another one.
 const MOST: usize = 2;
+
+/// Field of the settings that name a file, relative to the folder of the definition.
+const FILE: &str = "file";
 
 /// What the definition is made from.
 #[derive(Debug, Args)]
@@ -63,6 +67,9 @@ document!(Created, "new", 1);
 /// The id is taken or not allowed; there is no such experiment or study; the file cannot be written.
 pub fn new(common: &Common, arguments: &NewArguments) -> Result<(), CliError> {
     let id = &arguments.id;
+    if let Some(why) = id_fault(id) {
+        return Err(CliError::Usage(format!("id: {why}")));
+    }
     let loaded = if common.experiments.is_dir() { select::all_or_none(common)? } else { vec![] };
     if let Some(taken) = loaded.iter().find(|l| l.definition.id == *id) {
         return Err(CliError::Usage(format!("the id `{id}` is taken by {}", taken.file.display())));
@@ -70,7 +77,8 @@ pub fn new(common: &Common, arguments: &NewArguments) -> Result<(), CliError> {
     let mut value = match (&arguments.start.like, &arguments.start.study) {
         (Some(other), _) => {
             let other = select::named(common, std::slice::from_ref(other))?;
-            other.first().and_then(derived)
+            let start = other.first().and_then(|other| derived(other).map(|value| (other, value)));
+            start.map(|(other, value)| with_files(common, other, value)).transpose()?
         }
         (None, study) => Some(template(study.as_deref().unwrap_or_default())?),
     }
@@ -78,8 +86,7 @@ pub fn new(common: &Common, arguments: &NewArguments) -> Result<(), CliError> {
     value["$schema"] = "../schema.json".into();
     value["id"] = id.clone().into();
     let (definition, text) = valid(value)?;
-    let paper = serde_json::to_value(definition.paper).ok().and_then(|p| p.as_str().map(str::to_owned));
-    let path = common.experiments.join(paper.unwrap_or_default()).join(format!("{id}.json"));
+    let path = folder(common, definition.paper).join(format!("{id}.json"));
     if path.exists() {
         return Err(CliError::Usage(format!("{} exists", path.display())));
     }
@@ -130,6 +137,78 @@ fn derived(Loaded { definition, .. }: &Loaded) -> Option<Value> {
     Some(completed(parts, None))
 }
 
+/// The folder of new definitions about a paper.
+fn folder(common: &Common, paper: Paper) -> PathBuf {
+    let name = serde_json::to_value(paper).ok().and_then(|name| name.as_str().map(str::to_owned));
+    common.experiments.join(name.unwrap_or_default())
+}
+
+/// Rewrites the relative paths in a definition that was derived from `other`, so that they lead from its own folder to
+/// the same files.
+///
+/// # Errors
+/// A folder cannot be read; a path is not UTF-8.
+fn with_files(common: &Common, other: &Loaded, mut value: Value) -> Result<Value, CliError> {
+    let from = real(other.file.parent().unwrap_or(Path::new(".")))?;
+    let to = real(&folder(common, other.definition.paper))?;
+    if from != to {
+        for settings in ["grid", "fixed"] {
+            moved_files(&mut value[settings], &from, &to)?;
+        }
+    }
+    Ok(value)
+}
+
+/// The absolute path of a folder, without symbolic links. The folder itself may be missing.
+fn real(folder: &Path) -> Result<PathBuf, CliError> {
+    let io = |source| CliError::Io { path: folder.to_owned(), source };
+    match (folder.canonicalize(), folder.parent(), folder.file_name()) {
+        (Err(error), Some(parent), Some(name)) if error.kind() == ErrorKind::NotFound => {
+            Ok(parent.canonicalize().map_err(io)?.join(name))
+        }
+        (found, ..) => found.map_err(io),
+    }
+}
+
+/// Rewrites every relative path in settings, `{ "file": PATH }`.
+fn moved_files(settings: &mut Value, from: &Path, to: &Path) -> Result<(), CliError> {
+    match settings {
+        Value::Array(list) => list.iter_mut().try_for_each(|one| moved_files(one, from, to)),
+        Value::Object(map) => map.iter_mut().try_for_each(|(name, one)| match one {
+            Value::String(file) if name == FILE => {
+                let no_text = || CliError::Usage(format!("{}: the path to {file} is not UTF-8", from.display()));
+                *file = moved(file, from, to).ok_or_else(no_text)?;
+                Ok(())
+            }
+            _ => moved_files(one, from, to),
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// The path from the folder `to` to the file that `file` names in the folder `from`. Both folders are absolute, without
+/// symbolic links. `None` if the path is not UTF-8.
+fn moved(file: &str, from: &Path, to: &Path) -> Option<String> {
+    if Path::new(file).is_absolute() {
+        return Some(file.to_owned());
+    }
+    let (mut folder, mut parts) = (from.to_owned(), Path::new(file).components().peekable());
+    while let Some(part) = parts.next_if(|part| matches!(part, Component::CurDir | Component::ParentDir)) {
+        if part == Component::ParentDir {
+            folder.pop();
+        }
+    }
+    let target = folder.join(parts.collect::<PathBuf>());
+    let common = target.components().zip(to.components()).take_while(|(a, b)| a == b).count();
+    if common == 0 {
+        // On another drive.
+        return target.to_str().map(str::to_owned);
+    }
+    let up = to.components().skip(common).map(|_| Some("..".to_owned()));
+    let down = target.components().skip(common).map(|part| part.as_os_str().to_str().map(str::to_owned));
+    Some(up.chain(down).collect::<Option<Vec<String>>>()?.join("/"))
+}
+
 /// Adds texts that say what to write in their place, and a rule to replace, on the rows that `filter` selects.
 fn completed(parts: Value, filter: Option<&Value>) -> Value {
     let mut all = json!({
@@ -169,9 +248,7 @@ fn columns(definition: &Value) -> Vec<Value> {
 fn valid(mut value: Value) -> Result<(Definition, String), CliError> {
     let id = value["id"].as_str().unwrap_or_default().to_owned();
     let folder = tempfile::tempdir().map_err(|source| CliError::Io { path: std::env::temp_dir(), source })?;
-    // An id may hold what a file name must not; the definition itself is then refused.
-    let plain = !id.is_empty() && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
-    let file = folder.path().join(if plain { format!("{id}.json") } else { "id.json".to_owned() });
+    let file = folder.path().join(format!("{id}.json"));
     let mut candidates = columns(&value);
     loop {
         let text = layout(&value);
@@ -251,5 +328,41 @@ fn spaced(value: &Value) -> String {
         }
         Value::Array(list) => format!("[{}]", list.iter().map(spaced).collect::<Vec<_>>().join(", ")),
         other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_lead_to_the_same_file_from_another_folder() {
+        for (file, from, to, expected) in [
+            ("w.csv", "/e/mine", "/e/anode", "../mine/w.csv"),
+            ("./w.csv", "/e/mine", "/e/anode", "../mine/w.csv"),
+            ("data/w.csv", "/e", "/e/anode", "../data/w.csv"),
+            ("../w.csv", "/e/mine", "/e/anode", "../w.csv"),
+            ("../anode/w.csv", "/e/mine", "/e/anode", "w.csv"),
+            ("../../w.csv", "/e/mine/deep", "/e/anode", "../w.csv"),
+            ("../../../w.csv", "/e/mine", "/e/anode", "../../w.csv"),
+            ("data/../w.csv", "/e/mine", "/e/anode", "../mine/data/../w.csv"),
+            ("w.csv", "/x/mine", "/e/anode", "../../x/mine/w.csv"),
+        ] {
+            assert_eq!(moved(file, Path::new(from), Path::new(to)).as_deref(), Some(expected), "{file} {from}");
+        }
+        let whole = std::path::absolute("w.csv").expect("a path");
+        let whole = whole.to_str().expect("UTF-8");
+        assert_eq!(moved(whole, Path::new("/e/mine"), Path::new("/e/anode")).as_deref(), Some(whole));
+    }
+
+    #[test]
+    fn only_paths_of_files_are_rewritten() {
+        let mut settings = json!([{ "field": [
+            { "kind": "dense", "n": 2, "weights": { "file": "w.csv" }, "initial": { "normal": { "std": 1.0 } } },
+        ] }]);
+        let mut expected = settings.clone();
+        expected[0]["field"][0]["weights"]["file"] = "../mine/w.csv".into();
+        moved_files(&mut settings, Path::new("/e/mine"), Path::new("/e/anode")).expect("paths are UTF-8");
+        assert_eq!(settings, expected);
     }
 }

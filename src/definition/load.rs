@@ -11,10 +11,11 @@ use serde_path_to_error::{Error as PathError, Path as JsonPath, Segment};
 use crate::files;
 use crate::nearest::with_suggestion;
 
+use super::ids::BESIDE;
 use super::settings::Fault;
 use super::unique::Unique;
 use super::wording::{self, NO_NAME};
-use super::{CHOICES, Definition, DefinitionError, NOT_RUN, OUTLINE, Override, Profile, validate};
+use super::{Definition, DefinitionError, Override, Profile, validate};
 
 /// Name of the JSON schema beside the experiments; not a definition.
 pub const SCHEMA: &str = "schema.json";
@@ -118,13 +119,12 @@ fn no_number(text: &str, error: &serde_json::Error) -> Option<String> {
 /// Reads all of `folder/<paper>/<id>.json`, sorted by path. Names that start with a dot are ignored.
 ///
 /// # Errors
-/// Beside the good ones, the faults of the others; of two files with one id the second is at fault.
+/// Beside the good ones, the faults of the others and of folders that cannot be read. Of two files with one id, or with
+/// one chart, the second is at fault.
 pub fn load_all(folder: &Path) -> (Vec<Loaded>, Vec<DefinitionError>) {
     let (mut good, mut faults) = (vec![], vec![]);
     let mut files = vec![];
-    if let Err(e) = collect(folder, 0, &mut files) {
-        faults.push(DefinitionError::new(folder, ".", &e.to_string()));
-    }
+    collect(folder, 0, &mut files, &mut faults);
     files.sort();
     if files.len() > MOST_FILES {
         let why = format!("{} definitions; at most {MOST_FILES} are read", files.len());
@@ -147,28 +147,64 @@ pub fn load_all(folder: &Path) -> (Vec<Loaded>, Vec<DefinitionError>) {
             first.insert(id, loaded.file.clone());
         }
     }
+    faults.extend(shared_charts(&good));
     let wrong: HashSet<&PathBuf> = faults.iter().map(|fault| &fault.file).collect();
     good.retain(|loaded| !wrong.contains(&loaded.file));
     (good, faults)
 }
 
-fn collect(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
-    for entry in std::fs::read_dir(folder)? {
-        let entry = entry?;
+/// Charts that two experiments would write to the same file, `<experiment>-<figure>.<profile>.svg`.
+fn shared_charts(loaded: &[Loaded]) -> Vec<DefinitionError> {
+    let mut faults = vec![];
+    let mut first: HashMap<String, (&Loaded, usize)> = HashMap::new();
+    for one in loaded {
+        let Definition { id, figures, profiles, .. } = &one.definition;
+        for (i, figure) in figures.iter().enumerate() {
+            for profile in profiles.keys() {
+                let chart = format!("{id}-{}.{}.svg", figure.id, profile.name());
+                let (other, place) = *first.entry(chart.clone()).or_insert((one, i));
+                // An id that comes twice is a fault of its own.
+                if other.definition.id != *id {
+                    let other = other.file.display();
+                    let why = format!(
+                        "`{}`: the file {chart} is also that of figures[{place}].id in {other}; choose another id",
+                        figure.id
+                    );
+                    faults.push(DefinitionError::new(&one.file, &format!("figures[{i}].id"), &why));
+                    // The other profiles have the same fault.
+                    break;
+                }
+            }
+        }
+    }
+    faults
+}
+
+/// Finds the files of definitions below a folder. Folders that cannot be read are faults.
+fn collect(folder: &Path, depth: usize, files: &mut Vec<PathBuf>, faults: &mut Vec<DefinitionError>) {
+    let unreadable = |error: std::io::Error| DefinitionError::new(folder, ".", &error.to_string());
+    let entries = match std::fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) => return faults.push(unreadable(error)),
+    };
+    for entry in entries {
+        let entry = match entry {
+            Ok(entry) => entry,
+            Err(error) => return faults.push(unreadable(error)),
+        };
         let path = entry.path();
         // Left there by editors, version control and file managers.
         if entry.file_name().as_encoded_bytes().starts_with(b".") {
             continue;
         }
         if path.is_dir() && depth < 2 {
-            collect(&path, depth + 1, files)?;
+            collect(&path, depth + 1, files, faults);
         } else if path.extension().is_some_and(|e| e == "json")
-            && path.file_name().is_some_and(|n| ![SCHEMA, NOT_RUN, OUTLINE, CHOICES].iter().any(|other| n == *other))
+            && path.file_name().is_some_and(|n| !BESIDE.iter().any(|other| n == *other))
         {
             files.push(path);
         }
     }
-    Ok(())
 }
 
 /// The entries of a list in JSON beside the definitions; empty if there is no such file.

@@ -8,6 +8,7 @@ pub mod columns;
 mod error;
 mod expectation;
 mod filter;
+mod ids;
 mod labels;
 mod load;
 mod not_run;
@@ -26,6 +27,7 @@ pub use choices::{CHOICES, Choice, load_choices};
 pub use error::{DefinitionError, printable};
 pub use expectation::*;
 pub use filter::*;
+pub use ids::{id_fault, is_name};
 pub use labels::{
     ColumnLabel, Heading, all_labels, assignment, column_label, heading, run_label, style_label, value_label,
 };
@@ -39,4 +41,4 @@ pub use reference::reference;
 pub use schema::schema;
 pub use settings::StudyKind;
 pub use types::*;
-pub use validate::{is_name, outline_faults, unknown_experiments};
+pub use validate::{outline_faults, unknown_experiments};

@@ -7,7 +7,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::load::entries;
-use super::{DefinitionError, Paper};
+use super::{DefinitionError, Paper, id_fault};
 
 /// Name of the file beside the experiments.
 pub const NOT_RUN: &str = "not-run.json";
@@ -29,7 +29,7 @@ pub struct NotRun {
 /// Reads the list of a folder of experiments; empty where there is none.
 ///
 /// # Errors
-/// A file that is malformed, an empty text, an id that comes twice.
+/// A file that is malformed, an empty text, an id that no experiment can have or that comes twice.
 pub fn load_not_run(folder: &Path) -> Result<Vec<NotRun>, DefinitionError> {
     let file = folder.join(NOT_RUN);
     let fault = |at: String, why: String| DefinitionError::new(&file, &at, &why);
@@ -40,6 +40,9 @@ pub fn load_not_run(folder: &Path) -> Result<Vec<NotRun>, DefinitionError> {
             if text.trim().is_empty() {
                 return Err(fault(format!("[{i}].{field}"), "empty; every field has a text".into()));
             }
+        }
+        if let Some(why) = id_fault(&entry.id) {
+            return Err(fault(format!("[{i}].id"), why));
         }
         if !ids.insert(&entry.id) {
             return Err(fault(format!("[{i}].id"), format!("`{}` comes twice; ids are unique", entry.id)));

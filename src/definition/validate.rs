@@ -1,5 +1,8 @@
 //! Whether a definition makes sense: every fault with its place, what was found and what is allowed.
 
+mod figures;
+mod rules;
+
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::Path;
@@ -13,13 +16,9 @@ use super::probe;
 use super::schema::setting_names;
 use super::settings::{Settings, alternatives};
 use super::unique::repetitions;
-use crate::gradient::{Method, timeline};
 use crate::nearest::{nearest_in_words, with_suggestion};
 
-use super::{
-    CHOICES, Check, Choice, Definition, DefinitionError, FigureKind, Lines, Loaded, Need, NotRun, Outline, Requirement,
-    Rule, Scale, Share, Source, SourceTag, StudyKind,
-};
+use super::{CHOICES, Choice, Definition, DefinitionError, Loaded, NotRun, Outline, SourceTag, StudyKind, id_fault};
 
 /// More points, or more runs, than this are refused: an axis too many is a mistake, not an experiment.
 const MOST_POINTS: usize = 100_000;
@@ -31,9 +30,8 @@ pub(super) fn faults(definition: &Definition, file: &Path) -> Vec<DefinitionErro
     let mut faults = Faults { file, found: vec![], seen: HashSet::new(), more: 0 };
     head(definition, file, &mut faults);
     reported(definition, &mut faults);
-    expectation(&definition.expectation.checks, &mut faults);
-    requires(&definition.expectation.requires, &mut faults);
-    figures(definition, &mut faults);
+    rules::expectation(&definition.expectation, &mut faults);
+    figures::figures(definition, &mut faults);
     let (before, mut planned) = (faults.seen.len(), Planned::default());
     for profile in definition.profiles.keys() {
         runs(definition, *profile, &mut planned, &mut faults);
@@ -162,16 +160,10 @@ impl Faults<'_> {
     }
 }
 
-/// Whether a text has the form of the id of an experiment or a figure.
-pub fn is_name(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
-}
-
 fn head(definition: &Definition, file: &Path, faults: &mut Faults) {
-    const MOST: usize = 100;
     let id = &definition.id;
-    if !is_name(id) || id.len() > MOST {
-        faults.add("id", format!("`{id}`; allowed: at most {MOST} lower-case letters, digits and `-`"));
+    if let Some(why) = id_fault(id) {
+        faults.add("id", why);
     }
     let stem = file.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
     if *id != stem {
@@ -231,133 +223,6 @@ fn reported(definition: &Definition, faults: &mut Faults) {
         }
         if !given.is_sorted() {
             faults.add(at("value"), format!("{given:?}; allowed: min at most value, value at most max"));
-        }
-    }
-}
-
-fn expectation(checks: &[Check], faults: &mut Faults) {
-    if checks.is_empty() {
-        faults.add("expectation.checks", "empty; a claim needs at least one check");
-    }
-    for (i, check) in checks.iter().enumerate() {
-        let at = format!("expectation.checks[{i}].rule");
-        match &check.rule {
-            Rule::Within { min: None, max: None, .. } | Rule::Share { min: None, max: None, .. } => {
-                faults.add(at, "neither `min` nor `max`; name at least one")
-            }
-            Rule::Within { min: Some(min), max: Some(max), .. } | Rule::Slope { min, max, .. } if min > max => {
-                faults.add(at, format!("min {min} is above max {max}"));
-            }
-            Rule::Exceeds { confidence: Some(level), .. } if !(0.0 < *level && *level < 1.0) => {
-                faults.add(at, format!("confidence {level}; allowed: above 0, below 1"));
-            }
-            Rule::Share { at_least, .. } if !(0.0 < *at_least && *at_least <= 1.0) => {
-                faults.add(at, format!("at_least {at_least}; allowed: above 0, at most 1"));
-            }
-            Rule::GapRatio { at_most, .. } if !at_most.is_finite() => {
-                faults.add(at, format!("at_most {at_most}; allowed: finite numbers"));
-            }
-            Rule::Slope { over: [from, to], .. } if !(0.0 < *from && from < to) => {
-                faults.add(at, format!("over [{from}, {to}]; a log-log fit needs 0 < from < to"));
-            }
-            _ => {}
-        }
-    }
-}
-
-fn requires(requires: &[Requirement], faults: &mut Faults) {
-    for (i, requirement) in requires.iter().enumerate() {
-        let at = format!("expectation.requires[{i}]");
-        if requirement.name.trim().is_empty() {
-            faults.add(format!("{at}.name"), "empty; a reader needs it");
-        }
-        if let Need::Reported { source, below, .. } = requirement.need {
-            if !matches!(source, SourceTag::S | SourceTag::F) {
-                let why = format!("{source:?}; allowed: S (a source that was read), F (a published figure)");
-                faults.add(format!("{at}.need.reported.source"), why);
-            }
-            if !(below.is_finite() && below >= 0.0) {
-                faults.add(format!("{at}.need.reported.below"), format!("{below}; allowed: finite numbers from 0"));
-            }
-        }
-    }
-}
-
-fn figures(definition: &Definition, faults: &mut Faults) {
-    const MOST: usize = 50;
-    let mut seen = HashSet::new();
-    for (i, figure) in definition.figures.iter().enumerate() {
-        if !is_name(&figure.id) || figure.id.len() > MOST || !seen.insert(&figure.id) {
-            let why =
-                format!("`{}`; allowed: at most {MOST} lower-case letters, digits and `-`, each id once", figure.id);
-            faults.add(format!("figures[{i}].id"), why);
-        }
-        if let FigureKind::Images(images) = &figure.draw
-            && images.columns.is_empty()
-        {
-            faults.add(format!("figures[{i}].draw.images.columns"), "empty; name at least one image");
-        }
-        if let FigureKind::Lines(lines) = &figure.draw {
-            if let Some(share) = &lines.share {
-                shares(lines, share, &format!("figures[{i}].draw.lines"), faults);
-            }
-            for (n, point) in lines.reference.iter().enumerate() {
-                if !matches!(point.source, SourceTag::S | SourceTag::F) {
-                    let why = format!(
-                        "{:?}; a published point comes from a source that was read (S) or a figure (F)",
-                        point.source
-                    );
-                    faults.add(format!("figures[{i}].draw.lines.reference[{n}].source"), why);
-                }
-            }
-        }
-        if let FigureKind::Schedules(schedules) = &figure.draw {
-            schedule_figure(schedules, &format!("figures[{i}].draw.schedules"), faults);
-        }
-    }
-}
-
-fn shares(lines: &Lines, share: &Share, at: &str, faults: &mut Faults) {
-    match (share.min, share.max) {
-        (None, None) => faults.add(format!("{at}.share"), "neither `min` nor `max`; name at least one"),
-        (Some(min), Some(max)) if min > max => {
-            faults.add(format!("{at}.share"), format!("min {min} is above max {max}"));
-        }
-        _ => {}
-    }
-    if lines.source == Source::Steps {
-        faults.add(format!("{at}.source"), "`steps`; a share of seeds is drawn from rows");
-    }
-    if lines.y.scale == Scale::Log {
-        faults.add(format!("{at}.y.scale"), "`log`; a share may be 0, so its axis is linear");
-    }
-    if lines.y.label.is_none() {
-        faults.add(format!("{at}.y.label"), "absent; say of what the share is, in percent");
-    }
-    let odd = [
-        ("theory", lines.theory.is_some()),
-        ("slope_over", lines.slope_over.is_some()),
-        ("reference", !lines.reference.is_empty()),
-    ];
-    for (name, _) in odd.iter().filter(|(_, present)| *present) {
-        faults.add(format!("{at}.{name}"), "stated beside `share`, which it does not fit; remove one of them");
-    }
-}
-
-fn schedule_figure(drawn: &super::Schedules, at: &str, faults: &mut Faults) {
-    const MOST: usize = 100;
-    if !(1..=MOST).contains(&drawn.steps) {
-        faults.add(format!("{at}.steps"), format!("{}; allowed: 1 to {MOST}", drawn.steps));
-    }
-    if drawn.methods.is_empty() {
-        faults.add(format!("{at}.methods"), "empty; name at least one schedule");
-    }
-    for (i, name) in drawn.methods.iter().enumerate() {
-        let method = name.as_str().parse::<Method>().ok();
-        if method.and_then(|method| timeline(method, 1)).is_none() {
-            let why =
-                format!("`{}` has no schedule; allowed: full, anode, uniform:M, revolve:M, online:M", name.as_str());
-            faults.add(format!("{at}.methods[{i}]"), why);
         }
     }
 }

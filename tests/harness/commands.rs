@@ -154,12 +154,36 @@ fn a_new_definition_follows_another_one() {
         (&["new", "anode-grad", "--study", "memory"][..], "the id `anode-grad` is taken by"),
         (&["new", "own", "--like", "anode-gard"], "did you mean `anode-grad`?"),
         (&["new", "own", "--study", "trainin"], "nearest: `training`"),
+        (&["new", "Own/id", "--study", "memory"], "id: `Own/id`; allowed: "),
     ] {
         let text = place.expect(2, &[arguments, &within].concat());
         assert!(text.contains(told), "{text}");
     }
-    assert!(place.expect(1, &[&["new", "Own/id", "--study", "memory"][..], &within].concat()).contains("id"));
     place.expect(2, &["new", "own"]);
+}
+
+#[test]
+fn a_new_definition_reads_the_files_of_the_one_that_it_follows() {
+    let place = Workplace::new();
+    let mut own = gradient("gm");
+    own["fixed"]["field"]["weights"] = json!({ "file": "w.csv" });
+    own["fixed"]["field"]["initial"] = json!({ "file": "../shared/z.csv" });
+    let row = "0.1,-0.2,0.3,0.1,0.2,-0.1\n";
+    place.write("experiments/mine/gm.json", own.to_string()).write("experiments/mine/w.csv", row.repeat(6));
+    place.write("experiments/shared/z.csv", row).expect(0, &["run", "gm"]);
+    place.expect(0, &["new", "gn", "--like", "gm"]);
+    let text = std::fs::read_to_string(place.path("experiments/anode/gn.json")).expect("a definition");
+    let made: Value = serde_json::from_str(&text).expect("JSON");
+    let field = &made["fixed"]["field"];
+    assert_eq!(
+        (&field["weights"]["file"], &field["initial"]["file"]),
+        (&json!("../mine/w.csv"), &json!("../shared/z.csv"))
+    );
+    place.expect(0, &["run", "gn"]);
+    // In the same folder the paths stay as they are.
+    place.expect(0, &["new", "go", "--like", "gn"]);
+    let again = std::fs::read_to_string(place.path("experiments/anode/go.json")).expect("a definition");
+    assert_eq!(again.replace("\"go\"", "\"gn\""), text);
 }
 
 #[test]

@@ -23,6 +23,7 @@ mod first_half_hour;
 mod gpu_session;
 mod handover;
 mod hostile;
+mod ids;
 mod image_sets;
 mod json;
 mod kept_models;

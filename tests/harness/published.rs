@@ -200,6 +200,8 @@ fn experiments_without_results_are_listed_with_the_reason() {
     for (list, says) in [
         (twice, "[1].id"),
         (json!([entry("other", " ")]), "[0].because"),
+        (json!([entry("An other", "a")]), "[0].id: `An other`; allowed: "),
+        (json!([entry("methods", "a")]), "[0].id: `methods`: the report has another section"),
         (json!([{ "id": "x", "paper": "anodev3", "title": "T", "because": "b" }]), "anodev3"),
     ] {
         place.write("experiments/not-run.json", list.to_string());

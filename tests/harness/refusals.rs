@@ -113,6 +113,25 @@ fn each_fault_is_told_with_its_place_what_was_found_and_what_is_allowed() {
             "expectation.checks[0].rule: ",
             &["min", "max"],
         ),
+        (
+            "/expectation/checks/0/rule",
+            json!({ "share": { "column": "rho", "min": 2.0, "max": 1.0, "at_least": 0.5 } }),
+            "expectation.checks[0].rule: ",
+            &["min 2 is above max 1"],
+        ),
+        (
+            "/expectation/changes",
+            change("2026-02-29", "x"),
+            "expectation.changes[0].date: ",
+            &["`2026-02-29`", "YYYY-MM"],
+        ),
+        (
+            "/expectation/changes",
+            change("yesterday", "x"),
+            "expectation.changes[0].date: ",
+            &["`yesterday`", "YYYY-MM"],
+        ),
+        ("/expectation/changes", change("2026-02-28", " "), "expectation.changes[0].change: ", &["empty", "why"]),
         ("/figures", json!([figure("a b")]), "figures[0].id: ", &["`a b`"]),
         (
             "/figures",
@@ -142,6 +161,18 @@ fn each_fault_is_told_with_its_place_what_was_found_and_what_is_allowed() {
             json!([share(json!({ "min": 0.5 }), &[("/y", json!({ "column": "rho" }))])]),
             "figures[0].draw.lines.y.label: ",
             &["absent", "percent"],
+        ),
+        (
+            "/figures",
+            json!([share(json!({ "min": 0.5 }), &[("/y/label", json!(" "))])]),
+            "figures[0].draw.lines.y.label: ",
+            &["empty", "percent"],
+        ),
+        (
+            "/figures",
+            json!([share(json!({ "min": 0.5 }), &[("/thresholds", json!([{ "y": 100.5, "label": "all" }]))])]),
+            "figures[0].draw.lines.thresholds[0].y: ",
+            &["100.5", "0 to 100"],
         ),
         (
             "/figures",
@@ -457,6 +488,11 @@ fn reported(source: &str) -> Value {
     json!([{ "label": "a number", "metric": "rho", "value": 1.0, "source": source }])
 }
 
+/// A change of the rule.
+fn change(date: &str, what: &str) -> Value {
+    json!([{ "date": date, "change": what }])
+}
+
 fn figure(id: &str) -> Value {
     let axis = json!({ "column": "rho", "label": "rho" });
     json!({ "id": id, "title": "a chart", "draw": { "lines": { "x": axis, "y": axis, "series": [] } } })
@@ -466,7 +502,7 @@ fn figure(id: &str) -> Value {
 fn share(range: Value, changes: &[(&str, Value)]) -> Value {
     let mut figure = figure("a");
     let lines = &mut figure["draw"]["lines"];
-    (lines["share"], lines["theory"]) = (range, Value::Null);
+    (lines["share"], lines["theory"], lines["thresholds"]) = (range, Value::Null, json!([]));
     for (pointer, value) in changes {
         *lines.pointer_mut(pointer).expect("a field") = value.clone();
     }
