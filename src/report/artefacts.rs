@@ -167,7 +167,7 @@ pub fn artefacts(
         .into_iter()
         .chain(findings::answers(contents.outline, &numbers))
         .chain(chapters::counts(&lines, contents.outline))
-        .chain(findings::findings(contents.outline, &numbers))
+        .chain(findings::findings(contents.outline, &numbers, experiments))
         .chain(story.as_ref().map(|story| page::figure(story, &links)))
         .chain(chapters::tables(&lines, contents.not_run, contents.outline))
         .chain(sections)

@@ -39,8 +39,8 @@ pub struct Entry {
     pub lead: String,
     /// The text.
     pub text: String,
-    /// Links at its end: text, anchor.
-    pub links: Vec<(String, String)>,
+    /// Links at its end: text, anchor. A text without an anchor is no link.
+    pub links: Vec<(String, Option<String>)>,
 }
 
 /// Anchor of the top of the report, and the words that lead there.

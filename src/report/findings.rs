@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use serde_json::Value;
 
-use crate::definition::{Filter, Finding, Format, Outline, Profile, Quantity, Source, Take};
+use crate::definition::{Definition, Filter, Finding, Format, Outline, Profile, Quantity, Source, Take};
 use crate::record::{Row, cell as shown_cell, row};
 
 use super::document::{Entry, Piece};
@@ -59,8 +59,9 @@ impl Numbers {
     }
 }
 
-/// The section. Findings whose experiments have no records yet are named in a paragraph at its end.
-pub fn findings(outline: &Outline, numbers: &Numbers) -> Vec<Piece> {
+/// The section. Findings whose experiments have no records yet are named in a paragraph at its end. Those of
+/// `experiments` have sections, to which the findings link.
+pub fn findings(outline: &Outline, numbers: &Numbers, experiments: &[Definition]) -> Vec<Piece> {
     if outline.findings.is_empty() {
         return vec![];
     }
@@ -68,7 +69,8 @@ pub fn findings(outline: &Outline, numbers: &Numbers) -> Vec<Piece> {
     for (at, finding) in outline.sentences().skip(outline.answers.len()) {
         match filled(finding, &at, numbers) {
             Ok(text) => {
-                let links = finding.see.iter().map(|id| (id.clone(), id.clone())).collect();
+                let anchor = |id: &String| experiments.iter().any(|one| one.id == *id).then(|| id.clone());
+                let links = finding.see.iter().map(|id| (id.clone(), anchor(id))).collect();
                 entries.push(Entry { lead: finding.topic.clone(), text, links });
             }
             Err(why) => open.push(format!("{} ({why})", finding.topic)),
@@ -76,9 +78,12 @@ pub fn findings(outline: &Outline, numbers: &Numbers) -> Vec<Piece> {
     }
     let mut pieces = vec![Piece::Heading(2, "Findings".into(), ANCHOR.into())];
     if !entries.is_empty() {
-        let table = format!("tables/{TABLE}");
         pieces.push(Piece::Entries(entries));
-        pieces.push(Piece::Reference("The rows behind each number of these sentences:".into(), table.clone(), table));
+        // Without numbers there is no table.
+        if !origins(outline, numbers).is_empty() {
+            let (text, table) = ("The rows behind each number of these sentences:", format!("tables/{TABLE}"));
+            pieces.push(Piece::Reference(text.into(), table.clone(), table));
+        }
     }
     if !open.is_empty() {
         pieces.push(Piece::Paragraph("Not run yet:".into(), format!("{}.", open.join("; "))));
@@ -233,7 +238,9 @@ mod tests {
 
     use serde_json::Map;
 
-    use crate::definition::{Definition, NotRun, Wanted, load_all, load_not_run, load_outline};
+    use crate::definition::{NotRun, Wanted, load_all, load_not_run, load_outline};
+    use crate::report::html::html;
+    use crate::report::markdown::markdown;
     use crate::report::{Contents, Inputs, RecordSource};
 
     use super::*;
@@ -337,6 +344,24 @@ mod tests {
         let missing = |profile, results: &[&Results]| failed("least_plain_steps", profile, results).unwrap();
         assert!(missing(None, &[]).contains("no records"));
         assert!(missing(Some(Profile::Paper), &[&found]).contains("no records of the paper profile"));
+    }
+
+    #[test]
+    fn findings_link_only_sections_and_tables_that_there_are() {
+        let (definitions, ..) = committed();
+        let finding = Finding {
+            topic: "T".into(),
+            text: "No number.".into(),
+            profile: None,
+            quantities: BTreeMap::new(),
+            see: vec!["anode-grad".into(), "elsewhere".into()],
+        };
+        let outline = Outline { findings: vec![finding], ..Outline::default() };
+        let pieces = findings(&outline, &Numbers::default(), &definitions);
+        let (text, page) = (markdown(&pieces), html("A title", &pieces));
+        assert!(text.contains("([anode-grad](#anode-grad), elsewhere)"), "{text}");
+        assert!(page.contains("(<a href=\"#anode-grad\">anode-grad</a>, elsewhere)"), "{page}");
+        assert!(!text.contains(TABLE) && !page.contains(TABLE), "{text}");
     }
 
     #[test]

@@ -138,7 +138,10 @@ fn render(piece: &Piece) -> String {
 }
 
 fn entry(entry: &Entry) -> String {
-    let link = |(text, anchor): &(String, String)| format!("<a href=\"#{}\">{}</a>", escape(anchor), escape(text));
+    let link = |(text, anchor): &(String, Option<String>)| match anchor {
+        Some(anchor) => format!("<a href=\"#{}\">{}</a>", escape(anchor), escape(text)),
+        None => escape(text),
+    };
     let links: Vec<String> = entry.links.iter().map(link).collect();
     let (lead, text) = (escape(&entry.lead), escape(&entry.text));
     format!("<li><strong>{lead}.</strong> {text} <span class=\"see\">({})</span></li>\n", links.join(", "))

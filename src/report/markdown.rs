@@ -22,9 +22,12 @@ pub fn markdown(pieces: &[Piece]) -> String {
                 out.push('\n');
             }
             Piece::Entries(entries) => {
+                let link = |(text, anchor): &(String, Option<String>)| match anchor {
+                    Some(anchor) => format!("[{}](#{anchor})", escape(text)),
+                    None => escape(text),
+                };
                 for (i, entry) in entries.iter().enumerate() {
-                    let links: Vec<String> =
-                        entry.links.iter().map(|(text, anchor)| format!("[{}](#{anchor})", escape(text))).collect();
+                    let links: Vec<String> = entry.links.iter().map(link).collect();
                     let (lead, text) = (escape(&entry.lead), escape(&entry.text));
                     out += &format!("{}. **{lead}.** {text} ({})\n", i + 1, links.join(", "));
                 }

@@ -116,8 +116,9 @@ fn judge(contents: Contents, kind: &str, folder: &Path, name: &str, made: &BTree
     if kind == "charts" && name.ends_with(".png") && made.contains(&folder.join(name).with_extension("svg")) {
         return None;
     }
-    let story = contents.outline.story.is_some() && matches!(name.strip_prefix(STORY), Some(".svg" | ".png"));
-    if kind == "charts" && story {
+    // The figure that opens the report on the papers, also if their outline has none any more.
+    let published = contents.output == contents.results;
+    if kind == "charts" && published && matches!(name.strip_prefix(STORY), Some(".svg" | ".png")) {
         return contents.whole.then_some(Stray::Outdated);
     }
     if kind == "tables" && name == findings::TABLE {

@@ -123,6 +123,43 @@ fn a_story_and_findings_are_made_of_the_records_that_are_there() {
 }
 
 #[test]
+fn a_story_that_the_outline_has_no_more_is_removed() {
+    let place = Workplace::new();
+    place.define(&both("train")).write("experiments/outline.json", outline().to_string());
+    place.expect(0, &["reproduce"]);
+    place.expect(0, &["figures", "--png"]);
+    let mut without = outline();
+    without.as_object_mut().expect("an outline").remove("story");
+    place.write("experiments/outline.json", without.to_string());
+    let said = place.expect(1, &["report", "--verify"]);
+    assert!(said.contains("story.svg: made by no record any more"), "{said}");
+    assert!(place.expect(0, &["report"]).contains("story.svg: no record makes it any more"));
+    assert!(!place.path("figures/story.svg").exists() && !place.path("figures/story.png").exists());
+    place.expect(0, &["report", "--verify"]);
+}
+
+#[test]
+fn a_report_links_only_what_it_has() {
+    let place = Workplace::new();
+    let missing = json!([{ "id": "elsewhere", "paper": "anode", "title": "T", "because": "it needs a telescope" }]);
+    let mut outline = outline();
+    outline["findings"][0]["see"] = json!(["train", "elsewhere"]);
+    place.define(&both("train")).write("experiments/not-run.json", missing.to_string());
+    let report = |outline: &Value| {
+        place.write("experiments/outline.json", outline.to_string()).expect(0, &["report"]);
+        std::fs::read_to_string(place.path("results/REPORT.md")).expect("a report")
+    };
+    place.expect(0, &["run"]);
+    let text = report(&outline);
+    assert!(text.contains("([train](#train), elsewhere)"), "{text}");
+    assert!(text.contains("](tables/findings.csv)") && place.path("results/tables/findings.csv").is_file(), "{text}");
+    outline["findings"] = json!([{ "topic": "Always", "text": "No number.", "see": ["train"] }]);
+    let text = report(&outline);
+    assert!(text.contains("No number.") && !text.contains("tables/findings.csv"), "{text}");
+    assert!(!place.path("results/tables/findings.csv").exists());
+}
+
+#[test]
 fn a_panel_of_a_column_that_nothing_writes_is_refused() {
     let place = Workplace::new();
     let mut definition = both("train");
