@@ -163,7 +163,8 @@ pub fn artefacts(
         page::section(definition, line.map(|line| line.answer()), body, why)
     });
     let published = output == folder;
-    let pieces: Vec<Piece> = summary::opening(published)
+    let changes = changes::table(experiments, &answered);
+    let pieces: Vec<Piece> = summary::opening(published, !changes.is_empty())
         .into_iter()
         .chain(findings::answers(contents.outline, &numbers))
         .chain(chapters::counts(&lines, contents.outline))
@@ -171,7 +172,7 @@ pub fn artefacts(
         .chain(story.as_ref().map(|story| page::figure(story, &links)))
         .chain(chapters::tables(&lines, contents.not_run, contents.outline))
         .chain(sections)
-        .chain(changes::table(experiments, &answered))
+        .chain(changes)
         .chain(if published { peer::peer(folder, models::networks(&made))? } else { vec![] })
         .chain(methods::methods(&contents.outline.choices, chosen))
         .collect();

@@ -135,8 +135,8 @@ pub fn labelled(brief: &str, definition: &Definition) -> String {
     brief.split(' ').map(word).collect::<Vec<_>>().join(" ")
 }
 
-/// Heading and first paragraph.
-pub fn opening(published: bool) -> Vec<Piece> {
+/// Heading and first paragraph. `changed` says whether the report lists changes of rules.
+pub fn opening(published: bool, changed: bool) -> Vec<Piece> {
     let text = if published {
         "Each claim of the two papers is tested by an experiment with a decision rule. The report shows the verdict \
          next to the measurements. A number is printed as the paper's only if a source that we read states it or a \
@@ -149,12 +149,10 @@ pub fn opening(published: bool) -> Vec<Piece> {
     let heading = Piece::Heading(1, title(published).into(), TOP.0.into());
     let text = Piece::Paragraph(String::new(), text.into());
     let (words, anchor) = CHANGES;
-    let changed = Piece::Reference(
-        "Not every rule was written before its first run:".into(),
-        words.to_lowercase(),
-        format!("#{anchor}"),
-    );
-    if published { vec![heading, text, changed, terms] } else { vec![heading, text] }
+    let lead = "Not every rule was written before its first run:";
+    let changes = changed.then(|| Piece::Reference(lead.into(), words.to_lowercase(), format!("#{anchor}")));
+    let terms = published.then_some(terms);
+    [heading, text].into_iter().chain(changes).chain(terms).collect()
 }
 
 /// Experiments with a definition and without records under any profile, each once, with the reason.
