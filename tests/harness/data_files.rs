@@ -95,6 +95,40 @@ fn arrays_are_read_from_csv_and_npy() {
 }
 
 #[test]
+fn headers_of_npy_files_are_checked_before_they_are_parsed() {
+    let folder = tempfile::tempdir().unwrap();
+    let said = |name: &str, bytes: &[u8]| read_array(&file(folder.path(), name, bytes)).unwrap_err().to_string();
+    let shaped = |shape: &str| {
+        let header = format!("{{'descr': '<f8', 'fortran_order': False, 'shape': {shape}, }}");
+        let header = format!("{header:<117}\n");
+        [b"\x93NUMPY\x01\x00", &(header.len() as u16).to_le_bytes()[..], header.as_bytes(), &[0; 16]].concat()
+    };
+    // Products that overflow, from the first axis or from the last one, and axes that no integer holds.
+    for shape in [
+        "(1000000000000, 1000000000000)",
+        "(0, 1000000000000, 1000000000000)",
+        "(1000000000000, 1000000000000, 0)",
+        "(18446744073709551615, 2)",
+        "(99999999999999999999999,)",
+        "(37,)",
+    ] {
+        let said = said("large.npy", &shaped(shape));
+        assert!(said.contains(&format!("large.npy: a header of shape {shape} over 144 bytes; expected")), "{said}");
+    }
+    assert!(said("sign.npy", &shaped("(-1, 2)")).contains("`-1` in the shape of its header"));
+    assert!(said("none.npy", &shaped("(0,)")).contains("no numbers"));
+    assert_eq!(read_array(&file(folder.path(), "sound.npy", &shaped("(2, 1)"))).unwrap().shape, [2, 1]);
+    // A header of 4 GiB in a file of 12 bytes.
+    let long = said("long.npy", b"\x93NUMPY\x02\x00\xff\xff\xff\xff");
+    assert!(long.contains("long.npy: a header of 4294967295 bytes, more than the 10000 that are read"), "{long}");
+    for cut in [&b"\x93NUMPY"[..], b"\x93NUMPY\x01", b"\x93NUMPY\x01\x00\x76", b"\x93NUMPY\x01\x00\x76\x00{"] {
+        let said = said("cut.npy", cut);
+        assert!(said.contains(&format!("a file of {} bytes that ends in its header", cut.len())), "{said}");
+    }
+    assert!(said("other.npy", b"PK").contains("does not begin with `\\x93NUMPY`"));
+}
+
+#[test]
 fn an_array_fits_by_its_shape_not_by_its_count_of_numbers() {
     let path = Path::new("a.npy");
     let array = |shape: &[usize]| Array {

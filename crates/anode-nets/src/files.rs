@@ -80,6 +80,31 @@ pub fn without_mark(bytes: &[u8]) -> &[u8] {
     bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes)
 }
 
+/// Creates a temporary file in a folder, to be renamed when it is complete. Errors do not contain its random name.
+///
+/// # Errors
+/// The folder does not exist, or cannot be written.
+pub fn partial(folder: &Path) -> io::Result<tempfile::NamedTempFile> {
+    tempfile::Builder::new().prefix(PARTIAL).tempfile_in(folder).map_err(without_path)
+}
+
+/// An error of creating a temporary file or folder, without its random name, which the library appends.
+pub fn without_path(error: io::Error) -> io::Error {
+    let text = error.to_string();
+    let cause = text.rsplit_once(" at path \"").map_or(text.as_str(), |(cause, _)| cause);
+    io::Error::new(error.kind(), cause)
+}
+
+/// How to remedy an error of reading or writing a path, as the end of a message. Empty if the message itself shows it.
+pub fn remedy(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            "; make the path and its folder readable and writable, or name another path"
+        }
+        _ => "",
+    }
+}
+
 fn within(length: u64, limit: u64) -> io::Result<()> {
     let too_large = || io::Error::new(io::ErrorKind::FileTooLarge, format!("{length} bytes; allowed: at most {limit}"));
     if length > limit { Err(too_large()) } else { Ok(()) }
@@ -147,6 +172,26 @@ mod tests {
         std::fs::write(&path, b"ab\xff").unwrap();
         assert!(said(read_text(&path, 6)).contains("byte 2 is not UTF-8"));
         assert!(said(read_text(&path, 2)).contains("3 bytes; allowed: at most 2"));
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn an_error_of_creating_a_file_does_not_contain_its_temporary_name() {
+        // No user can create a file there.
+        let error = partial(Path::new("/proc/self")).err().expect("refused");
+        assert_eq!(error.kind(), io::ErrorKind::NotFound);
+        let text = error.to_string();
+        assert!(text.contains("(os error 2)") && !text.contains(PARTIAL) && !text.contains("at path"), "{text}");
+        let folder = tempfile::tempdir().unwrap();
+        let file = partial(folder.path()).unwrap();
+        assert!(file.path().file_name().unwrap().to_str().unwrap().starts_with(PARTIAL));
+    }
+
+    #[test]
+    fn only_a_path_without_permission_has_a_remedy() {
+        assert!(remedy(&io::ErrorKind::PermissionDenied.into()).contains("name another path"));
+        assert!(remedy(&io::ErrorKind::ReadOnlyFilesystem.into()).contains("name another path"));
+        assert_eq!(remedy(&io::ErrorKind::NotFound.into()), "");
     }
 
     #[cfg(unix)]

@@ -225,6 +225,8 @@ pub fn arrays() -> Vec<Vec<u8>> {
         npy("<f8", "(2, 2)", &doubles),
         npy("<f4", "(8,)", &doubles),
         npy("<f8", "(4, 1, 1)", &doubles),
+        npy("<f8", "(1000000000000, 1000000000000)", &doubles),
+        b"\x93NUMPY\x02\0\xff\xff\xff\xff".to_vec(),
         b"1, 2.5,-3e-2\n4,5,6\n".to_vec(),
         b"\xef\xbb\xbf1\n2\n3\n".to_vec(),
     ]

@@ -8,6 +8,8 @@ use super::error::{DataError, read_bounded};
 
 /// Largest file that is read: 256 MiB.
 const LIMIT: u64 = 1 << 28;
+/// Most bytes of the header of an NPY file, as in NumPy.
+const NPY_HEADER: usize = 10_000;
 
 /// An array of finite numbers, row by row.
 #[derive(Clone, Debug, PartialEq)]
@@ -87,33 +89,68 @@ fn from_csv(path: &Path, bytes: &[u8]) -> Result<Array, DataError> {
     Ok(Array { shape: vec![rows, columns], numbers })
 }
 
-/// The header of an NPY file: a dictionary as text. `None` if the file is shorter than that.
-fn npy_header(bytes: &[u8]) -> Option<&[u8]> {
-    let (length, rest) = match bytes.get(6)? {
-        1 => bytes.get(8..)?.split_first_chunk().map(|(n, rest)| (u16::from_le_bytes(*n).into(), rest))?,
-        _ => bytes.get(8..)?.split_first_chunk().map(|(n, rest)| (u32::from_le_bytes(*n), rest))?,
+/// The header of an NPY file: a dictionary as text.
+///
+/// # Errors
+/// The file is no NPY file, is shorter than its header, or has a header of more than [`NPY_HEADER`] bytes, for which
+/// the parser would allocate memory.
+fn npy_header(bytes: &[u8]) -> Result<&[u8], String> {
+    let cut = || format!("a file of {} bytes that ends in its header", bytes.len());
+    let rest = bytes.strip_prefix(b"\x93NUMPY").ok_or("a file that does not begin with `\\x93NUMPY`")?;
+    let (version, rest) = rest.split_first_chunk::<2>().ok_or_else(cut)?;
+    let parts = match version[0] {
+        1 => rest.split_first_chunk().map(|(n, rest)| (u32::from(u16::from_le_bytes(*n)), rest)),
+        _ => rest.split_first_chunk().map(|(n, rest)| (u32::from_le_bytes(*n), rest)),
     };
-    rest.get(..usize::try_from(length).ok()?)
+    let (length, rest) = parts.ok_or_else(cut)?;
+    let length = usize::try_from(length).unwrap_or(usize::MAX);
+    if length > NPY_HEADER {
+        return Err(format!("a header of {length} bytes, more than the {NPY_HEADER} that are read"));
+    }
+    rest.get(..length).ok_or_else(cut)
+}
+
+/// Checks the shape in the header of an NPY file of `length` bytes, because the parser multiplies the lengths of the
+/// axes without a check.
+///
+/// # Errors
+/// A shape of more numbers than the file can hold. An axis of length 0 counts as 1, because the parser forms products
+/// from both ends of the shape.
+fn check_npy_shape(header: &[u8], length: usize) -> Result<(), String> {
+    let text = String::from_utf8_lossy(header);
+    // Without a tuple there is no shape, which the parser reports.
+    let Some((_, rest)) = text.split_once('(') else { return Ok(()) };
+    let shape = rest.split(')').next().unwrap_or_default();
+    let too_large = || format!("a header of shape ({shape:.100}) over {length} bytes");
+    let mut count = 1usize;
+    for axis in shape.split(',').map(str::trim).filter(|axis| !axis.is_empty()) {
+        if !axis.bytes().all(|b| b.is_ascii_digit()) {
+            return Err(format!("`{axis:.100}` in the shape of its header"));
+        }
+        let axis: usize = axis.parse().map_err(|_| too_large())?;
+        count = count.checked_mul(axis.max(1)).ok_or_else(too_large)?;
+    }
+    // A number has at least four bytes.
+    if count > length / 4 { Err(too_large()) } else { Ok(()) }
 }
 
 fn from_npy(path: &Path, bytes: &[u8]) -> Result<Array, DataError> {
     let wrong =
         |what: &dyn std::fmt::Display| DataError::format(path, what.to_string(), "an NPY array of f4 or f8, C order");
+    let header = npy_header(bytes).map_err(|why| wrong(&why))?;
     // The parser takes exponential time for nested brackets, which no array of numbers has.
-    let nested = |header: &[u8]| {
-        let count = |bracket: u8| header.iter().filter(|byte| **byte == bracket).count();
-        count(b'[') > 0 || count(b'{') > 1 || count(b'(') > 1
-    };
-    if npy_header(bytes).is_some_and(nested) {
+    let count = |bracket: u8| header.iter().filter(|byte| **byte == bracket).count();
+    if count(b'[') > 0 || count(b'{') > 1 || count(b'(') > 1 {
         return Err(wrong(&"a header with nested brackets"));
     }
+    check_npy_shape(header, bytes.len()).map_err(|why| wrong(&why))?;
     let file = npyz::NpyFile::new(bytes).map_err(|e| wrong(&e))?;
     let shape: Vec<usize> = file.shape().iter().map(|&n| usize::try_from(n).unwrap_or(usize::MAX)).collect();
     if file.order() != npyz::Order::C {
         return Err(wrong(&"Fortran order"));
     }
-    // The header is not trusted: a valid file has at least four bytes per number.
-    let count = shape.iter().try_fold(1usize, |a, &n| a.checked_mul(n)).unwrap_or(usize::MAX);
+    // Saturating, since the parser may have found another shape than the check above.
+    let count = shape.iter().fold(1usize, |count, &n| count.saturating_mul(n));
     if count > bytes.len() / 4 {
         return Err(wrong(&format!("a header of shape {shape:?} over {} bytes", bytes.len())));
     }

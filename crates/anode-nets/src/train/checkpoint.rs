@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
 use crate::digest::sha256_of_parts;
-use crate::files::{self, PARTIAL};
+use crate::files;
 use crate::net::Network;
 
+use super::tensors;
 use super::trainer::Trainer;
 
 /// A checkpoint that cannot be written or taken up.
@@ -111,8 +112,9 @@ pub(super) fn write(state: &State, folder: &Path, fingerprint: &str) -> Result<(
         move |source| CheckpointError::Io { path, source }
     };
     let newest = folder.join(NEWEST);
-    let mut file = tempfile::Builder::new().prefix(PARTIAL).tempfile_in(folder).map_err(io(folder))?;
-    std::io::Write::write_all(&mut file, &bytes).map_err(io(&newest))?;
+    let file = files::partial(folder).map_err(io(folder))?;
+    // Through the open file, because errors of the other contain its temporary name.
+    std::io::Write::write_all(&mut file.as_file(), &bytes).map_err(io(&newest))?;
     // tempfile makes private files; results are for everyone who may read the folder.
     #[cfg(unix)]
     {
@@ -215,13 +217,13 @@ fn encode(state: &State, fingerprint: &str) -> Result<Vec<u8>, String> {
 
 /// The fingerprint of the run whose checkpoint this is; `None` if it is no checkpoint.
 pub(super) fn fingerprint(bytes: &[u8]) -> Option<String> {
-    let (_, header) = SafeTensors::read_metadata(bytes).ok()?;
+    let header = tensors::header(bytes).ok()?;
     header.info("counters")?;
     header.metadata().as_ref()?.get("run").cloned()
 }
 
 pub(super) fn decode(bytes: &[u8], fingerprint: &str) -> Result<State, String> {
-    let (_, header) = SafeTensors::read_metadata(bytes).map_err(|e| e.to_string())?;
+    let header = tensors::header(bytes)?;
     let metadata = header.metadata().clone().unwrap_or_default();
     match metadata.get("run").map_or("", String::as_str) {
         own if own == fingerprint => {}

@@ -14,6 +14,7 @@ mod model;
 mod quality;
 mod random_error;
 mod rate;
+mod tensors;
 mod trainer;
 
 pub use batches::BatchImages;

@@ -10,6 +10,8 @@ use crate::digest::sha256_of_parts;
 use crate::net::Network;
 use crate::ode::expect_shape;
 
+use super::tensors;
+
 /// The key under which the metadata holds the digest of the tensors.
 const DIGEST: &str = "sha256";
 
@@ -98,7 +100,7 @@ impl Model {
     /// # Errors
     /// It is no such file, or was changed.
     pub fn decode(bytes: &[u8]) -> Result<Self, String> {
-        let (_, header) = SafeTensors::read_metadata(bytes).map_err(|e| format!("not a safetensors file: {e}"))?;
+        let header = tensors::header(bytes).map_err(|e| format!("not a safetensors file: {e}"))?;
         let metadata: BTreeMap<String, String> = header.metadata().clone().unwrap_or_default().into_iter().collect();
         let tensors = SafeTensors::deserialize(bytes).map_err(|e| format!("not a safetensors file: {e}"))?;
         let tensor =
