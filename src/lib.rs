@@ -61,6 +61,9 @@ pub mod runner;
 pub mod study;
 pub mod tensorboard;
 
+mod characters;
+mod paths;
+
 pub use anode_core::{gradient, ode};
 pub use anode_kernels::allocator;
 pub use anode_nets::{data, digest, evolution, files, net, problems, random, train};

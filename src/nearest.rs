@@ -77,8 +77,10 @@ mod tests {
         assert_eq!(with_suggestion(field), format!("{field}; did you mean `epochs`?"));
         let solver = "unknown solver `rk44`; allowed: euler, rk4";
         assert_eq!(with_suggestion(solver), format!("{solver}; did you mean `rk4`?"));
-        let method = "unknown gradient method `revolve:0`; allowed: full, revolve:M";
+        let method = "unknown gradient method `revolve`; allowed: full, revolve:M";
         assert_eq!(with_suggestion(method), format!("{method}; did you mean `revolve:M`?"));
+        let method = "gradient method `revolve:0`: M must be at least 1; allowed: full, revolve:M";
+        assert_eq!(with_suggestion(method), method);
         let value = format!("`\"rk44\"`: {solver}");
         assert_eq!(with_suggestion(&value), format!("{value}; did you mean `rk4`?"));
         let solver = "unknown solver `RK4`; allowed: euler, rk3, rk4";

@@ -11,6 +11,7 @@ use crate::definition::{
     unknown_experiments,
 };
 use crate::files;
+use crate::paths::as_text;
 use crate::record::write_atomically;
 use crate::report::ReportError;
 use crate::study::estimate::impossible;
@@ -36,6 +37,7 @@ document!(Checked, "check", 1);
 #[derive(Serialize, JsonSchema)]
 pub struct Fault {
     /// The file.
+    #[serde(serialize_with = "as_text")]
     pub file: PathBuf,
     /// JSON path of the fault; `.` for the whole file.
     pub path: String,

@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 
 use crate::definition::{Profile, is_name};
 use crate::nearest::did_you_mean;
+use crate::paths::as_text;
 use crate::record::{
     ARCHIVE_ENDS, RUN, Unfinished, archive_files, archive_path, entries, kept_path, read_header, run_folders,
 };
@@ -47,6 +48,7 @@ pub struct CleanArguments {
 #[derive(Serialize, JsonSchema)]
 pub struct Cleaned {
     /// Folders of runs, and archives.
+    #[serde(serialize_with = "as_text")]
     removed: Vec<PathBuf>,
 }
 

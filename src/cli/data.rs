@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::data::{self, Download, FetchError, Fetched, KNOWN, Published, Verdict, data_folder, fetch};
+use crate::paths::as_text;
 
 use super::arguments::{Common, DataVerb};
 use super::error::CliError;
@@ -28,6 +29,7 @@ pub struct KnownSet {
     /// What it is.
     about: &'static str,
     /// Where it is; null if it is not here.
+    #[serde(serialize_with = "as_text")]
     path: Option<PathBuf>,
     /// Addresses of its files; none if it cannot be downloaded.
     urls: Vec<String>,
@@ -44,6 +46,7 @@ document!(FetchedFiles, "data-fetch", 1);
 #[derive(Serialize, JsonSchema)]
 pub struct FetchedFile {
     /// The file.
+    #[serde(serialize_with = "as_text")]
     path: PathBuf,
     /// Its published MD5.
     md5: &'static str,

@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use crate::data::FetchError;
 use crate::definition::DefinitionError;
+use crate::files;
 use crate::record::MergeError;
 use crate::report::{Difference, ReportError};
 use crate::runner::RunnerError;
@@ -17,7 +18,7 @@ use crate::runner::RunnerError;
 use super::arguments::DataVerb;
 use super::check::Fault;
 use super::json::document;
-use super::output::warn_json;
+use super::output::{arrived, warn, warn_json};
 
 /// Why a command did not end well.
 #[derive(Debug, thiserror::Error)]
@@ -65,7 +66,7 @@ pub enum CliError {
     #[error(transparent)]
     Report(#[from] ReportError),
     /// A file cannot be read or written.
-    #[error("{path}: {source}")]
+    #[error("{path}: {source}{}", files::remedy(.source))]
     Io {
         /// The file.
         path: PathBuf,
@@ -218,7 +219,17 @@ impl Failure {
     }
 }
 
-/// Reports a command line that cannot be parsed, or prints the help that it asks for. The error is JSON if the command
+/// Reports why a command failed, on standard error. Returns the exit code.
+pub fn reported(error: &CliError, as_json: bool) -> ExitCode {
+    if as_json {
+        warn_json(&Failure::of(error));
+    } else {
+        warn(&format!("anode: {error}"));
+    }
+    ExitCode::from(error.code())
+}
+
+/// Reports a command line that cannot be parsed, or prints the help that it asks for. Errors are JSON if the command
 /// line has the option `--json`.
 pub fn refused(mut error: clap::Error) -> ExitCode {
     // A command on data sets without `data`, for which clap suggests another command of a similar name.
@@ -229,11 +240,19 @@ pub fn refused(mut error: clap::Error) -> ExitCode {
         error.insert(ContextKind::SuggestedSubcommand, meant);
     }
     let code = u8::try_from(error.exit_code()).unwrap_or(2);
-    if error.use_stderr() && std::env::args_os().any(|argument| argument == "--json") {
+    let as_json = std::env::args_os().any(|argument| argument == "--json");
+    if !error.use_stderr() {
+        // Help or the version, on standard output.
+        return match arrived(error.print()) {
+            Ok(()) => ExitCode::from(code),
+            Err(lost) => reported(&lost, as_json),
+        };
+    }
+    if as_json {
         warn_json(&Failure::new(Kind::Usage, code, error.to_string().trim_end().to_owned()));
-    } else if let Err(why) = error.print() {
-        // A pager that was closed is no fault.
-        let _ = why;
+    } else {
+        // Nobody is left to be told that nobody listens.
+        let _ = error.print();
     }
     ExitCode::from(code)
 }

@@ -11,6 +11,7 @@ use crate::data::data_folder;
 use crate::definition::Profile;
 use crate::net::{EvaluationMode, Reversal};
 use crate::ode::reversal_error;
+use crate::paths::as_text;
 use crate::plan::plan;
 use crate::record::{RUN, UNFINISHED, Unfinished, number, read_header, write_atomically};
 use crate::report::{ReportError, ReversedBlock, reversal_svg};
@@ -48,6 +49,7 @@ pub struct EvaluateArguments {
 #[derive(Serialize, JsonSchema)]
 pub struct Evaluated {
     /// The file of the network.
+    #[serde(serialize_with = "as_text")]
     file: PathBuf,
     /// Id of the run that trained it.
     run: String,

@@ -12,6 +12,7 @@ use crate::definition::{Profile, StudyKind};
 #[cfg(feature = "parquet")]
 use crate::export::LongParquet;
 use crate::export::{Dictionary, Long, LongCsv, dictionary_csv, long};
+use crate::paths::as_text;
 use crate::record::{Draft, write_atomically};
 use crate::report::{RecordSource, ReportError, Results};
 
@@ -58,6 +59,7 @@ pub struct Exported {
     /// Values in them: rows of the table.
     values: usize,
     /// The files: the table and its dictionary.
+    #[serde(serialize_with = "as_text")]
     written: Vec<PathBuf>,
 }
 

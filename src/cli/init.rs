@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::definition::LIMIT;
+use crate::paths::as_text;
 use crate::record::{read_at_most, write_atomically};
 use crate::report::ReportError;
 
@@ -22,6 +23,7 @@ const EMBEDDED: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/experiment
 #[derive(Serialize, JsonSchema)]
 pub struct Initialised {
     /// Definitions, their schema, the outline of the report and the list of experiments without results.
+    #[serde(serialize_with = "as_text")]
     written: Vec<PathBuf>,
 }
 

@@ -4,6 +4,7 @@ use std::io::{Error, ErrorKind, IsTerminal, Write};
 use std::path::PathBuf;
 use std::sync::Mutex;
 
+use crate::characters::is_control;
 use crate::definition::printable;
 use crate::report::cut;
 
@@ -57,6 +58,15 @@ pub fn flush() -> Result<(), CliError> {
     failed.map_or(Ok(()), |source| Err(CliError::Io { path: "standard output".into(), source }))
 }
 
+/// Makes sure that what was printed by other means than [`print`] has arrived.
+///
+/// # Errors
+/// See [`flush`].
+pub fn arrived(printed: Result<(), Error>) -> Result<(), CliError> {
+    keep(printed);
+    flush()
+}
+
 /// Characters in a line of text for a reader: those of the terminal, 100 at most.
 pub fn width() -> usize {
     const MOST: usize = 100;
@@ -84,8 +94,8 @@ fn terminal_columns() -> Option<usize> {
 pub fn print_json(value: &impl Document) {
     match serde_json::to_string_pretty(&Envelope::new(value)) {
         Ok(text) => print(&escaped(&text)),
-        // Paths that are not UTF-8 among others. Nothing on standard output is no success.
-        Err(error) => keep(Err(Error::other(format!("{error}; rename the path, or leave out --json")))),
+        // Nothing on standard output is no success.
+        Err(error) => keep(Err(Error::other(format!("{error}; leave out --json")))),
     }
 }
 
@@ -99,7 +109,7 @@ pub fn warn_json(value: &impl Document) {
 
 /// JSON without the control characters that its syntax permits.
 fn escaped(json: &str) -> String {
-    let escape = |c: char| match c.is_control() && c != '\n' {
+    let escape = |c: char| match is_control(c) && c != '\n' {
         true => format!("\\u{:04x}", u32::from(c)),
         false => c.to_string(),
     };

@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 
 use crate::data::data_folder;
 use crate::definition::Loaded;
+use crate::paths::as_text;
 use crate::plan::{Run, plan};
 use crate::runner::{Forecast, duration};
 use crate::study::STUDIES;
@@ -44,6 +45,7 @@ pub struct PlannedRun {
     /// All settings, including defaults.
     settings: Map<String, Value>,
     /// The folder of the run.
+    #[serde(serialize_with = "as_text")]
     folder: PathBuf,
     /// Whether it has a record.
     done: bool,

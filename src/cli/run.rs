@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::data::data_folder;
 use crate::definition::{Loaded, Profile};
 use crate::doctor::{UsableGpu, usable_gpu};
+use crate::paths::as_text;
 use crate::plan::{Run, Skipped, plan, plan_digest};
 use crate::report::{Summary, SummaryRow};
 use crate::runner::{Options, Tally, run_all};
@@ -44,6 +45,7 @@ pub struct Ran {
     /// Verdicts on the chosen experiments, if the report was written.
     experiments: Vec<SummaryRow>,
     /// Files of the report, if it was written.
+    #[serde(serialize_with = "as_text")]
     written: Vec<PathBuf>,
 }
 

@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::definition::{Claim, Definition, Loaded, Paper, Profile, StudyKind};
+use crate::paths::as_text;
 use crate::record::cell;
 use crate::report::{self, wrapped};
 
@@ -38,6 +39,7 @@ pub struct ShownExperiment {
     /// The paper that it belongs to.
     paper: Paper,
     /// The file of the definition.
+    #[serde(serialize_with = "as_text")]
     file: PathBuf,
     /// The claim that it tests.
     claim: Claim,

@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::definition::Profile;
+use crate::paths::as_text;
 use crate::record::{self, CHECKPOINTS, Ongoing, RUN, STEPS, UNFINISHED, Unfinished, read_header, run_folders};
 use crate::report::{ReportError, short};
 use crate::runner::{duration, writer};
@@ -21,6 +22,7 @@ use super::output::{print, print_json, print_table};
 #[derive(Serialize, JsonSchema)]
 pub struct Status {
     /// The results folder.
+    #[serde(serialize_with = "as_text")]
     results: PathBuf,
     /// The process that writes it, such as `process 1234`, or `another process` if its number cannot be read; null if
     /// there is none.
@@ -47,6 +49,7 @@ pub struct Unrecorded {
     /// Id of the run.
     pub run: String,
     /// Its folder.
+    #[serde(serialize_with = "as_text")]
     pub folder: PathBuf,
     /// Epochs of a training.
     pub epochs: Option<u64>,

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::characters::is_control;
+
 /// Characters of a place and of a reason that are printed; the values in them may be as long as the file.
 const SHOWN: [usize; 2] = [300, 1000];
 
@@ -48,6 +50,6 @@ fn shortened(text: &str, most: usize) -> String {
 
 /// A text for a terminal, with control characters other than line ends escaped.
 pub fn printable(text: &str) -> String {
-    let escape = |c: char| if c.is_control() && c != '\n' { c.escape_default().to_string() } else { c.to_string() };
+    let escape = |c: char| if is_control(c) && c != '\n' { c.escape_default().to_string() } else { c.to_string() };
     text.chars().map(escape).collect()
 }

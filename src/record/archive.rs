@@ -16,6 +16,9 @@ use super::read::{Loaded, Log, from_json, parse};
 use super::write::{IMAGES, ROWS, RUN, RecordError, STEPS, rows_to_csv};
 use crate::digest::sha256;
 
+/// How to replace an archive that was changed, as the end of a message.
+const RESTORE: &str = "; restore the archive, or move it elsewhere and compute its runs again with `anode run`";
+
 /// Records as an archive. Each `run.json` has the digests of the files as they stand in the archive.
 ///
 /// # Errors
@@ -105,7 +108,7 @@ fn each_record(
     visit: &mut dyn FnMut(Loaded),
 ) -> Result<(), RecordError> {
     for Packed { path, run, mut files } in unpack_all(path, &|_| true)? {
-        let damaged = |why: String| RecordError::Damaged { path: path.clone(), why };
+        let damaged = |why: String| RecordError::Damaged { path: path.clone(), why: why + RESTORE };
         let folder = path.join(&run);
         let record = files.remove(RUN).ok_or_else(|| damaged(format!("{run}/{RUN} is missing")))?;
         let files = RefCell::new(files);
@@ -113,7 +116,7 @@ fn each_record(
         let file = |name: &str| files.borrow_mut().remove(name).ok_or_else(|| missing(name));
         let mut own = Budget::of_an_experiment();
         let budget = if known.contains(&run) { &mut own } else { &mut *budget };
-        let loaded = parse(&folder, &record, &file, log, budget)?;
+        let loaded = parse(&folder, &record, &file, log, budget, RESTORE)?;
         if loaded.record.run != run {
             return Err(damaged(format!("{run}/{RUN} is the record of run {}", loaded.record.run)));
         }
@@ -130,11 +133,12 @@ fn each_record(
 pub fn read_archived_headers(path: &Path) -> Result<Vec<Record>, RecordError> {
     let (mut found, mut budget) = (vec![], Budget::of_an_experiment());
     for Packed { path, run, files } in unpack_all(path, &|name| name == RUN)? {
-        let damaged = |why: String| RecordError::Damaged { path: path.clone(), why };
+        let too_large = |why: String| RecordError::Damaged { path: path.clone(), why };
+        let damaged = |why: String| too_large(why + RESTORE);
         let bytes = files.get(RUN).ok_or_else(|| damaged(format!("{run}/{RUN} is missing")))?;
         budget
             .values(values_of_json(bytes) + values_of_text(bytes.len()))
-            .map_err(|why| damaged(format!("{run}/{RUN}: {why}")))?;
+            .map_err(|why| too_large(format!("{run}/{RUN}: {why}")))?;
         let record: Record = from_json(bytes).map_err(|e| damaged(format!("{run}/{RUN}: {e}")))?;
         if record.run != run || record.own_id() != run {
             return Err(damaged(format!("{run}/{RUN} is the record of another run")));
@@ -159,7 +163,10 @@ struct Packed {
 fn unpack_all(path: &Path, wanted: &dyn Fn(&str) -> bool) -> Result<Vec<Packed>, RecordError> {
     let mut found: Vec<Packed> = vec![];
     for (path, bytes) in read_files(path)? {
-        let damaged = |e| RecordError::Damaged { path: path.clone(), why: format!("not an archive of records: {e}") };
+        let damaged = |error| RecordError::Damaged {
+            path: path.clone(),
+            why: format!("not an archive of records: {error}{RESTORE}"),
+        };
         let known: HashSet<String> = found.iter().map(|packed| packed.run.clone()).collect();
         let runs = unpack(&bytes, wanted).map_err(damaged)?.into_iter().filter(|(run, _)| !known.contains(run));
         found.extend(runs.map(|(run, files)| Packed { path: path.clone(), run, files }));

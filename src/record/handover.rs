@@ -15,6 +15,7 @@ use super::read::read_checked;
 use super::unfinished::{UNFINISHED, Unfinished, read_at_most};
 use super::{CHECKPOINTS, RUN, Record, RecordError, STEPS, Status, TIMES, write_atomically};
 use crate::definition::Profile;
+use crate::paths::as_text;
 
 /// Folder of the runs that are handed on, inside a results folder.
 pub const INFLIGHT: &str = "inflight";
@@ -33,12 +34,16 @@ pub const MOST_INFLIGHT: u64 = 10_000_000;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct HandedOver {
     /// Folders that were written, with their sizes in bytes.
+    #[serde(serialize_with = "as_text")]
     pub written: Vec<(PathBuf, u64)>,
     /// Folders that were removed, because their runs are recorded, or were continued by another run.
+    #[serde(serialize_with = "as_text")]
     pub removed: Vec<PathBuf>,
     /// Folders of unfinished runs without a usable checkpoint, which were not handed on.
+    #[serde(serialize_with = "as_text")]
     pub unusable: Vec<PathBuf>,
     /// Unfinished runs with a damaged or missing header, which were not handed on: the file and what is wrong with it.
+    #[serde(serialize_with = "as_text")]
     pub damaged: Vec<(PathBuf, String)>,
 }
 

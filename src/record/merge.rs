@@ -16,6 +16,7 @@ use super::write::{CHECKPOINTS, IMAGES, MODEL, PARTIAL, ROWS, RUN, RecordError, 
 use super::{Record, Status, is_timing};
 use crate::definition::{Profile, is_name};
 use crate::files;
+use crate::paths::as_text;
 
 /// What a merge did, in runs.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
@@ -27,6 +28,7 @@ pub struct Merged {
     /// Not copied: the same record, or a better one, is there.
     pub present: usize,
     /// Not copied: unfinished runs with a damaged or missing header. The file and what is wrong with it.
+    #[serde(serialize_with = "as_text")]
     pub damaged: Vec<(PathBuf, String)>,
 }
 

@@ -1,6 +1,6 @@
 //! Reading a run's folder back, with every digest checked.
 
-use std::io::{self, Read};
+use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -18,6 +18,7 @@ use super::limits::{
 use super::origin::ascend;
 use super::thin::thin_within;
 use super::unfinished::read_at_most;
+use super::wording::in_words;
 use super::write::{FORMAT, IMAGES, ROWS, RUN, RecordError, STEPS};
 use super::{Image, Record, Row};
 
@@ -34,22 +35,25 @@ pub struct Loaded {
     pub images: Vec<Image>,
 }
 
+/// How to replace a record that was changed, as the end of a message about a file in the folder of a run.
+const COMPUTE_AGAIN: &str = "; compute the run again with `anode run`, or restore the file";
+
 /// Reads a run's folder; `None` where it holds no `run.json`, so that the run is unfinished.
 ///
 /// # Errors
 /// A file that is missing, cut or changed since it was written, that is a link or no regular file, or that is larger
 /// than a record can be; a record whose id does not follow from what it says.
 pub fn read_record(folder: &Path) -> Result<Option<Loaded>, RecordError> {
-    read_folder(folder, Log::Whole, &mut Budget::of_a_run())
+    read_folder(folder, Log::Whole, &mut Budget::of_a_run(), "")
 }
 
-fn read_folder(folder: &Path, log: Log, budget: &mut Budget) -> Result<Option<Loaded>, RecordError> {
+fn read_folder(folder: &Path, log: Log, budget: &mut Budget, remedy: &str) -> Result<Option<Loaded>, RecordError> {
     let Some(bytes) = read_at_most(&folder.join(RUN), limit(RUN))? else { return Ok(None) };
     let file = |name: &str| {
         let path = folder.join(name);
         files::read(&path, limit(name)).map_err(RecordError::io(&path))
     };
-    parse(folder, &bytes, &file, log, budget).map(Some)
+    parse(folder, &bytes, &file, log, budget, remedy).map(Some)
 }
 
 /// Reads the `run.json` of a run's folder and checks the digests of its other files, whose contents are not parsed;
@@ -59,11 +63,11 @@ fn read_folder(folder: &Path, log: Log, budget: &mut Budget) -> Result<Option<Lo
 /// See [`read_record`].
 pub fn read_checked(folder: &Path) -> Result<Option<Record>, RecordError> {
     let Some(bytes) = read_at_most(&folder.join(RUN), limit(RUN))? else { return Ok(None) };
-    let record = parse_header(folder, &bytes, &mut Budget::of_a_run())?;
+    let record = parse_header(folder, &bytes, &mut Budget::of_a_run(), "")?;
     for (name, expected) in &record.files {
         let path = folder.join(name);
         if *expected != digest(&path, limit(name)).map_err(RecordError::io(&path))? {
-            return Err(changed(path));
+            return Err(changed(path, ""));
         }
     }
     Ok(Some(record))
@@ -85,24 +89,31 @@ pub(super) fn digest(path: &Path, most: u64) -> io::Result<String> {
     }
 }
 
-fn changed(path: PathBuf) -> RecordError {
-    let why = "its digest is not the one in run.json: the file was cut or changed".into();
+fn changed(path: PathBuf, remedy: &str) -> RecordError {
+    let why = format!("its digest is not the one in run.json: the file was cut or changed{remedy}");
     RecordError::Damaged { path, why }
 }
 
 /// Reads a run's folder, whose name must be the id of its record, with its log of steps thinned as
 /// [`thin`](super::thin) does. The steps that are left out are never made, so that a long training takes little memory.
-/// What the record has is taken from `budget`.
+/// What the record has is taken from `budget`. Messages about a record that was changed end with a remedy, because
+/// commands that show records leave it where it is.
 ///
 /// # Errors
 /// See [`read_record`]; the record belongs to another run; it has more values than `budget`.
 pub fn read_run_thinned(folder: &Path, budget: &mut Budget) -> Result<Option<Loaded>, RecordError> {
-    let Some(loaded) = read_folder(folder, Log::Thinned, budget)? else { return Ok(None) };
+    let found = read_folder(folder, Log::Thinned, budget, COMPUTE_AGAIN).map_err(|error| match error {
+        RecordError::Io { path, source } if matches!(source.kind(), ErrorKind::NotFound | ErrorKind::FileTooLarge) => {
+            RecordError::Damaged { path, why: format!("{source}{COMPUTE_AGAIN}") }
+        }
+        other => other,
+    });
+    let Some(loaded) = found? else { return Ok(None) };
     let run = &loaded.record.run;
     if folder.file_name().is_some_and(|name| name == run.as_str()) {
         return Ok(Some(loaded));
     }
-    let why = format!("it is the record of run {run}, but its folder has another name");
+    let why = format!("it is the record of run {run}, but its folder has another name; rename or remove the folder");
     Err(RecordError::Damaged { path: folder.join(RUN), why })
 }
 
@@ -124,20 +135,21 @@ pub(super) enum Log {
 }
 
 /// A record from its `run.json` and a way to read its other files; `folder` is for messages. Takes what it has from
-/// `budget`.
+/// `budget`. Messages about a file that was changed end with `remedy`.
 pub(super) fn parse(
     folder: &Path,
     run: &[u8],
     read: &dyn Fn(&str) -> Result<Vec<u8>, RecordError>,
     log: Log,
     budget: &mut Budget,
+    remedy: &str,
 ) -> Result<Loaded, RecordError> {
     let damaged = |name: &str, why: String| RecordError::Damaged { path: folder.join(name), why };
-    let record = parse_header(folder, run, budget)?;
+    let record = parse_header(folder, run, budget, remedy)?;
     let file = |name: &str| -> Result<Option<Vec<u8>>, RecordError> {
         let Some(expected) = record.files.get(name) else { return Ok(None) };
         let bytes = read(name)?;
-        if *expected == sha256(&bytes) { Ok(Some(bytes)) } else { Err(changed(folder.join(name))) }
+        if *expected == sha256(&bytes) { Ok(Some(bytes)) } else { Err(changed(folder.join(name), remedy)) }
     };
     let settings = flat(&record.settings, record.seed).len();
     let mut table = |name: &str| -> Result<Vec<Row>, RecordError> {
@@ -155,14 +167,14 @@ pub(super) fn parse(
     let images: Vec<Image> = match file(IMAGES)? {
         Some(bytes) => {
             budget.values(values_of_images(&bytes)).map_err(|why| damaged(IMAGES, why))?;
-            from_json(&bytes).map_err(|e| damaged(IMAGES, e))?
+            from_json(&bytes).map_err(|why| damaged(IMAGES, why + remedy))?
         }
         None => vec![],
     };
     for Image { name, height, width, pixels } in &images {
         if height.checked_mul(*width) != Some(pixels.len()) {
             let why = format!("image {name:?} has {} pixels, but height {height} and width {width}", pixels.len());
-            return Err(damaged(IMAGES, why));
+            return Err(damaged(IMAGES, why + remedy));
         }
     }
     Ok(Loaded { record, rows, steps, images })
@@ -174,9 +186,12 @@ pub(super) fn parse(
 /// It is not such a value: the field, what is wrong with it, and where.
 pub(super) fn from_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
     let mut json = serde_json::Deserializer::from_slice(bytes);
-    let value = serde_path_to_error::deserialize(&mut json).map_err(|error| match error.path().iter().next() {
-        Some(_) => format!("`{}`: {}", error.path(), error.inner()),
-        None => error.inner().to_string(),
+    let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+        let why = in_words(&error.inner().to_string(), None);
+        match error.path().iter().next() {
+            Some(_) => format!("`{}`: {why}", error.path()),
+            None => why,
+        }
     })?;
     json.end().map_err(|error| error.to_string())?;
     Ok(value)
@@ -192,9 +207,11 @@ fn later_format(run: &[u8]) -> Option<u32> {
     (format > FORMAT).then_some(format)
 }
 
-/// A record from its `run.json`, without its other files. Takes its values from `budget`.
-fn parse_header(folder: &Path, run: &[u8], budget: &mut Budget) -> Result<Record, RecordError> {
-    let damaged = |why: String| RecordError::Damaged { path: folder.join(RUN), why };
+/// A record from its `run.json`, without its other files. Takes its values from `budget`. Messages about a file that
+/// was changed end with `remedy`.
+fn parse_header(folder: &Path, run: &[u8], budget: &mut Budget, remedy: &str) -> Result<Record, RecordError> {
+    let too_large = |why: String| RecordError::Damaged { path: folder.join(RUN), why };
+    let damaged = |why: String| too_large(why + remedy);
     let newer = |why: String| RecordError::Newer { path: folder.join(RUN), why };
     let format = |format: u32| format!("`format`: {format}; this version reads {FORMAT}");
     let record: Record = from_json(run).map_err(|why| match later_format(run) {
@@ -204,7 +221,7 @@ fn parse_header(folder: &Path, run: &[u8], budget: &mut Budget) -> Result<Record
     })?;
     // Without spaces, so that a record counts the same in a folder and in an archive.
     let compact = serde_json::to_vec(&record).map_err(|e| damaged(e.to_string()))?;
-    budget.values(values_of_json(&compact) + values_of_text(compact.len())).map_err(damaged)?;
+    budget.values(values_of_json(&compact) + values_of_text(compact.len())).map_err(too_large)?;
     if record.format != FORMAT {
         let why = format(record.format);
         return Err(if record.format > FORMAT { newer(why) } else { damaged(why) });

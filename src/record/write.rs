@@ -39,7 +39,7 @@ pub const MODEL: &str = "model.safetensors";
 #[non_exhaustive]
 pub enum RecordError {
     /// The file cannot be read or written.
-    #[error("{path}: {source}")]
+    #[error("{path}: {source}{}", files::remedy(.source))]
     Io {
         /// The file.
         path: PathBuf,
@@ -165,7 +165,7 @@ fn set_mode(file: &std::fs::File, mode: u32) -> io::Result<()> {
 fn beside(path: &Path) -> Result<tempfile::NamedTempFile, RecordError> {
     let folder = path.parent().unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder).map_err(RecordError::io(folder))?;
-    tempfile::Builder::new().prefix(PARTIAL).tempfile_in(folder).map_err(RecordError::io(path))
+    files::partial(folder).map_err(RecordError::io(path))
 }
 
 /// Puts a temporary file, flushed to the disk, in the place of `path`.

@@ -71,11 +71,16 @@ fn cell(cell: &Cell) -> String {
     }
 }
 
-/// Escapes what Markdown or a table would read as markup.
+/// Escapes what Markdown or a table would read as markup, or as the name of a character (`&lt;`).
 fn escape(plain: &str) -> String {
     let mut out = String::with_capacity(plain.len());
-    for c in plain.chars() {
+    let mut characters = plain.chars().peekable();
+    while let Some(c) = characters.next() {
         match c {
+            // Before a space it stands for itself.
+            '&' if characters.peek().is_some_and(|next| next.is_ascii_alphanumeric() || *next == '#') => {
+                out += "&amp;";
+            }
             '|' | '*' | '_' | '`' | '[' | ']' | '#' | '\\' => out.extend(['\\', c]),
             '<' => out += "&lt;",
             '\n' => out.push(' '),
@@ -83,4 +88,16 @@ fn escape(plain: &str) -> String {
         }
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_shown_as_it_is_written() {
+        assert_eq!(escape("&lt;b&gt; &#60;b&#x3e;"), "&amp;lt;b&amp;gt; &amp;\\#60;b&amp;\\#x3e;");
+        assert_eq!(escape("Griewank & Walther <AT&T> &"), "Griewank & Walther &lt;AT&amp;T> &");
+        assert_eq!(escape("a|b_c\n\u{202e}d"), "a\\|b\\_c \u{fffd}d");
+    }
 }

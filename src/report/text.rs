@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 
+use crate::characters::is_control;
 use crate::definition::Profile;
 
 /// Most characters of a line in a chart.
@@ -21,13 +22,13 @@ pub fn cut(text: &str, most: usize) -> Cow<'_, str> {
 }
 
 /// A character as it may stand in XML, HTML and Markdown: other white space is a space, and what is neither printed nor
-/// white space, which XML forbids, is the replacement character.
+/// white space, which XML forbids or which turns the direction of the text, is the replacement character.
 pub fn printable(c: char) -> char {
     match c {
         '\n' => c,
         '\t' | '\r' | '\u{85}' => ' ',
         '\u{fffe}' | '\u{ffff}' => char::REPLACEMENT_CHARACTER,
-        _ if c.is_control() => char::REPLACEMENT_CHARACTER,
+        _ if is_control(c) => char::REPLACEMENT_CHARACTER,
         _ => c,
     }
 }
@@ -54,6 +55,7 @@ mod tests {
         assert_eq!(cut("äöü", 3), "äöü");
         assert_eq!(cut("äöü", 2), "äö…");
         assert_eq!(line("a\u{0}b\u{1b}[2J\nc\td\u{ffff}"), "a\u{fffd}b\u{fffd}[2J c d\u{fffd}");
+        assert_eq!(line("a\u{202e}b\u{2066}c\u{200f}"), "a\u{fffd}b\u{fffd}c\u{fffd}");
         assert_eq!(line(&"x".repeat(100_000)).chars().count(), LINE + 1);
     }
 }

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::definition::Profile;
 use crate::files;
+use crate::paths::as_text;
 
 use super::artefacts::artefacts;
 use super::results::RecordSource;
@@ -18,6 +19,7 @@ use super::{Contents, ReportError, io};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Difference {
     /// The file.
+    #[serde(serialize_with = "as_text")]
     pub path: PathBuf,
     /// `differs`, `missing`, or what a file is that no record makes.
     pub what: &'static str,

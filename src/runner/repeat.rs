@@ -6,6 +6,7 @@ use std::time::Instant;
 use serde_json::{Map, Value};
 
 use crate::definition::settings::Settings;
+use crate::files;
 use crate::plan::{Run, run_id};
 use crate::record::{Agreement, Environment, Loaded, RecordError, Row, StepLog, canonical, environment};
 use crate::study::{Context, Ending, Place, Progress, Study, StudyError, faults_in_words};
@@ -112,7 +113,7 @@ pub fn repeat(
         );
         return Err(RepeatError::Other(why));
     }
-    let io = |source| RecordError::Io { path: std::env::temp_dir(), source };
+    let io = |error| RecordError::Io { path: std::env::temp_dir(), source: files::without_path(error) };
     let folder = tempfile::tempdir().map_err(io)?;
     let run = Run {
         id,

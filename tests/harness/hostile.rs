@@ -451,7 +451,9 @@ fn sizes_that_no_number_holds_are_refused() {
     let most = u64::MAX.to_string();
     let said = place.expect(2, &["schedule", "anode", "--state", &most, "--tape", &most]);
     assert!(said.contains("more than 18446744073709551614 bytes"), "{said}");
-    assert!(place.expect(2, &["schedule", "revolve:0"]).contains("did you mean `revolve:M`?"));
+    assert!(place.expect(2, &["schedule", "revolve"]).contains("did you mean `revolve:M`?"));
+    let said = place.expect(2, &["schedule", "revolve:0"]);
+    assert!(said.contains("`revolve:0`: M must be at least 1") && !said.contains("did you mean"), "{said}");
     place.write("results/runs/quick/train/0123456789abcdef/steps.csv", format!("step,epoch,loss\n0,{most},1.0\n"));
     assert!(place.expect(0, &["status"]).contains(&most));
 }

@@ -29,6 +29,7 @@ mod json;
 mod kept_models;
 mod labels;
 mod log_of_steps;
+mod messages;
 mod numerics;
 mod own;
 mod plan;

@@ -14,6 +14,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("files", &[]),
     ("random", &[]),
     ("nearest", &[]),
+    ("characters", &[]),
+    ("paths", &[]),
     ("ode", &[]),
     ("kernels", &["ode"]),
     ("gradient", &["ode"]),
@@ -22,8 +24,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("net", &["ode", "kernels", "gradient", "evolution", "random"]),
     ("train", &["ode", "kernels", "gradient", "evolution", "net", "data", "digest", "files", "random"]),
     // Names that may stand in a definition are registered by the rooms that have them.
-    ("definition", &["ode", "kernels", "gradient", "evolution", "net", "train", "files", "nearest"]),
-    ("record", &["definition", "digest", "files", "kernels"]),
+    ("definition", &["ode", "kernels", "gradient", "evolution", "net", "train", "files", "nearest", "characters"]),
+    ("record", &["definition", "digest", "files", "kernels", "paths"]),
     ("problems", &["ode", "kernels", "gradient", "evolution"]),
     ("doctor", &["ode", "kernels", "gradient", "net", "random", "train"]),
     (
@@ -47,13 +49,15 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("tensorboard", &["files", "record"]),
     ("plan", &["definition", "record", "study", "digest"]),
     ("runner", &["definition", "plan", "study", "record", "files", "tensorboard"]),
-    ("report", &["definition", "record", "ode", "gradient", "evolution", "files"]),
+    ("report", &["definition", "record", "ode", "gradient", "evolution", "files", "characters", "paths"]),
     ("export", &["definition", "record", "report"]),
     (
         "cli",
         &[
             "files",
             "nearest",
+            "characters",
+            "paths",
             "ode",
             "doctor",
             "gradient",

@@ -8,8 +8,27 @@ use super::{Adjoint, Argument, METHODS, Method};
 
 /// A name that is no gradient method.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("unknown gradient method `{0}`; allowed: {list}", list = pattern_list(|_| true))]
+#[error("{}; allowed: {list}", refusal(.0), list = pattern_list(|_| true))]
 pub struct UnknownMethod(String);
+
+/// Why a text is no gradient method.
+fn refusal(text: &str) -> String {
+    match zero_argument(text) {
+        Some(argument) => format!("gradient method `{text}`: {argument} must be at least 1"),
+        None => format!("unknown gradient method `{text}`"),
+    }
+}
+
+/// The name of the argument, `M` or `BYTES`, if a text is a method with the argument 0.
+fn zero_argument(text: &str) -> Option<&'static str> {
+    let (name, number) = text.split_once(':')?;
+    let (argument, digits) = match METHODS.iter().find(|descriptor| descriptor.name == name)?.argument {
+        Argument::None => return None,
+        Argument::Snapshots => ("M", number),
+        Argument::Bytes => ("BYTES", number.trim_end_matches(|c: char| c.is_ascii_alphabetic())),
+    };
+    (digits.parse::<usize>() == Ok(0)).then_some(argument)
+}
 
 /// How each registered method that is `wanted` is written; `M` is a number of snapshots, at least 1, `BYTES` a number
 /// with the unit B, KiB, MiB or GiB, the largest that makes it whole.
@@ -70,6 +89,12 @@ mod tests {
         for name in wrong.into_iter().chain(["within:99999999999999999999B", "within:99999999999GiB", "anode:2", ""]) {
             let text = name.parse::<Method>().unwrap_err().to_string();
             assert!(text.contains(&format!("`{name}`")) && text.contains("revolve:M"), "{text}");
+        }
+        let text = |name: &str| name.parse::<Method>().unwrap_err().to_string();
+        assert!(text("revolve:0").starts_with("gradient method `revolve:0`: M must be at least 1; allowed: full, "));
+        assert!(text("within:0KiB").starts_with("gradient method `within:0KiB`: BYTES must be at least 1; allowed: "));
+        for name in ["revolve", "revolve:", "revolve:x", "revolve:01", "revolve:-1", "within:", "anode:0", "x:0"] {
+            assert!(text(name).starts_with(&format!("unknown gradient method `{name}`; allowed: ")), "{name}");
         }
     }
 }

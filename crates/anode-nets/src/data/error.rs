@@ -10,7 +10,7 @@ use crate::files;
 #[non_exhaustive]
 pub enum DataError {
     /// The file cannot be read.
-    #[error("{path}: {source}")]
+    #[error("{path}: {source}{}", files::remedy(.source))]
     Io {
         /// The file.
         path: PathBuf,

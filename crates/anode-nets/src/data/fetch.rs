@@ -48,7 +48,7 @@ pub enum Fetched {
 #[non_exhaustive]
 pub enum FetchError {
     /// A file cannot be read or written.
-    #[error("{path}: {source}")]
+    #[error("{path}: {source}{}", files::remedy(.source))]
     Io {
         /// The file.
         path: PathBuf,
