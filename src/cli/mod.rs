@@ -86,25 +86,8 @@ fn clamp(common: &Common, option: &str, asked: u16) -> usize {
     asked.min(here)
 }
 
-/// Refuses paths that are not UTF-8 where the JSON document of a command cannot contain them, before the command writes
-/// or removes anything. The other documents contain such paths with replacement characters.
-fn refuse_non_utf8(cli: &Cli) -> Result<(), CliError> {
-    let common = &cli.common;
-    if !common.json || !matches!(cli.verb, Verb::Figures(_) | Verb::New(_) | Verb::Report { .. }) {
-        return Ok(());
-    }
-    match [&common.experiments, &common.results, &common.figures()].into_iter().find(|path| path.to_str().is_none()) {
-        Some(path) => {
-            let why = "not UTF-8, which the document of this command cannot contain; rename it, or leave out --json";
-            Err(CliError::Usage(format!("{}: {why}", path.display())))
-        }
-        None => Ok(()),
-    }
-}
-
 fn dispatch(cli: &Cli) -> Result<(), CliError> {
     let common = &cli.common;
-    refuse_non_utf8(cli)?;
     select::refuse_file(&common.results)?;
     if let Some(asked) = common.threads {
         let threads = clamp(common, "--threads", asked);

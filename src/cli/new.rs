@@ -56,6 +56,7 @@ pub struct Created {
     /// Id of the experiment.
     id: String,
     /// The file.
+    #[serde(serialize_with = "crate::paths::as_text")]
     file: PathBuf,
 }
 

@@ -21,7 +21,7 @@ pub mod settings;
 mod types;
 mod unique;
 mod validate;
-mod wording;
+pub(crate) mod wording;
 
 pub use choices::{CHOICES, Choice, load_choices};
 pub use error::{DefinitionError, printable};

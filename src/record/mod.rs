@@ -20,10 +20,6 @@ mod step_log;
 mod thin;
 mod types;
 mod unfinished;
-// The module of the same name is private to definitions.
-#[allow(dead_code, clippy::duplicate_mod)]
-#[path = "../definition/wording.rs"]
-mod wording;
 mod write;
 
 pub use adopt::adopt;

@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::definition::columns::flat;
+use crate::definition::wording::in_words;
 use crate::digest::{Running, sha256};
 use crate::files;
 
@@ -18,7 +19,6 @@ use super::limits::{
 use super::origin::ascend;
 use super::thin::thin_within;
 use super::unfinished::read_at_most;
-use super::wording::in_words;
 use super::write::{FORMAT, IMAGES, ROWS, RUN, RecordError, STEPS};
 use super::{Image, Record, Row};
 

@@ -82,14 +82,17 @@ pub struct Summary {
     /// One row per experiment.
     pub experiments: Vec<SummaryRow>,
     /// The files.
+    #[serde(serialize_with = "crate::paths::as_text")]
     pub written: Vec<PathBuf>,
     /// Files of earlier reports that were removed, because no record makes them any more.
+    #[serde(serialize_with = "crate::paths::as_text")]
     pub removed: Vec<PathBuf>,
     /// Records that no run shows. They stay where they are until `anode clean` removes them.
     pub kept: Vec<UnshownRecords>,
     /// Runs with several records between which nothing but a convention chose, with the one that is shown.
     pub unsure: Vec<String>,
     /// Unfinished runs that were handed on and cannot be shown: the damaged file and what is wrong with it.
+    #[serde(serialize_with = "crate::paths::as_text")]
     pub damaged: Vec<(PathBuf, String)>,
 }
 

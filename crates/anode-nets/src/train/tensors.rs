@@ -37,7 +37,7 @@ mod tests {
         };
         let text = format!("{{{}}}", (0..8).map(tensor).collect::<Vec<_>>().join(","));
         let bytes = [&(text.len() as u64).to_le_bytes()[..], text.as_bytes()].concat();
-        let error = header(&bytes).err().expect("refused");
+        let error = header(&bytes).expect_err("refused");
         assert!(error.contains("describes 18446744073709551608 bytes of numbers"), "{error}");
         for other in [&b""[..], &[255; 8], &[255; 7], b"\x02\0\0\0\0\0\0\0{", b"\x01\0\0\0\0\0\0\0{"] {
             assert!(header(other).is_err(), "{other:?}");
