@@ -143,7 +143,7 @@ pub fn clean(common: &Common, arguments: &CleanArguments) -> Result<(), CliError
         }
     }
     let _lock = crate::runner::lock(&common.results)?;
-    let _report = crate::runner::lock_report(&common.results)?;
+    let report = crate::runner::lock_report(&common.results)?;
     // A run may have been recorded, or removed, while the question waited.
     if let Some((path, _)) = found.iter().find(|(path, kind)| Kind::of(path) != *kind) {
         return Err(CliError::Usage(format!("{}: changed after the question; run the command again", path.display())));
@@ -156,6 +156,8 @@ pub fn clean(common: &Common, arguments: &CleanArguments) -> Result<(), CliError
             let _ = std::fs::remove_dir(experiment);
         }
     }
+    // The report below takes it again.
+    drop(report);
     if !common.json && !common.quiet {
         lines(&found).iter().for_each(|line| print(&format!("removed {line}")));
     }

@@ -49,8 +49,8 @@ impl Methods {
 /// The pieces of the section.
 pub fn methods(choices: &[Choice], found: Methods) -> Vec<Piece> {
     let Methods { sources, mut effects } = found;
-    let text = "The sources that we read leave these choices unspecified. The last column gives the measured effect of a \
-                choice if a check or a table compares it with an alternative.";
+    let text = "The sources that we read leave these choices unspecified. The last column gives the measured effect \
+                of a choice if a check or a table compares it with an alternative.";
     let row = |(place, choice): (usize, &Choice)| {
         let effect = effects.remove(&place).unwrap_or_else(|| Cell::Text("not measured".into()));
         vec![Cell::Text(choice.what.clone()), Cell::Text(choice.why.clone()), effect]

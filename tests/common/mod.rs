@@ -78,7 +78,7 @@ impl Workplace {
     }
 }
 
-/// Every file below a folder with its bytes, by relative path; the lock, which names a process, apart.
+/// Every file below a folder with its bytes, by relative path; locks, which name a process, apart.
 pub fn tree(folder: &Path) -> Vec<(String, Vec<u8>)> {
     let mut found = vec![];
     let mut folders = vec![folder.to_owned()];
@@ -86,7 +86,7 @@ pub fn tree(folder: &Path) -> Vec<(String, Vec<u8>)> {
         for entry in std::fs::read_dir(&next).expect("a folder").flatten() {
             if entry.path().is_dir() {
                 folders.push(entry.path());
-            } else if entry.file_name() != ".lock" {
+            } else if !entry.file_name().to_string_lossy().ends_with(".lock") {
                 let name = entry.path().strip_prefix(folder).expect("inside").to_string_lossy().into_owned();
                 found.push((name, std::fs::read(entry.path()).expect("a file")));
             }

@@ -148,19 +148,6 @@ fn the_schema_is_written_on_request_and_compared_otherwise() {
     assert!(text.contains("typo: no such folder") && !place.path("typo").exists(), "{text}");
 }
 
-#[cfg(target_os = "linux")]
-#[test]
-fn json_that_cannot_be_written_is_no_success() {
-    use std::os::unix::ffi::OsStrExt;
-    let place = Workplace::new();
-    place.define(&reversal("sound"));
-    let results = std::ffi::OsStr::from_bytes(b"res\xff");
-    std::fs::create_dir(place.path("").join(results)).expect("a folder");
-    let output = place.command(&["status", "--json"]).arg("--results").arg(results).output().expect("it starts");
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.code() == Some(3) && output.stdout.is_empty() && said.contains("UTF-8"), "{said}");
-}
-
 #[test]
 fn a_report_without_records_and_a_plan_without_runs_say_so() {
     let place = Workplace::new();

@@ -149,7 +149,7 @@ fn a_report_links_only_what_it_has() {
         place.write("experiments/outline.json", outline.to_string()).expect(0, &["report"]);
         std::fs::read_to_string(place.path("results/REPORT.md")).expect("a report")
     };
-    place.expect(0, &["run"]);
+    place.expect(0, &["run", "train"]);
     let text = report(&outline);
     assert!(text.contains("([train](#train), elsewhere)"), "{text}");
     assert!(text.contains("](tables/findings.csv)") && place.path("results/tables/findings.csv").is_file(), "{text}");
