@@ -32,7 +32,7 @@ pub struct RuleChange {
     pub date: String,
     /// What was changed and why.
     pub change: String,
-    /// The verdict on the results at hand before the change; absent: there was none.
+    /// The verdict before the change; absent: there was none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before: Option<Decision>,
 }
@@ -47,17 +47,6 @@ pub enum Decision {
     Contradicted,
     /// The evidence was not sufficient.
     Inconclusive,
-}
-
-impl Decision {
-    /// The word for a reader.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Confirmed => "confirmed",
-            Self::Contradicted => "contradicted",
-            Self::Inconclusive => "inconclusive",
-        }
-    }
 }
 
 /// A condition that has to hold before an experiment decides anything, such as sufficient training.

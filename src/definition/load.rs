@@ -163,7 +163,7 @@ fn shared_charts(loaded: &[Loaded]) -> Vec<DefinitionError> {
             for profile in profiles.keys() {
                 let chart = format!("{id}-{}.{}.svg", figure.id, profile.name());
                 let (other, place) = *first.entry(chart.clone()).or_insert((one, i));
-                // An id that comes twice is a fault of its own.
+                // A repeated id was reported above.
                 if other.definition.id != *id {
                     let other = other.file.display();
                     let why = format!(

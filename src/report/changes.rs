@@ -1,18 +1,23 @@
 //! Rules that were changed after first results: in the section of an experiment, and all of them in a table.
 
-use crate::definition::{Definition, RuleChange};
+use crate::definition::{Decision, Definition, RuleChange};
 
 use super::document::{Cell, Piece};
 use super::summary::Line;
+use super::verdict::Verdict;
 
 /// The heading of the table, and its anchor.
 pub const CHANGES: (&str, &str) = ("Rules that were changed after first results", "changed-rules");
+
+fn word(decision: Decision) -> &'static str {
+    Verdict::from(decision).word()
+}
 
 /// The changes of one rule.
 pub fn of(definition: &Definition) -> Vec<Piece> {
     let changes = &definition.expectation.changes;
     let one = |change: &RuleChange| {
-        let before = change.before.map_or_else(String::new, |d| format!(" The verdict before was {}.", d.word()));
+        let before = change.before.map_or_else(String::new, |d| format!(" The verdict before was {}.", word(d)));
         format!("{}: {}{before}", change.date, change.change)
     };
     let lead = Piece::Paragraph("Changes of the rule after first results:".into(), String::new());
@@ -30,7 +35,7 @@ pub fn table(definitions: &[Definition], answered: &[&Line]) -> Vec<Piece> {
                 Cell::Link(definition.id.clone(), definition.id.clone()),
                 Cell::Text(change.date.clone()),
                 Cell::Text(change.change.clone()),
-                change.before.map_or_else(|| Cell::Text("–".into()), |d| Cell::Verdict(d.word().into())),
+                change.before.map_or_else(|| Cell::Text("–".into()), |d| Cell::Verdict(word(d).into())),
                 Cell::Verdict(now.to_owned()),
             ]
         };

@@ -12,7 +12,7 @@ use std::collections::HashSet;
 
 use serde_json::Value;
 
-use crate::definition::{Check, Filter, Otherwise, Range, Rule, Source, Wanted, value_label};
+use crate::definition::{Check, Decision, Filter, Otherwise, Range, Rule, Source, Wanted, value_label};
 use crate::record::{Row, cell};
 
 use super::results::{Results, matches};
@@ -42,6 +42,16 @@ impl Verdict {
             Self::Contradicted => "contradicted",
             Self::Inconclusive => "inconclusive",
             Self::NotRun => "not run",
+        }
+    }
+}
+
+impl From<Decision> for Verdict {
+    fn from(decision: Decision) -> Self {
+        match decision {
+            Decision::Confirmed => Self::Confirmed,
+            Decision::Contradicted => Self::Contradicted,
+            Decision::Inconclusive => Self::Inconclusive,
         }
     }
 }
