@@ -156,7 +156,7 @@ pub fn clean(common: &Common, arguments: &CleanArguments) -> Result<(), CliError
             let _ = std::fs::remove_dir(experiment);
         }
     }
-    // The report below takes it again.
+    // Writing the report below locks it again.
     drop(report);
     if !common.json && !common.quiet {
         lines(&found).iter().for_each(|line| print(&format!("removed {line}")));

@@ -251,7 +251,7 @@ pub fn refused(mut error: clap::Error) -> ExitCode {
     if as_json {
         warn_json(&Failure::new(Kind::Usage, code, error.to_string().trim_end().to_owned()));
     } else {
-        // Nobody is left to be told that nobody listens.
+        // If standard error is closed, there is no other place for the message.
         let _ = error.print();
     }
     ExitCode::from(code)

@@ -29,7 +29,7 @@ pub struct NotRun {
 /// Reads the list of a folder of experiments; empty where there is none.
 ///
 /// # Errors
-/// A file that is malformed, an empty text, an id that no experiment can have or that comes twice.
+/// A file that is malformed, an empty text, an id that no experiment can have, a repeated id.
 pub fn load_not_run(folder: &Path) -> Result<Vec<NotRun>, DefinitionError> {
     let file = folder.join(NOT_RUN);
     let fault = |at: String, why: String| DefinitionError::new(&file, &at, &why);

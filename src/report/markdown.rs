@@ -77,7 +77,7 @@ fn escape(plain: &str) -> String {
     let mut characters = plain.chars().peekable();
     while let Some(c) = characters.next() {
         match c {
-            // Before a space it stands for itself.
+            // Before a space it begins no name.
             '&' if characters.peek().is_some_and(|next| next.is_ascii_alphanumeric() || *next == '#') => {
                 out += "&amp;";
             }
