@@ -12,7 +12,8 @@ use rayon::prelude::*;
 
 use anode_core::ode::Real;
 
-use super::direct::{self, GROUP, Start};
+use super::direct::{self, Start};
+use super::direct_weights::{self, GROUP};
 use super::norm::channel_sums;
 use super::unwritten::to_write;
 use super::winograd;
@@ -421,7 +422,7 @@ pub fn conv_vjp_weights<R: Real>(shape: &ConvShape, x: &[R], y_bar: &[R], w_bar:
     let pixels = shape.pixels();
     let taken = match (singles(x), singles(y_bar), singles_mut(w_bar)) {
         (Some(x), Some(y_bar), Some(w_bar)) => {
-            winograd::vjp_weights(shape, x, y_bar, w_bar) || direct::vjp_weights(shape, x, y_bar, w_bar)
+            winograd::vjp_weights(shape, x, y_bar, w_bar) || direct_weights::vjp_weights(shape, x, y_bar, w_bar)
         }
         _ => false,
     };

@@ -5,7 +5,8 @@ use std::mem::MaybeUninit;
 
 use rayon::prelude::*;
 
-use super::direct::{Convolve, GROUP, Start, WeightVjp, lanes, summed_at_a_time};
+use super::direct::{Convolve, Start, lanes};
+use super::direct_weights::{GROUP, WeightVjp, summed_at_a_time};
 use super::fused::{ConvBars, Images};
 use super::norm::{Line, plain};
 use super::plan::DirectPlan;

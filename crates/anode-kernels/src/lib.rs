@@ -76,6 +76,7 @@ mod descent;
 mod device;
 mod direct;
 mod direct_vjp;
+mod direct_weights;
 mod error;
 mod fused;
 mod norm;

@@ -11,12 +11,14 @@ use rayon::prelude::*;
 
 use super::ConvShape;
 use super::norm::Line;
-use super::simd::vectorised;
+use super::simd::{few_registers, vectorised};
 
 /// Registers of pixels in a tile.
 pub(super) const VECTORS: usize = 4;
 /// Channels in a tile.
 pub(super) const CHANNELS: usize = 4;
+/// Channels in a larger tile, where there are few registers: a tile then has one register of pixels.
+pub(super) const MORE_CHANNELS: usize = 6;
 /// Kernels with more taps are left to the matrix multiplication.
 const MOST_TAPS: usize = 25;
 /// Numbers of an image that are moved at a time, so that those of all images stay in the nearest cache.
@@ -30,6 +32,8 @@ pub(super) struct DirectPlan {
     /// Input height and width, zeros above and left of them.
     input: [usize; 2],
     zeros: [usize; 2],
+    /// Numbers that a register holds.
+    pub lanes: usize,
     /// Images side by side: 1, or as many as a register holds numbers.
     pub images: usize,
     /// Numbers of a line and of a plane of the padded images.
@@ -41,6 +45,8 @@ pub(super) struct DirectPlan {
     pub registers: Vec<(usize, usize)>,
     /// Numbers of an output plane.
     pub pixels: usize,
+    /// The first output channel of each tile, and how many it has: [`MORE_CHANNELS`], [`CHANNELS`] or 1.
+    pub tiles: Vec<(usize, usize)>,
 }
 
 impl DirectPlan {
@@ -64,6 +70,7 @@ impl DirectPlan {
             channels: (inputs, outputs),
             input: [height, width],
             zeros: shape.padding,
+            lanes,
             images,
             pitch,
             plane: pitch * (height + 2 * shape.padding[0]),
@@ -73,6 +80,7 @@ impl DirectPlan {
                 .collect(),
             registers: places.map(register).collect(),
             pixels: out_height * out_width * images,
+            tiles: tiles(outputs, few_registers()),
         })
     }
 
@@ -202,21 +210,59 @@ impl DirectPlan {
     fn packed(&self, at: impl Fn(usize, usize) -> f32 + Sync) -> Vec<f32> {
         let depth = self.channels.0 * self.taps.len();
         let mut packed = vec![0.0; self.channels.1 * depth];
-        packed.par_chunks_mut(CHANNELS * depth).zip(blocks(self.channels.1)).for_each(|(packed, block)| {
-            // The last block may be cut into single channels.
-            let channels = if block.len() == CHANNELS { CHANNELS } else { 1 };
-            for (first, part) in block.step_by(channels).zip(packed.chunks_exact_mut(channels * depth)) {
-                for (d, to) in part.chunks_exact_mut(channels).enumerate() {
-                    to.iter_mut().enumerate().for_each(|(c, to)| *to = at(first + c, d));
-                }
+        let mut rest = &mut packed[..];
+        let parts: Vec<_> =
+            self.tiles.iter().map(|&(_, n)| rest.split_off_mut(..n * depth).unwrap_or_default()).collect();
+        self.tiles.par_iter().zip(parts).for_each(|(&(first, channels), part)| {
+            for (d, to) in part.chunks_exact_mut(channels).enumerate() {
+                to.iter_mut().enumerate().for_each(|(c, to)| *to = at(first + c, d));
             }
         });
         packed
     }
 }
 
+/// Cuts channels into tiles of [`MORE_CHANNELS`] where there are `few` registers, [`CHANNELS`], and 1 for the rest.
+fn tiles(channels: usize, few: bool) -> Vec<(usize, usize)> {
+    let mut tiles = Vec::with_capacity(channels.div_ceil(CHANNELS));
+    let mut first = 0;
+    while first < channels {
+        let n = match channels - first {
+            // Not 8 or 9, which are two tiles of four.
+            6 | 7 | 10.. if few => MORE_CHANNELS,
+            CHANNELS.. => CHANNELS,
+            _ => 1,
+        };
+        tiles.push((first, n));
+        first += n;
+    }
+    tiles
+}
+
 /// Channels in blocks of [`CHANNELS`], the last one shorter where they do not divide.
 pub(super) fn blocks(channels: usize) -> impl IndexedParallelIterator<Item = Range<usize>> {
     let block = move |i: usize| i * CHANNELS..((i + 1) * CHANNELS).min(channels);
     (0..channels.div_ceil(CHANNELS)).into_par_iter().map(block)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{CHANNELS, MORE_CHANNELS, tiles};
+
+    #[test]
+    fn tiles_cover_all_channels_and_leave_few_alone() {
+        assert_eq!(tiles(16, true), [(0, 6), (6, 6), (12, 4)]);
+        assert_eq!(tiles(9, true), [(0, 4), (4, 4), (8, 1)]);
+        for (few, channels) in [false, true].into_iter().flat_map(|few| (0..100).map(move |n| (few, n))) {
+            let tiles = tiles(channels, few);
+            let mut next = 0;
+            for &(first, n) in &tiles {
+                assert!(first == next && (n == 1 || n == CHANNELS || few && n == MORE_CHANNELS));
+                next += n;
+            }
+            assert_eq!(next, channels);
+            let alone = tiles.iter().filter(|&&(_, n)| n == 1).count();
+            assert!(alone < CHANNELS && (channels % 2 == 1 || !few || channels < CHANNELS || alone == 0), "{channels}");
+        }
+    }
 }

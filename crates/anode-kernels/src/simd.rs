@@ -6,7 +6,7 @@
 
 #[cfg(all(target_arch = "x86_64", not(miri)))]
 use pulp::x86::V3_512b;
-use pulp::{Arch, WithSimd};
+use pulp::{Arch, Simd, WithSimd};
 
 /// The vector instructions of this processor that kernels use: `AVX-512`, `AVX2 in pairs` (two registers of AVX2 as one
 /// of AVX-512) or `no AVX2`. Results of the first two are bit-identical. `None` on other architectures than x86-64.
@@ -36,6 +36,32 @@ pub(super) fn dispatch<W: WithSimd>(work: W) -> W::Output {
         ),
         arch => arch.dispatch(work),
     }
+}
+
+/// As [`dispatch`], but with AVX2 a register holds 8 numbers: for kernels that compute both halves of 16 numbers one
+/// after the other, so that the sums of a larger tile fit into registers.
+#[inline]
+pub(super) fn dispatch_halves<W: WithSimd>(work: W) -> W::Output {
+    #[cfg(test)]
+    if tests::BY_SCALARS.load(std::sync::atomic::Ordering::Relaxed) {
+        return work.with_simd(pulp::Scalar512b);
+    }
+    Arch::new().dispatch(work)
+}
+
+struct FewRegisters;
+
+impl WithSimd for FewRegisters {
+    type Output = bool;
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> bool {
+        S::REGISTER_COUNT < 16
+    }
+}
+
+/// Whether [`dispatch`] has fewer than 16 registers, as with AVX2, where two registers count as one.
+pub(super) fn few_registers() -> bool {
+    dispatch(FewRegisters)
 }
 
 /// Runs `work`, compiled anew for each set of vector instructions.
@@ -172,6 +198,9 @@ mod tests {
             (shape([20, 4, 8], 7, [1, 1], 1, [0, 0]), 18),
             (shape([64, 8, 8], 64, [3, 3], 1, [1, 1]), 3),
             (shape([96, 4, 4], 64, [3, 3], 1, [1, 1]), 20),
+            // Tiles of 6, 4 and 1 channels; parts of 16 input channels, the last one shorter.
+            (shape([17, 16, 16], 23, [3, 3], 1, [1, 1]), 9),
+            (shape([23, 8, 8], 17, [3, 3], 1, [1, 1]), 33),
         ];
         for (shape, images) in shapes {
             let by_registers = outputs(&shape, images);
