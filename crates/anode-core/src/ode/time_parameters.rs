@@ -6,7 +6,10 @@ use super::{At, DifferentiableField, FieldError, Real, VectorField, expect_len};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TimeRule {
-    /// The value at the last knot at or before t: a set of parameters for each stretch, as in a residual network.
+    /// The value at the last knot at or before t: a set of parameters for each stretch, as in a residual network. A knot
+    /// counts as reached if t lies before it by rounding only, so step n of a uniform grid uses knot n if the knots are
+    /// the times at which the steps start. A stage at the end of a step (of `heun` or `rk4`, say) uses the next knot, as
+    /// does the start of a reverse step.
     Hold,
     /// Linear between neighbouring knots.
     Linear,
@@ -58,8 +61,14 @@ impl<F> TimeParameters<F> {
 
     /// Knots whose values theta(t) is made of, with their weights; the second weight may be zero.
     fn weights(&self, t: f64) -> [(usize, f64); 2] {
-        let after = self.knots.partition_point(|&knot| knot <= t);
-        let (i, last) = (after.max(1) - 1, self.knots.len() - 1);
+        let last = self.knots.len() - 1;
+        let reached = match self.rule {
+            // Step n of a uniform grid starts at t0 + n h, which may round to less than a knot at the same time.
+            TimeRule::Hold => t + 8.0 * f64::EPSILON * t.abs().max(self.knots[0].abs()).max(self.knots[last].abs()),
+            TimeRule::Linear => t,
+        };
+        let after = self.knots.partition_point(|&knot| knot <= reached);
+        let i = after.max(1) - 1;
         if self.rule == TimeRule::Hold || after == 0 || i == last {
             return [(i, 1.0), (i, 0.0)];
         }
@@ -116,5 +125,50 @@ impl<R: Real, F: DifferentiableField<Vector = Vec<R>>> DifferentiableField for T
 
     fn tape_bytes(&self, tape: &Self::Tape) -> usize {
         self.field.tape_bytes(&tape.tape) + tape.theta.len() * size_of::<R>()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gradient::{Block, Method};
+    use crate::ode::{At, ClosureField, Grid, Pass, solver};
+
+    /// dz/dt = w.
+    fn sum() -> impl DifferentiableField<Vector = Vec<f64>> {
+        ClosureField::new(
+            |_t, _: &[f64], w: &[f64], dz: &mut [f64]| dz[0] = w[0],
+            |_t, _: &[f64], _: &[f64], c: &[f64], _: &mut [f64], w_bar: &mut [f64]| w_bar[0] += c[0],
+        )
+    }
+
+    #[test]
+    fn every_step_of_a_uniform_grid_holds_the_parameters_of_the_knot_at_which_it_starts() {
+        for (t0, t1) in [(0.0, 1.0), (-1.0, 0.1), (3.0, 10.0)] {
+            for steps in 1..200 {
+                let share = |n: usize| n as f64 / steps as f64;
+                let knots = (0..steps).map(|n| t0 * (1.0 - share(n)) + t1 * share(n)).collect();
+                let field = TimeParameters::new(sum(), knots, TimeRule::Hold).unwrap();
+                let grid = Grid::Uniform { t0, t1, steps };
+                let block = Block { field: &field, tableau: solver("euler").unwrap(), grid };
+                let found = Method::Full.gradient(&block, &vec![0.0], &vec![1.0; steps], |_| vec![1.0]).unwrap();
+                // 1/6 * 5 is less than 5/6: step 5 of 6 must not hold the parameters of step 4.
+                let h = (t1 - t0) / steps as f64;
+                assert_eq!(found.theta, vec![h; steps], "{steps} steps from {t0} to {t1}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_time_before_a_knot_holds_the_parameters_of_the_knot_before() {
+        let field = TimeParameters::new(sum(), vec![0.0, 0.5, 1.0], TimeRule::Hold).unwrap();
+        let held = |t: f64| {
+            let at = At { t, step: 0, stage: 0, pass: Pass::Forward };
+            let mut dz = vec![0.0];
+            field.eval(at, &vec![0.0], &vec![1.0, 2.0, 3.0], &mut dz).unwrap();
+            dz[0]
+        };
+        let found = [-1.0, 0.0, 0.5 - 1e-13, 0.5, 0.7, 1.0 - 1e-13, 1.0, 2.0].map(held);
+        assert_eq!(found, [1.0, 1.0, 1.0, 2.0, 2.0, 2.0, 3.0, 3.0]);
     }
 }
