@@ -108,6 +108,10 @@ impl<F: DifferentiableField> Paused<F> {
                 Action::Restore { step } => {
                     let place = self.snapshots.iter().position(|(s, _)| *s == step);
                     let place = place.ok_or_else(|| wrong(format!("no snapshot of state {step}")))?;
+                    if reverse.is_none() {
+                        // Steps taken twice in the forward sweep would count, and update statistics, twice.
+                        return Err(wrong(format!("state {step} is restored in the forward sweep")));
+                    }
                     // A snapshot that is forgotten next is taken instead of copied.
                     if self.actions.as_slice().first() == Some(&Action::Free { step }) {
                         self.actions.next();
@@ -209,7 +213,8 @@ mod tests {
         let full = Method::Full.gradient(&block, &vec![0.5], &vec![0.3], |end| end.clone()).unwrap();
         let right: &[Action] = &[Tape, Store, Tape, Tape, Turn, Reverse, Reverse, Reverse, Free { step: 1 }];
         assert_eq!(gradient(right).unwrap(), (full.z0, full.theta));
-        let wrong: [(&[Action], usize, &str); 13] = [
+        let wrong: [(&[Action], usize, &str); 14] = [
+            (&[Store, Advance { to: 3 }, Restore { step: 0 }, Tape], 2, "state 0 is restored in the forward sweep"),
             (&[Store, Tape, Tape, Tape, Turn, Reverse, Reverse, Reverse], 8, "of state 0 is never freed"),
             (&[], 0, "the forward sweep has no end"),
             (&[Advance { to: 4 }], 0, "cannot advance from state 0 to state 4 of 3"),

@@ -24,7 +24,8 @@ pub enum Action {
     Tape,
     /// Keep a copy of the current state as a snapshot.
     Store,
-    /// Make the snapshot of z_`step` the current state.
+    /// Make the snapshot of z_`step` the current state. Only after [`Action::Turn`]: the forward sweep takes each step
+    /// once.
     Restore {
         /// Index of the state.
         step: usize,
