@@ -67,9 +67,12 @@ impl Extent {
         expect_steps(self.steps)?;
         let fitting = self.candidates().filter(|m| self.bound_bytes(*m) <= budget);
         let best = fitting.min_by_key(|m| (m.steps_taken(self.steps), self.bound_bytes(*m)));
-        let least = self.candidates().min_by_key(|m| (self.bound_bytes(*m), m.steps_taken(self.steps)));
-        let with = least.unwrap_or(Method::Full);
-        best.ok_or_else(|| GradientError::Memory { budget, least: self.bound_bytes(with), with: with.to_string() })
+        best.ok_or_else(|| {
+            let least = self.candidates().map(|m| self.bound_bytes(m)).min().unwrap_or(0);
+            let smallest = self.candidates().filter(|m| self.bound_bytes(*m) == least);
+            let with = smallest.min_by_key(|m| m.steps_taken(self.steps)).unwrap_or(Method::Full);
+            GradientError::Memory { budget, least, with: with.to_string() }
+        })
     }
 
     /// The registered exact methods on the steps of the tableau, with each number of snapshots, in the order of the
