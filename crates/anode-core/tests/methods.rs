@@ -80,6 +80,27 @@ fn the_bound_on_bytes_of_zero_snapshots_is_that_of_the_one_that_is_kept() {
     }
 }
 
+#[test]
+fn the_interpolant_limits_the_order_of_the_interpolated_adjoint_to_four() {
+    let field = ClosureField::new(
+        |t: f64, z: &[f64], w: &[f64], dz: &mut [f64]| dz[0] = w[0] * (5.0 * t + z[0]).sin(),
+        |t: f64, z: &[f64], w: &[f64], c: &[f64], z_bar: &mut [f64], w_bar: &mut [f64]| {
+            z_bar[0] += w[0] * (5.0 * t + z[0]).cos() * c[0];
+            w_bar[0] += (5.0 * t + z[0]).sin() * c[0];
+        },
+    );
+    for name in ["dormand-prince", "tsitouras"] {
+        let error = |steps| {
+            let block = Block { field: &field, tableau: solver(name).unwrap(), grid: Grid::unit(steps) };
+            let [exact, found] = [Method::Full, Method::InterpolatedAdjoint]
+                .map(|method| method.gradient(&block, &vec![1.0], &vec![1.5], |_| vec![1.0]).unwrap().theta[0]);
+            (found / exact - 1.0).abs()
+        };
+        let order = (error(16) / error(64)).log2() / 2.0;
+        assert!((order - 4.0).abs() < 0.2, "{name}: {order}");
+    }
+}
+
 /// A custom method: `Anode` by another name.
 #[derive(Clone, Copy)]
 struct Custom(Option<AdaptiveStorage>);

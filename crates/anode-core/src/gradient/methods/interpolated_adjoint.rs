@@ -18,7 +18,8 @@ pub(super) static DESCRIPTOR: Descriptor = Descriptor {
     memory: "2 (Nt + 1) states, tape of one evaluation",
     evaluations: "2 s Nt + 1",
     source: "dense output as in SUNDIALS: Hindmarsh et al., ACM TOMS 31(3), 2005",
-    advice: "Use it to approximate the gradient of the differential equation itself, with tight tolerances.",
+    advice: "Use it to approximate the gradient of the differential equation itself if `reverse-time` is unstable. Its \
+             interpolant has order 4.",
 };
 
 impl Adjoint for InterpolatedAdjoint {
