@@ -22,7 +22,8 @@ pub enum Pass {
 pub struct At {
     /// Time t of the stage.
     pub t: f64,
-    /// Index of the step, from 0, in forward time.
+    /// Index of the step, from 0, in forward time. A reverse solve with adaptive steps takes other steps, and counts
+    /// them from its own start.
     pub step: usize,
     /// Index of the stage within the step, from 0.
     pub stage: usize,

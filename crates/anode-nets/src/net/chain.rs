@@ -55,6 +55,11 @@ impl Chain {
         &self.evaluations[step.min(last) * self.stages + stage.min(self.stages - 1)]
     }
 
+    /// Whether steps or stages have separate batch norms, or separate running statistics of them.
+    pub(super) fn depends_on_steps(&self) -> bool {
+        self.evaluations.len() > 1
+    }
+
     /// Adds the layers of the next step, whose parameters end at `end` in the network's.
     pub(super) fn add_step(&mut self, layers: Vec<Layer>, end: usize) {
         self.evaluations.push(layers);

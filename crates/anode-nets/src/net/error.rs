@@ -37,9 +37,10 @@ pub enum NetworkError {
         /// What does not fit, with shapes as channels, height and width.
         why: String,
     },
-    /// Batch-norm statistics per evaluation need a fixed number of evaluations.
+    /// Batch norms per step, and batch-norm statistics per evaluation, need a fixed number of steps.
     #[error(
-        "adaptive steps have no fixed evaluations, so no evaluation has its own batch-norm statistics; use fixed steps"
+        "adaptive steps have no fixed evaluations, so no step or evaluation has its own batch norms or statistics; use \
+        fixed steps"
     )]
     NoFixedEvaluations,
     /// Sweeps that depend on numbers that the host reads between launches, see [`Network::capture`].

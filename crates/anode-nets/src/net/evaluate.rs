@@ -150,6 +150,7 @@ impl<D: Device> Network<D> {
                     current = block.solve(solve.method, &current, &theta)?;
                 }
                 Segment::Ode(chain, None) => {
+                    solve.check(chain)?;
                     let (field, theta) = (self.field(chain, mode), device.share_part(own));
                     let start = current.duplicate();
                     solve.advance(&field, &mut current, &theta)?;

@@ -321,6 +321,7 @@ impl<D: Device> Network<D> {
                     kept.push(SavedSegment::Coupled { block, theta, trajectory });
                 }
                 Segment::Ode(chain, None) => {
+                    solve.check(chain)?;
                     let (field, theta) = (self.field(chain, self.mode()), device.share_part(own));
                     let solved;
                     (current, solved) = solve.forward(&field, &current, &theta, ledger)?;

@@ -7,6 +7,9 @@ use crate::ode::{
     integrate, integrate_adaptive, integrate_back,
 };
 
+use super::chain::Chain;
+use super::error::NetworkError;
+
 /// The steps of each block on t in [0, 1].
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
@@ -52,6 +55,15 @@ pub(super) enum Solved<F: DifferentiableField> {
 }
 
 impl Solve {
+    /// Refuses adaptive steps for a block whose steps have separate batch norms. An adaptive solve takes the last stage
+    /// of a step as the first one of the next step, and a reverse solve counts its own steps.
+    pub(super) fn check(self, chain: &Chain) -> Result<(), NetworkError> {
+        match self.steps {
+            Steps::Adaptive(_) if chain.depends_on_steps() => Err(NetworkError::NoFixedEvaluations),
+            Steps::Adaptive(_) | Steps::Fixed(_) => Ok(()),
+        }
+    }
+
     /// Integrates from `z0`: z(1), and what the backward sweep needs.
     pub(super) fn forward<F: DifferentiableField>(
         self,

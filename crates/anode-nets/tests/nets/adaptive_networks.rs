@@ -132,6 +132,12 @@ fn choices_that_need_fixed_steps_are_refused() {
     let refused = net.forward(&numbers(4, 5 * 72), &theta, adaptive(1e-3, Method::Full), &Ledger::new());
     assert!(matches!(refused.err(), Some(NetworkError::Gradient(GradientError::StepCountNeeded { .. }))));
     let solve = adaptive(1e-3, Method::ReverseTime);
+    let norms = Network::with_norms(&small(LayerSpec::NormRelu), 2);
+    let own: Vec<f64> = norms.initial(3);
+    let refused = norms.forward(&numbers(4, 5 * 72), &own, solve, &Ledger::new());
+    assert!(matches!(refused.err(), Some(NetworkError::NoFixedEvaluations)));
+    let refused = norms.evaluate(&numbers(4, 5 * 72), &own, solve);
+    assert!(matches!(refused.err(), Some(NetworkError::NoFixedEvaluations)));
     let (logits, kept) = net.forward(&numbers(4, 5 * 72), &theta, solve, &Ledger::new()).unwrap();
     let fixed = Solve { steps: Steps::Fixed(2), ..solve };
     let refused = net.backward(kept, &theta, &logits, &mut vec![0.0; theta.len()], fixed, &Ledger::new());
