@@ -167,8 +167,8 @@ register! {
     /// SciPy's RK45 and RK23, the textbook controller (Hairer, Norsett, Wanner, Solving ODEs I, II.4): the norm of
     /// torchdiffeq with the error weights of the solver, and no growth after a rejection.
     Scipy in scipy,
-    /// The norm of SciPy; steps from the last two errors (a PI controller, Hairer, Norsett, Wanner, Solving ODEs II,
-    /// IV.2), which rejects fewer steps where stability limits them.
+    /// The norm of SciPy; steps from the last two errors (a PI controller, Hairer & Wanner, Solving ODEs II, IV.2),
+    /// which rejects fewer steps where stability limits them.
     ProportionalIntegral in proportional_integral,
 }
 
