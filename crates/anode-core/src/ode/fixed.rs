@@ -6,7 +6,8 @@ use super::{ButcherTableau, Pass, SolveError, Step, Vector, VectorField, Workspa
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Grid {
-    /// `steps` equal steps from `t0` to `t1`.
+    /// `steps` equal steps from `t0` to `t1`. Step n starts at t0 + n h. Because of rounding, the end of the last step,
+    /// and a stage there, may differ from `t1` in the last digit.
     Uniform {
         /// Start.
         t0: f64,

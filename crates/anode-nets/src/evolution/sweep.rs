@@ -53,8 +53,8 @@ impl<R: Real, D: Device, F: DifferentiableField<Vector = D::Buffer<R>>> CoupledT
 impl<R: Real, D: Device, F: DifferentiableField<Vector = D::Buffer<R>>> CoupledBlock<F, R, D> {
     /// Integrates the block from `z0` and keeps what this method's backward sweep needs; `parameters` are w(0), then p.
     ///
-    /// The ledger counts evaluations of f (with that of q, where both are stepped together), and every byte that is
-    /// kept.
+    /// The ledger counts evaluations of f (with that of q, where both are stepped together), and the bytes of states,
+    /// tapes and solved weights that are kept. It does not count copies of the parameters.
     ///
     /// ```
     /// use std::sync::Arc;
