@@ -126,6 +126,22 @@ impl Canvas<'_, '_> {
         let style = TextStyle::from(font).color(&colour).pos(Pos::new(h, v));
         self.area.draw(&Text::new(line(text), self.at(at), style)).map_err(drawing)
     }
+
+    /// Lines of text below each other, `apart` points from one to the next. Returns the height of the one after them.
+    pub fn lines(
+        &self,
+        lines: &[String],
+        (x, mut y): (f64, f64),
+        size: f64,
+        colour: RGBColor,
+        apart: f64,
+    ) -> Result<f64, ReportError> {
+        for line in lines {
+            self.text(line, (x, y), size, colour, Anchor::Left, false)?;
+            y += apart;
+        }
+        Ok(y)
+    }
 }
 
 /// Width of a text in points, as [`Canvas::text`] draws it.

@@ -115,15 +115,10 @@ impl Drawing for ImageChart {
     }
 
     fn draw(&self, canvas: &Canvas) -> Result<(), ReportError> {
-        let mut y = 18.0;
-        for line in wrapped(&self.title, 16.0, self.width() - 32.0, 3) {
-            canvas.text(&line, (16.0, y), 16.0, INK, Anchor::Left, false)?;
-            y += 21.0;
-        }
-        for line in wrapped(&self.subtitle, 11.5, self.width() - 32.0, 3) {
-            canvas.text(&line, (16.0, y), 11.5, SOFT, Anchor::Left, false)?;
-            y += 16.0;
-        }
+        let title = wrapped(&self.title, 16.0, self.width() - 32.0, 3);
+        let y = canvas.lines(&title, (16.0, 18.0), 16.0, INK, 21.0)?;
+        let subtitle = wrapped(&self.subtitle, 11.5, self.width() - 32.0, 3);
+        canvas.lines(&subtitle, (16.0, y), 11.5, SOFT, 16.0)?;
         let left = self.label_width();
         let column = |i: usize| left + i as f64 * (SIDE + GAP);
         for (i, label) in self.columns.iter().enumerate() {

@@ -6,7 +6,7 @@ use crate::definition::{FigureKind, Outline, StoryPanel};
 use crate::report::ReportError;
 use crate::report::results::Results;
 
-use super::canvas::{Anchor, Canvas, Drawing};
+use super::canvas::{Canvas, Drawing};
 use super::lines::Cell;
 use super::style::INK;
 use super::text::wrapped;
@@ -104,11 +104,7 @@ impl Drawing for StoryChart {
     }
 
     fn draw(&self, canvas: &Canvas) -> Result<(), ReportError> {
-        let mut y = 20.0;
-        for line in self.title_lines() {
-            canvas.text(&line, (16.0, y), TITLE, INK, Anchor::Left, false)?;
-            y += 22.0;
-        }
+        let mut y = canvas.lines(&self.title_lines(), (16.0, 20.0), TITLE, INK, 22.0)?;
         for (row, head, height) in self.rows() {
             for (i, cell) in row.iter().enumerate() {
                 cell.draw(&canvas.moved((i as f64 * cell.size().0, y)), head)?;

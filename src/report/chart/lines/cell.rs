@@ -2,7 +2,7 @@
 
 use crate::definition::{Figure, Filter, Lines};
 use crate::report::ReportError;
-use crate::report::chart::canvas::{Anchor, Canvas};
+use crate::report::chart::canvas::Canvas;
 use crate::report::chart::style::{INK, SOFT};
 use crate::report::chart::text::wrapped;
 use crate::report::results::Results;
@@ -70,25 +70,14 @@ impl Cell {
 
     /// Draws the cell with this height of title, which is at least its own.
     pub fn draw(&self, canvas: &Canvas, head: f64) -> Result<(), ReportError> {
-        let mut y = 10.0;
-        for line in self.titles() {
-            canvas.text(&line, (MARGIN, y), TITLE, INK, Anchor::Left, false)?;
-            y += 18.0;
-        }
-        for line in self.subtitles() {
-            canvas.text(&line, (MARGIN, y), SMALL, SOFT, Anchor::Left, false)?;
-            y += 14.0;
-        }
+        let y = canvas.lines(&self.titles(), (MARGIN, 10.0), TITLE, INK, 18.0)?;
+        canvas.lines(&self.subtitles(), (MARGIN, y), SMALL, SOFT, 14.0)?;
         if let Some(panel) = self.chart.panels.first() {
             self.chart.draw_panel(&canvas.moved((0.0, head)), panel)?;
         }
-        let mut y = head + self.chart.cell().1 + 4.0;
-        y += self.chart.draw_legend(&canvas.moved((LEFT, y)), self.legend_width())?;
-        for note in self.notes() {
-            canvas.text(&note, (LEFT, y), SMALL, SOFT, Anchor::Left, false)?;
-            y += LINE_HEIGHT;
-        }
-        Ok(())
+        let y = head + self.chart.cell().1 + 4.0;
+        let y = y + self.chart.draw_legend(&canvas.moved((LEFT, y)), self.legend_width())?;
+        canvas.lines(&self.notes(), (LEFT, y), SMALL, SOFT, LINE_HEIGHT).map(|_| ())
     }
 
     /// A sentence for readers who do not see the cell.

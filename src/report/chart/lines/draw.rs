@@ -23,15 +23,8 @@ impl Drawing for LineChart {
     }
 
     fn draw(&self, canvas: &Canvas) -> Result<(), ReportError> {
-        let mut y = 18.0;
-        for line in self.title_lines() {
-            canvas.text(&line, (16.0, y), TITLE, INK, Anchor::Left, false)?;
-            y += 21.0;
-        }
-        for line in self.subtitle_lines() {
-            canvas.text(&line, (16.0, y), SMALL, SOFT, Anchor::Left, false)?;
-            y += 16.0;
-        }
+        let y = canvas.lines(&self.title_lines(), (16.0, 18.0), TITLE, INK, 21.0)?;
+        let y = canvas.lines(&self.subtitle_lines(), (16.0, y), SMALL, SOFT, 16.0)?;
         if self.panels.iter().all(|p| p.series.is_empty()) {
             return canvas.text("No data for this chart yet", (LEFT, y + 80.0), 14.0, SOFT, Anchor::Left, false);
         }
@@ -40,13 +33,9 @@ impl Drawing for LineChart {
             let corner = (w * (i % self.columns()) as f64, self.head() + h * (i / self.columns()) as f64);
             self.draw_panel(&canvas.moved(corner), panel)?;
         }
-        let mut y = self.head() + h * self.panel_rows() as f64 + 6.0;
-        y += self.draw_legend(&canvas.moved((LEFT, y)), self.legend_width())?;
-        for note in self.note_lines() {
-            canvas.text(&note, (LEFT, y), 11.0, SOFT, Anchor::Left, false)?;
-            y += LINE_HEIGHT;
-        }
-        Ok(())
+        let y = self.head() + h * self.panel_rows() as f64 + 6.0;
+        let y = y + self.draw_legend(&canvas.moved((LEFT, y)), self.legend_width())?;
+        canvas.lines(&self.note_lines(), (LEFT, y), 11.0, SOFT, LINE_HEIGHT).map(|_| ())
     }
 }
 
