@@ -14,17 +14,17 @@ use super::parts::solver;
 /// The part of a study's settings that says which network is built.
 #[derive(Clone)]
 pub struct Chosen {
-    net: NetName,
-    form: settings::NetworkForm,
-    width: Option<usize>,
-    solver: SolverName,
-    steps: Option<usize>,
-    tolerances: Option<Tolerances>,
-    method: MethodName,
-    norm_per_step: bool,
-    statistics_per_evaluation: bool,
-    sigma: Option<Sigma>,
-    evolution: Option<EvolutionSettings>,
+    pub(super) net: NetName,
+    pub(super) form: settings::NetworkForm,
+    pub(super) width: Option<usize>,
+    pub(super) solver: SolverName,
+    pub(super) steps: Option<usize>,
+    pub(super) tolerances: Option<Tolerances>,
+    pub(super) method: MethodName,
+    pub(super) norm_per_step: bool,
+    pub(super) statistics_per_evaluation: bool,
+    pub(super) sigma: Option<Sigma>,
+    pub(super) evolution: Option<EvolutionSettings>,
 }
 
 impl From<&TrainingSettings> for Chosen {

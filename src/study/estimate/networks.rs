@@ -4,6 +4,7 @@ use crate::definition::settings::{DataSet, NetworkCostSettings, NetworkForm, Tra
 use crate::gradient::Method;
 use crate::net::{self, LayerSpec, SegmentSpec};
 use crate::study::StudyError;
+use crate::study::network::Chosen;
 
 use super::Estimate;
 use super::solve::{Solved, adaptive_steps, method, stages};
@@ -64,17 +65,12 @@ fn layers(shape: &mut [f64; 3], parts: &[LayerSpec]) -> Layers {
 }
 
 /// A network with how it is solved.
-struct Chosen<'a> {
-    net: &'a str,
-    form: NetworkForm,
-    width: Option<usize>,
+struct SolvedNetwork<'a> {
+    network: &'a Chosen,
     /// Steps of each ODE block.
     steps: f64,
     stages: f64,
-    norm_per_step: bool,
     method: Method,
-    weight_steps: f64,
-    has_memory: bool,
 }
 
 /// What one gradient of a network needs.
@@ -85,12 +81,22 @@ struct Gradient {
     evaluations: f64,
 }
 
-impl Chosen<'_> {
+impl<'a> SolvedNetwork<'a> {
+    fn new(network: &'a Chosen) -> Result<Self, StudyError> {
+        let steps = match (network.steps, &network.tolerances) {
+            (None, Some(tolerances)) => adaptive_steps(tolerances, &network.solver)?,
+            (steps, _) => steps.unwrap_or(1) as f64,
+        };
+        let method = method(&network.method).unwrap_or(Method::Full);
+        Ok(Self { network, steps, stages: stages(&network.solver)?, method })
+    }
+
     fn gradient(&self, batch: f64) -> Result<Gradient, StudyError> {
-        let unknown = || StudyError::failed("settings", format!("no network `{}`", self.net));
-        let registered = net::network(self.net).ok_or_else(unknown)?;
-        let form = if self.form == NetworkForm::Baseline { net::Form::Baseline } else { net::Form::Ode };
-        let spec = (registered.build)(form, self.width.unwrap_or(registered.width), CLASSES);
+        let name = self.network.net.as_str();
+        let unknown = || StudyError::failed("settings", format!("no network `{name}`"));
+        let registered = net::network(name).ok_or_else(unknown)?;
+        let form = if self.network.form == NetworkForm::Baseline { net::Form::Baseline } else { net::Form::Ode };
+        let spec = (registered.build)(form, self.network.width.unwrap_or(registered.width), CLASSES);
         let real = 4.0;
         let mut found = Gradient { parameters: 0.0, bytes: 0.0, macs: 0.0, evaluations: 0.0 };
         let mut shape = spec.input.map(|n| n as f64);
@@ -111,7 +117,7 @@ impl Chosen<'_> {
                 }
                 SegmentSpec::Ode(parts) => {
                     let chain = layers(&mut shape, parts);
-                    let own = if self.norm_per_step { (self.steps - 1.0).max(0.0) * chain.norms } else { 0.0 };
+                    let own = if self.network.norm_per_step { (self.steps - 1.0).max(0.0) * chain.norms } else { 0.0 };
                     found.parameters += chain.parameters + own;
                     let (state, tape) = (chain.input * batch * real, chain.kept * batch * real);
                     let solved = Solved { blocks: 1.0, steps: self.steps, stages: self.stages, state, tape };
@@ -130,21 +136,22 @@ impl Chosen<'_> {
 
     /// What the evolution of the weights of a block keeps, where they evolve.
     fn weights(&self, bytes: f64) -> f64 {
-        let parts = if self.has_memory { 2.0 } else { 1.0 };
-        match self.form {
+        let evolution = self.network.evolution.unwrap_or_default();
+        let parts = if evolution.memory.is_some() { 2.0 } else { 1.0 };
+        match self.network.form {
             NetworkForm::Ode | NetworkForm::Baseline => 0.0,
             // A state of the weights beside each state of the activations.
             NetworkForm::Configuration1 => parts * bytes * (2.0 + self.steps),
             NetworkForm::Configuration2 | NetworkForm::Configuration2Final => {
                 let solved = Solved {
                     blocks: 1.0,
-                    steps: self.weight_steps * self.steps,
+                    steps: evolution.weight_steps() as f64 * self.steps,
                     stages: self.stages,
                     state: parts * bytes,
                     tape: 2.0 * parts * bytes,
                 };
                 solved.bytes(self.method)
-                    + if self.form == NetworkForm::Configuration2 { self.steps * bytes } else { bytes }
+                    + if self.network.form == NetworkForm::Configuration2 { self.steps * bytes } else { bytes }
             }
         }
     }
@@ -160,20 +167,10 @@ impl Gradient {
 
 pub fn network_cost(settings: &NetworkCostSettings) -> Result<Estimate, StudyError> {
     let batch = settings.batch as f64;
-    let own = Chosen {
-        net: settings.net.as_str(),
-        form: settings.form,
-        width: settings.width,
-        steps: settings.steps as f64,
-        stages: stages(&settings.solver)?,
-        norm_per_step: settings.norm_per_step,
-        method: method(&settings.method).unwrap_or(Method::Full),
-        weight_steps: settings.evolution.unwrap_or_default().weight_steps() as f64,
-        has_memory: settings.evolution.and_then(|e| e.memory).is_some(),
-    };
+    let network = Chosen::from(settings);
     // Beside the network's own gradient, its baseline's and the neural ODE's, one after the other.
-    let baseline = Chosen { form: NetworkForm::Baseline, ..own }.gradient(batch)?;
-    let own = own.gradient(batch)?;
+    let baseline = SolvedNetwork::new(&network.in_form(NetworkForm::Baseline))?.gradient(batch)?;
+    let own = SolvedNetwork::new(&network)?.gradient(batch)?;
     let bytes = own.bytes.max(baseline.bytes) + 4.0 * (4.0 * own.parameters + 5.0 * batch * IMAGE);
     let repeats = 3.0;
     Ok(Estimate {
@@ -188,7 +185,7 @@ pub fn disk(settings: &TrainingSettings) -> Result<f64, StudyError> {
     /// A line of `steps.csv` and one of `times.csv`.
     const LINES: f64 = 150.0;
     let (steps, batch, _) = size(settings);
-    let parameters = chosen(settings)?.gradient(batch)?.parameters;
+    let parameters = SolvedNetwork::new(&Chosen::from(settings))?.gradient(batch)?.parameters;
     // Parameters and velocity in the checkpoint, parameters in the network.
     Ok(LINES * steps + 4.0 * 3.0 * parameters)
 }
@@ -213,29 +210,13 @@ fn size(settings: &TrainingSettings) -> (f64, f64, f64) {
     (settings.epochs as f64 * (named / batch).ceil(), batch, held as f64)
 }
 
-fn chosen(settings: &TrainingSettings) -> Result<Chosen<'_>, StudyError> {
-    Ok(Chosen {
-        net: settings.net.as_str(),
-        form: settings.form,
-        width: settings.width,
-        steps: match (settings.steps, &settings.tolerances) {
-            (None, Some(tolerances)) => adaptive_steps(tolerances, &settings.solver)?,
-            (steps, _) => steps.unwrap_or(1) as f64,
-        },
-        stages: stages(&settings.solver)?,
-        norm_per_step: settings.norm_per_step,
-        method: method(&settings.method).unwrap_or(Method::Full),
-        weight_steps: settings.evolution.unwrap_or_default().weight_steps() as f64,
-        has_memory: settings.evolution.and_then(|e| e.memory).is_some(),
-    })
-}
-
 pub fn training(settings: &TrainingSettings) -> Result<Estimate, StudyError> {
     let (steps, batch, held) = size(settings);
-    let chosen = chosen(settings)?;
+    let network = Chosen::from(settings);
+    let solved = SolvedNetwork::new(&network)?;
     // How many steps an adaptive solve takes is not known; one is enough to tell whether a run fits.
-    let least = Chosen { steps: settings.steps.map_or(1.0, |n| n as f64), ..chosen };
-    let (work, room) = (chosen.gradient(batch)?, least.gradient(batch)?);
+    let least = SolvedNetwork { steps: settings.steps.map_or(1.0, |n| n as f64), ..solved };
+    let (work, room) = (solved.gradient(batch)?, least.gradient(batch)?);
     // Parameters, gradient and velocity, each here and in dfdx; the images, and two batches of them.
     let bytes = room.bytes + 4.0 * (6.0 * room.parameters + 2.0 * batch * IMAGE) + held * IMAGE;
     // Optimiser and copies pass over the parameters a few times per step.
