@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use crate::definition::StudyKind;
 use crate::definition::settings::{Dense, Dtype, Field, GradientErrorSettings, Numbers, Settings};
-use crate::gradient::{AdaptiveBlock, Block, Cost, Ledger, Method, reference};
+use crate::gradient::{AdaptiveBlock, Block, Cost, Method, reference};
 use crate::kernels::{Activation, Device};
 use crate::net::NetworkError;
 use crate::ode::{Adaptive, ButcherTableau, DifferentiableField, Grid, Real, SolveError, Vector};
@@ -110,14 +110,10 @@ fn gradient<D: Device, R: Real, F: DifferentiableField<Vector = D::Buffer<R>>>(
     z0: &D::Buffer<R>,
     w: &D::Buffer<R>,
 ) -> Result<Gradient<R>, NetworkError> {
-    let ledger = Ledger::new();
-    let forward = method.forward(block, z0, w, &ledger)?;
-    let cotangent = forward.end().clone();
-    let mut w_bar = w.zeros_like();
-    let z0_bar = forward.backward(block, w, &cotangent, &mut w_bar, &ledger)?;
+    let found = method.gradient(block, z0, w, |end| end.clone())?;
     device.synchronize()?;
-    let (z0, w) = (device.download(&z0_bar), device.download(&w_bar));
-    Ok(Gradient { loss: cotangent.dot(&cotangent) / 2.0, z0, w, cost: ledger.cost() })
+    let (z0, w) = (device.download(&found.z0), device.download(&found.theta));
+    Ok(Gradient { loss: found.end.dot(&found.end) / 2.0, z0, w, cost: found.cost })
 }
 
 /// The gradient of the ODE itself, in host memory.

@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use crate::definition::StudyKind;
 use crate::definition::settings::{Placement, SchedulesSettings, Settings};
-use crate::gradient::{Block, GradientError, Ledger, Method, fewest_plain_steps, revolve_optimum};
+use crate::gradient::{Block, GradientError, Method, fewest_plain_steps, revolve_optimum};
 use crate::kernels::{Activation, Cpu, Device};
 use crate::ode::{self, ButcherTableau, Grid};
 use crate::problems::Dense;
@@ -75,10 +75,6 @@ impl Study for Schedules {
 fn execute(method: Method, tableau: &'static ButcherTableau, steps: usize) -> Result<(u64, usize), GradientError> {
     let field = Dense::<f64>::new(1, Activation::Tanh, 1.0);
     let block = Block { field: &field, tableau, grid: Grid::unit(steps) };
-    let (ledger, z0, w) = (Ledger::new(), vec![0.5], vec![0.5]);
-    let forward = method.forward(&block, &z0, &w, &ledger)?;
-    let cotangent = forward.end().clone();
-    forward.backward(&block, &w, &cotangent, &mut vec![0.0], &ledger)?;
-    let cost = ledger.cost();
+    let cost = method.gradient(&block, &vec![0.5], &vec![0.5], |end| end.clone())?.cost;
     Ok((cost.forward_steps + cost.replayed_steps, cost.peak_snapshots))
 }
