@@ -16,8 +16,8 @@ use crate::random::{Stream, normal, numbered, stream};
 use crate::record::{Outcome, Row, number, row};
 use crate::train::TrainingDevice;
 
-use super::parts::{solver, typed};
-use super::{AnyDevice, Context, Ending, Estimate, Place, Progress, Study, StudyError, device, estimate};
+use super::parts::{method, solver, typed};
+use super::{AnyDevice, Context, Ending, Estimate, Place, Study, StudyError, device, estimate};
 
 /// The study of gradients of coupled blocks: J = |z(1)|^2 / 2, gradients for z(0), w(0) and p.
 pub struct CoupledGradient;
@@ -96,9 +96,7 @@ fn run<D: Device, R: Real>(
     let tableau = solver(&settings.solver)?;
     let mut rows = vec![];
     for (done, &steps) in settings.steps.iter().enumerate() {
-        context.check_stop()?;
-        let (done, total) = (done as u64, settings.steps.len() as u64);
-        (context.progress)(Progress { done, total, message: format!("Nt = {steps}") });
+        context.begin_steps(steps, done, settings.steps.len())?;
         let failed = |what: String| move |e: NetworkError| StudyError::failed(format!("{what}, Nt = {steps}"), e);
         let coupling = Coupling {
             configuration: settings.configuration.configuration(steps),
@@ -114,7 +112,7 @@ fn run<D: Device, R: Real>(
             _ => None,
         };
         for name in &settings.methods {
-            let method: Method = name.as_str().parse().map_err(|e| StudyError::failed("settings", e))?;
+            let method = method(name)?;
             let found = there.gradient(method, &at).map_err(failed(method.to_string()))?;
             let error = |part: usize| number(relative_distance(&found.parts[part], &exact.parts[part]));
             let off = |part: usize| {

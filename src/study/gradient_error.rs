@@ -15,7 +15,7 @@ use crate::record::{Outcome, Row, number, row};
 use crate::train::TrainingDevice;
 
 use super::parts::{array_digest, named_array, shaped_array, solver, typed};
-use super::{AnyDevice, Context, Ending, Estimate, Place, Progress, Study, StudyError, device, estimate};
+use super::{AnyDevice, Context, Ending, Estimate, Place, Study, StudyError, device, estimate};
 
 /// The gradient-error study: J = |z(1)|^2 / 2, gradients for z(0) and the weights.
 pub struct GradientError;
@@ -169,12 +169,7 @@ fn measure<D: Device, R: Real, F: DifferentiableField<Vector = D::Buffer<R>>>(
         truth(device, field, settings.reference_tolerance, &there, &w_there).map_err(failed("reference".into()))?;
     let mut rows = vec![];
     for (done, &steps) in settings.steps.iter().enumerate() {
-        context.check_stop()?;
-        (context.progress)(Progress {
-            done: done as u64,
-            total: settings.steps.len() as u64,
-            message: format!("Nt = {steps}"),
-        });
+        context.begin_steps(steps, done, settings.steps.len())?;
         let block = Block { field, tableau, grid: Grid::unit(steps) };
         let of = |method| gradient(device, method, &block, &there, &w_there);
         let exact = of(Method::Full).map_err(failed(format!("full, Nt = {steps}")))?;

@@ -14,7 +14,7 @@ use crate::ode::{ButcherTableau, Grid, Vector, integrate, relative_distance};
 use crate::record::{Image, Outcome, Row, number, row};
 
 use super::parts::{solver, typed};
-use super::{Context, Ending, Estimate, Place, Progress, Study, StudyError, estimate};
+use super::{Context, Ending, Estimate, Place, Study, StudyError, estimate};
 
 /// The study of evolving kernels.
 pub struct KernelEvolution;
@@ -44,13 +44,11 @@ impl Study for KernelEvolution {
         let mut steps = settings.steps.clone();
         steps.sort_unstable();
         for (done, &steps) in steps.iter().enumerate() {
-            context.check_stop()?;
-            let (done, total) = (done as u64, settings.steps.len() as u64);
-            (context.progress)(Progress { done, total, message: format!("Nt = {steps}") });
+            context.begin_steps(steps, done, settings.steps.len())?;
             let frames = problem.frames(steps).map_err(|e| StudyError::failed(format!("Nt = {steps}"), e))?;
             // The finest solution is the one that is shown: its spectrum first, since a picture's notes are of the last
             // row.
-            if done + 1 == total {
+            if done + 1 == settings.steps.len() {
                 outcome.rows.extend(problem.spectrum(frames.last().unwrap_or(&problem.start))?);
                 outcome.images = problem.images(&frames)?;
             }

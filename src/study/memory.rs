@@ -16,10 +16,8 @@ use crate::random::{Stream, normal, numbered};
 use crate::record::{Outcome, number, row};
 use crate::train::TrainingDevice;
 
-use super::parts::{solver, typed};
-use super::{
-    AnyDevice, Context, Ending, Estimate, Place, Progress, Study, StudyError, device, estimate, process_memory,
-};
+use super::parts::{method, solver, typed};
+use super::{AnyDevice, Context, Ending, Estimate, Place, Study, StudyError, device, estimate, process_memory};
 
 /// How often a gradient is timed, each time beside full storage.
 const PAIRS: usize = 3;
@@ -48,15 +46,13 @@ impl Study for Memory {
 impl AnyDevice for Memory {
     fn compute<D: TrainingDevice>(&self, device: &D, context: &Context<'_>) -> Result<Ending, StudyError> {
         let settings: &MemorySettings = typed(context.settings)?;
-        let method: Method = settings.method.as_str().parse().map_err(|e| StudyError::failed("settings", e))?;
+        let method = method(&settings.method)?;
         let tableau = solver(&settings.solver)?;
         let chain = Chain::new(device, settings, context.seed);
         let as_given = Value::Object(context.settings.json().clone());
         let mut outcome = Outcome::default();
         for (done, &steps) in settings.steps.iter().enumerate() {
-            context.check_stop()?;
-            let (done, total) = (done as u64, settings.steps.len() as u64);
-            (context.progress)(Progress { done, total, message: format!("Nt = {steps}") });
+            context.begin_steps(steps, done, settings.steps.len())?;
             let at = |e: NetworkError| StudyError::failed(format!("Nt = {steps}"), e);
             let block = Block { field: &chain.field, tableau, grid: Grid::unit(steps) };
             let extent = Extent {
@@ -119,7 +115,7 @@ impl AnyDevice for Memory {
 
 /// One gradient, for its memory.
 pub(super) fn once(settings: &MemorySettings, seed: u64, steps: usize) -> Result<(), StudyError> {
-    let method: Method = settings.method.as_str().parse().map_err(|e| StudyError::failed("settings", e))?;
+    let method = method(&settings.method)?;
     let at = |e: NetworkError| StudyError::failed(format!("Nt = {steps}"), e);
     Chain::new(&Cpu, settings, seed).gradient(method, solver(&settings.solver)?, steps).map(|_| ()).map_err(at)
 }

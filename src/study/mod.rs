@@ -196,6 +196,13 @@ impl Context<'_> {
     pub fn check_stop(&self) -> Result<(), StudyError> {
         if self.stop.load(Ordering::Relaxed) { Err(StudyError::Interrupted) } else { Ok(()) }
     }
+
+    /// Begins the part of the run that takes `steps` steps, after `done` of `total` such parts.
+    fn begin_steps(&self, steps: usize, done: usize, total: usize) -> Result<(), StudyError> {
+        self.check_stop()?;
+        (self.progress)(Progress { done: done as u64, total: total as u64, message: format!("Nt = {steps}") });
+        Ok(())
+    }
 }
 
 /// The progress of a run.

@@ -9,7 +9,7 @@ use crate::net::{self, Evolution, Form, Network, Sharing, Solve, Steps, WeightSt
 use crate::ode::Adaptive;
 
 use super::StudyError;
-use super::parts::solver;
+use super::parts::{method, solver};
 
 /// The part of a study's settings that says which network is built.
 #[derive(Clone)]
@@ -91,7 +91,7 @@ pub fn network(settings: &Chosen, classes: usize) -> Result<(Network, Solve), St
 fn with_shared_statistics(settings: &Chosen, classes: usize) -> Result<(Network, Solve), StudyError> {
     let unknown = || StudyError::failed("settings", format!("no network `{}`", settings.net.as_str()));
     let registered = net::network(settings.net.as_str()).ok_or_else(unknown)?;
-    let method: Method = settings.method.as_str().parse().map_err(|e| StudyError::failed("settings", e))?;
+    let method = method(&settings.method)?;
     let solve = Solve { tableau: solver(&settings.solver)?, steps: steps(settings)?, method };
     let build = |form| {
         let spec = (registered.build)(form, settings.width.unwrap_or(registered.width), classes);

@@ -8,6 +8,7 @@ use crate::data;
 use crate::definition::StudyKind;
 use crate::definition::settings::{self, Settings, StudySettings};
 use crate::digest::sha256;
+use crate::gradient::Method;
 use crate::ode::{self, ButcherTableau};
 
 use super::{Place, StudyError};
@@ -36,6 +37,11 @@ pub fn faults_in_words(faults: &[settings::Fault]) -> String {
 /// The solver of this name.
 pub fn solver(name: &settings::SolverName) -> Result<&'static ButcherTableau, StudyError> {
     ode::solver(name.as_str()).ok_or_else(|| StudyError::failed("settings", format!("no solver `{}`", name.as_str())))
+}
+
+/// The gradient method of this name.
+pub fn method(name: &settings::MethodName) -> Result<Method, StudyError> {
+    name.as_str().parse().map_err(|e| StudyError::failed("settings", e))
 }
 
 /// The numbers of a file that a definition names, which must have this shape: see [`data::Array::into_shape`].

@@ -11,7 +11,7 @@ use crate::problems::Dense;
 use crate::record::{Outcome, number, row};
 
 use super::parts::typed;
-use super::{Context, Ending, Estimate, Place, Progress, Study, StudyError, estimate};
+use super::{Context, Ending, Estimate, Place, Study, StudyError, estimate};
 
 /// The study of checkpoint schedules.
 pub struct Schedules;
@@ -48,9 +48,7 @@ impl Study for Schedules {
         let euler = ode::solver("euler").ok_or_else(|| StudyError::failed("schedule", "no solver `euler`"))?;
         let mut outcome = Outcome::default();
         for (done, &steps) in settings.steps.iter().enumerate() {
-            context.check_stop()?;
-            let (done, total) = (done as u64, settings.steps.len() as u64);
-            (context.progress)(Progress { done, total, message: format!("Nt = {steps}") });
+            context.begin_steps(steps, done, settings.steps.len())?;
             let failed = |e: GradientError| StudyError::failed(format!("Nt = {steps}"), e);
             let (taken, snapshots) = execute(method, euler, steps).map_err(failed)?;
             let (taken, optimum) = (taken as f64 - steps as f64, least[rows][steps]);
