@@ -11,7 +11,6 @@ use crate::record::{
 };
 use crate::runner::is_recorded;
 
-use super::arguments::Common;
 use super::output::warn;
 use super::status::is_computed;
 
@@ -58,11 +57,6 @@ impl State {
     }
 }
 
-/// Looks for records in a results folder.
-pub struct Done<'a> {
-    results: &'a Path,
-}
-
 /// The archived runs of an experiment under a profile.
 pub struct Archived<'a> {
     results: &'a Path,
@@ -70,32 +64,17 @@ pub struct Archived<'a> {
     devices: BTreeSet<String>,
 }
 
-impl<'a> Done<'a> {
-    /// Looks in the results folder that the command line names.
-    pub fn new(common: &'a Common) -> Self {
-        Self { results: &common.results }
+/// Reads the headers of all records of an experiment under a profile: those in `runs/` without the damaged ones, and
+/// those of its archives. What cannot be read counts as empty, with a warning.
+pub fn records(results: &Path, experiment: &str, profile: Profile) -> Vec<Record> {
+    let folder = results.join("runs").join(profile.name()).join(experiment);
+    let runs = or_none(folders(&folder));
+    let mut records: Vec<Record> =
+        runs.iter().filter_map(|run| read_checked(&folder.join(run)).ok().flatten()).collect();
+    for path in [archive_path, kept_path].map(|path| path(results, experiment, profile)) {
+        records.extend(or_none(read_archived_headers(&path)));
     }
-
-    /// Reads the headers of all records of an experiment under a profile: those in `runs/` without the damaged ones,
-    /// and those of its archives. What cannot be read counts as empty, with a warning.
-    pub fn records(&self, experiment: &str, profile: Profile) -> Vec<Record> {
-        let folder = self.results.join("runs").join(profile.name()).join(experiment);
-        let runs = or_none(folders(&folder));
-        let mut records: Vec<Record> =
-            runs.iter().filter_map(|run| read_checked(&folder.join(run)).ok().flatten()).collect();
-        for path in [archive_path, kept_path].map(|path| path(self.results, experiment, profile)) {
-            records.extend(or_none(read_archived_headers(&path)));
-        }
-        records
-    }
-
-    /// Reads the headers of an archive. An archive that cannot be read counts as empty, with a warning.
-    pub fn archived(&self, experiment: &str, profile: Profile) -> Archived<'a> {
-        let records = or_none(read_archived_headers(&archive_path(self.results, experiment, profile)));
-        let sound = records.into_iter().filter(|record| !matches!(record.status, Status::Failed { .. }));
-        let (ids, devices) = sound.map(|record| (record.run, record.environment.device)).unzip();
-        Archived { results: self.results, ids, devices }
-    }
+    records
 }
 
 /// What was read; nothing, with a warning, if it could not be read.
@@ -106,7 +85,15 @@ fn or_none<T>(read: Result<Vec<T>, RecordError>) -> Vec<T> {
     })
 }
 
-impl Archived<'_> {
+impl<'a> Archived<'a> {
+    /// Reads the headers of an archive. An archive that cannot be read counts as empty, with a warning.
+    pub fn read(results: &'a Path, experiment: &str, profile: Profile) -> Self {
+        let records = or_none(read_archived_headers(&archive_path(results, experiment, profile)));
+        let sound = records.into_iter().filter(|record| !matches!(record.status, Status::Failed { .. }));
+        let (ids, devices) = sound.map(|record| (record.run, record.environment.device)).unzip();
+        Self { results, ids, devices }
+    }
+
     /// How far a run is. An archived record counts on whatever device it was computed.
     pub fn state(&self, run: &Run) -> State {
         let on = |device: &String| run_id(run.study, &run.settings, run.seed, &run.inputs, device);

@@ -11,7 +11,7 @@ use crate::report::{ReportError, RunCount, count_runs};
 use crate::study::STUDIES;
 
 use super::arguments::Common;
-use super::done::Done;
+use super::done::records;
 use super::error::CliError;
 use super::inputs::InputsHere;
 use super::json::document;
@@ -62,11 +62,11 @@ pub struct Counted {
 pub fn list(common: &Common, ids: &[String]) -> Result<(), CliError> {
     let loaded = select::named(common, ids)?;
     let data = data_folder(common.data.as_deref());
-    let (done, inputs) = (Done::new(common), InputsHere::new(common, &loaded));
+    let inputs = InputsHere::new(common, &loaded);
     let count = |one: &Loaded, profile: Profile| -> Result<Counted, ReportError> {
         let definition = &one.definition;
         let (planned, skipped) = plan(std::slice::from_ref(one), profile, "cpu", data.as_deref(), STUDIES);
-        let records = done.records(&definition.id, profile);
+        let records = records(&common.results, &definition.id, profile);
         let RunCount { runs, recorded } = count_runs(definition, profile, &common.results, &records, &inputs)?;
         Ok(Counted { profile, recorded, runs, planned: planned.len(), skipped: skipped.len() })
     };

@@ -18,7 +18,7 @@ use crate::study::estimate::in_words;
 
 use super::arguments::Common;
 use super::cost::{Cost, mark, print_total};
-use super::done::{Archived, Done, State};
+use super::done::{Archived, State};
 use super::error::CliError;
 use super::job::PlanArguments;
 use super::json::document;
@@ -80,9 +80,11 @@ pub fn show_plan(common: &Common, arguments: &PlanArguments) -> Result<(), CliEr
     runs = select::only_where(runs, &arguments.only_where, |run| (&run.settings, run.seed))?;
     let cost = Cost::new(common, &runs, rayon::current_num_threads());
     let takes: HashMap<&str, &Forecast> = cost.to_compute.iter().map(|(run, f)| (run.as_str(), f)).collect();
-    let done = Done::new(common);
     let profile = selection.profile.into();
-    let archived = |one: &Loaded| (one.definition.id.clone(), done.archived(&one.definition.id, profile));
+    let archived = |one: &Loaded| {
+        let id = &one.definition.id;
+        (id.clone(), Archived::read(&common.results, id, profile))
+    };
     let archives: HashMap<String, Archived> = loaded.par_iter().map(archived).collect();
     let begun = writer_begun(&common.results);
     let state = |run: &Run| match archives.get(&run.experiment).map_or(State::ToDo, |a| a.state(run)) {
