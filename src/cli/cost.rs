@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{BufRead, IsTerminal};
 
 use crate::plan::Run;
-use crate::record::{Status, read_header};
+use crate::record::read_header;
 use crate::runner::{Basis, Forecast, Measured, Total};
 
 use super::arguments::Common;
@@ -32,7 +32,7 @@ impl Cost {
     pub fn new(common: &Common, runs: &[Run], jobs: usize) -> Self {
         let recorded = |run: &Run| {
             let header = read_header(&run.folder(&common.results));
-            header.is_some_and(|r| r.run == run.id && !matches!(r.status, Status::Failed { .. }))
+            header.is_some_and(|r| r.run == run.id && !r.status.is_failure())
         };
         let left: Vec<&Run> = runs.iter().filter(|run| !recorded(run)).collect();
         if left.is_empty() {

@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use crate::definition::Profile;
 use crate::plan::{Run, run_id};
 use crate::record::{
-    RUN, Record, RecordError, Status, UNFINISHED, archive_path, folders, kept_path, read_archived_headers, read_checked,
+    RUN, Record, RecordError, UNFINISHED, archive_path, folders, kept_path, read_archived_headers, read_checked,
 };
 use crate::runner::is_recorded;
 
@@ -89,7 +89,7 @@ impl<'a> Archived<'a> {
     /// Reads the headers of an archive. An archive that cannot be read counts as empty, with a warning.
     pub fn read(results: &'a Path, experiment: &str, profile: Profile) -> Self {
         let records = or_none(read_archived_headers(&archive_path(results, experiment, profile)));
-        let sound = records.into_iter().filter(|record| !matches!(record.status, Status::Failed { .. }));
+        let sound = records.into_iter().filter(|record| !record.status.is_failure());
         let (ids, devices) = sound.map(|record| (record.run, record.environment.device)).unzip();
         Self { results, ids, devices }
     }

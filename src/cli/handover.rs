@@ -5,8 +5,7 @@ use std::path::Path;
 
 use crate::definition::Profile;
 use crate::record::{
-    HandedOver, Handover, HandoverError, INFLIGHT, Record, Status, archive_path, hand_over, read_archived_headers,
-    run_folders,
+    HandedOver, Handover, HandoverError, INFLIGHT, Record, archive_path, hand_over, read_archived_headers, run_folders,
 };
 use crate::report::ReportError;
 use crate::study::{covers, newest_state};
@@ -82,7 +81,7 @@ fn archived(results: &Path) -> Result<Vec<Record>, CliError> {
             // The next call tries a failed run again, from its checkpoint.
             records.retain(|record| {
                 let known = runs.contains(&record.run) || record.continued.as_ref().is_some_and(|id| runs.contains(id));
-                known && !matches!(record.status, Status::Failed { .. })
+                known && !record.status.is_failure()
             });
             found.extend(records.into_iter().map(|record| Record { experiment: experiment.clone(), ..record }));
         }

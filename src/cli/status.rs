@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::definition::Profile;
 use crate::paths::as_text;
-use crate::record::{self, CHECKPOINTS, Ongoing, RUN, STEPS, UNFINISHED, Unfinished, read_header, run_folders};
+use crate::record::{CHECKPOINTS, Ongoing, RUN, STEPS, UNFINISHED, Unfinished, read_header, run_folders};
 use crate::report::{ReportError, short};
 use crate::runner::{duration, writer};
 
@@ -141,7 +141,7 @@ pub fn is_computed(folder: &Path, begun: Option<SystemTime>) -> bool {
 /// Whether the record of a run is that of a failure, and a checkpoint is next to it.
 fn is_resumed(folder: &Path) -> bool {
     CHECKPOINTS.iter().any(|name| folder.join(name).is_file())
-        && read_header(folder).is_some_and(|record| matches!(record.status, record::Status::Failed { .. }))
+        && read_header(folder).is_some_and(|record| record.status.is_failure())
 }
 
 fn modified(path: &Path) -> Option<SystemTime> {

@@ -13,7 +13,7 @@ use super::folders::run_folders;
 use super::limits::limit;
 use super::read::read_checked;
 use super::unfinished::{UNFINISHED, Unfinished, read_at_most};
-use super::{CHECKPOINTS, RUN, Record, RecordError, STEPS, Status, TIMES, write_atomically};
+use super::{CHECKPOINTS, RUN, Record, RecordError, STEPS, TIMES, write_atomically};
 use crate::definition::Profile;
 use crate::paths::as_text;
 
@@ -147,7 +147,7 @@ pub fn hand_over(results: &Path, archived: Vec<Record>, of: &Handover) -> Result
             if folder.join(RUN).exists() {
                 let Some(record) = read_checked(&folder).ok().flatten() else { continue };
                 // A failed run is tried again from its checkpoint.
-                if !matches!(record.status, Status::Failed { .. }) {
+                if !record.status.is_failure() {
                     known.push(Successor::recorded(record));
                     continue;
                 }

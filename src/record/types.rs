@@ -114,6 +114,13 @@ pub enum Status {
     },
 }
 
+impl Status {
+    /// Whether the run could not be computed.
+    pub fn is_failure(&self) -> bool {
+        matches!(self, Self::Failed { .. })
+    }
+}
+
 /// Where and when a run was computed. None of it decides the numbers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

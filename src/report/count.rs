@@ -41,7 +41,7 @@ pub fn count_runs(
     });
     let is_recorded = |(settings, seed): &&PlannedRun| {
         let fitting = found::fitting(&of, &places, definition, (settings, *seed), inputs);
-        fitting.into_iter().any(|i| !found::failed(of(i)))
+        fitting.into_iter().any(|i| !of(i).status.is_failure())
     };
     Ok(RunCount { runs: runs.len(), recorded: runs.iter().filter(is_recorded).count() })
 }

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::definition::{Definition, Profile};
 use crate::record::{
-    Budget, Loaded, Record, RecordError, Status, archive_path, canonical, folders, kept_path, read_archive_thinned,
+    Budget, Loaded, Record, RecordError, archive_path, canonical, folders, kept_path, read_archive_thinned,
     read_run_thinned,
 };
 
@@ -61,7 +61,7 @@ pub fn all(
     for (number, path) in archives.iter().enumerate() {
         let in_archive = number == 0;
         // Most archived records are those of `runs/`: they are checked, and count once.
-        let ended = found.iter().map(|found| &found.loaded.record).filter(|record| !failed(record));
+        let ended = found.iter().map(|found| &found.loaded.record).filter(|record| !record.status.is_failure());
         let known: HashSet<String> = ended.map(|record| record.run.clone()).collect();
         read_archive_thinned(path, &mut budget, &known, &mut |loaded| match places
             .get(&loaded.record.run)
@@ -71,7 +71,7 @@ pub fn all(
                 known.in_archive |= in_archive;
                 known.in_kept |= !in_archive;
                 known.archived = true;
-                if failed(&known.loaded.record) && !failed(&loaded.record) {
+                if known.loaded.record.status.is_failure() && !loaded.record.status.is_failure() {
                     known.loaded = loaded;
                 }
             }
@@ -105,11 +105,6 @@ impl Places {
 
 fn key(settings: &Map<String, Value>, seed: u64) -> (String, u64) {
     (canonical(&Value::Object(settings.clone())).replace("-0.0", "0.0"), seed)
-}
-
-/// Whether a record is of a run that failed.
-pub fn failed(record: &Record) -> bool {
-    matches!(record.status, Status::Failed { .. })
 }
 
 /// The places of the records that a run with these settings and this seed may show; `of` gives the record of a place.
@@ -158,10 +153,10 @@ pub fn choose(
         let published = !from_runs && found[i].in_archive;
         let asked = device.is_some_and(|device| of(i).environment.device == device);
         let Found { in_runs, in_archive, .. } = found[i];
-        (is_now(i), published, !failed(of(i)), asked, in_runs, in_archive, Reverse(of(i).run.clone()))
+        (is_now(i), published, !of(i).status.is_failure(), asked, in_runs, in_archive, Reverse(of(i).run.clone()))
     };
     let chosen = fitting.iter().copied().max_by_key(|&i| rank(i))?;
-    let ended = fitting.iter().filter(|&&i| !failed(of(i)) && is_now(i) == is_now(chosen)).count();
+    let ended = fitting.iter().filter(|&&i| !of(i).status.is_failure() && is_now(i) == is_now(chosen)).count();
     Some((chosen, ended > 1))
 }
 

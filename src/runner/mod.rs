@@ -199,5 +199,5 @@ fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 
 /// Whether a run's record is there and sound.
 pub fn is_recorded(run: &Run, results: &Path) -> bool {
-    one::recorded(run, results).is_ok_and(|r| r.is_some_and(|r| !matches!(r.status, Status::Failed { .. })))
+    one::recorded(run, results).is_ok_and(|r| r.is_some_and(|r| !r.status.is_failure()))
 }

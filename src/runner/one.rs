@@ -67,7 +67,7 @@ fn taken_over(run: &Run, results: &Path) -> Result<Option<Status>, RecordError> 
         }
         // A damaged one is the other experiment's to tell.
         let Ok(Some(record)) = recorded_in(run, source) else { continue };
-        if !matches!(record.status, Status::Failed { .. }) {
+        if !record.status.is_failure() {
             adopt(source, &record, &target, &run.experiment)?;
             return Ok(Some(record.status));
         }
@@ -95,7 +95,7 @@ pub fn one(
     }
     restore(&folder)?;
     match recorded(run, &options.results) {
-        Ok(Some(record)) if !matches!(record.status, Status::Failed { .. }) => {
+        Ok(Some(record)) if !record.status.is_failure() => {
             return Ok(Came::Recorded { status: record.status, before: true });
         }
         // Its digests would no longer hold while the run is tried again.
@@ -180,7 +180,7 @@ pub fn one(
         model: None,
     };
     write_record(&folder, &record, &outcome)?;
-    if !matches!(status, Status::Failed { .. }) {
+    if !status.is_failure() {
         tidy(study, &folder, status == Status::Finished)?;
         remove_handed_over(run, study, &options.results, &record)?;
     }
