@@ -59,11 +59,7 @@ impl Fault {
 /// of the files next to them and a schema that differs. An id or pattern that fits none.
 pub fn check(common: &Common, ids: &[String], write_schema: bool) -> Result<(), CliError> {
     let path = common.experiments.join(SCHEMA);
-    let io = |path: &PathBuf| {
-        let path = path.clone();
-        move |source| CliError::Io { path, source }
-    };
-    let text = serde_json::to_string_pretty(&schema()).map_err(|e| io(&path)(e.into()))? + "\n";
+    let text = serde_json::to_string_pretty(&schema()).map_err(|e| CliError::io(&path)(e.into()))? + "\n";
     if write_schema {
         if !common.experiments.is_dir() {
             let why = "no such folder; create it, or name another one with --experiments";
@@ -88,7 +84,7 @@ pub fn check(common: &Common, ids: &[String], write_schema: bool) -> Result<(), 
     if !faults.is_empty() {
         return Err(CliError::Definitions(faults));
     }
-    if ids.is_empty() && path.exists() && files::read_text(&path, LIMIT).map_err(io(&path))? != text {
+    if ids.is_empty() && path.exists() && files::read_text(&path, LIMIT).map_err(CliError::io(&path))? != text {
         return Err(CliError::Schema(path));
     }
     if !common.json && !common.quiet {

@@ -1,7 +1,7 @@
 //! `anode clean`: removes records and unfinished runs.
 
 use std::collections::BTreeSet;
-use std::io::{BufRead, IsTerminal};
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -21,7 +21,7 @@ use super::arguments::{Common, Selection};
 use super::complete;
 use super::error::CliError;
 use super::json::document;
-use super::output::{print, print_json};
+use super::output::{is_confirmed, print, print_json};
 use super::report::write;
 use super::select;
 use super::subject::{OWN, Subject};
@@ -134,10 +134,7 @@ pub fn clean(common: &Common, arguments: &CleanArguments) -> Result<(), CliError
         }
         lines(&found).iter().for_each(|line| print(line));
         print(&format!("Remove {}? Type yes:", counts(&found)));
-        let mut answer = String::new();
-        let read = std::io::stdin().lock().read_line(&mut answer);
-        read.map_err(|source| CliError::Io { path: "standard input".into(), source })?;
-        if answer.trim() != "yes" {
+        if !is_confirmed()? {
             print("nothing was removed");
             return Ok(());
         }
@@ -150,7 +147,7 @@ pub fn clean(common: &Common, arguments: &CleanArguments) -> Result<(), CliError
     }
     for (path, kind) in &found {
         let removed = if *kind == Kind::Archive { std::fs::remove_file(path) } else { std::fs::remove_dir_all(path) };
-        removed.map_err(|source| CliError::Io { path: path.clone(), source })?;
+        removed.map_err(CliError::io(path))?;
         if let Some(experiment) = path.parent().filter(|_| *kind != Kind::Archive) {
             // It may contain other runs, or damaged ones that were set aside.
             let _ = std::fs::remove_dir(experiment);
@@ -186,7 +183,7 @@ fn remove_own(common: &Common) -> Result<(), CliError> {
             true => std::fs::remove_dir_all(&path),
             false => std::fs::remove_file(&path),
         };
-        removed.map_err(|source| CliError::Io { path, source })?;
+        removed.map_err(CliError::io(&path))?;
     }
     Ok(())
 }

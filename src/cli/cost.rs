@@ -1,7 +1,7 @@
 //! What a plan takes, before it is run: said, and asked about if it is long.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, IsTerminal};
+use std::io::IsTerminal;
 
 use crate::plan::Run;
 use crate::record::read_header;
@@ -9,7 +9,7 @@ use crate::runner::{Basis, Forecast, Measured, Total};
 
 use super::arguments::Common;
 use super::error::CliError;
-use super::output::{print, warn};
+use super::output::{is_confirmed, print, warn};
 
 /// A shorter plan is not worth a line, in seconds.
 const WORTH_SAYING: f64 = 10.0;
@@ -90,10 +90,7 @@ impl Cost {
             tell();
         }
         warn("Start them? Type yes:");
-        let mut answer = String::new();
-        let read = std::io::stdin().lock().read_line(&mut answer);
-        read.map_err(|source| CliError::Io { path: "standard input".into(), source })?;
-        if answer.trim() == "yes" { Ok(()) } else { Err(refuse()) }
+        if is_confirmed()? { Ok(()) } else { Err(refuse()) }
     }
 }
 

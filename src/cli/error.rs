@@ -1,6 +1,6 @@
 //! Errors of the program, each with its exit code.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Subcommand;
@@ -107,6 +107,11 @@ fn different(found: &[Difference]) -> String {
 }
 
 impl CliError {
+    /// A failure to read or write a file.
+    pub fn io(path: &(impl AsRef<Path> + ?Sized)) -> impl FnOnce(std::io::Error) -> Self {
+        move |source| Self::Io { path: path.as_ref().to_owned(), source }
+    }
+
     /// The kind of error, in the JSON of an error.
     fn kind(&self) -> Kind {
         match self {

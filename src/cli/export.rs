@@ -129,7 +129,7 @@ impl Files {
         let mut draft = |name: &str| -> Result<File, CliError> {
             let path = folder.join(name);
             let draft = Draft::new(&path).map_err(ReportError::from)?;
-            let file = draft.file().try_clone().map_err(|source| CliError::Io { path: path.clone(), source })?;
+            let file = draft.file().try_clone().map_err(CliError::io(&path))?;
             drafts.push((path, draft));
             Ok(file)
         };
@@ -153,7 +153,7 @@ impl Files {
 
     fn failed<E: Into<Box<dyn Error + Send + Sync>>>(folder: &Path) -> impl Fn(E) -> CliError {
         let path = folder.to_owned();
-        move |error| CliError::Io { path: path.clone(), source: std::io::Error::other(error) }
+        move |error| CliError::io(&path)(std::io::Error::other(error))
     }
 
     fn add(&mut self, study: StudyKind, values: Vec<Long>) -> Result<(), CliError> {

@@ -45,8 +45,7 @@ pub fn init(common: &Common, folder: &Path) -> Result<(), CliError> {
     }
     for (name, text) in EMBEDDED {
         let path = folder.join(name);
-        let io = |source| CliError::Io { path: path.clone(), source };
-        path.parent().map_or(Ok(()), std::fs::create_dir_all).map_err(io)?;
+        path.parent().map_or(Ok(()), std::fs::create_dir_all).map_err(CliError::io(&path))?;
         write_atomically(&path, text.as_bytes()).map_err(ReportError::from)?;
     }
     if common.json {

@@ -12,7 +12,7 @@ use super::output::print;
 /// # Errors
 /// None that a caller can cause.
 pub fn man() -> Result<(), CliError> {
-    let text = page().map_err(|source| CliError::Io { path: "man page".into(), source })?;
+    let text = page().map_err(CliError::io("man page"))?;
     print(text.trim_end());
     Ok(())
 }

@@ -15,8 +15,7 @@ const MOST: u64 = 1 << 20;
 /// # Errors
 /// A question that is not understood, and a system that does not tell a process's memory.
 pub fn measure_memory() -> Result<(), CliError> {
-    let io = |source| CliError::Io { path: "standard input".into(), source };
-    let question = std::io::read_to_string(std::io::stdin().take(MOST)).map_err(io)?;
+    let question = std::io::read_to_string(std::io::stdin().take(MOST)).map_err(CliError::io("standard input"))?;
     print(&study::measure(&question).map_err(|e| CliError::Usage(e.to_string()))?.to_string());
     Ok(())
 }

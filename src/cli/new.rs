@@ -91,8 +91,7 @@ pub fn new(common: &Common, arguments: &NewArguments) -> Result<(), CliError> {
     if path.exists() {
         return Err(CliError::Usage(format!("{} exists", path.display())));
     }
-    let io = |source| CliError::Io { path: path.clone(), source };
-    path.parent().map_or(Ok(()), std::fs::create_dir_all).map_err(io)?;
+    path.parent().map_or(Ok(()), std::fs::create_dir_all).map_err(CliError::io(&path))?;
     write_atomically(&path, text.as_bytes()).map_err(ReportError::from)?;
     if common.json {
         print_json(&Created { id: id.clone(), file: path });
@@ -162,12 +161,11 @@ fn with_files(common: &Common, other: &Loaded, mut value: Value) -> Result<Value
 
 /// The absolute path of a folder, without symbolic links. The folder itself may be missing.
 fn real(folder: &Path) -> Result<PathBuf, CliError> {
-    let io = |source| CliError::Io { path: folder.to_owned(), source };
     match (folder.canonicalize(), folder.parent(), folder.file_name()) {
         (Err(error), Some(parent), Some(name)) if error.kind() == ErrorKind::NotFound => {
-            Ok(parent.canonicalize().map_err(io)?.join(name))
+            Ok(parent.canonicalize().map_err(CliError::io(folder))?.join(name))
         }
-        (found, ..) => found.map_err(io),
+        (found, ..) => found.map_err(CliError::io(folder)),
     }
 }
 
@@ -248,12 +246,12 @@ fn columns(definition: &Value) -> Vec<Value> {
 /// The definition without what does not fit its runs, with its text.
 fn valid(mut value: Value) -> Result<(Definition, String), CliError> {
     let id = value["id"].as_str().unwrap_or_default().to_owned();
-    let folder = tempfile::tempdir().map_err(|source| CliError::Io { path: std::env::temp_dir(), source })?;
+    let folder = tempfile::tempdir().map_err(CliError::io(&std::env::temp_dir()))?;
     let file = folder.path().join(format!("{id}.json"));
     let mut candidates = columns(&value);
     loop {
         let text = layout(&value);
-        std::fs::write(&file, &text).map_err(|source| CliError::Io { path: file.clone(), source })?;
+        std::fs::write(&file, &text).map_err(CliError::io(&file))?;
         let faults = match load(&file) {
             Ok(definition) => return Ok((definition, text)),
             Err(faults) => faults,

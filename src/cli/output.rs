@@ -1,6 +1,6 @@
 //! Printing: a closed pipe ends the printing, not the program; output that a full disk swallows is an error.
 
-use std::io::{Error, ErrorKind, IsTerminal, Write};
+use std::io::{BufRead, Error, ErrorKind, IsTerminal, Write};
 use std::path::PathBuf;
 use std::sync::Mutex;
 
@@ -65,6 +65,16 @@ pub fn flush() -> Result<(), CliError> {
 pub fn arrived(printed: Result<(), Error>) -> Result<(), CliError> {
     keep(printed);
     flush()
+}
+
+/// Reads a line of standard input. Returns whether it says yes.
+///
+/// # Errors
+/// Standard input cannot be read.
+pub fn is_confirmed() -> Result<bool, CliError> {
+    let mut answer = String::new();
+    std::io::stdin().lock().read_line(&mut answer).map_err(CliError::io("standard input"))?;
+    Ok(answer.trim() == "yes")
 }
 
 /// Characters in a line of text for a reader: those of the terminal, 100 at most.

@@ -22,7 +22,7 @@ pub fn reproduce(common: &Common, ids: &[String], only: Option<&str>, how: &How)
     // Told before the hours of work, not after.
     let (results, figures) = (&common.results, common.figures());
     std::fs::create_dir_all(results).map_err(|source| RunnerError::Results { path: results.clone(), source })?;
-    std::fs::create_dir_all(&figures).map_err(|source| CliError::Io { path: figures.clone(), source })?;
+    std::fs::create_dir_all(&figures).map_err(CliError::io(&figures))?;
     let (tally, skipped, device) = execute(common, &loaded, how)?;
     // A report may be being written by another call; no write takes an hour.
     let own = results.join("own");
@@ -31,7 +31,7 @@ pub fn reproduce(common: &Common, ids: &[String], only: Option<&str>, how: &How)
     let inflight = run_folders(&results.join(INFLIGHT)).map_err(ReportError::from)?;
     let inflight = inflight.iter().map(|(_, _, folder)| folder);
     for folder in [&figures, results, &own].into_iter().chain(&inside).chain(inflight) {
-        sweep(folder, Duration::from_secs(3600)).map_err(|source| CliError::Io { path: folder.clone(), source })?;
+        sweep(folder, Duration::from_secs(3600)).map_err(CliError::io(folder))?;
     }
     if tally.interrupted > 0 || how.shard.is_some() || !how.only_where.is_empty() {
         // Who stops the program wants it back at once; the next call writes the report. A part of the runs gives no

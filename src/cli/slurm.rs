@@ -25,9 +25,8 @@ pub fn script(common: &Common, arguments: &PlanArguments, runs: &[Run]) -> Resul
         let text = path.to_str().map(str::to_owned);
         text.ok_or_else(|| CliError::Usage(format!("{}: a job script needs paths in UTF-8", path.display())))
     };
-    let io = |what: &'static str| move |source| CliError::Io { path: what.into(), source };
-    let here = text(&std::env::current_dir().map_err(io("current folder"))?)?;
-    let program = text(&std::env::current_exe().map_err(io("path of the program"))?)?;
+    let here = text(&std::env::current_dir().map_err(CliError::io("current folder"))?)?;
+    let program = text(&std::env::current_exe().map_err(CliError::io("path of the program"))?)?;
     let (selection, job) = (&arguments.selection, &arguments.job);
     let profile = Profile::from(selection.profile).name();
     let shards = (job.shards as usize).min(runs.len());
