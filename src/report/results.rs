@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use crate::definition::columns::flat;
 use crate::definition::settings::Settings;
 use crate::definition::{Definition, Filter, Profile, Range, Resolved, Source, Wanted};
-use crate::record::{Budget, Loaded, RecordError, Row, Status, canonical, thin};
+use crate::record::{Budget, Loaded, RecordError, Row, Status, canonical};
 
 use super::Contents;
 use super::alternatives::{self, PlannedRun};
@@ -133,12 +133,11 @@ impl<'a> Results<'a> {
                 continue;
             };
             let loaded = match (records[place].take(), shown.get(&place)) {
-                // Thinned here, so that a chart is the same whether drawn from a folder or from an archive.
                 (Some(Found { loaded, in_kept, .. }), _) => {
                     if in_kept {
                         found.returned.insert(loaded.record.run.clone());
                     }
-                    Loaded { steps: thin(loaded.steps), ..loaded }
+                    loaded
                 }
                 (None, Some(&run)) => found.runs[run].loaded.clone(),
                 (None, None) => continue,
@@ -156,7 +155,7 @@ impl<'a> Results<'a> {
         let records: Vec<Found> = records.into_iter().flatten().collect();
         found.unshown = records.iter().map(|found| found.loaded.record.run.clone()).collect();
         let kept = records.into_iter().filter(|found| found.archived);
-        found.kept = kept.map(|Found { loaded, .. }| Loaded { steps: thin(loaded.steps), ..loaded }).collect();
+        found.kept = kept.map(|found| found.loaded).collect();
         Ok(found)
     }
 
