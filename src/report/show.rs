@@ -74,7 +74,7 @@ pub fn experiments(contents: Contents, width: usize, rows: bool) -> Result<Vec<E
             let shown = if profiles.is_empty() { Shown::All(&[], "", &tables) } else { Shown::Checks };
             pieces.extend(page::body(&results, &judgement, shown));
             let line = summary::Line::new(&results, &judgement);
-            answer = answer.or_else(|| line.is_recorded().then(|| line.answer()));
+            answer = answer.or_else(|| line.recorded.then(|| line.answer()));
             let check = |c: &super::Checked| {
                 let measured = summary::labelled(&c.measured, definition);
                 KnownCheck { name: c.name.clone(), verdict: c.verdict.word(), measured }

@@ -89,19 +89,12 @@ impl Line {
             unfinished: !results.inflight.is_empty(),
         }
     }
-}
 
-impl Line {
     /// The verdict with what decided it, for the first line of a section.
     pub fn answer(&self) -> String {
         let verdict = &self.told.verdict;
         let number = if self.number.is_empty() { String::new() } else { format!(": {}", self.number) };
         format!("{verdict} ({} profile{}){number}", self.profile.name(), self.conditions())
-    }
-
-    /// Whether there are records.
-    pub fn is_recorded(&self) -> bool {
-        self.recorded
     }
 
     fn conditions(&self) -> String {
