@@ -115,12 +115,11 @@ pub fn assignment(column: &str, value: &str, shown: &str) -> String {
     }
 }
 
-/// What a person calls the run whose settings `setting` gives, and the settings that the name stands for. `None` for
+/// What a person calls the run whose settings `setting` gives: a name that stands for form and method. `None` for
 /// settings that have no such name.
-pub fn run_label(setting: impl Fn(&str) -> Option<String>) -> Option<(&'static str, Vec<&'static str>)> {
+pub fn run_label(setting: impl Fn(&str) -> Option<String>) -> Option<&'static str> {
     let fits = |run: &&Run| run.filter.iter().all(|(column, value)| setting(column).as_ref() == Some(value));
-    let run = LABELS.runs.iter().find(fits)?;
-    Some((&run.name, vec!["form", "method"]))
+    LABELS.runs.iter().find(fits).map(|run| run.name.as_str())
 }
 
 /// The fixed colour and marker of a line by its name, such as `blue circle`; `None` if it has none.
@@ -194,7 +193,7 @@ mod tests {
                 "method" => Some(method.to_owned()),
                 _ => None,
             };
-            run_label(setting).map(|(name, _)| name)
+            run_label(setting)
         };
         assert_eq!(run("ode", "reverse-time"), Some("Neural ODE (reverse time)"));
         assert_eq!(run("configuration-2", "anode"), Some("Configuration 2"));

@@ -82,13 +82,12 @@ pub fn named(results: &Results, row: &Row, columns: &[String]) -> String {
     let setting = |column: &str| row.get(column).map(cell);
     let asked = |column: &str| columns.iter().any(|c| c == column);
     let run = run_label(setting).filter(|_| asked("form") || (asked("method") && row.contains_key("form")));
-    let (name, covered) = run.map_or((None, vec![]), |(name, covered)| (Some(name.to_owned()), covered));
-    // A setting that is as always needs no mention beside a name.
-    let called = name.is_some();
-    let plain = |column: &&String| called && matches!(row.get(*column), None | Some(Value::Null | Value::Bool(false)));
-    let rest = columns.iter().filter(|c| !covered.contains(&c.as_str())).filter(|c| !plain(c));
+    // Beside a name, neither what it stands for nor a setting that is as always needs a mention.
+    let stands_for = |column: &str| ["form", "method"].contains(&column);
+    let plain = |column: &str| matches!(row.get(column), None | Some(Value::Null | Value::Bool(false)));
+    let rest = columns.iter().filter(|c| run.is_none() || !(stands_for(c) || plain(c)));
     let rest = rest.map(|column| of_value(results, row, column)).filter(|text| !text.is_empty());
-    name.into_iter().chain(rest).collect::<Vec<_>>().join(", ")
+    run.map(str::to_owned).into_iter().chain(rest).collect::<Vec<_>>().join(", ")
 }
 
 /// A value with its column, as a reader says it; empty where there is none.
