@@ -77,7 +77,7 @@ pub fn status(common: &Common) -> Result<(), CliError> {
         results: common.results.clone(),
         since: begun.and_then(age),
         recorded: begun.map_or(Ok(0), |begun| recorded_since(&common.results, begun))?,
-        runs: unrecorded(&common.results, writer.as_ref().and(begun))?,
+        runs: unrecorded(&common.results, begun)?,
         process: writer,
     };
     if common.json {

@@ -95,7 +95,7 @@ fn is_own(name: &str) -> bool {
 /// Failures are ignored: without the file, the next call reads the set again.
 fn keep(path: &std::path::Path, read: &Identity) {
     let (Some(folder), Ok(bytes)) = (path.parent(), serde_json::to_vec(read)) else { return };
-    if std::fs::create_dir_all(folder).is_err() || write_atomically(path, &bytes).is_err() {
+    if write_atomically(path, &bytes).is_err() {
         return;
     }
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();

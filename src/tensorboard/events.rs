@@ -27,13 +27,10 @@ pub enum What {
     Summary(Summary),
 }
 
-/// The version that TensorBoard expects in the first event.
-pub struct FileVersion;
-
-impl FileVersion {
-    /// The first event of a file.
-    pub fn event() -> Event {
-        Event { wall_time: 0.0, step: 0, what: Some(What::FileVersion("brain.Event:2".into())) }
+impl Event {
+    /// The first event of a file: the version that TensorBoard expects.
+    pub fn file_version() -> Self {
+        Self { wall_time: 0.0, step: 0, what: Some(What::FileVersion("brain.Event:2".into())) }
     }
 }
 

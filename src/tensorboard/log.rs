@@ -9,7 +9,7 @@ use prost::Message;
 
 use crate::record::STEPS;
 
-use super::events::{Event, FileVersion, Scalar, Summary, What};
+use super::events::{Event, Scalar, Summary, What};
 use super::{EVENTS, frame};
 
 /// Most bytes of one line of a log.
@@ -121,7 +121,7 @@ fn open(path: &Path, fresh: bool) -> std::io::Result<BufWriter<File>> {
         _ => {}
     }
     let mut out = BufWriter::new(File::create_new(path)?);
-    frame(&FileVersion::event().encode_to_vec(), &mut out)?;
+    frame(&Event::file_version().encode_to_vec(), &mut out)?;
     Ok(out)
 }
 

@@ -6,7 +6,7 @@ mod events;
 mod log;
 mod records;
 
-pub use events::{Event, FileVersion, Scalar, Summary, What};
+pub use events::{Event, Scalar, Summary, What};
 pub use log::{EventLog, EventsError};
 pub use records::{RecordsError, frame, records};
 
