@@ -9,9 +9,9 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::io::Write;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-use anode::data::{CIFAR100, cifar10_jpeg};
+use anode::data::CIFAR100;
 use anode::record::read_archive;
-use common::files::{file, header, xzed};
+use common::files::{file, header, jpeg_archive, xzed};
 use tar::EntryType;
 
 /// Counts what lives, and the most that ever did.
@@ -38,12 +38,6 @@ unsafe impl GlobalAlloc for Counting {
 
 #[global_allocator]
 static COUNTING: Counting = Counting;
-
-/// What reading `bytes` as an archive of JPEG pictures says.
-fn jpeg_archive(bytes: &[u8]) -> String {
-    let place = tempfile::tempdir().unwrap();
-    cifar10_jpeg(&file(place.path(), "cifar10-jpeg.tar.xz", bytes)).unwrap_err().to_string()
-}
 
 #[test]
 fn decompression_bombs_are_stopped() {

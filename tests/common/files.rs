@@ -5,6 +5,7 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use anode::data::cifar10_jpeg;
 use tar::{Builder, EntryType, Header};
 
 /// Writes a file, with its folders.
@@ -20,6 +21,12 @@ pub fn gzipped(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(vec![], flate2::Compression::fast());
     encoder.write_all(bytes).expect("memory");
     encoder.finish().expect("memory")
+}
+
+/// What reading `bytes` as an archive of JPEG pictures says.
+pub fn jpeg_archive(bytes: &[u8]) -> String {
+    let place = tempfile::tempdir().expect("a folder");
+    cifar10_jpeg(&file(place.path(), "cifar10-jpeg.tar.xz", bytes)).expect_err("a faulty archive").to_string()
 }
 
 /// Bytes as an xz file.

@@ -96,6 +96,11 @@ pub fn tree(folder: &Path) -> Vec<(String, Vec<u8>)> {
     found
 }
 
+/// The tables of a results folder.
+pub fn tables(place: &Workplace, results: &str) -> Vec<(String, Vec<u8>)> {
+    tree(&place.path(results).join("tables"))
+}
+
 fn base(id: &str, study: &str, metric: &str) -> Value {
     json!({
         "id": id, "title": "A test", "paper": "anode", "analysis": "Why.",

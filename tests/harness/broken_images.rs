@@ -5,16 +5,10 @@ use crate::common;
 use std::path::Path;
 
 use anode::data::{CIFAR10, CIFAR100, cifar10_jpeg, image_folder};
-use common::files::{file, gzipped, header, jpeg, png, tarred, xzed};
+use common::files::{file, gzipped, header, jpeg, jpeg_archive, png, tarred, xzed};
 use image::ColorType;
 use proptest::prelude::*;
 use tar::{Builder, EntryType};
-
-/// What reading `bytes` as an archive of JPEG pictures says.
-fn jpeg_archive(bytes: &[u8]) -> String {
-    let place = tempfile::tempdir().unwrap();
-    cifar10_jpeg(&file(place.path(), "cifar10-jpeg.tar.xz", bytes)).unwrap_err().to_string()
-}
 
 fn of_members<'a>(members: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> String {
     jpeg_archive(&xzed(&tarred(members)))

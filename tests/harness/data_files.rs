@@ -1,22 +1,12 @@
 //! Readers of data files: right on sound files, a clear error on any other, never a panic.
 
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use crate::common;
+
+use std::path::Path;
 
 use anode::data::{Array, CIFAR10, CIFAR100, drawn_digit, mnist_images, read_array, read_idx_images, read_idx_labels};
+use common::files::{file, gzipped};
 use proptest::prelude::*;
-
-fn file(folder: &Path, name: &str, bytes: &[u8]) -> PathBuf {
-    let path = folder.join(name);
-    std::fs::write(&path, bytes).unwrap();
-    path
-}
-
-fn gzipped(bytes: &[u8]) -> Vec<u8> {
-    let mut encoder = flate2::write::GzEncoder::new(vec![], flate2::Compression::fast());
-    encoder.write_all(bytes).unwrap();
-    encoder.finish().unwrap()
-}
 
 fn idx(sizes: &[u32], magic: u32, body: &[u8]) -> Vec<u8> {
     let head = [&[magic], sizes].concat();

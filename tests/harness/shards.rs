@@ -5,7 +5,7 @@ use crate::common;
 use std::path::Path;
 
 use anode::record::{Record, Unfinished};
-use common::{Workplace, reversal, training, tree};
+use common::{Workplace, reversal, tables, training, tree};
 use serde_json::{Value, json};
 
 /// Nine runs of two studies.
@@ -23,11 +23,6 @@ fn place() -> Workplace {
 
 fn run(place: &Workplace, arguments: &[&str]) -> String {
     place.expect(0, arguments)
-}
-
-/// The tables of a results folder.
-fn tables(place: &Workplace, results: &str) -> Vec<(String, Vec<u8>)> {
-    tree(&place.path(results).join("tables"))
 }
 
 #[test]

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use common::{Workplace, training, tree};
+use common::{Workplace, tables, training, tree};
 use serde_json::json;
 
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/slurm-node.sh");
@@ -89,10 +89,6 @@ fn steps(folder: &Path) -> usize {
     }
     let logs = tree(folder).into_iter().filter(|(name, _)| name.ends_with("steps.csv"));
     logs.map(|(_, bytes)| bytes.iter().filter(|b| **b == b'\n').count()).sum()
-}
-
-fn tables(place: &Workplace, results: &str) -> Vec<(String, Vec<u8>)> {
-    tree(&place.path(results).join("tables"))
 }
 
 #[test]

@@ -2,16 +2,12 @@
 
 use std::sync::Arc;
 
+use super::kernels::numbers;
 use anode_core::gradient::{Cost, GradientError, Ledger, Method};
 use anode_core::ode::{Adaptive, Controller, relative_distance, solver};
 use anode_nets::data::{DataSet, synthetic};
 use anode_nets::net::{Form, LayerSpec, NetSpec, Network, NetworkError, SegmentSpec, Solve, Steps, network};
-use anode_nets::random::{Stream, normal, stream};
 use anode_nets::train::{PastSteps, Rate, Recipe, TrainError, Trainer, resume, save};
-
-fn numbers(seed: u64, n: usize) -> Vec<f64> {
-    normal(&mut stream(seed, Stream::Data), n, 1.0)
-}
 
 /// One ODE block between a stem and a head, with `inner` after the first convolution of f.
 fn small(inner: LayerSpec) -> NetSpec {

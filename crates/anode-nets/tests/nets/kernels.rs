@@ -10,7 +10,7 @@ use anode_kernels::{
 };
 use anode_nets::random::{Stream, normal, stream};
 
-fn numbers(seed: u64, n: usize) -> Vec<f64> {
+pub fn numbers(seed: u64, n: usize) -> Vec<f64> {
     normal(&mut stream(seed, Stream::Data), n, 1.0)
 }
 

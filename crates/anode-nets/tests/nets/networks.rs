@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
+use super::kernels::numbers;
 use anode_core::gradient::{Block, Ledger, Method};
 use anode_core::ode::{At, DifferentiableField, Grid, Pass, SolveError, Vector, VectorField, solver};
 use anode_nets::evolution::{Evaluation, Law, Memory, Terms};
@@ -9,11 +10,6 @@ use anode_nets::net::{
     Evolution, Form, LayerSpec, Mode, NETWORKS, NetSpec, Network, NetworkError, OdeField, Running, Segment,
     SegmentSpec, Sharing, Solve, Steps, Updates, WeightStepping, network,
 };
-use anode_nets::random::{Stream, normal, stream};
-
-fn numbers(seed: u64, n: usize) -> Vec<f64> {
-    normal(&mut stream(seed, Stream::Data), n, 1.0)
-}
 
 fn solve(name: &str, steps: usize, method: Method) -> Solve {
     Solve { tableau: solver(name).unwrap(), steps: Steps::Fixed(steps), method }

@@ -1,5 +1,6 @@
 //! Solvers against their order conditions, analytic solutions and the known facts on the reversal problems.
 
+use super::block_gradients::slope;
 use anode_core::ode::{
     Adaptive, At, ButcherTableau, Closure, Controller, FieldError, Grid, Pass, SOLVERS, SolveError, VectorField,
     integrate, integrate_adaptive, integrate_back, reversal_error, solver,
@@ -77,13 +78,6 @@ fn tableaus_satisfy_their_order_conditions_and_no_more() {
             e.torchdiffeq.iter().for_each(|b| check(b, e.order, "embedded, torchdiffeq"));
         }
     }
-}
-
-fn slope(points: &[(f64, f64)]) -> f64 {
-    let n = points.len() as f64;
-    let logs: Vec<(f64, f64)> = points.iter().map(|(x, y)| (x.ln(), y.ln())).collect();
-    let (mx, my) = (logs.iter().map(|p| p.0).sum::<f64>() / n, logs.iter().map(|p| p.1).sum::<f64>() / n);
-    logs.iter().map(|p| (p.0 - mx) * (p.1 - my)).sum::<f64>() / logs.iter().map(|p| (p.0 - mx).powi(2)).sum::<f64>()
 }
 
 fn converges(name: &str, field: &impl VectorField<Vector = Vec<f64>>, z0: &[f64], end: &[f64], steps: &[usize; 4]) {
