@@ -116,7 +116,7 @@ pub struct Cell {
 }
 
 /// A record with the folder of its definition.
-type Found = (record::Loaded, std::path::PathBuf);
+type Found = (record::LoadedRecord, std::path::PathBuf);
 
 /// `anode repeat`
 ///
@@ -208,7 +208,7 @@ fn several(found: &[Found]) -> String {
     format!("{} records fit; name one with --run or --where, or add --random:\n{}", found.len(), lines.join("\n"))
 }
 
-fn tell(loaded: &record::Loaded, result: &Repeated, among: Option<&str>) {
+fn tell(loaded: &record::LoadedRecord, result: &Repeated, among: Option<&str>) {
     let record = &loaded.record;
     print(&format!("{} ({}), run {}, seed {}", record.experiment, record.profile.name(), record.run, record.seed));
     if let Some(among) = among {
@@ -287,7 +287,7 @@ fn verdict(record: &Record, result: &Repeated) -> String {
     }
 }
 
-fn printed(loaded: &record::Loaded, result: &Repeated) -> Repetition {
+fn printed(loaded: &record::LoadedRecord, result: &Repeated) -> Repetition {
     let cell = |worst: &Compared| Cell {
         key: worst.key,
         column: worst.column.clone(),

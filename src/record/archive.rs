@@ -12,7 +12,7 @@ use serde_json::Map;
 use super::Record;
 use super::archive_file::{compress, decompress, read_files};
 use super::limits::{ARCHIVE, Budget, RECORD_FILES, is_run_id, limit, values_of_json, values_of_text};
-use super::read::{Loaded, Log, from_json, parse};
+use super::read::{LoadedRecord, Log, from_json, parse};
 use super::write::{IMAGES, ROWS, RUN, RecordError, STEPS, rows_to_csv};
 use crate::digest::sha256;
 
@@ -23,7 +23,7 @@ const RESTORE: &str = "; restore the archive, or move it elsewhere and compute i
 ///
 /// # Errors
 /// A record whose id has another form than that of a run, or comes twice; more than an archive may hold.
-pub fn to_archive(records: &[Loaded]) -> io::Result<Vec<u8>> {
+pub fn to_archive(records: &[LoadedRecord]) -> io::Result<Vec<u8>> {
     archive_of(records.iter().map(|loaded| (loaded, true)).collect())
 }
 
@@ -31,7 +31,7 @@ pub fn to_archive(records: &[Loaded]) -> io::Result<Vec<u8>> {
 ///
 /// # Errors
 /// See [`to_archive`].
-pub fn archive_of(mut records: Vec<(&Loaded, bool)>) -> io::Result<Vec<u8>> {
+pub fn archive_of(mut records: Vec<(&LoadedRecord, bool)>) -> io::Result<Vec<u8>> {
     records.sort_by(|(a, _), (b, _)| a.record.run.cmp(&b.record.run));
     let refused = |why: String| io::Error::new(io::ErrorKind::InvalidInput, why);
     if let Some(wrong) = records.iter().map(|(r, _)| &r.record.run).find(|run| !is_run_id(run)) {
@@ -79,7 +79,7 @@ pub fn archive_of(mut records: Vec<(&Loaded, bool)>) -> io::Result<Vec<u8>> {
 ///
 /// # Errors
 /// A file that cannot be read, is no archive of records, was changed, or holds more than an archive may.
-pub fn read_archive(path: &Path) -> Result<Vec<Loaded>, RecordError> {
+pub fn read_archive(path: &Path) -> Result<Vec<LoadedRecord>, RecordError> {
     let mut found = vec![];
     each_record(path, Log::Whole, &mut Budget::of_an_experiment(), &HashSet::new(), &mut |loaded| found.push(loaded))?;
     Ok(found)
@@ -95,7 +95,7 @@ pub fn read_archive_thinned(
     path: &Path,
     budget: &mut Budget,
     known: &HashSet<String>,
-    visit: &mut dyn FnMut(Loaded),
+    visit: &mut dyn FnMut(LoadedRecord),
 ) -> Result<(), RecordError> {
     each_record(path, Log::Thinned, budget, known, visit)
 }
@@ -105,7 +105,7 @@ fn each_record(
     log: Log,
     budget: &mut Budget,
     known: &HashSet<String>,
-    visit: &mut dyn FnMut(Loaded),
+    visit: &mut dyn FnMut(LoadedRecord),
 ) -> Result<(), RecordError> {
     for Packed { path, run, mut files } in unpack_all(path, &|_| true)? {
         let damaged = |why: String| RecordError::Damaged { path: path.clone(), why: why + RESTORE };

@@ -38,7 +38,7 @@ pub use merge::{Conflict, MergeError, Merged, merge, restore};
 pub use numerics::{FIRST_NUMERICS, numerics};
 pub use ongoing::{Ongoing, ongoing_steps};
 pub use origin::{Origin, change_of_instructions, origins, origins_text};
-pub use read::{Loaded, csv_to_rows, read_checked, read_header, read_record, read_run_thinned};
+pub use read::{LoadedRecord, csv_to_rows, read_checked, read_header, read_record, read_run_thinned};
 pub use step_log::StepLog;
 pub use thin::{MOST_STEPS, thin, thin_csv, thin_within};
 pub use types::*;

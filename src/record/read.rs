@@ -24,7 +24,7 @@ use super::{Image, Record, Row};
 
 /// A record with its rows and images.
 #[derive(Clone, Debug)]
-pub struct Loaded {
+pub struct LoadedRecord {
     /// `run.json`.
     pub record: Record,
     /// `rows.csv`.
@@ -43,11 +43,16 @@ const COMPUTE_AGAIN: &str = "; compute the run again with `anode run`, or restor
 /// # Errors
 /// A file that is missing, cut or changed since it was written, that is a link or no regular file, or that is larger
 /// than a record can be; a record whose id does not follow from what it says.
-pub fn read_record(folder: &Path) -> Result<Option<Loaded>, RecordError> {
+pub fn read_record(folder: &Path) -> Result<Option<LoadedRecord>, RecordError> {
     read_folder(folder, Log::Whole, &mut Budget::of_a_run(), "")
 }
 
-fn read_folder(folder: &Path, log: Log, budget: &mut Budget, remedy: &str) -> Result<Option<Loaded>, RecordError> {
+fn read_folder(
+    folder: &Path,
+    log: Log,
+    budget: &mut Budget,
+    remedy: &str,
+) -> Result<Option<LoadedRecord>, RecordError> {
     let Some(bytes) = read_at_most(&folder.join(RUN), limit(RUN))? else { return Ok(None) };
     let file = |name: &str| {
         let path = folder.join(name);
@@ -101,7 +106,7 @@ fn changed(path: PathBuf, remedy: &str) -> RecordError {
 ///
 /// # Errors
 /// See [`read_record`]; the record belongs to another run; it has more values than `budget`.
-pub fn read_run_thinned(folder: &Path, budget: &mut Budget) -> Result<Option<Loaded>, RecordError> {
+pub fn read_run_thinned(folder: &Path, budget: &mut Budget) -> Result<Option<LoadedRecord>, RecordError> {
     let found = read_folder(folder, Log::Thinned, budget, COMPUTE_AGAIN).map_err(|error| match error {
         RecordError::Io { path, source } if matches!(source.kind(), ErrorKind::NotFound | ErrorKind::FileTooLarge) => {
             RecordError::Damaged { path, why: format!("{source}{COMPUTE_AGAIN}") }
@@ -143,7 +148,7 @@ pub(super) fn parse(
     log: Log,
     budget: &mut Budget,
     remedy: &str,
-) -> Result<Loaded, RecordError> {
+) -> Result<LoadedRecord, RecordError> {
     let damaged = |name: &str, why: String| RecordError::Damaged { path: folder.join(name), why };
     let record = parse_header(folder, run, budget, remedy)?;
     let file = |name: &str| -> Result<Option<Vec<u8>>, RecordError> {
@@ -177,7 +182,7 @@ pub(super) fn parse(
             return Err(damaged(IMAGES, why + remedy));
         }
     }
-    Ok(Loaded { record, rows, steps, images })
+    Ok(LoadedRecord { record, rows, steps, images })
 }
 
 /// A value from JSON that may come from anywhere.

@@ -5,7 +5,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Component, Path, PathBuf};
 
 use crate::definition::{Figure, Profile};
-use crate::record::{Loaded, Row, archive_of, archive_path, kept_path, row, rows_to_csv};
+use crate::record::{LoadedRecord, Row, archive_of, archive_path, kept_path, row, rows_to_csv};
 
 use super::chart::{Chart, Panels, draw, shows_images, shows_steps, story};
 use super::document::Piece;
@@ -246,7 +246,7 @@ fn archives(results: &Results, folder: &Path) -> Result<Vec<Artefact>, ReportErr
     let (id, profile) = (&results.definition.id, results.profile);
     let shown = results.runs.iter().map(|run| (&run.loaded, shows_images(results, run))).collect();
     let steps = archive_steps(shown, &results.kept, &results.returned);
-    let packed = |(archive, records): (Archive, Vec<(&Loaded, bool)>)| {
+    let packed = |(archive, records): (Archive, Vec<(&LoadedRecord, bool)>)| {
         let path = match archive {
             Archive::Main => archive_path(folder, id, profile),
             Archive::Kept => kept_path(folder, id, profile),
@@ -267,10 +267,10 @@ enum Archive {
 /// and with those that return to the main one (`returned`), then the main archive, then the second one without those
 /// that returned. A second archive that becomes empty is removed last, as an outdated file.
 fn archive_steps<'a>(
-    shown: Vec<(&'a Loaded, bool)>,
-    kept: &'a [Loaded],
+    shown: Vec<(&'a LoadedRecord, bool)>,
+    kept: &'a [LoadedRecord],
     returned: &HashSet<String>,
-) -> Vec<(Archive, Vec<(&'a Loaded, bool)>)> {
+) -> Vec<(Archive, Vec<(&'a LoadedRecord, bool)>)> {
     if kept.is_empty() {
         return vec![(Archive::Main, shown)];
     }
@@ -289,7 +289,7 @@ fn archive_steps<'a>(
 mod tests {
     use super::*;
 
-    fn record(run: &str) -> Loaded {
+    fn record(run: &str) -> LoadedRecord {
         let record = serde_json::json!({
             "format": 1, "run": run, "experiment": "plain", "profile": "quick", "study": "reversibility",
             "settings": {}, "seed": 0, "inputs": {}, "status": { "kind": "finished" }, "files": {},
@@ -299,7 +299,7 @@ mod tests {
             }
         });
         let record = serde_json::from_value(record).expect("a record");
-        Loaded { record, rows: vec![], steps: vec![], images: vec![] }
+        LoadedRecord { record, rows: vec![], steps: vec![], images: vec![] }
     }
 
     #[test]
@@ -323,7 +323,7 @@ mod tests {
         // Which records were in the second archive before, and which are in it afterwards.
         for (before, after) in (0..8).flat_map(|before| (0..8).map(move |after| (before, after))) {
             let of = |bits: i32| (0..3).filter(move |i| bits & (1 << i) != 0);
-            let kept: Vec<Loaded> = of(after).map(|i| records[i].clone()).collect();
+            let kept: Vec<LoadedRecord> = of(after).map(|i| records[i].clone()).collect();
             let shown: Vec<_> = of(7 ^ after).map(|i| (&records[i], true)).collect();
             let returned = of(before & !after).map(|i| names[i].clone()).collect();
             let mut archives = [of(7 ^ before), of(before)].map(|found| found.map(|i| names[i].clone()).collect());

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::definition::{Definition, Profile};
 use crate::record::{
-    Budget, Loaded, Record, RecordError, archive_path, canonical, folders, kept_path, read_archive_thinned,
+    Budget, LoadedRecord, Record, RecordError, archive_path, canonical, folders, kept_path, read_archive_thinned,
     read_run_thinned,
 };
 
@@ -24,7 +24,7 @@ pub trait Inputs: std::fmt::Debug {
 
 /// A record with the places where it was found.
 pub struct Found {
-    pub loaded: Loaded,
+    pub loaded: LoadedRecord,
     /// In `runs/`.
     in_runs: bool,
     /// In the archive that the report was made of.

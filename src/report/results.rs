@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use crate::definition::columns::flat;
 use crate::definition::settings::Settings;
 use crate::definition::{Definition, Filter, Profile, Range, Resolved, Source, Wanted};
-use crate::record::{Budget, Loaded, RecordError, Row, Status, canonical};
+use crate::record::{Budget, LoadedRecord, RecordError, Row, Status, canonical};
 
 use super::Contents;
 use super::alternatives::{self, PlannedRun};
@@ -32,7 +32,7 @@ pub struct Results<'a> {
     /// Settings that differ between runs, as columns.
     pub varying: Vec<String>,
     /// Archived records that no run shows.
-    pub kept: Vec<Loaded>,
+    pub kept: Vec<LoadedRecord>,
     /// Ids of the shown records that the archive of records that no run showed contains.
     pub(super) returned: HashSet<String>,
     /// Ids of all records that no run shows, archived or not.
@@ -62,7 +62,7 @@ pub enum RecordSource {
 /// A recorded run with its settings as columns.
 pub struct RunResult {
     /// The record.
-    pub loaded: Loaded,
+    pub loaded: LoadedRecord,
     /// Settings and seed, flat: `problem.c`, `solver`, `seed`.
     pub settings: Row,
 }

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use crate::definition::settings::Settings;
 use crate::files;
 use crate::plan::{Run, run_id};
-use crate::record::{Agreement, Environment, Loaded, RecordError, Row, StepLog, canonical, environment};
+use crate::record::{Agreement, Environment, LoadedRecord, RecordError, Row, StepLog, canonical, environment};
 use crate::study::{Context, Ending, Place, Progress, Study, StudyError, faults_in_words};
 
 use super::forecast::Measured;
@@ -82,7 +82,7 @@ pub enum RepeatError {
 /// # Errors
 /// See [`RepeatError`].
 pub fn repeat(
-    loaded: &Loaded,
+    loaded: &LoadedRecord,
     place: &Place,
     study: &dyn Study,
     steps: u64,

@@ -63,13 +63,13 @@ impl AnyDevice for Reversibility {
 }
 
 /// An image with pixels in [0, 1], and what it is called.
-struct Loaded {
+struct LoadedPicture {
     name: &'static str,
     array: data::Array,
 }
 
-fn load_picture(place: &Place, picture: &Picture) -> Result<Loaded, StudyError> {
-    let drawn = || Loaded {
+fn load_picture(place: &Place, picture: &Picture) -> Result<LoadedPicture, StudyError> {
+    let drawn = || LoadedPicture {
         name: "drawn digit",
         array: data::Array { shape: vec![data::SIDE; 2], numbers: data::drawn_digit() },
     };
@@ -78,7 +78,7 @@ fn load_picture(place: &Place, picture: &Picture) -> Result<Loaded, StudyError> 
         Picture::File(file) => {
             let array = named_array(place, file)?;
             match array.shape[..] {
-                [_, _] => Ok(Loaded { name: "image file", array }),
+                [_, _] => Ok(LoadedPicture { name: "image file", array }),
                 _ => Err(StudyError::failed(
                     "picture",
                     format!("{} has shape {:?}; an image has two axes", file.display(), array.shape),
@@ -95,7 +95,7 @@ fn load_picture(place: &Place, picture: &Picture) -> Result<Loaded, StudyError> 
                 )
             })?;
             let array = data::Array { shape: vec![images.height, images.width], numbers: pixels };
-            Ok(Loaded { name: "MNIST test digit", array })
+            Ok(LoadedPicture { name: "MNIST test digit", array })
         }
     }
 }

@@ -4,7 +4,7 @@ use crate::common;
 
 use std::path::{Path, PathBuf};
 
-use anode::record::{Loaded, read_record};
+use anode::record::{LoadedRecord, read_record};
 use common::Workplace;
 use serde_json::{Value, json};
 
@@ -28,7 +28,7 @@ fn short() -> Value {
     definition
 }
 
-fn read(place: &Workplace, id: &str) -> Loaded {
+fn read(place: &Workplace, id: &str) -> LoadedRecord {
     read_record(&place.run_folder(id)).unwrap().expect("a record")
 }
 

@@ -227,7 +227,7 @@ fn the_state_of_a_run_stays_although_an_archive_has_a_failed_record_of_it() {
     record["files"] = json!({});
     record["environment"] = serde_json::to_value(anode::record::environment("cpu", 1, 1.0)).unwrap();
     let record = serde_json::from_value(record).unwrap();
-    let loaded = anode::record::Loaded { record, rows: vec![], steps: vec![], images: vec![] };
+    let loaded = anode::record::LoadedRecord { record, rows: vec![], steps: vec![], images: vec![] };
     let archive = anode::record::archive_of(vec![(&loaded, true)]).unwrap();
     place.write("results/records/train.quick.tar.xz", archive);
     let said = place.expect(0, &["handover"]);

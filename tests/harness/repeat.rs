@@ -2,7 +2,7 @@
 
 use crate::common;
 
-use anode::record::{Loaded, read_archive, to_archive, tolerance};
+use anode::record::{LoadedRecord, read_archive, to_archive, tolerance};
 use common::{Workplace, reversal, training};
 use serde_json::{Value, json};
 
@@ -20,14 +20,14 @@ fn published() -> Workplace {
 }
 
 /// Changes the records of the training, with digests that fit.
-fn forge(place: &Workplace, change: impl Fn(&mut Loaded)) {
+fn forge(place: &Workplace, change: impl Fn(&mut LoadedRecord)) {
     let mut records = read_archive(&place.path(ARCHIVE)).expect("records");
     records.iter_mut().for_each(change);
     place.write(ARCHIVE, to_archive(&records).expect("an archive"));
 }
 
 /// Multiplies the loss of step 2.
-fn scaled(factor: f64) -> impl Fn(&mut Loaded) {
+fn scaled(factor: f64) -> impl Fn(&mut LoadedRecord) {
     move |loaded| {
         let loss = loaded.steps[2]["loss"].as_f64().expect("a loss");
         loaded.steps[2].insert("loss".into(), (loss * factor).into());
@@ -89,7 +89,7 @@ fn a_changed_number_is_found_where_the_same_bits_are_to_be_expected() {
 
 #[test]
 fn elsewhere_the_tolerance_decides() {
-    let elsewhere = |loaded: &mut Loaded| loaded.record.environment.processor = "Another (other vectors)".into();
+    let elsewhere = |loaded: &mut LoadedRecord| loaded.record.environment.processor = "Another (other vectors)".into();
     for (factor, code, word) in [
         (1.0, 0, "identical"),
         (1.0 + tolerance(2) / 2.0, 0, "of their tolerance"),
@@ -104,17 +104,17 @@ fn elsewhere_the_tolerance_decides() {
 }
 
 /// What is changed in a record, and exit code and words of its repetition if its id is changed with it.
-type Change<'a> = (&'a dyn Fn(&mut Loaded), i32, &'a str);
+type Change<'a> = (&'a dyn Fn(&mut LoadedRecord), i32, &'a str);
 
 #[test]
 fn a_record_of_other_settings_seed_or_data_is_not_repeated_as_if_it_were_this_one() {
-    let seed = |loaded: &mut Loaded| loaded.record.seed += 10;
-    let rate = |loaded: &mut Loaded| drop(loaded.record.settings.insert("learning_rate".into(), 0.06.into()));
-    let data = |loaded: &mut Loaded| drop(loaded.record.inputs.insert("synthetic".into(), "0".into()));
-    let device = |loaded: &mut Loaded| loaded.record.environment.device = "cuda".into();
-    let numerics = |loaded: &mut Loaded| loaded.record.numerics = 3;
-    let wrong = |loaded: &mut Loaded| drop(loaded.record.settings.insert("batch".into(), 0.into()));
-    let less = |loaded: &mut Loaded| drop(loaded.record.settings.shift_remove("checkpoint_every"));
+    let seed = |loaded: &mut LoadedRecord| loaded.record.seed += 10;
+    let rate = |loaded: &mut LoadedRecord| drop(loaded.record.settings.insert("learning_rate".into(), 0.06.into()));
+    let data = |loaded: &mut LoadedRecord| drop(loaded.record.inputs.insert("synthetic".into(), "0".into()));
+    let device = |loaded: &mut LoadedRecord| loaded.record.environment.device = "cuda".into();
+    let numerics = |loaded: &mut LoadedRecord| loaded.record.numerics = 3;
+    let wrong = |loaded: &mut LoadedRecord| drop(loaded.record.settings.insert("batch".into(), 0.into()));
+    let less = |loaded: &mut LoadedRecord| drop(loaded.record.settings.shift_remove("checkpoint_every"));
     let changes: [Change; 7] = [
         (&seed, 1, "not reproduced"),
         (&rate, 1, "not reproduced"),

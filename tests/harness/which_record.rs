@@ -234,7 +234,7 @@ fn records_that_exchanged_a_setting_are_refused() {
 
     // The same in the archive.
     let mut records = read_archive(&place.path(MAIN)).expect("records");
-    let solver = |i: usize, records: &[anode::record::Loaded]| records[i].record.settings["solver"].clone();
+    let solver = |i: usize, records: &[anode::record::LoadedRecord]| records[i].record.settings["solver"].clone();
     let (first, second) = (solver(0, &records), solver(1, &records));
     records[0].record.settings.insert("solver".into(), second);
     records[1].record.settings.insert("solver".into(), first);

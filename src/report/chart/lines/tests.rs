@@ -2,7 +2,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::definition::{Definition, FigureKind, Profile};
-use crate::record::Loaded;
+use crate::record::LoadedRecord;
 use crate::report::results::RunResult;
 
 /// A definition with one chart.
@@ -30,7 +30,7 @@ fn results<'a>(definition: &'a Definition, runs: &[(Value, u64, Value)]) -> Resu
         let rows: Vec<Row> = serde_json::from_value(rows.clone()).unwrap();
         let mut own: Row = settings.as_object().unwrap().clone();
         own.insert("seed".into(), (*seed).into());
-        let loaded = Loaded { record: record.unwrap(), rows: rows.clone(), steps: rows, images: vec![] };
+        let loaded = LoadedRecord { record: record.unwrap(), rows: rows.clone(), steps: rows, images: vec![] };
         RunResult { loaded, settings: own }
     };
     let runs: Vec<RunResult> = runs.iter().map(run).collect();
