@@ -3,7 +3,7 @@
 use std::sync::{Condvar, Mutex, PoisonError};
 
 /// The memory of the machine, and what the present runs take of it.
-pub struct Budget {
+pub struct MemoryBudget {
     /// Bytes in all; `None` where the system does not tell.
     all: Option<f64>,
     taken: Mutex<(f64, usize)>,
@@ -12,11 +12,11 @@ pub struct Budget {
 
 /// A run's part of the memory, given back when it is dropped.
 pub struct MemoryShare<'a> {
-    budget: &'a Budget,
+    budget: &'a MemoryBudget,
     bytes: f64,
 }
 
-impl Budget {
+impl MemoryBudget {
     /// A budget of `all` bytes; `None` for no limit.
     pub fn new(all: Option<f64>) -> Self {
         Self { all, taken: Mutex::new((0.0, 0)), freed: Condvar::new() }
@@ -53,7 +53,7 @@ mod tests {
 
     /// The most runs of `bytes` each that ever were at work at once, of 12 that begin together.
     fn at_once(all: Option<f64>, bytes: f64) -> usize {
-        let (budget, working, most) = (Budget::new(all), AtomicUsize::new(0), AtomicUsize::new(0));
+        let (budget, working, most) = (MemoryBudget::new(all), AtomicUsize::new(0), AtomicUsize::new(0));
         let barrier = std::sync::Barrier::new(12);
         std::thread::scope(|scope| {
             for _ in 0..12 {

@@ -4,12 +4,12 @@
 
 mod budget;
 mod earlier;
-mod estimate;
 mod events;
 mod forecast;
 mod lock;
 mod one;
 mod progress;
+mod remaining;
 mod repeat;
 
 use std::path::{Path, PathBuf};
@@ -20,7 +20,7 @@ use crate::plan::Run;
 use crate::record::{RecordError, Status};
 use crate::study::{CPU, Progress, Study, estimate::memory_of_this_machine};
 
-use budget::Budget;
+use budget::MemoryBudget;
 use events::Events;
 pub use forecast::{Basis, Forecast, Measured, Total, duration};
 pub use lock::{Lock, lock, lock_report, refuse_busy, writer};
@@ -106,7 +106,7 @@ pub fn run_all(
     // How each run came out, in the order of the plan whatever the order in which they end.
     let ends: Vec<Mutex<Came>> = runs.iter().map(|_| Mutex::new(Came::Interrupted)).collect();
     let fatal = Mutex::new(None);
-    let budget = Budget::new(memory_of_this_machine());
+    let budget = MemoryBudget::new(memory_of_this_machine());
     std::thread::scope(|scope| {
         for _ in 0..options.jobs.clamp(1, runs.len().max(1)) {
             scope.spawn(|| {

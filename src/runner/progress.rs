@@ -13,8 +13,8 @@ use crate::definition::printable;
 use crate::plan::Run;
 use crate::study::Progress;
 
-use super::estimate::{Estimate, Left, Work};
 use super::forecast::{Forecast, duration};
+use super::remaining::{Left, RemainingTime, Work};
 
 /// Seconds between two reports where there is no terminal, unless [`INTERVAL_VARIABLE`] names another number.
 const INTERVAL: f64 = 30.0;
@@ -37,12 +37,12 @@ pub struct Display {
 /// What is known of the progress of a plan.
 struct State {
     clock: Instant,
-    known: Mutex<Known>,
+    known: Mutex<PlanProgress>,
     changed: Condvar,
 }
 
-struct Known {
-    estimate: Estimate,
+struct PlanProgress {
+    estimate: RemainingTime,
     /// Runs that have begun: name and latest message.
     running: BTreeMap<u64, (String, Option<Progress>)>,
     recorded: usize,
@@ -73,8 +73,8 @@ impl Display {
             total.enable_steady_tick(Duration::from_millis(500));
         }
         let works = runs.iter().zip(forecasts).map(|(run, forecast)| (run.experiment.as_str(), work(forecast)));
-        let known = Known {
-            estimate: Estimate::new(works, jobs),
+        let known = PlanProgress {
+            estimate: RemainingTime::new(works, jobs),
             running: BTreeMap::new(),
             recorded: 0,
             runs: runs.len(),
@@ -116,7 +116,7 @@ impl Display {
         });
     }
 
-    fn change(&self, change: impl FnOnce(&mut Known, f64)) {
+    fn change(&self, change: impl FnOnce(&mut PlanProgress, f64)) {
         let now = self.state.now();
         let mut known = self.state.known();
         change(&mut known, now);
@@ -176,7 +176,7 @@ impl State {
         self.clock.elapsed().as_secs_f64()
     }
 
-    fn known(&self) -> std::sync::MutexGuard<'_, Known> {
+    fn known(&self) -> std::sync::MutexGuard<'_, PlanProgress> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -203,7 +203,7 @@ impl State {
     }
 }
 
-impl Known {
+impl PlanProgress {
     /// The time left of the plan, as the end of a line.
     fn left(&self, now: f64) -> String {
         match self.estimate.left(now) {

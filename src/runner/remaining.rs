@@ -16,7 +16,7 @@ pub struct Work {
 }
 
 /// Estimates the remaining time of a plan from the runs that ended and the progress of the others.
-pub struct Estimate {
+pub struct RemainingTime {
     kinds: HashMap<String, Kind>,
     running: HashMap<u64, Running>,
     jobs: usize,
@@ -53,7 +53,7 @@ pub enum Left {
     MoreThan(f64),
 }
 
-impl Estimate {
+impl RemainingTime {
     /// A plan of runs of these experiments, `jobs` at a time.
     pub fn new<'a>(runs: impl Iterator<Item = (&'a str, Work)>, jobs: usize) -> Self {
         let mut kinds: HashMap<String, Kind> = HashMap::new();
@@ -177,7 +177,7 @@ mod tests {
     #[test]
     fn work_is_what_counts_and_not_the_number_of_runs() {
         let work = |amount| Work { amount, measured: false };
-        let mut estimate = Estimate::new([("a", work(1.0)), ("a", work(9.0)), ("b", work(10.0))].into_iter(), 1);
+        let mut estimate = RemainingTime::new([("a", work(1.0)), ("a", work(9.0)), ("b", work(10.0))].into_iter(), 1);
         estimate.begin(0, "a", 1.0, 0.0);
         estimate.end(0, true, 2.0);
         assert_eq!(estimate.done(), 0.05);
@@ -185,7 +185,7 @@ mod tests {
         estimate.begin(1, "a", 9.0, 2.0);
         estimate.advance(1, 0.5, 12.0);
         assert_eq!((estimate.done(), estimate.left_of(1, 12.0)), (0.275, Some(10.0)));
-        let known = Estimate::new([("a", Work { amount: 30.0, measured: true })].into_iter(), 1);
+        let known = RemainingTime::new([("a", Work { amount: 30.0, measured: true })].into_iter(), 1);
         assert_eq!(known.left(0.0), Left::About(30.0), "as earlier runs took");
     }
 
@@ -198,7 +198,7 @@ mod tests {
     #[test]
     fn a_few_long_runs_after_many_short_ones_are_not_taken_for_short() {
         let names = ["short"; 10].into_iter().chain(["long"; 4]);
-        let mut estimate = Estimate::new(names.map(one), 2);
+        let mut estimate = RemainingTime::new(names.map(one), 2);
         assert_eq!(estimate.left(0.0), Left::MoreThan(0.0));
         for key in 0..10 {
             estimate.begin(key, "short", 1.0, key as f64);
@@ -216,7 +216,7 @@ mod tests {
 
     #[test]
     fn the_last_run_is_not_shared_among_idle_jobs() {
-        let mut estimate = Estimate::new(["a"].into_iter().map(one), 8);
+        let mut estimate = RemainingTime::new(["a"].into_iter().map(one), 8);
         estimate.begin(0, "a", 1.0, 0.0);
         estimate.advance(0, 0.5, 10.0);
         assert_eq!(estimate.left(10.0), Left::About(10.0));
@@ -226,7 +226,7 @@ mod tests {
 
     #[test]
     fn a_run_taken_up_in_its_middle_is_timed_from_there() {
-        let mut estimate = Estimate::new(["a", "a"].into_iter().map(one), 1);
+        let mut estimate = RemainingTime::new(["a", "a"].into_iter().map(one), 1);
         estimate.begin(0, "a", 1.0, 0.0);
         estimate.advance(0, 0.5, 0.0);
         estimate.advance(0, 0.6, 10.0);
@@ -235,7 +235,7 @@ mod tests {
 
     #[test]
     fn runs_that_were_done_before_tell_nothing() {
-        let mut estimate = Estimate::new(["a", "a", "a"].into_iter().map(one), 1);
+        let mut estimate = RemainingTime::new(["a", "a", "a"].into_iter().map(one), 1);
         estimate.begin(0, "a", 1.0, 0.0);
         estimate.end(0, false, 0.001);
         assert_eq!(estimate.left(0.001), Left::MoreThan(0.0));
