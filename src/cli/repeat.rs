@@ -12,7 +12,8 @@ use serde_json::Value;
 use crate::data::data_folder;
 use crate::definition::Profile;
 use crate::record::{
-    self, Agreement, Compared, Environment, Origin, Record, Status, TOLERATED_STEPS, archive_path, cell, read_archive,
+    self, Agreement, ComparedRow, Environment, Origin, Record, Status, TOLERATED_STEPS, archive_path, cell,
+    read_archive,
 };
 use crate::report::ReportError;
 use crate::runner::{RepeatError, Repeated, SHOWN, repeat as repeated};
@@ -229,7 +230,7 @@ fn tell(loaded: &record::LoadedRecord, result: &Repeated, among: Option<&str>) {
     print("");
     if let Some(steps) = &result.steps {
         let number = |x: Option<f64>| x.map_or_else(|| "-".into(), |x| x.to_string());
-        let row = |(row, shown): (&Compared, &[Option<f64>; 2])| {
+        let row = |(row, shown): (&ComparedRow, &[Option<f64>; 2])| {
             let (difference, column) = if row.difference > 0.0 {
                 (format!("{:.2e}", row.difference), row.column.as_str())
             } else {
@@ -288,7 +289,7 @@ fn verdict(record: &Record, result: &Repeated) -> String {
 }
 
 fn printed(loaded: &record::LoadedRecord, result: &Repeated) -> Repetition {
-    let cell = |worst: &Compared| Cell {
+    let cell = |worst: &ComparedRow| Cell {
         key: worst.key,
         column: worst.column.clone(),
         archived: worst.archived.clone(),

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::definition::columns::{Column, written};
 use crate::definition::{StudyKind, heading, schema};
 
-use super::{Kind, Long};
+use super::{Long, TableKind};
 
 /// A column of an exported table.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,7 +15,7 @@ pub struct Term {
     /// The kind of study.
     pub study: String,
     /// The table that has the column.
-    pub table: Kind,
+    pub table: TableKind,
     /// Name of the column.
     pub column: String,
     /// `number` or `text`.
@@ -32,7 +32,7 @@ pub struct Term {
 #[derive(Debug, Default)]
 pub struct Dictionary {
     /// Whether a column holds numbers, by study, table and name.
-    columns: BTreeMap<(StudyKind, Kind, String), bool>,
+    columns: BTreeMap<(StudyKind, TableKind, String), bool>,
 }
 
 impl Dictionary {
@@ -47,11 +47,11 @@ impl Dictionary {
     /// The terms of all columns, sorted by study, table and column.
     pub fn terms(self) -> Vec<Term> {
         let schema = schema();
-        let term = |((study, table, column), numeric): ((StudyKind, Kind, String), bool)| {
+        let term = |((study, table, column), numeric): ((StudyKind, TableKind, String), bool)| {
             let own = match table {
-                Kind::Setting => None,
-                Kind::Rows => written(study).rows.iter().find(|own| own.is(&column)),
-                Kind::Steps => written(study).steps.iter().find(|own| own.is(&column)),
+                TableKind::Setting => None,
+                TableKind::Rows => written(study).rows.iter().find(|own| own.is(&column)),
+                TableKind::Steps => written(study).steps.iter().find(|own| own.is(&column)),
             };
             let meaning = match own {
                 Some(own) => own.about.to_owned(),

@@ -8,7 +8,7 @@ use crate::report::RunResult;
 
 /// The table that a value comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Kind {
+pub enum TableKind {
     /// A setting of the run, or its seed. It has one row per run.
     Setting,
     /// A row of results.
@@ -17,7 +17,7 @@ pub enum Kind {
     Steps,
 }
 
-impl Kind {
+impl TableKind {
     /// The word in the column `table`.
     pub fn word(self) -> &'static str {
         match self {
@@ -40,7 +40,7 @@ pub struct Long {
     /// Seed of the run.
     pub seed: u64,
     /// The table that the value comes from.
-    pub table: Kind,
+    pub table: TableKind,
     /// Number of the row in its table, from 0. Always 0 for settings.
     pub row: u64,
     /// Name of the column.
@@ -69,8 +69,11 @@ pub fn long(experiment: &str, profile: Profile, run: &RunResult, steps: bool) ->
         })
     };
     let logged = if steps { run.loaded.steps.as_slice() } else { &[] };
-    let tables: [(Kind, &[Row]); 3] =
-        [(Kind::Setting, std::slice::from_ref(&run.settings)), (Kind::Rows, &run.loaded.rows), (Kind::Steps, logged)];
+    let tables: [(TableKind, &[Row]); 3] = [
+        (TableKind::Setting, std::slice::from_ref(&run.settings)),
+        (TableKind::Rows, &run.loaded.rows),
+        (TableKind::Steps, logged),
+    ];
     let mut found = vec![];
     for (table, rows) in tables {
         for (number, row) in rows.iter().enumerate() {

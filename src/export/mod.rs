@@ -7,7 +7,7 @@ mod parquet;
 mod tables;
 
 pub use dictionary::{Dictionary, Term};
-pub use long::{Kind, Long, long};
+pub use long::{Long, TableKind, long};
 #[cfg(feature = "parquet")]
 pub use parquet::{LongParquet, ParquetError, read as read_parquet};
 pub use tables::{LongCsv, dictionary_csv};

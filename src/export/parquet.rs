@@ -12,7 +12,7 @@ use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 use parquet::record::RowAccessor;
 use parquet::schema::types::{Type, TypePtr};
 
-use super::{Kind, Long};
+use super::{Long, TableKind};
 
 /// Why a Parquet file could not be written or read.
 #[derive(Debug, thiserror::Error)]
@@ -128,7 +128,7 @@ pub fn read(bytes: Vec<u8>) -> Result<Vec<Long>, ParquetError> {
         let profile = row.get_string(1)?;
         let Some(profile) = profiles.into_iter().find(|name| name == profile) else { continue };
         let table = row.get_string(4)?;
-        let kinds = [Kind::Setting, Kind::Rows, Kind::Steps];
+        let kinds = [TableKind::Setting, TableKind::Rows, TableKind::Steps];
         let Some(table) = kinds.into_iter().find(|kind| kind.word() == table) else { continue };
         found.push(Long {
             experiment: row.get_string(0)?.clone(),

@@ -22,7 +22,7 @@ const TOLERATED: [&str; 2] = ["loss", "gradient_norm"];
 
 /// A row that both tables have, with the column in which they differ most.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Compared {
+pub struct ComparedRow {
     /// Value of the key column, or index of the row in its table.
     pub key: u64,
     /// The column that differs most; the first one where none does.
@@ -39,7 +39,7 @@ pub struct Compared {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Agreement {
     /// The rows of the recorded table that were repeated.
-    pub rows: Vec<Compared>,
+    pub rows: Vec<ComparedRow>,
     /// Keys of recorded rows that the repetition lacks.
     pub missing: Vec<u64>,
     /// Cells compared.
@@ -73,7 +73,7 @@ impl Agreement {
     }
 
     fn add(&mut self, key: u64, archived: &Row, repeated: &Row, gaps: bool) {
-        let mut worst: Option<Compared> = None;
+        let mut worst: Option<ComparedRow> = None;
         for column in archived.keys().filter(|column| !is_timing(column)) {
             let of = |row: &Row| row.get(column).cloned().unwrap_or_default();
             let (archived, repeated) = (of(archived), of(repeated));
@@ -86,7 +86,7 @@ impl Agreement {
                 self.share = self.share.max(difference / tolerance(key));
             }
             if worst.as_ref().is_none_or(|w| difference > w.difference) {
-                worst = Some(Compared { key, column: column.clone(), archived, repeated, difference });
+                worst = Some(ComparedRow { key, column: column.clone(), archived, repeated, difference });
             }
         }
         self.rows.extend(worst);
@@ -103,7 +103,7 @@ impl Agreement {
     }
 
     /// The row that differs most, where one does.
-    pub fn largest(&self) -> Option<&Compared> {
+    pub fn largest(&self) -> Option<&ComparedRow> {
         let differing = self.rows.iter().filter(|row| row.difference > 0.0);
         differing.max_by(|a, b| a.difference.total_cmp(&b.difference))
     }
