@@ -79,7 +79,7 @@ pub fn artefacts(
 ) -> Result<(Summary, Vec<Artefact>), ReportError> {
     let Contents { experiments, results: folder, output, figures, .. } = contents;
     let links = relative(output, figures);
-    let published = models::Published::read(folder);
+    let published = models::PublishedNetworks::read(folder);
     let mut profiles = Profile::ALL.map(|_| OfProfile::default());
     // The results of each experiment, of the largest profile first.
     let mut bodies: Vec<Vec<Piece>> = vec![];

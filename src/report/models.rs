@@ -19,9 +19,9 @@ const LIMIT: u64 = 2_000_000;
 const ABSENT: &[u8] = b"not found";
 
 /// The published networks in a results folder, by run. Experiments that share a run share its network.
-pub struct Published(BTreeMap<String, Vec<PathBuf>>);
+pub struct PublishedNetworks(BTreeMap<String, Vec<PathBuf>>);
 
-impl Published {
+impl PublishedNetworks {
     /// Lists the folder of networks. One that cannot be read counts as empty.
     pub fn read(results: &Path) -> Self {
         let entries = std::fs::read_dir(results.join(MODELS)).into_iter().flatten().flatten();
@@ -77,7 +77,7 @@ pub fn once_per_run(made: &mut Vec<Artefact>) {
 /// The networks that belong to the records of an experiment, under a profile that trains on real images. Each is a copy
 /// of the file that the run left, and has the digest that its record names. One that is not found differs from any file
 /// when it is compared, and is left out when files are written.
-pub fn models(results: &Results, folder: &Path, published: &Published, from: RecordSource) -> Vec<Artefact> {
+pub fn models(results: &Results, folder: &Path, published: &PublishedNetworks, from: RecordSource) -> Vec<Artefact> {
     // A minute on drawn textures trains nothing that is worth keeping.
     if results.profile == Profile::Quick {
         return vec![];

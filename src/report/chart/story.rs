@@ -7,7 +7,7 @@ use crate::report::ReportError;
 use crate::report::results::Results;
 
 use super::canvas::{Canvas, Drawing};
-use super::lines::Cell;
+use super::lines::ChartCell;
 use super::style::INK;
 use super::text::wrapped;
 
@@ -18,12 +18,12 @@ const COLUMNS: usize = 2;
 /// The figure, ready to be drawn.
 pub struct StoryChart {
     title: String,
-    cells: Vec<Cell>,
+    cells: Vec<ChartCell>,
 }
 
 /// The panels of an outline's figure, drawn from the results of one experiment and profile after another.
 #[derive(Default)]
-pub struct Panels(HashMap<String, Cell>);
+pub struct Panels(HashMap<String, ChartCell>);
 
 impl Panels {
     /// Adds the panels that results have. Of several profiles of an experiment, the largest comes first.
@@ -55,7 +55,7 @@ impl StoryChart {
 
     /// A sentence for readers who do not see the figure.
     pub fn description(&self) -> String {
-        let cells: Vec<String> = self.cells.iter().map(Cell::description).collect();
+        let cells: Vec<String> = self.cells.iter().map(ChartCell::description).collect();
         format!("{}: {}", self.title, cells.join("; "))
     }
 
@@ -66,7 +66,7 @@ impl StoryChart {
 
     /// The cells.
     #[cfg(test)]
-    pub fn cells(&self) -> &[Cell] {
+    pub fn cells(&self) -> &[ChartCell] {
         &self.cells
     }
 
@@ -79,22 +79,22 @@ impl StoryChart {
     }
 
     /// The rows of cells: each with the height of its titles and its own.
-    fn rows(&self) -> impl Iterator<Item = (&[Cell], f64, f64)> {
+    fn rows(&self) -> impl Iterator<Item = (&[ChartCell], f64, f64)> {
         self.cells.chunks(COLUMNS).map(|row| {
-            let head = row.iter().map(Cell::head).fold(0.0, f64::max);
+            let head = row.iter().map(ChartCell::head).fold(0.0, f64::max);
             (row, head, row.iter().map(|cell| cell.size_below(head).1).fold(0.0, f64::max))
         })
     }
 }
 
 /// A panel of the figure; `None` without records.
-fn cell(panel: &StoryPanel, results: &Results) -> Option<Cell> {
+fn cell(panel: &StoryPanel, results: &Results) -> Option<ChartCell> {
     if results.is_empty() || panel.profile.is_some_and(|profile| profile != results.profile) {
         return None;
     }
     let figure = results.definition.figures.iter().find(|figure| figure.id == panel.figure)?;
     let FigureKind::Lines(lines) = &figure.draw else { return None };
-    Cell::new(&panel.title, figure, lines, &panel.filter, results)
+    ChartCell::new(&panel.title, figure, lines, &panel.filter, results)
 }
 
 impl Drawing for StoryChart {
@@ -116,7 +116,7 @@ impl Drawing for StoryChart {
 }
 
 /// One cell of the figure.
-pub struct OneCell<'a>(&'a Cell);
+pub struct OneCell<'a>(&'a ChartCell);
 
 impl Drawing for OneCell<'_> {
     fn size(&self) -> (f64, f64) {

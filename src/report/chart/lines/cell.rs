@@ -18,12 +18,12 @@ const TITLE: f64 = 13.5;
 const SMALL: f64 = 10.5;
 
 /// A cell.
-pub struct Cell {
+pub struct ChartCell {
     title: String,
     chart: LineChart,
 }
 
-impl Cell {
+impl ChartCell {
     /// The rows of a figure that have the values of a filter; `None` if there is too little to see.
     pub fn new(title: &str, figure: &Figure, lines: &Lines, filter: &Filter, results: &Results) -> Option<Self> {
         let mut own = lines.clone();

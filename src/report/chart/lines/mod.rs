@@ -19,10 +19,10 @@ use crate::report::text;
 
 use super::scale::AxisScale;
 use super::style::{Style, styles};
-pub use cell::Cell;
+pub use cell::ChartCell;
 use names::Names;
 pub use names::{named, of_value as value_name};
-use published::Published;
+use published::PublishedNumber;
 use series::{MOST_POINTS, Point, Sample};
 
 /// Most lines of a panel; more are spread over several.
@@ -42,7 +42,7 @@ struct Panel {
     title: Option<String>,
     y: AxisScale,
     series: Vec<Series>,
-    published: Vec<Published>,
+    published: Vec<PublishedNumber>,
     /// Digitised points of the paper, by the name of their series.
     reference: Vec<(usize, Vec<(f64, f64)>)>,
 }

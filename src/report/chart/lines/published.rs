@@ -9,7 +9,7 @@ use super::{Panel, Placed};
 
 /// A number of the paper beside a panel.
 #[derive(Clone, Debug)]
-pub struct Published {
+pub struct PublishedNumber {
     /// The line whose runs it is of.
     pub name: Option<usize>,
     /// Mean, and ends of the range where the paper gives them.
@@ -23,7 +23,7 @@ pub struct Published {
 }
 
 /// The numbers that the claim reports of what a panel shows, except those that the paper's curve in the chart has.
-pub fn beside(lines: &Lines, results: &Results, mine: &[&Placed], per_unit: f64) -> Vec<Published> {
+pub fn beside(lines: &Lines, results: &Results, mine: &[&Placed], per_unit: f64) -> Vec<PublishedNumber> {
     let reported = results.definition.claim.reported.iter().filter(|n| n.metric == lines.y.column);
     let known = reported.filter(|n| matches!(n.source, SourceTag::S | SourceTag::F));
     let drawn = |name: usize, value: f64| {
@@ -39,7 +39,7 @@ pub fn beside(lines: &Lines, results: &Results, mine: &[&Placed], per_unit: f64)
         }
         let value = number.value? / per_unit;
         let range = [number.min, number.max].map(|end| end.map_or(value, |x| x / per_unit));
-        Some(Published { name: Some(own.name), value, range, source: number.source, on: number.on.clone() })
+        Some(PublishedNumber { name: Some(own.name), value, range, source: number.source, on: number.on.clone() })
     });
     found.collect()
 }
