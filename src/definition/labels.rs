@@ -16,8 +16,8 @@ static LABELS: LazyLock<Labels> =
 #[serde(deny_unknown_fields)]
 struct Labels {
     columns: BTreeMap<String, ColumnLabel>,
-    values: Vec<Values>,
-    runs: Vec<Run>,
+    values: Vec<ValueLabels>,
+    runs: Vec<RunLabel>,
     styles: BTreeMap<String, String>,
 }
 
@@ -44,7 +44,7 @@ fn one() -> f64 {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Values {
+struct ValueLabels {
     columns: Vec<String>,
     names: BTreeMap<String, String>,
 }
@@ -52,7 +52,7 @@ struct Values {
 /// A name for runs with some settings together.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Run {
+struct RunLabel {
     #[serde(rename = "where")]
     filter: BTreeMap<String, String>,
     name: String,
@@ -118,7 +118,7 @@ pub fn assignment(column: &str, value: &str, shown: &str) -> String {
 /// What a person calls the run whose settings `setting` gives: a name that stands for form and method. `None` for
 /// settings that have no such name.
 pub fn run_label(setting: impl Fn(&str) -> Option<String>) -> Option<&'static str> {
-    let fits = |run: &&Run| run.filter.iter().all(|(column, value)| setting(column).as_ref() == Some(value));
+    let fits = |run: &&RunLabel| run.filter.iter().all(|(column, value)| setting(column).as_ref() == Some(value));
     LABELS.runs.iter().find(fits).map(|run| run.name.as_str())
 }
 

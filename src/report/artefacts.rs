@@ -59,7 +59,7 @@ pub fn files(chart: Chart, pixels: bool) -> Result<Vec<Artefact>, ReportError> {
 /// What the experiments have under one profile.
 #[derive(Default)]
 struct OfProfile {
-    lines: Vec<summary::Line>,
+    lines: Vec<summary::ExperimentSummary>,
     made: Vec<Artefact>,
     kept: Vec<UnshownRecords>,
     unsure: Vec<String>,
@@ -95,7 +95,7 @@ pub fn artefacts(
             profile.unsure.extend(results.unsure.iter().cloned());
             profile.damaged.extend(results.damaged.iter().cloned());
             let judgement = judge(results);
-            profile.lines.push(summary::Line::new(results, &judgement));
+            profile.lines.push(summary::ExperimentSummary::new(results, &judgement));
             profile.made.extend(models::models(results, folder, &published, from));
             if results.is_empty() {
                 continue;
@@ -215,8 +215,8 @@ fn encoded(part: &OsStr) -> String {
     part.as_encoded_bytes().iter().map(byte).collect()
 }
 
-fn summary_rows(lines: &[summary::Line]) -> Vec<Row> {
-    let line = |line: &summary::Line| {
+fn summary_rows(lines: &[summary::ExperimentSummary]) -> Vec<Row> {
+    let line = |line: &summary::ExperimentSummary| {
         row([
             ("experiment", line.told.id.clone().into()),
             ("title", line.told.title.clone().into()),

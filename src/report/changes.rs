@@ -3,7 +3,7 @@
 use crate::definition::{Decision, Definition, RuleChange};
 
 use super::document::{Cell, Piece};
-use super::summary::Line;
+use super::summary::ExperimentSummary;
 use super::verdict::Verdict;
 
 /// The heading of the table, and its anchor.
@@ -26,7 +26,7 @@ pub fn of(definition: &Definition) -> Vec<Piece> {
 
 /// The changes of all rules, with the verdicts before and now. `answered` has the line of each experiment under its
 /// largest profile.
-pub fn table(definitions: &[Definition], answered: &[&Line]) -> Vec<Piece> {
+pub fn table(definitions: &[Definition], answered: &[&ExperimentSummary]) -> Vec<Piece> {
     let row = |definition: &Definition| {
         let now =
             answered.iter().find(|line| line.told.id == definition.id).map_or("not run", |line| &line.told.verdict);

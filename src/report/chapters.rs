@@ -5,12 +5,12 @@ use std::collections::HashSet;
 use crate::definition::{Chapter, NotRun, Outline, Profile};
 
 use super::document::{Cell, Piece};
-use super::summary::{Line, without_results};
+use super::summary::{ExperimentSummary, without_results};
 use super::verdict::Verdict;
 
 /// The line of each experiment under the largest profile that has records, in the order of the lines.
-pub(super) fn largest(lines: &[Line]) -> Vec<&Line> {
-    let mut found: Vec<&Line> = vec![];
+pub(super) fn largest(lines: &[ExperimentSummary]) -> Vec<&ExperimentSummary> {
+    let mut found: Vec<&ExperimentSummary> = vec![];
     for line in lines.iter().filter(|l| l.recorded) {
         match found.iter_mut().find(|f| f.told.id == line.told.id) {
             Some(other) if other.profile < line.profile => *other = line,
@@ -23,15 +23,16 @@ pub(super) fn largest(lines: &[Line]) -> Vec<&Line> {
 
 /// How many claims of each chapter are confirmed, contradicted, inconclusive and not run, how many have only records of
 /// the quick profile, and how many are known from memory. Experiments that share their runs with another count once.
-pub fn counts(lines: &[Line], outline: &Outline) -> Vec<Piece> {
+pub fn counts(lines: &[ExperimentSummary], outline: &Outline) -> Vec<Piece> {
     let best = largest(lines);
     let all: HashSet<&str> = lines.iter().map(|line| line.told.id.as_str()).collect();
     let row = |chapter: &Chapter| {
         let counted = |id: &&str| all.contains(id) && !outline.same_runs.contains_key(*id);
         let ids: Vec<&str> = chapter.experiments.iter().map(String::as_str).filter(counted).collect();
-        let own: Vec<&Line> = best.iter().copied().filter(|line| ids.contains(&line.told.id.as_str())).collect();
+        let own: Vec<&ExperimentSummary> =
+            best.iter().copied().filter(|line| ids.contains(&line.told.id.as_str())).collect();
         let number = |count: usize| Cell::Number(count.to_string());
-        let of = |keep: &dyn Fn(&Line) -> bool| number(own.iter().filter(|line| keep(line)).count());
+        let of = |keep: &dyn Fn(&ExperimentSummary) -> bool| number(own.iter().filter(|line| keep(line)).count());
         let verdict = |verdict: Verdict| of(&|line| line.told.verdict == verdict.word());
         let cells = vec![
             Cell::Text(chapter.title.clone()),
@@ -73,7 +74,7 @@ pub fn counts(lines: &[Line], outline: &Outline) -> Vec<Piece> {
 }
 
 /// A table for each chapter, then one for experiments that no chapter lists.
-pub fn tables(lines: &[Line], not_run: &[NotRun], outline: &Outline) -> Vec<Piece> {
+pub fn tables(lines: &[ExperimentSummary], not_run: &[NotRun], outline: &Outline) -> Vec<Piece> {
     let measured = largest(lines);
     let without = without_results(lines, not_run);
     let row = |id: &str| -> Option<Vec<Cell>> {
@@ -120,7 +121,7 @@ pub fn tables(lines: &[Line], not_run: &[NotRun], outline: &Outline) -> Vec<Piec
     pieces
 }
 
-fn cells(line: &Line, measured: String) -> Vec<Cell> {
+fn cells(line: &ExperimentSummary, measured: String) -> Vec<Cell> {
     vec![
         Cell::Link(line.told.title.clone(), line.told.id.clone()),
         Cell::Text(line.reported.clone()),

@@ -73,7 +73,7 @@ pub fn experiments(contents: Contents, width: usize, rows: bool) -> Result<Vec<E
             let tables = if profiles.is_empty() { tables::tables(&results, contents.output)? } else { vec![] };
             let shown = if profiles.is_empty() { Shown::All(&[], "", &tables) } else { Shown::Checks };
             pieces.extend(page::body(&results, &judgement, shown));
-            let line = summary::Line::new(&results, &judgement);
+            let line = summary::ExperimentSummary::new(&results, &judgement);
             answer = answer.or_else(|| line.recorded.then(|| line.answer()));
             let check = |c: &super::Checked| {
                 let measured = summary::labelled(&c.measured, definition);

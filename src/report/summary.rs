@@ -18,7 +18,7 @@ pub fn title(published: bool) -> &'static str {
 const GLOSSARY: &str = "../docs/glossary.md";
 
 /// The summary of one experiment under one profile.
-pub struct Line {
+pub struct ExperimentSummary {
     /// For the caller and for `summary.<profile>.csv`.
     pub told: SummaryRow,
     /// How we know the claim.
@@ -34,7 +34,7 @@ pub struct Line {
     pub(super) unfinished: bool,
 }
 
-impl Line {
+impl ExperimentSummary {
     /// The line of results that were judged.
     pub fn new(results: &Results, judgement: &Judgement) -> Self {
         let Judgement { verdict, required, checks } = judgement;
@@ -149,8 +149,11 @@ pub fn opening(published: bool, changed: bool) -> Vec<Piece> {
 }
 
 /// Experiments with a definition and without records under any profile, each once, with the reason.
-pub fn without_results<'a>(lines: &'a [Line], not_run: &'a [NotRun]) -> Vec<(&'a Line, &'a str)> {
-    let mut found: Vec<(&Line, &str)> = vec![];
+pub fn without_results<'a>(
+    lines: &'a [ExperimentSummary],
+    not_run: &'a [NotRun],
+) -> Vec<(&'a ExperimentSummary, &'a str)> {
+    let mut found: Vec<(&ExperimentSummary, &str)> = vec![];
     for line in lines {
         let ran = lines.iter().any(|l| l.recorded && l.told.id == line.told.id);
         if ran || found.iter().any(|(l, _)| l.told.id == line.told.id) {

@@ -7,14 +7,14 @@ use serde_json::{Map, Value};
 /// The settings of the runs of all profiles of a definition, with their values.
 #[derive(Debug, Default)]
 pub struct Planned {
-    columns: BTreeMap<String, Column>,
+    columns: BTreeMap<String, PlannedColumn>,
     /// Elements of settings that are lists, by the setting's name.
     lists: BTreeMap<String, BTreeSet<String>>,
     points: usize,
 }
 
 #[derive(Debug, Default)]
-struct Column {
+struct PlannedColumn {
     /// The values, as [`key`] writes them.
     values: BTreeSet<String>,
     points: usize,
