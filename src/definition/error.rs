@@ -27,11 +27,6 @@ impl DefinitionError {
     pub fn new(file: &Path, at: &str, why: &str) -> Self {
         Self { file: file.to_owned(), at: shortened(at, SHOWN[0]), why: shortened(why, SHOWN[1]) }
     }
-
-    /// Says that a file has more faults than those that are listed.
-    pub(super) fn more(file: &Path, count: usize) -> Self {
-        Self::new(file, ".", &format!("{count} more faults, not listed; correct these first"))
-    }
 }
 
 /// The place of a fault, to be printed before it; nothing for the whole file.

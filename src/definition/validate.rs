@@ -27,7 +27,7 @@ const MOST_VALUES: usize = 4_000_000;
 
 /// The faults of a definition that was read from `file`; those beyond [`LISTED`] are counted in the last entry.
 pub(super) fn faults(definition: &Definition, file: &Path) -> Vec<DefinitionError> {
-    let mut faults = Faults { file, found: vec![], seen: HashSet::new(), more: 0 };
+    let mut faults = Faults::new(file, vec![]);
     head(definition, file, &mut faults);
     reported(definition, &mut faults);
     rules::expectation(&definition.expectation, &mut faults);
@@ -41,18 +41,15 @@ pub(super) fn faults(definition: &Definition, file: &Path) -> Vec<DefinitionErro
     for (at, why) in columns::faults(definition, &planned, settings.as_deref()) {
         faults.add(at, why);
     }
-    if faults.more > 0 {
-        faults.found.push(DefinitionError::more(file, faults.more));
-    }
-    faults.found
+    faults.finish()
 }
 
 /// Columns, values and figures that an outline names for the experiments of `loaded` and that no planned run of them
 /// can write, the first 50 listed. `loaded` are sound definitions; other experiments are passed over.
 pub fn outline_faults(outline: &Outline, file: &Path, loaded: &[Loaded]) -> Vec<DefinitionError> {
-    let mut faults = Faults { file, found: vec![], seen: HashSet::new(), more: 0 };
+    let mut faults = Faults::new(file, vec![]);
     for Loaded { definition, file } in loaded.iter().filter(|l| outline.mentions(&l.definition.id)) {
-        let mut none = Faults { file, found: vec![], seen: HashSet::new(), more: 0 };
+        let mut none = Faults::new(file, vec![]);
         let mut planned = Planned::default();
         for profile in definition.profiles.keys() {
             runs(definition, *profile, &mut planned, &mut none);
@@ -61,10 +58,7 @@ pub fn outline_faults(outline: &Outline, file: &Path, loaded: &[Loaded]) -> Vec<
             faults.add(at, why);
         }
     }
-    if faults.more > 0 {
-        faults.found.push(DefinitionError::more(file, faults.more));
-    }
-    faults.found
+    faults.finish()
 }
 
 /// Ids in an outline that no experiment has, with the nearest ones, the first 50 listed. An outline belongs to the
@@ -76,7 +70,7 @@ pub fn unknown_experiments(
     loaded: &[Loaded],
     not_run: &[NotRun],
 ) -> Vec<DefinitionError> {
-    let mut faults = Faults { file, found: unmeasured(outline, file, loaded), seen: HashSet::new(), more: 0 };
+    let mut faults = Faults::new(file, unmeasured(outline, file, loaded));
     let defined: Vec<&str> = loaded.iter().map(|l| l.definition.id.as_str()).collect();
     let listed: Vec<&str> = defined.iter().copied().chain(not_run.iter().map(|entry| entry.id.as_str())).collect();
     let remedy = "define it in this folder, or take it out of the outline";
@@ -107,10 +101,7 @@ pub fn unknown_experiments(
         check(id, &listed, "same_runs".into(), nowhere);
         check(other, &listed, format!("same_runs.{id}"), nowhere);
     }
-    if faults.more > 0 {
-        faults.found.push(DefinitionError::more(file, faults.more));
-    }
-    faults.found
+    faults.finish()
 }
 
 /// Choices measured by an experiment or a check that there is not, or not yet.
@@ -143,7 +134,11 @@ struct Faults<'a> {
     more: usize,
 }
 
-impl Faults<'_> {
+impl<'a> Faults<'a> {
+    fn new(file: &'a Path, found: Vec<DefinitionError>) -> Self {
+        Self { file, found, seen: HashSet::new(), more: 0 }
+    }
+
     fn add(&mut self, at: impl Into<String>, why: impl Into<String>) {
         let (at, why) = (at.into(), why.into());
         let mut hasher = DefaultHasher::new();
@@ -157,6 +152,15 @@ impl Faults<'_> {
         } else {
             self.more += 1;
         }
+    }
+
+    /// The faults; those that are not listed are counted in the last one.
+    fn finish(mut self) -> Vec<DefinitionError> {
+        if self.more > 0 {
+            let why = format!("{} more faults, not listed; correct these first", self.more);
+            self.found.push(DefinitionError::new(self.file, ".", &why));
+        }
+        self.found
     }
 }
 

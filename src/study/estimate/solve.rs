@@ -51,12 +51,8 @@ impl Solved {
             Method::Within(_) => full.min(extent.bound_bytes(method) as f64),
             method => extent.bound_bytes(method) as f64,
         };
-        kept + self.working_bytes()
-    }
-
-    /// Bytes of the vectors that a step works on: the stages forward and backward, and a few states.
-    pub fn working_bytes(&self) -> f64 {
-        (2.0 * self.stages + 4.0) * self.state
+        // A step works on its stages forward and backward, and on a few states.
+        kept + (2.0 * self.stages + 4.0) * self.state
     }
 
     /// Evaluations and vector-Jacobian products of one gradient.
