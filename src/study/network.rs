@@ -66,9 +66,9 @@ impl From<&NetworkCostSettings> for Chosen {
 }
 
 impl Chosen {
-    /// Returns the settings with another form of the network.
-    pub fn in_form(&self, form: settings::NetworkForm) -> Self {
-        Self { form, ..self.clone() }
+    /// The baseline form of the network.
+    pub fn as_baseline(&self) -> Self {
+        Self { form: settings::NetworkForm::Baseline, ..self.clone() }
     }
 
     /// The neural ODE of as many steps, its weights constant, with this gradient.

@@ -6,7 +6,7 @@ use std::time::Instant;
 use serde_json::{Map, Value};
 
 use crate::definition::StudyKind;
-use crate::definition::settings::{NetworkCostSettings, NetworkForm, Settings};
+use crate::definition::settings::{NetworkCostSettings, Settings};
 use crate::gradient::{Cost, Ledger, Method};
 use crate::kernels::{Cpu, Device};
 use crate::net::{Network, Solve};
@@ -47,7 +47,7 @@ impl Study for NetworkCost {
         let settings: &NetworkCostSettings = typed(context.settings)?;
         let chosen = Chosen::from(settings);
         let own = Price::of(context, &chosen, settings)?;
-        let baseline = Price::of(context, &chosen.in_form(NetworkForm::Baseline), settings)?;
+        let baseline = Price::of(context, &chosen.as_baseline(), settings)?;
         let anode = Price::of(context, &chosen.as_neural_ode(Method::Anode), settings)?;
         let over = |a: usize, b: usize| number(a as f64 / b as f64);
         Ok(Ending::Finished(Outcome {

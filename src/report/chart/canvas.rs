@@ -19,6 +19,8 @@ use super::{compact, theme};
 pub const UNITS: f64 = 4.0;
 /// Width of every line that shows numbers, in points.
 pub const LINE: f64 = 1.6;
+/// Radius of a marker, in points.
+const RADIUS: f64 = 3.6;
 
 /// Which point of a text stands at its place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,8 +85,8 @@ impl Canvas<'_, '_> {
         self.area.draw(&Polygon::new(outline, colour.filled())).map_err(drawing)
     }
 
-    /// A marker of radius `r`: an outline, so that markers that lie over each other all show.
-    pub fn marker(&self, style: Style, (x, y): (f64, f64), r: f64) -> Result<(), ReportError> {
+    /// A marker: an outline, so that markers that lie over each other all show.
+    pub fn marker(&self, style: Style, (x, y): (f64, f64)) -> Result<(), ReportError> {
         let outlines: Vec<Vec<(f64, f64)>> = match style.marker {
             Marker::Circle => {
                 vec![(0..=16).map(|i| (f64::from(i) / 16.0 * std::f64::consts::TAU).sin_cos()).collect()]
@@ -97,7 +99,8 @@ impl Canvas<'_, '_> {
             Marker::Plus => vec![vec![(-1.2, 0.0), (1.2, 0.0)], vec![(0.0, 1.2), (0.0, -1.2)]],
         };
         for outline in outlines {
-            let points: Vec<(f64, f64)> = outline.into_iter().map(|(dx, dy)| (x + r * dx, y + r * dy)).collect();
+            let at = |(dx, dy): (f64, f64)| (x + RADIUS * dx, y + RADIUS * dy);
+            let points: Vec<(f64, f64)> = outline.into_iter().map(at).collect();
             self.line(&points, style.colour, LINE)?;
         }
         Ok(())

@@ -169,7 +169,7 @@ pub fn network_cost(settings: &NetworkCostSettings) -> Result<Estimate, StudyErr
     let batch = settings.batch as f64;
     let network = Chosen::from(settings);
     // Beside the network's own gradient, its baseline's and the neural ODE's, one after the other.
-    let baseline = SolvedNetwork::new(&network.in_form(NetworkForm::Baseline))?.gradient(batch)?;
+    let baseline = SolvedNetwork::new(&network.as_baseline())?.gradient(batch)?;
     let own = SolvedNetwork::new(&network)?.gradient(batch)?;
     let bytes = own.bytes.max(baseline.bytes) + 4.0 * (4.0 * own.parameters + 5.0 * batch * IMAGE);
     let repeats = 3.0;

@@ -11,8 +11,6 @@ use super::frame::{ABOVE, BELOW, LEFT, LINE_HEIGHT, NORMAL, SMALL, TITLE};
 use super::series::Point;
 use super::{LineChart, Panel, Series};
 
-/// Radius of a marker.
-const RADIUS: f64 = 3.6;
 /// Width of error bars, of theory and of what a paper reports.
 const THIN: f64 = 0.9;
 
@@ -266,7 +264,7 @@ impl LineChart {
             if p.high > p.low && !self.continuous {
                 self.bar(canvas, at(p.x, p.low), at(p.x, p.high), style.colour, panel.y.is_off(p.low))?;
             }
-            canvas.marker(style, at(p.x, p.y), RADIUS)?;
+            canvas.marker(style, at(p.x, p.y))?;
         }
         Ok(())
     }
@@ -305,14 +303,14 @@ impl LineChart {
             if high > low {
                 self.bar(canvas, (x, y(low)), (x, y(high)), style.colour, false)?;
             }
-            canvas.marker(style, (x, y(number.value)), RADIUS)?;
+            canvas.marker(style, (x, y(number.value)))?;
         }
         Ok(())
     }
 
     fn entry(&self, canvas: &Canvas, name: &str, style: Style, (x, y): (f64, f64)) -> Result<(), ReportError> {
         canvas.line(&[(x, y), (x + 22.0, y)], style.colour, LINE)?;
-        canvas.marker(style, (x + 11.0, y), RADIUS)?;
+        canvas.marker(style, (x + 11.0, y))?;
         canvas.text(name, (x + 28.0, y), NORMAL, INK, Anchor::Left, false)
     }
 }
