@@ -4,7 +4,7 @@
 
 mod device;
 
-use anode::doctor::{Comparison, Shapes, compare, compare_convolutions, diagnose_device};
+use anode::doctor::{Comparison, Shapes, compare, compare_both, compare_convolutions, diagnose_device};
 use anode::gradient::Method;
 use anode::kernels::cuda::{Convolver, DeviceError, Driver, Freedom, Gpu, Nvidia};
 use anode::kernels::{ConvShape, Cpu, Device};
@@ -41,8 +41,7 @@ fn opened(convolver: Convolver) -> Option<(std::sync::MutexGuard<'static, ()>, G
 #[test]
 fn every_kernel_agrees_with_the_cpu_and_repeats_its_bits() {
     let Some((_one, gpu)) = gpu() else { return };
-    let mut found = compare::<_, f32>(&gpu, &Shapes::usual());
-    found.extend(compare::<_, f64>(&gpu, &Shapes::usual()));
+    let found = compare_both(&gpu, &Shapes::usual());
     let faults: Vec<_> = found.iter().filter(|c| !c.holds()).collect();
     assert!(faults.is_empty(), "{faults:#?}");
     let diagnosis = diagnose_device(&gpu, Err("not asked for".into()), &Shapes::usual()).unwrap();
@@ -68,8 +67,7 @@ fn kernels_agree_with_the_cpu_for_large_shapes() {
     let others = Shapes { convolutions: vec![], ..Shapes::large() };
     let mut found = compare_convolutions::<_, _, f32>(&gpu, &Cpu, &convolutions);
     found.extend(compare_convolutions::<_, _, f64>(&gpu, &Cpu, &convolutions));
-    found.extend(compare::<_, f32>(&gpu, &others));
-    found.extend(compare::<_, f64>(&gpu, &others));
+    found.extend(compare_both(&gpu, &others));
     all_hold(&gpu, &found);
 }
 
@@ -137,8 +135,7 @@ fn training_gives_the_curves_of_the_cpu() {
 fn convolutions_by_cudnn_agree_with_the_cpu_and_repeat_their_bits() {
     let Some((_one, gpu)) = opened(Convolver::Cudnn(Freedom::Exact)) else { return };
     let shapes = Shapes { convolutions: Shapes::usual().convolutions, ..Shapes::default() };
-    let mut found = compare::<_, f32>(&gpu, &shapes);
-    found.extend(compare::<_, f64>(&gpu, &shapes));
+    let found = compare_both(&gpu, &shapes);
     all_hold(&gpu, &found);
     let (taken, asked) = gpu.cudnn_takes();
     eprintln!("passed: cuDNN takes {taken} of {asked} sweeps; {}", gpu.describe());

@@ -5,7 +5,7 @@ mod emulator;
 
 use std::sync::atomic::Ordering;
 
-use anode::doctor::{Comparison, Shapes, compare};
+use anode::doctor::{Comparison, Shapes, compare, compare_both};
 use anode::kernels::cuda::{Buffer, Gpu, give_back_all};
 use anode::kernels::{ComputeError, ConvShape, Device, DeviceNorm, Part, PoolShape};
 use anode::ode::{Real, SolveError, Vector};
@@ -62,9 +62,8 @@ fn bits_do_not_depend_on_the_order_of_threads() {
     let run = |seed| {
         let gpu = device(seed, MEMORY)?;
         let shapes = Shapes { vectors: vec![1027], ..Shapes::usual() };
-        let errors = |found: Vec<Comparison>| found.into_iter().map(|c| (c.kernel, c.error.to_bits(), c.repeats));
-        let single = errors(compare::<_, f32>(&gpu, &shapes));
-        Some(single.chain(errors(compare::<_, f64>(&gpu, &shapes))).collect::<Vec<_>>())
+        let errors = compare_both(&gpu, &shapes).into_iter().map(|c| (c.kernel, c.error.to_bits(), c.repeats));
+        Some(errors.collect::<Vec<_>>())
     };
     let Some(expected) = run(0) else { return };
     assert!(expected.iter().all(|(_, _, repeats)| *repeats));

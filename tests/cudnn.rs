@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use anode::doctor::{
-    Comparison, Diagnosis, GpuDiagnosis, NoGpu, Shapes, compare, compare_convolutions, diagnose_device,
+    Comparison, Diagnosis, GpuDiagnosis, NoGpu, Shapes, compare, compare_both, compare_convolutions, diagnose_device,
 };
 use anode::gradient::Method;
 use anode::kernels::cuda::{Convolver, DeviceError, Freedom, Gpu};
@@ -51,12 +51,6 @@ fn shapes() -> Shapes {
     Shapes { convolutions, linear: vec![[7, 40, 10], [33, 5, 3]], ..Shapes::default() }
 }
 
-fn compared(gpu: &Gpu<Emulator>) -> Vec<Comparison> {
-    let mut found = compare::<_, f32>(gpu, &shapes());
-    found.extend(compare::<_, f64>(gpu, &shapes()));
-    found
-}
-
 /// The algorithms that ran.
 fn used(cudnn: &Cudnn) -> Vec<usize> {
     let ran = cudnn.ran();
@@ -67,7 +61,7 @@ fn used(cudnn: &Cudnn) -> Vec<usize> {
 fn every_convolution_agrees_with_the_cpu_by_deterministic_algorithms_alone() {
     let Some((_one, cudnn)) = cudnn() else { return };
     let Some(gpu) = device(&cudnn, Freedom::Exact) else { return };
-    let found = compared(&gpu);
+    let found = compare_both(&gpu, &shapes());
     let faults: Vec<_> = found.iter().filter(|c| !c.holds()).collect();
     assert!(faults.is_empty() && found.len() > 300, "{faults:#?}");
     assert_eq!(used(&cudnn), [EXACT]);

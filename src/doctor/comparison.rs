@@ -416,3 +416,10 @@ pub fn compare<D: Device, R: Real>(device: &D, shapes: &Shapes) -> Vec<Compariso
     }
     test.found
 }
+
+/// Compares as [`compare`] does, in both types of numbers.
+pub fn compare_both<D: Device>(device: &D, shapes: &Shapes) -> Vec<Comparison> {
+    let mut found = compare::<_, f32>(device, shapes);
+    found.extend(compare::<_, f64>(device, shapes));
+    found
+}

@@ -40,13 +40,6 @@ fn of_convolution(shape: &ConvShape, n: usize) -> [Adjoint; 2] {
     ]
 }
 
-/// Both types of numbers against double precision.
-pub fn comparisons(shapes: &Shapes) -> Vec<Comparison> {
-    let mut found = compare::<_, f32>(&Cpu, shapes);
-    found.extend(compare::<_, f64>(&Cpu, shapes));
-    found
-}
-
 /// One, two and all threads, and whether every kernel gives the same bits with each.
 pub fn threads(shapes: &Shapes) -> (Vec<usize>, bool) {
     let mut counts = vec![1, 2, rayon::current_num_threads()];

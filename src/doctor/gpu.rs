@@ -6,7 +6,7 @@ use crate::train::TrainingDevice;
 use super::capture::compare_capture;
 use super::report::{CudnnDiagnosis, GpuDiagnosis, NoGpu};
 use super::training::compare_training;
-use super::{Shapes, compare};
+use super::{Shapes, compare_both};
 
 /// Tests the first NVIDIA GPU, or says why there is none to test.
 #[cfg(feature = "cuda")]
@@ -73,8 +73,7 @@ where
     Gpu<L>: TrainingDevice,
 {
     let memory = gpu.driver().memory().map_err(|e| e.to_string())?;
-    let mut kernels = compare::<_, f32>(gpu, shapes);
-    kernels.extend(compare::<_, f64>(gpu, shapes));
+    let kernels = compare_both(gpu, shapes);
     let held = gpu.held();
     let left = gpu.driver().memory().map_err(|e| e.to_string())?;
     if let Some(failure) = gpu.failure() {
@@ -109,8 +108,7 @@ where
 impl CudnnDiagnosis {
     fn of<L: Driver>(gpu: &Gpu<L>, shapes: &Shapes) -> Self {
         let convolutions = Shapes { convolutions: shapes.convolutions.clone(), ..Shapes::default() };
-        let mut kernels = compare::<_, f32>(gpu, &convolutions);
-        kernels.extend(compare::<_, f64>(gpu, &convolutions));
+        let mut kernels = compare_both(gpu, &convolutions);
         let (taken, asked) = gpu.cudnn_takes();
         let failure = gpu.failure().map(|failure| failure.to_string());
         if failure.is_some() {

@@ -10,7 +10,9 @@ mod report;
 mod shapes;
 mod training;
 
-pub use comparison::{Comparison, compare, compare_convolutions};
+use crate::kernels::Cpu;
+
+pub use comparison::{Comparison, compare, compare_both, compare_convolutions};
 pub use gpu::{UsableGpu, diagnose_device, usable_gpu};
 pub use report::{Adjoint, CudnnDiagnosis, Diagnosis, GpuDiagnosis, NoGpu};
 pub use shapes::Shapes;
@@ -20,7 +22,7 @@ pub fn diagnose(machine: Vec<(&'static str, String)>) -> Diagnosis {
     let shapes = Shapes::usual();
     Diagnosis {
         machine,
-        cpu: cpu::comparisons(&shapes),
+        cpu: compare_both(&Cpu, &shapes),
         adjoints: cpu::adjoints(&shapes),
         threads: cpu::threads(&shapes),
         gpu: gpu::diagnose(&shapes),
