@@ -68,6 +68,13 @@ impl Workplace {
         text
     }
 
+    /// Runs the program and expects an exit code; returns the data of the document that it prints.
+    pub fn json(&self, code: i32, arguments: &[&str]) -> Value {
+        let output = self.run(arguments);
+        assert_eq!(output.status.code(), Some(code), "{}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice::<Value>(&output.stdout).expect("JSON")["data"].clone()
+    }
+
     /// The only run folder of an experiment under the quick profile.
     pub fn run_folder(&self, experiment: &str) -> PathBuf {
         let folder = self.path("results/runs/quick").join(experiment);

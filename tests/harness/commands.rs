@@ -8,28 +8,21 @@ use std::time::{Duration, SystemTime};
 use common::{Workplace, gradient, reversal, training};
 use serde_json::{Value, json};
 
-/// Standard output of a call as JSON.
-fn json_of(place: &Workplace, arguments: &[&str]) -> Value {
-    let output = place.run(arguments);
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    serde_json::from_slice::<Value>(&output.stdout).expect("JSON")["data"].clone()
-}
-
 #[test]
 fn archived_records_count_as_recorded() {
     let place = Workplace::new();
     let mut two = reversal("two");
     two["seeds"] = json!([0, 1]);
     place.define(&two).expect(0, &["reproduce"]);
-    assert_eq!(json_of(&place, &["plan", "--json"])[0]["state"], "done");
+    assert_eq!(place.json(0, &["plan", "--json"])[0]["state"], "done");
     std::fs::remove_dir_all(place.path("results/runs")).expect("records");
-    assert_eq!(json_of(&place, &["list", "--json"])[0]["profiles"][0]["recorded"], 2);
-    let plan = json_of(&place, &["plan", "--json"]);
+    assert_eq!(place.json(0, &["list", "--json"])[0]["profiles"][0]["recorded"], 2);
+    let plan = place.json(0, &["plan", "--json"]);
     assert_eq!((&plan[1]["state"], &plan[1]["done"]), (&json!("archived"), &json!(true)));
     // Another setting is another run.
     two["fixed"]["dtype"] = json!("f32");
     place.define(&two);
-    assert_eq!(json_of(&place, &["plan", "--json"])[0]["state"], "to do");
+    assert_eq!(place.json(0, &["plan", "--json"])[0]["state"], "to do");
     // A damaged archive is reported and counts as empty.
     place.write("results/records/two.quick.tar.xz", "no archive");
     let text = place.expect(0, &["list"]);
@@ -71,8 +64,8 @@ fn records_count_without_the_data_of_their_runs() {
     let text = place.expect(0, &["list"]);
     assert!(text.contains("1/1 (data not here)"), "{text}");
     let counted = json!({ "profile": "quick", "recorded": 1, "runs": 1, "planned": 0, "skipped": 1 });
-    assert_eq!(json_of(&place, &["list", "--json"])[0]["profiles"][0], counted);
-    assert_eq!(json_of(&place, &["show", "own", "--json"])[0]["profiles"][0]["recorded"], 1);
+    assert_eq!(place.json(0, &["list", "--json"])[0]["profiles"][0], counted);
+    assert_eq!(place.json(0, &["show", "own", "--json"])[0]["profiles"][0]["recorded"], 1);
 }
 
 fn files(folder: &Path) -> usize {
@@ -82,7 +75,7 @@ fn files(folder: &Path) -> usize {
 #[test]
 fn images_are_read_once_for_all_plans_and_checked_before_a_run() {
     let place = with_own_images();
-    let id = |place: &Workplace| json_of(place, &["plan", "--json"])[0]["run"].clone();
+    let id = |place: &Workplace| place.json(0, &["plan", "--json"])[0]["run"].clone();
     let first = id(&place);
     assert_eq!(files(&place.path(".cache/digests")), 1);
     assert_eq!(id(&place), first);
@@ -118,10 +111,10 @@ fn every_template_is_a_sound_experiment_that_runs() {
     }
     let text = place.expect(0, &["check"]);
     assert!(text.contains("8 definitions are sound"), "{text}");
-    let ran = json_of(&place, &["run", "own-*", "--json"]);
+    let ran = place.json(0, &["run", "own-*", "--json"]);
     assert_eq!((&ran["failed"], &ran["skipped"]), (&json!([]), &json!([])));
     assert!(ran["finished"].as_u64() > Some(10), "{ran}");
-    let shown = json_of(&place, &["show", "own-*", "--json"]);
+    let shown = place.json(0, &["show", "own-*", "--json"]);
     for experiment in shown.as_array().expect("a list") {
         assert_eq!(experiment["profiles"][0]["verdict"], "confirmed", "{experiment}");
         assert!(!experiment["profiles"][0]["rows"].as_array().expect("rows").is_empty());
@@ -142,7 +135,7 @@ fn a_new_definition_follows_another_one() {
     {
         let id = format!("like-{other}");
         place.expect(0, &[&["new", &id, "--like", other][..], &within].concat());
-        let plan = json_of(&place, &[&["plan", &id, "--json"][..], &within].concat());
+        let plan = place.json(0, &[&["plan", &id, "--json"][..], &within].concat());
         assert!(
             (1..=64).contains(&plan.as_array().expect("runs").len()),
             "{other}: {}",
@@ -233,7 +226,7 @@ fn results_are_compared_by_row_and_by_bit() {
     place.define(&one).define(&two).expect(0, &["reproduce"]);
     place.expect(0, &["reproduce", "--profile", "standard", "one"]);
     // Two experiments: other solvers, the same seeds.
-    let found = json_of(&place, &["compare", "one", "two", "--json"]);
+    let found = place.json(0, &["compare", "one", "two", "--json"]);
     let comparison = &found["comparisons"][0]["comparison"];
     assert_eq!(comparison["settings"], json!([{ "setting": "solver", "values": ["rk4", "midpoint"] }]));
     let lines = comparison["lines"].as_array().expect("lines");
@@ -254,7 +247,7 @@ fn results_are_compared_by_row_and_by_bit() {
     let text = place.expect(0, &["compare", "results", "copy"]);
     assert!(text.contains("3 pairs of runs should be bit-identical and are"), "{text}");
     // Two runs.
-    let plan = json_of(&place, &["plan", "--json"]);
+    let plan = place.json(0, &["plan", "--json"]);
     let id = |i: usize| plan[i]["run"].as_str().expect("an id")[..8].to_owned();
     let text = place.expect(0, &["compare", &id(0), &id(1)]);
     assert!(text.contains("one and one: 1 and 1 runs"), "{text}");
@@ -292,7 +285,7 @@ fn checkpoint_schedules_should_agree_in_every_bit() {
     let mut three = one.clone();
     (three["id"], three["fixed"]["method"]) = (json!("three"), json!("reverse-time"));
     place.define(&one).define(&two).define(&three).expect(0, &["run", "one", "two", "three"]);
-    let pair = |b: &str| json_of(&place, &["compare", "one", b, "--json"])["comparisons"][0]["comparison"].clone();
+    let pair = |b: &str| place.json(0, &["compare", "one", b, "--json"])["comparisons"][0]["comparison"].clone();
     let same = pair("two");
     assert_eq!((&same["expected_identical"], &same["broken"]), (&json!(1), &json!([])));
     assert!(same["cells"].as_u64() > Some(50), "{same}");
@@ -335,13 +328,13 @@ fn another_process_is_watched_while_it_computes() {
     while steps() < 40 && clock.elapsed().as_secs() < 120 {
         std::thread::sleep(Duration::from_millis(20));
     }
-    let status = json_of(&place, &["status", "--json"]);
+    let status = place.json(0, &["status", "--json"]);
     assert_eq!(status["process"], format!("process {}", child.id()));
     let run = &status["runs"][0];
     assert_eq!((&run["state"], &run["experiment"], &run["epochs"]), (&json!("computing"), &json!("long"), &json!(400)));
     assert!(run["progress"]["steps"].as_u64() >= Some(39) && run["seconds_left"].as_f64() > Some(0.0), "{run}");
     assert!(place.expect(0, &["status"]).contains("computing"));
-    assert_eq!(json_of(&place, &["plan", "--json"])[0]["state"], "computing");
+    assert_eq!(place.json(0, &["plan", "--json"])[0]["state"], "computing");
     let drawn = place.expect(0, &["watch", "long", "--once"]);
     for part in ["training loss, now ", "training accuracy", "test accuracy", "│", " of 400", " left"] {
         assert!(drawn.contains(part), "`{part}` in {drawn}");
@@ -354,7 +347,7 @@ fn another_process_is_watched_while_it_computes() {
     assert!(text.contains("no process is writing") && text.contains("interrupted"), "{text}");
     let text = place.expect(0, &["plan"]);
     assert!(text.contains("1 runs to compute") && text.contains("interrupted runs are resumed"), "{text}");
-    let run = &json_of(&place, &["plan", "--json"])[0];
+    let run = &place.json(0, &["plan", "--json"])[0];
     assert_eq!((&run["state"], &run["done"]), (&json!("interrupted"), &json!(false)));
     assert!(run["forecast"].is_object(), "{run}");
     assert!(place.expect(2, &["watch", "other"]).contains("anode status"));
@@ -364,7 +357,7 @@ fn another_process_is_watched_while_it_computes() {
 fn a_recorded_training_is_drawn_from_its_record_and_its_archive() {
     let place = Workplace::new();
     place.define(&training("own")).expect(0, &["reproduce"]);
-    let id = json_of(&place, &["plan", "--json"])[0]["run"].as_str().expect("an id").to_owned();
+    let id = place.json(0, &["plan", "--json"])[0]["run"].as_str().expect("an id").to_owned();
     let drawn = place.expect(0, &["watch", &id[..6]]);
     assert!(drawn.contains("epoch 4, recorded"), "{drawn}");
     std::fs::remove_dir_all(place.path("results/runs")).expect("runs");
@@ -386,7 +379,7 @@ fn a_plan_says_what_it_takes_and_asks_before_half_a_day() {
     for part in ["1 runs to compute: about ", "years", "rough: multiply-adds", "GB", "the same command resumes"] {
         assert!(text.contains(part), "`{part}` in {text}");
     }
-    let plan = json_of(&place, &["plan", "--json"]);
+    let plan = place.json(0, &["plan", "--json"]);
     let forecast = &plan[0]["forecast"];
     assert_eq!(forecast["basis"], "multiply-adds");
     assert!(forecast["seconds"].as_f64() > Some(1e6) && forecast["bytes"].as_f64() > Some(1e8), "{forecast}");
@@ -403,18 +396,18 @@ fn a_plan_says_what_it_takes_and_asks_before_half_a_day() {
     short["seeds"] = json!([0, 1]);
     short["fixed"]["epochs"] = json!(8);
     place.define(&short);
-    let plan = json_of(&place, &["plan", "short", "--json"]);
+    let plan = place.json(0, &["plan", "short", "--json"]);
     assert_eq!(plan[1]["forecast"]["basis"], "alike");
     // The same settings with another seed.
     short["fixed"]["epochs"] = json!(4);
     place.define(&short);
-    assert_eq!(json_of(&place, &["plan", "short", "--json"])[1]["forecast"]["basis"], "same");
+    assert_eq!(place.json(0, &["plan", "short", "--json"])[1]["forecast"]["basis"], "same");
     short["fixed"]["epochs"] = json!(8);
     place.define(&short);
     // A run with much more work is not forecast from it.
     short["fixed"]["epochs"] = json!(100_000);
     place.define(&short);
-    assert_eq!(json_of(&place, &["plan", "short", "--json"])[1]["forecast"]["basis"], "multiply-adds");
+    assert_eq!(place.json(0, &["plan", "short", "--json"])[1]["forecast"]["basis"], "multiply-adds");
     short["fixed"]["epochs"] = json!(8);
     place.define(&short);
     let text = place.expect(0, &["plan", "short"]);
@@ -430,8 +423,7 @@ fn experiments_and_runs_are_selected_the_same_way_everywhere() {
     let mut three = reversal("v2-three");
     three["seeds"] = json!([0, 1, 2]);
     place.define(&one).define(&reversal("anode-two")).define(&three);
-    let count =
-        |arguments: &[&str]| json_of(&place, &[arguments, &["--json"]].concat()).as_array().expect("runs").len();
+    let count = |arguments: &[&str]| place.json(0, &[arguments, &["--json"]].concat()).as_array().expect("runs").len();
     assert_eq!(count(&["plan"]), 6);
     assert_eq!(count(&["plan", "anode-*"]), 3);
     assert_eq!(count(&["plan", "v2-three", "anode-one"]), 5);
@@ -447,7 +439,7 @@ fn experiments_and_runs_are_selected_the_same_way_everywhere() {
     let mut wrong = both;
     wrong[5] = "seed=7";
     assert!(place.expect(2, &wrong).contains("seed=7"));
-    let ran = json_of(&place, &["reproduce", "anode-*", "--where", "seed=0", "--json"]);
+    let ran = place.json(0, &["reproduce", "anode-*", "--where", "seed=0", "--json"]);
     assert_eq!(ran["finished"], 2);
     place.expect(0, &["run", "*"]);
     place.expect(0, &["reproduce"]);

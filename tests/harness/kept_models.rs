@@ -27,9 +27,7 @@ fn trained() -> (Workplace, String) {
 }
 
 fn evaluated(place: &Workplace, file: &str, statistics: &str) -> Value {
-    let output = place.run(&["evaluate", file, "--json", "--images", "images", "--statistics", statistics]);
-    assert_eq!(output.status.code(), Some(0), "{file}: {}", String::from_utf8_lossy(&output.stderr));
-    serde_json::from_slice::<Value>(&output.stdout).unwrap()["data"].clone()
+    place.json(0, &["evaluate", file, "--json", "--images", "images", "--statistics", statistics])
 }
 
 #[test]

@@ -77,9 +77,7 @@ fn verdicts_name_their_profile_and_are_those_of_the_chosen_experiments() {
     assert!(said.contains("\none ") && !said.contains("\ntwo "), "{said}");
     let said = place.expect(0, &["reproduce", "--only", "t*"]);
     assert!(said.contains("\ntwo ") && !said.contains("\none "), "{said}");
-    let output = place.run(&["reproduce", "one", "--json"]);
-    let document: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
-    let found = &document["data"];
+    let found = place.json(0, &["reproduce", "one", "--json"]);
     assert_eq!((&found["profile"], &found["experiments"][0]["id"]), (&json!("quick"), &json!("one")));
     assert_eq!(found["experiments"].as_array().map(Vec::len), Some(1));
 }

@@ -7,45 +7,38 @@ use std::process::Stdio;
 use common::{Workplace, reversal, training};
 use serde_json::{Value, json};
 
-/// Standard output of a call as JSON.
-fn json_of(place: &Workplace, code: i32, arguments: &[&str]) -> Value {
-    let output = place.run(arguments);
-    assert_eq!(output.status.code(), Some(code), "{}", String::from_utf8_lossy(&output.stderr));
-    serde_json::from_slice::<Value>(&output.stdout).unwrap()["data"].clone()
-}
-
 #[test]
 fn every_command_speaks_json() {
     let place = Workplace::new();
     place.define(&reversal("sound"));
-    let list = json_of(&place, 0, &["list", "--json"]);
+    let list = place.json(0, &["list", "--json"]);
     assert_eq!(list[0]["id"], "sound");
     let counted = json!({ "profile": "quick", "recorded": 0, "runs": 1, "planned": 1, "skipped": 0 });
     assert_eq!(list[0]["profiles"][0], counted);
-    let plan = json_of(&place, 0, &["plan", "--json"]);
+    let plan = place.json(0, &["plan", "--json"]);
     assert_eq!(plan[0]["done"], false);
     assert_eq!(plan[0]["settings"]["solver"], "rk4");
 
-    let ran = json_of(&place, 0, &["run", "sound", "--json"]);
+    let ran = place.json(0, &["run", "sound", "--json"]);
     assert_eq!((&ran["finished"], &ran["before"], &ran["written"]), (&json!(1), &json!(0), &json!([])));
     let folder = place.path("").join(plan[0]["folder"].as_str().unwrap());
     assert!(folder.join("run.json").exists(), "the plan told the folder");
-    assert_eq!(json_of(&place, 0, &["plan", "--json"])[0]["done"], true);
+    assert_eq!(place.json(0, &["plan", "--json"])[0]["done"], true);
 
-    let made = json_of(&place, 0, &["reproduce", "--json"]);
+    let made = place.json(0, &["reproduce", "--json"]);
     assert_eq!((&made["finished"], &made["before"]), (&json!(0), &json!(1)));
     assert_eq!(made["experiments"][0]["verdict"], "confirmed");
     for file in made["written"].as_array().unwrap() {
         assert!(place.path(file.as_str().unwrap()).exists(), "{file}");
     }
     for verb in ["report", "figures"] {
-        assert!(!json_of(&place, 0, &[verb, "--json"])["written"].as_array().unwrap().is_empty());
+        assert!(!place.json(0, &[verb, "--json"])["written"].as_array().unwrap().is_empty());
     }
 
-    assert_eq!(json_of(&place, 0, &["check", "--json"]), json!({ "sound": 1, "faults": [] }));
+    assert_eq!(place.json(0, &["check", "--json"]), json!({ "sound": 1, "faults": [] }));
     let mut wrong = reversal("wrong");
     wrong["fixed"]["dtype"] = json!("f16");
-    let faults = json_of(place.define(&wrong), 1, &["check", "--json"]);
+    let faults = place.define(&wrong).json(1, &["check", "--json"]);
     assert_eq!(faults["sound"], 1);
     assert_eq!(faults["faults"][0]["path"], "fixed.dtype");
     assert!(faults["faults"][0]["file"].as_str().unwrap().ends_with("wrong.json"));
@@ -54,10 +47,10 @@ fn every_command_speaks_json() {
 #[test]
 fn checkpoint_schedules_are_shown_by_name_and_by_budget() {
     let place = Workplace::new();
-    let shown = json_of(&place, 0, &["schedule", "revolve:2", "--steps", "3", "--json"]);
+    let shown = place.json(0, &["schedule", "revolve:2", "--steps", "3", "--json"]);
     assert!(shown["diagram"].as_str().unwrap().starts_with("o . . .  store 0\n"));
     let budget = ["schedule", "--memory", "20MiB", "--state", "1MiB", "--tape", "2MiB", "--steps", "100", "--json"];
-    let chosen = json_of(&place, 0, &budget);
+    let chosen = place.json(0, &budget);
     assert!(chosen["method"].as_str().unwrap().starts_with("revolve:"), "{chosen}");
     assert!(chosen["bytes"].as_u64().unwrap() <= 20 << 20);
 

@@ -4,7 +4,7 @@ use crate::common;
 
 use anode::record::{LoadedRecord, read_archive, to_archive, tolerance};
 use common::{Workplace, reversal, training};
-use serde_json::{Value, json};
+use serde_json::json;
 
 const ARCHIVE: &str = "results/records/train.quick.tar.xz";
 
@@ -57,8 +57,7 @@ fn a_record_is_chosen_by_its_id_by_settings_or_at_random() {
     assert!(several.contains("2 records fit") && several.contains("--random"), "{several}");
     let run = read_archive(&place.path(ARCHIVE)).expect("records")[0].record.run.clone();
     let one = ["repeat", "--run", &run[..8], "--steps", "1", "--json"];
-    let said: Value = serde_json::from_slice(&place.run(&one).stdout).expect("JSON");
-    let said = &said["data"];
+    let said = place.json(0, &one);
     assert_eq!((&said["run"], &said["identical"], &said["steps"]["compared"]), (&json!(run), &json!(true), &json!(1)));
 
     let random = ["repeat", "train", "--random", "7", "--steps", "1"];

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anode::record::{Record, Unfinished};
 use common::{Workplace, reversal, tables, training, tree};
-use serde_json::{Value, json};
+use serde_json::json;
 
 /// Nine runs of two studies.
 fn place() -> Workplace {
@@ -32,9 +32,8 @@ fn four_shards_merged_are_the_whole() {
     let shards: Vec<String> = (1..=4).map(|i| format!("shard-{i}")).collect();
     for (i, shard) in shards.iter().enumerate() {
         let which = format!("{}/4", i + 1);
-        let planned: Value =
-            serde_json::from_slice(&place.run(&["plan", "--shard", &which, "--json"]).stdout).expect("JSON");
-        let planned = planned["data"].as_array().expect("a list").len();
+        let planned = place.json(0, &["plan", "--shard", &which, "--json"]);
+        let planned = planned.as_array().expect("a list").len();
         assert!((2..=3).contains(&planned), "nine runs in four shards: {planned}");
         let said = run(&place, &["reproduce", "--shard", &which, "--results", shard]);
         assert!(said.contains(&format!("{planned} runs finished")), "{said}");
