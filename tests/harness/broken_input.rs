@@ -133,7 +133,7 @@ fn a_digit_file_with_a_wrong_magic_number_is_refused() {
     // Without the file the program draws a digit.
     std::fs::remove_file(place.path("data/mnist/t10k-images-idx3-ubyte")).unwrap();
     place.expect(0, &["reproduce"]);
-    let table = std::fs::read_to_string(place.path("results/tables/digit.quick.csv")).unwrap();
+    let table = place.read("results/tables/digit.quick.csv");
     assert!(table.contains("drawn digit"), "{table}");
 }
 
@@ -161,7 +161,7 @@ fn a_user_can_name_arrays_and_is_told_when_they_do_not_fit() {
     let k2 = f([z[0] + k1[0], z[1] + k1[1]]);
     let z1 = [z[0] + (k1[0] + k2[0]) / 2.0, z[1] + (k1[1] + k2[1]) / 2.0];
     let loss = (z1[0] * z1[0] + z1[1] * z1[1]) / 2.0;
-    let table = std::fs::read_to_string(place.path("results/tables/mine.quick.csv")).unwrap();
+    let table = place.read("results/tables/mine.quick.csv");
     let line = table.lines().nth(1).unwrap().split(',').collect::<Vec<_>>();
     let column = table.lines().next().unwrap().split(',').position(|c| c == "loss").unwrap();
     assert!((line[column].parse::<f64>().unwrap() - loss).abs() < 1e-14, "{table}");
@@ -321,7 +321,7 @@ fn a_fault_is_no_result() {
         assert_eq!(refused, stepping["kind"] == "search");
         if !refused {
             place.expect(0, &["report"]);
-            let report = std::fs::read_to_string(place.path("results/REPORT.md")).expect("a report");
+            let report = place.read("results/REPORT.md");
             assert!(!report.contains("✓ confirmed"), "{stepping}: {report}");
         }
     }

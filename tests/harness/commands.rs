@@ -165,7 +165,7 @@ fn a_new_definition_reads_the_files_of_the_one_that_it_follows() {
     place.write("experiments/mine/gm.json", own.to_string()).write("experiments/mine/w.csv", row.repeat(6));
     place.write("experiments/shared/z.csv", row).expect(0, &["run", "gm"]);
     place.expect(0, &["new", "gn", "--like", "gm"]);
-    let text = std::fs::read_to_string(place.path("experiments/anode/gn.json")).expect("a definition");
+    let text = place.read("experiments/anode/gn.json");
     let made: Value = serde_json::from_str(&text).expect("JSON");
     let field = &made["fixed"]["field"];
     assert_eq!(
@@ -175,7 +175,7 @@ fn a_new_definition_reads_the_files_of_the_one_that_it_follows() {
     place.expect(0, &["run", "gn"]);
     // In the same folder the paths stay as they are.
     place.expect(0, &["new", "go", "--like", "gn"]);
-    let again = std::fs::read_to_string(place.path("experiments/anode/go.json")).expect("a definition");
+    let again = place.read("experiments/anode/go.json");
     assert_eq!(again.replace("\"go\"", "\"gn\""), text);
 }
 

@@ -165,7 +165,7 @@ fn a_run_that_another_machine_began_says_so_and_is_not_expected_to_repeat_bit_by
         assert_eq!(numbers(&place), from_scratch(), "this machine computed all steps, whatever the checkpoint states");
 
         place.expect(0, &["report"]);
-        let report = std::fs::read_to_string(place.path("results/REPORT.md")).unwrap();
+        let report = place.read("results/REPORT.md");
         assert!(report.contains(&format!("steps 0 to 23 by {processor}")), "{report}");
         let repeated = place.run(&["repeat", "long", "--steps", "5", "--json"]).stdout;
         let repeated: Value = serde_json::from_slice(&repeated).unwrap();

@@ -73,10 +73,10 @@ fn an_unfinished_run_is_handed_on_shown_without_a_verdict_and_removed_once_it_is
     assert!(folder.is_dir(), "nothing is lost");
 
     place.expect(0, &["report"]);
-    let report = std::fs::read_to_string(place.path("results/REPORT.md")).unwrap();
+    let report = place.read("results/REPORT.md");
     assert!(report.contains("2 of 4 epochs (24 steps)") && report.contains("1 unfinished"), "{report}");
     assert!(report.contains("not run") && !report.contains("? inconclusive"), "{report}");
-    let svg = std::fs::read_to_string(place.path("figures/train-loss.quick.svg")).unwrap();
+    let svg = place.read("figures/train-loss.quick.svg");
     assert!(svg.contains("<polyline") || svg.contains("<path"), "its curve");
     place.expect(0, &["report", "--verify"]);
     std::fs::write(folder.join("notes.txt"), "mine").unwrap();
@@ -317,10 +317,8 @@ fn of_interrupted_runs_the_further_one_is_merged() {
 fn a_header_that_names_a_run_with_other_steps_removes_nothing() {
     let (place, id) = half_way();
     place.expect(0, &["handover"]);
-    let header: Value = serde_json::from_str(
-        &std::fs::read_to_string(place.path(&format!("results/inflight/train/{id}/unfinished.json"))).unwrap(),
-    )
-    .unwrap();
+    let header: Value =
+        serde_json::from_str(&place.read(&format!("results/inflight/train/{id}/unfinished.json"))).unwrap();
     // Another run, which claims to have continued the one in flight.
     let mut other = training("train");
     other["fixed"]["momentum"] = json!(0.8);

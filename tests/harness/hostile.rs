@@ -267,7 +267,7 @@ fn names_with_a_leading_dot_are_ignored_and_a_byte_order_mark_is_skipped() {
     let text = place.expect(0, &["check"]);
     assert!(text.contains("2 definitions are sound"), "{text}");
     place.expect(0, &["check", "--write-schema"]);
-    let schema = std::fs::read_to_string(place.path("experiments/schema.json")).unwrap();
+    let schema = place.read("experiments/schema.json");
     place.write("experiments/schema.json", format!("\u{feff}{schema}")).expect(0, &["check"]);
 }
 
@@ -393,7 +393,7 @@ fn texts_of_any_length_and_character_are_printed() {
         let said = place.expect(0, arguments);
         assert!(!said.contains(['\u{1b}', '\u{9b}']), "{said:?}");
     }
-    let report = std::fs::read_to_string(place.path("results/REPORT.md")).unwrap();
+    let report = place.read("results/REPORT.md");
     assert!(report.contains("at commit 0123456789a\u{e4},"), "{report}");
 
     definition["claim"]["text"] = json!("c".repeat(70_000));

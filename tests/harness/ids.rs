@@ -66,7 +66,7 @@ fn no_experiment_can_take_an_anchor_of_the_report() {
     place.define(&definition).write("experiments/outline.json", outline.to_string());
     let peer = "experiment,run,statistics,difference,images_apart\nplain,0123456789abcdef,running,0.001,0\n";
     place.write("results/peer/models.csv", peer).expect(0, &["reproduce"]);
-    let report = std::fs::read_to_string(place.path("results/REPORT.md")).expect("a report");
+    let report = place.read("results/REPORT.md");
     let anchors: Vec<&str> = report.split("<a id=\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
     for anchor in ["top", "findings", "changed-rules", "peer", "methods", "plain", "plain-quick"] {
         assert_eq!(anchors.iter().filter(|other| **other == anchor).count(), 1, "{anchor} in {anchors:?}");

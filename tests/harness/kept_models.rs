@@ -60,7 +60,7 @@ fn a_kept_model_and_the_last_checkpoint_give_the_recorded_loss_and_accuracy_agai
     assert!(
         place.expect(0, &["evaluate", &model, "--reversal", "back.svg"]).contains("ODE block 1: relative round-trip")
     );
-    let drawn = std::fs::read_to_string(place.path("back.svg")).unwrap();
+    let drawn = place.read("back.svg");
     assert!(drawn.contains("recovered") && drawn.contains("ODE block 1, channel"), "{drawn}");
     // Without its definition the settings of a bare checkpoint are unknown.
     std::fs::remove_file(place.path("experiments/anode/train.json")).unwrap();
@@ -95,7 +95,7 @@ fn committed_models_are_verified_and_damage_is_refused() {
         train,0,resnet4,anode,running,2.5,1e-7,0.1,1\n";
     place.write("results/peer/models.csv", peer).expect(1, &["report", "--verify"]);
     place.expect(0, &["report"]);
-    let report = std::fs::read_to_string(place.path("results/REPORT.md")).unwrap();
+    let report = place.read("results/REPORT.md");
     for found in [
         "The largest relative difference of test losses is 1e-7.",
         "The number of correctly classified images differs by at most 1. Not compared: train (1 network).",

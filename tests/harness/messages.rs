@@ -11,10 +11,6 @@ const DIRECTIONS: [char; 12] = [
     '\u{200e}', '\u{200f}', '\u{61c}',
 ];
 
-fn text(place: &Workplace, inside: &str) -> String {
-    std::fs::read_to_string(place.path(inside)).unwrap()
-}
-
 #[test]
 fn characters_that_turn_the_direction_of_text_are_not_printed() {
     let place = Workplace::new();
@@ -25,7 +21,7 @@ fn characters_that_turn_the_direction_of_text_are_not_printed() {
     definition["figures"][0]["title"] = json!("Rho\u{202e}");
     place.define(&definition).expect(0, &["reproduce"]);
     for file in ["results/REPORT.md", "results/report.html", "figures/turned-rho.quick.svg"] {
-        let text = text(&place, file);
+        let text = place.read(file);
         assert!(!text.contains(DIRECTIONS), "{file}");
         assert!(text.contains("ho\u{fffd}"), "{file}");
     }
@@ -43,9 +39,9 @@ fn names_of_characters_are_shown_as_they_are_written() {
     let mut definition = reversal("named");
     definition["claim"]["text"] = json!("The element &lt;b&gt; of Griewank & Walther.");
     place.define(&definition).expect(0, &["reproduce"]);
-    let report = text(&place, "results/REPORT.md");
+    let report = place.read("results/REPORT.md");
     assert!(report.contains("The element &amp;lt;b&amp;gt; of Griewank & Walther."), "{report}");
-    assert!(text(&place, "results/report.html").contains("The element &amp;lt;b&amp;gt; of Griewank &amp; Walther."));
+    assert!(place.read("results/report.html").contains("The element &amp;lt;b&amp;gt; of Griewank &amp; Walther."));
 }
 
 #[test]

@@ -27,7 +27,7 @@ fn an_own_experiment_leaves_the_published_report_as_it_is_and_is_removed_without
     for made in ["REPORT.md", "report.html", "tables/mine.quick.csv", "figures/mine-rho.quick.svg"] {
         assert!(place.path("results/own").join(made).is_file(), "{made}");
     }
-    let own = std::fs::read_to_string(place.path("results/own/REPORT.md")).expect("a report");
+    let own = place.read("results/own/REPORT.md");
     assert!(own.contains("Results of your own experiments") && own.contains("](figures/mine-rho.quick.svg)"), "{own}");
     assert!(!own.contains("](#paper)"), "{own}");
     assert!(reported() == before, "the published report changed");
@@ -42,7 +42,7 @@ fn an_own_experiment_leaves_the_published_report_as_it_is_and_is_removed_without
     place.expect(0, &["report", "--verify"]);
     assert!(place.expect(1, &["report", "mine", "--verify"]).contains("mine.quick.csv"));
     std::fs::write(&changed, table).expect("the table as it was");
-    let published = std::fs::read_to_string(place.path("results/REPORT.md")).expect("a report");
+    let published = place.read("results/REPORT.md");
     assert!(!published.contains("mine"), "{published}");
 
     place.expect(0, &["clean", "--only", "mine", "--yes"]);

@@ -67,7 +67,7 @@ fn checkpoint_schedules_are_shown_by_name_and_by_budget() {
     refused(&["schedule", "leapfrog", "--svg", "a.svg"], &["leapfrog"]);
 
     assert!(place.run(&["schedule", "online:3", "--svg", "online.svg"]).status.success());
-    let svg = std::fs::read_to_string(place.path("online.svg")).unwrap();
+    let svg = place.read("online.svg");
     assert!(svg.starts_with("<svg") && svg.contains("Online, 3 snapshots"), "{}", &svg[..100]);
 }
 
@@ -288,7 +288,7 @@ fn a_training_by_tolerance_is_logged_and_one_beyond_its_limits_is_a_result_with_
     );
     let count = |line: &str, from_end: usize| line.rsplit(',').nth(from_end).unwrap().parse::<u64>().unwrap();
     assert!(steps.lines().skip(1).all(|line| count(line, 5) > 0 && count(line, 3) > 0), "{steps}");
-    for text in [read("limited", "run.json"), std::fs::read_to_string(place.path("results/REPORT.md")).unwrap()] {
+    for text in [read("limited", "run.json"), place.read("results/REPORT.md")] {
         assert!(text.contains("forward: 3 steps were attempted"), "{text}");
     }
     place.expect(0, &["report", "--verify"]);

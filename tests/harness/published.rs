@@ -143,7 +143,7 @@ fn a_new_run_counts_more_than_an_archived_one_and_clean_removes_both() {
     place.expect(0, &["clean", "--yes"]);
     assert!(tree(&place.path("results/records")).is_empty());
     place.expect(0, &["report"]);
-    let report = std::fs::read_to_string(place.path("results/REPORT.md")).expect("a report");
+    let report = place.read("results/REPORT.md");
     assert!(report.contains("not run: no runs are recorded"), "{report}");
 }
 
@@ -161,7 +161,7 @@ fn choices_are_listed_with_their_measured_effect() {
         (json!(null), "not measured".to_owned()),
     ] {
         write(&choice(measured)).expect(0, &["reproduce"]);
-        let report = std::fs::read_to_string(place.path("results/REPORT.md")).expect("a report");
+        let report = place.read("results/REPORT.md");
         let row = report.lines().find(|line| line.starts_with("| A tea at four.")).expect("a row");
         assert!(row.contains("It was cold.") && row.contains(&effect), "{row}");
     }
@@ -183,7 +183,7 @@ fn experiments_without_results_are_listed_with_the_reason() {
     let list = json!([entry("plain", "nobody did"), entry("other", "it needs a telescope")]);
     place.define(&reversal("plain")).write("experiments/not-run.json", list.to_string());
     place.expect(0, &["report"]);
-    let report = || std::fs::read_to_string(place.path("results/REPORT.md")).expect("a report");
+    let report = || place.read("results/REPORT.md");
     assert!(report().contains("not run: nobody did"), "{}", report());
     assert!(report().contains("not run: it needs a telescope | – | – not run"), "{}", report());
     place.expect(0, &["reproduce"]);

@@ -17,7 +17,7 @@ fn the_page_is_self_contained_and_accessible() {
     let missing = json!([{ "id": "other", "paper": "anodev2", "title": "T", "because": "it needs a telescope" }]);
     place.define(&several).define(&reversal("one")).write("experiments/not-run.json", missing.to_string());
     place.expect(0, &["reproduce"]);
-    let page = std::fs::read_to_string(place.path("results/report.html")).expect("a page");
+    let page = place.read("results/report.html");
     for outside in ["src=", "url(", "@import", "<link", "href=\"http", "<script"] {
         assert!(!page.contains(outside), "{outside} reaches out of the page");
     }

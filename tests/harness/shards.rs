@@ -214,7 +214,7 @@ fn a_job_script_is_sound_bash_and_keeps_to_the_number_of_runs() {
     let output =
         std::process::Command::new("bash").args(["-c", submit]).current_dir(place.path("")).output().expect("bash");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let notes = std::fs::read_to_string(place.path("notes")).expect("sbatch was called");
+    let notes = place.read("notes");
     for line in ["--array=1-9", "--dependency=afterany:7", "--time=1-00:00:00", "--partition=a b", "--requeue"] {
         assert!(notes.lines().any(|l| l == line), "{line}: {notes}");
     }
@@ -243,7 +243,7 @@ fn a_report_of_other_results_leaves_the_published_charts_as_they_are() {
     assert_eq!(charts("figures"), published);
     let other = charts("other/figures");
     assert!(!other.is_empty() && other.iter().all(|name| name.starts_with("first")), "{other:?}");
-    let page = std::fs::read_to_string(place.path("other/REPORT.md")).expect("a report");
+    let page = place.read("other/REPORT.md");
     assert!(page.contains(&format!("](figures/{}", other[0])), "the report shows its own charts");
     let text = place.expect(2, &["figures", "--results", "other", "--where", "seed=0"]);
     assert!(text.contains("would replace the charts of all runs in other"), "{text}");

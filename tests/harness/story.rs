@@ -62,15 +62,15 @@ fn a_story_and_findings_are_made_of_the_records_that_are_there() {
     let place = Workplace::new();
     place.define(&both("train")).write("experiments/outline.json", outline().to_string());
     place.expect(0, &["reproduce"]);
-    let story = std::fs::read_to_string(place.path("figures/story.svg")).expect("a story");
+    let story = place.read("figures/story.svg");
     for (text, there) in [("The story", true), ("(a) first", true), ("(b) instead", true), ("not there", false)] {
         assert_eq!(story.contains(text), there, "{text}");
     }
     // A cell of the story shows the column of the figure alone, and the paper's point.
     assert!(story.contains("the paper") && !story.contains("Per evaluation"));
-    let chart = std::fs::read_to_string(place.path("figures/train-accuracy.quick.svg")).expect("a chart");
+    let chart = place.read("figures/train-accuracy.quick.svg");
     assert!(chart.contains("Running") && chart.contains("Per evaluation"), "two panels");
-    let report = std::fs::read_to_string(place.path("results/REPORT.md")).expect("a report");
+    let report = place.read("results/REPORT.md");
     assert!(report.contains("](../figures/story.svg)"), "{report}");
     assert!(report.contains("**Not run yet:** Later (train has no records of the paper profile)."), "{report}");
     let finding = report.lines().find(|line| line.starts_with("1. **Now.**")).expect("a finding");
@@ -147,7 +147,7 @@ fn a_report_links_only_what_it_has() {
     place.define(&both("train")).write("experiments/not-run.json", missing.to_string());
     let report = |outline: &Value| {
         place.write("experiments/outline.json", outline.to_string()).expect(0, &["report"]);
-        std::fs::read_to_string(place.path("results/REPORT.md")).expect("a report")
+        place.read("results/REPORT.md")
     };
     place.expect(0, &["run", "train"]);
     let text = report(&outline);

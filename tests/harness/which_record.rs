@@ -54,11 +54,11 @@ fn no_check_is_confirmed_while_planned_runs_are_missing() {
     place.define(&definition);
     place.expect(0, &["run", "plain", "--where", "solver=rk4"]);
     place.expect(0, &["report"]);
-    let report = std::fs::read_to_string(place.path("results/REPORT.md")).expect("a report");
+    let report = place.read("results/REPORT.md");
     assert!(report.contains("1 of 2 planned runs are missing") && !report.contains("| ✓ confirmed |"), "{report}");
     place.expect(0, &["run", "plain"]);
     place.expect(0, &["report"]);
-    let report = std::fs::read_to_string(place.path("results/REPORT.md")).expect("a report");
+    let report = place.read("results/REPORT.md");
     assert!(!report.contains("planned runs are missing") && report.contains("| ✓ confirmed |"), "{report}");
 }
 
@@ -79,7 +79,7 @@ fn a_check_waits_only_for_runs_that_it_judges() {
     place.define(&definition);
     place.expect(0, &["run", "plain", "--where", "solver=rk4"]);
     place.expect(0, &["report"]);
-    let report = std::fs::read_to_string(place.path("results/REPORT.md")).expect("a report");
+    let report = place.read("results/REPORT.md");
     let line = |name: &str| report.lines().find(|line| line.starts_with('|') && line.contains(name)).expect("a check");
     assert!(line("check of rk4").contains("confirmed"), "{report}");
     assert!(line("check of euler").contains("inconclusive"), "{report}");
@@ -169,7 +169,7 @@ fn a_narrowed_grid_or_a_changed_setting_removes_no_record() {
     let mut found = [ids(&place, MAIN), ids(&place, KEPT)].concat();
     found.sort();
     assert!(found.len() == 4 && all.iter().all(|run| found.contains(run)), "{found:?}");
-    let report = std::fs::read_to_string(place.path("results/REPORT.md")).expect("a report");
+    let report = place.read("results/REPORT.md");
     assert!(report.contains("3 archived records with other settings"), "{report}");
 
     // What was asked for at first is there again.
