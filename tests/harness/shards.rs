@@ -21,32 +21,28 @@ fn place() -> Workplace {
     place
 }
 
-fn run(place: &Workplace, arguments: &[&str]) -> String {
-    place.expect(0, arguments)
-}
-
 #[test]
 fn four_shards_merged_are_the_whole() {
     let place = place();
-    run(&place, &["reproduce", "--results", "whole", "--figures", "whole/figures"]);
+    place.expect(0, &["reproduce", "--results", "whole", "--figures", "whole/figures"]);
     let shards: Vec<String> = (1..=4).map(|i| format!("shard-{i}")).collect();
     for (i, shard) in shards.iter().enumerate() {
         let which = format!("{}/4", i + 1);
         let planned = place.json(0, &["plan", "--shard", &which, "--json"]);
         let planned = planned.as_array().expect("a list").len();
         assert!((2..=3).contains(&planned), "nine runs in four shards: {planned}");
-        let said = run(&place, &["reproduce", "--shard", &which, "--results", shard]);
+        let said = place.expect(0, &["reproduce", "--shard", &which, "--results", shard]);
         assert!(said.contains(&format!("{planned} runs finished")), "{said}");
         assert!(!place.path(shard).join("REPORT.md").exists(), "a part of the results is no report");
     }
     let names: Vec<&str> = shards.iter().map(String::as_str).collect();
-    let said = run(&place, &[&["merge", "--results", "merged"], &names[..]].concat());
+    let said = place.expect(0, &[&["merge", "--results", "merged"], &names[..]].concat());
     assert!(said.starts_with("9 runs copied"), "{said}");
-    run(&place, &["report", "--results", "merged", "--figures", "merged/figures"]);
+    place.expect(0, &["report", "--results", "merged", "--figures", "merged/figures"]);
     assert_eq!(tables(&place, "merged"), tables(&place, "whole"));
-    let again = run(&place, &[&["merge", "--results", "merged"], &names[..]].concat());
+    let again = place.expect(0, &[&["merge", "--results", "merged"], &names[..]].concat());
     assert!(again.starts_with("0 runs copied") && again.contains("9 were there already"), "{again}");
-    let said = run(&place, &["reproduce", "--results", "merged", "--figures", "merged/figures"]);
+    let said = place.expect(0, &["reproduce", "--results", "merged", "--figures", "merged/figures"]);
     assert!(said.contains("0 runs finished, 0 diverged, 9 were done before"), "{said}");
 }
 
@@ -74,9 +70,9 @@ fn records_that_disagree_are_refused_and_both_are_named() {
     let place = Workplace::new();
     place.define(&reversal("small"));
     for results in ["a", "b"] {
-        run(&place, &["run", "small", "--results", results]);
+        place.expect(0, &["run", "small", "--results", results]);
     }
-    run(&place, &["merge", "a", "b", "--results", "fine"]);
+    place.expect(0, &["merge", "a", "b", "--results", "fine"]);
     forge(&only_run(&place, "b"), "both ways", "one way");
     for into in ["a", "fresh"] {
         let others: &[&str] = if into == "a" { &["b"] } else { &["a", "b"] };
@@ -92,7 +88,7 @@ fn records_that_disagree_are_refused_and_both_are_named() {
 fn damage_is_refused() {
     let place = Workplace::new();
     place.define(&reversal("small"));
-    run(&place, &["run", "small", "--results", "a"]);
+    place.expect(0, &["run", "small", "--results", "a"]);
     let rows = only_run(&place, "a").join("rows.csv");
     let text = std::fs::read_to_string(&rows).expect("rows");
     std::fs::write(&rows, text.replacen('1', "2", 1)).expect("written");
@@ -111,9 +107,9 @@ fn damage_is_refused() {
 fn a_finished_record_takes_the_place_of_an_interrupted_run_and_not_the_other_way_round() {
     let place = Workplace::new();
     place.define(&reversal("small"));
-    run(&place, &["run", "small", "--results", "done"]);
+    place.expect(0, &["run", "small", "--results", "done"]);
     let interrupt = |results: &str| {
-        run(&place, &["merge", "done", "--results", results]);
+        place.expect(0, &["merge", "done", "--results", results]);
         let folder = only_run(&place, results);
         let record = anode::record::read_record(&folder).expect("sound").expect("a record").record;
         let (device, continued) = (record.environment.device, record.continued);
@@ -125,21 +121,21 @@ fn a_finished_record_takes_the_place_of_an_interrupted_run_and_not_the_other_way
     };
     interrupt("half");
     let done = tree(&place.path("done/runs"));
-    let said = run(&place, &["merge", "half", "--results", "done"]);
+    let said = place.expect(0, &["merge", "half", "--results", "done"]);
     assert!(said.starts_with("0 runs copied"), "{said}");
     assert_eq!(tree(&place.path("done/runs")), done);
 
-    let said = run(&place, &["merge", "half", "done", "--results", "both"]);
+    let said = place.expect(0, &["merge", "half", "done", "--results", "both"]);
     assert!(said.starts_with("1 runs copied, 0 of which are to be finished"), "{said}");
     assert_eq!(tree(&place.path("both/runs")), done);
-    let said = run(&place, &["merge", "half", "--results", "later"]);
+    let said = place.expect(0, &["merge", "half", "--results", "later"]);
     assert!(said.starts_with("1 runs copied, 1 of which are to be finished"), "{said}");
     // What an interrupted merge left behind is in nobody's way.
     let folder = only_run(&place, "half");
     let leftover = folder.with_file_name(format!(".partial-{}", folder.file_name().expect("a name").to_string_lossy()));
     std::fs::create_dir_all(&leftover).expect("a folder");
     std::fs::write(leftover.join("run.json"), "{").expect("written");
-    run(&place, &["merge", "done", "--results", "half"]);
+    place.expect(0, &["merge", "done", "--results", "half"]);
     assert_eq!(tree(&place.path("half/runs")), done);
 }
 
@@ -148,7 +144,7 @@ fn a_run_that_an_interrupted_merge_moved_aside_is_moved_back() {
     let place = Workplace::new();
     place.define(&reversal("small"));
     for results in ["a", "b"] {
-        run(&place, &["run", "small", "--results", results]);
+        place.expect(0, &["run", "small", "--results", results]);
     }
     let folder = only_run(&place, "a");
     let name = folder.file_name().expect("a name").to_string_lossy().into_owned();
@@ -156,7 +152,7 @@ fn a_run_that_an_interrupted_merge_moved_aside_is_moved_back() {
         std::fs::rename(&folder, folder.with_file_name(format!(".partial-old-{name}"))).expect("moved");
         std::fs::write(folder.with_file_name(format!(".partial-old-{name}")).join("times.csv"), "mine")
             .expect("written");
-        let said = run(&place, again);
+        let said = place.expect(0, again);
         assert!(said.contains("1 were done before") || said.contains("0 runs copied"), "{said}");
         assert_eq!(std::fs::read_to_string(folder.join("times.csv")).expect("its file"), "mine");
     }
@@ -167,7 +163,7 @@ fn cells_that_differ_are_compared_and_merged_under_the_same_number() {
     let place = Workplace::new();
     place.define(&reversal("small"));
     for results in ["a", "b"] {
-        run(&place, &["run", "small", "--results", results]);
+        place.expect(0, &["run", "small", "--results", results]);
     }
     forge(&only_run(&place, "b"), "both ways", "one way");
     let merged = place.expect(1, &["merge", "b", "--results", "a"]);
@@ -200,7 +196,7 @@ fn shards_and_jobs_that_make_no_sense_are_refused() {
 fn a_job_script_is_sound_bash_and_keeps_to_the_number_of_runs() {
     let place = place();
     let arguments = ["plan", "--slurm", "--shards", "100", "--results", "it's $(touch here)", "--time", "1-00:00:00"];
-    let script = run(&place, &[&arguments[..], &["--sbatch=--partition=a b"]].concat());
+    let script = place.expect(0, &[&arguments[..], &["--sbatch=--partition=a b"]].concat());
     assert!(script.contains("shards=9\n"), "nine runs fill nine shards");
     place.write("job.sh", &script);
     let bash = |extra: &[&str]| {
@@ -261,7 +257,7 @@ fn a_report_of_other_results_leaves_the_published_charts_as_they_are() {
 fn what_is_no_run_is_refused_before_anything_is_copied() {
     let place = Workplace::new();
     place.define(&reversal("a")).define(&reversal("b"));
-    run(&place, &["run", "a", "b", "--results", "from"]);
+    place.expect(0, &["run", "a", "b", "--results", "from"]);
     let refused = |says: &str| {
         let said = place.expect(3, &["merge", "from", "--results", "into"]);
         assert!(said.contains(says), "{said}");
@@ -286,14 +282,14 @@ fn what_is_no_run_is_refused_before_anything_is_copied() {
     refused("no folder");
     assert_eq!(std::fs::read_dir(&target).expect("a folder").count(), 1, "no partial copy is left");
     std::fs::remove_dir_all(&target).expect("removed");
-    run(&place, &["merge", "from", "--results", "into"]);
+    place.expect(0, &["merge", "from", "--results", "into"]);
 }
 
 #[test]
 fn a_log_of_any_length_that_a_record_names_is_recorded_and_merged() {
     let place = Workplace::new();
     place.define(&reversal("small"));
-    run(&place, &["run", "small", "--results", "a"]);
+    place.expect(0, &["run", "small", "--results", "a"]);
     // More values than a record may have that is read as a whole.
     let header: Vec<String> = (0..256).map(|i| format!("c{i}")).collect();
     let log = format!("{}\n", header.join(",")) + &(",".repeat(255) + "\n").repeat(63_000);
@@ -306,9 +302,9 @@ fn a_log_of_any_length_that_a_record_names_is_recorded_and_merged() {
         std::fs::write(folder.join("run.json"), record.to_string()).expect("written");
     };
     write(&log, &mut record);
-    assert!(run(&place, &["plan", "--results", "a"]).contains("done"));
-    run(&place, &["merge", "a", "--results", "b"]);
-    run(&place, &["merge", "a", "--results", "b"]);
+    assert!(place.expect(0, &["plan", "--results", "a"]).contains("done"));
+    place.expect(0, &["merge", "a", "--results", "b"]);
+    place.expect(0, &["merge", "a", "--results", "b"]);
     write(&log.replacen(",\n", ",x\n", 1), &mut record);
     let said = place.expect(1, &["merge", "a", "--results", "b"]);
     assert!(said.contains("c255 in step 0 is nothing and x"), "{said}");
