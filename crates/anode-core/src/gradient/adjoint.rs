@@ -3,6 +3,7 @@
 use crate::ode::{DifferentiableField, Vector};
 
 use super::signature::Signature;
+use super::solve::finite_theta;
 use super::{
     Action, AdaptiveBlock, AdaptiveTrajectory, Block, Extent, Gradient, GradientError, Ledger, Method, Reversal,
     Trajectory, adaptive, pattern_list,
@@ -108,6 +109,7 @@ pub trait Adjoint: Copy {
         let end = forward.end().duplicate();
         let mut theta_bar = theta.zeros_like();
         let z0_bar = forward.backward(block, theta, &cotangent(&end), &mut theta_bar, &ledger)?;
+        finite_theta(&theta_bar)?;
         Ok(Gradient { end, z0: z0_bar, theta: theta_bar, cost: ledger.cost() })
     }
 
@@ -147,6 +149,7 @@ pub trait Adjoint: Copy {
         let end = forward.end().duplicate();
         let mut theta_bar = theta.zeros_like();
         let z0_bar = forward.backward(block, theta, &cotangent(&end), &mut theta_bar, &ledger)?;
+        finite_theta(&theta_bar)?;
         Ok(Gradient { end, z0: z0_bar, theta: theta_bar, cost: ledger.cost() })
     }
 }

@@ -136,7 +136,7 @@ impl<V: Vector> Adjoints<V> {
                 z_bar.axpy(Real::of(1.0), bar);
             }
         }
-        if finite { Ok(()) } else { Err(not_finite(step)) }
+        if finite { Ok(()) } else { Err(cotangent_not_finite(step)) }
     }
 }
 
@@ -194,7 +194,7 @@ impl<F: DifferentiableField> Block<'_, F> {
     }
 }
 
-/// Refuses a state or a cotangent that left the finite numbers in `step`. Waits for a device.
+/// Refuses a state that left the finite numbers in `step`. Waits for a device.
 pub(super) fn finite<V: Vector>(x: &V, step: Step) -> Result<(), SolveError> {
     if x.is_finite() { Ok(()) } else { Err(not_finite(step)) }
 }
@@ -204,6 +204,20 @@ pub(super) fn finite_deferred<V: Vector>(x: &V, step: Step) -> Result<(), SolveE
     if x.is_finite_deferred() { Ok(()) } else { Err(not_finite(step)) }
 }
 
+/// Refuses a cotangent that left the finite numbers in `step`. Waits for a device.
+pub(super) fn finite_cotangent<V: Vector>(x: &V, step: Step) -> Result<(), SolveError> {
+    if x.is_finite() { Ok(()) } else { Err(cotangent_not_finite(step)) }
+}
+
+/// Like [`finite_cotangent`], but does not wait for a device.
+pub(super) fn finite_cotangent_deferred<V: Vector>(x: &V, step: Step) -> Result<(), SolveError> {
+    if x.is_finite_deferred() { Ok(()) } else { Err(cotangent_not_finite(step)) }
+}
+
 fn not_finite(step: Step) -> SolveError {
     SolveError::NotFinite { step: step.index, stage: 0, t: step.t }
+}
+
+fn cotangent_not_finite(step: Step) -> SolveError {
+    SolveError::CotangentNotFinite { step: step.index, t: step.t }
 }

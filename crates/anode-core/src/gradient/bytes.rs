@@ -27,7 +27,8 @@ pub fn byte_units() -> String {
 
 /// Writes a number of bytes in the largest binary unit that divides it.
 pub(super) fn format_bytes(bytes: usize) -> String {
-    let (unit, size) = BINARY.into_iter().find(|(_, size)| bytes.is_multiple_of(*size)).unwrap_or(("B", 1));
+    let divides = |(_, size): &(&str, usize)| bytes > 0 && bytes.is_multiple_of(*size);
+    let (unit, size) = BINARY.into_iter().find(divides).unwrap_or(("B", 1));
     format!("{}{unit}", bytes / size)
 }
 
@@ -46,7 +47,9 @@ mod tests {
         for text in ["", "B", "0", "0MiB", "-1B", "1.5MiB", "MiB", "1TiB", "99999999999999999999B", "99999999999GiB"] {
             assert_eq!(parse_bytes(text), None, "{text}");
         }
-        for (bytes, text) in [(1, "1B"), (1025, "1025B"), (3072, "3KiB"), (64 << 20, "64MiB"), (7000, "7000B")] {
+        for (bytes, text) in
+            [(0, "0B"), (1, "1B"), (1025, "1025B"), (3072, "3KiB"), (64 << 20, "64MiB"), (7000, "7000B")]
+        {
             assert_eq!(format_bytes(bytes), text);
         }
         assert_eq!(byte_units(), "B, kB, KiB, MB, MiB, GB or GiB");

@@ -6,7 +6,7 @@
 
 use crate::ode::{ButcherTableau, DifferentiableField, Real, SolveError, Vector, combine, located, stage_state};
 
-use super::block::finite_deferred;
+use super::block::{finite_cotangent_deferred, finite_deferred};
 use super::{Block, Ledger};
 
 /// A state with its rate.
@@ -93,7 +93,7 @@ impl<V: Vector> Stages<V> {
             finite_deferred(z, step)?;
         }
         combine(&tableau.b[..stages], -step.h, &self.adjoint_rates, adjoint);
-        finite_deferred(adjoint, step)
+        finite_cotangent_deferred(adjoint, step)
     }
 }
 

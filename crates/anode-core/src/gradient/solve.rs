@@ -1,6 +1,6 @@
 //! The forward sweep of a block and its backward sweep, by any method.
 
-use crate::ode::{DifferentiableField, Vector};
+use crate::ode::{DifferentiableField, SolveError, Vector};
 
 use super::signature::Signature;
 use super::{Adjoint, Block, Cost, GradientError, Ledger, Method};
@@ -109,4 +109,9 @@ impl<F: DifferentiableField, A: Adjoint> Reversal<F, A> {
             Some(kept) => A::backward_sweep(kept, block, theta, cotangent, theta_bar, ledger),
         }
     }
+}
+
+/// Refuses a gradient for theta with a component that is not finite. Waits for a device.
+pub(super) fn finite_theta<V: Vector>(theta_bar: &V) -> Result<(), SolveError> {
+    if theta_bar.is_finite() { Ok(()) } else { Err(SolveError::ThetaGradientNotFinite) }
 }

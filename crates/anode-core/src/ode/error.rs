@@ -31,6 +31,24 @@ pub enum SolveError {
         /// Time at the start of the step.
         t: f64,
     },
+    /// The cotangent left the finite numbers in the backward sweep, or dJ/dz(t1) was not finite.
+    #[error(
+        "step {step} (t = {t}): the cotangent is no longer finite in the backward sweep; the cotangent of the end or \
+        the vjp of the field is not finite, or the cotangent overflows"
+    )]
+    CotangentNotFinite {
+        /// Step, from 0, in forward time.
+        step: usize,
+        /// Time of the step.
+        t: f64,
+    },
+    /// dJ/dtheta is not finite, although the cotangents of all states are. Returned by functions that compute both
+    /// sweeps in one call.
+    #[error(
+        "the gradient for theta is not finite, although the states and their cotangents are; test the vjp of the field \
+        with `vjp_error`"
+    )]
+    ThetaGradientNotFinite,
     /// An adaptive solve has no finite start: the state overflowed before the solve, or the field overflows there.
     #[error("the start of the solve (t = {t}), or the derivative there, is not finite")]
     StartNotFinite {
@@ -40,8 +58,12 @@ pub enum SolveError {
     /// The state left the finite numbers, which was found only after the sweep.
     #[error("the state is no longer finite; take more steps, or a field of smaller norm")]
     Overflow,
-    /// The error control asks for steps below the resolution of time.
-    #[error("step {step} (t = {t}): the tolerance asks for a step of {h:e}, below the resolution of time; loosen it")]
+    /// The error control requires steps below the resolution of time: for the tolerance, or because f is not finite, or
+    /// the solution grows without bound, shortly after `t`.
+    #[error(
+        "step {step} (t = {t}): the error control requires a step of {h:e}, below the resolution of time; the field or \
+        the solution may not be finite there, or the tolerance is too tight"
+    )]
     StepUnderflow {
         /// Step, from 0.
         step: usize,
@@ -71,7 +93,8 @@ impl SolveError {
     /// or in it, or tolerances that cannot be kept within the limits.
     pub fn is_divergence(&self) -> bool {
         match self {
-            Self::NotFinite { .. } | Self::StartNotFinite { .. } | Self::Overflow => true,
+            Self::NotFinite { .. } | Self::CotangentNotFinite { .. } | Self::StartNotFinite { .. } => true,
+            Self::ThetaGradientNotFinite | Self::Overflow => true,
             Self::StepUnderflow { .. } | Self::TooManySteps { .. } => true,
             Self::Field { .. } | Self::NoEmbedded(_) | Self::Argument(_) => false,
         }

@@ -4,7 +4,7 @@
 //! v': order 2 with one evaluation per step. Inverting these updates gives the previous pair up to rounding.
 
 use super::reversible::returned;
-use crate::gradient::block::finite;
+use crate::gradient::block::{finite, finite_cotangent};
 use crate::gradient::{Adjoint, Argument, Block, Descriptor, Extent, ForwardSteps, GradientError, Ledger};
 use crate::ode::{At, DifferentiableField, Pass, Real, Step, Vector, located};
 
@@ -118,10 +118,12 @@ impl Adjoint for Leapfrog {
             v_bar.axpy(half, &z_bar);
             z.axpy(-half, &v);
             finite(&z, step)?;
-            finite(&z_bar, step)?;
+            finite_cotangent(&z_bar, step)?;
         }
         // v0 = f(t0, z0).
-        pull(start(block.grid.forward(0, Pass::Reverse)), &z, &mut u, &v_bar, &mut z_bar)?;
+        let first = block.grid.forward(0, Pass::Reverse);
+        pull(start(first), &z, &mut u, &v_bar, &mut z_bar)?;
+        finite_cotangent(&z_bar, first)?;
         ledger.free(z.bytes() + v.bytes());
         returned("leapfrog", block.grid.steps(), (&v, &u), scale, ledger)?;
         Ok(z_bar)

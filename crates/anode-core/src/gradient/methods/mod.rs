@@ -16,6 +16,8 @@ macro_rules! register {
         $(mod $file;)*
 
         /// A registered gradient method: how the gradient of an ODE block is computed.
+        ///
+        /// A method of 0 snapshots keeps one, the input of the block. The spelling `revolve:0` is refused.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[non_exhaustive]
         pub enum Method {
