@@ -5,6 +5,8 @@
 //! such a step is measured over all components of state, adjoint and parameter gradient together, whereas torchdiffeq
 //! takes the largest of the norms of these parts.
 
+use std::fmt;
+
 use crate::ode::{
     Adaptive, At, ButcherTableau, DifferentiableField, FieldError, Grid, Pass, Real, Solution, SolveError, Stack,
     Vector, VectorField, integrate_observed, located,
@@ -63,6 +65,29 @@ pub struct AdaptiveTrajectory<F: DifferentiableField> {
     solution: Solution<F::Vector>,
     kept: SavedSolve<F>,
     signature: Signature,
+}
+
+impl<F> Clone for AdaptiveBlock<'_, F> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<F> Copy for AdaptiveBlock<'_, F> {}
+
+impl<F> fmt::Debug for AdaptiveBlock<'_, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { tableau, control, span, .. } = self;
+        let mut shown = f.debug_struct("AdaptiveBlock");
+        shown.field("tableau", &tableau.name).field("control", control).field("span", span).finish_non_exhaustive()
+    }
+}
+
+impl<F: DifferentiableField> fmt::Debug for AdaptiveTrajectory<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("AdaptiveTrajectory");
+        shown.field("signature", &self.signature).field("times", &self.solution.times).finish_non_exhaustive()
+    }
 }
 
 enum SavedSolve<F: DifferentiableField> {

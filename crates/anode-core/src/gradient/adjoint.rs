@@ -169,7 +169,7 @@ pub enum AdaptiveStorage {
 }
 
 /// Properties of a gradient method.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Descriptor {
     /// The name in definitions, tables and messages.
     pub name: &'static str,

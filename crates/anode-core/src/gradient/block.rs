@@ -1,5 +1,7 @@
 //! An ODE block: a field, a solver and a time grid.
 
+use std::fmt;
+
 use crate::ode::{
     ButcherTableau, DifferentiableField, FieldError, Grid, Real, SolveError, Step, Vector, Workspace, advance, combine,
     finish, located, stages, step,
@@ -15,6 +17,19 @@ pub struct Block<'a, F> {
     pub tableau: &'static ButcherTableau,
     /// The times between which steps are taken: uniform, or as an adaptive solver accepted them.
     pub grid: Grid,
+}
+
+impl<F> Clone for Block<'_, F> {
+    fn clone(&self) -> Self {
+        Self { grid: self.grid.clone(), ..*self }
+    }
+}
+
+impl<F> fmt::Debug for Block<'_, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { tableau, grid, .. } = self;
+        f.debug_struct("Block").field("tableau", &tableau.name).field("grid", grid).finish_non_exhaustive()
+    }
 }
 
 /// The tapes of one step, one per stage.

@@ -21,6 +21,7 @@ pub struct Ledger {
 
 /// The counts of a [`Ledger`] at one moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct Cost {
     /// Evaluations of f, with and without tape.
     pub function_evaluations: u64,

@@ -15,6 +15,7 @@ use super::{AdaptiveBlock, Block, GradientError, Ledger, Method};
 
 /// A gradient of the differential equation, not of any steps.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Reference<V> {
     /// z(t1).
     pub end: V,

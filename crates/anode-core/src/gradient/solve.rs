@@ -1,5 +1,7 @@
 //! The forward sweep of a block and its backward sweep, by any method.
 
+use std::fmt;
+
 use crate::ode::{DifferentiableField, SolveError, Vector};
 
 use super::signature::Signature;
@@ -43,6 +45,7 @@ pub struct Reversal<F: DifferentiableField, A: Adjoint = Method> {
 
 /// The gradient of a loss of z(t1), with what it cost.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Gradient<V> {
     /// z(t1).
     pub end: V,
@@ -52,6 +55,18 @@ pub struct Gradient<V> {
     pub theta: V,
     /// Evaluations, vjps, steps and bytes.
     pub cost: Cost,
+}
+
+impl<F: DifferentiableField, A: Adjoint> fmt::Debug for Trajectory<F, A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Trajectory").field("signature", &self.kept.signature).finish_non_exhaustive()
+    }
+}
+
+impl<F: DifferentiableField, A: Adjoint> fmt::Debug for Reversal<F, A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reversal").field("signature", &self.signature).finish_non_exhaustive()
+    }
 }
 
 impl<F: DifferentiableField, A: Adjoint> Trajectory<F, A> {

@@ -54,6 +54,7 @@ impl Adaptive {
 
 /// The result of an adaptive solve.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Solution<V> {
     /// State at the end.
     pub end: V,
@@ -81,7 +82,7 @@ pub struct Solution<V> {
 /// not finite, or whose rate is not, is refused at once.
 pub fn integrate_adaptive<F: VectorField>(
     field: &F,
-    tableau: &'static ButcherTableau,
+    tableau: &ButcherTableau,
     control: Adaptive,
     span: (f64, f64),
     z0: &F::Vector,
@@ -93,6 +94,7 @@ pub fn integrate_adaptive<F: VectorField>(
 
 /// The start of a step that was accepted.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct Accepted<'a, V> {
     /// Number of the step, from 0.
     pub step: usize,
@@ -109,7 +111,7 @@ pub struct Accepted<'a, V> {
 #[allow(clippy::too_many_arguments)]
 pub fn integrate_observed<F: VectorField>(
     field: &F,
-    tableau: &'static ButcherTableau,
+    tableau: &ButcherTableau,
     control: Adaptive,
     (t0, t1): (f64, f64),
     pass: Pass,

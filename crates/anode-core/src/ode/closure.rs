@@ -1,5 +1,6 @@
 //! Vector fields given by closures: the shortest definition of a user's own field, in `f32` or `f64`.
 
+use std::fmt;
 use std::marker::PhantomData;
 
 use super::{At, DifferentiableField, FieldError, Real, VectorField};
@@ -15,6 +16,7 @@ use super::{At, DifferentiableField, FieldError, Real, VectorField};
 /// integrate(&decay, solver("rk4").unwrap(), &Grid::unit(100), &mut z, &vec![]).unwrap();
 /// assert!((z[0] - (-1.0f64).exp()).abs() < 1e-10);
 /// ```
+#[derive(Clone, Copy)]
 pub struct Closure<R, C> {
     eval: C,
     real: PhantomData<fn() -> R>,
@@ -28,6 +30,12 @@ impl<R, C> Closure<R, C> {
         C: Fn(f64, &[R], &mut [R]),
     {
         Self { eval, real: PhantomData }
+    }
+}
+
+impl<R: Real, C> fmt::Debug for Closure<R, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Closure").field("real", &R::NAME).finish_non_exhaustive()
     }
 }
 
@@ -68,6 +76,7 @@ where
 /// let found = Method::Anode.gradient(&block, &vec![2.0], &vec![0.5], |_| vec![1.0]).unwrap();
 /// assert!((found.z0[0] - 0.5f64.exp()).abs() < 1e-10 && (found.theta[0] - 2.0 * 0.5f64.exp()).abs() < 1e-9);
 /// ```
+#[derive(Clone, Copy)]
 pub struct ClosureField<R, E, V> {
     eval: E,
     vjp: V,
@@ -84,6 +93,12 @@ impl<R, E, V> ClosureField<R, E, V> {
         V: Fn(f64, &[R], &[R], &[R], &mut [R], &mut [R]),
     {
         Self { eval, vjp, real: PhantomData }
+    }
+}
+
+impl<R: Real, E, V> fmt::Debug for ClosureField<R, E, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClosureField").field("real", &R::NAME).finish_non_exhaustive()
     }
 }
 

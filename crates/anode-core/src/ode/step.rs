@@ -33,6 +33,7 @@ impl Step {
 
 /// Scratch vectors for a Runge-Kutta step: one derivative per stage, and one stage state. Reused by all steps of a
 /// solve.
+#[derive(Clone, Debug)]
 pub struct Workspace<V> {
     /// Derivatives k_i of the last step.
     pub k: Vec<V>,

@@ -6,7 +6,7 @@ use super::SolveError;
 ///
 /// For dz/dt = f(t, z) a step of size h is k_i = f(t + c_i h, z + h sum_j a_ij k_j) and
 /// z' = z + h sum_i b_i k_i (Hairer, Norsett, Wanner, *Solving ODEs I*, II.1).
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct ButcherTableau {
     /// The name in definitions, tables and charts.
     pub name: &'static str,
@@ -29,7 +29,7 @@ pub struct ButcherTableau {
 }
 
 /// The second solution of an embedded pair.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Embedded {
     /// Order of the embedded solution.
     pub order: usize,

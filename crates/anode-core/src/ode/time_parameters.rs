@@ -33,6 +33,7 @@ pub enum TimeRule {
 /// integrate(&field, solver("rk4").unwrap(), &Grid::unit(50), &mut z, &vec![0.0f64, 1.0]).unwrap();
 /// assert!((z[0] - 0.5f64.exp()).abs() < 1e-8);
 /// ```
+#[derive(Clone, Debug)]
 pub struct TimeParameters<F> {
     field: F,
     knots: Vec<f64>,
@@ -40,6 +41,7 @@ pub struct TimeParameters<F> {
 }
 
 /// The tape of the inner field, and theta(t) with which it was evaluated.
+#[derive(Clone, Debug)]
 pub struct TimeTape<T, R> {
     tape: T,
     theta: Vec<R>,

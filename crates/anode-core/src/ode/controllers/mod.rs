@@ -4,7 +4,8 @@
 use super::{Adaptive, ButcherTableau, Embedded, Real, Vector};
 
 /// Properties of a step-size controller.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ControllerDescriptor {
     /// The name in definitions and tables.
     pub name: &'static str,
