@@ -37,7 +37,8 @@
 //! | a solution | [`ode::integrate`], [`ode::integrate_adaptive`] |
 //! | a gradient, fixed steps | [`gradient::Block`] with [`gradient::Method::gradient`] |
 //! | a gradient, adaptive steps | [`gradient::AdaptiveBlock`] with [`gradient::Method::gradient_adaptive`] |
-//! | a gradient whose loss needs more than z(t1) | [`gradient::Method::forward`], then `backward` |
+//! | a gradient of a loss of the states at several times | [`gradient::gradient_observed`] |
+//! | a gradient whose cotangent other code computes | [`gradient::Method::forward`], then `backward` |
 //! | a gradient of the equation itself, with an error estimate | [`gradient::reference`] |
 //! | a field of your own | [`ode::ClosureField`], or [`ode::VectorField`] and [`ode::DifferentiableField`] |
 //! | the schedule that fits a byte budget | [`gradient::Extent::within`], or `Method::Within` |
