@@ -38,7 +38,8 @@ pub struct Cost {
     /// Steps that it tried and rejected.
     pub rejected_reverse_steps: u64,
     /// Bytes that snapshots, block inputs and tapes hold now. Not counted: checkpoint schedules, workspaces,
-    /// cotangents, and the tapes of continuous adjoints, each of which is used as soon as it is made.
+    /// cotangents, and the tapes of continuous adjoints, each of which is used as soon as it is made. What a trajectory
+    /// holds that is dropped without its backward sweep, or whose sweep returns an error, stays counted.
     pub live_bytes: usize,
     /// The most bytes that they held at once.
     pub peak_bytes: usize,

@@ -61,6 +61,10 @@ where
 /// [`DifferentiableField`] for a field that keeps such results, or whose state is on a device. Test the vjp with
 /// [`vjp_error`](super::vjp_error()).
 ///
+/// The slices have the lengths of the state and the parameters that a solve is given. The closures cannot return an
+/// error: too short a vector panics at the index that they use, and numbers at the end that they do not use stay
+/// unnoticed, with a gradient of 0. Implement [`VectorField`] with [`expect_len`](super::expect_len) to refuse them.
+///
 /// ```
 /// use anode_core::gradient::{Block, Method};
 /// use anode_core::ode::{solver, ClosureField, Grid};

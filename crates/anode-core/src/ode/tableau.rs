@@ -6,6 +6,44 @@ use super::SolveError;
 ///
 /// For dz/dt = f(t, z) a step of size h is k_i = f(t + c_i h, z + h sum_j a_ij k_j) and
 /// z' = z + h sum_i b_i k_i (Hairer, Norsett, Wanner, *Solving ODEs I*, II.1).
+///
+/// A tableau of your own is a `static`, and needs no registration. Check its order of convergence by halving the steps,
+/// as here for Fehlberg's pair of orders 1 and 2, which takes 3 stages:
+///
+/// ```
+/// use anode_core::gradient::{AdaptiveBlock, Method};
+/// use anode_core::ode::{Adaptive, ButcherTableau, ClosureField, Embedded, Grid, integrate};
+/// static FEHLBERG: ButcherTableau = ButcherTableau {
+///     name: "fehlberg-1-2",
+///     aliases: &[],
+///     source: "Fehlberg 1969",
+///     advice: "Use it to show how a tableau is given.",
+///     order: 2,
+///     a: &[&[], &[0.5], &[1.0 / 256.0, 255.0 / 256.0]],
+///     b: &[1.0 / 512.0, 255.0 / 256.0, 1.0 / 512.0],
+///     c: &[0.0, 0.5, 1.0],
+///     embedded: Some(Embedded { order: 1, b: &[1.0 / 256.0, 255.0 / 256.0, 0.0], torchdiffeq: None }),
+/// };
+/// let growth = ClosureField::new(
+///     |_t, z: &[f64], theta: &[f64], dz: &mut [f64]| dz[0] = theta[0] * z[0],
+///     |_t, z: &[f64], theta: &[f64], c: &[f64], z_bar: &mut [f64], theta_bar: &mut [f64]| {
+///         z_bar[0] += theta[0] * c[0];
+///         theta_bar[0] += z[0] * c[0];
+///     },
+/// );
+/// let error = |steps| {
+///     let mut z = vec![1.0];
+///     integrate(&growth, &FEHLBERG, &Grid::unit(steps), &mut z, &vec![1.0]).unwrap();
+///     (z[0] - 1.0f64.exp()).abs()
+/// };
+/// let order = (error(40) / error(80)).log2();
+/// assert!((order - 2.0).abs() < 0.05, "{order}");
+/// // With adaptive steps. The embedded solution only estimates the error; `b` gives the solution.
+/// let control = Adaptive::new(1e-6, 1e-6);
+/// let block = AdaptiveBlock { field: &growth, tableau: &FEHLBERG, control, span: (0.0, 1.0) };
+/// let found = Method::Anode.gradient_adaptive(&block, &vec![1.0], &vec![1.0], |_| vec![1.0]).unwrap();
+/// assert!((found.end[0] - 1.0f64.exp()).abs() < 1e-3 && (found.theta[0] - 1.0f64.exp()).abs() < 1e-2);
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct ButcherTableau {
     /// The name in definitions, tables and charts.
