@@ -28,7 +28,7 @@ pub fn meaning(tag: SourceTag) -> &'static str {
         SourceTag::F => "digitised from a published figure",
         SourceTag::M => "from memory; not confirmed in any text that we could read",
         SourceTag::D => "derived mathematically",
-        SourceTag::C => "computed independently before",
+        SourceTag::C => "computed independently of this program",
         SourceTag::I => "inferred",
         SourceTag::U => "unknown",
     }

@@ -72,7 +72,7 @@ fn runs_are_called_as_a_person_calls_them_and_values_are_in_the_unit_of_their_co
     let runs = [run("baseline", "full"), run("ode", "reverse-time"), run("ode", "anode"), norm];
     let runs: Vec<_> = runs.into_iter().map(|settings| (settings, 0, rows(0.25, 0.5))).collect();
     let chart = chart(&definition, &runs);
-    let names = ["Baseline", "Neural ODE (reverse time)", "ANODE", "ANODE, batch-norm statistics per step"];
+    let names = ["Baseline", "Neural ODE (reverse time)", "ANODE", "ANODE, batch-norm layers per step"];
     assert_eq!(chart.names, names);
     assert_eq!(chart.labels, ["epoch", "test accuracy (%)"]);
     assert_eq!(chart.panels[0].series[0].points[1].y, 50.0);
