@@ -7,6 +7,7 @@ use serde_json::Value;
 use crate::record::{Budget, RecordError, Row, STEPS, Unfinished, inflight, read_at_most, run_folders, thin_within};
 
 use super::results::{as_number, short};
+use super::verdict::quantity::value;
 
 /// Largest log that is read, in bytes.
 const MOST: u64 = 1 << 24;
@@ -78,7 +79,7 @@ impl InFlight {
             (Some(accuracy), Some(loss)) => {
                 format!(
                     ", test accuracy {} at the end of the last epoch, loss of the last batch {}",
-                    short(accuracy),
+                    value("test_accuracy", accuracy),
                     short(loss)
                 )
             }

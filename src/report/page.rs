@@ -199,7 +199,9 @@ fn counted(rows: usize, what: &str) -> String {
     match rows {
         1 => format!("The only {}", what.replacen("rows", "row", 1)),
         2..=MOST_ROWS => format!("All {rows} {what}"),
-        _ => format!("{MOST_ROWS} of {rows} {what} (those that the checks judge are preferred)"),
+        _ => {
+            format!("{MOST_ROWS} of {rows} {what} (first those that the checks judge, then others at equal distances)")
+        }
     }
 }
 
@@ -259,9 +261,10 @@ fn provenance(results: &Results) -> Vec<Piece> {
         let e = &run.loaded.record.environment;
         let changed = if e.dirty == Some(true) { " with uncommitted changes" } else { "" };
         let place = format!(
-            "{}, {} threads, {}; anode {} at commit {}{changed}, {}",
+            "{}, {} thread{}, {}; anode {} at commit {}{changed}, {}",
             e.device_in_words(),
             e.threads,
+            if e.threads == 1 { "" } else { "s" },
             e.system,
             e.version,
             e.short_commit(),

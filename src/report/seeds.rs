@@ -162,7 +162,7 @@ pub fn text(over: &Over, logarithmic: bool) -> String {
     match over {
         Over::Same(value) => shown(Some(value)),
         Over::Texts(texts) => {
-            let mut each: Vec<&str> = texts.iter().map(String::as_str).collect();
+            let mut each: Vec<String> = texts.iter().map(|text| shown(Some(&text.as_str().into()))).collect();
             each.sort_unstable();
             each.dedup();
             if each.len() <= 3 { each.join(" or ") } else { format!("{} different", each.len()) }

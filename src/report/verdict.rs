@@ -2,7 +2,7 @@
 
 mod exceeds;
 mod gap_ratio;
-mod quantity;
+pub(super) mod quantity;
 mod requires;
 mod rules;
 mod select;
@@ -165,12 +165,12 @@ fn nothing(filter: &Filter) -> String {
     let value = |column: &str, value: &Wanted| match value {
         Wanted::Range(Range { from, to }) => format!("{from} to {to}"),
         Wanted::Any(any) => any.iter().map(|one| named(column, one)).collect::<Vec<_>>().join(" or "),
-        Wanted::One(one) if one.is_null() => "unset".into(),
+        Wanted::One(one) if one.is_null() => "not set".into(),
         Wanted::One(one) => named(column, one),
     };
     let wanted: Vec<String> =
-        filter.iter().map(|(column, wanted)| format!("{column} {}", value(column, wanted))).collect();
-    if wanted.is_empty() { "not measured".into() } else { format!("not measured for {}", wanted.join(", ")) }
+        filter.iter().map(|(column, wanted)| format!("{column}: {}", value(column, wanted))).collect();
+    if wanted.is_empty() { "not measured".into() } else { format!("not measured where {}", wanted.join("; ")) }
 }
 
 /// Whether a rule holds, where that can be said, with the numbers behind it.

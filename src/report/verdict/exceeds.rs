@@ -86,17 +86,19 @@ pub fn exceeds(rule: &Exceeds, rows: &[&Row]) -> Judged {
         let [a, b] = [&a, &b].map(|side| value(rule.column, mean(side)));
         parts.push(format!("{name}{a} against {b}{}", spread(rule, interval)));
     }
-    let sure = if rule.confidence.is_some() { "with the whole interval " } else { "" };
     let by = difference(rule.column, rule.by);
     let few = if holds.is_none() && rule.confidence.is_none() { why_open(single) } else { "" };
     let brief = format!("{} {}{few}", rule.column, parts.join("; "));
-    // What `is_known` requires of a difference that is large enough.
-    let above = match rule.confidence {
-        None if known => format!(", and the whole interval at least {}", difference(rule.column, rule.by.min(0.0))),
-        _ => String::new(),
+    let expected = match rule.confidence {
+        Some(_) => format!("the whole interval of the difference at least {by}"),
+        // What `is_known` requires of a difference that is large enough.
+        None if known => {
+            let above = difference(rule.column, rule.by.min(0.0));
+            format!("a difference of at least {by}, and its whole interval at least {above}")
+        }
+        None => format!("a difference of at least {by}"),
     };
-    let measured =
-        format!("mean {}: {} (expected {sure}at least {by} more{above}){few}", rule.column, parts.join("; "));
+    let measured = format!("mean {}: {} (expected {expected}){few}", rule.column, parts.join("; "));
     Ok(Finding { holds, measured, brief })
 }
 

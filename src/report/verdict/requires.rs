@@ -107,7 +107,7 @@ mod tests {
         let least = |x: f64| judged(json!({ "at-least": 50000 }), "train_images", &[x]);
         assert!(least(5e4).met && !least(4e4).met && !least(f64::NAN).met);
         let none = judged(json!({ "at-least": 0.0 }), "accuracy", &[]);
-        assert!(!none.met && none.measured.starts_with("not measured for method ANODE"), "{}", none.measured);
+        assert!(!none.met && none.measured.starts_with("not measured where method: ANODE"), "{}", none.measured);
         let requirement = json!({ "name": "ANODE", "column": "x", "need": { "at-least": 0.0 } });
         let rows = [row([("x", 1.0.into())]), row([("x", Value::Null)])];
         let empty = judge(&serde_json::from_value(requirement).unwrap(), &rows);

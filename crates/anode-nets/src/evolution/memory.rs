@@ -15,7 +15,7 @@ use super::EvolutionError;
 pub enum History {
     /// w(0): theta(0) = w(0), and weights that do not evolve have theta = w.
     Rest,
-    /// Zero: the integral runs from 0 to t as ANODEV2 writes it, so theta(0) = 0.
+    /// Zero: the integral runs from 0 to t, so theta(0) = 0 (ANODEV2, from memory).
     Zero,
 }
 

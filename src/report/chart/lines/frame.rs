@@ -30,8 +30,8 @@ impl LineChart {
     pub(super) fn columns(&self) -> usize {
         match self.panels.len() {
             0 | 1 => 1,
-            2 | 4 => 2,
-            _ => 3,
+            // Three beside each other have small letters on a page.
+            _ => 2,
         }
     }
 

@@ -16,7 +16,7 @@ pub(super) static DESCRIPTOR: Descriptor = Descriptor {
     steps: ForwardSteps::Tableau,
     memory: "Nt states, tape of one evaluation",
     evaluations: "2 s Nt",
-    source: "Gholami, Keutzer & Biros, IJCAI 2019",
+    source: "the adjoint of Chen et al., NeurIPS 2018, along stored states",
     advice: "Use it to separate the two errors of `reverse-time`. It has no reversal error.",
 };
 
