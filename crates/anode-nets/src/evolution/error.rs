@@ -81,11 +81,18 @@ pub struct UnstableSteps {
 impl std::fmt::Display for UnstableSteps {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { solver, h, bound, least_steps } = self;
-        write!(f, "steps of {h:.4} with {solver}; the stability bound is {bound:.4}: ")?;
+        write!(f, "steps of {h:.4} with {solver}; the stability bound is ")?;
+        // In four decimals a small bound would read as 0.
+        if *bound > 0.0 && *bound < 0.001 {
+            write!(f, "{bound:.3e}: ")?;
+        } else {
+            write!(f, "{bound:.4}: ")?;
+        }
         match least_steps {
             Some(n) => write!(f, "take at least {n} steps per unit of time")?,
             None => f.write_str("no number of steps below 10^9 is stable; use smaller coefficients")?,
         }
-        f.write_str(", or allow it (`allow_unstable`)")
+        // Other studies do not have this setting.
+        f.write_str(", or, in a network, allow it with `evolution.allow_unstable`")
     }
 }

@@ -143,6 +143,8 @@ mod tests {
             assert_eq!(field.check_stability(&[1.9], tableau, 1.0 / least as f64), Ok(()));
             assert!(field.check_stability(&[1.9], tableau, 1.0 / (least - 1) as f64).is_err());
         }
+        let text = field.check_stability(&[1.9e6], SOLVERS[0], 0.5).unwrap_err().to_string();
+        assert!(!text.contains("bound is 0.0000") && text.contains("e-7: take at least"), "{text}");
         assert!(field.check_stability(&[f64::NAN], SOLVERS[0], 0.1).unwrap_err().is_divergence());
         assert!(matches!(
             field.check_stability(&[], SOLVERS[0], 0.1),
