@@ -104,7 +104,11 @@ pub fn evaluate(common: &Common, arguments: &EvaluateArguments) -> Result<(), Cl
     let place = Place { definition: common.experiments.clone(), data };
     let found = trained.evaluate(&place, &settings, seed, arguments.statistics).map_err(fault)?;
     if let Some(folder) = &arguments.images {
-        write_images(&place, &settings, arguments.statistics, folder).map_err(fault)?;
+        let written = write_images(&place, &settings, arguments.statistics, folder);
+        written.map_err(|error| match error {
+            StudyError::Io { path, source } => CliError::Io { path, source },
+            other => fault(other),
+        })?;
     }
     let recorded = trained.recorded();
     let setting = |name: &str| settings.get(name).map(crate::record::cell).unwrap_or_default();

@@ -62,6 +62,10 @@ fn a_kept_model_and_the_last_checkpoint_give_the_recorded_loss_and_accuracy_agai
     );
     let drawn = place.read("back.svg");
     assert!(drawn.contains("recovered") && drawn.contains("ODE block 1, channel"), "{drawn}");
+    // Neither the folder of images nor the chart can be written below a file.
+    for option in ["--images", "--reversal"] {
+        place.expect(3, &["evaluate", &model, option, "back.svg/below"]);
+    }
     // Without its definition the settings of a bare checkpoint are unknown.
     std::fs::remove_file(place.path("experiments/anode/train.json")).unwrap();
     place.define(&common::reversal("other"));
