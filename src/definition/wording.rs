@@ -72,6 +72,7 @@ fn kind(wanted: &str) -> Option<String> {
         "string or map" => "a name, or an object with one field",
         "map with a single key" => "an object with one field",
         "variant identifier" => "a name",
+        "newtype variant" => "an object with one field of this name",
         _ if wanted.starts_with("internally tagged enum ") => "an object with a field `kind`",
         _ if wanted.starts_with("struct ") => "an object",
         _ => return None,
@@ -102,6 +103,10 @@ mod tests {
                 "an object; expected an object with a field `kind`",
             ),
             ("invalid type: unit variant, expected struct variant", "a name alone; expected an object"),
+            (
+                "invalid type: unit variant, expected newtype variant",
+                "a name alone; expected an object with one field of this name",
+            ),
             ("unknown variant `x`, expected `a` or `b`", "unknown value `x`, expected `a` or `b`"),
             ("missing field `id` at line 1 column 2", "missing field `id` at line 1 column 2"),
             ("invalid type: integer `5`, expected a colour", "invalid type: integer `5`, expected a colour"),
