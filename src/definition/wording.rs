@@ -72,6 +72,7 @@ fn kind(wanted: &str) -> Option<String> {
         "string or map" => "a name, or an object with one field",
         "map with a single key" => "an object with one field",
         "variant identifier" => "a name",
+        "unit" => "the name alone, as a text, or null",
         "newtype variant" => "an object with one field of this name",
         _ if wanted.starts_with("internally tagged enum ") => "an object with a field `kind`",
         _ if wanted.starts_with("struct ") => "an object",
@@ -103,6 +104,7 @@ mod tests {
                 "an object; expected an object with a field `kind`",
             ),
             ("invalid type: unit variant, expected struct variant", "a name alone; expected an object"),
+            ("invalid type: integer `1`, expected unit", "`1`; expected the name alone, as a text, or null"),
             (
                 "invalid type: unit variant, expected newtype variant",
                 "a name alone; expected an object with one field of this name",
