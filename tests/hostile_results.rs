@@ -160,6 +160,24 @@ fn nothing_but_a_file_is_written_over() {
 }
 
 #[test]
+fn no_report_is_written_or_removed_through_a_link() {
+    let place = recorded();
+    place.write("elsewhere/tables/small.paper.csv", "precious");
+    for (name, target) in [("own", "elsewhere"), ("tables", "elsewhere/tables")] {
+        let folder = place.path("results").join(name);
+        let _ = std::fs::remove_dir_all(&folder);
+        link(&folder, &place.path(target));
+        for arguments in [&["report"][..], &["clean", "--yes"]] {
+            let said = place.expect(3, arguments);
+            assert!(said.contains("a symbolic link; put the folder itself here"), "{said}");
+        }
+        std::fs::remove_file(&folder).expect("removed");
+    }
+    let victim = place.path("elsewhere/tables/small.paper.csv");
+    assert_eq!(std::fs::read(victim).expect("a file"), b"precious");
+}
+
+#[test]
 fn a_run_is_not_written_through_a_link() {
     let place = recorded();
     let folder = place.run_folder("small");

@@ -141,6 +141,7 @@ pub fn clean(common: &Common, arguments: &CleanArguments) -> Result<(), CliError
     }
     let _lock = crate::runner::lock(&common.results)?;
     let report = crate::runner::lock_report(&common.results)?;
+    select::refuse_links(&common.results)?;
     // A run may have been recorded, or removed, while the question waited.
     if let Some((path, _)) = found.iter().find(|(path, kind)| Kind::of(path) != *kind) {
         return Err(CliError::Usage(format!("{}: changed after the question; run the command again", path.display())));

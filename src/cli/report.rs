@@ -11,6 +11,7 @@ use super::arguments::{Common, Selection};
 use super::error::CliError;
 use super::json::document;
 use super::output::{print, print_json, skipped};
+use super::select;
 use super::subject::Subject;
 
 document!(Summary, "report", 1);
@@ -76,6 +77,7 @@ pub fn write(
     device: Option<&str>,
 ) -> Result<Summary, CliError> {
     let _lock = crate::runner::lock_report(&common.results)?;
+    select::refuse_links(&common.results)?;
     let mut summary = Summary::default();
     for subject in subjects {
         summary = summary.and(report::write_all(Contents { device, ..subject.contents(common) }, profile)?);

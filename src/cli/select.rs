@@ -1,7 +1,7 @@
 //! Which definitions a command is about.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::str::Chars;
 
 use serde_json::{Map, Value};
@@ -99,6 +99,24 @@ pub fn refuse_file(results: &Path) -> Result<(), CliError> {
         return Err(CliError::Usage(format!("{} is a file; allowed: a results folder", results.display())));
     }
     Ok(())
+}
+
+/// Folders of a results folder in which reports write and remove files.
+const WRITTEN: [&str; 7] = ["records", "tables", "timing", "models", "own", "own/tables", "own/timing"];
+
+/// Refuses links in place of the folders of a report: what is written or removed there would be elsewhere.
+///
+/// # Errors
+/// There is one.
+pub fn refuse_links(results: &Path) -> Result<(), CliError> {
+    let is_link = |path: &PathBuf| std::fs::symlink_metadata(path).is_ok_and(|found| found.is_symlink());
+    match WRITTEN.into_iter().map(|name| results.join(name)).find(is_link) {
+        Some(path) => {
+            let source = std::io::Error::other("a symbolic link; put the folder itself here, or remove the link");
+            Err(CliError::Io { path, source })
+        }
+        None => Ok(()),
+    }
 }
 
 /// Experiments of the papers without results, of those that a command is about.
