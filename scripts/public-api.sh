@@ -17,14 +17,16 @@ if ! cargo public-api --version >/dev/null 2>&1; then
     echo "skipped public-api: not installed (cargo install cargo-public-api)" >&2
     exit 77
 fi
+# Build scripts of dependencies read RUSTC_BOOTSTRAP: in the same folder, all other builds would begin anew.
+export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target}/public-api"
 for package in "$@"; do
     RUSTC_BOOTSTRAP=1 cargo rustdoc --locked --package "$package" --lib -- -Z unstable-options --output-format json
-    items=$(cargo public-api --rustdoc-json "${CARGO_TARGET_DIR:-target}/doc/${package//-/_}.json" --simplified \
+    items=$(cargo public-api --rustdoc-json "$CARGO_TARGET_DIR/doc/${package//-/_}.json" --simplified \
         --omit auto-trait-impls,blanket-impls,auto-derived-impls)
     list="crates/$package/public-api.txt"
     if ! $check; then
         echo "$items" >"$list"
-    elif ! diff "$list" <(echo "$items"); then
+    elif ! diff <(LC_ALL=C sort "$list") <(echo "$items" | LC_ALL=C sort); then
         echo "$list differs from the public items of $package; run scripts/public-api.sh $package" >&2
         exit 1
     fi

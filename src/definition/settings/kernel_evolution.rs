@@ -55,7 +55,10 @@ impl StudySettings for KernelEvolutionSettings {
     fn check(&self) -> Vec<Fault> {
         let mut faults = Faults::default();
         faults.kernel("kernel", self.kernel);
-        faults.positive("deviation", self.deviation);
+        // Its square is a divisor.
+        faults.require((1e-100..=1e100).contains(&self.deviation), "deviation", || {
+            format!("{}; allowed: 1e-100 to 1e100", self.deviation)
+        });
         let Coefficients { d, ux, uy, r } = self.coefficients;
         faults.require(d.is_finite() && d >= 0.0, "coefficients.d", || format!("{d}; allowed: finite numbers from 0"));
         for (name, x) in [("ux", ux), ("uy", uy), ("r", r)] {

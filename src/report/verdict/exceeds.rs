@@ -90,7 +90,7 @@ pub fn exceeds(rule: &Exceeds, rows: &[&Row]) -> Judged {
     let few = if holds.is_none() && rule.confidence.is_none() { why_open(single) } else { "" };
     let brief = format!("{} {}{few}", rule.column, parts.join("; "));
     let expected = match rule.confidence {
-        Some(_) => format!("the whole interval of the difference at least {by}"),
+        Some(_) => format!("the whole interval of the difference to be at least {by}"),
         // What `is_known` requires of a difference that is large enough.
         None if known => {
             let above = difference(rule.column, rule.by.min(0.0));
