@@ -385,6 +385,7 @@ fn texts_of_any_length_and_character_are_printed() {
     let record = place.run_folder("small").join("run.json");
     let mut json: Value = serde_json::from_str(&std::fs::read_to_string(&record).unwrap()).unwrap();
     json["environment"]["commit"] = json!("0123456789a\u{e4}\u{f6}");
+    json["environment"]["dirty"] = json!(false);
     json["environment"]["system"] = json!("\u{1b}[2J\u{9b}2J");
     std::fs::write(&record, json.to_string()).unwrap();
     place.expect(0, &["report"]);

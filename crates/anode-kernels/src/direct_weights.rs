@@ -1,7 +1,7 @@
 //! The gradient of the weights of a direct convolution, by vector registers.
 //!
-//! A tile of weights of a few output by a few input channels, at one tap, is summed over pixels and images in registers.
-//! The order of a sum depends neither on the tile nor on the number of threads.
+//! A tile of weights of a few output by a few input channels, at one tap, is summed over pixels and images in
+//! registers. The order of a sum depends neither on the tile nor on the number of threads.
 
 use std::ops::Range;
 

@@ -72,8 +72,9 @@ pub struct Solution<V> {
 /// Integrates from `t0` to `t1` (which may lie before `t0`) with steps chosen by the embedded error.
 ///
 /// If `t0` equals `t1`, the end is `z0` and the field is not evaluated. The field is never evaluated outside the span.
-/// It may depend on the time, but not on the number of the step or of the stage ([`At`](super::At)): with a solver whose
-/// last stage is the first one of the next step, that derivative is computed once, as a stage of the earlier step.
+/// It may depend on the time, but not on the number of the step or of the stage ([`At`](super::At)): with a solver
+/// whose last stage is the first one of the next step, that derivative is computed once, as a stage of the earlier
+/// step.
 /// Its evaluations belong to [`Pass::Forward`] if t0 < t1, else to [`Pass::Reverse`]; [`integrate_observed`] takes the
 /// pass as an argument.
 ///

@@ -6,10 +6,10 @@ use super::{At, DifferentiableField, FieldError, Real, VectorField, expect_len};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TimeRule {
-    /// The value at the last knot at or before t: a set of parameters for each stretch, as in a residual network. A knot
-    /// counts as reached if t lies before it by rounding only, so step n of a uniform grid uses knot n if the knots are
-    /// the times at which the steps start. A stage at the end of a step (of `heun` or `rk4`, say) uses the next knot, as
-    /// does the start of a reverse step.
+    /// The value at the last knot at or before t: a set of parameters for each stretch, as in a residual network. A
+    /// knot counts as reached if t lies before it by rounding only, so step n of a uniform grid uses knot n if the
+    /// knots are the times at which the steps start. A stage at the end of a step (of `heun` or `rk4`, say) uses the
+    /// next knot, as does the start of a reverse step.
     Hold,
     /// Linear between neighbouring knots.
     Linear,
