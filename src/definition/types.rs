@@ -104,6 +104,9 @@ pub struct Reported {
     pub label: String,
     /// The metric that it is compared with.
     pub metric: String,
+    /// The table of these rows; `steps` for a number of a certain epoch, which `where` names.
+    #[serde(default, skip_serializing_if = "is_rows")]
+    pub table: Source,
     /// The rows that it is compared with: column -> value.
     #[serde(default, rename = "where")]
     pub filter: Filter,
@@ -177,6 +180,10 @@ pub enum Source {
     Rows,
     /// The metrics of every training step (`steps.csv`), each with the run's settings.
     Steps,
+}
+
+fn is_rows(source: &Source) -> bool {
+    *source == Source::Rows
 }
 
 /// A chart.

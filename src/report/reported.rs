@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::definition::{Claim, Heading, Profile, Reported, SourceTag, StudyKind, value_label};
+use crate::definition::{Claim, Heading, Profile, Reported, Source, SourceTag, StudyKind, value_label};
 use crate::record::{Row, cell};
 
 use super::document::{Cell, Piece};
@@ -13,7 +13,6 @@ const NONE: &str = "not available";
 
 /// The table, or a sentence where the paper's numbers are not known.
 pub fn reported(results: &Results) -> Piece {
-    let rows = results.rows();
     let numbers = &results.definition.claim.reported;
     if !numbers.iter().any(known) {
         let text = "not available for this experiment".to_owned();
@@ -21,12 +20,17 @@ pub fn reported(results: &Results) -> Piece {
     }
     let spread = numbers.iter().any(|n| n.min.is_some() || n.max.is_some());
     let line = |number: &Reported| {
+        let rows = results.of(number.table);
         let all: Vec<&Row> = rows.iter().filter(|r| matches(r, &number.filter)).collect();
         let of_metric = |row: &Row| as_number(row.get(&number.metric));
         let own: Vec<&Row> = all.iter().copied().filter(|row| of_metric(row).is_some()).collect();
         let values: Vec<f64> = own.iter().filter_map(|row| of_metric(row)).collect();
         let empty = all.len() - own.len();
-        let empty = if empty > 0 { format!("; empty in {empty} of {} rows", all.len()) } else { String::new() };
+        // A log has evaluations in some of its rows only.
+        let empty = match number.table {
+            Source::Rows if empty > 0 => format!("; empty in {empty} of {} rows", all.len()),
+            _ => String::new(),
+        };
         let paper = if known(number) { [number.min, number.value, number.max] } else { [None; 3] };
         let mut cells = vec![Cell::Text(number.label.clone()), Cell::Text(source(number))];
         let heading = results.definition.heading(&number.metric);
@@ -126,7 +130,7 @@ fn conditions(rows: &[&Row], varying: &[String], full: Option<u64>) -> String {
         let texts = texts.map(|text| value_label(column, &text).unwrap_or(text));
         texts.filter(|text| seen.insert(text.clone())).collect::<Vec<String>>()
     };
-    let (data, epochs) = (each("data"), each("epochs"));
+    let (data, epochs, epoch) = (each("data"), each("epochs"), each("epoch"));
     let mut parts = vec![];
     if !data.is_empty() {
         parts.push(data.join(" and "));
@@ -134,6 +138,11 @@ fn conditions(rows: &[&Row], varying: &[String], full: Option<u64>) -> String {
     if !epochs.is_empty() {
         let epochs = epochs.join(" and ");
         parts.push(match full {
+            // Rows of a log count epochs from 0.
+            _ if !epoch.is_empty() => {
+                let ends = epoch.iter().map(|e| e.parse::<u64>().map_or_else(|_| e.clone(), |e| (e + 1).to_string()));
+                format!("epoch {} of {epochs}", ends.collect::<Vec<_>>().join(" and "))
+            }
             Some(full) => format!("{epochs} of {full} epochs"),
             None if epochs == "1" => "1 epoch".into(),
             None => format!("{epochs} epochs"),

@@ -24,8 +24,9 @@ pub fn faults(definition: &Definition, planned: &Planned, settings: Option<&[Str
     }
     for (i, number) in definition.claim.reported.iter().enumerate() {
         let at = format!("claim.reported[{i}]");
-        found.numbers(rows, &number.metric, &format!("{at}.metric"));
-        found.filter(rows, &number.filter, &format!("{at}.where"));
+        let scope = of(number.table);
+        found.numbers(scope, &number.metric, &format!("{at}.metric"));
+        found.filter(scope, &number.filter, &format!("{at}.where"));
     }
     for (i, check) in definition.expectation.checks.iter().enumerate() {
         let at = format!("expectation.checks[{i}]");
