@@ -175,10 +175,6 @@ pub fn clean(common: &Common, arguments: &CleanArguments) -> Result<(), CliError
 /// Removes the report on experiments that are not published.
 fn remove_own(common: &Common) -> Result<(), CliError> {
     let folder = common.results.join(OWN);
-    // What is behind a link belongs to another place.
-    if std::fs::symlink_metadata(&folder).is_ok_and(|found| found.is_symlink()) {
-        return Ok(());
-    }
     for name in ["REPORT.md", "report.html", "tables", "timing", "figures", ""] {
         let path = if name.is_empty() { folder.clone() } else { folder.join(name) };
         let Ok(about) = std::fs::symlink_metadata(&path) else { continue };

@@ -1,4 +1,4 @@
-//! Errors for gradients that are not finite name what is not finite.
+//! The errors of gradients with NaN or infinity name the quantity: state, cotangent, or gradient for theta.
 
 use anode_core::gradient::{AdaptiveBlock, Block, GradientError, Method};
 use anode_core::ode::{Adaptive, ClosureField, DifferentiableField, Grid, SolveError, solver};

@@ -216,9 +216,9 @@ pub fn training(settings: &TrainingSettings) -> Result<Estimate, StudyError> {
     let solved = SolvedNetwork::new(&network)?;
     // How many steps an adaptive solve takes is not known; one is enough to tell whether a run fits.
     let least = SolvedNetwork { steps: settings.steps.map_or(1.0, |n| n as f64), ..solved };
-    let (work, room) = (solved.gradient(batch)?, least.gradient(batch)?);
+    let (work, memory) = (solved.gradient(batch)?, least.gradient(batch)?);
     // Parameters, gradient and velocity, each here and in dfdx; the images, and two batches of them.
-    let bytes = room.bytes + 4.0 * (6.0 * room.parameters + 2.0 * batch * IMAGE) + held * IMAGE;
+    let bytes = memory.bytes + 4.0 * (6.0 * memory.parameters + 2.0 * batch * IMAGE) + held * IMAGE;
     // Optimiser and copies pass over the parameters a few times per step.
     // A random error is as large as the difference of two gradients.
     let gradients = if settings.random_error.is_some() { 2.0 } else { 1.0 };
