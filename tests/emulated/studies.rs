@@ -1,9 +1,8 @@
 //! Studies on the CUDA device, emulated, against the CPU: the same code, row by row.
 
-mod emulator;
-
 use std::sync::atomic::AtomicBool;
 
+use crate::emulator;
 use anode::definition::settings::Settings;
 use anode::kernels::Cpu;
 use anode::record::{Outcome, is_timing};

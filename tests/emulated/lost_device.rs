@@ -1,12 +1,10 @@
 //! A device that fails in the middle of a training: what is told, what stays, and that the next call ends with the same
 //! bits.
 
-mod common;
-mod emulator;
-
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use crate::{common, emulator};
 use anode::definition::settings::Settings;
 use anode::definition::{Loaded, Profile, StudyKind};
 use anode::plan::{Run, plan};

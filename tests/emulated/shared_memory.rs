@@ -1,13 +1,11 @@
 //! Buffers of a device that share memory: a write to one of them leaves the others as they are.
 
-mod emulator;
-
 use std::borrow::Cow;
 
+use crate::emulator::{Emulator, device};
 use anode::kernels::cuda::{Buffer, Gpu};
 use anode::kernels::{Activation, ConvShape, Cotangent, Descent, Device, DeviceNorm, Part, PartMut, PoolShape};
 use anode::ode::{Real, Vector};
-use emulator::{Emulator, device};
 
 type Numbers<R> = Buffer<R, Emulator>;
 

@@ -1,15 +1,13 @@
 //! The kernels of the CUDA device, run by an emulator from the very source that nvcc compiles, against those of the
 //! CPU.
 
-mod emulator;
-
 use std::sync::atomic::Ordering;
 
+use crate::emulator::{Emulator, device};
 use anode::doctor::{Comparison, Shapes, compare, compare_both};
 use anode::kernels::cuda::{Buffer, Gpu, give_back_all};
 use anode::kernels::{ComputeError, ConvShape, Device, DeviceNorm, Part, PoolShape};
 use anode::ode::{Real, SolveError, Vector};
-use emulator::{Emulator, device};
 
 const MEMORY: usize = 1 << 30;
 

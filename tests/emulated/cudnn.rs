@@ -1,12 +1,11 @@
 //! Convolutions by cuDNN, for which plain loops stand in behind its functions, against the CPU's kernels; and what it
 //! is asked for.
 
-mod device;
-mod emulator;
-
 use std::sync::atomic::Ordering;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use crate::device::{network_agrees, small, solve};
+use crate::emulator::{self, Cudnn, Emulator};
 use anode::doctor::{
     Comparison, Diagnosis, GpuDiagnosis, NoGpu, Shapes, compare, compare_both, compare_convolutions, diagnose_device,
 };
@@ -14,8 +13,6 @@ use anode::gradient::Method;
 use anode::kernels::cuda::{Convolver, DeviceError, Freedom, Gpu};
 use anode::kernels::{ComputeError, ConvShape, Cpu, Device, Part, PartMut};
 use anode::ode::Vector;
-use device::{network_agrees, small, solve};
-use emulator::{Cudnn, Emulator};
 
 const MEMORY: usize = 1 << 30;
 /// The algorithms that the stand-in offers and that may be taken: by all, with TF32, and where any order will do.

@@ -1,19 +1,17 @@
 //! Networks and training on the CUDA device, emulated, against the CPU.
 
-mod device;
-mod emulator;
-
 use std::sync::atomic::Ordering;
 
-use anode::gradient::{Ledger, Method};
-use anode::kernels::{ComputeError, Cpu, Device};
-use anode::net::Network;
-use anode::ode::SolveError;
-use device::{
+use crate::device::{
     adaptive_steps_agree, all_networks_agree, coupled_blocks_agree, every_method_agrees, evolving_networks_agree,
     network_agrees, small, solve, training_agrees, training_of_evolving_weights_agrees,
     vectors_of_other_networks_are_refused,
 };
+use crate::emulator;
+use anode::gradient::{Ledger, Method};
+use anode::kernels::{ComputeError, Cpu, Device};
+use anode::net::Network;
+use anode::ode::SolveError;
 
 const MEMORY: usize = 1 << 30;
 

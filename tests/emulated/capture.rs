@@ -1,20 +1,17 @@
 //! Captured sweeps on the CUDA device, emulated: the bits of plain ones, also after other work. Work that cannot be
 //! captured is refused, and the device stays usable.
 
-mod device;
-mod emulator;
-
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use crate::device::{batch, small, solve};
+use crate::emulator::{self, Emulator};
 use anode::gradient::{Cost, Ledger, Method};
 use anode::kernels::cuda::Gpu;
 use anode::kernels::{Cpu, Device, Part};
 use anode::net::{Form, NetSpec, Network, NetworkError, SegmentSpec, Solve, Steps, network};
 use anode::ode::{Adaptive, Real, Vector, solver};
 use anode::train::{CaptureState, Learner, TrainingDevice};
-use device::{batch, small, solve};
-use emulator::Emulator;
 
 const MEMORY: usize = 1 << 28;
 const BATCHES: usize = 3;
