@@ -1,5 +1,5 @@
-//! Kernels, networks, captured sweeps and studies on emulated devices. One program, so that the emulator and the generic
-//! code for it are compiled once.
+//! Kernels, networks, captured sweeps and studies on emulated devices. One program, so that the emulator and the
+//! generic code for it are compiled once.
 
 #[path = "../common/mod.rs"]
 mod common;
