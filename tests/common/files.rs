@@ -58,18 +58,19 @@ pub fn header(name: &str, kind: EntryType, size: u64) -> Header {
 }
 
 /// A picture of one colour as JPEG.
-pub fn jpeg(width: u32, height: u32, colour: [u8; 3]) -> Vec<u8> {
+pub fn jpeg(width: u16, height: u16, colour: [u8; 3]) -> Vec<u8> {
     let mut bytes = vec![];
-    let mut encoder = image::codecs::jpeg::JpegEncoder::new_with_quality(&mut bytes, 95);
-    let pixels = colour.repeat((width * height) as usize);
-    encoder.encode(&pixels, width, height, image::ColorType::Rgb8).expect("memory");
+    let pixels = colour.repeat(usize::from(width) * usize::from(height));
+    let encoder = jpeg_encoder::Encoder::new(&mut bytes, 95);
+    encoder.encode(&pixels, width, height, jpeg_encoder::ColorType::Rgb).expect("memory");
     bytes
 }
 
 /// Pixels, row by row, as PNG.
-pub fn png(width: u32, height: u32, colour: image::ColorType, pixels: &[u8]) -> Vec<u8> {
-    use image::ImageEncoder;
+pub fn png(width: u32, height: u32, colour: png::ColorType, pixels: &[u8]) -> Vec<u8> {
     let mut bytes = vec![];
-    image::codecs::png::PngEncoder::new(&mut bytes).write_image(pixels, width, height, colour).expect("memory");
+    let mut encoder = png::Encoder::new(&mut bytes, width, height);
+    encoder.set_color(colour);
+    encoder.write_header().and_then(|mut writer| writer.write_image_data(pixels)).expect("memory");
     bytes
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anode::data::{CIFAR10, CIFAR100, cifar10_jpeg, image_folder};
 use common::files::{file, gzipped, header, jpeg, jpeg_archive, png, tarred, xzed};
-use image::ColorType;
+use png::ColorType;
 use proptest::prelude::*;
 use tar::{Builder, EntryType};
 
@@ -154,7 +154,7 @@ fn picture(name: &str, bytes: &[u8]) -> Result<String, String> {
 #[test]
 fn folders_of_pictures_are_refused_for_what_is_wrong_with_them() {
     assert!(picture("train/a/2.jpg", &jpeg(32, 32, [1, 2, 3])).is_ok());
-    let (rgb, rgba, grey) = (ColorType::Rgb8, ColorType::Rgba8, ColorType::L8);
+    let (rgb, rgba, grey) = (ColorType::Rgb, ColorType::Rgba, ColorType::Grayscale);
     for (name, bytes, expected) in [
         ("train/a/x.png", png(33, 32, rgb, &[0; 33 * 32 * 3]), "33 x 32 pixels; expected 32 x 32 pixels in colour"),
         ("train/a/x.png", png(32, 32, rgba, &[0; 32 * 32 * 4]), "Rgba pixels; expected 32 x 32 pixels in colour"),
@@ -236,7 +236,7 @@ proptest! {
         prop_assert!(CIFAR10.read(&path).is_err());
         for (name, sound) in [
             ("train/a/x.jpg", jpeg(32, 32, [90, 20, 200])),
-            ("train/a/x.png", png(32, 32, ColorType::Rgb8, &[90; 3072])),
+            ("train/a/x.png", png(32, 32, ColorType::Rgb, &[90; 3072])),
         ] {
             let _ = picture(name, &damage(sound, &edits, cut, grow));
         }

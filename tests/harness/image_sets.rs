@@ -108,7 +108,7 @@ fn cifar10_as_jpeg_comes_in_the_official_order() {
 fn pictures(folder: &Path) {
     let ramp: Vec<u8> = (0..IMAGE_LEN).map(|k| k as u8).collect();
     for part in ["train", "test"] {
-        file(folder, &format!("{part}/a/1.png"), &png(32, 32, image::ColorType::Rgb8, &ramp));
+        file(folder, &format!("{part}/a/1.png"), &png(32, 32, png::ColorType::Rgb, &ramp));
         file(folder, &format!("{part}/a/2.JPG"), &jpeg(32, 32, [200, 100, 50]));
         file(folder, &format!("{part}/b/0.jpeg"), &jpeg(32, 32, [10, 20, 30]));
         file(folder, &format!("{part}/a/.hidden"), b"not a picture");

@@ -15,7 +15,7 @@ fn pictures(data: &Path) {
         for part in ["train", "test"] {
             file(data, &format!("flat/{part}/dark/{i}.jpg"), &jpeg(32, 32, [5 * i, 20, 40 + i]));
             let bright = [250 - 5 * i, 220, 200].repeat(1024);
-            file(data, &format!("flat/{part}/bright/{i}.png"), &png(32, 32, image::ColorType::Rgb8, &bright));
+            file(data, &format!("flat/{part}/bright/{i}.png"), &png(32, 32, png::ColorType::Rgb, &bright));
         }
     }
 }
