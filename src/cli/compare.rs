@@ -1,5 +1,6 @@
 //! `anode compare`: two sets of results side by side.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -242,7 +243,7 @@ fn tell(pair: &NamedComparison, [a, b]: [&String; 2], brief: bool) {
     }
     // Of two copies of the same results only the differences are of interest.
     let shown: Vec<&Line> = lines.iter().filter(|line| !brief || !line.identical).collect();
-    let names: Vec<&String> = shown.first().map(|line| line.row.keys().collect()).unwrap_or_default();
+    let names: BTreeSet<&String> = shown.iter().flat_map(|line| line.row.keys()).collect();
     if !shown.is_empty() {
         let head: Vec<&str> = names.iter().map(|n| n.as_str()).chain(["column", a, b, "difference", "seeds"]).collect();
         let rows: Vec<Vec<String>> = shown.iter().take(MOST).map(|line| cells_of(line, &names)).collect();
@@ -278,12 +279,13 @@ fn tell(pair: &NamedComparison, [a, b]: [&String; 2], brief: bool) {
     }
 }
 
-fn cells_of(line: &Line, names: &[&String]) -> Vec<String> {
+fn cells_of(line: &Line, names: &BTreeSet<&String>) -> Vec<String> {
     let shown = |value: &Value| value.as_f64().map_or_else(|| cell(value), short);
     let difference = match (line.identical, line.difference, line.half) {
         (true, _, _) => "identical".to_owned(),
         (_, Some(difference), Some(half)) => format!("{} ± {}", short(difference), short(half)),
         (_, Some(difference), None) => short(difference),
+        (_, None, _) if line.values[0] == line.values[1] => "equal".to_owned(),
         (_, None, _) => "different".to_owned(),
     };
     let [m, n] = line.seeds;

@@ -58,8 +58,8 @@ pub fn handover(common: &Common, ids: &[String]) -> Result<(), CliError> {
     }
     if found.written.is_empty() {
         print(&format!(
-            "nothing to hand over: every unfinished run in {} lacks a usable checkpoint, was continued by another run, \
-             or has a copy with more steps in {}",
+            "nothing to hand over: no run in {} is unfinished, has a usable checkpoint, was not continued by another \
+             run, and has more steps than its copy in {}",
             results.join("runs").display(),
             results.join(INFLIGHT).display()
         ));

@@ -97,11 +97,16 @@ pub fn schedule(common: &Common, arguments: &ScheduleArguments) -> Result<(), Cl
         step_tape_bytes: arguments.tape.0,
     };
     let usage = |why: String| CliError::Usage(why);
+    let chosen = |budget: usize| extent.within(budget).map_err(|e| usage(format!("{e} ({})", sizes(&extent))));
     let method: Method = match (&arguments.method, &arguments.memory) {
         (Some(name), _) => {
-            name.parse().map_err(|e: crate::gradient::UnknownMethod| usage(with_suggestion(&e.to_string())))?
+            let named = name.parse();
+            match named.map_err(|e: crate::gradient::UnknownMethod| usage(with_suggestion(&e.to_string())))? {
+                Method::Within(budget) => chosen(budget)?,
+                method => method,
+            }
         }
-        (None, Some(budget)) => extent.within(budget.0).map_err(|e| usage(e.to_string()))?,
+        (None, Some(budget)) => chosen(budget.0)?,
         (None, None) => return Err(usage("name a method, or a budget with --memory".into())),
     };
     if let Some(path) = &arguments.svg {
@@ -139,10 +144,18 @@ pub fn schedule(common: &Common, arguments: &ScheduleArguments) -> Result<(), Cl
     match drawn {
         Some(text) => print(&format!("{text}\n{LEGEND}")),
         None if drawable => print(&format!("{steps} steps are not drawn; at most {MOST_DRAWN} are")),
-        None => print(&format!("{method} is not drawn: it has no checkpoint schedule, or chooses one at run time")),
+        None => print(&format!("{method} is not drawn: it has no checkpoint schedule")),
     }
-    print(&format!("{method}: at most {bytes} bytes of snapshots and tapes"));
+    print(&format!("{method}: at most {bytes} bytes of snapshots and tapes ({})", sizes(&extent)));
     Ok(())
+}
+
+/// What the bytes of a schedule depend on, in words.
+fn sizes(extent: &Extent) -> String {
+    format!(
+        "blocks: {}, bytes of a state: {}, bytes of the tapes of a step: {}",
+        extent.blocks, extent.state_bytes, extent.step_tape_bytes
+    )
 }
 
 fn listed(line: Timeline) -> WorkAndSnapshots {

@@ -10,11 +10,12 @@ use std::path::{Path, PathBuf};
 use serde_json::Map;
 
 use super::Record;
-use super::archive_file::{compress, decompress, read_files};
+use super::archive_file::{compress, contains, decompress, read_files};
 use super::limits::{ARCHIVE, Budget, RECORD_FILES, is_run_id, limit, values_of_json, values_of_text};
 use super::read::{LoadedRecord, Log, from_json, parse};
 use super::write::{IMAGES, ROWS, RUN, RecordError, STEPS, rows_to_csv};
 use crate::digest::sha256;
+use crate::files;
 
 /// How to replace an archive that was changed, as the end of a message.
 const RESTORE: &str = "; restore the archive, or move it elsewhere and compute its runs again with `anode run`";
@@ -31,7 +32,24 @@ pub fn to_archive(records: &[LoadedRecord]) -> io::Result<Vec<u8>> {
 ///
 /// # Errors
 /// See [`to_archive`].
-pub fn archive_of(mut records: Vec<(&LoadedRecord, bool)>) -> io::Result<Vec<u8>> {
+pub fn archive_of(records: Vec<(&LoadedRecord, bool)>) -> io::Result<Vec<u8>> {
+    compress(&tar_of(records)?)
+}
+
+/// Like [`archive_of`]. If the file at `path` has the same content, its bytes: to compress it again takes a hundred
+/// times as long as to read it.
+///
+/// # Errors
+/// See [`to_archive`].
+pub fn archive_for(path: &Path, records: Vec<(&LoadedRecord, bool)>) -> io::Result<Vec<u8>> {
+    let tar = tar_of(records)?;
+    match files::read(path, ARCHIVE) {
+        Ok(bytes) if contains(&bytes, &tar) => Ok(bytes),
+        _ => compress(&tar),
+    }
+}
+
+fn tar_of(mut records: Vec<(&LoadedRecord, bool)>) -> io::Result<Vec<u8>> {
     records.sort_by(|(a, _), (b, _)| a.record.run.cmp(&b.record.run));
     let refused = |why: String| io::Error::new(io::ErrorKind::InvalidInput, why);
     if let Some(wrong) = records.iter().map(|(r, _)| &r.record.run).find(|run| !is_run_id(run)) {
@@ -72,7 +90,7 @@ pub fn archive_of(mut records: Vec<(&LoadedRecord, bool)>) -> io::Result<Vec<u8>
             add(name, &bytes)?;
         }
     }
-    compress(&tar.into_inner()?)
+    tar.into_inner()
 }
 
 /// The records of an archive, every digest and id checked; none where there is no such file.

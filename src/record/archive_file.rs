@@ -74,6 +74,25 @@ pub(super) fn compress(tar: &[u8]) -> io::Result<Vec<u8>> {
     xz.finish()
 }
 
+/// Whether `archive`, compressed with xz, has exactly the content `tar`.
+pub(super) fn contains(archive: &[u8], tar: &[u8]) -> bool {
+    let (mut rest, mut at) = (archive, 0);
+    if !archive.starts_with(XZ) {
+        return false;
+    }
+    let mut reader = decompress(&mut rest);
+    let mut part = vec![0; 1 << 16];
+    loop {
+        match reader.read(&mut part) {
+            Ok(0) => break,
+            Ok(count) if tar[at..].starts_with(&part[..count]) => at += count,
+            _ => return false,
+        }
+    }
+    drop(reader);
+    at == tar.len() && rest.is_empty()
+}
+
 /// Returns a reader that decompresses an archive, in xz or gzip. Once it was read to its end, `bytes` are what follows
 /// the archive.
 pub(super) fn decompress<'a>(bytes: &'a mut &[u8]) -> Box<dyn Read + 'a> {
@@ -81,5 +100,31 @@ pub(super) fn decompress<'a>(bytes: &'a mut &[u8]) -> Box<dyn Read + 'a> {
         Box::new(XzReader::new_mem_limit(bytes, false, DECODER))
     } else {
         Box::new(GzDecoder::new(bytes))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_archive_contains_what_was_compressed_and_nothing_else() {
+        let tar: Vec<u8> = (0..200_000u64).map(|i| (i * i >> 7) as u8).collect();
+        let archive = compress(&tar).unwrap();
+        assert!(contains(&archive, &tar));
+        let mut other = XzWriter::new(vec![], XzOptions::with_preset(0)).unwrap();
+        other.write_all(&tar).unwrap();
+        let other = other.finish().unwrap();
+        assert!(other != archive && contains(&other, &tar), "however it was compressed");
+        let mut changed = tar.clone();
+        changed[199_999] ^= 1;
+        for wrong in [&changed[..], &tar[1..], &tar[..199_999], &[&tar[..], &[0]].concat(), &[]] {
+            assert!(!contains(&archive, wrong));
+        }
+        let mut flipped = archive.clone();
+        *flipped.last_mut().unwrap() ^= 1;
+        for damaged in [&archive[..archive.len() - 1], &[&archive[..], &[0]].concat(), &flipped, &tar, &[]] {
+            assert!(!contains(damaged, &tar));
+        }
     }
 }

@@ -24,7 +24,7 @@ mod write;
 
 pub use adopt::adopt;
 pub use agreement::{Agreement, ComparedRow, TOLERATED_STEPS, tolerance};
-pub use archive::{archive_of, read_archive, read_archive_thinned, read_archived_headers, to_archive};
+pub use archive::{archive_for, archive_of, read_archive, read_archive_thinned, read_archived_headers, to_archive};
 pub use archive_file::{ARCHIVE_ENDS, archive_files, archive_path, kept_path};
 pub use environment::environment;
 pub use folders::{entries, folders, run_folders};

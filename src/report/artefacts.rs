@@ -5,7 +5,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Component, Path, PathBuf};
 
 use crate::definition::{Figure, Profile};
-use crate::record::{LoadedRecord, Row, archive_of, archive_path, kept_path, row, rows_to_csv};
+use crate::record::{LoadedRecord, Row, archive_for, archive_path, kept_path, row, rows_to_csv};
 
 use super::chart::{Chart, Panels, draw, shows_images, shows_steps, story};
 use super::document::Piece;
@@ -251,7 +251,7 @@ fn archives(results: &Results, folder: &Path) -> Result<Vec<Artefact>, ReportErr
             Archive::Main => archive_path(folder, id, profile),
             Archive::Kept => kept_path(folder, id, profile),
         };
-        let bytes = archive_of(records).map_err(io(&path))?;
+        let bytes = archive_for(&path, records).map_err(io(&path))?;
         Ok(Artefact { path, bytes })
     };
     steps.into_iter().map(packed).collect()

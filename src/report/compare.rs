@@ -38,11 +38,12 @@ pub struct Side<'a> {
 /// Two sets of results side by side.
 #[derive(Clone, Debug, Default, Serialize, JsonSchema)]
 pub struct Comparison {
-    /// Settings that all runs of a side share and that differ between the sides.
+    /// Settings that all runs of a side share and that differ between the sides, the seed among them.
     pub settings: Vec<Differing>,
     /// Rows with the same settings, a line for each column.
     pub lines: Vec<Line>,
-    /// Rows (over all seeds) that only one side has.
+    /// Rows (over all seeds) that only one side has. A setting that varies on a side tells its rows apart. A run
+    /// without the setting has the default.
     pub unmatched: [usize; 2],
     /// Runs of each side.
     pub runs: [usize; 2],
@@ -73,16 +74,17 @@ pub struct Line {
     pub row: Row,
     /// The column.
     pub column: String,
-    /// The value on both sides: the mean where there are several seeds.
+    /// The value on both sides: the mean where there are several seeds. Where the sides have some seeds in common, only
+    /// those count.
     pub values: [Value; 2],
-    /// Seeds on both sides.
+    /// The seeds that count, on both sides.
     pub seeds: [usize; 2],
     /// The second value minus the first.
     pub difference: Option<f64>,
     /// Half the width of the 95 % confidence interval of the difference: of the mean of the differences by seed where
-    /// both sides have the same seeds, else by Welch's method.
+    /// both sides have seeds in common, else by Welch's method.
     pub half: Option<f64>,
-    /// Whether the values are bit-identical in every seed.
+    /// Whether the values are bit-identical in every seed in common.
     pub identical: bool,
 }
 
@@ -150,7 +152,14 @@ fn settings(runs: &[Vec<RunResult>; 2]) -> Vec<Differing> {
         let values = [shared(&runs[0], name)?, shared(&runs[1], name)?];
         (values[0] != values[1]).then(|| Differing { setting: (*name).clone(), values })
     };
-    names.iter().filter_map(differing).collect()
+    let mut found: Vec<Differing> = names.iter().filter_map(differing).collect();
+    let seeds = runs.each_ref().map(|side| side.iter().map(|run| run.loaded.record.seed).collect::<BTreeSet<u64>>());
+    if let [Some(a), Some(b)] = seeds.each_ref().map(|side| side.first().filter(|_| side.len() == 1))
+        && a != b
+    {
+        found.push(Differing { setting: "seed".into(), values: [(*a).into(), (*b).into()] });
+    }
+    found
 }
 
 /// The columns that say which row of one side belongs to which of the other.
@@ -170,11 +179,11 @@ fn places(runs: &[Vec<RunResult>; 2], definitions: [&Definition; 2]) -> BTreeSet
         places.insert("steps".into());
     }
     places.remove("seed");
-    // A column that a side lacks cannot tell its rows apart.
-    let known = |run: &RunResult, name: &String| {
-        run.settings.contains_key(name) || run.loaded.rows.iter().any(|row| row.contains_key(name))
-    };
-    places.retain(|name| runs.iter().all(|side| side.iter().any(|run| known(run, name))));
+    // A column of the tables that a side lacks cannot tell its rows apart. A setting can: a run without it has the
+    // default.
+    let set = |name: &String| runs.iter().flatten().any(|run| run.settings.contains_key(name));
+    let has = |run: &RunResult, name: &String| run.loaded.rows.iter().any(|row| row.contains_key(name));
+    places.retain(|name| set(name) || runs.iter().all(|side| side.iter().any(|run| has(run, name))));
     places
 }
 
@@ -219,9 +228,12 @@ fn grouped<'a>(runs: &'a [RunResult], places: &BTreeSet<String>) -> (Vec<Key>, G
     (order, groups)
 }
 
-/// A value as a text that is equal for equal numbers.
+/// A value as a text that is equal for equal numbers. An option that is off is as one that is not there.
 fn text(value: &Value) -> String {
-    value.as_f64().map_or_else(|| value.to_string(), |x| x.to_string())
+    match value {
+        Value::Null | Value::Bool(false) => String::new(),
+        value => value.as_f64().map_or_else(|| value.to_string(), |x| x.to_string()),
+    }
 }
 
 fn line(
@@ -230,19 +242,21 @@ fn line(
     first: &BTreeMap<u64, Placed>,
     second: &BTreeMap<u64, Placed>,
 ) -> Option<Line> {
-    let cells = |side: &BTreeMap<u64, Placed>| -> Vec<Value> {
-        side.values().map(|row| row.get(column).cloned().unwrap_or_default()).collect()
+    // Runs of one seed are no independent samples, even if one side has more seeds.
+    let paired = first.keys().any(|seed| second.contains_key(seed));
+    let cells = |side: &BTreeMap<u64, Placed>, other: &BTreeMap<u64, Placed>| -> Vec<Value> {
+        let counting = side.iter().filter(|(seed, _)| !paired || other.contains_key(seed));
+        counting.map(|(_, row)| row.get(column).cloned().unwrap_or_default()).collect()
     };
-    let cells = [cells(first), cells(second)];
+    let cells = [cells(first, second), cells(second, first)];
     if cells.iter().all(|side| side.iter().all(Value::is_null)) {
         return None;
     }
     let numbers = |side: &[Value]| side.iter().map(|v| as_number(Some(v))).collect::<Option<Vec<f64>>>();
-    let same_seeds = first.keys().eq(second.keys());
     let (mut values, mut difference, mut half) = ([Value::Null, Value::Null], None, None);
     if let (Some(a), Some(b)) = (numbers(&cells[0]), numbers(&cells[1])) {
         values = [crate::record::number(mean(&a)), crate::record::number(mean(&b))];
-        if same_seeds {
+        if paired {
             let each: Vec<f64> = a.iter().zip(&b).map(|(a, b)| b - a).collect();
             difference = Some(mean(&each));
             half = mean_interval(&each, CONFIDENCE).map(|i| i.half);
@@ -260,9 +274,9 @@ fn line(
     }
     let row = first.values().next()?;
     let row = places.iter().filter_map(|name| Some((name.clone(), row.get(name)?.clone()))).collect();
-    let identical = same_seeds && cells[0] == cells[1];
+    let identical = paired && cells[0] == cells[1];
     let finite = |x: Option<f64>| x.filter(|x| x.is_finite());
-    let seeds = [first.len(), second.len()];
+    let seeds = cells.each_ref().map(Vec::len);
     Some(Line {
         row,
         column: column.into(),

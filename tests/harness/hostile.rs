@@ -455,6 +455,14 @@ fn sizes_that_no_number_holds_are_refused() {
     assert!(place.expect(2, &["schedule", "revolve"]).contains("did you mean `revolve:M`?"));
     let said = place.expect(2, &["schedule", "revolve:0"]);
     assert!(said.contains("`revolve:0`: M must be at least 1") && !said.contains("did you mean"), "{said}");
+    // A budget as a method is that of `--memory`.
+    for budget in [["within:1MiB", "--steps=10"], ["--memory=1MiB", "--steps=10"]] {
+        let said = place.expect(2, &["schedule", budget[0], budget[1]]);
+        assert!(said.contains("1048576 bytes are too few; the least that works is 3145728, with revolve:1"), "{said}");
+        assert!(said.contains("bytes of a state: 1048576, bytes of the tapes of a step: 2097152"), "{said}");
+    }
+    let chosen = ["within:4MiB", "--memory=4MiB"].map(|budget| place.expect(0, &["schedule", budget, "--steps=10"]));
+    assert!(chosen[0] == chosen[1] && chosen[0].contains("revolve:2: at most 4194304 bytes"), "{}", chosen[0]);
     place.write("results/runs/quick/train/0123456789abcdef/steps.csv", format!("step,epoch,loss\n0,{most},1.0\n"));
     assert!(place.expect(0, &["status"]).contains(&most));
 }

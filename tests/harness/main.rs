@@ -13,6 +13,7 @@ mod cifar10_jpeg;
 mod columns;
 mod commands;
 mod committed;
+mod compare;
 mod containers;
 mod data_choice;
 mod data_files;

@@ -40,8 +40,8 @@ pub fn gap_ratio(rule: &GapRatio, rows: &[&Row]) -> Judged {
         let (own, reference) = (gap(rule.column).map_err(at)?, gap(rule.reference).map_err(at)?);
         let alone = own.2 || reference.2;
         single |= alone;
-        let seeds = |scale: f64| -> Vec<f64> { own.1.iter().zip(&reference.1).map(|(x, y)| scale * y - x).collect() };
-        let (margin, apart) = (mean_interval(&seeds(rule.at_most), CONFIDENCE), mean_interval(&seeds(1.0), CONFIDENCE));
+        let margins: Vec<f64> = own.1.iter().zip(&reference.1).map(|(x, y)| rule.at_most * y - x).collect();
+        let margin = mean_interval(&margins, CONFIDENCE);
         let (own, reference) = (own.0, reference.0);
         if !(own.is_finite() && reference.is_finite() && reference > 0.0) {
             let found = difference(rule.reference, reference);
@@ -51,11 +51,11 @@ pub fn gap_ratio(rule: &GapRatio, rows: &[&Row]) -> Judged {
         holds = both(holds, known.then_some(own <= rule.at_most * reference));
         let ratio = short(own / reference);
         let (own, reference) = (difference(rule.column, own), difference(rule.reference, reference));
-        let apart = apart.map_or(String::new(), |i| {
-            let (apart, seeds) = (interval(rule.column, i), i.count);
-            format!(", difference of the gaps {apart} ({} %, {seeds} seeds)", 100.0 * CONFIDENCE)
+        let margin = margin.map_or(String::new(), |i| {
+            let (times, margin, seeds) = (short(rule.at_most), interval(rule.column, i), i.count);
+            format!(", {times} times the second gap less the first: {margin} ({} %, {seeds} seeds)", 100.0 * CONFIDENCE)
         });
-        parts.push(format!("{name}{own} against {reference}, ratio {ratio}{apart}"));
+        parts.push(format!("{name}{own} against {reference}, ratio {ratio}{margin}"));
     }
     let open = if holds.is_none() { why_open(single) } else { "" };
     let brief = format!("gaps of {} and {} {}{open}", rule.column, rule.reference, parts.join("; "));
@@ -118,7 +118,8 @@ mod tests {
         // -0.1, 0, 0.7: 0.2 ± 1.1.
         let found = judged(0.8, &[], &seeds([0.9, 0.8, 0.1]));
         assert_eq!(found.verdict, Verdict::Inconclusive, "{}", found.measured);
-        assert!(found.measured.contains("difference of the gaps 0.4 ± 1.1 (95 %, 3 seeds)"), "{}", found.measured);
+        let margin = "0.8 times the second gap less the first: 0.2 ± 1.1 (95 %, 3 seeds)";
+        assert!(found.measured.contains(margin), "{}", found.measured);
         assert_eq!(judged(0.8, &[], &seeds([1.9, 1.8, 1.7])).verdict, Verdict::Contradicted);
         let found = judged(0.8, &[], &seeds([0.5, 0.4, 0.3])[..2]);
         assert_eq!(found.verdict, Verdict::Inconclusive);
