@@ -109,7 +109,7 @@ mod tests {
 
     #[test]
     fn an_archive_contains_what_was_compressed_and_nothing_else() {
-        let tar: Vec<u8> = (0..200_000u64).map(|i| (i * i >> 7) as u8).collect();
+        let tar: Vec<u8> = (0..200_000u64).map(|i| ((i * i) >> 7) as u8).collect();
         let archive = compress(&tar).unwrap();
         assert!(contains(&archive, &tar));
         let mut other = XzWriter::new(vec![], XzOptions::with_preset(0)).unwrap();
