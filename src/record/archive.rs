@@ -36,8 +36,8 @@ pub fn archive_of(records: Vec<(&LoadedRecord, bool)>) -> io::Result<Vec<u8>> {
     compress(&tar_of(records)?)
 }
 
-/// Like [`archive_of`]. If the file at `path` has the same content, its bytes: to compress it again takes a hundred
-/// times as long as to read it.
+/// Like [`archive_of`], but returns the bytes of the file at `path` if it has the same content, because compressing
+/// takes much longer than reading.
 ///
 /// # Errors
 /// See [`to_archive`].

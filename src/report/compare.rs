@@ -228,7 +228,7 @@ fn grouped<'a>(runs: &'a [RunResult], places: &BTreeSet<String>) -> (Vec<Key>, G
     (order, groups)
 }
 
-/// A value as a text that is equal for equal numbers. An option that is off is as one that is not there.
+/// A value as a text that is equal for equal numbers. An option that is off equals one that is absent.
 fn text(value: &Value) -> String {
     match value {
         Value::Null | Value::Bool(false) => String::new(),
@@ -242,7 +242,7 @@ fn line(
     first: &BTreeMap<u64, Placed>,
     second: &BTreeMap<u64, Placed>,
 ) -> Option<Line> {
-    // Runs of one seed are no independent samples, even if one side has more seeds.
+    // Runs with the same seed are not independent samples, even if one side has more seeds.
     let paired = first.keys().any(|seed| second.contains_key(seed));
     let cells = |side: &BTreeMap<u64, Placed>, other: &BTreeMap<u64, Placed>| -> Vec<Value> {
         let counting = side.iter().filter(|(seed, _)| !paired || other.contains_key(seed));

@@ -1,4 +1,4 @@
-//! `anode compare`: rows that belong together, their differences, and cells that should have the same bits.
+//! `anode compare`: rows that belong together, their differences, and cells that should be bit-identical.
 
 use crate::common;
 

@@ -314,7 +314,7 @@ fn steps_may_have_batch_norms_of_their_own() {
         let solve = Solve { method, ..full };
         let net = Network::with_norms(&small(), 2);
         let before = net.statistics();
-        assert!(gradient(&net, &images, &theta, &bar, solve) == exact, "{method}: the same bits");
+        assert!(gradient(&net, &images, &theta, &bar, solve) == exact, "{method} is not bit-identical");
         assert!(
             net.statistics().iter().zip(&before).all(|(a, b)| a != b),
             "every step has statistics, and all have moved"
