@@ -66,7 +66,7 @@ fn gradient<R: Real>(found: &ObservedGradient<Vec<R>>) -> Vec<f64> {
 #[test]
 fn exact_methods_agree_with_differences_and_with_each_other() {
     let (field, tableau, (z0, theta)) = (pendulum::<f64>(), solver("rk4").unwrap(), inputs());
-    let blocks = Block::between(&field, tableau, &TIMES, 7);
+    let blocks = Block::between(&field, tableau, &TIMES, 7).unwrap();
     let grids: Vec<Grid> = blocks.iter().map(|block| block.grid.clone()).collect();
     let full = gradient_observed(Method::Full, &blocks, &z0, &theta, cotangents).unwrap();
     let error = relative_distance(&gradient(&full), &differences(&grids, "rk4"));
@@ -85,7 +85,7 @@ fn exact_methods_agree_with_differences_and_with_each_other() {
     let anode = gradient_observed(Method::Anode, &blocks, &z0, &theta, cotangents).unwrap().cost;
     assert_eq!((anode.peak_bytes, anode.function_evaluations), (2 * 16 + 7 * 4 * 24, 2 * 3 * 7 * 4));
     let (single, (z0, theta)) = (pendulum::<f32>(), inputs());
-    let blocks = Block::between(&single, tableau, &TIMES, 7);
+    let blocks = Block::between(&single, tableau, &TIMES, 7).unwrap();
     let found = gradient_observed(Method::Anode, &blocks, &z0, &theta, cotangents).unwrap();
     assert!(relative_distance(&gradient(&found), &gradient(&full)) < 1e-5);
 }
@@ -93,7 +93,7 @@ fn exact_methods_agree_with_differences_and_with_each_other() {
 #[test]
 fn other_methods_approach_the_same_gradient() {
     let (field, tableau, (z0, theta)) = (pendulum::<f64>(), solver("dormand-prince").unwrap(), inputs());
-    let blocks = Block::between(&field, tableau, &TIMES, 1000);
+    let blocks = Block::between(&field, tableau, &TIMES, 1000).unwrap();
     let full = gradient(&gradient_observed(Method::Full, &blocks, &z0, &theta, cotangents).unwrap());
     for method in
         [Method::ReverseTime, Method::StoredAdjoint, Method::InterpolatedAdjoint, Method::Leapfrog, Method::Reversible]
@@ -107,7 +107,7 @@ fn other_methods_approach_the_same_gradient() {
 #[test]
 fn one_block_is_the_gradient_of_its_end() {
     let (field, tableau, (z0, theta)) = (pendulum::<f64>(), solver("heun").unwrap(), inputs());
-    let blocks = Block::between(&field, tableau, &[0.0, 1.0], 5);
+    let blocks = Block::between(&field, tableau, &[0.0, 1.0], 5).unwrap();
     let found = gradient_observed(Method::Revolve(2), &blocks, &z0, &theta, |ends| ends.to_vec()).unwrap();
     let one = Method::Revolve(2).gradient(&blocks[0], &z0, &theta, |end| end.clone()).unwrap();
     assert_eq!((&found.ends[0], found.z0, found.theta, found.cost), (&one.end, one.z0, one.theta, one.cost));
@@ -120,7 +120,7 @@ fn adaptive_steps_reach_every_time_and_are_differentiated_exactly() {
     let (field, tableau, (z0, theta)) = (pendulum::<f64>(), solver("dormand-prince").unwrap(), inputs());
     let control = Adaptive::new(1e-6, 1e-8);
     for times in [TIMES, [1.3, 0.5, 0.4, 0.0]] {
-        let blocks = AdaptiveBlock::between(&field, tableau, control, &times);
+        let blocks = AdaptiveBlock::between(&field, tableau, control, &times).unwrap();
         let (mut z, mut grids) = (z0.clone(), vec![]);
         for pair in times.windows(2) {
             let solution = integrate_adaptive(&field, tableau, control, (pair[0], pair[1]), &z, &theta).unwrap();
@@ -146,7 +146,7 @@ fn adaptive_steps_reach_every_time_and_are_differentiated_exactly() {
 #[test]
 fn cotangents_that_do_not_fit_are_refused() {
     let (field, tableau, (z0, theta)) = (pendulum::<f64>(), solver("heun").unwrap(), inputs());
-    let blocks = Block::between(&field, tableau, &TIMES, 2);
+    let blocks = Block::between(&field, tableau, &TIMES, 2).unwrap();
     let refused = |cotangents: Vec<Vec<f64>>| {
         let found = gradient_observed(Method::Anode, &blocks, &z0, &theta, |_| cotangents);
         found.unwrap_err().to_string()
@@ -154,7 +154,15 @@ fn cotangents_that_do_not_fit_are_refused() {
     assert_eq!(refused(vec![vec![1.0; 2]; 2]), "2 cotangents, expected 3, one per block");
     let short = vec![vec![1.0; 2], vec![1.0], vec![1.0; 2]];
     assert_eq!(refused(short), "cotangent 1: length 1, expected length 2, as in the state");
-    let unordered = Block::between(&field, tableau, &[0.0, f64::NAN], 2);
-    let found = gradient_observed(Method::Anode, &unordered, &z0, &theta, cotangents);
-    assert!(matches!(found, Err(GradientError::Solve(SolveError::Argument(_)))));
+    for (times, says) in [
+        (&[0.0, f64::NAN][..], "must be finite"),
+        (&[0.0, 2.0, 1.0], "must strictly rise, or strictly fall"),
+        (&[0.0, 1.0, 1.0], "must strictly rise, or strictly fall"),
+    ] {
+        let refused = Block::between(&field, tableau, times, 2).err().map(|e| e.to_string()).unwrap_or_default();
+        assert!(refused.contains(says), "{times:?}: {refused}");
+        let tableau = solver("dormand-prince").unwrap();
+        let refused = AdaptiveBlock::between(&field, tableau, Adaptive::new(1e-6, 1e-6), times);
+        assert!(matches!(refused, Err(SolveError::Argument(why)) if why.contains(says)), "{times:?}");
+    }
 }

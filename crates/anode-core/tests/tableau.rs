@@ -25,7 +25,7 @@ const fn pair(b: &'static [f64], torchdiffeq: Option<&'static [f64]>) -> Option<
     Some(Embedded { order: 1, b, torchdiffeq })
 }
 
-static WRONG: [(ButcherTableau, &str); 12] = [
+static WRONG: [(ButcherTableau, &str); 19] = [
     (ButcherTableau { a: &[&[0.5]], c: &[0.5], ..SINGLE }, "c = [0.5]; allowed: 1 finite numbers, first 0"),
     (ButcherTableau { a: &[&[0.5]], ..SINGLE }, "row 0 of a = [0.5]; allowed: 0 finite numbers"),
     (ButcherTableau { b: &[], ..SINGLE }, "b = []; allowed: finite numbers, not all zero"),
@@ -38,6 +38,16 @@ static WRONG: [(ButcherTableau, &str); 12] = [
     (ButcherTableau { a: &[&[], &[f64::INFINITY]], ..RIGHT }, "row 1 of a = [inf]"),
     (ButcherTableau { embedded: pair(&[1.0], None), ..RIGHT }, "embedded.b = [1.0]; allowed: 2 finite"),
     (ButcherTableau { embedded: pair(&[1.0, 0.0], Some(&[1.0])), ..RIGHT }, "embedded.torchdiffeq = [1.0]"),
+    (ButcherTableau { b: &[0.5, 0.4], ..RIGHT }, "that sum to 0.9; allowed: 1"),
+    (ButcherTableau { a: &[&[], &[0.7]], ..RIGHT }, "row 1 of a = [0.7] that sums to 0.7; allowed: 1, its node"),
+    (ButcherTableau { order: 0, ..RIGHT }, "order 0; allowed: 1 to 2"),
+    (ButcherTableau { order: 3, ..RIGHT }, "order 3; allowed: 1 to 2"),
+    (ButcherTableau { embedded: pair(&[0.5, 0.25], None), ..RIGHT }, "embedded.b = [0.5, 0.25] that sum to 0.75"),
+    (ButcherTableau { embedded: pair(&[0.5, 0.5], None), ..RIGHT }, "embedded.b equal to b"),
+    (
+        ButcherTableau { embedded: Some(Embedded { order: 0, b: &[1.0, 0.0], torchdiffeq: None }), ..RIGHT },
+        "embedded.order = 0; allowed: 1 to 2",
+    ),
 ];
 
 #[test]

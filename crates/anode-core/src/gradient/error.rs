@@ -34,8 +34,8 @@ pub enum GradientError {
     /// A solver that runs backwards did not come back to its start, so its gradient is that of other states.
     #[error(
         "after {steps} steps back the start came out with a relative error of {drift:e}, above {bound:e}: rounding \
-        spoils the gradient of method `{method}` here; take fewer steps, or a method that stores states (anode, \
-        revolve:M)"
+        spoils the gradient of method `{method}` here, or f returns different derivatives for the same arguments; take \
+        fewer steps, or a method that stores states (anode, revolve:M)"
     )]
     Drift {
         /// The gradient method.

@@ -106,7 +106,8 @@ impl<F: DifferentiableField> Paused<F> {
                     self.snapshots.push((*at, z.share()));
                 }
                 Action::Restore { step } => {
-                    let place = self.snapshots.iter().position(|(s, _)| *s == step);
+                    // The wanted snapshot is nearly always among the newest.
+                    let place = self.snapshots.iter().rposition(|(s, _)| *s == step);
                     let place = place.ok_or_else(|| wrong(format!("no snapshot of state {step}")))?;
                     if reverse.is_none() {
                         // Steps taken twice in the forward sweep would count, and update statistics, twice.
@@ -129,7 +130,7 @@ impl<F: DifferentiableField> Paused<F> {
                     *at = step;
                 }
                 Action::Free { step } => {
-                    let place = self.snapshots.iter().position(|(s, _)| *s == step);
+                    let place = self.snapshots.iter().rposition(|(s, _)| *s == step);
                     let place = place.ok_or_else(|| wrong(format!("no snapshot of state {step} to free")))?;
                     ledger.free_snapshot(self.snapshots.swap_remove(place).1.bytes());
                 }

@@ -23,10 +23,17 @@ impl<'a, F> Block<'a, F> {
     /// A block for each interval between neighbouring `times`, with `steps` equal steps each: the blocks of
     /// [`gradient_observed`] for measurements at `times[1..]` and the initial state at `times[0]`.
     ///
-    /// The times may rise or fall. The blocks check them when they are integrated.
-    pub fn between(field: &'a F, tableau: &'static ButcherTableau, times: &[f64], steps: usize) -> Vec<Self> {
+    /// # Errors
+    /// [`SolveError::Argument`] for times that are not finite, or that do not strictly rise or strictly fall.
+    pub fn between(
+        field: &'a F,
+        tableau: &'static ButcherTableau,
+        times: &[f64],
+        steps: usize,
+    ) -> Result<Vec<Self>, SolveError> {
+        Grid::Times(times.to_vec()).check()?;
         let block = |pair: &[f64]| Block { field, tableau, grid: Grid::Uniform { t0: pair[0], t1: pair[1], steps } };
-        times.windows(2).map(block).collect()
+        Ok(times.windows(2).map(block).collect())
     }
 }
 
@@ -34,9 +41,16 @@ impl<'a, F> AdaptiveBlock<'a, F> {
     /// A block for each interval between neighbouring `times`: the blocks of [`gradient_observed_adaptive`] for
     /// measurements at `times[1..]` and the initial state at `times[0]`.
     ///
-    /// The times may rise or fall. The blocks check them when they are integrated.
-    pub fn between(field: &'a F, tableau: &'static ButcherTableau, control: Adaptive, times: &[f64]) -> Vec<Self> {
-        times.windows(2).map(|pair| AdaptiveBlock { field, tableau, control, span: (pair[0], pair[1]) }).collect()
+    /// # Errors
+    /// [`SolveError::Argument`] for times that are not finite, or that do not strictly rise or strictly fall.
+    pub fn between(
+        field: &'a F,
+        tableau: &'static ButcherTableau,
+        control: Adaptive,
+        times: &[f64],
+    ) -> Result<Vec<Self>, SolveError> {
+        Grid::Times(times.to_vec()).check()?;
+        Ok(times.windows(2).map(|pair| AdaptiveBlock { field, tableau, control, span: (pair[0], pair[1]) }).collect())
     }
 }
 
@@ -65,7 +79,7 @@ impl<'a, F> AdaptiveBlock<'a, F> {
 ///     },
 /// );
 /// let (times, y) = ([0.0, 0.5, 1.0, 2.0], [1.3, 0.8, 0.3]);
-/// let blocks = Block::between(&decay, solver("rk4").unwrap(), &times, 20);
+/// let blocks = Block::between(&decay, solver("rk4").unwrap(), &times, 20)?;
 /// let residuals = |ends: &[Vec<f64>]| ends.iter().zip(y).map(|(z, y)| vec![z[0] - y]).collect();
 /// let found = gradient_observed(Method::Anode, &blocks, &vec![2.0], &vec![0.9], residuals)?;
 /// let exact: f64 = times[1..].iter().zip(y).map(|(t, y)| {

@@ -13,9 +13,22 @@ pub struct UnknownMethod(String);
 
 /// Why a text is no gradient method.
 fn refusal(text: &str) -> String {
-    match zero_argument(text) {
-        Some(argument) => format!("gradient method `{text}`: {argument} must be at least 1"),
-        None => format!("unknown gradient method `{text}`"),
+    if let Some(argument) = zero_argument(text) {
+        return format!("gradient method `{text}`: {argument} must be at least 1");
+    }
+    let (name, number) = text.split_once(':').unwrap_or((text, ""));
+    let argument = METHODS.iter().find(|descriptor| descriptor.name == name).map(|descriptor| descriptor.argument);
+    let digits = !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit());
+    match argument {
+        Some(Argument::Snapshots) if digits && number.parse::<usize>().is_err() => {
+            format!("gradient method `{text}`: M must be at most {}", usize::MAX)
+        }
+        Some(Argument::Bytes) if !number.is_empty() => {
+            let spelled = parse_bytes(number).map(|bytes| format!(", here {name}:{}", format_bytes(bytes)));
+            let unit = "BYTES must be a whole number with the unit B, KiB, MiB or GiB, the largest that makes it whole";
+            format!("gradient method `{text}`: {unit}{}", spelled.unwrap_or_default())
+        }
+        _ => format!("unknown gradient method `{text}`"),
     }
 }
 
@@ -93,6 +106,10 @@ mod tests {
         let text = |name: &str| name.parse::<Method>().unwrap_err().to_string();
         assert!(text("revolve:0").starts_with("gradient method `revolve:0`: M must be at least 1; allowed: full, "));
         assert!(text("within:0KiB").starts_with("gradient method `within:0KiB`: BYTES must be at least 1; allowed: "));
+        let unit = text("within:1024B");
+        assert!(unit.contains("a whole number with the unit B, KiB") && unit.contains(", here within:1KiB; allowed:"));
+        assert!(text("within:1000").contains(", here within:1000B;") && !text("within:x").contains("here"));
+        assert!(text("revolve:99999999999999999999").contains("M must be at most 1844"));
         for name in ["revolve", "revolve:", "revolve:x", "revolve:01", "revolve:-1", "within:", "anode:0", "x:0"] {
             assert!(text(name).starts_with(&format!("unknown gradient method `{name}`; allowed: ")), "{name}");
         }

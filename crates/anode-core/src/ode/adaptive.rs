@@ -48,7 +48,7 @@ impl Adaptive {
         } else {
             return Ok(());
         };
-        Err(SolveError::Argument(format!("the tolerances are rtol = {rtol} and atol = {atol}; allowed: {allowed}")))
+        Err(SolveError::Argument(format!("the tolerances are rtol = {rtol:?} and atol = {atol:?}; allowed: {allowed}")))
     }
 }
 
@@ -124,10 +124,12 @@ pub fn integrate_observed<F: VectorField>(
     tableau.check()?;
     let embedded = tableau.embedded.as_ref().ok_or(SolveError::NoEmbedded(tableau.name))?;
     if !t0.is_finite() || !t1.is_finite() {
-        return Err(SolveError::Argument(format!("the time span runs from {t0} to {t1}; both must be finite")));
+        return Err(SolveError::Argument(format!("the time span runs from {t0:?} to {t1:?}; both must be finite")));
     }
     if !(t1 - t0).is_finite() {
-        return Err(SolveError::Argument(format!("the time span runs from {t0} to {t1}; its length must be finite")));
+        return Err(SolveError::Argument(format!(
+            "the time span runs from {t0:?} to {t1:?}; its length must be finite"
+        )));
     }
     let (mut z, mut t) = (z0.duplicate(), t0);
     let mut solution = Solution { end: z0.zeros_like(), times: vec![t0], last: vec![], rejected: 0, evaluations: 0 };

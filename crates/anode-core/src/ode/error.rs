@@ -20,8 +20,8 @@ pub enum SolveError {
     },
     /// The state left the finite numbers.
     #[error(
-        "step {step}, stage {stage} (t = {t}): the state is no longer finite; take more steps, or a field of smaller \
-        norm"
+        "step {step}, stage {stage} (t = {t}): the state is not finite; check that the initial state and theta are \
+        finite, take more steps, or use a field of smaller norm"
     )]
     NotFinite {
         /// Step, from 0.
@@ -50,13 +50,19 @@ pub enum SolveError {
     )]
     ThetaGradientNotFinite,
     /// An adaptive solve has no finite start: the state overflowed before the solve, or the field overflows there.
-    #[error("the start of the solve (t = {t}), or the derivative there, is not finite")]
+    #[error(
+        "the start of the solve (t = {t}), or the derivative there, is not finite; in a backward solve, the cotangent \
+        of the end or the vjp of the field"
+    )]
     StartNotFinite {
         /// Time of the start.
         t: f64,
     },
     /// The state left the finite numbers, which was found only after the sweep.
-    #[error("the state is no longer finite; take more steps, or a field of smaller norm")]
+    #[error(
+        "the state is not finite; check that the initial state and theta are finite, take more steps, or use a field \
+        of smaller norm"
+    )]
     Overflow,
     /// The error control requires steps below the resolution of time: for the tolerance, or because f is not finite, or
     /// the solution grows without bound, shortly after `t`.
@@ -73,7 +79,7 @@ pub enum SolveError {
         h: f64,
     },
     /// The limit on steps was reached.
-    #[error("{limit} steps were attempted and t = {t} reached; allow more steps or loosen the tolerance")]
+    #[error("{limit} steps were attempted and t = {t:?} reached; allow more steps or loosen the tolerance")]
     TooManySteps {
         /// The limit on attempted steps.
         limit: usize,

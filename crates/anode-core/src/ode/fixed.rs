@@ -43,10 +43,10 @@ impl Grid {
         let refused = |why: String| Err(SolveError::Argument(format!("the time grid {why}")));
         match self {
             Self::Uniform { t0, t1, .. } if !t0.is_finite() || !t1.is_finite() => {
-                refused(format!("runs from {t0} to {t1}; both must be finite"))
+                refused(format!("runs from {t0:?} to {t1:?}; both must be finite"))
             }
             Self::Uniform { t0, t1, .. } if !(t1 - t0).is_finite() => {
-                refused(format!("runs from {t0} to {t1}; its length must be finite"))
+                refused(format!("runs from {t0:?} to {t1:?}; its length must be finite"))
             }
             Self::Uniform { .. } => Ok(()),
             Self::Times(times) => {
@@ -55,7 +55,7 @@ impl Grid {
                 }
                 if let Some(pair) = times.windows(2).find(|pair| !(pair[1] - pair[0]).is_finite()) {
                     return refused(format!(
-                        "goes from {} to {}; the length of a step must be finite",
+                        "goes from {:?} to {:?}; the length of a step must be finite",
                         pair[0], pair[1]
                     ));
                 }
@@ -63,7 +63,7 @@ impl Grid {
                 let turns = |pair: &[f64]| if falls { pair[0] <= pair[1] } else { pair[0] >= pair[1] };
                 match times.windows(2).position(turns) {
                     Some(i) => refused(format!(
-                        "goes from {} to {} at place {i}; times must strictly rise, or strictly fall",
+                        "goes from {:?} to {:?} at place {i}; times must strictly rise, or strictly fall",
                         times[i],
                         times[i + 1]
                     )),

@@ -79,10 +79,12 @@ pub struct Embedded {
 }
 
 impl ButcherTableau {
-    /// Checks that the tableau is that of an explicit method: the lengths of its fields agree, its numbers are finite,
-    /// and its first stage is evaluated at the start of the step.
+    /// Checks that the tableau is that of a consistent explicit method: the lengths of its fields agree, its numbers
+    /// are finite, its first stage is evaluated at the start of the step, the weights of each solution sum to 1 and
+    /// each row of `a` to its node (to 1e-10), the embedded solution differs from `b`, and no order is 0 or above the
+    /// number of stages.
     ///
-    /// Every solve and every gradient of this crate starts with this check. It does not check orders of convergence.
+    /// Every solve and every gradient of this crate starts with this check. It does not check orders above 1.
     ///
     /// # Errors
     /// [`SolveError::Argument`] with the field, and what is allowed in it.
@@ -90,6 +92,7 @@ impl ButcherTableau {
         let stages = self.b.len();
         let refused = |what: String| Err(SolveError::Argument(format!("the tableau `{}` {what}", self.name)));
         let finite = |numbers: &[f64]| numbers.iter().all(|x| x.is_finite());
+        let is = |sum: f64, wanted: f64| (sum - wanted).abs() <= 1e-10;
         if self.solution_stages() == 0 || !finite(self.b) {
             return refused(format!("has the weights b = {:?}; allowed: finite numbers, not all zero", self.b));
         }
@@ -102,14 +105,41 @@ impl ButcherTableau {
         if let Some((i, row)) = self.a.iter().enumerate().find(|(i, row)| row.len() != *i || !finite(row)) {
             return refused(format!("has row {i} of a = {row:?}; allowed: {i} finite numbers (explicit methods only)"));
         }
-        let Some(Embedded { b, torchdiffeq, .. }) = &self.embedded else { return Ok(()) };
+        if !is(self.b.iter().sum(), 1.0) {
+            return refused(format!(
+                "has weights b = {:?} that sum to {}; allowed: 1",
+                self.b,
+                self.b.iter().sum::<f64>()
+            ));
+        }
+        let wrong_sum = |(row, c): &(&&[f64], &f64)| !is(row.iter().sum(), **c);
+        if let Some((i, (row, c))) = self.a.iter().zip(self.c).enumerate().find(|(_, pair)| wrong_sum(pair)) {
+            let sum: f64 = row.iter().sum();
+            return refused(format!("has row {i} of a = {row:?} that sums to {sum}; allowed: {c}, its node in c"));
+        }
+        if !(1..=stages).contains(&self.order) {
+            return refused(format!("has order {}; allowed: 1 to {stages}, its number of stages", self.order));
+        }
+        let Some(Embedded { order, b, torchdiffeq }) = &self.embedded else { return Ok(()) };
         if stages < 2 {
             return refused("has an embedded solution with a single stage; allowed: 2 stages or more".into());
         }
-        for (field, weights) in [("b", b), ("torchdiffeq", torchdiffeq.as_ref().unwrap_or(b))] {
+        for (field, weights) in [("b", *b), ("torchdiffeq", torchdiffeq.unwrap_or(b))] {
             if weights.len() != stages || !finite(weights) {
                 return refused(format!("has embedded.{field} = {weights:?}; allowed: {stages} finite numbers"));
             }
+            if !is(weights.iter().sum(), 1.0) {
+                let sum: f64 = weights.iter().sum();
+                return refused(format!("has embedded.{field} = {weights:?} that sum to {sum}; allowed: 1"));
+            }
+            if weights == self.b {
+                return refused(format!(
+                    "has embedded.{field} equal to b; allowed: others, whose difference is the error"
+                ));
+            }
+        }
+        if !(1..=stages).contains(order) {
+            return refused(format!("has embedded.order = {order}; allowed: 1 to {stages}, its number of stages"));
         }
         Ok(())
     }

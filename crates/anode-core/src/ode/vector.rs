@@ -322,6 +322,7 @@ impl<R: Real> Vector for Vec<R> {
     }
 
     fn dot(&self, other: &Self) -> f64 {
+        assert_eq!(self.len(), other.len(), "dot of vectors of different length");
         self.iter().zip(other).map(|(a, b)| a.f64() * b.f64()).sum()
     }
 

@@ -11,9 +11,10 @@ const TRIALS: u64 = 4;
 /// together. The directions are the same in every call. The result has no unit. A vjp that is wrong only in a component
 /// that hardly affects f has a small error.
 ///
-/// A correct vjp has an error of about 1e-9 in `f64` and 1e-3 in `f32`, if f is smooth near z and theta. At a kink,
-/// such as that of ReLU, differences are meaningless; choose another z. Evaluations are marked [`Pass::Replay`], so
-/// that fields with side effects do not act.
+/// A correct vjp has an error of about 1e-9 in `f64` and 1e-3 in `f32`, if f is smooth near z and theta: each number x
+/// of them is moved by up to 6e-6 (1 + |x|) in `f64` and 5e-3 (1 + |x|) in `f32`. Choose units in which f changes
+/// little over such distances. At a kink, such as that of ReLU, differences are meaningless; choose another z.
+/// Evaluations are marked [`Pass::Replay`], so that fields with side effects do not act.
 ///
 /// Use it in the tests of a field before you compute gradients with it.
 ///
@@ -50,12 +51,15 @@ pub fn vjp_error<R: Real, F: DifferentiableField<Vector = Vec<R>>>(
     }
     // The error of central differences is of order h^2, that of rounding of order epsilon / h.
     let step = R::epsilon().f64().cbrt();
-    let (z_scale, theta_scale) = (1.0 + largest(z), 1.0 + largest(theta));
     let mut worst = 0.0f64;
     for trial in 0..TRIALS {
-        let direction = |stream: u64, len: usize, scale: f64| -> Vec<R> { numbers(4 * trial + stream, len, scale) };
-        let (u, v) = (direction(0, z.len(), z_scale), direction(1, theta.len(), theta_scale));
-        let c = direction(2, z.len(), 1.0);
+        let direction = |stream: u64, len: usize| -> Vec<R> { numbers(4 * trial + stream, len) };
+        // Each number moves in proportion to 1 + its size, so that large and small ones may be mixed.
+        let sized = |x: &[R], stream: u64| -> Vec<R> {
+            let moves = direction(stream, x.len()).into_iter().zip(x);
+            moves.map(|(u, x)| R::of(u.f64() * (1.0 + x.f64().abs()))).collect()
+        };
+        let (u, v, c) = (sized(z, 0), sized(theta, 1), direction(2, z.len()));
         let moved = |a: f64| -> Result<Vec<R>, FieldError> {
             let (mut z, mut theta, mut dz) = (z.clone(), theta.clone(), z.zeros_like());
             z.axpy(R::of(a), &u);
@@ -109,14 +113,14 @@ fn largest<R: Real>(x: &[R]) -> f64 {
     x.iter().map(|x| x.f64().abs()).fold(0.0, f64::max)
 }
 
-/// Returns `len` numbers in [-scale, scale), by SplitMix64 (Steele, Lea & Flood, OOPSLA 2014).
-fn numbers<R: Real>(stream: u64, len: usize, scale: f64) -> Vec<R> {
+/// Returns `len` numbers in [-1, 1), by SplitMix64 (Steele, Lea & Flood, OOPSLA 2014).
+fn numbers<R: Real>(stream: u64, len: usize) -> Vec<R> {
     let mut state = stream.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(1);
     let mut next = || {
         state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let x = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        R::of(scale * (((x ^ (x >> 31)) >> 11) as f64 / (1u64 << 52) as f64 - 1.0))
+        R::of(((x ^ (x >> 31)) >> 11) as f64 / (1u64 << 52) as f64 - 1.0)
     };
     (0..len).map(|_| next()).collect()
 }
@@ -211,6 +215,33 @@ mod tests {
         assert!(why.to_string().contains("not finite") || why.to_string().contains("NaN"), "{why}");
     }
 
+    /// Arrhenius' law: dz0/dt = -k0 exp(-k1 / z1) z0, dz1/dt = k2 k0 exp(-k1 / z1) z0, with a factor in its vjp.
+    fn arrhenius_error(k0: f64, factor: f64) -> f64 {
+        let field = crate::ode::ClosureField::new(
+            |_t, z: &[f64], k: &[f64], dz: &mut [f64]| {
+                let rate = k[0] * (-k[1] / z[1]).exp() * z[0];
+                dz.copy_from_slice(&[-rate, k[2] * rate]);
+            },
+            move |_t, z: &[f64], k: &[f64], c: &[f64], z_bar: &mut [f64], k_bar: &mut [f64]| {
+                let (speed, seed) = ((-k[1] / z[1]).exp(), k[2] * c[1] - c[0]);
+                z_bar[0] += seed * k[0] * speed;
+                z_bar[1] += factor * seed * k[0] * speed * z[0] * k[1] / (z[1] * z[1]);
+                k_bar[0] += seed * speed * z[0];
+                k_bar[1] -= seed * k[0] * speed * z[0] / z[1];
+                k_bar[2] += c[1] * k[0] * speed * z[0];
+            },
+        );
+        vjp_error(&field, 0.0, &vec![1e-3, 300.0], &vec![k0, 5000.0, 10.0]).unwrap()
+    }
+
+    #[test]
+    fn numbers_of_mixed_sizes_are_moved_in_proportion() {
+        for k0 in [1.0, 1e8] {
+            let (right, wrong) = (arrhenius_error(k0, 1.0), arrhenius_error(k0, -1.0));
+            assert!(right < 1e-6 && wrong > 1e-3, "{k0:e}: {right:e} {wrong:e}");
+        }
+    }
+
     #[test]
     fn every_fault_is_found() {
         for fault in [2, 3] {
@@ -224,7 +255,7 @@ mod tests {
 
     #[test]
     fn directions_are_spread_over_the_interval() {
-        let x: Vec<f64> = numbers(3, 10_000, 1.0);
+        let x: Vec<f64> = numbers(3, 10_000);
         let (mean, square) = (x.iter().sum::<f64>() / 1e4, x.iter().map(|x| x * x).sum::<f64>() / 1e4);
         assert!(x.iter().all(|x| (-1.0..1.0).contains(x)) && mean.abs() < 0.03 && (square - 1.0 / 3.0).abs() < 0.02);
     }

@@ -103,14 +103,21 @@ impl Model {
         let header = tensors::header(bytes).map_err(|e| format!("not a safetensors file: {e}"))?;
         let metadata: BTreeMap<String, String> = header.metadata().clone().unwrap_or_default().into_iter().collect();
         let tensors = SafeTensors::deserialize(bytes).map_err(|e| format!("not a safetensors file: {e}"))?;
-        let tensor =
-            |(name, view): (String, TensorView)| (name, (view.dtype(), view.shape().to_vec(), view.data().to_vec()));
-        let model = Self { metadata, tensors: tensors.tensors().into_iter().map(tensor).collect() };
-        match model.metadata.get(DIGEST) {
-            Some(digest) if *digest == model.digest() => Ok(model),
-            Some(_) => Err("its tensors do not have the digest in its metadata: the file was changed".into()),
-            None => Err("it has no digest in its metadata: not a model of this program".into()),
+        let Some(digest) = metadata.get(DIGEST) else {
+            return Err("it has no digest in its metadata: not a model of this program".into());
+        };
+        let views: BTreeMap<String, TensorView> = tensors.tensors().into_iter().collect();
+        if *digest != sha256_of_parts(views.iter().map(|(name, view)| (name.as_str(), view.data()))) {
+            return Err("its tensors do not have the digest in its metadata: the file was changed".into());
         }
+        let tensor = |(name, view): (String, TensorView)| {
+            let mut data = vec![];
+            data.try_reserve_exact(view.data().len()).map_err(|e| format!("`{name}`: {e}"))?;
+            data.extend_from_slice(view.data());
+            Ok((name, (view.dtype(), view.shape().to_vec(), data)))
+        };
+        let tensors = views.into_iter().map(tensor).collect::<Result<_, String>>()?;
+        Ok(Self { metadata, tensors })
     }
 
     /// Parameters and running statistics in the order of `network`.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::data::{Alteration, DataSet};
+use crate::data::{Alteration, DataSet, IMAGE_LEN};
 use crate::gradient::{Cost, Ledger};
 use crate::kernels::Cpu;
 use crate::net::{EvaluationMode, Network, Reversal, Solve, Steps};
@@ -98,6 +98,16 @@ pub enum TrainError {
     /// The recipe has no epochs.
     #[error("the recipe has 0 epochs; allowed: 1 or more")]
     NoEpochs,
+    /// A number of the recipe, or of the data set, is out of range.
+    #[error("{field}: {found}; allowed: {allowed}")]
+    Argument {
+        /// The field of [`Recipe`] or [`DataSet`].
+        field: &'static str,
+        /// Its value.
+        found: String,
+        /// What is allowed.
+        allowed: &'static str,
+    },
     /// All steps of the recipe were taken.
     #[error("all {steps} steps of the recipe were taken; train for more epochs")]
     Complete {
@@ -108,6 +118,37 @@ pub enum TrainError {
 
 fn because(cause: &Option<String>) -> String {
     cause.iter().map(|cause| format!("; {cause}")).collect()
+}
+
+/// Refuses numbers with which no step is defined.
+fn check(data: &DataSet, recipe: &Recipe) -> Result<(), TrainError> {
+    let wrong = |field, found: String, allowed| Err(TrainError::Argument { field, found, allowed });
+    let is_size = |x: f64| x.is_finite() && x >= 0.0;
+    for (field, x) in [("learning_rate", recipe.learning_rate), ("weight_decay", recipe.weight_decay)] {
+        if !is_size(x) {
+            return wrong(field, format!("{x:?}"), "a finite number from 0");
+        }
+    }
+    if !(0.0..1.0).contains(&recipe.momentum) {
+        return wrong("momentum", format!("{:?}", recipe.momentum), "a number from 0, below 1");
+    }
+    if let Rate::Drops(drops) = &recipe.rate
+        && drops.iter().any(|drop| drop.is_nan())
+    {
+        return wrong("rate", format!("drops after {drops:?} of the epochs"), "numbers");
+    }
+    for (field, images) in [("train", &data.train), ("test", &data.test)] {
+        let (pixels, labels) = (images.pixels.len(), images.labels.len());
+        if labels.checked_mul(IMAGE_LEN) != Some(pixels) {
+            return wrong(field, format!("{pixels} bytes of pixels for {labels} labels"), "3072 bytes for each label");
+        }
+    }
+    for (field, numbers, least) in [("mean", &data.mean, f64::NEG_INFINITY), ("deviation", &data.deviation, 0.0)] {
+        if numbers.iter().any(|x| !x.is_finite() || *x <= least) {
+            return wrong(field, format!("{numbers:?}"), "finite numbers, for the deviation above 0");
+        }
+    }
+    Ok(())
 }
 
 /// A network in training.
@@ -125,7 +166,7 @@ impl Trainer {
     /// A fresh start on the CPU: parameters from the recipe's seed.
     ///
     /// # Errors
-    /// Nothing to train on, or no epochs.
+    /// Nothing to train on, no epochs, numbers of the recipe or the data set that are out of range.
     pub fn new(network: Network, data: Arc<DataSet>, recipe: Recipe) -> Result<Self, TrainError> {
         Self::on(Cpu, network, data, recipe)
     }
@@ -133,7 +174,7 @@ impl Trainer {
     /// A fresh start on a device: the same parameters.
     ///
     /// # Errors
-    /// Nothing to train on, no epochs, a device that fails.
+    /// As [`Self::new`], and a device that fails.
     pub fn on<D: TrainingDevice>(
         device: D,
         network: Network,
@@ -146,6 +187,7 @@ impl Trainer {
         if recipe.epochs == 0 {
             return Err(TrainError::NoEpochs);
         }
+        check(&data, &recipe)?;
         let on_device = Arc::new(Network::on(&network, device));
         let theta = network.initial(recipe.seed);
         let learner = Learner::new(on_device, theta, recipe.momentum, recipe.weight_decay)?;

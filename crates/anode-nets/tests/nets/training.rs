@@ -416,3 +416,23 @@ fn a_recipe_has_epochs_and_no_step_is_taken_after_the_last_one() {
     assert!(matches!(refused, TrainError::Complete { steps: 2 }), "{refused}");
     assert_eq!((bits(&trainer), trainer.next_step()), (before, 2));
 }
+
+#[test]
+fn numbers_that_define_no_step_are_refused() {
+    let refused = |change: &dyn Fn(&mut DataSet, &mut Recipe)| {
+        let (mut set, mut recipe) = ((*data(12)).clone(), recipe(Method::Anode));
+        change(&mut set, &mut recipe);
+        let network = Network::new(&(network("resnet4").unwrap().build)(Form::Ode, 4, 10));
+        Trainer::new(network, Arc::new(set), recipe).err().map(|error| error.to_string()).unwrap_or_default()
+    };
+    assert_eq!(refused(&|_, _| ()), "");
+    let rate = "learning_rate: NaN; allowed: a finite number from 0";
+    assert_eq!(refused(&|_, recipe| recipe.learning_rate = f64::NAN), rate);
+    assert!(refused(&|_, recipe| recipe.learning_rate = -1.0).starts_with("learning_rate: -1.0"));
+    assert!(refused(&|_, recipe| recipe.weight_decay = f64::INFINITY).starts_with("weight_decay: inf"));
+    assert!(refused(&|_, recipe| recipe.momentum = 2.0).contains("a number from 0, below 1"));
+    assert!(refused(&|_, recipe| recipe.rate = Rate::Drops(vec![f64::NAN])).starts_with("rate: drops after [NaN]"));
+    assert!(refused(&|set, _| set.deviation[1] = 0.0).starts_with("deviation: "));
+    assert!(refused(&|set, _| set.mean[1] = f64::NAN).starts_with("mean: "));
+    assert!(refused(&|set, _| set.train.pixels.truncate(5)).starts_with("train: 5 bytes of pixels for 12 labels"));
+}
