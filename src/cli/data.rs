@@ -117,6 +117,13 @@ fn list(common: &Common) -> Result<(), CliError> {
 }
 
 fn fetch_all(common: &Common, names: &[String], url: Option<&str>) -> Result<(), CliError> {
+    let is_url = |url: &str| {
+        let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+        rest.is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_alphanumeric()))
+    };
+    if let Some(url) = url.filter(|url| !is_url(url)) {
+        return Err(CliError::Usage(format!("--url {url}: allowed: http:// or https:// and a host")));
+    }
     let folder = data_folder(common.data.as_deref()).unwrap_or_else(|| PathBuf::from("data"));
     let mut written = vec![];
     for file in known(names).iter().flat_map(|known| known.files) {

@@ -77,6 +77,7 @@ pub fn export(common: &Common, arguments: &ExportArguments) -> Result<(), CliErr
                 .into(),
         ));
     }
+    select::refuse_missing(&common.results)?;
     let loaded = select::chosen(common, &arguments.ids, arguments.only.as_deref())?;
     let subject = Subject::these(common, &loaded)?;
     let contents = subject.contents(common);

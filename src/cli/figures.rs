@@ -9,6 +9,7 @@ use super::arguments::{Common, FIGURES, ProfileName};
 use super::complete;
 use super::error::CliError;
 use super::report::tell;
+use super::select;
 use super::subject::{OWN, Subject};
 
 /// Which charts are drawn.
@@ -38,6 +39,7 @@ pub struct FiguresArguments {
 /// # Errors
 /// See [`CliError`].
 pub fn figures(common: &Common, arguments: &FiguresArguments) -> Result<(), CliError> {
+    select::refuse_missing(&common.results)?;
     let FiguresArguments { ids, profile, only, only_where, png } = arguments;
     let profile = profile.map(Profile::from);
     let figures = common.figures();

@@ -23,6 +23,7 @@ document!(HandedOver, "handover", 1);
 /// # Errors
 /// See [`CliError`].
 pub fn handover(common: &Common, ids: &[String]) -> Result<(), CliError> {
+    select::refuse_missing(&common.results)?;
     if !ids.is_empty() {
         select::named(common, ids)?;
     }

@@ -86,14 +86,31 @@ fn clamp(common: &Common, option: &str, asked: u16) -> usize {
     asked.min(here)
 }
 
+/// Starts the threads that compute: as many as `--threads` or rayon's `RAYON_NUM_THREADS` asks for, at most one per
+/// processor.
+///
+/// # Errors
+/// The system refuses them.
+fn start_threads(common: &Common) -> Result<(), CliError> {
+    const VARIABLE: &str = "RAYON_NUM_THREADS";
+    let from_environment = || std::env::var(VARIABLE).ok()?.parse::<u64>().ok().filter(|count| *count > 0);
+    let threads = match (common.threads, from_environment()) {
+        (Some(asked), _) => clamp(common, "--threads", asked),
+        (None, Some(asked)) => clamp(common, VARIABLE, u16::try_from(asked).unwrap_or(u16::MAX)),
+        (None, None) => std::thread::available_parallelism().map_or(1, usize::from),
+    };
+    rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().map_err(|error| {
+        CliError::Usage(format!(
+            "the system refuses {threads} threads ({error}); name fewer with --threads, or raise the limit on \
+             processes (`ulimit -u`, or that of the container)"
+        ))
+    })
+}
+
 fn dispatch(cli: &Cli) -> Result<(), CliError> {
     let common = &cli.common;
     select::refuse_file(&common.results)?;
-    if let Some(asked) = common.threads {
-        let threads = clamp(common, "--threads", asked);
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
-        pool.map_err(|e| CliError::Usage(format!("--threads {threads}: {e}")))?;
-    }
+    start_threads(common)?;
     match &cli.verb {
         Verb::List { ids } => list::list(common, ids),
         Verb::Show { ids } => show::show(common, ids),

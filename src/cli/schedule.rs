@@ -109,6 +109,13 @@ pub fn schedule(common: &Common, arguments: &ScheduleArguments) -> Result<(), Cl
         (None, Some(budget)) => chosen(budget.0)?,
         (None, None) => return Err(usage("name a method, or a budget with --memory".into())),
     };
+    let bytes = extent.bound_bytes(method);
+    if bytes == usize::MAX {
+        return Err(usage(format!(
+            "{method}: more than {} bytes; name smaller --state, --tape or --blocks",
+            bytes - 1
+        )));
+    }
     if let Some(path) = &arguments.svg {
         if steps > MOST_DRAWN || timeline(method, steps).is_none() {
             return Err(usage(format!(
@@ -119,13 +126,6 @@ pub fn schedule(common: &Common, arguments: &ScheduleArguments) -> Result<(), Cl
         write_atomically(path, text.as_bytes()).map_err(ReportError::from)?;
     }
     let drawn = if steps <= MOST_DRAWN { diagram(method, steps) } else { None };
-    let bytes = extent.bound_bytes(method);
-    if bytes == usize::MAX {
-        return Err(usage(format!(
-            "{method}: more than {} bytes; name smaller --state, --tape or --blocks",
-            bytes - 1
-        )));
-    }
     if common.json {
         print_json(&Schedule {
             method: method.to_string(),

@@ -90,15 +90,27 @@ pub fn fits(ids: &[String], only: Option<&str>, id: &str) -> bool {
     (ids.is_empty() || ids.iter().any(|wanted| glob(wanted, id))) && only.is_none_or(|pattern| glob(pattern, id))
 }
 
-/// Refuses a file in place of a results folder.
+/// Refuses a file or device in place of a results folder.
 ///
 /// # Errors
-/// It is a file.
+/// It is one.
 pub fn refuse_file(results: &Path) -> Result<(), CliError> {
-    if results.is_file() {
+    if std::fs::metadata(results).is_ok_and(|found| !found.is_dir()) {
         return Err(CliError::Usage(format!("{} is a file; allowed: a results folder", results.display())));
     }
     Ok(())
+}
+
+/// Refuses a results folder that does not exist, for commands that would replace files by others without records.
+///
+/// # Errors
+/// There is no such folder.
+pub fn refuse_missing(results: &Path) -> Result<(), CliError> {
+    if results.exists() {
+        return Ok(());
+    }
+    let remedy = "name the folder with --results, or run experiments first";
+    Err(CliError::Usage(format!("{}: no such results folder; {remedy}", results.display())))
 }
 
 /// Folders of a results folder in which reports write and remove files.

@@ -61,8 +61,8 @@ fn read_folder(
     parse(folder, &bytes, &file, log, budget, remedy).map(Some)
 }
 
-/// Reads the `run.json` of a run's folder and checks the digests of its other files, whose contents are not parsed;
-/// `None` if there is no `run.json`.
+/// Reads the `run.json` of a run's folder, checks the digests of its other files and that `rows.csv` is a table; other
+/// files are not parsed. `None` if there is no `run.json`.
 ///
 /// # Errors
 /// See [`read_record`].
@@ -73,6 +73,10 @@ pub fn read_checked(folder: &Path) -> Result<Option<Record>, RecordError> {
         let path = folder.join(name);
         if *expected != digest(&path, limit(name)).map_err(RecordError::io(&path))? {
             return Err(changed(path, ""));
+        }
+        if name == ROWS {
+            let bytes = files::read(&path, limit(name)).map_err(RecordError::io(&path))?;
+            csv_to_rows(&bytes).map_err(|why| RecordError::Damaged { path, why })?;
         }
     }
     Ok(Some(record))
@@ -166,7 +170,7 @@ pub(super) fn parse(
             }),
             false => bounded_rows(&bytes, settings, budget),
         };
-        rows.map_err(|why| damaged(name, why))
+        rows.map_err(|why| damaged(name, why + remedy))
     };
     let (rows, steps) = (table(ROWS)?, table(STEPS)?);
     let images: Vec<Image> = match file(IMAGES)? {

@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use crate::files;
 use crate::plan::Run;
 use crate::record::{RecordError, Status};
 use crate::study::{CPU, Progress, Study, estimate::memory_of_this_machine};
@@ -33,10 +34,7 @@ pub use repeat::{RepeatError, Repeated, SHOWN, repeat};
 #[non_exhaustive]
 pub enum RunnerError {
     /// The results folder cannot be read or written.
-    #[error(
-        "{path}: {source}; results are kept as they were: make the path readable and writable, or free disk space, \
-        and call again"
-    )]
+    #[error("{path}: {source}; results are kept as they were{}", files::remedy(.source))]
     Results {
         /// The path.
         path: PathBuf,
@@ -107,28 +105,32 @@ pub fn run_all(
     let ends: Vec<Mutex<Came>> = runs.iter().map(|_| Mutex::new(Came::Interrupted)).collect();
     let fatal = Mutex::new(None);
     let budget = MemoryBudget::new(memory_of_this_machine());
-    std::thread::scope(|scope| {
-        for _ in 0..options.jobs.clamp(1, runs.len().max(1)) {
-            scope.spawn(|| {
-                let take = || {
-                    let number = next.fetch_add(1, Ordering::Relaxed);
-                    runs.get(number).zip(forecasts.get(number)).zip(ends.get(number))
-                };
-                while let Some(((run, forecast), end)) = take() {
-                    if stop.load(Ordering::Relaxed) || locked(&fatal).is_some() {
-                        break;
-                    }
-                    // The memory of a GPU is not that of the machine.
-                    let _part = budget.take(if run.device == CPU { forecast.bytes } else { 0.0 });
-                    match show(run, forecast, studies, options, stop, &display) {
-                        Ok(came) => *locked(end) = came,
-                        Err(error) => {
-                            locked(&fatal).get_or_insert(error);
-                        }
-                    }
+    let work = || {
+        let take = || {
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            runs.get(number).zip(forecasts.get(number)).zip(ends.get(number))
+        };
+        while let Some(((run, forecast), end)) = take() {
+            if stop.load(Ordering::Relaxed) || locked(&fatal).is_some() {
+                break;
+            }
+            // The memory of a GPU is not that of the machine.
+            let _part = budget.take(if run.device == CPU { forecast.bytes } else { 0.0 });
+            match show(run, forecast, studies, options, stop, &display) {
+                Ok(came) => *locked(end) = came,
+                Err(error) => {
+                    locked(&fatal).get_or_insert(error);
                 }
-            });
+            }
         }
+    };
+    std::thread::scope(|scope| {
+        // Where the system refuses threads, those it gives, and this one, do the work.
+        let others = options.jobs.clamp(1, runs.len().max(1)) - 1;
+        for _ in 0..others {
+            let _ = std::thread::Builder::new().spawn_scoped(scope, work);
+        }
+        work();
     });
     display.finish();
     if let Some(error) = fatal.into_inner().unwrap_or_else(PoisonError::into_inner) {

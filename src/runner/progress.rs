@@ -81,10 +81,12 @@ impl Display {
             finished: false,
         };
         let state = Arc::new(State { clock: Instant::now(), known: Mutex::new(known), changed: Condvar::new() });
-        let reporter = (!terminal && !quiet).then(|| {
+        let report = || {
             let (state, interval) = (Arc::clone(&state), interval());
-            std::thread::spawn(move || state.report(interval))
-        });
+            // Without a thread, nothing is reported.
+            std::thread::Builder::new().spawn(move || state.report(interval)).ok()
+        };
+        let reporter = if terminal || quiet { None } else { report() };
         Self { bars, total, state, reporter, keys: AtomicU64::new(0), plain: !terminal, quiet }
     }
 

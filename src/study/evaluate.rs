@@ -23,7 +23,7 @@ use super::training::trainer;
 use super::{CPU, Context, Place, StudyError, estimate, tensor_file};
 
 /// Largest file that is read, in bytes.
-const MOST: u64 = 4 << 30;
+const MOST: u64 = 1 << 30;
 /// Longest evaluation, in hours.
 const MOST_HOURS: f64 = 12.0;
 /// Images of an evaluation: the test images and those from which statistics are estimated again, of each at most
@@ -91,7 +91,10 @@ impl Trained {
     pub fn settings(&self) -> Result<Option<Seeded>, StudyError> {
         let Self::Model(model) = self else { return Ok(None) };
         let text = |name: &str| model.metadata.get(name).map_or("", String::as_str);
-        let failed = |name: &str| StudyError::failed("metadata", format!("`{name}` is missing or cannot be read"));
+        let failed = |name: &str| {
+            let why = format!("`{name}` is missing or is not that of a run; allowed: a model that this program wrote");
+            StudyError::failed("metadata", why)
+        };
         let settings = serde_json::from_str(text("settings")).map_err(|_| failed("settings"))?;
         let seed = text("seed").parse().map_err(|_| failed("seed"))?;
         Ok(Some((settings, seed)))

@@ -172,7 +172,7 @@ fn results_that_cannot_be_written_are_told() {
     let place = Workplace::new();
     place.define(&reversal("sound")).write("file", "not a folder");
     let text = place.expect(3, &["reproduce", "--results", "file/results"]);
-    assert!(text.contains("file/results") && text.contains("or free disk space"), "{text}");
+    assert!(text.contains("file/results") && text.contains("in the place of a folder"), "{text}");
 }
 
 #[cfg(unix)]
@@ -209,8 +209,19 @@ fn a_damaged_record_is_kept_aside_and_made_again() {
         assert!(text.contains("warning") && text.contains("damaged-"), "{text}");
         assert!(tree(&place.path("results/tables")) == tables);
     }
+    // A table that is none, with its own digest.
+    let rows = std::fs::read_to_string(folder.join("rows.csv")).unwrap() + "4,1\n";
+    std::fs::write(folder.join("rows.csv"), &rows).unwrap();
+    let mut record: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(folder.join("run.json")).unwrap()).unwrap();
+    record["files"]["rows.csv"] = anode::digest::sha256(rows.as_bytes()).into();
+    std::fs::write(folder.join("run.json"), record.to_string()).unwrap();
+    let text = place.expect(3, &["report"]);
+    assert!(text.contains("rows.csv") && text.contains("compute the run again with `anode run`"), "{text}");
+    assert!(place.expect(0, &["reproduce"]).contains("damaged-"));
+    assert!(tree(&place.path("results/tables")) == tables);
     let kept = std::fs::read_dir(folder.parent().unwrap()).unwrap().flatten();
-    assert_eq!(kept.filter(|e| e.file_name().to_string_lossy().contains(".damaged-")).count(), 3, "nothing is lost");
+    assert_eq!(kept.filter(|e| e.file_name().to_string_lossy().contains(".damaged-")).count(), 4, "nothing is lost");
 }
 
 #[test]

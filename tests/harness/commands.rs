@@ -5,7 +5,7 @@ use crate::common;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use common::{Workplace, gradient, reversal, training};
+use common::{Workplace, gradient, reversal, training, tree};
 use serde_json::{Value, json};
 
 #[test]
@@ -463,5 +463,45 @@ fn missing_data_and_a_missing_project_are_reported_once() {
     let text = place.expect(2, &["list", "--experiments", "nowhere"]);
     for part in ["looked in /", "nowhere", "--experiments DIR", "anode init DIR"] {
         assert!(text.contains(part), "`{part}` in {text}");
+    }
+}
+
+#[test]
+fn a_results_folder_that_does_not_exist_replaces_no_files() {
+    let place = Workplace::new();
+    place.define(&reversal("sound")).expect(0, &["reproduce"]);
+    place.expect(0, &["export"]);
+    let before = (tree(&place.path("export")), tree(&place.path("figures")));
+    for command in
+        [&["export", "--results", "reslts"][..], &["figures", "--results", "reslts"], &["handover", "--results", "r"]]
+    {
+        let said = place.expect(2, command);
+        assert!(said.contains("no such results folder; name the folder with --results"), "{said}");
+    }
+    assert!((tree(&place.path("export")), tree(&place.path("figures"))) == before);
+    assert!(!place.path("reslts").exists());
+    assert!(
+        place.expect(2, &["list", "--results", "/dev/null"]).contains("/dev/null is a file; allowed: a results folder")
+    );
+}
+
+#[test]
+fn threads_are_at_most_the_processors_of_the_machine() {
+    let place = Workplace::new();
+    place.define(&reversal("sound"));
+    let output = place.command(&["list"]).env("RAYON_NUM_THREADS", "99999999").output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("RAYON_NUM_THREADS") && said.contains("are used"), "{said}");
+}
+
+#[test]
+fn a_refused_schedule_or_address_leaves_nothing_behind() {
+    let place = Workplace::new();
+    let drawn = ["schedule", "uniform:3", "--svg", "y.svg", "--state", "17179869183GiB"];
+    assert!(place.expect(2, &drawn).contains("name smaller --state") && !place.path("y.svg").exists());
+    for url in ["x", "", "ftp://x", "http://["] {
+        let said = place.expect(2, &["data", "fetch", "mnist-test", "--url", url]);
+        assert!(said.contains("allowed: http:// or https:// and a host"), "{said}");
     }
 }

@@ -130,6 +130,7 @@ mod on_linux {
         run(&place, 0, &["run", "sound", "--json"], "--results");
         let planned = data(&run(&place, 0, &["plan", "sound", "--json"], "--results").stdout, "plan");
         assert!(is_replaced(&planned[0]["folder"]), "{planned}");
+        place.write("results/.keep", "");
         let written = data(&run(&place, 0, &["export", "--json"], "--to").stdout, "export");
         assert!(is_replaced(&written["written"][0]), "{written}");
 
@@ -160,7 +161,7 @@ mod on_linux {
             return;
         }
         let place = Workplace::new();
-        place.define(&reversal("sound"));
+        place.define(&reversal("sound")).write("results/.keep", "");
         for (arguments, path) in [
             (&["schedule", "revolve:2", "--steps", "5", "--svg", "/sys/anode.svg"][..], "/sys/anode.svg"),
             (&["init", "/sys/anode"], "/sys/anode"),

@@ -169,7 +169,7 @@ fn a_full_disk_ends_the_walk_and_is_no_fault_of_the_run() {
     let (results, script) = (tempfile::tempdir().unwrap(), Script::default());
     let runs = plan(&["finish", "disk", "finish"]);
     let error = walk(&runs, &script, results.path(), 1).unwrap_err().to_string();
-    assert!(error.contains("steps.csv") && error.contains("or free disk space"), "{error}");
+    assert!(error.contains("steps.csv") && error.contains("; free disk space"), "{error}");
     assert_eq!(script.calls(), [1, 1], "nothing is begun on a full disk");
     assert_eq!(status(&runs[0], results.path()), Some(Status::Finished), "what was done stays");
     assert_eq!(status(&runs[1], results.path()), None);

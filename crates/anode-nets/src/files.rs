@@ -101,6 +101,11 @@ pub fn remedy(error: &io::Error) -> &'static str {
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
             "; make the path and its folder readable and writable, or name another path"
         }
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "; free disk space, or name another path",
+        io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory | io::ErrorKind::IsADirectory => {
+            "; there is a file in the place of a folder, or a folder in the place of a file: remove or rename it, or \
+             name another path"
+        }
         _ => "",
     }
 }

@@ -51,12 +51,14 @@ pub fn cifar10_jpeg(path: &Path) -> Result<DataSet, DataError> {
     // One thread unpacks while the others decode; a few chunks at most wait between them.
     let (sender, receiver) = sync_channel(4);
     std::thread::scope(|scope| {
-        scope.spawn(move || {
+        let unpack = move || {
             let mut pictures = Pictures { path, sender: &sender, waiting: vec![] };
             let read = if path.is_dir() { pictures.folder() } else { pictures.archive() };
             // A receiver that is gone has met an error of its own.
             let _ = sender.send(read.map(|()| pictures.waiting));
-        });
+        };
+        let started = std::thread::Builder::new().spawn_scoped(scope, unpack);
+        started.map_err(|source| DataError::Io { path: path.to_owned(), source })?;
         for chunk in receiver {
             records.add(path, &chunk?)?;
         }
