@@ -129,9 +129,9 @@ fn what_is_missing_is_said_with_what_helps() {
     let Some(place) = place(false) else { return };
     let cases: [(Settings, [&str; 2]); 7] = [
         (&[("VERSION", "12040")], ["supports CUDA 12.4, and this program was built with", "newer driver"]),
-        (&[("INIT", "100")], ["the driver knows no device", "CUDA_VISIBLE_DEVICES"]),
+        (&[("INIT", "100")], ["the driver reports no device", "CUDA_VISIBLE_DEVICES"]),
         (&[("INIT", "802")], ["the NVIDIA driver failed in starting (code 802, ", "start the fabric manager"]),
-        (&[("DEVICES", "0")], ["the driver knows no device (number 0 of 0)", "--device cpu"]),
+        (&[("DEVICES", "0")], ["the driver reports no device (number 0 of 0)", "--device cpu"]),
         (&[("CAPABILITY", "75")], ["no kernels for compute capability 7.5", "8.0, 9.0 and later"]),
         (&[("MEMORY", "0")], ["no 512 bytes left for a buffer of the network", "smaller batch"]),
         // All is there but the library that dfdx needs; without cuDNN our own kernels compute.

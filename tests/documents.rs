@@ -245,7 +245,7 @@ fn the_readme_says_the_verdicts_that_the_results_have() {
 fn the_published_curve_is_compared_at_its_own_epochs() {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments/anode/anode-sqnxt-c10-curve.json");
     let reported = load(&file).expect("a definition").claim.reported;
-    assert_eq!(reported.len(), 4);
+    assert_eq!(reported.len(), 8);
     for number in reported {
         let on = number.on.unwrap_or_default();
         let epoch: u64 = on.rsplit(' ').next().and_then(|epoch| epoch.parse().ok()).expect("an epoch, from 1");

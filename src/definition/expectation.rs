@@ -147,7 +147,7 @@ pub enum Rule {
         min: Option<f64>,
         /// Upper end; absent: no bound.
         max: Option<f64>,
-        /// The least share, above 0 and at most 1.
+        /// The smallest share, above 0 and at most 1.
         at_least: f64,
     },
     /// Every selected row has exactly this value in `column`.
@@ -185,7 +185,7 @@ pub enum Rule {
         greater: Filter,
         /// Selects the rows that should be smaller.
         than: Filter,
-        /// The least difference.
+        /// The smallest difference.
         by: f64,
         /// Columns that pair the groups.
         #[serde(default)]

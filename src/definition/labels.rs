@@ -149,9 +149,11 @@ impl Definition {
     /// What a column is called here: as one of the metrics says, or else as everywhere.
     pub fn heading(&self, column: &str) -> Heading {
         let metric = self.metrics.iter().find(|m| m.column == column);
+        let own = heading(column);
         match metric.and_then(|m| Some((m.label.clone()?, m.unit.clone()))) {
-            Some((name, unit)) => Heading { name, unit, per_unit: 1.0 },
-            None => heading(column),
+            Some((name, Some(unit))) => Heading { name, unit: Some(unit), per_unit: 1.0 },
+            Some((name, None)) => Heading { name, ..own },
+            None => own,
         }
     }
 }

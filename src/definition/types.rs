@@ -163,7 +163,7 @@ pub struct Metric {
     /// Heading for the reader; absent: the program's own name for the column, in its unit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label: Option<String>,
-    /// Unit of the numbers, with a `label`; absent for pure numbers.
+    /// Unit of the numbers in the column, with a `label`; absent: the program's own unit for the column, if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unit: Option<String>,
 }

@@ -164,10 +164,11 @@ pub fn artefacts(
     });
     let published = output == folder;
     let changes = changes::table(experiments, &answered);
-    let pieces: Vec<Piece> = summary::opening(published, !changes.is_empty())
+    let pieces: Vec<Piece> = summary::opening(published)
         .into_iter()
         .chain(findings::answers(contents.outline, &numbers))
         .chain(chapters::counts(&lines, contents.outline))
+        .chain(changes::note(experiments, &answered))
         .chain(findings::findings(contents.outline, &numbers, experiments))
         .chain(story.as_ref().map(|story| page::figure(story, &links)))
         .chain(chapters::tables(&lines, contents.not_run, contents.outline))

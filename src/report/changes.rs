@@ -7,7 +7,7 @@ use super::summary::ExperimentSummary;
 use super::verdict::Verdict;
 
 /// The heading of the table, and its anchor.
-pub const CHANGES: (&str, &str) = ("Rules that were changed after first results", "changed-rules");
+const CHANGES: (&str, &str) = ("Rules that were changed after first results", "changed-rules");
 
 fn word(decision: Decision) -> &'static str {
     Verdict::from(decision).word()
@@ -45,11 +45,9 @@ pub fn table(definitions: &[Definition], answered: &[&ExperimentSummary]) -> Vec
     if rows.is_empty() {
         return vec![];
     }
-    let changed = definitions.iter().filter(|d| !d.expectation.changes.is_empty()).count();
     let text = format!(
-        "The rules of {changed} of {} experiments, or how they are evaluated, were changed after first results were \
-         seen. A reader who accepts no such change uses the verdict before the first one.",
-        definitions.len()
+        "{} A reader who accepts no such change uses the verdict before the first one.",
+        overview(definitions, answered)
     );
     let head = ["Experiment", "Date", "Change", "Verdict before", "Verdict now"].map(str::to_owned).to_vec();
     vec![
@@ -58,6 +56,44 @@ pub fn table(definitions: &[Definition], answered: &[&ExperimentSummary]) -> Vec
         Piece::Table(String::new(), head, rows),
         Piece::Up,
     ]
+}
+
+/// The overview with a link to the table, for the summary.
+pub fn note(definitions: &[Definition], answered: &[&ExperimentSummary]) -> Option<Piece> {
+    let (text, (words, anchor)) = (overview(definitions, answered), CHANGES);
+    let link = || Piece::Reference(format!("{text} All changes:"), words.to_lowercase(), format!("#{anchor}"));
+    (!text.is_empty()).then(link)
+}
+
+/// How many rules were changed, and what the verdicts were before their first change and are now. Empty without
+/// changes.
+fn overview(definitions: &[Definition], answered: &[&ExperimentSummary]) -> String {
+    let changed: Vec<&Definition> = definitions.iter().filter(|d| !d.expectation.changes.is_empty()).collect();
+    if changed.is_empty() {
+        return String::new();
+    }
+    let first = |d: &Definition| d.expectation.changes.iter().find_map(|change| change.before).map(word);
+    let now = |d: &Definition| {
+        let line = answered.iter().find(|line| line.told.id == d.id);
+        line.map_or(Verdict::NotRun.word(), |line| &line.told.verdict)
+    };
+    const WORDS: [Verdict; 4] = [Verdict::Confirmed, Verdict::Contradicted, Verdict::Inconclusive, Verdict::NotRun];
+    let counted = |before: &str| -> Option<String> {
+        let of: Vec<&str> = changed.iter().filter(|d| first(d) == Some(before)).map(|d| now(d)).collect();
+        let counts = WORDS.map(|verdict| (of.iter().filter(|now| **now == verdict.word()).count(), verdict.word()));
+        let counts: Vec<String> =
+            counts.iter().filter(|(n, _)| *n > 0).map(|(n, verdict)| format!("{n} {verdict}")).collect();
+        (!of.is_empty()).then(|| format!("{} were {before} and are now: {}", of.len(), counts.join(", ")))
+    };
+    let moves: Vec<String> = WORDS.iter().filter_map(|verdict| counted(verdict.word())).collect();
+    let moves =
+        if moves.is_empty() { String::new() } else { format!(" Before their first change, {}.", moves.join("; ")) };
+    format!(
+        "The rules of {} of {} experiments, or how they are evaluated, were changed after first results were seen.\
+         {moves}",
+        changed.len(),
+        definitions.len()
+    )
 }
 
 #[cfg(test)]
@@ -87,6 +123,7 @@ mod tests {
         assert!(section.contains("- 2026-11-28: The limit was 2.\n"), "{section}");
         let table = markdown(&table(&[changed, definition(json!([]))], &[]));
         assert!(table.contains("The rules of 1 of 2 experiments"), "{table}");
+        assert!(table.contains("Before their first change, 1 were contradicted and are now: 1 not run."), "{table}");
         let row = "| [a](#a) | 2026-11-27 | The limit was 1. | ✗ contradicted | – not run |";
         assert!(table.contains(row), "{table}");
     }

@@ -50,7 +50,7 @@ pub fn counts(lines: &[ExperimentSummary], outline: &Outline) -> Vec<Piece> {
     let rows: Vec<Vec<Cell>> = outline.chapters.iter().filter_map(row).collect();
     let head = [
         "Claims of",
-        "tested",
+        "experiments",
         "confirmed",
         "contradicted",
         "inconclusive",
@@ -115,7 +115,7 @@ pub fn tables(lines: &[ExperimentSummary], not_run: &[NotRun], outline: &Outline
         if rows.is_empty() {
             continue;
         }
-        let head = ["Claim tested", "The paper reports", "Measured here", "Evidence", "Verdict"];
+        let head = ["Claim tested", "Reported", "Measured here", "Evidence", "Verdict"];
         pieces.push(Piece::Table(title.to_owned(), head.map(str::to_owned).to_vec(), rows));
     }
     pieces

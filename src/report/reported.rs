@@ -59,12 +59,12 @@ fn known(number: &Reported) -> bool {
     number.value.is_some() && matches!(number.source, SourceTag::S | SourceTag::F)
 }
 
-/// What a paper reports, for a cell of a summary: up to four numbers, or how many there are.
+/// What is reported, for a cell of a summary: up to four numbers, or how many there are.
 pub fn brief(claim: &Claim) -> String {
     let numbers: Vec<&Reported> = claim.reported.iter().filter(|n| known(n)).collect();
     let one = |number: &&Reported| {
         let value = number.value.unwrap_or(f64::NAN);
-        let shown = if number.metric == "test_accuracy" { format!("{:.1} %", 100.0 * value) } else { short(value) };
+        let shown = if number.metric == "test_accuracy" { format!("{} %", short(100.0 * value)) } else { short(value) };
         format!("{}: {shown}", number.label)
     };
     match numbers.len() {

@@ -1,9 +1,11 @@
 //! The opening of the report: one table with every claim, its verdict and its number.
 
-use crate::definition::{Definition, NotRun, Profile, column_label};
+use std::collections::HashSet;
+
+use crate::definition::{Check, Definition, NotRun, Profile, Rule, column_label};
+use crate::record::cell;
 
 use super::SummaryRow;
-use super::changes::CHANGES;
 use super::document::{Piece, TOP};
 use super::reported;
 use super::results::Results;
@@ -24,7 +26,7 @@ pub struct ExperimentSummary {
     /// How we know the claim.
     pub source: String,
     pub(super) profile: Profile,
-    /// What the paper reports, in a few words.
+    /// What is reported, in a few words.
     pub(super) reported: String,
     /// What was measured, in a few words.
     pub(super) number: String,
@@ -65,13 +67,21 @@ impl ExperimentSummary {
         let decided = match unmet.as_slice() {
             [] => decisive.map(|c| told(c, definition)).unwrap_or_default(),
             [first, rest @ ..] => {
+                // What was compared, then why it decides nothing.
+                let compared = definition.expectation.checks.iter().zip(checks);
+                let compared = compared.filter(|(check, _)| compares(check)).map(|(_, checked)| checked);
+                let measured = compared.filter(|c| c.found).map(|c| told(c, definition) + "; requirement: ").next();
                 let more = if rest.is_empty() { String::new() } else { format!("; {} more not met", rest.len()) };
-                format!("{}: {}{more}", first.name, labelled(&first.measured, definition))
+                let required = labelled(&first.measured, definition);
+                format!("{}{}: {required}{more}", measured.unwrap_or_default(), first.name)
             }
         };
         let missing = results.asked - results.runs.len();
         let mut gaps =
             if missing > 0 { format!("; {missing} of {} runs missing", results.asked) } else { String::new() };
+        if verdict == Verdict::Inconclusive && compares_one_seed(results) && !decided.contains("a single seed") {
+            gaps += "; one seed is planned, and a single seed decides no comparison";
+        }
         gaps += &also;
         Self {
             told: SummaryRow {
@@ -106,6 +116,18 @@ impl ExperimentSummary {
     }
 }
 
+/// Whether a check compares means over seeds.
+fn compares(check: &Check) -> bool {
+    matches!(check.rule, Rule::Exceeds { .. } | Rule::GapRatio { .. })
+}
+
+/// Whether checks compare means over seeds, of which only one is planned.
+fn compares_one_seed(results: &Results) -> bool {
+    let planned = results.runs.iter().map(|run| &run.settings).chain(&results.missing);
+    let seeds: HashSet<String> = planned.filter_map(|settings| settings.get("seed")).map(cell).collect();
+    results.definition.expectation.checks.iter().any(compares) && seeds.len() == 1
+}
+
 /// What a check says and what was measured.
 fn told(check: &Checked, definition: &Definition) -> String {
     let brief = labelled(&check.brief, definition);
@@ -128,12 +150,14 @@ pub fn labelled(brief: &str, definition: &Definition) -> String {
     brief.split(' ').map(word).collect::<Vec<_>>().join(" ")
 }
 
-/// Heading and first paragraph. `changed` says whether the report lists changes of rules.
-pub fn opening(published: bool, changed: bool) -> Vec<Piece> {
+/// Heading and first paragraph.
+pub fn opening(published: bool) -> Vec<Piece> {
     let text = if published {
         "Each claim of the two papers is tested by an experiment with a decision rule. The report shows the verdict \
-         next to the measurements. A number is printed as the paper's only if a source that we read states it or a \
-         published figure shows it."
+         next to the measurements. A number is printed as reported only if a source that we read states it (the \
+         accuracies: a table in the README of the authors' code), and as digitised if a published figure shows it. \
+         The number after ± is the half-width of a 95 % confidence interval (Student's t over seeds; differences \
+         are paired by seed). Intervals are not adjusted for the number of comparisons."
     } else {
         "These experiments are not part of the report on the two papers. The decision rule in each definition gives \
          the verdict."
@@ -141,11 +165,7 @@ pub fn opening(published: bool, changed: bool) -> Vec<Piece> {
     let terms = Piece::Reference("Terms are explained in".into(), "the glossary".into(), GLOSSARY.into());
     let heading = Piece::Heading(1, title(published).into(), TOP.0.into());
     let text = Piece::Paragraph(String::new(), text.into());
-    let (words, anchor) = CHANGES;
-    let lead = "Not every rule was written before its first run:";
-    let changes = changed.then(|| Piece::Reference(lead.into(), words.to_lowercase(), format!("#{anchor}")));
-    let terms = published.then_some(terms);
-    [heading, text].into_iter().chain(changes).chain(terms).collect()
+    [heading, text].into_iter().chain(published.then_some(terms)).collect()
 }
 
 /// Experiments with a definition and without records under any profile, each once, with the reason.

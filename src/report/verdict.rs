@@ -170,7 +170,7 @@ fn nothing(filter: &Filter) -> String {
     };
     let wanted: Vec<String> =
         filter.iter().map(|(column, wanted)| format!("{column}: {}", value(column, wanted))).collect();
-    if wanted.is_empty() { "not measured".into() } else { format!("not measured where {}", wanted.join("; ")) }
+    if wanted.is_empty() { "no records".into() } else { format!("no records with {}", wanted.join("; ")) }
 }
 
 /// Whether a rule holds, where that can be said, with the numbers behind it.

@@ -43,7 +43,7 @@ pub enum DeviceError {
         needed: String,
     },
     /// The driver was loaded, but it finds no device.
-    #[error("the driver knows no device ({0}); see CUDA_VISIBLE_DEVICES, or use --device cpu")]
+    #[error("the driver reports no device ({0}); see CUDA_VISIBLE_DEVICES, or use --device cpu")]
     NoDevice(String),
     /// The driver was loaded, but it or the device cannot be started.
     #[error(

@@ -7,7 +7,7 @@ use crate::definition::columns::{self, Written};
 
 use super::{Fault, Faults, MethodName, SolverName, StudySettings};
 
-/// The gradient of a chain of ODE blocks, each one convolution with tanh and kernels of its own, in f32: bytes and
+/// The gradient of a chain of ODE blocks, each one convolution with separate kernels and tanh, in f32: bytes and
 /// work of one method, counted.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -19,7 +19,7 @@ pub struct Exceeds<'a> {
     pub greater: &'a Filter,
     /// Selects the rows that should be smaller.
     pub than: &'a Filter,
-    /// The least difference.
+    /// The smallest difference.
     pub by: f64,
     /// Columns that pair the groups.
     pub per: &'a [String],

@@ -55,8 +55,9 @@ fn wanted(column: &str, need: Need) -> String {
 
 fn reported(column: &str, need: Need) -> String {
     let Need::Reported { value: number, source, .. } = need else { return String::new() };
-    let whose = if source == SourceTag::F { "the paper's figure shows" } else { "the paper reports" };
-    format!("; {whose} {}", value(column, number))
+    let how = if source == SourceTag::F { "digitised" } else { "reported" };
+    let shown = if is_share(column) { format!("{} %", short(100.0 * number)) } else { short(number) };
+    format!("; {how}: {shown}")
 }
 
 /// A number with the name of its column, unless its unit tells enough.
@@ -86,17 +87,14 @@ mod tests {
     #[test]
     fn a_distance_from_a_reported_number_is_one_sided() {
         let found = judged(reported(0.773, "S"), "test_accuracy", &[0.488]);
-        let text = "48.8 %; the paper reports 77.3 % (required: at most 5 points below; not met)";
+        let text = "48.8 %; reported: 77.3 % (required: at most 5 points below; not met)";
         assert_eq!((found.met, found.measured.as_str()), (false, text));
         // The bound is 0.75 - 0.05, up to rounding; the mean counts, and more than the paper's number is allowed.
         for (values, met) in [(vec![0.701], true), (vec![0.699], false), (vec![0.6, 0.81], true), (vec![0.99], true)] {
             assert_eq!(judged(reported(0.75, "F"), "test_accuracy", &values).met, met, "{values:?}");
         }
         let found = judged(reported(0.75, "F"), "test_accuracy", &[0.7, 0.8]);
-        assert_eq!(
-            found.measured,
-            "75.0 % (mean of 2); the paper's figure shows 75.0 % (required: at most 5 points below)"
-        );
+        assert_eq!(found.measured, "75.0 % (mean of 2); digitised: 75 % (required: at most 5 points below)");
     }
 
     #[test]
@@ -107,7 +105,7 @@ mod tests {
         let least = |x: f64| judged(json!({ "at-least": 50000 }), "train_images", &[x]);
         assert!(least(5e4).met && !least(4e4).met && !least(f64::NAN).met);
         let none = judged(json!({ "at-least": 0.0 }), "accuracy", &[]);
-        assert!(!none.met && none.measured.starts_with("not measured where method: ANODE"), "{}", none.measured);
+        assert!(!none.met && none.measured.starts_with("no records with method: ANODE"), "{}", none.measured);
         let requirement = json!({ "name": "ANODE", "column": "x", "need": { "at-least": 0.0 } });
         let rows = [row([("x", 1.0.into())]), row([("x", Value::Null)])];
         let empty = judge(&serde_json::from_value(requirement).unwrap(), &rows);
