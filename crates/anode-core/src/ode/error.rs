@@ -18,10 +18,10 @@ pub enum SolveError {
         /// Why.
         source: FieldError,
     },
-    /// The state left the finite numbers.
+    /// The state left the finite numbers, or it or theta was not finite from the start. Records contain this text.
     #[error(
-        "step {step}, stage {stage} (t = {t}): the state is not finite; check that the initial state and theta are \
-        finite, take more steps, or use a field of smaller norm"
+        "step {step}, stage {stage} (t = {t}): the state is no longer finite; take more steps, or a field of smaller \
+        norm"
     )]
     NotFinite {
         /// Step, from 0.
@@ -79,7 +79,7 @@ pub enum SolveError {
         h: f64,
     },
     /// The limit on steps was reached.
-    #[error("{limit} steps were attempted and t = {t:?} reached; allow more steps or loosen the tolerance")]
+    #[error("{limit} steps were attempted and t = {t} reached; allow more steps or loosen the tolerance")]
     TooManySteps {
         /// The limit on attempted steps.
         limit: usize,
