@@ -62,6 +62,7 @@ pub mod study;
 pub mod tensorboard;
 
 mod characters;
+mod objects;
 mod paths;
 
 pub use anode_core::{gradient, ode};

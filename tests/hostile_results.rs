@@ -320,7 +320,21 @@ fn table(columns: usize, rows: usize) -> String {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn an_experiment_has_no_more_values_than_the_largest_may_have_and_these_take_little_memory() {
+fn an_experiment_of_wide_tables_has_no_more_values_than_the_largest_may_have() {
+    values_are_limited(256, &[]);
+}
+
+/// With few columns there are more rows.
+#[cfg(target_os = "linux")]
+#[test]
+fn an_experiment_of_long_tables_has_no_more_values_than_the_largest_may_have() {
+    values_are_limited(3, &[&["report", "--verify"], &["show", "small"], &["compare", "small", "small"], &["export"]]);
+}
+
+/// Two runs whose tables have as many values as the records of an experiment may have take little memory in `report`
+/// and the `others`. One value more is refused.
+#[cfg(target_os = "linux")]
+fn values_are_limited(columns: usize, others: &[&[&str]]) {
     let mut definition = reversal("small");
     definition["seeds"] = json!([0, 1]);
     let place = Workplace::new();
@@ -331,33 +345,53 @@ fn an_experiment_has_no_more_values_than_the_largest_may_have_and_these_take_lit
         std::fs::write(folder.join("rows.csv"), text).expect("written");
         change(folder, |record| record["files"]["rows.csv"] = sha256(text.as_bytes()).into());
     };
-    for columns in [256, 3] {
-        // As each of two runs takes one half of the values.
-        let of_record = |folder: &Path| {
-            let record = read_record(folder).expect("sound").expect("a record").record;
-            let bytes = serde_json::to_vec(&record).expect("JSON");
-            bytes.iter().filter(|byte| **byte == b',').count() + bytes.len() / 64
-        };
-        let record = read_record(&runs[0]).expect("sound").expect("a record").record;
-        let row = columns + anode::definition::columns::flat(&record.settings, 0).len();
-        runs.iter().for_each(|folder| write(folder, &table(columns, 1)));
-        let left = Budget::VALUES - runs.iter().map(|folder| of_record(folder)).sum::<usize>();
-        let rows = left / row;
-        write(&runs[0], &table(columns, rows / 2));
-        write(&runs[1], &table(columns, rows - rows / 2));
-        let compare = ["compare", "small", "small"];
-        // With few columns there are more rows.
-        let others = [&["report", "--verify"][..], &["show", "small"], &compare, &["export"]];
-        for arguments in [&["report"][..]].iter().chain(if columns == 3 { &others[..] } else { &[] }) {
-            let peak = peak(&place, arguments);
-            assert!(peak < 1000, "{columns} columns, {arguments:?}: {peak} MiB");
-        }
-        write(&runs[1], &table(columns, rows - rows / 2 + 1));
-        let said = place.expect(3, &["report"]);
-        assert!(said.contains("rows.csv: more than 2000000 values in the records of one experiment"), "{said}");
-        assert!(said.contains("move some of the runs to another results folder"), "{said}");
-        std::fs::remove_dir_all(place.path("results/records")).expect("removed");
+    // As each of two runs takes one half of the values.
+    let of_record = |folder: &Path| {
+        let record = read_record(folder).expect("sound").expect("a record").record;
+        let bytes = serde_json::to_vec(&record).expect("JSON");
+        bytes.iter().filter(|byte| **byte == b',').count() + bytes.len() / 64
+    };
+    let record = read_record(&runs[0]).expect("sound").expect("a record").record;
+    let row = columns + anode::definition::columns::flat(&record.settings, 0).len();
+    runs.iter().for_each(|folder| write(folder, &table(columns, 1)));
+    let left = Budget::VALUES - runs.iter().map(|folder| of_record(folder)).sum::<usize>();
+    let rows = left / row;
+    write(&runs[0], &table(columns, rows / 2));
+    write(&runs[1], &table(columns, rows - rows / 2));
+    for arguments in [&["report"][..]].iter().chain(others) {
+        let peak = peak(&place, arguments);
+        assert!(peak < 1000, "{columns} columns, {arguments:?}: {peak} MiB");
     }
+    write(&runs[1], &table(columns, rows - rows / 2 + 1));
+    let said = place.expect(3, &["report"]);
+    assert!(said.contains("rows.csv: more than 2000000 values in the records of one experiment"), "{said}");
+    assert!(said.contains("move some of the runs to another results folder"), "{said}");
+}
+
+/// serde takes the list of an object's values for the object.
+#[test]
+fn lists_in_place_of_objects_are_refused() {
+    let place = recorded();
+    let folder = place.run_folder("small");
+    let sound: Value =
+        serde_json::from_slice(&std::fs::read(folder.join("run.json")).expect("a record")).expect("JSON");
+    let list = |object: &Value| json!(object.as_object().expect("an object").values().cloned().collect::<Vec<_>>());
+    let mut inner = sound.clone();
+    inner["environment"] = list(&sound["environment"]);
+    // The absent accelerator.
+    inner["environment"].as_array_mut().expect("a list").insert(1, Value::Null);
+    for (record, expected) in [(inner, "`environment`: a list; expected an object"), (list(&sound), "; expected")] {
+        std::fs::write(folder.join("run.json"), record.to_string()).expect("written");
+        let error = read_record(&folder).expect_err("refused").to_string();
+        assert!(error.contains(expected), "{error}");
+    }
+    let images = json!([["a", 1, 1, [0.5]]]).to_string();
+    std::fs::write(folder.join("images.json"), &images).expect("written");
+    let mut record = sound;
+    record["files"]["images.json"] = sha256(images.as_bytes()).into();
+    std::fs::write(folder.join("run.json"), record.to_string()).expect("written");
+    let error = read_record(&folder).expect_err("refused").to_string();
+    assert!(error.contains("images.json") && error.contains("expected"), "{error}");
 }
 
 #[test]

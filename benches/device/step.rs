@@ -147,7 +147,7 @@ fn step(gpu: &Gpu<Nvidia>, set: &DataSet, name: &str, batch: usize, method: Meth
     let indices: Vec<usize> = (0..batch).map(|i| i % set.train.len()).collect();
     let (images, labels) = set.bytes(&set.train, &indices, |_| Alteration::NONE);
     let images = BatchImages::Bytes(images);
-    let tableau = solver("euler").ok_or("no solver")?;
+    let tableau = solver("euler")?;
     let registered = network(name).ok_or("no network")?;
     let host = Network::new(&(registered.build)(Form::Ode, registered.width, 10));
     let solve = Solve { tableau, steps: Steps::Fixed(2), method };

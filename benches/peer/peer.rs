@@ -45,7 +45,7 @@ fn build((net, width): (&str, usize)) -> Result<Network, Box<dyn Error>> {
 }
 
 fn solve((name, steps): (&str, usize), method: Method) -> Result<Solve, Box<dyn Error>> {
-    Ok(Solve { tableau: solver(name).ok_or("no such solver")?, steps: Steps::Fixed(steps), method })
+    Ok(Solve { tableau: solver(name)?, steps: Steps::Fixed(steps), method })
 }
 
 /// A tensor by name, as bytes.

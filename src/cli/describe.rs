@@ -69,7 +69,7 @@ pub fn describe(common: &Common, arguments: &DescribeArguments) -> Result<(), Cl
     }
     let solver_name = &arguments.solver;
     let tableau =
-        solver(solver_name).ok_or_else(|| unknown(&format!("unknown solver `{solver_name}`"), solver_names()))?;
+        solver(solver_name).map_err(|_| unknown(&format!("unknown solver `{solver_name}`"), solver_names()))?;
     let form = match arguments.form {
         FormName::Ode => Form::Ode,
         FormName::Baseline => Form::Baseline,

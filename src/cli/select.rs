@@ -216,7 +216,7 @@ fn with_any<R>(
         }
         if !found.iter().any(|found| fits(found, value)) {
             let near = match ode::solver(&value.to_lowercase()) {
-                Some(meant) if name == "solver" && found.contains(meant.name) => {
+                Ok(meant) if name == "solver" && found.contains(meant.name) => {
                     format!("; did you mean `{}`?", meant.name)
                 }
                 _ => did_you_mean(value, found.iter().map(String::as_str)),

@@ -3,13 +3,14 @@
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_path_to_error::{Error as PathError, Path as JsonPath, Segment};
 
 use crate::files;
 use crate::nearest::with_suggestion;
+use crate::objects::{NO_LIST, list_for_object};
 
 use super::ids::BESIDE;
 use super::settings::Fault;
@@ -41,16 +42,31 @@ pub fn load(file: &Path) -> Result<Definition, Vec<DefinitionError>> {
     let fault = |(at, why): Fault| vec![DefinitionError::new(file, &at, &why)];
     let text = files::read_text(file, LIMIT).map_err(|e| fault((".".into(), e.to_string())))?;
     let definition: Definition = parse_whole(&text).map_err(fault)?;
-    parse_whole::<Unique>(&text).map_err(fault)?;
     let faults = validate::faults(&definition, file);
     if faults.is_empty() { Ok(definition) } else { Err(faults) }
 }
 
-/// Parses the text of a file.
+/// Parses the text of a file, in which every object names each key once and no list stands for an object.
 ///
 /// # Errors
 /// The place of the fault, and why.
-fn parse_whole<T: DeserializeOwned>(text: &str) -> Result<T, Fault> {
+fn parse_whole<T: DeserializeOwned + Serialize>(text: &str) -> Result<T, Fault> {
+    let parsed: T = parse_text(text)?;
+    parse_text::<Unique>(text)?;
+    let internal = |error: serde_json::Error| (".".to_owned(), error.to_string());
+    let found = serde_json::from_str(text).map_err(internal)?;
+    let meant = serde_json::to_value(&parsed).map_err(internal)?;
+    match list_for_object(&found, &meant) {
+        Some(at) => Err((if at.is_empty() { ".".to_owned() } else { at }, NO_LIST.to_owned())),
+        None => Ok(parsed),
+    }
+}
+
+/// Parses a text of JSON.
+///
+/// # Errors
+/// The place of the fault, and why.
+fn parse_text<T: DeserializeOwned>(text: &str) -> Result<T, Fault> {
     let mut json = serde_json::Deserializer::from_str(text);
     let parsed = serde_path_to_error::deserialize(&mut json).map_err(|error| explained::<T>(text, &error))?;
     json.end().map_err(|error| (".".to_owned(), error.to_string()))?;
@@ -208,7 +224,7 @@ fn collect(folder: &Path, depth: usize, files: &mut Vec<PathBuf>, faults: &mut V
 }
 
 /// The entries of a list in JSON beside the definitions; empty if there is no such file.
-pub(super) fn entries<T: DeserializeOwned>(file: &Path) -> Result<Vec<T>, DefinitionError> {
+pub(super) fn entries<T: DeserializeOwned + Serialize>(file: &Path) -> Result<Vec<T>, DefinitionError> {
     let fault = |at: String, why: String| DefinitionError::new(file, &at, &why);
     let text = match files::read_text(file, LIMIT) {
         Ok(text) => text,
@@ -221,10 +237,8 @@ pub(super) fn entries<T: DeserializeOwned>(file: &Path) -> Result<Vec<T>, Defini
 /// Parses a file beside the definitions.
 ///
 /// # Errors
-/// It is malformed, or an object names a key twice.
-pub(super) fn parse<T: DeserializeOwned>(file: &Path, text: &str) -> Result<T, DefinitionError> {
+/// It is malformed, an object names a key twice, or a list stands for an object.
+pub(super) fn parse<T: DeserializeOwned + Serialize>(file: &Path, text: &str) -> Result<T, DefinitionError> {
     let fault = |(at, why): Fault| DefinitionError::new(file, &at, &why);
-    let parsed = parse_whole(text).map_err(fault)?;
-    parse_whole::<Unique>(text).map_err(fault)?;
-    Ok(parsed)
+    parse_whole(text).map_err(fault)
 }

@@ -48,7 +48,7 @@ fn batch() -> (Vec<f32>, Vec<u8>) {
 }
 
 pub(super) fn solve() -> Result<Solve, SolveError> {
-    let tableau = solver("euler").ok_or_else(|| SolveError::Argument("there is no Euler method".into()))?;
+    let tableau = solver("euler").map_err(|error| SolveError::Argument(error.to_string()))?;
     Ok(Solve { tableau, steps: Steps::Fixed(2), method: Method::Anode })
 }
 

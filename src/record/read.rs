@@ -1,16 +1,18 @@
 //! Reading a run's folder back, with every digest checked.
 
+use std::collections::HashMap;
 use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::definition::columns::flat;
 use crate::definition::wording::in_words;
 use crate::digest::{Running, sha256};
 use crate::files;
+use crate::objects::{NO_LIST, list_for_object};
 
 use super::limits::{
     Budget, CELL, COLUMNS, NAME, RECORD_FILES, is_run_id, limit, values_of_images, values_of_json, values_of_row,
@@ -176,7 +178,9 @@ pub(super) fn parse(
     let images: Vec<Image> = match file(IMAGES)? {
         Some(bytes) => {
             budget.values(values_of_images(&bytes)).map_err(|why| damaged(IMAGES, why))?;
-            from_json(&bytes).map_err(|why| damaged(IMAGES, why + remedy))?
+            // Without a copy of the pixels.
+            let objects = parse_json::<Vec<HashMap<String, IgnoredAny>>>(&bytes);
+            objects.and_then(|_| parse_json(&bytes)).map_err(|why| damaged(IMAGES, why + remedy))?
         }
         None => vec![],
     };
@@ -192,8 +196,22 @@ pub(super) fn parse(
 /// A value from JSON that may come from anywhere.
 ///
 /// # Errors
+/// It is not such a value, or contains a list in place of an object: the field, what is wrong with it, and where.
+pub(super) fn from_json<T: DeserializeOwned + Serialize>(bytes: &[u8]) -> Result<T, String> {
+    let value: T = parse_json(bytes)?;
+    let meant = serde_json::to_value(&value).map_err(|error| error.to_string())?;
+    match list_for_object(&parse_json(bytes)?, &meant) {
+        Some(at) if at.is_empty() => Err(NO_LIST.to_owned()),
+        Some(at) => Err(format!("`{at}`: {NO_LIST}")),
+        None => Ok(value),
+    }
+}
+
+/// A value from JSON. Accepts a list in place of an object.
+///
+/// # Errors
 /// It is not such a value: the field, what is wrong with it, and where.
-pub(super) fn from_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
+fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
     let mut json = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
         let why = in_words(&error.inner().to_string(), None);

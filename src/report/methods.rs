@@ -30,7 +30,7 @@ impl Methods {
         for run in &results.runs {
             for row in &run.loaded.rows {
                 let get = |column: &str| row.get(column).or_else(|| run.settings.get(column));
-                if let Some(solver) = get("solver").and_then(|name| ode::solver(&cell(name))) {
+                if let Some(solver) = get("solver").and_then(|name| ode::solver(&cell(name)).ok()) {
                     self.sources.insert(format!("Solver {}: {}", solver.name, solver.source));
                 }
                 if let Some(source) = get("method").and_then(|m| method_source(&cell(m))) {

@@ -130,7 +130,7 @@ fn truth<D: Device, R: Real, F: DifferentiableField<Vector = D::Buffer<R>>>(
     z0: &D::Buffer<R>,
     w: &D::Buffer<R>,
 ) -> Result<Truth<R>, NetworkError> {
-    let tableau = named_solver("dormand-prince").ok_or(SolveError::NoEmbedded("dormand-prince"))?;
+    let tableau = named_solver("dormand-prince").map_err(|error| SolveError::Argument(error.to_string()))?;
     let block = AdaptiveBlock { field, tableau, control: Adaptive::new(tolerance, tolerance), span: (0.0, 1.0) };
     let found = reference(&block, z0, w, |end| end.clone())?;
     device.synchronize()?;

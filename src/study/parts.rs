@@ -36,7 +36,7 @@ pub fn faults_in_words(faults: &[settings::Fault]) -> String {
 
 /// The solver of this name.
 pub fn solver(name: &settings::SolverName) -> Result<&'static ButcherTableau, StudyError> {
-    ode::solver(name.as_str()).ok_or_else(|| StudyError::failed("settings", format!("no solver `{}`", name.as_str())))
+    ode::solver(name.as_str()).map_err(|error| StudyError::failed("settings", error))
 }
 
 /// The gradient method of this name.

@@ -45,7 +45,7 @@ impl Study for Schedules {
         let most = settings.steps.iter().copied().max().unwrap_or(1);
         let rows = m.clamp(1, most.max(1));
         let least = fewest_plain_steps(most, rows);
-        let euler = ode::solver("euler").ok_or_else(|| StudyError::failed("schedule", "no solver `euler`"))?;
+        let euler = ode::solver("euler").map_err(|error| StudyError::failed("schedule", error))?;
         let mut outcome = Outcome::default();
         for (done, &steps) in settings.steps.iter().enumerate() {
             context.begin_steps(steps, done, settings.steps.len())?;

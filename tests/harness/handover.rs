@@ -119,7 +119,8 @@ fn a_damaged_header_is_named_and_too_much_is_refused() {
     // The curve of other settings would be shown.
     let mut changed: Value = serde_json::from_str(&sound).unwrap();
     changed["settings"]["learning_rate"] = json!(0.123);
-    for damage in ["{", "{\"format\": 1}", &other.to_string(), &changed.to_string()] {
+    let fields = changed.as_object().unwrap().values().cloned().collect::<Vec<_>>();
+    for damage in ["{", "{\"format\": 1}", &other.to_string(), &changed.to_string(), &json!(fields).to_string()] {
         place.write(&header, damage);
         let said = place.expect(0, &["report"]);
         assert!(said.contains("not shown: ") && said.contains("unfinished.json: "), "{damage}: {said}");

@@ -148,6 +148,8 @@ fn each_fault_is_told_with_its_place_what_was_found_and_what_is_allowed() {
         ),
         ("/figures", json!([figure("a"), figure("a")]), "figures[1].id: ", &["`a`", "once"]),
         ("/figures", json!([remembered()]), "figures[0].draw.lines.reference[1].source: ", &["M", "(S)", "(F)"]),
+        ("/figures", slope(json!([2, 1])), "figures[0].draw.lines.slope_over: ", &["from 2 to 1", "0 < from < to"]),
+        ("/figures", slope(json!([0, 1])), "figures[0].draw.lines.slope_over: ", &["from 0 to 1"]),
         ("/figures", json!([share(json!({}), &[])]), "figures[0].draw.lines.share: ", &["min", "max"]),
         ("/figures", json!([share(json!({ "min": 2, "max": 1 }), &[])]), "figures[0].draw.lines.share: ", &["min 2"]),
         (
@@ -236,6 +238,10 @@ fn values_of_the_wrong_type_are_told_in_words() {
         ("/paper", json!(5), "paper: `5`; expected `anode` or `anodev2`"),
         ("/study", json!({}), "study: an object; expected one of `reversibility`, "),
         ("/claim", json!("x"), "claim: `\"x\"`; expected an object, at line 1"),
+        ("/claim", json!(["a claim", "S", []]), "claim: a list; expected an object"),
+        ("/profiles/quick", json!([]), "profiles.quick: a list; expected an object"),
+        ("/metrics", json!([["rho", "a number"]]), "metrics[0]: a list; expected an object"),
+        ("/fixed/problem", json!(["scalar-relu", 10.0]), "fixed.problem: a list; expected an object"),
         ("/claim/source", json!(5), "claim.source: `5`; expected one of `S`, `F`"),
         ("/seeds", json!(5), "seeds: `5`; expected a list, at line 1"),
         ("/grid/0/solver", json!("euler"), "grid[0].solver: `\"euler\"`; expected a list, at line 1"),
@@ -507,6 +513,13 @@ fn share(range: Value, changes: &[(&str, Value)]) -> Value {
         *lines.pointer_mut(pointer).expect("a field") = value.clone();
     }
     figure
+}
+
+/// A list of one figure with the slope of a fit over this range.
+fn slope(range: Value) -> Value {
+    let mut figure = figure("a");
+    figure["draw"]["lines"]["slope_over"] = range;
+    json!([figure])
 }
 
 /// A figure with a point of a published curve, and one that is only remembered.

@@ -15,6 +15,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("random", &[]),
     ("nearest", &[]),
     ("characters", &[]),
+    ("objects", &[]),
     ("paths", &[]),
     ("ode", &[]),
     ("kernels", &["ode"]),
@@ -24,8 +25,11 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("net", &["ode", "kernels", "gradient", "evolution", "random"]),
     ("train", &["ode", "kernels", "gradient", "evolution", "net", "data", "digest", "files", "random"]),
     // Names that may stand in a definition are registered by the rooms that have them.
-    ("definition", &["ode", "kernels", "gradient", "evolution", "net", "train", "files", "nearest", "characters"]),
-    ("record", &["definition", "digest", "files", "kernels", "paths"]),
+    (
+        "definition",
+        &["ode", "kernels", "gradient", "evolution", "net", "train", "files", "nearest", "characters", "objects"],
+    ),
+    ("record", &["definition", "digest", "files", "kernels", "objects", "paths"]),
     ("problems", &["ode", "kernels", "gradient", "evolution"]),
     ("doctor", &["ode", "kernels", "gradient", "net", "random", "train"]),
     (

@@ -35,6 +35,7 @@
 //! | for | use |
 //! |---|---|
 //! | a solution | [`ode::integrate`], [`ode::integrate_adaptive`] |
+//! | a solution at several times | [`ode::integrate_at`], [`ode::integrate_adaptive_at`] |
 //! | a gradient, fixed steps | [`gradient::Block`] with [`gradient::Method::gradient`] |
 //! | a gradient, adaptive steps | [`gradient::AdaptiveBlock`] with [`gradient::Method::gradient_adaptive`] |
 //! | a gradient of a loss of the states at several times | [`gradient::gradient_observed`] |

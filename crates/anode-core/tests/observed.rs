@@ -5,7 +5,7 @@ use anode_core::gradient::{
 };
 use anode_core::ode::{
     Adaptive, ClosureField, DifferentiableField, Grid, Real, SolveError, integrate, integrate_adaptive,
-    relative_distance, solver,
+    integrate_adaptive_at, integrate_at, relative_distance, solver,
 };
 
 const TIMES: [f64; 4] = [0.0, 0.4, 0.5, 1.3];
@@ -164,5 +164,29 @@ fn cotangents_that_do_not_fit_are_refused() {
         let tableau = solver("dormand-prince").unwrap();
         let refused = AdaptiveBlock::between(&field, tableau, Adaptive::new(1e-6, 1e-6), times);
         assert!(matches!(refused, Err(SolveError::Argument(why)) if why.contains(says)), "{times:?}");
+    }
+}
+
+#[test]
+fn solutions_at_several_times_are_the_ends_of_the_blocks_between_them() {
+    let (field, (z0, theta)) = (pendulum::<f64>(), inputs());
+    let (rk4, pair, control) = (solver("rk4").unwrap(), solver("dormand-prince").unwrap(), Adaptive::new(1e-6, 1e-9));
+    let backwards: Vec<f64> = TIMES.iter().rev().copied().collect();
+    for times in [&TIMES[..], &backwards] {
+        let blocks = Block::between(&field, rk4, times, 7).unwrap();
+        let fixed = gradient_observed(Method::Anode, &blocks, &z0, &theta, cotangents).unwrap();
+        assert_eq!(integrate_at(&field, rk4, times, 7, &z0, &theta).unwrap(), fixed.ends);
+        let blocks = AdaptiveBlock::between(&field, pair, control, times).unwrap();
+        let adaptive = gradient_observed_adaptive(Method::Anode, &blocks, &z0, &theta, cotangents).unwrap();
+        assert_eq!(integrate_adaptive_at(&field, pair, control, times, &z0, &theta).unwrap(), adaptive.ends);
+    }
+    for times in [&[][..], &[0.0]] {
+        assert!(integrate_at(&field, rk4, times, 7, &z0, &theta).unwrap().is_empty());
+        assert!(integrate_adaptive_at(&field, pair, control, times, &z0, &theta).unwrap().is_empty());
+    }
+    for times in [[0.0, 1.0, 1.0], [0.0, 1.0, 0.5], [0.0, f64::NAN, 2.0]] {
+        assert!(matches!(integrate_at(&field, rk4, &times, 7, &z0, &theta), Err(SolveError::Argument(_))));
+        let refused = integrate_adaptive_at(&field, pair, control, &times, &z0, &theta);
+        assert!(matches!(refused, Err(SolveError::Argument(_))));
     }
 }

@@ -57,7 +57,7 @@ name!(
     "solver",
     |name| ode::SOLVERS.iter().any(|t| t.name == name),
     // A run has one name for its solver, so that its id does not depend on the spelling.
-    |alias| ode::solver(&alias.to_lowercase()).map(|t| t.name),
+    |alias| ode::solver(&alias.to_lowercase()).ok().map(|t| t.name),
     ode::solver_names().join(", "),
     json_schema!({ "type": "string", "enum": ode::solver_names() })
 );

@@ -13,6 +13,7 @@ use super::{Fault, StudyKind};
 use crate::definition::columns::Written;
 use crate::definition::{probe, wording};
 use crate::nearest::with_suggestion;
+use crate::objects::{NO_LIST, list_in};
 
 /// The settings of a study.
 pub trait StudySettings: Serialize + DeserializeOwned + JsonSchema + Send + Sync + 'static {
@@ -117,5 +118,9 @@ fn read<S: StudySettings>(settings: &Map<String, Value>) -> Read {
     if !faults.is_empty() {
         return Err(faults);
     }
-    Settings::new(typed)
+    let read = Settings::new(typed)?;
+    match list_in(settings, &read.json) {
+        Some(at) => Err(vec![(at, NO_LIST.to_owned())]),
+        None => Ok(read),
+    }
 }

@@ -25,6 +25,12 @@ pub(super) fn figures(definition: &Definition, faults: &mut Faults) {
             if let Some(share) = &lines.share {
                 shares(lines, share, &format!("figures[{i}].draw.lines"), faults);
             }
+            if let Some([from, to]) = lines.slope_over
+                && !(0.0 < from && from < to)
+            {
+                let why = format!("from {from} to {to}; the slope is fitted to logarithms: allowed: 0 < from < to");
+                faults.add(format!("figures[{i}].draw.lines.slope_over"), why);
+            }
             for (n, point) in lines.reference.iter().enumerate() {
                 if !matches!(point.source, SourceTag::S | SourceTag::F) {
                     let why = format!(

@@ -152,6 +152,46 @@ fn check(data: &DataSet, recipe: &Recipe) -> Result<(), TrainError> {
 }
 
 /// A network in training.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use anode_core::{gradient::Method, ode::solver};
+/// use anode_nets::data::{DataSet, IMAGE_LEN, Images};
+/// use anode_nets::net::{Form, Network, Solve, Steps, network};
+/// use anode_nets::train::{Rate, Recipe, TrainError, Trainer};
+///
+/// // Forty dark and bright images: two classes.
+/// let labels: Vec<u8> = (0..40).map(|i| i % 2).collect();
+/// let pixels = labels.iter().flat_map(|&label| vec![60 + 120 * label; IMAGE_LEN]).collect();
+/// let images = Images { pixels, labels };
+/// let data = Arc::new(DataSet::new("brightness", 2, ([0.5; 3], [0.25; 3]), images.clone(), images));
+///
+/// let network = Network::new(&(network("resnet4").unwrap().build)(Form::Ode, 4, 2));
+/// let recipe = Recipe {
+///     solve: Solve { tableau: solver("euler").unwrap(), steps: Steps::Fixed(2), method: Method::Anode },
+///     epochs: 3,
+///     batch: 20,
+///     learning_rate: 0.1,
+///     rate: Rate::Drops(vec![0.5]),
+///     momentum: 0.9,
+///     weight_decay: 5e-4,
+///     momentum_restart: false,
+///     augment: false,
+///     random_error: None,
+///     seed: 0,
+/// };
+/// let mut trainer = Trainer::new(network, data, recipe)?;
+/// let mut losses = vec![];
+/// while trainer.next_step() < trainer.total_steps() {
+///     losses.push(trainer.step()?.loss);
+/// }
+/// assert!(losses.len() == 6 && losses[5] < losses[0]);
+/// # Ok::<(), TrainError>(())
+/// ```
+///
+/// [`save`](super::save) and [`resume`](super::resume) write and read checkpoints between two steps;
+/// [`Trainer::evaluate_in`] evaluates the network on the test images.
 pub struct Trainer {
     /// A copy on the host. Its running statistics keep their initial values.
     pub(super) network: Network,
