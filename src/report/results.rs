@@ -186,13 +186,18 @@ impl<'a> Results<'a> {
     /// seeds is over the same ones at every step.
     pub fn steps_drawn(&self) -> Vec<Row> {
         let mut steps = self.steps();
-        let recorded = |run: &&InFlight| self.runs.iter().any(|r| r.loaded.record.settings == run.header.settings);
-        for run in self.inflight.iter().filter(|run| !recorded(run)) {
+        for run in self.unfinished_drawn() {
             steps.extend(
                 run.steps.iter().map(|row| run.settings.clone().into_iter().chain(row.clone()).collect::<Row>()),
             );
         }
         steps
+    }
+
+    /// The unfinished runs of which no other seed is recorded.
+    pub fn unfinished_drawn(&self) -> impl Iterator<Item = &InFlight> {
+        let recorded = |run: &&InFlight| self.runs.iter().any(|r| r.loaded.record.settings == run.header.settings);
+        self.inflight.iter().filter(move |run| !recorded(run))
     }
 
     /// Whether there is nothing to show.

@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::definition::{Lines, Profile, StudyKind};
+use crate::definition::{Lines, Profile, Source, StudyKind};
 use crate::report::chart::canvas::LINE;
-use crate::report::results::{Results, short};
+use crate::report::results::{Results, matches, short};
 
 use super::series::Point;
-use super::{LineChart, Panel, Series, published};
+use super::{LineChart, Panel, Series, names, published};
 
 impl LineChart {
     /// What a reader has to know of points and lines that are not drawn or hide each other, of thresholds and theory,
@@ -54,6 +54,10 @@ impl LineChart {
         notes.extend(self.unplaced().into_iter().map(|label| format!("Dotted horizontal line: {label}.")));
         if lines.theory.is_some() {
             notes.push("Thin lines: theory.".into());
+        }
+        let unfinished = unfinished(lines, results);
+        if !unfinished.is_empty() {
+            notes.push(format!("Unfinished runs: {}.", unfinished.join("; ")));
         }
         notes.extend(published::notes(lines, &self.panels));
         if is_trial(results) {
@@ -130,6 +134,18 @@ impl LineChart {
         };
         one.points.len() == other.points.len() && one.points.iter().zip(&other.points).all(near)
     }
+}
+
+/// The unfinished runs that a chart of training steps shows: the name of each line, and how far its run is.
+fn unfinished(lines: &Lines, results: &Results) -> Vec<String> {
+    let drawn = results.unfinished_drawn().filter(|run| matches(&run.settings, &lines.filter));
+    let drawn = drawn.filter(|_| lines.source == Source::Steps);
+    drawn
+        .map(|run| match names::named(results, &run.settings, &lines.series) {
+            name if name.is_empty() => run.progress(),
+            name => format!("{name} ({})", run.progress()),
+        })
+        .collect()
 }
 
 /// The points of all panels.
