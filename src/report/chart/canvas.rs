@@ -67,6 +67,11 @@ impl Canvas<'_, '_> {
         super::dashes::dashes(points, 1.5, 3.0).iter().try_for_each(|dash| self.line(dash, colour, width))
     }
 
+    /// A filled rectangle between two corners.
+    pub fn rectangle(&self, from: (f64, f64), to: (f64, f64), colour: RGBColor) -> Result<(), ReportError> {
+        self.area.draw(&Rectangle::new([self.at(from), self.at(to)], colour.filled())).map_err(drawing)
+    }
+
     /// A translucent area inside a closed outline.
     pub fn band(&self, outline: &[(f64, f64)], colour: RGBColor) -> Result<(), ReportError> {
         let outline: Vec<_> = outline.iter().map(|&p| self.at(p)).collect();
