@@ -320,14 +320,14 @@ fn table(columns: usize, rows: usize) -> String {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn an_experiment_of_wide_tables_has_no_more_values_than_the_largest_may_have() {
+fn a_wide_table_has_no_more_values_than_the_largest_experiment_may_have() {
     values_are_limited(256, &[]);
 }
 
 /// With few columns there are more rows.
 #[cfg(target_os = "linux")]
 #[test]
-fn an_experiment_of_long_tables_has_no_more_values_than_the_largest_may_have() {
+fn a_long_table_has_no_more_values_than_the_largest_experiment_may_have() {
     values_are_limited(3, &[&["report", "--verify"], &["show", "small"], &["compare", "small", "small"], &["export"]]);
 }
 

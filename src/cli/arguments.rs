@@ -184,6 +184,9 @@ pub enum Verb {
     /// Export results as one table in long format with a dictionary of its columns, as CSV and Parquet
     Export(ExportArguments),
     /// Rewrite tables, charts and the report from the records
+    ///
+    /// All experiments and profiles with records are written. With --verify, ids choose what is compared. --profile
+    /// chooses the printed summary.
     Report {
         /// The selection
         #[command(flatten)]
@@ -336,11 +339,12 @@ pub struct How {
     /// Compute device
     #[arg(long, value_enum, default_value_t = Device::Cpu)]
     pub device: Device,
-    /// Number of concurrent runs (does not affect results) [default: the number of threads]
+    /// Number of concurrent runs (does not affect results) [default: the number of threads; 1 on a GPU]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub jobs: Option<u16>,
     /// Only runs with this setting, or seed=N; NAME=null: runs without it. May be repeated; if a
-    /// name is given several values, runs with any of these values are selected
+    /// name is given several values, runs with any of these values are selected. `reproduce` then
+    /// writes no report
     #[arg(long = "where", value_name = "NAME=VALUE", add = complete::conditions())]
     pub only_where: Vec<String>,
     /// Write TensorBoard event files next to the steps.csv of training runs, also while they are computed

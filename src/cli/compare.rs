@@ -32,7 +32,8 @@ pub struct CompareArguments {
     /// The same kind of name
     #[arg(value_name = "B", add = complete::ids())]
     pub b: String,
-    /// Profile of the records [default: the largest that has records on both sides]
+    /// Profile of the records, if experiments or folders are compared [default: of experiments the largest that has
+    /// records on both sides, of folders all]
     #[arg(long, value_enum)]
     pub profile: Option<ProfileName>,
     /// Only experiments whose id matches, if profiles or folders are compared; `*` and `?` allowed

@@ -41,6 +41,7 @@ pub struct ExportArguments {
     #[arg(long = "where", value_name = "NAME=VALUE", add = complete::conditions())]
     pub only_where: Vec<String>,
     /// Include the training steps; logs have at most 1,000 steps besides those with an evaluation
+    /// or another value that most steps lack
     #[arg(long)]
     pub steps: bool,
     /// Also write a Parquet file

@@ -131,10 +131,9 @@ pub fn fitting<'a>(
 /// The place in `found` of the record that a run with these settings and this seed shows, and whether nothing but a
 /// convention decided between several, of those that fit (see [`fitting`]).
 ///
-/// Of several, the one with the inputs of the data folder is shown. Where these are not there either: a run that
-/// ended, a run of `runs/`, what the archive showed before, the device that was asked for, the smallest id. Where there
-/// are archives alone, what they showed before comes first, so that a copy of published results shows what was
-/// published.
+/// Of several, the one with the inputs of the data folder is shown. If they do not decide: a run that ended, the device
+/// that was asked for, a run of `runs/`, what the archive showed before, the smallest id. If there are archives alone,
+/// what they showed before comes first, so that a copy of published results shows what was published.
 pub fn choose(
     found: &[Found],
     places: &Places,

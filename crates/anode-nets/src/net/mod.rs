@@ -1,5 +1,5 @@
 //! Networks: lists of segments (plain layers, residual blocks, ODE blocks), each with forward and vjp. Each
-//! network is one file and one line in [`NETWORKS`].
+//! network is a function in a file of its own or beside similar ones, and an entry in [`NETWORKS`].
 //!
 //! Independent of data, training and experiments.
 
