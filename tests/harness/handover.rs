@@ -76,7 +76,7 @@ fn an_unfinished_run_is_handed_on_shown_without_a_verdict_and_removed_once_it_is
     let report = place.read("results/REPORT.md");
     assert!(report.contains("2 of 4 epochs (24 steps)") && report.contains("1 unfinished"), "{report}");
     assert!(
-        report.contains("Unfinished runs: ") && report.contains("(2 of 4 epochs)"),
+        report.contains("Unfinished runs: ") && report.contains(": 2 of 4 epochs"),
         "a note of the chart: {report}"
     );
     assert!(report.contains("not run") && !report.contains("? inconclusive"), "{report}");

@@ -143,7 +143,7 @@ fn unfinished(lines: &Lines, results: &Results) -> Vec<String> {
     drawn
         .map(|run| match names::named(results, &run.settings, &lines.series) {
             name if name.is_empty() => run.progress(),
-            name => format!("{name} ({})", run.progress()),
+            name => format!("{name}: {}", run.progress()),
         })
         .collect()
 }
